@@ -1,0 +1,156 @@
+//! Addresses: named fields with text, and which fields each type of address has.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use core::fmt;
+
+use serde_json::Value;
+
+use crate::refusal::{Refusal, Refused};
+
+/// The most fields an address may have; the registered types have up to three.
+pub const FIELDS_MAX: usize = 16;
+/// The longest name of a field, in bytes.
+pub const FIELD_NAME_MAX: usize = 64;
+/// The longest value of a field, in bytes: a letter's address has ten lines at most, and the helper
+/// gets the whole address as one argument.
+pub const FIELD_VALUE_MAX: usize = 2048;
+
+/// What kind of address a service validates: any name the operator likes, some of them registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressType(String);
+
+impl AddressType {
+    /// Takes a name of ASCII letters, digits, `-` and `_`, which can stand in a template's file name.
+    pub fn new(name: &str) -> Option<Self> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (!name.is_empty() && name.len() <= FIELD_NAME_MAX && name.bytes().all(allowed))
+            .then(|| Self(name.to_string()))
+    }
+
+    /// The name, verbatim.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The registered fields of the type; `None` for a type of the operator's own.
+    pub fn fields(&self) -> Option<&'static [&'static str]> {
+        match self.0.as_str() {
+            "email" => Some(&["CONTACT_EMAIL"]),
+            "phone" => Some(&["CONTACT_PHONE"]),
+            "postal" => Some(&["CONTACT_NAME", "ADDRESS_LINES", "ADDRESS_COUNTRY"]),
+            "postal-ch" => Some(&["CONTACT_NAME", "ADDRESS_LINES"]),
+            _ => None,
+        }
+    }
+
+    /// Whether messages travel by post, for days rather than seconds.
+    pub fn is_postal(&self) -> bool {
+        matches!(self.0.as_str(), "postal" | "postal-ch")
+    }
+}
+
+/// An address: its fields in the order of their names.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address(BTreeMap<String, String>);
+
+impl Address {
+    /// Builds an address from fields. It needs one value that is more than blanks.
+    ///
+    /// # Errors
+    /// [`Refusal::ParameterMissing`] when nothing is filled in, [`Refusal::ParameterMalformed`] when
+    /// there are too many fields or one is too long.
+    pub fn new(fields: impl IntoIterator<Item = (String, String)>) -> Result<Self, Refused> {
+        let fields: BTreeMap<String, String> = fields.into_iter().collect();
+        if fields.len() > FIELDS_MAX {
+            return Err(Refusal::ParameterMalformed.about("too many fields"));
+        }
+        for (name, value) in &fields {
+            if name.is_empty() || name.len() > FIELD_NAME_MAX {
+                return Err(Refusal::ParameterMalformed.about("field name"));
+            }
+            if value.len() > FIELD_VALUE_MAX || value.contains('\0') {
+                return Err(Refusal::ParameterMalformed.about(name.clone()));
+            }
+        }
+        if fields.values().all(|value| value.trim().is_empty()) {
+            return Err(Refusal::ParameterMissing.about("address"));
+        }
+        Ok(Self(fields))
+    }
+
+    /// The value of a field.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Names and values, in the order of the names.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The one value of an address with one field.
+    pub fn only_value(&self) -> Option<&str> {
+        let mut values = self.0.values();
+        let first = values.next()?;
+        values.next().is_none().then_some(first.as_str())
+    }
+
+    /// The flat JSON object of the wire and of the helper's argument.
+    pub fn to_json(&self) -> Value {
+        self.0.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect()
+    }
+
+    /// Reads what [`Self::to_json`] wrote; `None` for anything else.
+    pub fn from_json(value: &Value) -> Option<Self> {
+        let text = |value: &Value| value.as_str().map(ToString::to_string);
+        let fields = value
+            .as_object()?
+            .iter()
+            .map(|(name, value)| Some((name.clone(), text(value)?)))
+            .collect::<Option<BTreeMap<_, _>>>()?;
+        Some(Self(fields))
+    }
+}
+
+/// Shows the names only: an address belongs to a person.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Address")?;
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    fn address(name: &str, value: &str) -> Result<Address, Refused> {
+        Address::new([(name.to_string(), value.to_string())])
+    }
+
+    #[test]
+    fn limits_hold() {
+        assert!(address("A", &"x".repeat(FIELD_VALUE_MAX)).is_ok());
+        assert!(address("A", &"x".repeat(FIELD_VALUE_MAX + 1)).is_err());
+        assert!(address(&"x".repeat(FIELD_NAME_MAX), "1").is_ok());
+        assert!(address(&"x".repeat(FIELD_NAME_MAX + 1), "1").is_err());
+        assert!(address("", "1").is_err());
+        assert!(address("A", " \n ").is_err());
+        let many = |count: usize| Address::new((0..count).map(|n| (format!("F{n}"), "1".into())));
+        assert!(many(FIELDS_MAX).is_ok());
+        assert!(many(FIELDS_MAX + 1).is_err());
+        assert!(many(0).is_err());
+    }
+
+    #[test]
+    fn json_makes_the_round_trip_and_debug_hides_values() {
+        let ada = address("CONTACT_EMAIL", "ada@example.com").unwrap();
+        assert_eq!(ada.to_json().to_string(), r#"{"CONTACT_EMAIL":"ada@example.com"}"#);
+        assert_eq!(Address::from_json(&ada.to_json()), Some(ada.clone()));
+        assert_eq!(format!("{ada:?}"), r#"Address{"CONTACT_EMAIL"}"#);
+        assert_eq!(Address::from_json(&serde_json::json!({"A": 1})), None);
+    }
+}

@@ -1,0 +1,224 @@
+//! The part of HTTP that the protocol speaks: whole requests in, whole responses out.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde_json::Value;
+
+use crate::page::Page;
+use crate::refusal::Refusal;
+
+/// The longest head of a request, from its first byte to the empty line: browsers send two to four
+/// KiB, and some proxies add as much.
+pub const HEAD_MAX: usize = 16 * 1024;
+/// The longest request target. A client's `state` and `redirect_uri` fit in it several times.
+pub const TARGET_MAX: usize = 8 * 1024;
+/// The longest body, before and after inflating. A postal address has a few hundred bytes.
+pub const BODY_MAX: usize = 64 * 1024;
+
+/// The methods the protocol tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `HEAD`: the same as `GET`; whoever writes the response leaves its body out.
+    Head,
+    /// `OPTIONS`
+    Options,
+    /// `POST`
+    Post,
+    /// Any other, which every path refuses.
+    Other,
+}
+
+impl Method {
+    /// Reads the method token of a request line. Methods are case-sensitive (RFC 9110 §9.1).
+    pub fn parse(token: &str) -> Self {
+        match token {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "OPTIONS" => Self::Options,
+            "POST" => Self::Post,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A complete request.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Path and query as sent, in origin form (RFC 9112 §3.2.1).
+    pub target: String,
+    /// Names and values in the order they came, names in any case.
+    pub headers: Vec<(String, String)>,
+    /// The whole body, still in its content encoding.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The path, without the query.
+    pub fn path(&self) -> &str {
+        self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
+    }
+
+    /// The query, empty when there is none.
+    pub fn query(&self) -> &str {
+        self.target.split_once('?').map_or("", |(_, query)| query)
+    }
+
+    /// The value of the first header of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(candidate, _)| candidate.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Shows the method and sizes only: targets carry nonces, headers secrets, bodies addresses.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Request({:?}, target of {} bytes, {} headers, body of {} bytes)",
+            self.method,
+            self.target.len(),
+            self.headers.len(),
+            self.body.len()
+        )
+    }
+}
+
+/// A status code of RFC 9110 §15 or RFC 6585.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status(pub u16);
+
+impl Status {
+    /// The reason phrase for the status line.
+    pub const fn reason(self) -> &'static str {
+        match self.0 {
+            200 => "OK",
+            204 => "No Content",
+            302 => "Found",
+            304 => "Not Modified",
+            400 => "Bad Request",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            406 => "Not Acceptable",
+            408 => "Request Timeout",
+            409 => "Conflict",
+            413 => "Content Too Large",
+            414 => "URI Too Long",
+            417 => "Expectation Failed",
+            429 => "Too Many Requests",
+            431 => "Request Header Fields Too Large",
+            500 => "Internal Server Error",
+            501 => "Not Implemented",
+            502 => "Bad Gateway",
+            503 => "Service Unavailable",
+            505 => "HTTP Version Not Supported",
+            _ => "Unknown",
+        }
+    }
+}
+
+/// What a response carries.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// A legal document.
+    Document(Arc<[u8]>),
+    /// JSON, to be written compactly.
+    Json(Value),
+    /// A page, to be rendered from its template.
+    Page(Page),
+    /// Plain text.
+    Text(&'static str),
+}
+
+/// A complete response. The writer adds `Date`, `Content-Length` and `Connection`.
+#[derive(Clone, PartialEq)]
+pub struct Response {
+    /// The status.
+    pub status: Status,
+    /// Names and values in the order to send them; no value has a control character.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Body,
+    /// Why the request was refused, for the log line only.
+    pub refusal: Option<Refusal>,
+}
+
+impl Response {
+    /// A response with the headers that every one of them has.
+    ///
+    /// Nothing may be stored by default (RFC 6749 §5.1), nobody may guess at content types, frame a
+    /// page, or learn its URL; any origin may call the API, which uses no cookies.
+    pub(crate) fn new(status: u16, body: Body) -> Self {
+        let headers = Vec::from([
+            ("Access-Control-Allow-Origin", String::from("*")),
+            ("Access-Control-Expose-Headers", String::from("*")),
+            ("Cache-Control", String::from("no-store")),
+            ("Content-Security-Policy", String::from("default-src 'none'; frame-ancestors 'none'")),
+            ("Referrer-Policy", String::from("no-referrer")),
+            ("X-Content-Type-Options", String::from("nosniff")),
+            ("X-Frame-Options", String::from("DENY")),
+        ]);
+        let mut response = Self { status: Status(status), headers, body, refusal: None };
+        match &response.body {
+            Body::Json(_) => response.set("Content-Type", "application/json"),
+            Body::Page(page) => {
+                let language = page.language.clone();
+                response.set("Content-Type", "text/html; charset=utf-8");
+                response.set("Content-Language", language);
+                response.set("Vary", "Accept, Accept-Language");
+            }
+            Body::Text(_) => response.set("Content-Type", "text/plain; charset=utf-8"),
+            Body::Empty | Body::Document(_) => {}
+        }
+        response
+    }
+
+    pub(crate) fn json(status: u16, value: Value) -> Self {
+        Self::new(status, Body::Json(value))
+    }
+
+    /// A redirect, which answers a form or a revisit (RFC 6749 §4.1.2 leaves the code open; the
+    /// protocol says 302).
+    pub(crate) fn found(location: String) -> Self {
+        let mut response = Self::new(302, Body::Empty);
+        response.set("Location", location);
+        response
+    }
+
+    /// Sets a header, replacing an earlier value.
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<String>) {
+        let value = value.into();
+        match self.headers.iter_mut().find(|(present, _)| *present == name) {
+            Some((_, slot)) => *slot = value,
+            None => self.headers.push((name, value)),
+        }
+    }
+
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(present, _)| present.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Shows the status and the refusal only: headers carry codes, bodies tokens and addresses.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Response({}, refusal: {:?})", self.status.0, self.refusal)
+    }
+}

@@ -1,0 +1,166 @@
+//! What a request would like to read: `Accept` (RFC 9110 §12.5.1) and `Accept-Language` (§12.5.4).
+
+/// A weight in thousandths, as RFC 9110 §12.4.2 counts them.
+type Weight = u16;
+
+const FULL_WEIGHT: Weight = 1000;
+
+/// The elements of a negotiation header with their weights. One without a readable `q` has full
+/// weight.
+fn elements(header: &str) -> impl Iterator<Item = (&str, Weight)> {
+    header.split(',').filter_map(|element| {
+        let mut parts = element.split(';');
+        let name = parts.next()?.trim();
+        let weight = parts
+            .filter_map(|parameter| parameter.trim().split_once('='))
+            .find(|(key, _)| key.trim().eq_ignore_ascii_case("q"))
+            .map_or(FULL_WEIGHT, |(_, value)| parse_weight(value.trim()));
+        (!name.is_empty()).then_some((name, weight))
+    })
+}
+
+/// Reads `0`, `0.8` or `1.000`; what is none of these has full weight.
+fn parse_weight(text: &str) -> Weight {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut thousandths: Weight = match whole {
+        "0" => 0,
+        _ => return FULL_WEIGHT,
+    };
+    let mut place = 100;
+    for digit in fraction.chars().take(3) {
+        let Some(digit) = digit.to_digit(10).and_then(|digit| Weight::try_from(digit).ok()) else {
+            return FULL_WEIGHT;
+        };
+        thousandths += digit * place;
+        place /= 10;
+    }
+    thousandths
+}
+
+/// The weight of a media type that is named literally; `*/*` names none.
+fn explicit_weight(accept: &str, media_type: &str) -> Option<(usize, Weight)> {
+    elements(accept)
+        .enumerate()
+        .find(|(_, (name, weight))| name.eq_ignore_ascii_case(media_type) && *weight > 0)
+        .map(|(position, (_, weight))| (position, weight))
+}
+
+/// Whether `preferred` is named, and before `other`: with more weight, or the same weight earlier.
+fn prefers(accept: Option<&str>, preferred: &str, other: &str) -> bool {
+    let Some(accept) = accept else { return false };
+    let Some((position, weight)) = explicit_weight(accept, preferred) else { return false };
+    match explicit_weight(accept, other) {
+        None => true,
+        Some((other_position, other_weight)) => {
+            weight > other_weight || (weight == other_weight && position < other_position)
+        }
+    }
+}
+
+/// Whether HTML is asked for by name, rather than JSON.
+pub(crate) fn wants_html(accept: Option<&str>) -> bool {
+    prefers(accept, "text/html", "application/json")
+}
+
+/// Whether JSON is asked for by name, rather than HTML.
+pub(crate) fn wants_json(accept: Option<&str>) -> bool {
+    prefers(accept, "application/json", "text/html")
+}
+
+/// Whether a media type fits any element, wildcards included. No header means `text/plain`.
+pub(crate) fn accepts(accept: Option<&str>, media_type: &str) -> bool {
+    let (kind, _) = media_type.split_once('/').unwrap_or((media_type, ""));
+    elements(accept.unwrap_or("text/plain")).any(|(name, _)| {
+        name == "*/*"
+            || name.eq_ignore_ascii_case(media_type)
+            || name.strip_suffix("/*").is_some_and(|family| family.eq_ignore_ascii_case(kind))
+    })
+}
+
+/// How much a language is liked: the weight of its own tag, else of a tag of one of its regions
+/// (`de-CH` for `de`; RFC 4647 §3.4 in reverse), else nothing.
+pub(crate) fn language_weight(accept_language: Option<&str>, language: &str) -> Weight {
+    let accept_language = accept_language.unwrap_or("en");
+    let exact = elements(accept_language).find(|(tag, _)| tag.eq_ignore_ascii_case(language));
+    if let Some((_, weight)) = exact {
+        return weight;
+    }
+    elements(accept_language)
+        .filter(|(tag, _)| {
+            tag.split_once('-').is_some_and(|(primary, _)| primary.eq_ignore_ascii_case(language))
+        })
+        .map(|(_, weight)| weight)
+        .max()
+        .unwrap_or(0)
+}
+
+/// The language with the highest weight; of equals, the one the header names first.
+pub(crate) fn best_language<'a>(
+    accept_language: Option<&str>,
+    languages: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let header = accept_language.unwrap_or("en");
+    let position = |language: &str| {
+        elements(header)
+            .position(|(tag, _)| {
+                tag.split('-').next().is_some_and(|primary| primary.eq_ignore_ascii_case(language))
+                    || tag.eq_ignore_ascii_case(language)
+            })
+            .unwrap_or(usize::MAX)
+    };
+    languages
+        .map(|language| (language_weight(accept_language, language), language))
+        .filter(|(weight, _)| *weight > 0)
+        .max_by_key(|(weight, language)| (*weight, usize::MAX - position(language)))
+        .map(|(_, language)| language)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_named_types_count() {
+        assert!(wants_html(Some("text/html,application/xhtml+xml,*/*;q=0.8")));
+        assert!(wants_html(Some(" TEXT/HTML ; q=0.5, application/json;q=0.4")));
+        assert!(!wants_html(Some("*/*")));
+        assert!(!wants_html(Some("text/*")));
+        assert!(!wants_html(None));
+        assert!(!wants_html(Some("text/html;q=0")));
+        assert!(wants_json(Some("application/json, text/html")));
+        assert!(!wants_json(Some("text/html, application/json")));
+        assert!(!wants_json(Some("application/json;q=0.9, text/html")));
+        assert!(wants_html(Some("application/json;q=0.9, text/html")));
+    }
+
+    #[test]
+    fn weights_have_three_digits() {
+        for (text, weight) in
+            [("1", 1000), ("1.0", 1000), ("0", 0), ("0.5", 500), ("0.123", 123), ("x", 1000)]
+        {
+            assert_eq!(parse_weight(text), weight, "{text}");
+        }
+    }
+
+    #[test]
+    fn wildcards_fit_documents() {
+        assert!(accepts(None, "text/plain"));
+        assert!(!accepts(None, "text/html"));
+        assert!(accepts(Some("text/*"), "text/html"));
+        assert!(accepts(Some("image/png, */*"), "application/pdf"));
+        assert!(!accepts(Some("image/png"), "application/pdf"));
+    }
+
+    #[test]
+    fn languages_are_chosen_by_weight_then_order() {
+        let have = || ["de", "en", "fr", "pt-BR"].into_iter();
+        let best = |header| best_language(Some(header), have());
+        assert_eq!(best("fr;q=0.5, de;q=0.9, en;q=0.1"), Some("de"));
+        assert_eq!(best("fr, de"), Some("fr"));
+        assert_eq!(best("de-CH, fr;q=0.9"), Some("de"));
+        assert_eq!(best("PT-br"), Some("pt-BR"));
+        assert_eq!(best("es"), None);
+        assert_eq!(best("de;q=0"), None);
+        assert_eq!(best_language(None, have()), Some("en"));
+    }
+}
