@@ -3,13 +3,13 @@
 use alloc::string::String;
 
 /// How many characters 32 bytes have: 51 with five bits each, and one with the last.
-pub const TEXT_LEN: usize = 52;
+pub(crate) const TEXT_LEN: usize = 52;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// Writes bytes as text: five bits a character from the most significant on, zero bits at the end,
 /// no padding characters.
-pub fn encode(bytes: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(5) * 8);
     let mut pending: u16 = 0;
     let mut bits = 0;
@@ -35,7 +35,7 @@ fn character(value: u16) -> char {
 /// Reads 32 bytes from text of exactly [`TEXT_LEN`] characters. Case does not matter; `O` reads as
 /// `0`, `I` and `L` as `1`, `U` as `V`. Anything else, and a last character with more than its one
 /// significant bit, is `None`.
-pub fn decode(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn decode(text: &str) -> Option<[u8; 32]> {
     if text.len() != TEXT_LEN {
         return None;
     }

@@ -34,7 +34,7 @@ pub(crate) fn hmac_sha256(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
 macro_rules! digest {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Eq, Ord, PartialOrd, Hash)]
+        #[derive(Clone, Copy, Eq, PartialOrd, Ord)]
         pub struct $name([u8; 32]);
 
         impl $name {

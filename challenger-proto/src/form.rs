@@ -5,11 +5,21 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::refusal::{Refusal, Refused};
 
 /// Decoded names and values, in the order they were sent. No name stands twice (RFC 6749 §3.1).
+#[derive(Clone)]
 pub struct Form(Vec<(String, String)>);
+
+/// Shows the names only.
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Form")?;
+        f.debug_set().entries(self.pairs().map(|(name, _)| name)).finish()
+    }
+}
 
 impl Form {
     /// Reads a body or a query. In values, CR LF and lone CR become LF, the only line end that
@@ -54,8 +64,8 @@ impl Form {
     }
 
     /// All names and values.
-    pub fn into_pairs(self) -> Vec<(String, String)> {
-        self.0
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
@@ -80,7 +90,7 @@ pub(crate) fn hex_digit(byte: u8) -> Option<u8> {
 }
 
 /// Textareas send CR LF; addresses are compared and printed with LF.
-fn unix_lines(value: String) -> String {
+pub(crate) fn unix_lines(value: String) -> String {
     if value.contains('\r') { value.replace("\r\n", "\n").replace('\r', "\n") } else { value }
 }
 
@@ -115,7 +125,7 @@ mod tests {
         assert_eq!(form.get("c"), Some("x\ny\nz"));
         assert_eq!(form.get("d"), None);
         assert_eq!(form.get("e"), None);
-        assert_eq!(form.into_pairs().len(), 5);
+        assert_eq!(form.pairs().count(), 5);
     }
 
     #[test]

@@ -35,10 +35,10 @@ pub enum Refusal {
     EndpointUnknown,
     /// An expectation other than `100-continue`.
     ExpectationUnknown,
-    /// No such access token, or an expired one.
-    GrantUnknown,
     /// A `grant_type` other than `authorization_code`.
     GrantTypeUnsupported,
+    /// No such access token, or an expired one.
+    GrantUnknown,
     /// The request line or a header field breaks RFC 9112.
     HeadMalformed,
     /// The request head is longer than `HEAD_MAX`.
@@ -107,8 +107,8 @@ impl Refusal {
         Self::Contention,
         Self::EndpointUnknown,
         Self::ExpectationUnknown,
-        Self::GrantUnknown,
         Self::GrantTypeUnsupported,
+        Self::GrantUnknown,
         Self::HeadMalformed,
         Self::HeadTooLarge,
         Self::HelperFailed,

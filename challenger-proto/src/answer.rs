@@ -1,0 +1,333 @@
+//! The table of refusals: what each looks like on the wire. And who reads it.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::client::RedirectUri;
+use crate::http::{Body, Request, Response};
+use crate::media;
+use crate::page::{Page, PageName};
+use crate::refusal::{Refusal, Refused};
+use crate::service::Service;
+
+/// What a refusal becomes.
+struct Row {
+    /// The HTTP status.
+    status: u16,
+    /// The number of GNU Taler's registry of error codes.
+    code: u16,
+    /// The `error` of RFC 6749 §5.2 and RFC 6750 §3.1, for `/token` and `/info`.
+    oauth: &'static str,
+    /// A sentence for the person who reads it; ASCII without quotes, as RFC 6749 §5.2 demands of
+    /// `error_description`.
+    hint: &'static str,
+}
+
+const fn row(status: u16, code: u16, oauth: &'static str, hint: &'static str) -> Row {
+    Row { status, code, oauth, hint }
+}
+
+#[expect(clippy::too_many_lines, reason = "one table, a line or two for each refusal")]
+const fn look_up(refusal: Refusal) -> Row {
+    const CLIENT: &str = "invalid_client";
+    const GRANT: &str = "invalid_grant";
+    const REQUEST: &str = "invalid_request";
+    const SERVER: &str = "server_error";
+    const TOKEN: &str = "invalid_token";
+    match refusal {
+        Refusal::AddressNeverGiven => {
+            row(409, 9759, GRANT, "No address was given to this validation yet.")
+        }
+        Refusal::AddressReadOnly => {
+            row(403, 9760, REQUEST, "The address of this validation must not be changed.")
+        }
+        Refusal::BearerMalformed => {
+            row(403, 26, TOKEN, "The Authorization header holds no bearer token.")
+        }
+        Refusal::BearerMissing => row(403, 25, REQUEST, "The Authorization header is missing."),
+        Refusal::BodyTooLarge => row(413, 32, REQUEST, "The request body is too large."),
+        Refusal::ClientSecretWrong => row(401, 9750, CLIENT, "The client secret is wrong."),
+        Refusal::ClientUnknown => {
+            row(404, 9750, CLIENT, "The client is unknown or not authorized.")
+        }
+        Refusal::CodeExpired => row(401, 9753, GRANT, "The authorization code has expired."),
+        Refusal::CodeMismatch => row(401, 9754, GRANT, "The authorization code is not valid."),
+        Refusal::CodeSpent => row(401, 9753, GRANT, "The authorization code was used before."),
+        Refusal::CompressionInvalid => {
+            row(400, 28, REQUEST, "The request body could not be decompressed.")
+        }
+        Refusal::ContentLengthMalformed => {
+            row(400, 26, REQUEST, "The length of the request body is not clear.")
+        }
+        Refusal::Contention => {
+            row(500, 55, SERVER, "Too many requests at once for the same validation.")
+        }
+        Refusal::EndpointUnknown => row(404, 21, REQUEST, "There is nothing at this path."),
+        Refusal::ExpectationUnknown => {
+            row(417, 23, REQUEST, "The only expectation served is 100-continue.")
+        }
+        Refusal::GrantUnknown => {
+            row(404, 9753, TOKEN, "The access token is unknown or has expired.")
+        }
+        Refusal::GrantTypeUnsupported => {
+            row(400, 26, "unsupported_grant_type", "The only grant type is authorization_code.")
+        }
+        Refusal::HeadMalformed => {
+            row(400, 23, REQUEST, "The request line or a header field is malformed.")
+        }
+        Refusal::HeadTooLarge => row(431, 23, REQUEST, "The request header is too large."),
+        Refusal::HelperFailed => row(502, 9752, SERVER, "The message could not be sent."),
+        Refusal::HelpersBusy => row(
+            503,
+            9752,
+            "temporarily_unavailable",
+            "Too many messages are being sent right now; try again in a moment.",
+        ),
+        Refusal::Internal => row(500, 60, SERVER, "The service made a mistake."),
+        Refusal::JsonInvalid => row(400, 22, REQUEST, "The request body is not a JSON object."),
+        Refusal::MethodInvalid => row(405, 20, REQUEST, "This path has no such method."),
+        Refusal::ParameterMalformed => row(400, 26, REQUEST, "A parameter is malformed."),
+        Refusal::ParameterMissing => row(400, 25, REQUEST, "A parameter is missing."),
+        Refusal::PinInvalid => row(403, 9758, GRANT, "The code is wrong."),
+        Refusal::RedirectUriForeign => {
+            row(400, 9751, REQUEST, "The redirect URI is not the one of this client.")
+        }
+        Refusal::RedirectUriMismatch => {
+            row(401, 9751, GRANT, "The redirect URI is not the one of this client.")
+        }
+        Refusal::RequestTimeout => row(408, 23, REQUEST, "The request did not arrive in time."),
+        Refusal::StorageUnreadable => row(500, 53, SERVER, "The database could not be read."),
+        Refusal::StorageUnwritable => row(500, 52, SERVER, "The database could not be written."),
+        Refusal::TargetTooLong => row(414, 31, REQUEST, "The request URI is too long."),
+        Refusal::TemplateBroken => row(500, 75, SERVER, "A page could not be rendered."),
+        Refusal::TemplateMissing => row(406, 74, REQUEST, "This page has no template."),
+        Refusal::TooManyAttempts => row(
+            429,
+            9757,
+            REQUEST,
+            "This validation has used up its attempts; start again from the site you came from.",
+        ),
+        Refusal::TransferEncodingUnsupported => {
+            row(501, 23, REQUEST, "Transfer codings are not supported; send a Content-Length.")
+        }
+        Refusal::ValidationUnknown => {
+            row(404, 9755, REQUEST, "The validation is unknown or has expired.")
+        }
+        Refusal::ValidationUnknownToCode => {
+            row(401, 9755, GRANT, "The validation of this code is unknown or has expired.")
+        }
+        Refusal::VerifierMismatch => {
+            row(401, 9753, GRANT, "The code verifier does not fit the code challenge.")
+        }
+        Refusal::VersionUnsupported => {
+            row(505, 23, REQUEST, "The HTTP versions served are 1.0 and 1.1.")
+        }
+    }
+}
+
+impl Refusal {
+    /// The HTTP status.
+    pub const fn status(self) -> u16 {
+        look_up(self).status
+    }
+
+    /// The number of GNU Taler's registry of error codes.
+    pub const fn code(self) -> u16 {
+        look_up(self).code
+    }
+
+    /// A sentence for people.
+    pub const fn hint(self) -> &'static str {
+        look_up(self).hint
+    }
+}
+
+/// In which shape a path's answers are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// HTML for whoever names it in `Accept`, else JSON.
+    HtmlIfAsked,
+    /// JSON.
+    Json,
+    /// JSON for whoever names it in `Accept`, else HTML.
+    JsonIfAsked,
+    /// JSON with the fields of an OAuth error, and with this challenge to clients that fail to
+    /// authenticate (RFC 9110 §11.6.1).
+    OAuth,
+}
+
+/// Who reads the answer: what they accept, and what the path offers.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader {
+    /// Whether they get pages.
+    pub(crate) html: bool,
+    /// Whether errors carry OAuth's fields.
+    oauth: bool,
+    /// The methods of the path, for `Allow`; empty when there is no such path.
+    allow: &'static str,
+    /// The challenge for `WWW-Authenticate`, where one is due.
+    scheme: Option<&'static str>,
+    accept_language: Option<String>,
+}
+
+impl Reader {
+    pub(crate) fn new(request: &Request, shape: Shape, allow: &'static str) -> Self {
+        let accept = request.header("Accept");
+        let basic = request.header("Authorization").is_some_and(|value| has_scheme(value, "Basic"));
+        let scheme = match (shape, allow.starts_with("GET")) {
+            (Shape::OAuth, true) => Some("Bearer"),
+            (Shape::OAuth, false) if basic => Some("Basic"),
+            _ => None,
+        };
+        Self {
+            html: match shape {
+                Shape::HtmlIfAsked => media::wants_html(accept),
+                Shape::Json | Shape::OAuth => false,
+                Shape::JsonIfAsked => !media::wants_json(accept),
+            },
+            oauth: shape == Shape::OAuth,
+            allow,
+            scheme,
+            accept_language: request.header("Accept-Language").map(ToString::to_string),
+        }
+    }
+
+    /// Whether the client authenticates by HTTP Basic.
+    pub(crate) fn used_basic(&self) -> bool {
+        self.scheme == Some("Basic")
+    }
+
+    /// A page in the language the reader likes best.
+    ///
+    /// # Errors
+    /// [`Refusal::TemplateMissing`] names the template.
+    pub(crate) fn page(
+        &self,
+        service: &Service,
+        status: u16,
+        name: PageName,
+        data: Value,
+    ) -> Result<Response, Refused> {
+        let template = || Refusal::TemplateMissing.about(name.template(&service.address_type));
+        let language = service.pages.choose(name, self.accept_language.as_deref());
+        let language = language.ok_or_else(template)?.to_string();
+        Ok(Response::new(status, Body::Page(Page { name, language, data })))
+    }
+
+    /// The answer that says no, in the reader's shape.
+    pub(crate) fn refuse(&self, service: &Service, refused: &Refused) -> Response {
+        let refusal = refused.refusal;
+        let row = look_up(refusal);
+        // A missing template is told as JSON: there may be no page to tell it with.
+        let page = if self.html && refusal != Refusal::TemplateMissing {
+            let name = match row.status {
+                404 => PageName::ValidationUnknown,
+                400..500 => PageName::InvalidRequest,
+                _ => PageName::InternalError,
+            };
+            let data = error_object("ec", &row, refused.detail.as_deref());
+            self.page(service, row.status, name, data).ok()
+        } else {
+            None
+        };
+        let mut response = page.unwrap_or_else(|| {
+            let mut body = error_object("code", &row, refused.detail.as_deref());
+            if self.oauth {
+                insert(&mut body, "error", row.oauth);
+                insert(&mut body, "error_description", row.hint);
+            }
+            Response::json(row.status, body)
+        });
+        response.refusal = Some(refusal);
+        self.add_headers(&mut response, refusal, &row);
+        response
+    }
+
+    fn add_headers(&self, response: &mut Response, refusal: Refusal, row: &Row) {
+        if refusal == Refusal::MethodInvalid && !self.allow.is_empty() {
+            response.set("Allow", self.allow);
+        }
+        match refusal {
+            Refusal::HelpersBusy => response.set("Retry-After", "5"),
+            Refusal::Contention => response.set("Retry-After", "1"),
+            _ => {}
+        }
+        if self.oauth {
+            response.set("Pragma", "no-cache");
+        }
+        match (self.scheme, row.status) {
+            (Some("Basic"), 401) if row.code == 9750 => {
+                response.set("WWW-Authenticate", "Basic realm=\"challenger\"");
+            }
+            (Some("Bearer"), 403 | 404) => {
+                // RFC 6750 §3.1: a request without any token is told no error.
+                let mut challenge = String::from("Bearer realm=\"challenger\"");
+                if refusal != Refusal::BearerMissing {
+                    // Writing to a string cannot fail.
+                    let _ = write!(challenge, ", error=\"{}\"", row.oauth);
+                }
+                response.set("WWW-Authenticate", challenge);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether credentials are of this scheme (RFC 9110 §11.1: case-insensitive).
+fn has_scheme(credentials: &str, scheme: &str) -> bool {
+    strip_scheme(credentials, scheme).is_some()
+}
+
+/// What stands behind the scheme's name.
+pub(crate) fn strip_scheme<'a>(credentials: &'a str, scheme: &str) -> Option<&'a str> {
+    let (name, rest) = credentials.split_once(' ')?;
+    name.eq_ignore_ascii_case(scheme).then(|| rest.trim_start_matches(' '))
+}
+
+/// The error object of the wire; pages call the number `ec`.
+fn error_object(number: &str, row: &Row, detail: Option<&str>) -> Value {
+    let mut object = json!({ number: row.code, "hint": row.hint });
+    if let Some(detail) = detail {
+        insert(&mut object, "detail", detail);
+    }
+    object
+}
+
+/// Adds a member to an object.
+pub(crate) fn insert(object: &mut Value, name: &str, value: impl Into<Value>) {
+    if let Value::Object(members) = object {
+        members.insert(name.to_string(), value.into());
+    }
+}
+
+/// Lets the page's forms lead to the client in the end: Chromium applies `form-action` to the
+/// redirect that answers a form, too.
+pub(crate) fn allow_form(response: &mut Response, redirect_uri: &RedirectUri) {
+    if matches!(response.body, Body::Page(_)) {
+        let policy = format!(
+            "default-src 'none'; base-uri 'none'; form-action 'self' {}; frame-ancestors 'none'",
+            redirect_uri.source()
+        );
+        response.set("Content-Security-Policy", policy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_a_decent_row() {
+        assert!(Refusal::ALL.windows(2).all(|pair| pair[0] < pair[1]), "in order, none twice");
+        for refusal in Refusal::ALL {
+            let row = look_up(refusal);
+            assert!((400..600).contains(&row.status), "{refusal:?}");
+            assert_ne!(crate::http::Status(row.status).reason(), "Unknown", "{refusal:?}");
+            assert!(row.hint.ends_with('.') && row.hint.is_ascii(), "{refusal:?}");
+            assert!(!row.hint.contains(['"', '\\']), "RFC 6749 5.2: {refusal:?}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `GET` and `POST /authorize/$NONCE`: a person arrives, with the client's authorization request.
+
+use alloc::string::{String, ToString};
+
+use serde_json::{Value, json};
+
+use crate::answer::{allow_form, insert};
+use crate::client::ClientId;
+use crate::endpoint::{completed, live_validation, load_validation, parse_nonce};
+use crate::form::Form;
+use crate::grant::AuthorizationRequest;
+use crate::http::{Request, Response};
+use crate::nonce::Nonce;
+use crate::page::PageName;
+use crate::pkce::CodeChallenge;
+use crate::plan::{Desk, Outcome};
+use crate::refusal::{Refusal, Refused};
+use crate::service::Service;
+use crate::storage::{Load, Loaded, Write};
+use crate::validation::Validation;
+
+/// An authorization request (RFC 6749 §4.1.1), all of it from the query.
+#[derive(Clone, Debug)]
+pub(crate) struct Authorize {
+    nonce: Nonce,
+    client: ClientId,
+    redirect_uri: Option<String>,
+    request: AuthorizationRequest,
+}
+
+impl Authorize {
+    pub(crate) fn parse(request: &Request, argument: &str) -> Result<Self, Refused> {
+        let nonce = parse_nonce(argument)?;
+        let query = Form::parse(request.query().as_bytes())?;
+        if query.require("response_type")? != "code" {
+            return Err(Refusal::ParameterMalformed.about("response_type"));
+        }
+        let client = ClientId::parse(query.require("client_id")?)
+            .ok_or_else(|| Refusal::ParameterMalformed.about("client_id"))?;
+        let text = |name| query.get(name).map(ToString::to_string);
+        let request = AuthorizationRequest {
+            state: text("state"),
+            scope: text("scope"),
+            code_challenge: parse_code_challenge(&query)?,
+        };
+        Ok(Self { nonce, client, redirect_uri: text("redirect_uri"), request })
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        load_validation(&self.nonce)
+    }
+
+    pub(crate) fn decide(&self, loaded: Loaded, desk: Desk<'_>) -> Result<Outcome, Refused> {
+        let validation = live_validation(loaded, desk.now)?;
+        // A nonce of another client is none of this one's business.
+        if validation.client != self.client {
+            return Err(Refusal::ValidationUnknown.into());
+        }
+        let registered = validation.redirect_uri.as_str();
+        if self.redirect_uri.as_deref().is_some_and(|given| given != registered) {
+            return Err(Refusal::RedirectUriForeign.into());
+        }
+        let response = self.respond(&validation, desk)?;
+        Ok(match validation.authorize(self.request.clone()) {
+            Some(validation) => Outcome::write(Write::Update(validation), response),
+            None => Outcome::respond(response),
+        })
+    }
+
+    fn respond(&self, validation: &Validation, desk: Desk<'_>) -> Result<Response, Refused> {
+        let mut status = status(validation, desk.service);
+        if !desk.reader.html {
+            return Ok(Response::json(200, status));
+        }
+        if validation.is_solved() {
+            return completed(validation, &self.nonce, desk);
+        }
+        insert(&mut status, "address_hint", desk.service.address_hint.as_str());
+        insert(&mut status, "client", validation.redirect_uri.host());
+        insert(&mut status, "nonce", self.nonce.to_text());
+        insert(&mut status, "reference", validation.id.reference());
+        insert(&mut status, "restrictions", desk.service.restrictions.to_json());
+        let name = PageName::EnterAddressForm;
+        let mut response = desk.reader.page(desk.service, 200, name, status)?;
+        allow_form(&mut response, &validation.redirect_uri);
+        Ok(response)
+    }
+}
+
+/// PKCE's two parameters (RFC 7636 §4.3).
+fn parse_code_challenge(query: &Form) -> Result<Option<CodeChallenge>, Refused> {
+    let method = query.get("code_challenge_method");
+    match query.get("code_challenge") {
+        None if method.is_some() => Err(Refusal::ParameterMissing.about("code_challenge")),
+        None => Ok(None),
+        Some(challenge) => CodeChallenge::parse(challenge, method)
+            .map(Some)
+            .map_err(|parameter| Refusal::ParameterMalformed.about(parameter)),
+    }
+}
+
+/// The wire's `ChallengeStatus`.
+fn status(validation: &Validation, service: &Service) -> Value {
+    let budget = validation.budget(&service.limits);
+    let mut status = json!({
+        "fix_address": validation.is_address_fixed(),
+        "solved": validation.is_solved(),
+        "changes_left": budget.addresses,
+        "retransmission_time": budget.next_transmission.to_json(),
+        "pin_transmissions_left": budget.transmissions,
+        "auth_attempts_left": budget.attempts,
+    });
+    if let Some(address) = validation.address() {
+        insert(&mut status, "last_address", address.to_json());
+    }
+    status
+}

@@ -1,0 +1,140 @@
+//! `POST /challenge/$NONCE`: a person says where to send the code.
+
+use alloc::string::{String, ToString};
+
+use serde_json::json;
+
+use crate::answer::allow_form;
+use crate::endpoint::{
+    add_budget, add_ways_on, completed, invalid_pin, live_validation, load_validation, parse_nonce,
+};
+use crate::entropy::Entropy;
+use crate::form::Form;
+use crate::http::{Request, Response};
+use crate::nonce::Nonce;
+use crate::page::PageName;
+use crate::plan::{Desk, Outcome, Plan, Transmission};
+use crate::refusal::{Refusal, Refused};
+use crate::storage::{Load, Loaded, Write};
+use crate::validation::{Challenged, Delivery, Validation};
+
+/// An address that a person entered.
+#[derive(Clone, Debug)]
+pub(crate) struct Challenge {
+    nonce: Nonce,
+    form: Form,
+}
+
+impl Challenge {
+    pub(crate) fn parse(request: &Request, argument: &str) -> Result<Self, Refused> {
+        Ok(Self { nonce: parse_nonce(argument)?, form: Form::parse(&request.body)? })
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        load_validation(&self.nonce)
+    }
+
+    pub(crate) fn decide(
+        &self,
+        loaded: Loaded,
+        entropy: Entropy,
+        desk: Desk<'_>,
+    ) -> Result<Outcome, Refused> {
+        let validation = live_validation(loaded, desk.now)?;
+        if validation.is_solved() {
+            return Ok(Outcome::respond(completed(&validation, &self.nonce, desk)?));
+        }
+        let address = desk.service.address_from_form(&self.form)?;
+        let argument = desk.service.address_argument(&address)?;
+        let limits = &desk.service.limits;
+        match validation.challenge(address, desk.now, limits, entropy)? {
+            Challenged::Completed(validation) => {
+                Ok(Outcome::respond(completed(&validation, &self.nonce, desk)?))
+            }
+            Challenged::Wait(validation) => {
+                Ok(Outcome::respond(self.created(&validation, false, desk)?))
+            }
+            Challenged::Send(validation, delivery) => {
+                let response = self.created(&validation, true, desk)?;
+                let send = self.transmission(&validation, argument, delivery, desk)?;
+                Ok(Outcome::send(Write::Update(validation), send, response))
+            }
+        }
+    }
+
+    /// The wire's `ChallengeCreateResponse`, or the page with the form for the code.
+    fn created(
+        &self,
+        validation: &Validation,
+        transmitted: bool,
+        desk: Desk<'_>,
+    ) -> Result<Response, Refused> {
+        let budget = validation.budget(&desk.service.limits);
+        if desk.reader.html && budget.attempts == 0 {
+            // There is no guess to offer a form for until the next message.
+            return invalid_pin(validation, &self.nonce, true, desk);
+        }
+        let mut data = json!({
+            "type": "created",
+            "attempts_left": budget.attempts,
+            "address": validation.address().map(|address| address.to_json()),
+            "transmitted": transmitted,
+            "retransmission_time": budget.next_transmission.to_json(),
+            "next_tx_time": budget.next_transmission.to_text(),
+        });
+        if !desk.reader.html {
+            return Ok(Response::json(200, data));
+        }
+        add_budget(&mut data, validation, desk);
+        add_ways_on(&mut data, validation, &self.nonce, desk);
+        let mut page = desk.reader.page(desk.service, 200, PageName::EnterTanForm, data)?;
+        allow_form(&mut page, &validation.redirect_uri);
+        Ok(page)
+    }
+
+    fn transmission(
+        &self,
+        validation: &Validation,
+        argument: String,
+        delivery: Delivery,
+        desk: Desk<'_>,
+    ) -> Result<Transmission, Refused> {
+        let undelivered = Undelivered { nonce: self.nonce.clone(), delivery, how: String::new() };
+        Ok(Transmission {
+            address: validation.address().ok_or(Refusal::Internal)?.clone(),
+            argument,
+            secret: validation.secret(&self.nonce).ok_or(Refusal::Internal)?,
+            nonce: self.nonce.clone(),
+            client_host: validation.redirect_uri.host().to_string(),
+            expires: validation.expires,
+            now: desk.now,
+            if_undelivered: Plan::undelivered(desk.reader, undelivered),
+        })
+    }
+}
+
+/// A message that the helper could not send.
+#[derive(Clone, Debug)]
+pub(crate) struct Undelivered {
+    nonce: Nonce,
+    delivery: Delivery,
+    pub(crate) how: String,
+}
+
+impl Undelivered {
+    pub(crate) fn load(&self) -> Load {
+        load_validation(&self.nonce)
+    }
+
+    /// Gives the message back if that is due, and says that it was not sent in any case.
+    pub(crate) fn decide(&self, loaded: Loaded, desk: Desk<'_>) -> Outcome {
+        let detail = if self.how.is_empty() { None } else { Some(self.how.clone()) };
+        let refused = Refused { refusal: Refusal::HelperFailed, detail };
+        let response = desk.reader.refuse(desk.service, &refused);
+        let refunded = loaded.validation.and_then(|row| row.undelivered(&self.delivery, desk.now));
+        match refunded {
+            Some(validation) => Outcome::write(Write::Update(validation), response),
+            None => Outcome::respond(response),
+        }
+    }
+}

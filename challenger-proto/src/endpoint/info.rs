@@ -1,0 +1,46 @@
+//! `GET /info`: a client reads the validated address.
+
+use alloc::string::ToString;
+
+use serde_json::json;
+
+use crate::answer::strip_scheme;
+use crate::grant::AccessToken;
+use crate::http::{Request, Response};
+use crate::plan::{Desk, Outcome};
+use crate::refusal::{Refusal, Refused};
+use crate::storage::{Load, Loaded};
+
+/// A request for what a token opens (RFC 6750 §2.1).
+#[derive(Clone, Debug)]
+pub(crate) struct Info {
+    token: AccessToken,
+}
+
+impl Info {
+    pub(crate) fn parse(request: &Request) -> Result<Self, Refused> {
+        let credentials = request.header("Authorization").ok_or(Refusal::BearerMissing)?;
+        let token =
+            strip_scheme(credentials, "Bearer").and_then(|it| AccessToken::parse(it.trim()));
+        Ok(Self { token: token.ok_or(Refusal::BearerMalformed)? })
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        Load { grant: Some(self.token.digest()), ..Load::default() }
+    }
+
+    pub(crate) fn decide(&self, loaded: Loaded, desk: Desk<'_>) -> Result<Outcome, Refused> {
+        let live = loaded.grant.filter(|(_, grant)| desk.now < grant.expires);
+        let (serial, grant) = live.ok_or(Refusal::GrantUnknown)?;
+        Ok(Outcome::respond(Response::json(
+            200,
+            json!({
+                "id": serial.0,
+                "sub": serial.0.to_string(),
+                "address": grant.address.to_json(),
+                "address_type": desk.service.address_type.as_str(),
+                "expires": grant.valid_until.to_json(),
+            }),
+        )))
+    }
+}

@@ -1,0 +1,112 @@
+//! `POST /setup/$CLIENT_ID`: a client asks for a validation.
+
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
+
+use miniz_oxide::inflate::{TINFLStatus, decompress_to_vec_zlib_with_limit};
+use serde_json::{Map, Value, json};
+
+use crate::answer::strip_scheme;
+use crate::client::{ClientId, compare_with_nobody};
+use crate::entropy::Entropy;
+use crate::http::{BODY_MAX, Request, Response};
+use crate::nonce::Nonce;
+use crate::plan::{Desk, Outcome};
+use crate::refusal::{Refusal, Refused};
+use crate::secret::Secret;
+use crate::storage::{Load, Loaded, Write};
+use crate::validation::Validation;
+
+/// A client's wish for a validation.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    client: ClientId,
+    secret: Secret<String>,
+    proposal: Secret<Map<String, Value>>,
+    read_only: bool,
+}
+
+impl Setup {
+    pub(crate) fn parse(request: &Request, argument: &str) -> Result<Self, Refused> {
+        let client = ClientId::parse(argument)
+            .ok_or_else(|| Refusal::ParameterMalformed.about("CLIENT_ID"))?;
+        let credentials = request
+            .header("Authorization")
+            .ok_or_else(|| Refusal::ParameterMissing.about("Authorization"))?;
+        let secret = strip_scheme(credentials, "Bearer")
+            .ok_or_else(|| Refusal::ParameterMalformed.about("Authorization"))?;
+        let proposal = parse_proposal(request)?;
+        let read_only = match proposal.get("read_only") {
+            None => false,
+            Some(Value::Bool(flag)) => *flag,
+            Some(_) => return Err(Refusal::ParameterMalformed.about("read_only")),
+        };
+        Ok(Self {
+            client,
+            secret: Secret::new(secret.to_string()),
+            proposal: Secret::new(proposal),
+            read_only,
+        })
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        Load { client: Some(self.client), ..Load::default() }
+    }
+
+    pub(crate) fn decide(
+        &self,
+        loaded: Loaded,
+        entropy: Entropy,
+        desk: Desk<'_>,
+    ) -> Result<Outcome, Refused> {
+        let Some(client) = loaded.client else {
+            compare_with_nobody(self.secret.expose());
+            return Err(Refusal::ClientUnknown.into());
+        };
+        if !client.secret.matches(self.secret.expose()) {
+            return Err(Refusal::ClientUnknown.into());
+        }
+        let prefill = desk.service.address_from_client(self.proposal.expose())?;
+        let nonce = Nonce::draw(entropy);
+        let limits = &desk.service.limits;
+        let validation =
+            Validation::open(&client, &nonce, prefill, self.read_only, desk.now, limits);
+        let response = Response::json(200, json!({"nonce": nonce.to_text()}));
+        Ok(Outcome::write(Write::Open(validation), response))
+    }
+}
+
+/// The object in the body; an empty body proposes nothing.
+fn parse_proposal(request: &Request) -> Result<Map<String, Value>, Refused> {
+    if request.body.is_empty() {
+        return Ok(Map::new());
+    }
+    let body = decoded_body(request)?;
+    let Ok(Value::Object(proposal)) = serde_json::from_slice(&body) else {
+        return Err(Refusal::JsonInvalid.into());
+    };
+    for (name, value) in &proposal {
+        if name.contains('\0') || value.as_str().is_some_and(|text| text.contains('\0')) {
+            return Err(Refusal::ParameterMalformed.about("NUL"));
+        }
+    }
+    Ok(proposal)
+}
+
+/// The body without its content coding. `deflate` is the zlib format (RFC 9110 §8.4.1.2).
+fn decoded_body(request: &Request) -> Result<Cow<'_, [u8]>, Refused> {
+    let coding = request.header("Content-Encoding").map_or("", str::trim);
+    if coding.is_empty() || coding.eq_ignore_ascii_case("identity") {
+        return Ok(Cow::Borrowed(&request.body));
+    }
+    if !coding.eq_ignore_ascii_case("deflate") {
+        return Err(Refusal::CompressionInvalid.about("Content-Encoding"));
+    }
+    match decompress_to_vec_zlib_with_limit(&request.body, BODY_MAX) {
+        Ok(body) => Ok(Cow::Owned(body)),
+        Err(error) if error.status == TINFLStatus::HasMoreOutput => {
+            Err(Refusal::BodyTooLarge.into())
+        }
+        Err(_) => Err(Refusal::CompressionInvalid.into()),
+    }
+}

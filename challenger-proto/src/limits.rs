@@ -1,0 +1,53 @@
+//! The budgets and durations of a validation, and their defaults.
+
+use crate::address::AddressType;
+use crate::time::Span;
+
+/// What a validation may use up, and how long things last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How often the address may be chosen or changed.
+    pub address_changes: u8,
+    /// How many messages go to one address.
+    pub pin_transmissions: u8,
+    /// How many guesses each message allows.
+    pub pin_attempts: u8,
+    /// How many failed deliveries of a validation are not charged.
+    pub refunds: u8,
+    /// The least time between two messages to one address.
+    pub retransmission_interval: Span,
+    /// From `/setup` until a validation is forgotten.
+    pub validation_duration: Span,
+    /// From the right PIN until the address no longer counts as validated.
+    pub validation_expiration: Span,
+    /// From the latest right PIN until the authorization code is stale.
+    pub code_duration: Span,
+    /// From `/token` until the access token is stale.
+    pub token_duration: Span,
+}
+
+impl Limits {
+    /// The defaults for a type of address.
+    ///
+    /// Three of each lets people mistype and messages get lost. With eight digits, all 27 guesses of
+    /// a validation together are right once in 3.7 million. A letter takes days where an SMS takes
+    /// seconds. RFC 6749 §4.1.2 wants codes to live ten minutes at most.
+    pub fn for_type(address_type: &AddressType) -> Self {
+        let postal = address_type.is_postal();
+        Self {
+            address_changes: 3,
+            pin_transmissions: 3,
+            pin_attempts: 3,
+            refunds: 3,
+            retransmission_interval: if postal { Span::days(1) } else { Span::minutes(1) },
+            validation_duration: Span::days(if postal { 30 } else { 1 }),
+            validation_expiration: Span::days(365),
+            code_duration: Span::minutes(10),
+            token_duration: Span::minutes(60),
+        }
+    }
+}
+
+/// Within this time a second use of a code counts as the impatience of an honest client, which costs
+/// it nothing; later it counts as a theft and ends the access token (RFC 6749 §4.1.2).
+pub(crate) const REPLAY_GRACE: Span = Span::seconds(10);

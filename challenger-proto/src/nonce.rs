@@ -1,0 +1,88 @@
+//! The nonce: the handle of a validation, and a secret. Whoever holds it can drive the process.
+
+use alloc::string::String;
+use core::fmt;
+
+use crate::base32;
+use crate::digest::{NonceDigest, sha256};
+use crate::entropy::Entropy;
+use crate::secret::Secret;
+
+/// 32 random bytes that name a validation in URLs. The store knows only their digest.
+#[derive(Clone)]
+pub struct Nonce(Secret<[u8; 32]>);
+
+impl Nonce {
+    /// Draws a new one.
+    pub fn draw(entropy: Entropy) -> Self {
+        Self(Secret::new(entropy.spend()))
+    }
+
+    /// Reads the 52 characters of a path.
+    pub fn parse(text: &str) -> Option<Self> {
+        base32::decode(text).map(|bytes| Self(Secret::new(bytes)))
+    }
+
+    /// The 52 characters for a path.
+    pub fn to_text(&self) -> String {
+        base32::encode(self.0.expose())
+    }
+
+    /// What the store knows the validation by.
+    pub fn digest(&self) -> NonceDigest {
+        NonceDigest::from_bytes(sha256(&[self.0.expose()]))
+    }
+
+    /// The key from which the validation's other secrets follow.
+    pub(crate) const fn key(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+}
+
+impl fmt::Debug for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Nonce(***)")
+    }
+}
+
+/// How many letters a reference has: few enough to compare at a glance.
+const REFERENCE_LEN: usize = 6;
+
+impl NonceDigest {
+    /// Six letters that page and message both show, for people to compare. No digits, so that nobody
+    /// takes them for the code, and no I, L, O or U, which read like something else.
+    pub fn reference(&self) -> String {
+        const LETTERS: &[u8; 22] = b"ABCDEFGHJKMNPQRSTVWXYZ";
+        self.as_bytes()
+            .iter()
+            .take(REFERENCE_LEN)
+            .filter_map(|byte| LETTERS.get(usize::from(*byte) % LETTERS.len()))
+            .map(|letter| char::from(*letter))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn text_makes_the_round_trip_and_stays_out_of_debug() {
+        let nonce = Nonce::draw(Entropy::new([7; 32]));
+        let text = nonce.to_text();
+        assert_eq!(Nonce::parse(&text).unwrap().digest(), nonce.digest());
+        assert!(!format!("{nonce:?}").contains(&text[..8]));
+        assert!(Nonce::parse("short").is_none());
+    }
+
+    #[test]
+    fn references_have_six_unmistakable_letters() {
+        for byte in 0..=255 {
+            let reference = Nonce::draw(Entropy::new([byte; 32])).digest().reference();
+            assert_eq!(reference.len(), 6);
+            assert!(reference.bytes().all(|b| b.is_ascii_uppercase() && !b"ILOU".contains(&b)));
+        }
+    }
+}

@@ -1,0 +1,586 @@
+//! Patterns: POSIX extended regular expressions, which say what the field of an address may hold.
+//!
+//! The syntax is that of POSIX.1-2017 XBD 9.4, matching takes time linear in the text. Where the
+//! standard leaves a construct undefined and implementations disagree, the pattern is refused:
+//! a silent different answer would let in addresses that the operator meant to keep out.
+//!
+//! Three choices are ours. A character is a Unicode scalar value, and ranges follow their numbers.
+//! Character classes are ASCII, as in the POSIX locale. An empty alternative, as in `(CH|)`,
+//! matches the empty text, as everywhere in practice.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use regex::{Regex, RegexBuilder};
+
+/// The longest pattern, in bytes: enough for any list of postal codes worth writing by hand.
+pub const PATTERN_MAX: usize = 1024;
+/// The most memory a compiled pattern may take: it bounds the time that a character of text costs.
+const COMPILED_MAX: usize = 1 << 20;
+/// How deep groups may nest, well within what the regex crate takes for itself.
+const DEPTH_MAX: usize = 32;
+/// The largest count in an interval, `RE_DUP_MAX` (POSIX.1-2017 XBD limits.h).
+const COUNT_MAX: u32 = 255;
+
+/// The character classes of every locale (POSIX.1-2017 XBD 9.3.5, item 6).
+const CLASSES: [&str; 12] = [
+    "alnum", "alpha", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
+    "upper", "xdigit",
+];
+
+/// An extended regular expression (POSIX.1-2017 XBD 9.4), compiled.
+#[derive(Clone)]
+pub struct Pattern {
+    source: String,
+    regex: Regex,
+}
+
+impl Pattern {
+    /// Reads and compiles an expression.
+    ///
+    /// # Errors
+    /// [`PatternError`] for what is no extended regular expression, for what the standard leaves
+    /// undefined, and for what is too large.
+    ///
+    /// ```
+    /// use challenger_proto::Pattern;
+    ///
+    /// let phone = Pattern::parse(r"^\+[1-9][0-9]{7,14}$").unwrap();
+    /// assert!(phone.is_match("+41791234567"));
+    /// assert!(!phone.is_match("079 123 45 67"));
+    /// ```
+    pub fn parse(source: &str) -> Result<Self, PatternError> {
+        let translated = translate(source)?;
+        // Translations have no errors of syntax, which leaves their size.
+        let whole = |_| PatternError { fault: PatternFault::CompiledTooLarge, position: 1 };
+        let regex = compile(&translated).map_err(whole)?;
+        Ok(Self { source: source.to_string(), regex })
+    }
+
+    /// The expression as the operator wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether the expression matches the text or a part of it. Only `^` and `$` tie it to the
+    /// ends, and only to those of the whole text; newlines are ordinary characters
+    /// (POSIX.1-2017 XSH regcomp, without `REG_NEWLINE`).
+    pub fn is_match(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pattern").field(&self.source).finish()
+    }
+}
+
+/// Why a pattern was refused, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatternError {
+    /// What is wrong.
+    pub fault: PatternFault,
+    /// The character it is wrong at, counted from one.
+    pub position: usize,
+}
+
+impl fmt::Display for PatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at character {}: {}", self.position, self.fault)
+    }
+}
+
+impl core::error::Error for PatternError {}
+
+/// What can be wrong with a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatternFault {
+    /// `\1`, which basic expressions have and extended ones have not.
+    BackReference,
+    /// `[` without its `]`.
+    BracketOpen,
+    /// `[:alpha:]` outside brackets, which would be a set of letters and a colon.
+    ClassOutsideBrackets,
+    /// `[:name:]` with a name the standard does not have, or without its end.
+    ClassUnknown,
+    /// `[.a.]` or `[=a=]`, which mean something in locales only.
+    CollatingElement,
+    /// The compiled expression would be larger than 1 MiB.
+    CompiledTooLarge,
+    /// An interval with a count above `RE_DUP_MAX`.
+    CountTooLarge,
+    /// A backslash before a character that is not special, such as `\d`.
+    EscapeUnknown,
+    /// A backslash at the end.
+    EscapeUnfinished,
+    /// `(?`, where other languages put flags and look-around.
+    GroupExtension,
+    /// `(` without its `)`.
+    GroupOpen,
+    /// Groups in groups, deeper than we follow.
+    GroupsTooDeep,
+    /// `)` without its `(`.
+    GroupUnopened,
+    /// `{` that begins no interval.
+    IntervalMalformed,
+    /// An interval such as `{3,2}`.
+    IntervalReversed,
+    /// A quantifier at the start of an expression or after `(`, `|`, `^` or `$`.
+    NothingToRepeat,
+    /// A NUL, which ends a pattern of C.
+    Nul,
+    /// A quantifier after a quantifier.
+    QuantifierRepeated,
+    /// A `-` that could begin a range, end one, or stand for itself.
+    RangeAmbiguous,
+    /// A range whose end is no character.
+    RangeEnd,
+    /// A range such as `[z-a]`.
+    RangeReversed,
+    /// The expression is longer than [`PATTERN_MAX`].
+    TooLong,
+}
+
+impl fmt::Display for PatternFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BackReference => {
+                "extended regular expressions have no back-references, write the group again"
+            }
+            Self::BracketOpen => r"this bracket has no ']', write '\[' for the character itself",
+            Self::ClassOutsideBrackets => {
+                "a character class stands in brackets of its own, write [[:alpha:]]"
+            }
+            Self::ClassUnknown => {
+                "no such character class, there are alnum, alpha, blank, cntrl, digit, graph, \
+                 lower, print, punct, space, upper and xdigit, written as in [[:alpha:]]"
+            }
+            Self::CollatingElement => {
+                "'[.' and '[=' begin what depends on a locale, write the characters themselves, \
+                 '[' after the others"
+            }
+            Self::CompiledTooLarge => {
+                "the expression needs more than 1 MiB when compiled, use smaller counts"
+            }
+            Self::CountTooLarge => "a count in an interval is at most 255",
+            Self::EscapeUnfinished => {
+                r"there is nothing after this backslash, write '\\' for the character itself"
+            }
+            Self::EscapeUnknown => {
+                r"a backslash only takes the meaning from punctuation, as in '\.', write a bracket \
+                 such as [[:digit:]] for a kind of character"
+            }
+            Self::GroupExtension => {
+                r"extended regular expressions have no '(?', write '(' for a group and '\(\?' for \
+                 the characters themselves"
+            }
+            Self::GroupOpen => r"this group has no ')', write '\(' for the character itself",
+            Self::GroupsTooDeep => "groups nest at most 32 deep",
+            Self::GroupUnopened => r"this ')' ends no group, write '\)' for the character itself",
+            Self::IntervalMalformed => {
+                r"an interval is {n}, {n,}, {,m} or {n,m}, write '\{' for the character itself"
+            }
+            Self::IntervalReversed => "the first count of an interval is at most the second",
+            Self::NothingToRepeat => {
+                r"there is nothing to repeat before this, write '\*' for the character itself"
+            }
+            Self::Nul => "a NUL character can be in no address, leave it out",
+            Self::QuantifierRepeated => {
+                "a quantifier after a quantifier means something else to every implementation, \
+                 write a group as in (a{2}){3}"
+            }
+            Self::RangeAmbiguous => {
+                "a '-' for itself stands first or last in its bracket, or ends a range"
+            }
+            Self::RangeEnd => "a range ends with a single character",
+            Self::RangeReversed => "a range ends with a character that is not before its first",
+            Self::TooLong => "the expression is longer than 1024 bytes",
+        })
+    }
+}
+
+fn compile(translated: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(translated).dot_matches_new_line(true).size_limit(COMPILED_MAX).build()
+}
+
+/// Writes an extended regular expression as one for the regex crate.
+fn translate(source: &str) -> Result<String, PatternError> {
+    let mut translator = Translator { source, rest: source, translated: String::new() };
+    if source.len() > PATTERN_MAX {
+        return Err(translator.error(0, PatternFault::TooLong));
+    }
+    if let Some(at) = source.find('\0') {
+        return Err(translator.error(at, PatternFault::Nul));
+    }
+    translator.expression()?;
+    Ok(translator.translated)
+}
+
+/// What stands before the next character: whether a quantifier may follow.
+enum Before {
+    Atom,
+    Nothing,
+    Quantifier,
+}
+
+/// Reads an expression from left to right. An `at` is where something begins in `source`.
+struct Translator<'a> {
+    source: &'a str,
+    rest: &'a str,
+    translated: String,
+}
+
+impl Translator<'_> {
+    fn expression(&mut self) -> Result<(), PatternError> {
+        let mut groups = Vec::new();
+        let mut before = Before::Nothing;
+        loop {
+            let at = self.at();
+            let Some(character) = self.next() else { break };
+            before = match character {
+                '*' | '+' | '?' | '{' => {
+                    match before {
+                        Before::Atom => self.quantifier(at, character)?,
+                        Before::Nothing => {
+                            return Err(self.error(at, PatternFault::NothingToRepeat));
+                        }
+                        Before::Quantifier => {
+                            return Err(self.error(at, PatternFault::QuantifierRepeated));
+                        }
+                    }
+                    Before::Quantifier
+                }
+                '(' => {
+                    groups.push(at);
+                    self.group_start(at, groups.len())?;
+                    Before::Nothing
+                }
+                ')' => {
+                    if groups.pop().is_none() {
+                        return Err(self.error(at, PatternFault::GroupUnopened));
+                    }
+                    self.translated.push(')');
+                    Before::Atom
+                }
+                // Both languages know anchors everywhere: `a^b` is valid, and matches nothing.
+                '|' | '^' | '$' => {
+                    self.translated.push(character);
+                    Before::Nothing
+                }
+                other => {
+                    self.atom(at, other)?;
+                    Before::Atom
+                }
+            };
+        }
+        match groups.pop() {
+            Some(at) => Err(self.error(at, PatternFault::GroupOpen)),
+            None => Ok(()),
+        }
+    }
+
+    fn group_start(&mut self, at: usize, depth: usize) -> Result<(), PatternError> {
+        if self.rest.starts_with('?') {
+            return Err(self.error(at, PatternFault::GroupExtension));
+        }
+        if depth > DEPTH_MAX {
+            return Err(self.error(at, PatternFault::GroupsTooDeep));
+        }
+        self.translated.push_str("(?:");
+        Ok(())
+    }
+
+    fn quantifier(&mut self, at: usize, character: char) -> Result<(), PatternError> {
+        if character != '{' {
+            self.translated.push(character);
+            return Ok(());
+        }
+        let Some((interval, rest)) = self.rest.split_once('}') else {
+            return Err(self.error(at, PatternFault::IntervalMalformed));
+        };
+        let interval = parse_interval(interval).map_err(|fault| self.error(at, fault))?;
+        self.translated.push_str(&interval);
+        self.rest = rest;
+        Ok(())
+    }
+
+    fn atom(&mut self, at: usize, character: char) -> Result<(), PatternError> {
+        match character {
+            '.' => self.translated.push('.'),
+            '[' => self.bracket(at)?,
+            '\\' => {
+                let escaped = match self.next() {
+                    None => Err(PatternFault::EscapeUnfinished),
+                    Some('0'..='9') => Err(PatternFault::BackReference),
+                    // GNU finds the ends of words and of the text with these.
+                    Some('<' | '>' | '`' | '\'') => Err(PatternFault::EscapeUnknown),
+                    Some(special) if special.is_ascii_punctuation() => Ok(special),
+                    Some(_) => Err(PatternFault::EscapeUnknown),
+                };
+                let escaped = escaped.map_err(|fault| self.error(at, fault))?;
+                self.literal(escaped);
+            }
+            other => self.literal(other),
+        }
+        Ok(())
+    }
+
+    /// Reads a bracket expression (POSIX.1-2017 XBD 9.3.5) from behind its `[` on.
+    fn bracket(&mut self, at: usize) -> Result<(), PatternError> {
+        self.translated.push('[');
+        let list = self.rest;
+        if let Some(rest) = self.rest.strip_prefix('^') {
+            self.translated.push('^');
+            self.rest = rest;
+        }
+        let first = self.at();
+        loop {
+            let element = self.at();
+            let Some(character) = self.next() else {
+                return Err(self.error(at, PatternFault::BracketOpen));
+            };
+            match character {
+                ']' if element != first => break,
+                '[' if self.rest.starts_with(['.', '=']) => {
+                    return Err(self.error(element, PatternFault::CollatingElement));
+                }
+                '[' if self.rest.starts_with(':') => self.class(element)?,
+                '-' if element != first && !self.rest.starts_with(']') => {
+                    return Err(self.error(element, PatternFault::RangeAmbiguous));
+                }
+                other => self.range_or_character(element, other)?,
+            }
+        }
+        self.translated.push(']');
+        // `[:` alone is a fine set, and so is `[::]`; with a name in it, brackets were forgotten.
+        match list.strip_suffix(self.rest).and_then(|list| list.strip_suffix(":]")) {
+            Some(list) if list.len() > 1 && list.starts_with(':') => {
+                Err(self.error(at, PatternFault::ClassOutsideBrackets))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn class(&mut self, at: usize) -> Result<(), PatternError> {
+        let named = self.rest.strip_prefix(':').and_then(|rest| rest.split_once(":]"));
+        match named {
+            Some((name, rest)) if CLASSES.contains(&name) => {
+                self.translated.push_str("[:");
+                self.translated.push_str(name);
+                self.translated.push_str(":]");
+                self.rest = rest;
+                Ok(())
+            }
+            Some(_) | None => Err(self.error(at, PatternFault::ClassUnknown)),
+        }
+    }
+
+    fn range_or_character(&mut self, at: usize, start: char) -> Result<(), PatternError> {
+        self.literal(start);
+        // A `-` right before the `]` stands for itself, and is the next element.
+        if self.rest.starts_with("-]") {
+            return Ok(());
+        }
+        let Some(rest) = self.rest.strip_prefix('-') else { return Ok(()) };
+        self.rest = rest;
+        // A pattern that ends here has an open bracket, which the caller is about to find.
+        let Some(end) = self.next() else { return Ok(()) };
+        if end == '[' && self.rest.starts_with([':', '.', '=']) {
+            return Err(self.error(at, PatternFault::RangeEnd));
+        }
+        if end < start {
+            return Err(self.error(at, PatternFault::RangeReversed));
+        }
+        self.translated.push('-');
+        self.literal(end);
+        Ok(())
+    }
+
+    /// A character for itself: the crate takes its escapes in brackets, too.
+    fn literal(&mut self, character: char) {
+        self.translated.push_str(&regex::escape(character.encode_utf8(&mut [0; 4])));
+    }
+
+    fn at(&self) -> usize {
+        self.source.len() - self.rest.len()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let mut characters = self.rest.chars();
+        let character = characters.next();
+        self.rest = characters.as_str();
+        character
+    }
+
+    fn error(&self, at: usize, fault: PatternFault) -> PatternError {
+        let before = self.source.char_indices().take_while(|(index, _)| *index < at);
+        PatternError { fault, position: before.count() + 1 }
+    }
+}
+
+/// Reads what stands between the braces of an interval (POSIX.1-2017 XBD 9.4.6, item 3). The short
+/// `{,m}` is not the standard's, but everybody agrees on it.
+fn parse_interval(interval: &str) -> Result<String, PatternFault> {
+    let (least, most) = match interval.split_once(',') {
+        None => (parse_count(interval)?, Some(parse_count(interval)?)),
+        Some((least, "")) => (parse_count(least)?, None),
+        Some(("", most)) => (0, Some(parse_count(most)?)),
+        Some((least, most)) => (parse_count(least)?, Some(parse_count(most)?)),
+    };
+    match most {
+        None => Ok(alloc::format!("{{{least},}}")),
+        Some(most) if least <= most => Ok(alloc::format!("{{{least},{most}}}")),
+        Some(_) => Err(PatternFault::IntervalReversed),
+    }
+}
+
+fn parse_count(digits: &str) -> Result<u32, PatternFault> {
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(PatternFault::IntervalMalformed);
+    }
+    match digits.parse() {
+        Ok(count) if count <= COUNT_MAX => Ok(count),
+        // What does not parse has too many digits.
+        Ok(_) | Err(_) => Err(PatternFault::CountTooLarge),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+    use alloc::format;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const VECTORS: &str = include_str!("../../testdata/vectors/patterns.txt");
+
+    fn verdict(pattern: &str, text: &str) -> &'static str {
+        match Pattern::parse(pattern) {
+            Err(_) => "refused",
+            Ok(pattern) if pattern.is_match(text) => "yes",
+            Ok(_) => "no",
+        }
+    }
+
+    #[test]
+    fn vectors_agree() {
+        let mut seen = BTreeSet::new();
+        for line in VECTORS.lines().filter(|line| !line.starts_with("# ")) {
+            let [pattern, text, expected]: [&str; 3] =
+                line.split('\t').collect::<Vec<_>>().try_into().expect("three columns");
+            let text = text.replace(r"\\", "\0").replace(r"\n", "\n").replace('\0', r"\");
+            assert_eq!(verdict(pattern, &text), expected, "{line}");
+            assert!(seen.insert(line), "twice: {line}");
+        }
+        assert!(seen.len() >= 250);
+    }
+
+    #[test]
+    fn errors_say_what_and_where() {
+        use PatternFault as Fault;
+        let cases = [
+            (r"é\1", Fault::BackReference, 2),
+            ("a[b", Fault::BracketOpen, 2),
+            ("a[b-", Fault::BracketOpen, 2),
+            ("ab[:alpha:]", Fault::ClassOutsideBrackets, 3),
+            ("[é[:foo:]]", Fault::ClassUnknown, 3),
+            ("[a[:alpha]", Fault::ClassUnknown, 3),
+            ("[a[.b.]]", Fault::CollatingElement, 3),
+            ("(((a{255}){255}){255})", Fault::CompiledTooLarge, 1),
+            ("a{256}", Fault::CountTooLarge, 2),
+            (r"[[:digit:]]\d", Fault::EscapeUnknown, 12),
+            (r"\\\", Fault::EscapeUnfinished, 3),
+            ("a(?i)", Fault::GroupExtension, 2),
+            ("a(b(c)", Fault::GroupOpen, 2),
+            ("a))", Fault::GroupUnopened, 2),
+            ("a{b}", Fault::IntervalMalformed, 2),
+            ("a{3,2}", Fault::IntervalReversed, 2),
+            ("a|*", Fault::NothingToRepeat, 3),
+            ("a\0", Fault::Nul, 2),
+            ("a**", Fault::QuantifierRepeated, 3),
+            ("[a-c-e]", Fault::RangeAmbiguous, 5),
+            ("[ba-[:digit:]]", Fault::RangeEnd, 3),
+            ("[a-cz-a]", Fault::RangeReversed, 5),
+        ];
+        for (pattern, fault, position) in cases {
+            let error = Pattern::parse(pattern).unwrap_err();
+            assert_eq!(error, PatternError { fault, position }, "{pattern}");
+            assert!(!error.to_string().ends_with('.'));
+        }
+        let error = Pattern::parse("^a++$").unwrap_err().to_string();
+        assert!(error.starts_with("at character 4: a quantifier after a quantifier"), "{error}");
+    }
+
+    #[test]
+    fn limits_hold() {
+        let nested = |depth: usize| format!("{}a{}", "(b|[c]".repeat(depth), ")?".repeat(depth));
+        assert!(Pattern::parse(&nested(DEPTH_MAX)).is_ok());
+        let error = Pattern::parse(&nested(DEPTH_MAX + 1)).unwrap_err();
+        assert_eq!((error.fault, error.position), (PatternFault::GroupsTooDeep, 6 * DEPTH_MAX + 1));
+        assert!(Pattern::parse(&"a".repeat(PATTERN_MAX)).is_ok());
+        let error = Pattern::parse(&"a".repeat(PATTERN_MAX + 1)).unwrap_err();
+        assert_eq!((error.fault, error.position), (PatternFault::TooLong, 1));
+        assert!(Pattern::parse("^.{1,255}$").is_ok());
+    }
+
+    #[test]
+    fn the_limits_in_messages_are_the_limits() {
+        let says = |fault: PatternFault, limit: usize| {
+            assert!(fault.to_string().contains(&limit.to_string()), "{fault}");
+        };
+        says(PatternFault::TooLong, PATTERN_MAX);
+        says(PatternFault::GroupsTooDeep, DEPTH_MAX);
+        says(PatternFault::CountTooLarge, usize::try_from(COUNT_MAX).unwrap());
+        says(PatternFault::CompiledTooLarge, COMPILED_MAX >> 20);
+        for class in CLASSES {
+            assert!(PatternFault::ClassUnknown.to_string().contains(class), "{class}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_keeps_its_source() {
+        let pattern = Pattern::parse(r"[\.]{,3}").unwrap();
+        assert_eq!(pattern.as_str(), r"[\.]{,3}");
+        assert_eq!(format!("{:?}", pattern), r#"Pattern("[\\.]{,3}")"#);
+    }
+
+    /// Text that is rich in what the translator looks at.
+    const RICH: &str = r"([]\[(){}|^$*+?.,:=&~a-c0-9é\\<>#-]|\[:alpha:\]|\{1,3\}|\[\^?|\\\.){0,24}";
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_panic(pattern: String, text: String) {
+            verdict(&pattern, &text);
+        }
+
+        #[test]
+        fn what_is_translated_is_understood(pattern in RICH, text in RICH) {
+            if let Ok(translated) = translate(&pattern) {
+                let compiled = compile(&translated);
+                prop_assert!(!matches!(compiled, Err(regex::Error::Syntax(_))), "{compiled:?}");
+            }
+            verdict(&pattern, &text);
+        }
+
+        #[test]
+        fn a_literal_matches_itself_only(text: String, other: String) {
+            let mut pattern = String::from("^");
+            for character in text.chars() {
+                match character {
+                    '\\' => pattern.push_str(r"\\"),
+                    '^' => pattern.push_str(r"\^"),
+                    other => pattern.extend(['[', other, ']']),
+                }
+            }
+            pattern.push('$');
+            prop_assume!(!text.contains('\0') && pattern.len() <= PATTERN_MAX);
+            let pattern = Pattern::parse(&pattern).unwrap();
+            prop_assert!(pattern.is_match(&text));
+            prop_assert_eq!(pattern.is_match(&other), text == other);
+        }
+    }
+}

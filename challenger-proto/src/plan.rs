@@ -1,0 +1,335 @@
+//! From a request to its outcome: `route` names what to load, `decide` says what becomes of it.
+//!
+//! ```text
+//!   Request ──route──▶ Plan ──load()──▶ (store) ──▶ Loaded ──decide──▶ Outcome
+//!                       ▲                                               │ 1. write
+//!                       │ the write met a conflict: load again          │ 2. send
+//!                       ├───────────────────────────────────────────────┤ 3. response
+//!                       │ the helper failed: Transmission::undelivered  │
+//!                       └───────────────────────────────────────────────┘
+//! ```
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde_json::{Value, json};
+
+use crate::address::Address;
+use crate::answer::{Reader, Shape};
+use crate::endpoint::authorize::Authorize;
+use crate::endpoint::challenge::{Challenge, Undelivered};
+use crate::endpoint::info::Info;
+use crate::endpoint::setup::Setup;
+use crate::endpoint::solve::Solve;
+use crate::endpoint::token::Token;
+use crate::endpoint::{config, legal, root};
+use crate::entropy::Entropy;
+use crate::http::{BODY_MAX, Body, Method, Request, Response, TARGET_MAX};
+use crate::nonce::Nonce;
+use crate::oob::OobSecret;
+use crate::refusal::{Refusal, Refused};
+use crate::service::Service;
+use crate::storage::{Load, Loaded, Write};
+use crate::time::Timestamp;
+
+/// What a request means, and what has to be loaded to decide it.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    load: Load,
+    call: Call,
+    reader: Reader,
+    route: &'static str,
+}
+
+/// One call of the protocol, parsed.
+#[derive(Clone, Debug)]
+enum Call {
+    Authorize(Authorize),
+    Challenge(Challenge),
+    Config,
+    Info(Info),
+    Legal(legal::Legal),
+    Options,
+    Refuse(Refused),
+    Robots,
+    Root,
+    Setup(Setup),
+    Solve(Solve),
+    Token(Token),
+    Undelivered(Undelivered),
+}
+
+/// What every decision rests on beside the rows and the entropy.
+#[derive(Clone, Copy)]
+pub(crate) struct Desk<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) reader: &'a Reader,
+    pub(crate) service: &'a Service,
+}
+
+/// What becomes of a request, to be carried out strictly from top to bottom.
+#[derive(Debug)]
+#[must_use]
+#[non_exhaustive]
+pub struct Outcome {
+    /// First: the change to commit. On a conflict, load and decide again.
+    pub write: Option<Write>,
+    /// Then: the message to send. There is none without a write that paid for it.
+    pub send: Option<Transmission>,
+    /// Last: the answer, unless the message could not be sent.
+    pub response: Response,
+}
+
+impl Outcome {
+    pub(crate) const fn respond(response: Response) -> Self {
+        Self { write: None, send: None, response }
+    }
+
+    pub(crate) const fn write(write: Write, response: Response) -> Self {
+        Self { write: Some(write), send: None, response }
+    }
+
+    pub(crate) const fn send(write: Write, send: Transmission, response: Response) -> Self {
+        Self { write: Some(write), send: Some(send), response }
+    }
+}
+
+/// A message to hand to the helper.
+#[derive(Clone, Debug)]
+pub struct Transmission {
+    /// Where it goes.
+    pub address: Address,
+    /// The same as the helper's argument.
+    pub argument: String,
+    /// The PIN it carries.
+    pub secret: OobSecret,
+    /// Whose PIN it is.
+    pub nonce: Nonce,
+    /// The host of the site that asked for the proof.
+    pub client_host: String,
+    /// Until when the PIN can be entered.
+    pub expires: Timestamp,
+    /// When it was decided to send it.
+    pub now: Timestamp,
+    pub(crate) if_undelivered: Plan,
+}
+
+impl Transmission {
+    /// The variables of the message's template. `host` is the service's own, from its base URL.
+    pub fn variables(&self, host: &str) -> Value {
+        json!({
+            "address": self.address.to_json(),
+            "client": self.client_host,
+            "host": host,
+            "minutes": self.expires.since(self.now).as_minutes(),
+            "nonce": self.nonce.to_text(),
+            "pin": self.secret.spelled(),
+            "reference": self.nonce.digest().reference(),
+        })
+    }
+
+    /// Everything that must not reach a log from whatever the helper says.
+    pub fn secrets(&self) -> Vec<String> {
+        let mut secrets = Vec::from([
+            self.argument.clone(),
+            self.secret.spelled(),
+            self.secret.digits().into(),
+            self.nonce.to_text(),
+        ]);
+        secrets.extend(self.address.fields().map(|(_, value)| value.into()));
+        secrets
+    }
+
+    /// What a failed delivery means: a plan like any other. `how` goes into the answer's detail.
+    pub fn undelivered(self, how: impl Into<String>) -> Plan {
+        let mut plan = self.if_undelivered;
+        if let Call::Undelivered(undelivered) = &mut plan.call {
+            undelivered.how = how.into();
+        }
+        plan
+    }
+}
+
+/// Reads a request. Total: a request that we refuse has a plan as well.
+pub fn route(request: &Request) -> Plan {
+    let path = request.path();
+    let (route, allow, shape) = describe(path);
+    let reader = Reader::new(request, shape, allow);
+    let call = if request.target.len() > TARGET_MAX {
+        Call::Refuse(Refusal::TargetTooLong.into())
+    } else if request.body.len() > BODY_MAX {
+        Call::Refuse(Refusal::BodyTooLarge.into())
+    } else if request.method == Method::Options {
+        Call::Options
+    } else if route.is_empty() {
+        Call::Refuse(Refusal::EndpointUnknown.about(path))
+    } else if !allows(allow, request.method) {
+        Call::Refuse(Refusal::MethodInvalid.into())
+    } else {
+        parse(route, request).unwrap_or_else(Call::Refuse)
+    };
+    Plan { load: call.load(), call, reader, route: if route.is_empty() { "-" } else { route } }
+}
+
+/// The route of a path, the methods it allows, and the shape of its answers.
+fn describe(path: &str) -> (&'static str, &'static str, Shape) {
+    const READ: &str = "GET, HEAD, OPTIONS";
+    const POST: &str = "POST, OPTIONS";
+    const BOTH: &str = "GET, HEAD, POST, OPTIONS";
+    match path {
+        "/" => return ("/", READ, Shape::Json),
+        "/config" => return ("/config", READ, Shape::Json),
+        "/info" => return ("/info", READ, Shape::OAuth),
+        "/pp" => return ("/pp", READ, Shape::Json),
+        "/privacy" => return ("/privacy", READ, Shape::Json),
+        "/robots.txt" => return ("/robots.txt", READ, Shape::Json),
+        "/terms" => return ("/terms", READ, Shape::Json),
+        "/token" => return ("/token", POST, Shape::OAuth),
+        _ => {}
+    }
+    match argument(path) {
+        Some(("authorize", _)) => ("/authorize/$NONCE", BOTH, Shape::HtmlIfAsked),
+        Some(("challenge", _)) => ("/challenge/$NONCE", POST, Shape::HtmlIfAsked),
+        Some(("setup", _)) => ("/setup/$CLIENT_ID", POST, Shape::Json),
+        Some(("solve", _)) => ("/solve/$NONCE", POST, Shape::JsonIfAsked),
+        _ => ("", "", Shape::Json),
+    }
+}
+
+/// The two segments of a path that has two.
+fn argument(path: &str) -> Option<(&str, &str)> {
+    let (endpoint, argument) = path.strip_prefix('/')?.split_once('/')?;
+    (!argument.is_empty() && !argument.contains('/')).then_some((endpoint, argument))
+}
+
+fn allows(allow: &str, method: Method) -> bool {
+    let name = match method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Options => "OPTIONS",
+        Method::Post => "POST",
+        Method::Other => return false,
+    };
+    allow.split(", ").any(|allowed| allowed == name)
+}
+
+fn parse(route: &'static str, request: &Request) -> Result<Call, Refused> {
+    let (_, argument) = argument(request.path()).unwrap_or_default();
+    Ok(match route {
+        "/" => Call::Root,
+        "/authorize/$NONCE" => Call::Authorize(Authorize::parse(request, argument)?),
+        "/challenge/$NONCE" => Call::Challenge(Challenge::parse(request, argument)?),
+        "/config" => Call::Config,
+        "/info" => Call::Info(Info::parse(request)?),
+        "/pp" | "/privacy" => Call::Legal(legal::Legal::parse(request, legal::Which::Privacy)),
+        "/robots.txt" => Call::Robots,
+        "/setup/$CLIENT_ID" => Call::Setup(Setup::parse(request, argument)?),
+        "/solve/$NONCE" => Call::Solve(Solve::parse(request, argument)?),
+        "/terms" => Call::Legal(legal::Legal::parse(request, legal::Which::Terms)),
+        "/token" => Call::Token(Token::parse(request)?),
+        _ => Call::Refuse(Refusal::EndpointUnknown.about(request.path())),
+    })
+}
+
+impl Call {
+    fn load(&self) -> Load {
+        match self {
+            Self::Authorize(call) => call.load(),
+            Self::Challenge(call) => call.load(),
+            Self::Info(call) => call.load(),
+            Self::Setup(call) => call.load(),
+            Self::Solve(call) => call.load(),
+            Self::Token(call) => call.load(),
+            Self::Undelivered(call) => call.load(),
+            Self::Config
+            | Self::Legal(_)
+            | Self::Options
+            | Self::Refuse(_)
+            | Self::Robots
+            | Self::Root => Load::default(),
+        }
+    }
+
+    fn decide(&self, loaded: Loaded, entropy: Entropy, desk: Desk<'_>) -> Result<Outcome, Refused> {
+        match self {
+            Self::Authorize(call) => call.decide(loaded, desk),
+            Self::Challenge(call) => call.decide(loaded, entropy, desk),
+            Self::Config => Ok(Outcome::respond(config::answer(desk.service))),
+            Self::Info(call) => call.decide(loaded, desk),
+            Self::Legal(call) => Ok(Outcome::respond(call.answer(desk))),
+            Self::Options => Ok(Outcome::respond(options())),
+            Self::Refuse(refused) => Err(refused.clone()),
+            Self::Robots => Ok(Outcome::respond(root::robots())),
+            Self::Root => Ok(Outcome::respond(root::landing())),
+            Self::Setup(call) => call.decide(loaded, entropy, desk),
+            Self::Solve(call) => call.decide(loaded, desk),
+            Self::Token(call) => call.decide(loaded, entropy, desk),
+            Self::Undelivered(call) => Ok(call.decide(loaded, desk)),
+        }
+    }
+}
+
+/// The answer to a preflight (WHATWG Fetch, CORS protocol), on any path.
+fn options() -> Response {
+    let mut response = Response::new(204, Body::Empty);
+    response.set("Access-Control-Allow-Headers", "*");
+    response.set("Access-Control-Allow-Methods", "*");
+    response
+}
+
+impl Plan {
+    /// What to load.
+    pub const fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// The route, such as `/solve/$NONCE`, for logs, which must not hold paths.
+    pub const fn route(&self) -> &'static str {
+        self.route
+    }
+
+    /// Decides. It cannot fail, and it can be called again with newly loaded rows.
+    pub fn decide(
+        &self,
+        loaded: Loaded,
+        now: Timestamp,
+        entropy: Entropy,
+        service: &Service,
+    ) -> Outcome {
+        let desk = Desk { now, reader: &self.reader, service };
+        self.call
+            .decide(loaded, entropy, desk)
+            .unwrap_or_else(|refused| Outcome::respond(self.reader.refuse(service, &refused)))
+    }
+
+    /// The answer when something outside the protocol stands in the way, such as the store.
+    pub fn refuse(&self, refused: &Refused, service: &Service) -> Response {
+        self.reader.refuse(service, refused)
+    }
+
+    pub(crate) fn undelivered(reader: &Reader, undelivered: Undelivered) -> Self {
+        Self {
+            load: undelivered.load(),
+            call: Call::Undelivered(undelivered),
+            reader: reader.clone(),
+            route: "/challenge/$NONCE",
+        }
+    }
+}
+
+/// The answer to a request that could not even be read to its end: `head` is what is known of it.
+pub fn refuse(head: Option<&Request>, refused: &Refused, service: &Service) -> Response {
+    let nothing;
+    let head = if let Some(head) = head {
+        head
+    } else {
+        nothing = Request {
+            method: Method::Get,
+            target: String::from("/"),
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
+        &nothing
+    };
+    route(head).refuse(refused, service)
+}

@@ -1,0 +1,454 @@
+//! Restrictions: what the fields of an address must look like, as the operator wrote it in JSON.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use core::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::address::{Address, FIELD_NAME_MAX, FIELDS_MAX};
+use crate::media;
+use crate::pattern::{Pattern, PatternError};
+use crate::refusal::{Refusal, Refused};
+
+/// Restricted fields in the order of their names. Fields that are not among them hold what they
+/// like; the default restricts none.
+#[derive(Clone, Debug, Default)]
+pub struct Restrictions(BTreeMap<String, Restriction>);
+
+/// What one field must look like, and how to say so to people.
+#[derive(Clone, Debug)]
+pub struct Restriction {
+    /// Matches the values that are allowed.
+    pub pattern: Pattern,
+    /// What is expected, for those whose language is not in `hint_i18n`.
+    pub hint: String,
+    /// What is expected, by language.
+    pub hint_i18n: BTreeMap<String, String>,
+}
+
+impl Restrictions {
+    /// Reads an object with the restricted fields as keys. A field has a `regex` and a `hint`,
+    /// which are promised to the readers of `/config`, and may have a `hint_i18n`. A misspelt key
+    /// would leave a field open to anything, so others are refused. Of equal keys the last counts.
+    ///
+    /// # Errors
+    /// [`RestrictionError`] for everything else, patterns we refuse included.
+    ///
+    /// ```
+    /// use challenger_proto::Restrictions;
+    ///
+    /// let json = r#"{"CONTACT_PHONE": {"regex": "^\\+[0-9]+$", "hint": "+41791234567"}}"#;
+    /// assert!(Restrictions::parse(json).unwrap().fields().eq(["CONTACT_PHONE"]));
+    /// ```
+    pub fn parse(json: &str) -> Result<Self, RestrictionError> {
+        let value: Value = serde_json::from_str(json).map_err(|error| {
+            RestrictionError::JsonInvalid { line: error.line(), column: error.column() }
+        })?;
+        let Value::Object(fields) = value else { return Err(RestrictionError::NotObject) };
+        if fields.len() > FIELDS_MAX {
+            return Err(RestrictionError::TooManyFields);
+        }
+        fields
+            .into_iter()
+            .map(|(field, value)| {
+                let restriction = Restriction::parse(&field, value)?;
+                Ok((field, restriction))
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// The names of the restricted fields, in order.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Whether no field is restricted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The restriction of a field.
+    pub fn get(&self, field: &str) -> Option<&Restriction> {
+        self.0.get(field)
+    }
+
+    /// The `restrictions` of `/config`: the patterns as the operator wrote them.
+    pub fn to_json(&self) -> Value {
+        self.0.iter().map(|(field, restriction)| (field.clone(), restriction.to_json())).collect()
+    }
+
+    /// Checks that an address has every restricted field, and that their values match.
+    ///
+    /// # Errors
+    /// [`Refusal::ParameterMissing`] or [`Refusal::ParameterMalformed`] about the first field, in
+    /// the order of their names, that is at fault.
+    pub fn check(&self, address: &Address) -> Result<(), Refused> {
+        for (field, restriction) in &self.0 {
+            let Some(value) = address.get(field) else {
+                return Err(Refusal::ParameterMissing.about(field));
+            };
+            if !restriction.pattern.is_match(value) {
+                return Err(Refusal::ParameterMalformed.about(field));
+            }
+        }
+        Ok(())
+    }
+
+    /// What to tell a reader of the language about a field: the hint in that language, else in the
+    /// language it is a regional form of (`de` for `de-CH`), else the general one. `None` when the
+    /// field is not restricted.
+    pub fn hint(&self, field: &str, language: &str) -> Option<&str> {
+        let restriction = self.get(field)?;
+        let languages = restriction.hint_i18n.keys().map(String::as_str);
+        let translated = media::best_language(Some(language), languages)
+            .and_then(|language| restriction.hint_i18n.get(language));
+        Some(translated.unwrap_or(&restriction.hint))
+    }
+}
+
+impl Restriction {
+    fn parse(field: &str, value: Value) -> Result<Self, RestrictionError> {
+        if field.is_empty() || field.len() > FIELD_NAME_MAX {
+            return Err(RestrictionError::FieldName { field: field.to_owned() });
+        }
+        let Value::Object(mut keys) = value else {
+            return Err(RestrictionError::FieldNotObject { field: field.to_owned() });
+        };
+        let regex = take_text(field, &mut keys, "regex")?;
+        let hint = take_text(field, &mut keys, "hint")?;
+        let hint_i18n = take_translations(field, &mut keys)?;
+        if let Some(key) = keys.into_iter().map(|(key, _)| key).next() {
+            return Err(RestrictionError::KeyUnknown { field: field.to_owned(), key });
+        }
+        let refused = |error| RestrictionError::Pattern { field: field.to_owned(), error };
+        let pattern = Pattern::parse(&regex).map_err(refused)?;
+        Ok(Self { pattern, hint, hint_i18n })
+    }
+
+    fn to_json(&self) -> Value {
+        let mut json = json!({"regex": self.pattern.as_str(), "hint": self.hint});
+        if let (false, Some(keys)) = (self.hint_i18n.is_empty(), json.as_object_mut()) {
+            let owned = |(language, hint): (&String, &String)| (language.clone(), hint.clone());
+            keys.insert("hint_i18n".to_owned(), self.hint_i18n.iter().map(owned).collect());
+        }
+        json
+    }
+}
+
+fn take_text(
+    field: &str,
+    keys: &mut Map<String, Value>,
+    key: &'static str,
+) -> Result<String, RestrictionError> {
+    match keys.remove(key) {
+        None => Err(RestrictionError::KeyMissing { field: field.to_owned(), key }),
+        Some(Value::String(text)) => Ok(text),
+        Some(_) => Err(RestrictionError::NotText { field: field.to_owned(), key: key.to_owned() }),
+    }
+}
+
+fn take_translations(
+    field: &str,
+    keys: &mut Map<String, Value>,
+) -> Result<BTreeMap<String, String>, RestrictionError> {
+    let translations = match keys.remove("hint_i18n") {
+        None => return Ok(BTreeMap::new()),
+        Some(Value::Object(translations)) => translations,
+        Some(_) => return Err(RestrictionError::NotTranslations { field: field.to_owned() }),
+    };
+    translations
+        .into_iter()
+        .map(|(language, hint)| {
+            let Value::String(hint) = hint else {
+                let key = alloc::format!("hint_i18n.{language}");
+                return Err(RestrictionError::NotText { field: field.to_owned(), key });
+            };
+            if !is_language(&language) {
+                let field = field.to_owned();
+                return Err(RestrictionError::LanguageMalformed { field, language });
+            }
+            Ok((language, hint))
+        })
+        .collect()
+}
+
+/// Whether the text has the shape of a language tag (RFC 5646 §2.1). Others, such as the `de_CH`
+/// of locales, would be in no reader's `Accept-Language`.
+fn is_language(tag: &str) -> bool {
+    tag.split('-').all(|subtag| {
+        (1..=8).contains(&subtag.len()) && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+/// Why restrictions were not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestrictionError {
+    /// The name of a field is empty or longer than [`FIELD_NAME_MAX`].
+    FieldName {
+        /// The field.
+        field: String,
+    },
+    /// What a field is restricted by is no object.
+    FieldNotObject {
+        /// The field.
+        field: String,
+    },
+    /// The text is no JSON.
+    JsonInvalid {
+        /// The line, counted from one.
+        line: usize,
+        /// The column, counted from one.
+        column: usize,
+    },
+    /// A key that a field must have is missing.
+    KeyMissing {
+        /// The field.
+        field: String,
+        /// The key.
+        key: &'static str,
+    },
+    /// A field has a key other than `regex`, `hint` and `hint_i18n`.
+    KeyUnknown {
+        /// The field.
+        field: String,
+        /// The key.
+        key: String,
+    },
+    /// A key of `hint_i18n` has not the shape of a language tag.
+    LanguageMalformed {
+        /// The field.
+        field: String,
+        /// The key.
+        language: String,
+    },
+    /// The JSON is no object.
+    NotObject,
+    /// A value that must be a string is none.
+    NotText {
+        /// The field.
+        field: String,
+        /// The key, and the language after a dot.
+        key: String,
+    },
+    /// The `hint_i18n` is no object.
+    NotTranslations {
+        /// The field.
+        field: String,
+    },
+    /// The `regex` is refused.
+    Pattern {
+        /// The field.
+        field: String,
+        /// Why.
+        error: PatternError,
+    },
+    /// More fields are restricted than an address may have.
+    TooManyFields,
+}
+
+impl fmt::Display for RestrictionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FieldName { field } => {
+                write!(f, "field {field:?}: a name has 1 to {FIELD_NAME_MAX} bytes")
+            }
+            Self::FieldNotObject { field } => {
+                let example = r#"{"regex": "^[0-9]+$", "hint": "digits"}"#;
+                write!(f, "field {field:?} is no object, write one such as {example}")
+            }
+            Self::JsonInvalid { line, column } => {
+                write!(f, "no JSON at line {line}, column {column}, where an object is wanted")
+            }
+            Self::KeyMissing { field, key } => {
+                write!(f, "field {field:?} has no {key:?}, it needs a \"regex\" and a \"hint\"")
+            }
+            Self::KeyUnknown { field, key } => write!(
+                f,
+                "field {field:?} has an unknown key {key:?}, there are \"regex\", \"hint\" and \
+                 \"hint_i18n\""
+            ),
+            Self::LanguageMalformed { field, language } => write!(
+                f,
+                "field {field:?}: {language:?} in \"hint_i18n\" is no language, write a tag such \
+                 as \"de\" or \"de-CH\""
+            ),
+            Self::NotObject => {
+                f.write_str("an object is wanted, with the restricted fields as keys, {} for none")
+            }
+            Self::NotText { field, key } => write!(f, "field {field:?}: {key:?} is no string"),
+            Self::NotTranslations { field } => write!(
+                f,
+                "field {field:?}: \"hint_i18n\" is no object, write one such as {{\"de\": \
+                 \"Ziffern\"}}"
+            ),
+            Self::Pattern { field, error } => write!(f, "field {field:?}: \"regex\" {error}"),
+            Self::TooManyFields => {
+                write!(f, "more fields are restricted than the {FIELDS_MAX} an address may have")
+            }
+        }
+    }
+}
+
+impl core::error::Error for RestrictionError {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::ToString;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pattern::PatternFault;
+
+    const PHONE: &str = r#"{
+        "CONTACT_PHONE": {
+            "regex": "^\\+[1-9][0-9]{7,14}$",
+            "hint": "+41791234567",
+            "hint_i18n": {"de": "mit Landesvorwahl", "de-CH": "mit +41", "fr": "avec indicatif"}
+        },
+        "COUNTRY": {"regex": "^(CH|)$", "hint": "", "hint_i18n": {}}
+    }"#;
+
+    fn address<const N: usize>(fields: [(&str, &str); N]) -> Address {
+        Address::new(fields.map(|(name, value)| (name.to_string(), value.to_string()))).unwrap()
+    }
+
+    fn error(json: &str) -> String {
+        Restrictions::parse(json).expect_err(json).to_string()
+    }
+
+    #[test]
+    fn config_shows_what_the_operator_wrote() {
+        let restrictions = Restrictions::parse(PHONE).unwrap();
+        assert!(restrictions.fields().eq(["CONTACT_PHONE", "COUNTRY"]));
+        assert!(!restrictions.is_empty());
+        assert_eq!(restrictions.get("COUNTRY").unwrap().pattern.as_str(), "^(CH|)$");
+        let mut wanted: Value = serde_json::from_str(PHONE).unwrap();
+        wanted["COUNTRY"].as_object_mut().unwrap().remove("hint_i18n");
+        assert_eq!(restrictions.to_json(), wanted);
+        let again = Restrictions::parse(&restrictions.to_json().to_string()).unwrap();
+        assert_eq!(again.to_json(), wanted);
+    }
+
+    #[test]
+    fn the_default_restricts_nothing() {
+        for none in [Restrictions::default(), Restrictions::parse(" {} ").unwrap()] {
+            assert!(none.is_empty());
+            assert_eq!(none.to_json(), json!({}));
+            assert_eq!(none.check(&address([("ANY", "thing")])), Ok(()));
+            assert_eq!(none.hint("ANY", "en"), None);
+        }
+    }
+
+    #[test]
+    fn restricted_fields_are_present_and_match() {
+        let restrictions = Restrictions::parse(PHONE).unwrap();
+        let check = |fields| restrictions.check(&address(fields));
+        let phone = |value| [("CONTACT_PHONE", value), ("COUNTRY", "CH")];
+        assert_eq!(check(phone("+41791234567")), Ok(()));
+        assert_eq!(check([("CONTACT_PHONE", "+41791234567"), ("COUNTRY", "")]), Ok(()));
+        let malformed = Refusal::ParameterMalformed.about("CONTACT_PHONE");
+        assert_eq!(check(phone("0791234567")), Err(malformed.clone()));
+        assert_eq!(check(phone("+41791234567\n")), Err(malformed.clone()));
+        assert_eq!(check(phone("")), Err(malformed));
+        let missing = Refusal::ParameterMissing.about("CONTACT_PHONE");
+        assert_eq!(check([("COUNTRY", "CH"), ("OTHER", "1")]), Err(missing));
+        let missing = Refusal::ParameterMissing.about("COUNTRY");
+        assert_eq!(check([("CONTACT_PHONE", "+41791234567"), ("OTHER", "1")]), Err(missing));
+    }
+
+    #[test]
+    fn hints_follow_the_language() {
+        let restrictions = Restrictions::parse(PHONE).unwrap();
+        let hint = |language| restrictions.hint("CONTACT_PHONE", language).unwrap();
+        assert_eq!(hint("de"), "mit Landesvorwahl");
+        assert_eq!(hint("DE-at"), "mit Landesvorwahl");
+        assert_eq!(hint("de-CH"), "mit +41");
+        assert_eq!(hint("fr"), "avec indicatif");
+        assert_eq!(hint("en"), "+41791234567");
+        assert_eq!(hint(""), "+41791234567");
+        assert_eq!(restrictions.hint("COUNTRY", "de"), Some(""));
+        assert_eq!(restrictions.hint("OTHER", "de"), None);
+    }
+
+    #[test]
+    fn errors_name_the_field_and_what_is_wanted() {
+        let long = "F".repeat(FIELD_NAME_MAX + 1);
+        let cases = [
+            ("", "no JSON at line 1"),
+            ("{\n\"A\"}", "no JSON at line 2, column 4"),
+            ("[]", "an object is wanted"),
+            ("null", "an object is wanted"),
+            (r#"{"": {"regex": "", "hint": ""}}"#, r#"field "": a name has 1 to 64 bytes"#),
+            (&format!(r#"{{"{long}": {{}}}}"#), "a name has 1 to 64 bytes"),
+            (r#"{"A": "^a$"}"#, r#"field "A" is no object"#),
+            (r#"{"A": {"hint": ""}}"#, r#"field "A" has no "regex""#),
+            (r#"{"A": {"regex": ""}}"#, r#"field "A" has no "hint""#),
+            (r#"{"A": {"regex": 1, "hint": ""}}"#, r#"field "A": "regex" is no string"#),
+            (r#"{"A": {"regex": "", "hint": null}}"#, r#"field "A": "hint" is no string"#),
+            (
+                r#"{"A": {"regex": "", "hint": "", "hint_i18n": ["de"]}}"#,
+                r#"field "A": "hint_i18n" is no object, write one such as {"de": "Ziffern"}"#,
+            ),
+            (
+                r#"{"A": {"regex": "", "hint": "", "hint_i18n": {"de": 1}}}"#,
+                r#"field "A": "hint_i18n.de" is no string"#,
+            ),
+            (
+                r#"{"A": {"regex": "", "hint": "", "hint_i18n": {"de_CH": ""}}}"#,
+                r#"field "A": "de_CH" in "hint_i18n" is no language"#,
+            ),
+            (
+                r#"{"A": {"regex": "", "hint": "", "hint-i18n": {}}}"#,
+                r#"field "A" has an unknown key "hint-i18n", there are "regex", "hint" and "hint_"#,
+            ),
+            (
+                r#"{"A": {"regex": "[0-9]+\\d", "hint": ""}}"#,
+                r#"field "A": "regex" at character 7: a backslash only"#,
+            ),
+        ];
+        for (json, wanted) in cases {
+            let message = error(json);
+            assert!(message.contains(wanted), "{json} gives: {message}");
+            assert!(!message.ends_with('.'));
+        }
+    }
+
+    #[test]
+    fn limits_hold() {
+        let many = |count: usize| {
+            let fields = (0..count).map(|n| (format!("F{n}"), json!({"regex": "", "hint": ""})));
+            Restrictions::parse(&fields.collect::<Value>().to_string()).map(|_| ())
+        };
+        assert_eq!(many(FIELDS_MAX), Ok(()));
+        assert_eq!(many(FIELDS_MAX + 1), Err(RestrictionError::TooManyFields));
+        let name = "F".repeat(FIELD_NAME_MAX);
+        let json = format!(r#"{{"{name}": {{"regex": "", "hint": ""}}}}"#);
+        assert!(Restrictions::parse(&json).is_ok());
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(error(&deep).starts_with("no JSON"));
+    }
+
+    #[test]
+    fn the_refused_pattern_is_kept() {
+        let error = Restrictions::parse(r#"{"A": {"regex": "a**", "hint": ""}}"#).unwrap_err();
+        let RestrictionError::Pattern { field, error } = error else { panic!("{error}") };
+        assert_eq!((field.as_str(), error.fault), ("A", PatternFault::QuantifierRepeated));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_panic(json: String, field: String, regex: String, language: String) {
+            let _ = Restrictions::parse(&json);
+            let json = json!({&field: {"regex": &regex, "hint": "", "hint_i18n": {&language: ""}}});
+            if let Ok(restrictions) = Restrictions::parse(&json.to_string()) {
+                assert_eq!(restrictions.to_json(), json);
+                assert_eq!(restrictions.hint(&field, &language), Some(""));
+            }
+        }
+    }
+}

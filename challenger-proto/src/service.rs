@@ -1,0 +1,133 @@
+//! What the operator decided: everything a decision may rest on beside the request and the rows.
+
+use alloc::string::{String, ToString};
+
+use serde_json::Value;
+
+use crate::address::{Address, AddressType};
+use crate::form::{Form, unix_lines};
+use crate::legal::Documents;
+use crate::limits::Limits;
+use crate::page::PageSet;
+use crate::refusal::{Refusal, Refused};
+use crate::restriction::Restrictions;
+
+/// How the helper gets the address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddressFormat {
+    /// As a compact JSON object.
+    #[default]
+    Json,
+    /// As the bare value of its only field.
+    Plain,
+}
+
+/// The operator's decisions, made once at start.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// What kind of address is validated here.
+    pub address_type: AddressType,
+    /// An example of an address, for the form; may be empty.
+    pub address_hint: String,
+    /// How the helper gets the address.
+    pub address_format: AddressFormat,
+    /// What the fields of an address have to look like.
+    pub restrictions: Restrictions,
+    /// Budgets and durations.
+    pub limits: Limits,
+    /// Which pages exist.
+    pub pages: PageSet,
+    /// The terms of service.
+    pub terms: Documents,
+    /// The privacy policy.
+    pub privacy: Documents,
+}
+
+impl Service {
+    /// A service with the defaults for a type of address: no restrictions, no pages, no documents.
+    pub fn new(address_type: AddressType) -> Self {
+        Self {
+            limits: Limits::for_type(&address_type),
+            address_type,
+            address_hint: String::new(),
+            address_format: AddressFormat::default(),
+            restrictions: Restrictions::default(),
+            pages: PageSet::default(),
+            terms: Documents::default(),
+            privacy: Documents::default(),
+        }
+    }
+
+    /// Whether an address may have the field. A registered type has its own and the restricted ones;
+    /// a type of the operator's own has whatever its form asks for.
+    fn has_field(&self, name: &str) -> bool {
+        self.address_type.fields().is_none_or(|fields| fields.contains(&name))
+            || self.restrictions.fields().any(|field| field == name)
+    }
+
+    /// The address that a person entered.
+    ///
+    /// # Errors
+    /// Names the field that is missing, unknown, too long, or not as the operator wants it.
+    pub(crate) fn address_from_form(&self, form: &Form) -> Result<Address, Refused> {
+        // The read-only flag is the client's alone; in a form it means nothing.
+        let pairs = || form.pairs().filter(|(name, _)| *name != "read_only");
+        if let Some((unknown, _)) = pairs().find(|(name, _)| !self.has_field(name)) {
+            return Err(Refusal::ParameterMalformed.about(unknown));
+        }
+        let address =
+            Address::new(pairs().map(|(name, value)| (name.to_string(), value.to_string())))
+                .map_err(|refused| self.name_first_field(refused))?;
+        self.restrictions.check(&address)?;
+        Ok(address)
+    }
+
+    /// An empty form of a registered type misses that type's first field.
+    fn name_first_field(&self, refused: Refused) -> Refused {
+        let first = self.address_type.fields().and_then(<[_]>::first);
+        match first {
+            Some(field) if refused.refusal == Refusal::ParameterMissing => {
+                Refusal::ParameterMissing.about(*field)
+            }
+            _ => refused,
+        }
+    }
+
+    /// The address that a client proposes: its text fields, of a registered type only those that the
+    /// form has. Restrictions are for people and are checked when one confirms it.
+    ///
+    /// # Errors
+    /// [`Refusal::ParameterMalformed`] for a field that is too long, or too many of them.
+    pub(crate) fn address_from_client(
+        &self,
+        proposal: &serde_json::Map<String, Value>,
+    ) -> Result<Option<Address>, Refused> {
+        let fields = proposal
+            .iter()
+            .filter(|(name, _)| *name != "read_only" && self.has_field(name))
+            .filter_map(|(name, value)| Some((name.clone(), unix_lines(value.as_str()?.into()))));
+        match Address::new(fields) {
+            Ok(address) => Ok(Some(address)),
+            Err(refused) if refused.refusal == Refusal::ParameterMissing => Ok(None),
+            Err(refused) => Err(refused),
+        }
+    }
+
+    /// The helper's argument.
+    ///
+    /// # Errors
+    /// [`Refusal::ParameterMalformed`] for an address that has no plain form, or one that the helper
+    /// would take for an option.
+    pub(crate) fn address_argument(&self, address: &Address) -> Result<String, Refused> {
+        match self.address_format {
+            AddressFormat::Json => Ok(address.to_json().to_string()),
+            AddressFormat::Plain => match address.only_value() {
+                Some(value) if !value.starts_with('-') => Ok(value.to_string()),
+                Some(_) | None => {
+                    let name = address.fields().next().map_or("address", |(name, _)| name);
+                    Err(Refusal::ParameterMalformed.about(name))
+                }
+            },
+        }
+    }
+}

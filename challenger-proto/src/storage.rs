@@ -1,0 +1,58 @@
+//! The contract with a store: what a request needs to see, and the one change it asks for.
+
+use crate::client::{Client, ClientId};
+use crate::digest::{NonceDigest, TokenDigest};
+use crate::grant::{Grant, GrantSerial};
+use crate::validation::Validation;
+
+/// What to load, all of it known from the request alone. An empty load must not touch the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// A client by its identifier.
+    pub client: Option<ClientId>,
+    /// A validation by the digest of its nonce.
+    pub validation: Option<NonceDigest>,
+    /// A grant by the digest of its access token.
+    pub grant: Option<TokenDigest>,
+}
+
+impl Load {
+    /// Whether there is nothing to load.
+    pub const fn is_empty(&self) -> bool {
+        self.client.is_none() && self.validation.is_none() && self.grant.is_none()
+    }
+}
+
+/// What was found. Expired rows are returned like others; the machine judges time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// The client, if it was asked for and exists.
+    pub client: Option<Client>,
+    /// The validation, if it was asked for and exists.
+    pub validation: Option<Validation>,
+    /// The grant, if it was asked for and exists.
+    pub grant: Option<(GrantSerial, Grant)>,
+}
+
+/// The one change that a request asks for, all or nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Insert the row. Its client must exist and its nonce must not.
+    Open(Validation),
+    /// Replace the row, if it still has this version; the version then goes up by one.
+    Update(Validation),
+    /// The same, and insert the grant.
+    Redeem(Validation, Grant),
+    /// The same, and delete the grant of this token if it is still there.
+    Revoke(Validation, TokenDigest),
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Commit {
+    /// Nothing was changed: the row, or the client, is no longer what the decision rested on.
+    Conflict,
+    /// It is kept, and survives a crash.
+    Done,
+}
