@@ -1,1 +1,10 @@
-//! The tools.
+//! The programs of Challenger, one `main` for each: they parse flags, call the server crate, print.
+
+pub mod admin;
+mod args;
+pub mod challenger;
+mod common;
+pub mod dbinit;
+mod demo;
+mod exit;
+pub mod httpd;

@@ -221,8 +221,9 @@ impl Reader {
     pub(crate) fn refuse(&self, service: &Service, refused: &Refused) -> Response {
         let refusal = refused.refusal;
         let row = look_up(refusal);
-        // A missing template is told as JSON: there may be no page to tell it with.
-        let page = if self.html && refusal != Refusal::TemplateMissing {
+        // A missing or broken template is told as JSON: there may be no page to tell it with.
+        let told_as_json = matches!(refusal, Refusal::TemplateBroken | Refusal::TemplateMissing);
+        let page = if self.html && !told_as_json {
             let name = match row.status {
                 404 => PageName::ValidationUnknown,
                 400..500 => PageName::InvalidRequest,

@@ -93,8 +93,13 @@ impl Documents {
         &self.version
     }
 
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        self.documents.len()
+    }
+
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.documents.is_empty()
     }
 

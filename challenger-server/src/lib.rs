@@ -1,1 +1,25 @@
-//! The server.
+//! A blocking, threaded server that carries out what `challenger-proto` decides.
+//!
+//! Executed here: reading requests from strangers ([`front`]), loading and committing rows
+//! ([`store`]), running the helper ([`process`]), rendering templates ([`pages`]), reading the
+//! configuration ([`config`], [`settings`]). Not decided here: any status code, any error text, any
+//! comparison of a secret.
+//!
+//! ```text
+//!   socket ──▶ front ──▶ responder ──▶ (challenger-proto)
+//!                          ├──▶ store, helper, os
+//!                          └──▶ pages
+//! ```
+
+pub mod config;
+pub mod documents;
+pub mod front;
+pub mod helper;
+pub mod log;
+pub mod os;
+pub mod pages;
+pub mod process;
+pub mod responder;
+pub mod server;
+pub mod settings;
+pub mod store;

@@ -122,7 +122,8 @@ fn add_ways_on(data: &mut Value, validation: &Validation, nonce: &Nonce, desk: D
     insert(data, "next_tx_time", budget.next_transmission.to_text());
     insert(data, "nonce", nonce.to_text());
     insert(data, "reference", validation.id.reference());
-    if !validation.is_address_fixed() {
+    // Before the first message, even an address that is fixed has to be confirmed there.
+    if !validation.is_address_fixed() || !is_challenged(validation) {
         insert(data, "change_url", authorize_url(validation, nonce));
     }
 }

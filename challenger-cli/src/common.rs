@@ -1,0 +1,74 @@
+//! What the operator's programs share: the configuration, the log, the store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use challenger_server::config::{Config, Disk, Environment};
+use challenger_server::log::{self, Level};
+use challenger_server::settings::{self, Database};
+use challenger_server::store::{OpenMode, Registry, SqliteStore};
+
+use crate::exit::Exit;
+
+/// The short options with a value that all programs have: configuration, log file, log level.
+pub(crate) const VALUED: &str = "clL";
+
+/// Loads the configuration.
+///
+/// # Errors
+/// [`Exit::not_configured`] with the place of the mistake.
+pub(crate) fn load_config(file: Option<&Path>) -> Result<Config, Exit> {
+    let environment = Environment::of_process()
+        .map_err(|error| Exit::failed(format!("the current directory: {error}")))?;
+    Config::load(&Disk, &environment, file).map_err(|error| Exit::not_configured(error.to_string()))
+}
+
+/// Sets up the log: `-L` how much, `-l` where to.
+///
+/// # Errors
+/// [`Exit::invalid_argument`] for a level that does not exist, [`Exit::failed`] for a file that cannot
+/// be written.
+pub(crate) fn set_up_log(
+    level: Option<&str>,
+    file: Option<&Path>,
+    default: Level,
+) -> Result<(), Exit> {
+    let level = match level.map(str::to_ascii_uppercase).as_deref() {
+        None => Some(default),
+        Some("NONE") => None,
+        Some("ERROR") => Some(Level::Error),
+        Some("WARNING") => Some(Level::Warning),
+        Some("INFO") => Some(Level::Info),
+        Some("DEBUG") => Some(Level::Debug),
+        Some(_) => {
+            let given = level.unwrap_or_default();
+            return Err(Exit::invalid_argument(format!(
+                "{given} is no log level: NONE, ERROR, WARNING, INFO or DEBUG"
+            )));
+        }
+    };
+    log::set_level(level);
+    match file {
+        Some(file) => log::open_file(file)
+            .map_err(|error| Exit::failed(format!("{}: {error}", file.display()))),
+        None => Ok(()),
+    }
+}
+
+/// The store, for an operator's program.
+///
+/// # Errors
+/// [`Exit::not_configured`] without a usable configuration, [`Exit::failed`] when the store cannot be
+/// opened.
+pub(crate) fn open_registry(config: &Config, create: bool) -> Result<Arc<dyn Registry>, Exit> {
+    let database =
+        settings::database(config).map_err(|error| Exit::not_configured(error.to_string()))?;
+    match database {
+        Database::Sqlite(file) => {
+            let mode = if create { OpenMode::Maintain } else { OpenMode::Serve };
+            let store =
+                SqliteStore::open(&file, mode).map_err(|error| Exit::failed(error.to_string()))?;
+            Ok(Arc::new(store))
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `challenger-dbinit`: creates, upgrades, cleans or resets the database.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use argh::FromArgs;
+use challenger_server::log::Level;
+use challenger_server::os::SystemClock;
+use challenger_server::responder::Clock;
+
+use crate::args;
+use crate::common::{VALUED, load_config, open_registry, set_up_log};
+use crate::exit::{Exit, end, say};
+
+const PROGRAM: &str = "challenger-dbinit";
+
+/// Create the database, or upgrade its schema and keep all data.
+#[derive(FromArgs)]
+struct Arguments {
+    /// configuration file to use instead of the usual places
+    #[argh(option, short = 'c', arg_name = "FILE")]
+    config: Option<PathBuf>,
+    /// delete expired validations and access tokens
+    #[argh(switch, short = 'g')]
+    garbagecollect: bool,
+    /// the same as --garbagecollect
+    #[argh(switch)]
+    gc: bool,
+    /// delete all data, clients included, and begin anew
+    #[argh(switch, short = 'r')]
+    reset: bool,
+    /// least important events to log: NONE, ERROR, WARNING (default), INFO or DEBUG
+    #[argh(option, short = 'L', arg_name = "LEVEL")]
+    log: Option<String>,
+    /// file to append the log to, instead of standard error
+    #[argh(option, short = 'l', arg_name = "FILE")]
+    logfile: Option<PathBuf>,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    end(PROGRAM, run())
+}
+
+fn run() -> Result<(), Exit> {
+    let arguments: Arguments = args::parse(PROGRAM, VALUED, std::env::args_os())?;
+    set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref(), Level::Warning)?;
+    let config = load_config(arguments.config.as_deref())?;
+    let registry = open_registry(&config, true)?;
+    let failed = |error: challenger_server::store::StoreError| Exit::failed(error.to_string());
+    if arguments.reset {
+        registry.reset().map_err(failed)?;
+    } else {
+        registry.migrate().map_err(failed)?;
+    }
+    if arguments.garbagecollect || arguments.gc {
+        let collected = registry.collect_garbage(SystemClock.now()).map_err(failed)?;
+        say(&format!(
+            "Deleted {} expired validations and {} expired access tokens.",
+            collected.validations, collected.grants
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! `challenger demo`: the whole service on this machine, with a client that uses it and a helper that
+//! shows each message in the terminal. Nothing is configured, installed, or left behind.
+
+mod browser;
+mod client;
+mod person;
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use argh::FromArgs;
+use challenger_proto::{AddressType, HashedSecret, RedirectUri, Service, Transmission};
+use challenger_server::front::{Front, Limits, Respond};
+use challenger_server::log::{self, Level};
+use challenger_server::os::{OsEntropy, SystemClock};
+use challenger_server::pages::{MessageTemplate, Templates};
+use challenger_server::responder::{EntropySource, Helper, HelperError, Responder, Slots};
+use challenger_server::server::{RenderedPages, listen};
+use challenger_server::store::{Added, OpenMode, Registry, SqliteStore};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tempfile::TempDir;
+
+use self::browser::Browser;
+use self::client::DemoClient;
+use crate::exit::{Exit, say};
+
+/// Where the demonstration is found, unless something else is there already.
+const SERVICE_PORT: u16 = 9967;
+const CLIENT_PORT: u16 = 9968;
+
+/// How many messages may be shown at the same time.
+const HELPERS: usize = 4;
+
+/// run the service, a client that uses it, and show each message in the terminal
+#[derive(FromArgs)]
+#[argh(subcommand, name = "demo")]
+pub(crate) struct Demo {
+    /// play the person as well, over HTTP, and exit with 0 when everything went as it should
+    #[argh(switch)]
+    selftest: bool,
+}
+
+impl Demo {
+    /// Runs the demonstration until it is stopped, or the self-test to its end.
+    pub(crate) fn run(self) -> Result<(), Exit> {
+        log::set_level(Some(Level::Warning));
+        let (mailbox_in, mailbox) = channel();
+        let stage = Stage::set(mailbox_in, !self.selftest)?;
+        if self.selftest {
+            return self_test(&stage, &mailbox);
+        }
+        say(&format!(
+            "The service runs at  {}\n\
+             A demo shop runs at  {}\n\n\
+             Open the shop in a browser on this machine and prove an address. Any address will do:\n\
+             messages are not sent anywhere, they appear here. Stop with Ctrl-C.\n",
+            stage.service_url, stage.client_url
+        ))?;
+        let mut signals = Signals::new([SIGINT, SIGTERM])
+            .map_err(|error| Exit::failed(format!("signals: {error}")))?;
+        let _ = signals.forever().next();
+        Ok(())
+    }
+}
+
+fn self_test(stage: &Stage, mailbox: &Receiver<String>) -> Result<(), Exit> {
+    say(&format!("Service at {}, demo shop at {}", stage.service_url, stage.client_url))?;
+    person::prove(&stage.client_url, mailbox).map_err(Exit::failed)?;
+    say("Everything works.")
+}
+
+/// Everything that runs; it stops and vanishes when this is dropped.
+struct Stage {
+    service_url: String,
+    client_url: String,
+    _client: Front,
+    _service: Front,
+    _directory: TempDir,
+}
+
+impl Stage {
+    fn set(mailbox: Sender<String>, show: bool) -> Result<Self, Exit> {
+        let failed = |error: &dyn std::fmt::Display| Exit::failed(error.to_string());
+        let directory = tempfile::Builder::new()
+            .prefix("challenger-demo-")
+            .tempdir()
+            .map_err(|error| failed(&error))?;
+        let (service_listener, service_url) = open(SERVICE_PORT)?;
+        let (client_listener, client_url) = open(CLIENT_PORT)?;
+        let store =
+            SqliteStore::open(&directory.path().join("challenger.sqlite"), OpenMode::Maintain)
+                .map_err(|error| failed(&error))?;
+        store.migrate().map_err(|error| failed(&error))?;
+
+        let redirect_uri = format!("{client_url}callback");
+        let secret = format!("secret-token:{:032x}", rand::random::<u128>());
+        let hashed = HashedSecret::new(&secret, OsEntropy.draw());
+        let parsed = RedirectUri::parse(&redirect_uri).map_err(|error| failed(&error))?;
+        let added = store.add_client(&parsed, hashed).map_err(|error| failed(&error))?;
+        let (Added::New(id) | Added::Exists(id)) = added;
+
+        let helper = TerminalHelper {
+            message: MessageTemplate::embedded().map_err(|error| failed(&error))?,
+            host: "127.0.0.1".to_string(),
+            mailbox: Mutex::new(mailbox),
+            show,
+        };
+        let responder = responder(Arc::new(store), Arc::new(helper))?;
+        let client = DemoClient {
+            service_url: service_url.clone(),
+            client_id: id.number(),
+            secret,
+            redirect_uri,
+            states: Mutex::new(BTreeSet::new()),
+            browser: Browser::new(),
+        };
+        let start = |listener, respond: Arc<dyn Respond>| {
+            Front::start(listener, respond, Limits::default()).map_err(|error| failed(&error))
+        };
+        Ok(Self {
+            _service: start(service_listener, Arc::new(responder))?,
+            _client: start(client_listener, Arc::new(client))?,
+            service_url,
+            client_url,
+            _directory: directory,
+        })
+    }
+}
+
+fn responder(store: Arc<SqliteStore>, helper: Arc<dyn Helper>) -> Result<Responder, Exit> {
+    let templates = Templates::embedded().map_err(|error| Exit::failed(error.to_string()))?;
+    let address_type =
+        AddressType::new("email").ok_or_else(|| Exit::failed("email is no address type"))?;
+    let mut service = Service::new(address_type.clone());
+    service.address_hint = "ada@example.com".to_string();
+    service.pages = templates.page_set(&address_type);
+    Ok(Responder {
+        service,
+        store,
+        helper,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(OsEntropy),
+        pages: Arc::new(RenderedPages { templates, address_type }),
+        helpers: Slots::new(HELPERS),
+    })
+}
+
+/// Listens on a port of this machine, or on any other if that one is taken.
+fn open(port: u16) -> Result<(TcpListener, String), Exit> {
+    let at = |port| listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let listener = at(port).or_else(|_| at(0));
+    let address = listener.and_then(|it| it.local_addr().map(|address| (it, address)));
+    let (listener, address) =
+        address.map_err(|error| Exit::failed(format!("cannot listen on 127.0.0.1: {error}")))?;
+    Ok((listener, format!("http://{address}/")))
+}
+
+/// Shows each message in the terminal, the way its receiver would see it.
+struct TerminalHelper {
+    message: MessageTemplate,
+    host: String,
+    mailbox: Mutex<Sender<String>>,
+    show: bool,
+}
+
+impl Helper for TerminalHelper {
+    fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
+        let message = self.message.render(&transmission.variables(&self.host));
+        if self.show {
+            let to = transmission.address.get("CONTACT_EMAIL").unwrap_or_default();
+            write!(std::io::stdout().lock(), "{}", envelope(to, &message))
+                .map_err(|error| HelperError(format!("the terminal: {error}")))?;
+        }
+        // In a demonstration with a person nobody reads this mailbox.
+        if let Ok(mailbox) = self.mailbox.lock() {
+            let _ = mailbox.send(message);
+        }
+        Ok(())
+    }
+}
+
+/// A message with a frame around it. Control characters, which a terminal would obey, are left out.
+fn envelope(to: &str, message: &str) -> String {
+    let printable = |text: &str| text.replace(|c: char| c.is_control(), "");
+    let mut text = format!("┌── E-mail to {}\n│\n", printable(to));
+    for line in message.lines() {
+        text.push_str(&format!("│  {}\n", printable(line)));
+    }
+    text.push_str("└──\n\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_cannot_play_tricks_on_the_terminal() {
+        let text = envelope("a\u{1b}[2J@b", "one\u{7}\ntwo\r");
+        assert_eq!(text, "┌── E-mail to a[2J@b\n│\n│  one\n│  two\n└──\n\n");
+    }
+}

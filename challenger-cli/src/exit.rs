@@ -1,0 +1,57 @@
+//! How programs end: exit codes, and what they say.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Why a program ends early.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Exit {
+    code: u8,
+    message: String,
+    /// Help and versions go to standard output, complaints to standard error.
+    to_stdout: bool,
+}
+
+/// The exit codes that GNU Taler's programs share.
+impl Exit {
+    /// 0: the person asked for help or a version and gets it.
+    pub(crate) fn asked(message: impl Into<String>) -> Self {
+        Self { code: 0, message: message.into(), to_stdout: true }
+    }
+
+    /// 1: it did not work.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { code: 1, message: message.into(), to_stdout: false }
+    }
+
+    /// 2: the arguments make no sense.
+    pub(crate) fn invalid_argument(message: impl Into<String>) -> Self {
+        Self { code: 2, message: message.into(), to_stdout: false }
+    }
+
+    /// 6: the configuration lacks something, or has it wrong.
+    pub(crate) fn not_configured(message: impl Into<String>) -> Self {
+        Self { code: 6, message: message.into(), to_stdout: false }
+    }
+}
+
+/// Ends a program: says what there is to say and returns the code.
+pub(crate) fn end(program: &str, result: Result<(), Exit>) -> ExitCode {
+    let Err(exit) = result else { return ExitCode::SUCCESS };
+    // Nobody may be listening any more; then there is nothing left to say.
+    let _ = if exit.to_stdout {
+        writeln!(std::io::stdout(), "{}", exit.message.trim_end())
+    } else {
+        writeln!(std::io::stderr(), "{program}: {}", exit.message.trim_end())
+    };
+    ExitCode::from(exit.code)
+}
+
+/// Prints a result to standard output.
+///
+/// # Errors
+/// [`Exit::failed`] when nobody reads it: a script that misses the answer must not go on.
+pub(crate) fn say(text: &str) -> Result<(), Exit> {
+    writeln!(std::io::stdout(), "{text}")
+        .map_err(|error| Exit::failed(format!("standard output: {error}")))
+}

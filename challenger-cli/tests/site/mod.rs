@@ -1,0 +1,360 @@
+//! A whole site in a directory of its own: configuration, database, helper, and the real programs.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use ureq::Agent;
+
+pub const SECRET: &str = "secret-token:0123456789abcdef";
+pub const REDIRECT_URI: &str = "https://client.example/callback?shop=1";
+
+/// How often to look for something that takes its time, and how many times at most.
+const LOOK: Duration = Duration::from_millis(20);
+const LOOKS: usize = 1500;
+
+/// A site, with its server if it runs.
+pub struct Site {
+    pub directory: TempDir,
+    pub port: u16,
+    server: Option<Running>,
+    /// Everything the server ever said.
+    log: Arc<Mutex<String>>,
+}
+
+struct Running {
+    child: Child,
+    listener: JoinHandle<()>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(it, _)| it.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body)
+            .unwrap_or_else(|_| panic!("{} is no JSON: {}", self.status, self.body))
+    }
+
+    /// Status and Taler code.
+    pub fn refusal(&self) -> (u16, u64) {
+        (self.status, self.json()["code"].as_u64().unwrap_or_default())
+    }
+}
+
+/// Waits until there is something.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..LOOKS {
+        if let Some(found) = look() {
+            return found;
+        }
+        thread::sleep(LOOK);
+    }
+    panic!("waited in vain for {what}");
+}
+
+impl Site {
+    /// A site with a database and one client, whose server does not run yet. `options` are lines of
+    /// the section [challenger].
+    pub fn new(options: &str) -> Self {
+        let site = Self::bare(options);
+        let dbinit = site.run("challenger-dbinit", &[]);
+        assert!(dbinit.status.success(), "{}", stderr(&dbinit));
+        let admin = site.run("challenger-admin", &["--add", SECRET, REDIRECT_URI]);
+        assert_eq!(stdout(&admin), "Client added. Client ID is: 1\n", "{}", stderr(&admin));
+        site
+    }
+
+    /// A site with a configuration only.
+    pub fn bare(options: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let root = directory.path();
+        fs::create_dir(root.join("outbox")).unwrap();
+        write_script(&root.join("deliver.sh"), DELIVER);
+        let config = format!(
+            "[challenger]\nSERVE = tcp\nPORT = {port}\nBIND_TO = 127.0.0.1\n\
+             BASE_URL = https://challenger.example/\nADDRESS_TYPE = email\n\
+             AUTH_COMMAND = {root}/deliver.sh\nDB = sqlite\n{options}\n\
+             [challengerdb-sqlite]\nFILENAME = {root}/data/challenger.sqlite\n",
+            root = root.display(),
+        );
+        fs::write(root.join("challenger.conf"), config).unwrap();
+        Self { directory, port, server: None, log: Arc::default() }
+    }
+
+    /// Replaces the helper.
+    pub fn set_helper(&self, script: &str) {
+        write_script(&self.directory.path().join("deliver.sh"), script);
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.directory.path().join("challenger.conf")
+    }
+
+    /// Runs a tool to its end, with `-c` and the site's configuration.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        self.command(program).args(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(binary(program));
+        command.arg("-c").arg(self.config());
+        command.env("CHALLENGER_BASE_CONFIG", self.directory.path().join("none"));
+        command
+    }
+
+    /// Starts the server and waits until it answers.
+    pub fn start(&mut self) {
+        let mut child = self
+            .command("challenger-httpd")
+            .args(["-L", "DEBUG"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::clone(&self.log);
+        let listener = thread::spawn(move || {
+            let mut line = String::new();
+            while lines.read_line(&mut line).unwrap_or(0) > 0 {
+                log.lock().unwrap().push_str(&line);
+                line.clear();
+            }
+        });
+        self.server = Some(Running { child, listener });
+        wait_for("the server to answer", || {
+            let running = self.server.as_mut().unwrap();
+            if let Some(status) = running.child.try_wait().unwrap() {
+                panic!("the server ended with {status}: {}", self.log.lock().unwrap());
+            }
+            agent().get(&self.url("config")).call().ok()
+        });
+    }
+
+    /// Sends a signal to the server.
+    pub fn signal(&self, name: &str) {
+        let process = self.server.as_ref().unwrap().child.id().to_string();
+        let kill = Command::new("sh").args(["-c", "kill -$0 $1", name, &process]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// Waits until the server has ended, and returns its exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        let mut running = self.server.take().unwrap();
+        let status = running.child.wait().unwrap();
+        running.listener.join().unwrap();
+        status.code()
+    }
+
+    /// Stops the server in good order.
+    pub fn stop(&mut self) {
+        self.signal("TERM");
+        assert_eq!(self.wait(), Some(0), "{}", self.log());
+    }
+
+    /// Everything the server said so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/{path}", self.port)
+    }
+
+    pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let mut request = agent().get(&self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        read(request.call().unwrap())
+    }
+
+    pub fn post(&self, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Reply {
+        let mut request = agent().post(&self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        read(request.send(body.as_ref()).unwrap())
+    }
+
+    /// `/setup` as the client.
+    pub fn setup(&self) -> String {
+        let bearer = format!("Bearer {SECRET}");
+        let reply = self.post("setup/1", &[("Authorization", &bearer)], "");
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.json()["nonce"].as_str().unwrap().to_string()
+    }
+
+    /// `/challenge` with an address.
+    pub fn challenge(&self, nonce: &str, email: &str) -> Reply {
+        let body = format!("CONTACT_EMAIL={}", email.replace('@', "%40"));
+        self.post(&format!("challenge/{nonce}"), &[], body)
+    }
+
+    /// `/solve` as a program.
+    pub fn solve(&self, nonce: &str, pin: &str) -> Reply {
+        let json = [("Accept", "application/json")];
+        self.post(&format!("solve/{nonce}"), &json, format!("pin={pin}"))
+    }
+
+    /// `/token` as the client.
+    pub fn token(&self, code: &str) -> Reply {
+        let body = format!(
+            "grant_type=authorization_code&client_id=1&client_secret={}&code={code}&redirect_uri={}",
+            escape(SECRET),
+            escape(REDIRECT_URI),
+        );
+        self.post("token", &[], body)
+    }
+
+    /// `/info` as the client.
+    pub fn info(&self, token: &str) -> Reply {
+        self.get("info", &[("Authorization", &format!("Bearer {token}"))])
+    }
+
+    /// A validation up to the code: nonce and authorization code.
+    pub fn solved(&self, email: &str) -> (String, String) {
+        let nonce = self.setup();
+        assert_eq!(self.challenge(&nonce, email).status, 200);
+        let reply = self.solve(&nonce, &self.pin(email));
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        (nonce, code_of(reply.json()["redirect_url"].as_str().unwrap()))
+    }
+
+    /// The latest message to an address.
+    pub fn message(&self, email: &str) -> Option<String> {
+        let address = format!("{{\"CONTACT_EMAIL\":\"{email}\"}}");
+        let outbox = self.directory.path().join("outbox");
+        let mut messages: Vec<PathBuf> = fs::read_dir(outbox)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|it| it == "address"))
+            .filter(|path| fs::read_to_string(path).unwrap() == address)
+            .collect();
+        messages.sort_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
+        fs::read_to_string(messages.pop()?.with_extension("message")).ok()
+    }
+
+    /// The PIN in the latest message to an address.
+    pub fn pin(&self, email: &str) -> String {
+        let message = self.message(email).unwrap();
+        pin_in(&message).unwrap_or_else(|| panic!("no PIN in: {message}"))
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Some(running) = &mut self.server {
+            // It may have ended by itself; either way it must not outlive the test.
+            let _ = running.child.kill();
+            let _ = running.child.wait();
+        }
+    }
+}
+
+/// Keeps what it is given, as an outbox.
+const DELIVER: &str = r#"#!/bin/sh
+set -eu
+outbox=$(dirname "$0")/outbox
+name=$(mktemp "$outbox/XXXXXX")
+cat > "$name.message"
+printf '%s' "$1" > "$name.address"
+"#;
+
+fn write_script(path: &Path, text: &str) {
+    // Under another name first: a script that is being written cannot be run.
+    let new = path.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(new, path).unwrap();
+}
+
+/// The path of one of our programs.
+pub fn binary(program: &str) -> &'static str {
+    match program {
+        "challenger" => env!("CARGO_BIN_EXE_challenger"),
+        "challenger-admin" => env!("CARGO_BIN_EXE_challenger-admin"),
+        "challenger-dbinit" => env!("CARGO_BIN_EXE_challenger-dbinit"),
+        "challenger-httpd" => env!("CARGO_BIN_EXE_challenger-httpd"),
+        other => panic!("{other} is none of our programs"),
+    }
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn agent() -> Agent {
+    Agent::config_builder()
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(120)))
+        .build()
+        .into()
+}
+
+fn read(mut response: ureq::http::Response<ureq::Body>) -> Reply {
+    let headers = response.headers().iter();
+    let headers = headers
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_string()))
+        .collect();
+    let mut body = String::new();
+    response.body_mut().as_reader().read_to_string(&mut body).unwrap();
+    Reply { status: response.status().as_u16(), headers, body }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// `NNNN-NNNN` in a message, without the dash.
+pub fn pin_in(message: &str) -> Option<String> {
+    let words = message.split(|c: char| !(c.is_ascii_digit() || c == '-'));
+    words
+        .map(|word| (word.replace('-', ""), word))
+        .find(|(digits, word)| digits.len() == 8 && word.len() == 9)
+        .map(|(digits, _)| digits)
+}
+
+/// The code in a redirect.
+pub fn code_of(location: &str) -> String {
+    let (_, query) = location.split_once('?').unwrap();
+    let code = query.split('&').find_map(|pair| pair.strip_prefix("code="));
+    code.unwrap().to_string()
+}
+
+/// Another PIN.
+pub fn wrong(pin: &str) -> String {
+    let number: u64 = pin.parse().unwrap();
+    format!("{:08}", (number + 1) % 100_000_000)
+}
+
+fn escape(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}

@@ -1,0 +1,186 @@
+//! What can be wrong with a configuration, in words for the operator who has to mend it.
+
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+
+use super::{Setting, Value};
+
+/// Where a value was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nowhere: it is a default of the program.
+    BuiltIn,
+    /// In a file, with symbolic links resolved.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// In a text that is no file.
+    Text {
+        /// The line, counted from 1.
+        line: usize,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built-in"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Text { line } => write!(f, "line {line}"),
+        }
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// A line breaks the rules of the syntax, or of inclusion.
+    Line {
+        /// The line.
+        origin: Origin,
+        /// The rule it breaks.
+        problem: Problem,
+    },
+    /// A required option is absent: the service is not configured.
+    Missing {
+        /// The section it belongs to.
+        section: String,
+        /// Its name.
+        option: String,
+        /// Where to look, or where to write it.
+        advice: String,
+    },
+    /// A file that must be read cannot be.
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// The line that includes it; none for the file that the configuration starts with.
+        included_by: Option<Origin>,
+        /// What the system says about it.
+        reason: String,
+    },
+    /// A value is not what its option accepts.
+    Value {
+        /// The section, as it is spelled in the configuration.
+        section: String,
+        /// The option with the value and its origin.
+        setting: Box<Setting>,
+        /// What would be accepted.
+        expected: String,
+    },
+}
+
+impl ConfigError {
+    pub(super) const fn line(origin: Origin, problem: Problem) -> Self {
+        Self::Line { origin, problem }
+    }
+
+    /// Whether an option is absent, as opposed to wrong; programs then exit with their own code.
+    pub const fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing { .. })
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line { origin, problem } => write!(f, "{origin}: {problem}"),
+            Self::Missing { section, option, advice } => {
+                write!(f, "[{section}] {option} is missing: {advice}")
+            }
+            Self::Unreadable { file, included_by, reason } => {
+                if let Some(origin) = included_by {
+                    write!(f, "{origin}: ")?;
+                }
+                write!(f, "cannot read {}: {reason}", file.display())
+            }
+            Self::Value { section, setting, expected } => {
+                let Setting { name, value } = &**setting;
+                let Value { text, origin } = value;
+                write!(f, "{origin}: [{section}] {name} = {text:?}: expected {expected}")
+            }
+        }
+    }
+}
+
+impl Error for ConfigError {}
+
+/// What is wrong with a line. None of these quotes a value, which could be a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The file starts with the three bytes that some editors put there.
+    ByteOrderMark,
+    /// A file includes itself, perhaps through others.
+    Cycle(PathBuf),
+    /// A directive in a file that was included for one secret section.
+    DirectiveInSecret,
+    /// A directive where there is no file to be relative to.
+    DirectiveInText,
+    /// A directive lacks an argument; this is what it looks like with it.
+    DirectiveIncomplete(&'static str),
+    /// A directive without its second `@`.
+    DirectiveUnclosed,
+    /// A directive nobody knows.
+    DirectiveUnknown(String),
+    /// An option above the first section.
+    NoSection,
+    /// A line that is none of those there are.
+    NotALine,
+    /// Bytes that are not UTF-8, outside of comments.
+    NotUtf8,
+    /// A NUL, which could not be part of a file name or of an argument later.
+    Nul,
+    /// A `=` with nothing before it.
+    OptionUnnamed,
+    /// A line that begins like a section header and does not end like one.
+    SectionUnclosed,
+    /// The files include each other too often.
+    TooManyFiles(usize),
+    /// A pattern with `*` or `?` in a directory.
+    WildcardInDirectory,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ByteOrderMark => "the file starts with a byte order mark: expected plain UTF-8",
+            Self::Cycle(path) => {
+                return write!(f, "{} includes itself: expected no cycle", path.display());
+            }
+            Self::DirectiveInSecret => {
+                "directives are not accepted in a file of @inline-secret@: expected only options"
+            }
+            Self::DirectiveInText => "directives are accepted in files only",
+            Self::DirectiveIncomplete(usage) => return write!(f, "expected {usage}"),
+            Self::DirectiveUnclosed => "the directive is not closed: expected a second @",
+            Self::DirectiveUnknown(name) => {
+                return write!(
+                    f,
+                    "unknown directive {name:?}: expected @inline@, @inline-matching@ or \
+                     @inline-secret@"
+                );
+            }
+            Self::NoSection => "an option before any section: expected a [section] first",
+            Self::NotALine => {
+                "expected [section], OPTION = VALUE, a directive, or a comment starting with # or %"
+            }
+            Self::NotUtf8 => "the line is not UTF-8: expected UTF-8 outside of comments",
+            Self::Nul => "the line has a NUL byte: expected text",
+            Self::OptionUnnamed => "no name before the =: expected OPTION = VALUE",
+            Self::SectionUnclosed => {
+                "the section header does not end with ]: expected [section] and nothing behind it"
+            }
+            Self::TooManyFiles(limit) => {
+                return write!(f, "more than {limit} files are included: expected fewer");
+            }
+            Self::WildcardInDirectory => {
+                "* and ? are accepted in the last part of the path only: expected literal \
+                 directories before it"
+            }
+        })
+    }
+}

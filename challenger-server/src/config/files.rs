@@ -1,0 +1,177 @@
+//! What a configuration needs to know of the world: files, environment, current directory.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+/// The files a configuration is read from; tests bring their own.
+pub trait Files {
+    /// The whole content of a file.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// The paths of everything in a directory, in any order.
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// The same file by its absolute path without symbolic links.
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf>;
+}
+
+/// The files of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.path())).collect()
+    }
+
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::canonicalize(path)
+    }
+}
+
+/// What a process knows besides files. It has no `Debug`, because variables may hold credentials.
+#[derive(Clone, Default)]
+pub struct Environment {
+    /// The environment variables.
+    pub variables: BTreeMap<String, String>,
+    /// The current directory, where relative file names start.
+    pub directory: PathBuf,
+}
+
+impl Environment {
+    /// The environment of this process. Variables that are not UTF-8 are left out.
+    pub fn of_process() -> io::Result<Self> {
+        let variables = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Ok(Self { variables, directory: env::current_dir()? })
+    }
+
+    /// A variable, if it is set; it may be empty.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
+    /// A variable that is set to something.
+    pub(super) fn filled(&self, name: &str) -> Option<&str> {
+        self.variable(name).filter(|value| !value.is_empty())
+    }
+}
+
+/// The files of a directory whose names match, sorted by their bytes. A directory that does not
+/// exist has none.
+pub(super) fn matching(
+    files: &dyn Files,
+    directory: &Path,
+    pattern: &str,
+) -> io::Result<Vec<PathBuf>> {
+    let mut paths = match files.list(directory) {
+        Ok(paths) => paths,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    paths.retain(|path| path.file_name().is_some_and(|n| matches(pattern, &n.to_string_lossy())));
+    paths.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
+    Ok(paths)
+}
+
+/// Whether a name fits a pattern, in which `*` is any text and `?` any character. Hidden names fit
+/// only what says so, because editors leave such files behind.
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
+    if name.starts_with('.') && !pattern.starts_with('.') {
+        return false;
+    }
+    let (mut pattern, mut name) = (pattern, name);
+    // What follows the latest star, and the shortest rest of the name not yet tried after it.
+    let mut latest_star: Option<(&str, &str)> = None;
+    loop {
+        let (mut wanted, mut given) = (pattern.chars(), name.chars());
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some('*'), _) => {
+                pattern = wanted.as_str();
+                latest_star = Some((pattern, name));
+            }
+            (Some(want), Some(give)) if want == '?' || want == give => {
+                pattern = wanted.as_str();
+                name = given.as_str();
+            }
+            _ => {
+                let Some((after_star, tried)) = latest_star else {
+                    return false;
+                };
+                let mut untried = tried.chars();
+                if untried.next().is_none() {
+                    return false;
+                }
+                pattern = after_star;
+                name = untried.as_str();
+                latest_star = Some((pattern, name));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn patterns_fit_names() {
+        let cases = [
+            ("*.conf", "a.conf", true),
+            ("*.conf", "a.conf.conf", true),
+            ("*.conf", "a.conf~", false),
+            ("*.conf", ".conf", false),
+            ("*.conf", ".#a.conf", false),
+            (".*.conf", ".a.conf", true),
+            ("*", "", true),
+            ("*", "é", true),
+            ("?", "é", true),
+            ("?", "", false),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*a*b*c", "xaxbxbxc", true),
+            ("*a*b*c", "xaxbxbx", false),
+            ("**", "ab", true),
+            ("a", "a", true),
+            ("a", "A", false),
+            ("[ab]", "a", false),
+            ("", "", true),
+            ("", "a", false),
+        ];
+        for (pattern, name, fits) in cases {
+            assert_eq!(matches(pattern, name), fits, "{pattern:?} {name:?}");
+        }
+    }
+
+    #[test]
+    fn the_disk_is_listed_in_order() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["b.conf", "B.conf", "a.conf", "a.conf~", "10.conf", "9.conf"] {
+            fs::write(directory.path().join(name), name).unwrap();
+        }
+        let found = matching(&Disk, directory.path(), "*.conf").unwrap();
+        let names: Vec<_> = found.iter().map(|path| path.file_name().unwrap()).collect();
+        assert_eq!(names, ["10.conf", "9.conf", "B.conf", "a.conf", "b.conf"]);
+        let absent = directory.path().join("absent");
+        assert_eq!(matching(&Disk, &absent, "*").unwrap(), Vec::<PathBuf>::new());
+        assert!(matching(&Disk, &found[0], "*").is_err(), "a file is no directory");
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_fits_itself_and_a_star_fits_more(name in "[a-c]{0,8}", more in "[a-c.]{0,8}") {
+            prop_assert!(matches(&name, &name));
+            let (starred, joined) = (format!("{name}*"), format!("{name}{more}"));
+            prop_assert!(matches(&starred, &joined) || joined.starts_with('.'));
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! Files that include others.
+//!
+//! - Names in directives are relative to the directory of the file they are in, once symbolic links
+//!   are resolved.
+//! - In the last part of a pattern `*` is any text and `?` any character; directories are literal.
+//! - A secret section whose file cannot be read is hidden: all its options count as absent.
+
+use std::path::{Path, PathBuf};
+use std::vec;
+
+use super::error::{ConfigError, Origin, Problem};
+use super::files::{Files, matching};
+use super::parse::{Directive, Line, parse};
+use super::{Config, LoadedFile, Value};
+
+/// How many files one configuration may consist of. Real ones have a dozen; files that include each
+/// other twice, without a cycle, would double the work with each level.
+const FILES_MAX: usize = 1000;
+
+/// Adds files to a configuration.
+pub(super) struct Loader<'a> {
+    pub(super) files: &'a dyn Files,
+    pub(super) config: &'a mut Config,
+}
+
+impl Loader<'_> {
+    /// Reads a file and whatever it includes, depth first, on a stack of its own.
+    pub(super) fn load_file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let mut stack = vec![self.open(path, &[], None)?];
+        while let Some(frame) = stack.last_mut() {
+            if let Some(path) = frame.included.next() {
+                let included_by = frame.includes_at.clone();
+                let frame = self.open(&path, &stack, included_by)?;
+                stack.push(frame);
+            } else if let Some((line, content)) = frame.lines.next() {
+                self.take(frame, line, content)?;
+            } else {
+                stack.pop();
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what a line says, except for opening the files it includes.
+    fn take(&mut self, frame: &mut Frame, line: usize, content: Line) -> Result<(), ConfigError> {
+        let origin = Origin::File { path: frame.path.clone(), line };
+        let directory = frame.path.parent().unwrap_or_else(|| Path::new("/"));
+        match content {
+            Line::Option { name, value } => {
+                self.config.assign(&frame.section, &name, Value::new(value, origin));
+            }
+            Line::Section(name) => frame.section = name,
+            Line::Directive(Directive::Inline { file }) => {
+                frame.included = vec![directory.join(file)].into_iter();
+                frame.includes_at = Some(origin);
+            }
+            Line::Directive(Directive::InlineMatching { pattern }) => {
+                frame.included = self.matching(directory, &pattern, &origin)?.into_iter();
+                frame.includes_at = Some(origin);
+            }
+            Line::Directive(Directive::InlineSecret { section, file }) => {
+                let file = directory.join(file);
+                self.load_secret(&section, &file, &origin, frame.depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn open(
+        &mut self,
+        path: &Path,
+        stack: &[Frame],
+        included_by: Option<Origin>,
+    ) -> Result<Frame, ConfigError> {
+        let path = self.canonical(path);
+        if let Some(origin) = &included_by
+            && stack.iter().any(|frame| frame.path == path)
+        {
+            return Err(ConfigError::line(origin.clone(), Problem::Cycle(path)));
+        }
+        let text = self.files.read(&path).map_err(|error| ConfigError::Unreadable {
+            file: path.clone(),
+            included_by: included_by.clone(),
+            reason: error.to_string(),
+        })?;
+        let depth = stack.len();
+        self.remember(&path, depth, included_by.as_ref())?;
+        let lines = parse_file(&path, &text)?.into_iter();
+        let included = Vec::new().into_iter();
+        Ok(Frame { path, depth, section: String::new(), lines, included, includes_at: None })
+    }
+
+    fn matching(
+        &self,
+        directory: &Path,
+        pattern: &str,
+        origin: &Origin,
+    ) -> Result<Vec<PathBuf>, ConfigError> {
+        let (parent, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+        if parent.contains(['*', '?']) {
+            return Err(ConfigError::line(origin.clone(), Problem::WildcardInDirectory));
+        }
+        let directory = match pattern.strip_suffix(name) {
+            Some("") | None => directory.to_path_buf(),
+            Some(parent) => directory.join(parent),
+        };
+        // No match is fine, so a directory that this user may not list is a reason to warn only.
+        Ok(matching(self.files, &directory, name).unwrap_or_else(|error| {
+            self.warn(format!("{origin}: cannot read {}: {error}", directory.display()));
+            Vec::new()
+        }))
+    }
+
+    /// Takes one section of a file. Who may not read the file does without the section.
+    fn load_secret(
+        &mut self,
+        wanted: &str,
+        path: &Path,
+        included_by: &Origin,
+        depth: usize,
+    ) -> Result<(), ConfigError> {
+        let path = self.canonical(path);
+        let text = match self.files.read(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                let file = path.display();
+                self.warn(format!(
+                    "{included_by}: [{wanted}] is hidden: cannot read {file}: {error}"
+                ));
+                self.config.hide(wanted, path);
+                return Ok(());
+            }
+        };
+        self.remember(&path, depth, Some(included_by))?;
+        let mut section = String::new();
+        for (line, content) in parse_file(&path, &text)? {
+            let origin = Origin::File { path: path.clone(), line };
+            match content {
+                Line::Directive(_) => {
+                    return Err(ConfigError::line(origin, Problem::DirectiveInSecret));
+                }
+                Line::Option { name, value } => {
+                    if section.eq_ignore_ascii_case(wanted) {
+                        self.config.assign(&section, &name, Value::new(value, origin));
+                    }
+                }
+                Line::Section(name) => section = name,
+            }
+        }
+        Ok(())
+    }
+
+    /// What cannot be resolved is read as it is named: a pipe, for example, has no path.
+    fn canonical(&self, path: &Path) -> PathBuf {
+        self.files.canonical(path).unwrap_or_else(|_| path.to_path_buf())
+    }
+
+    fn remember(
+        &mut self,
+        path: &Path,
+        depth: usize,
+        included_by: Option<&Origin>,
+    ) -> Result<(), ConfigError> {
+        if let (Some(origin), true) = (included_by, self.config.files.len() >= FILES_MAX) {
+            return Err(ConfigError::line(origin.clone(), Problem::TooManyFiles(FILES_MAX)));
+        }
+        self.config.files.push(LoadedFile { path: path.to_path_buf(), depth });
+        Ok(())
+    }
+
+    pub(super) fn warn(&self, warning: String) {
+        self.config.warn(warning);
+    }
+}
+
+/// A file that is being read, with what is left of it.
+struct Frame {
+    path: PathBuf,
+    depth: usize,
+    section: String,
+    lines: vec::IntoIter<(usize, Line)>,
+    /// Files that its latest directive includes and that still wait.
+    included: vec::IntoIter<PathBuf>,
+    /// Where that directive is.
+    includes_at: Option<Origin>,
+}
+
+fn parse_file(path: &Path, text: &[u8]) -> Result<Vec<(usize, Line)>, ConfigError> {
+    parse(text).map_err(|(line, problem)| {
+        let origin = Origin::File { path: path.to_path_buf(), line };
+        ConfigError::line(origin, problem)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::shelf::{MAIN, Shelf, environment, loaded, origin, text};
+    use super::*;
+
+    #[test]
+    fn files_are_included_where_the_directive_is() {
+        let shelf = Shelf::default()
+            .with_link(MAIN, "/srv/c/main.conf")
+            .with(
+                "/srv/c/main.conf",
+                "[s]\nA = 1\nB = 1\n@inline@ sub/one.conf\nB = 2\n@INLINE-MATCHING@ sub/d/*.conf\n\
+             @inline-matching@ none/*\n@inline@ /abs.conf\nE = 5",
+            )
+            .with(
+                "/srv/c/sub/one.conf",
+                "[s]\nA = one\nB = one\n[t]\nC = one\n@inline@ ../two.conf",
+            )
+            .with("/srv/c/two.conf", "[t]\nC = two")
+            .with("/srv/c/sub/d/b.conf", "[t]\nD = b\nC = b")
+            .with("/srv/c/sub/d/a.conf", "[t]\nD = a\n@inline@ ../../two.conf")
+            .with("/srv/c/sub/d/a.conf~", "nonsense")
+            .with("/abs.conf", "[t]\nabs = 1");
+        let config = shelf.load();
+        assert_eq!(text(&config, "s", "A"), Some("one"));
+        assert_eq!(text(&config, "s", "B"), Some("2"), "the section is the same after a directive");
+        assert_eq!(text(&config, "s", "E"), Some("5"));
+        assert_eq!(text(&config, "t", "C"), Some("b"));
+        assert_eq!(text(&config, "t", "D"), Some("b"));
+        let expected = [
+            (0, "/srv/c/main.conf"),
+            (1, "/srv/c/sub/one.conf"),
+            (2, "/srv/c/two.conf"),
+            (1, "/srv/c/sub/d/a.conf"),
+            (2, "/srv/c/two.conf"),
+            (1, "/srv/c/sub/d/b.conf"),
+            (1, "/abs.conf"),
+        ];
+        assert_eq!(loaded(&config), expected);
+        assert_eq!(config.warnings(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_secret_section_is_taken_alone() {
+        let shelf = Shelf::default()
+            .with(MAIN, "[s]\nA = 1\n@inline-secret@ DB ../secrets/db.conf\nB = 2\n")
+            .with("/etc/secrets/db.conf", "[other]\nX = 1\n[s]\nA = 9\n[db]\nCONFIG = \"p q\"\n");
+        let config = shelf.load();
+        assert_eq!(text(&config, "db", "config"), Some("p q"));
+        assert_eq!(origin(&config, "db", "config"), "/etc/secrets/db.conf:6");
+        assert_eq!(text(&config, "other", "X"), None);
+        assert_eq!(text(&config, "s", "A"), Some("1"));
+        assert_eq!(text(&config, "s", "B"), Some("2"));
+        assert_eq!(loaded(&config), [(0, MAIN), (1, "/etc/secrets/db.conf")]);
+        assert!(!format!("{config:?}").contains("p q"), "no secrets in debug output");
+
+        let shelf = shelf.with("/etc/secrets/db.conf", "[other]\nX = 1\n");
+        assert!(shelf.load().section("db").is_none(), "the section may be absent");
+    }
+
+    #[test]
+    fn an_unreadable_secret_section_is_hidden_whoever_fills_it() {
+        let shelf = Shelf::default()
+        .with(
+            MAIN,
+            "[db]\nCONFIG = before\n@inline-secret@ DB /secrets/db.conf\n[dB]\nCONFIG = after\n",
+        )
+        .with_closed("/secrets/db.conf");
+        let config = shelf.load();
+        assert_eq!(text(&config, "db", "CONFIG"), None);
+        assert_eq!(config.string("db", "CONFIG"), Ok(None));
+        let section = config.section("db").unwrap();
+        assert_eq!(section.hidden_in.as_deref(), Some(Path::new("/secrets/db.conf")));
+        let warning = "/etc/challenger/challenger.conf:3: [DB] is hidden: cannot read \
+                   /secrets/db.conf: permission denied";
+        assert_eq!(config.warnings(), [warning]);
+        let error = config.required("db", "CONFIG", Config::string).unwrap_err();
+        assert!(error.is_missing());
+        assert_eq!(
+            error.to_string(),
+            "[db] CONFIG is missing: its section is in /secrets/db.conf, which cannot be read"
+        );
+
+        let absent = Shelf::default().with(MAIN, "@inline-secret@ DB /secrets/db.conf\n");
+        assert!(absent.load().section("db").unwrap().hidden_in.is_some());
+    }
+
+    #[test]
+    fn wrong_files_are_named_with_the_line() {
+        let shelf = |main: &'static str| Shelf::default().with(MAIN, main);
+        let no_line =
+            "expected [section], OPTION = VALUE, a directive, or a comment starting with # or %";
+        let cases = [
+            (shelf("[s]\nnonsense"), format!("{MAIN}:2: {no_line}")),
+            (
+                shelf("\n@inline@ no.conf"),
+                format!("{MAIN}:2: cannot read /etc/challenger/no.conf: entity not found"),
+            ),
+            (
+                shelf("@inline-matching@ *"),
+                format!("{MAIN}:1: {MAIN} includes itself: expected no cycle"),
+            ),
+            (
+                shelf("@inline-matching@ d/*").with_closed("/etc/challenger/d/x"),
+                format!("{MAIN}:1: cannot read /etc/challenger/d/x: permission denied"),
+            ),
+            (
+                shelf("@inline-matching@ d*/x.conf"),
+                format!(
+                    "{MAIN}:1: * and ? are accepted in the last part of the path only: expected \
+                     literal directories before it"
+                ),
+            ),
+            (
+                shelf("@inline@ a")
+                    .with("/etc/challenger/a", "[s]\n@inline@ b")
+                    .with_link("/etc/challenger/b", MAIN),
+                format!("/etc/challenger/a:2: {MAIN} includes itself: expected no cycle"),
+            ),
+            (
+                shelf("[s]\n@inline@ a").with("/etc/challenger/a", "A = 1"),
+                String::from(
+                    "/etc/challenger/a:1: an option before any section: expected a [section] first",
+                ),
+            ),
+            (
+                shelf("@inline-secret@ s a").with("/etc/challenger/a", "@inline@ b"),
+                String::from(
+                    "/etc/challenger/a:1: directives are not accepted in a file of \
+                     @inline-secret@: expected only options",
+                ),
+            ),
+            (
+                shelf("@inline-secret@ s a").with("/etc/challenger/a", "[t]\nA"),
+                format!("/etc/challenger/a:2: {no_line}"),
+            ),
+            (
+                shelf("").with_closed("/usr/share/challenger/config.d/a.conf"),
+                String::from(
+                    "cannot read /usr/share/challenger/config.d/a.conf: permission denied",
+                ),
+            ),
+        ];
+        for (shelf, complaint) in cases {
+            assert_eq!(shelf.complaint(), complaint);
+        }
+        let error = Config::from_text("[s]\n@inline@ a", &environment(&[])).unwrap_err();
+        assert_eq!(error.to_string(), "line 2: directives are accepted in files only");
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_listed_is_no_match() {
+        let shelf = Shelf::default()
+            .with(MAIN, "@inline-matching@ d/*.conf\n[s]\nA = 1")
+            .with_closed("/etc/challenger/d");
+        let config = shelf.load();
+        assert_eq!(text(&config, "s", "A"), Some("1"));
+        assert_eq!(
+            config.warnings(),
+            [format!("{MAIN}:1: cannot read /etc/challenger/d/: permission denied")]
+        );
+    }
+
+    #[test]
+    fn inclusion_is_bounded_without_a_cycle() {
+        let mut shelf = Shelf::default().with(MAIN, "@inline@ 0");
+        for level in 0..20 {
+            let next = level + 1;
+            shelf = shelf.with(
+                &format!("/etc/challenger/{level}"),
+                format!("@inline@ {next}\n@inline@ {next}\n"),
+            );
+        }
+        let complaint = shelf.with("/etc/challenger/20", "").complaint();
+        assert!(complaint.ends_with("more than 1000 files are included: expected fewer"));
+    }
+}

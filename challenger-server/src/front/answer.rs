@@ -1,0 +1,114 @@
+//! From an answer to its bytes.
+
+use challenger_proto::http::Status;
+
+use crate::log;
+
+/// What the front sends back. It adds `Date`, `Content-Length` and `Connection` itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status, from 200 on.
+    pub status: Status,
+    /// Names and values in the order to send them. Without control characters and without the
+    /// headers that the front adds; otherwise the peer gets a bare 500 instead.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; for `HEAD` what it would be for `GET`.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The answer when there is nothing else left to say: 500 without a body.
+    pub(super) fn bare() -> Self {
+        Self { status: Status(500), headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// Head and body in one piece: written in two, the second would wait until the peer
+    /// acknowledges the first.
+    pub(super) fn to_bytes(&self, without_body: bool, close: bool) -> Vec<u8> {
+        if !self.is_sendable() {
+            log::error(format_args!("an answer of status {} cannot be sent", self.status.0));
+            return Self::bare().to_bytes(without_body, close);
+        }
+        let mut text = format!("HTTP/1.1 {} {}\r\n", self.status.0, self.status.reason());
+        let mut add = |name: &str, value: &str| {
+            for part in [name, ": ", value, "\r\n"] {
+                text.push_str(part);
+            }
+        };
+        add("Date", &log::now().to_http_date());
+        for (name, value) in &self.headers {
+            add(name, value);
+        }
+        // These two never have a body nor say how long it is (RFC 9110 §8.6, §15.4.5).
+        let never_has_body = matches!(self.status.0, 204 | 304);
+        if !never_has_body {
+            add("Content-Length", &self.body.len().to_string());
+        }
+        if close {
+            add("Connection", "close");
+        }
+        text.push_str("\r\n");
+        let mut bytes = text.into_bytes();
+        if !never_has_body && !without_body {
+            bytes.extend_from_slice(&self.body);
+        }
+        bytes
+    }
+
+    /// A line end in a value would let whoever chose the value write headers, or a second answer.
+    fn is_sendable(&self) -> bool {
+        (200..600).contains(&self.status.0)
+            && self.headers.iter().all(|(name, value)| {
+                !value.contains(char::is_control)
+                    && !OURS.iter().any(|o| o.eq_ignore_ascii_case(name))
+            })
+    }
+}
+
+/// The headers about how an answer is transferred, which is the front's to say.
+const OURS: [&str; 4] = ["Connection", "Content-Length", "Date", "Transfer-Encoding"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(answer: &Answer, without_body: bool, close: bool) -> String {
+        let text = String::from_utf8(answer.to_bytes(without_body, close)).unwrap();
+        let is_date = |line: &&str| line.starts_with("Date: ") && line.ends_with(" GMT\r\n");
+        assert_eq!(text.split_inclusive('\n').filter(is_date).count(), 1);
+        text.split_inclusive('\n').filter(|line| !is_date(line)).collect()
+    }
+
+    fn answer(status: u16, name: &'static str, value: &str) -> Answer {
+        let headers = vec![(name, value.to_owned())];
+        Answer { status: Status(status), headers, body: b"body".to_vec() }
+    }
+
+    #[test]
+    fn the_front_adds_what_is_its_own() {
+        let found = answer(302, "Location", "/a?b=\u{fc}");
+        let head = "HTTP/1.1 302 Found\r\nLocation: /a?b=\u{fc}\r\nContent-Length: 4\r\n";
+        assert_eq!(text(&found, false, false), format!("{head}\r\nbody"));
+        assert_eq!(text(&found, false, true), format!("{head}Connection: close\r\n\r\nbody"));
+        assert_eq!(text(&found, true, false), format!("{head}\r\n"));
+    }
+
+    #[test]
+    fn some_answers_have_no_body() {
+        for status in [204, 304] {
+            let text = text(&answer(status, "ETag", "\"a\""), false, false);
+            assert!(text.ends_with("ETag: \"a\"\r\n\r\n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn nobody_writes_headers_through_a_value() {
+        let bare = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n";
+        for value in ["http://a\r\nSet-Cookie: evil=1", "a\nb", "a\rb", "a\0b", "a\u{7f}", "\u{85}"]
+        {
+            assert_eq!(text(&answer(302, "Location", value), false, false), bare);
+        }
+        assert_eq!(text(&answer(200, "content-length", "3"), false, false), bare);
+        assert_eq!(text(&answer(99, "X", ""), false, false), bare);
+    }
+}

@@ -1,0 +1,188 @@
+//! One connection from its first byte to its end, in a thread of its own.
+
+use std::mem;
+use std::net::Shutdown;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use challenger_proto::http::{Method, Request};
+use challenger_proto::{Refusal, Refused};
+
+use super::head::{self, Head, Parsed, parse_head};
+use super::stream::{self, Arrival, deadline};
+use super::table::{Phase, Seat};
+use super::{Answer, Limits, Respond};
+use crate::log;
+
+/// How long to go on reading, and how much, after an answer that closes the connection. A socket
+/// that is closed with bytes unread resets the connection, and then the peer may never see the
+/// answer (RFC 9112 §9.6).
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// Serves a connection until either side ends it.
+pub(super) fn serve(seat: Seat, respond: &dyn Respond, limits: &Limits) {
+    let mut connection = Connection { seat, respond, limits, bytes: Vec::new() };
+    while connection.exchange() == Next::Request {}
+}
+
+struct Connection<'a> {
+    seat: Seat,
+    respond: &'a dyn Respond,
+    limits: &'a Limits,
+    /// What has come and was not used yet: a part of a request, or the beginning of the next ones.
+    /// Never more than a head or a body and one read.
+    bytes: Vec<u8>,
+}
+
+/// What follows an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Request,
+    End,
+}
+
+/// Why there is no request.
+enum NoRequest {
+    /// The peer went away, or sent nothing for too long, or has to make room.
+    Gone,
+    /// It is no good, as far as it came.
+    Refused(Option<Request>, Refused),
+}
+
+impl Connection<'_> {
+    /// One request and its answer.
+    fn exchange(&mut self) -> Next {
+        let (request, keep_alive) = match self.read_request() {
+            Ok(read) => read,
+            Err(NoRequest::Gone) => return Next::End,
+            Err(NoRequest::Refused(head, refused)) => {
+                let answer = self.decide(|respond| respond.refuse(head.as_ref(), refused));
+                let is_head = head.is_some_and(|head| head.method == Method::Head);
+                self.write(&answer, is_head, true);
+                return Next::End;
+            }
+        };
+        if !self.seat.enter(Phase::Deciding) {
+            return Next::End;
+        }
+        let is_head = request.method == Method::Head;
+        let answer = self.decide(|respond| respond.respond(request));
+        if !self.seat.enter(Phase::Writing) {
+            return Next::End;
+        }
+        let close = !keep_alive || self.limits.close_each || self.seat.is_draining();
+        self.write(&answer, is_head, close)
+    }
+
+    /// A complete request, and whether there may be another.
+    fn read_request(&mut self) -> Result<(Request, bool), NoRequest> {
+        let mut head = self.read_head()?;
+        self.bytes.drain(..head.length);
+        if self.bytes.len() < head.body_length {
+            match self.read_body(&head) {
+                Arrival::Bytes(_) => {}
+                Arrival::Late => {
+                    let refused = Refusal::RequestTimeout.into();
+                    return Err(NoRequest::Refused(Some(head.request), refused));
+                }
+                Arrival::Never => return Err(NoRequest::Gone),
+            }
+        }
+        let rest = self.bytes.split_off(head.body_length);
+        head.request.body = mem::replace(&mut self.bytes, rest);
+        Ok((head.request, head.keep_alive))
+    }
+
+    fn read_head(&mut self) -> Result<Head, NoRequest> {
+        if !self.seat.enter(Phase::Idle) {
+            return Err(NoRequest::Gone);
+        }
+        let mut begun = false;
+        let mut late = deadline(self.limits.idle);
+        loop {
+            match parse_head(&self.bytes) {
+                Ok(Parsed::Complete(head)) => return Ok(head),
+                Ok(Parsed::Incomplete) => {}
+                Err(refused) => return Err(NoRequest::Refused(None, refused)),
+            }
+            if !begun && head::begun(&self.bytes) {
+                begun = true;
+                late = deadline(self.limits.head);
+                if !self.seat.enter(Phase::Reading) {
+                    return Err(NoRequest::Gone);
+                }
+            }
+            match stream::read(self.seat.stream(), &mut self.bytes, late) {
+                Arrival::Bytes(_) => {}
+                Arrival::Late if begun => {
+                    return Err(NoRequest::Refused(None, Refusal::RequestTimeout.into()));
+                }
+                Arrival::Late | Arrival::Never => return Err(NoRequest::Gone),
+            }
+        }
+    }
+
+    /// Reads on until the body is there.
+    fn read_body(&mut self, head: &Head) -> Arrival {
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let may_go_on =
+            self.seat.enter(Phase::Reading) && (!head.expects_continue || self.send(interim));
+        if !may_go_on {
+            return Arrival::Never;
+        }
+        let late = deadline(self.limits.body);
+        loop {
+            let arrival = stream::read(self.seat.stream(), &mut self.bytes, late);
+            let there = self.bytes.len() >= head.body_length;
+            if there || !matches!(arrival, Arrival::Bytes(_)) {
+                return arrival;
+            }
+        }
+    }
+
+    /// Decides, which may panic: that is a fault of ours, and costs the peer this request only.
+    fn decide(&self, decide: impl FnOnce(&dyn Respond) -> Answer) -> Answer {
+        self.unless_panic(decide)
+            .or_else(|| self.unless_panic(|it| it.refuse(None, Refusal::Internal.into())))
+            .unwrap_or_else(Answer::bare)
+    }
+
+    /// What a panic leaves behind is not looked at again: `Respond` keeps no state of ours.
+    fn unless_panic(&self, decide: impl FnOnce(&dyn Respond) -> Answer) -> Option<Answer> {
+        let answer = catch_unwind(AssertUnwindSafe(|| decide(self.respond))).ok();
+        if answer.is_none() {
+            log::error(format_args!("a panic while deciding about a request"));
+        }
+        answer
+    }
+
+    fn write(&self, answer: &Answer, is_head: bool, close: bool) -> Next {
+        let written = self.send(&answer.to_bytes(is_head, close));
+        if written && close {
+            self.linger();
+        }
+        if written && !close { Next::Request } else { Next::End }
+    }
+
+    fn send(&self, bytes: &[u8]) -> bool {
+        stream::write(self.seat.stream(), bytes, deadline(self.limits.write))
+    }
+
+    /// Says that nothing more will come, and lets the peer finish.
+    fn linger(&self) {
+        let late = deadline(LINGER);
+        let mut discarded = Vec::new();
+        let mut total = 0;
+        if self.seat.stream().shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        while let Arrival::Bytes(count) = stream::read(self.seat.stream(), &mut discarded, late) {
+            discarded.clear();
+            total += count;
+            if total > LINGER_BYTES {
+                return;
+            }
+        }
+    }
+}

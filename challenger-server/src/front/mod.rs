@@ -1,0 +1,276 @@
+//! The front: who reads from strangers.
+//!
+//! It turns sockets into complete, bounded, unambiguous requests, and writes what a [`Respond`]
+//! says about them. Whatever else strangers send is refused here or cut off.
+//!
+//! ```text
+//! accept thread ── Table::admit ── one thread per connection
+//!                                  │
+//!                    bytes ── head::parse_head ── Request ── Respond ── Answer ── bytes
+//! ```
+//!
+//! - A thread serves one connection, one request at a time, and there are never more threads than
+//!   [`Limits::connections`]. So a slow peer holds nothing but its own connection, and that only as
+//!   long as no one else needs it: when all are taken, the one that has waited longest for its peer
+//!   makes room.
+//! - A request reaches `Respond` when all of it has arrived. Nothing interrupts it there.
+//! - All time limits are totals: a byte now and then prolongs nothing.
+
+mod answer;
+mod connection;
+pub mod head;
+mod stream;
+mod table;
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use challenger_proto::Refused;
+use challenger_proto::http::Request;
+use rustix::io::Errno;
+use socket2::SockRef;
+
+pub use self::answer::Answer;
+use self::table::{Full, Table};
+use crate::log;
+
+/// Whoever decides about requests. It is called by many threads at once.
+pub trait Respond: Send + Sync + 'static {
+    /// Answers a complete request.
+    fn respond(&self, request: Request) -> Answer;
+
+    /// Words a refusal of the front. `head` is there if the request got as far as its body.
+    fn refuse(&self, head: Option<&Request>, refused: Refused) -> Answer;
+}
+
+/// How much the front gives to strangers. The times are totals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections. Each costs a thread, a file descriptor and at most some 100 KiB: together
+    /// 50 MiB, and half of the 1024 descriptors that a process usually may have.
+    pub connections: usize,
+    /// Open connections of one peer address, or one /64 network of IPv6. A browser opens six, and
+    /// people may share an address. Loopback does not count: behind a proxy everyone comes from
+    /// there.
+    pub connections_per_peer: usize,
+    /// From the first byte of a request to the end of its head. It is a few packets; a bad mobile
+    /// network repeats one after 1, 3 and 7 seconds.
+    pub head: Duration,
+    /// From the end of the head to the end of the body: 64 KiB at 26 kbit/s.
+    pub body: Duration,
+    /// From one request to the next. People need longer to fill in a form; their browser then
+    /// connects again.
+    pub idle: Duration,
+    /// For writing an answer. A legal document of 100 KiB passes at 40 kbit/s.
+    pub write: Duration,
+    /// Closes each connection after its first request.
+    pub close_each: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            connections_per_peer: 64,
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(20),
+            idle: Duration::from_secs(60),
+            write: Duration::from_secs(20),
+            close_each: false,
+        }
+    }
+}
+
+/// How many connections may wait to be accepted. The standard library asks for 128; a crowd that
+/// comes in one moment overflows that, and whoever is dropped tries again only a second later.
+const BACKLOG: i32 = 1024;
+/// How often the accept thread looks whether to stop.
+const TICK: Duration = Duration::from_millis(250);
+/// How long to wait when a connection cannot be accepted. Some causes, such as too many open files,
+/// do not go away at once.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How often to tell the operator about connections that were not served: a crowd must not fill
+/// the log as well.
+const TELL: Duration = Duration::from_secs(10);
+/// How long a front that is dropped waits for the requests in flight.
+const DROP: Duration = Duration::from_secs(5);
+
+/// A listener and its connections.
+///
+/// ```
+/// use std::net::TcpListener;
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use challenger_proto::Refused;
+/// use challenger_proto::http::{Request, Status};
+/// use challenger_server::front::{Answer, Front, Limits, Respond};
+///
+/// struct Empty;
+///
+/// impl Respond for Empty {
+///     fn respond(&self, _: Request) -> Answer {
+///         Answer { status: Status(204), headers: Vec::new(), body: Vec::new() }
+///     }
+///
+///     fn refuse(&self, _: Option<&Request>, _: Refused) -> Answer {
+///         Answer { status: Status(400), headers: Vec::new(), body: Vec::new() }
+///     }
+/// }
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let mut front = Front::start(listener, Arc::new(Empty), Limits::default())?;
+/// assert!(front.drain(Duration::from_secs(10)));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Front {
+    table: Arc<Table>,
+    local_addr: SocketAddr,
+}
+
+impl Front {
+    /// Begins to serve whoever connects.
+    pub fn start(
+        listener: TcpListener,
+        respond: Arc<dyn Respond>,
+        limits: Limits,
+    ) -> io::Result<Self> {
+        let local_addr = listener.local_addr()?;
+        listener.set_nonblocking(false)?;
+        let socket = SockRef::from(&listener);
+        socket.set_read_timeout(Some(TICK))?;
+        socket.listen(BACKLOG)?;
+        let table = Arc::new(Table::default());
+        table.set_listening(true);
+        let entrance = Entrance { table: Arc::clone(&table), respond, limits };
+        thread::Builder::new().name("accept".to_owned()).spawn(move || {
+            entrance.accept_all(&listener);
+            drop(listener);
+            entrance.table.set_listening(false);
+        })?;
+        Ok(Self { table, local_addr })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Stops listening, closes idle connections and waits for the requests in flight. Cuts off
+    /// whoever is left when the time has passed, and says whether nobody was.
+    pub fn drain(&mut self, timeout: Duration) -> bool {
+        self.table.drain(timeout)
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        if !self.table.is_draining() {
+            self.drain(DROP);
+        }
+    }
+}
+
+impl fmt::Debug for Front {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Front(at {}, {} connections)", self.local_addr, self.connections())
+    }
+}
+
+/// What the accept thread needs.
+struct Entrance {
+    table: Arc<Table>,
+    respond: Arc<dyn Respond>,
+    limits: Limits,
+}
+
+impl Entrance {
+    /// Nothing ends this but a drain.
+    fn accept_all(&self, listener: &TcpListener) {
+        let mut troubles = Troubles::default();
+        while !self.table.is_draining() {
+            match listener.accept() {
+                Ok((stream, peer)) => self.accept(stream, peer, &mut troubles),
+                Err(error) if is_tick(&error) => {}
+                Err(error) => {
+                    if matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)) {
+                        self.table.make_room();
+                    }
+                    troubles.failures += 1;
+                    troubles.last = Some(error);
+                    thread::sleep(PAUSE);
+                }
+            }
+            troubles.tell(self.table.evicted());
+        }
+    }
+
+    fn accept(&self, stream: TcpStream, peer: SocketAddr, troubles: &mut Troubles) {
+        // An error means that the peer is gone again, which the first read will find out.
+        let _ = stream.set_nodelay(true);
+        let seat = match self.table.admit(Arc::new(stream), Some(peer.ip()), &self.limits) {
+            Ok(seat) => seat,
+            Err(Full::Busy) => {
+                troubles.turned_away += 1;
+                return;
+            }
+            Err(Full::Draining) => return,
+        };
+        let (respond, limits) = (Arc::clone(&self.respond), self.limits);
+        let serve = move || connection::serve(seat, &*respond, &limits);
+        if let Err(error) = thread::Builder::new().name("connection".to_owned()).spawn(serve) {
+            troubles.failures += 1;
+            troubles.last = Some(error);
+        }
+    }
+}
+
+/// Whether nothing happened, for [`TICK`].
+fn is_tick(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::TimedOut | ErrorKind::WouldBlock)
+}
+
+/// What the operator has yet to be told.
+#[derive(Default)]
+struct Troubles {
+    /// Connections that could not be accepted or got no thread.
+    failures: u64,
+    /// Why the last of them could not.
+    last: Option<io::Error>,
+    /// Newcomers for whom no one could make room.
+    turned_away: u64,
+    /// As many evictions are known to the operator.
+    evicted: u64,
+    /// When the operator was last told.
+    told: Option<Instant>,
+}
+
+impl Troubles {
+    fn tell(&mut self, evicted: u64) {
+        let crowded = self.turned_away > 0 || evicted > self.evicted;
+        if !(crowded || self.failures > 0) || self.told.is_some_and(|told| told.elapsed() < TELL) {
+            return;
+        }
+        if crowded {
+            log::warn(format_args!(
+                "too many connections: {} ended to make room, {} turned away",
+                evicted - self.evicted,
+                self.turned_away
+            ));
+        }
+        if let Some(error) = &self.last {
+            let count = self.failures;
+            log::warn(format_args!("{count} connections could not be accepted, at last: {error}"));
+        }
+        *self = Self { evicted, told: Some(Instant::now()), ..Self::default() };
+    }
+}

@@ -1,0 +1,141 @@
+//! One line per event worth telling an operator, to stderr or a file; the only place that prints.
+//!
+//! A line never holds what a stranger sent: no request targets (they carry nonces), no values of
+//! headers (secrets), no bodies (addresses).
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use challenger_proto::Timestamp;
+
+/// How much an event matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Level {
+    /// Something does not work and needs the operator.
+    Error = 1,
+    /// Something went wrong, and the service goes on.
+    Warning,
+    /// The normal course of things: started, stopped.
+    Info,
+    /// For whoever looks for a fault.
+    Debug,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "ERROR",
+            Self::Warning => "WARNING",
+            Self::Info => "INFO",
+            Self::Debug => "DEBUG",
+        })
+    }
+}
+
+/// Less than any level: nothing is told.
+const SILENCE: u8 = 0;
+
+static LEAST: AtomicU8 = AtomicU8::new(Level::Info as u8);
+
+/// Where lines go instead of stderr.
+static FILE: OnceLock<File> = OnceLock::new();
+
+/// From now on, tells only what matters at least this much; with `None`, nothing. At first,
+/// [`Level::Info`].
+pub fn set_level(least: Option<Level>) {
+    LEAST.store(least.map_or(SILENCE, |level| level as u8), Ordering::Relaxed);
+}
+
+/// From now on, appends to this file. The first file stays for good.
+///
+/// # Errors
+/// The file cannot be opened for writing.
+pub fn open_file(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    // A second call has no effect, as promised.
+    let _ = FILE.set(file);
+    Ok(())
+}
+
+/// Tells an event, if it matters enough.
+pub fn log(level: Level, message: fmt::Arguments<'_>) {
+    if level as u8 <= LEAST.load(Ordering::Relaxed) {
+        let line = line(level, now(), message);
+        // In one write, so that the lines of two threads do not mix. When the log is gone there is
+        // nobody left to tell.
+        let _ = match FILE.get() {
+            Some(mut file) => file.write_all(line.as_bytes()),
+            None => io::stderr().write_all(line.as_bytes()),
+        };
+    }
+}
+
+/// Tells an [`Level::Error`].
+pub fn error(message: fmt::Arguments<'_>) {
+    log(Level::Error, message);
+}
+
+/// Tells a [`Level::Warning`].
+pub fn warn(message: fmt::Arguments<'_>) {
+    log(Level::Warning, message);
+}
+
+/// Tells an [`Level::Info`].
+pub fn info(message: fmt::Arguments<'_>) {
+    log(Level::Info, message);
+}
+
+/// Tells a [`Level::Debug`].
+pub fn debug(message: fmt::Arguments<'_>) {
+    log(Level::Debug, message);
+}
+
+/// The present time by the clock of the system.
+pub(crate) fn now() -> Timestamp {
+    // A clock before 1970 is wrong in any case.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_seconds(since.as_secs())
+}
+
+/// Control characters become spaces, so that nothing in a message can pass for another line.
+fn line(level: Level, time: Timestamp, message: fmt::Arguments<'_>) -> String {
+    let mut line = format!("{} {level} {message}", rfc3339(time));
+    if line.contains(char::is_control) {
+        line = line.replace(char::is_control, " ");
+    }
+    line.push('\n');
+    line
+}
+
+/// As `2026-01-05T10:01:07Z`, from the text that the protocol shows to people.
+fn rfc3339(time: Timestamp) -> String {
+    let text = time.to_text();
+    let minutes = text.trim_end_matches(" UTC").replace(' ', "T");
+    format!("{minutes}:{:02}Z", time.seconds() % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line() {
+        let time = Timestamp::from_seconds(1_767_607_267);
+        assert_eq!(
+            line(Level::Warning, time, format_args!("too many {}\r\nERROR forged", "things")),
+            "2026-01-05T10:01:07Z WARNING too many things  ERROR forged\n"
+        );
+    }
+
+    #[test]
+    fn levels_are_ordered_by_how_much_they_matter() {
+        assert!(Level::Error < Level::Warning && Level::Warning < Level::Info);
+        assert!(Level::Info < Level::Debug);
+    }
+}

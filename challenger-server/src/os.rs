@@ -1,0 +1,28 @@
+//! The operating system's clock and randomness.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use challenger_proto::{Entropy, Timestamp};
+use rand::RngExt;
+
+use crate::responder::{Clock, EntropySource};
+
+/// The system's real-time clock.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        // A clock before 1970 is at its beginning.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_seconds(since.as_secs())
+    }
+}
+
+/// A cryptographic generator in each thread, seeded from the system's and again from time to time.
+pub struct OsEntropy;
+
+impl EntropySource for OsEntropy {
+    fn draw(&self) -> Entropy {
+        Entropy::new(rand::rng().random())
+    }
+}

@@ -1,0 +1,295 @@
+//! One compiled template, and how it sees JSON data.
+//!
+//! Sections are skipped for the values that the reference's template engine skips: `false`, `null`,
+//! `0`, and empty strings, arrays and objects. A variable that names an array or an object prints
+//! its JSON.
+
+use ramhorns::encoding::Encoder;
+use ramhorns::traits::ContentSequence;
+use ramhorns::{Content, Section};
+use serde_json::Value;
+
+use super::lint::{self, Checked, Complaint};
+
+/// How values get into the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Escaping {
+    /// For text and for attributes between quotes of either kind.
+    Html,
+    /// As they are.
+    None,
+}
+
+/// A template ready to render.
+pub(super) struct Template {
+    compiled: ramhorns::Template<'static>,
+    escaping: Escaping,
+    /// The blanks at the end, which ramhorns drops.
+    tail: String,
+}
+
+impl Template {
+    /// Compiles a template; with it come the tags that do not escape, and their lines.
+    pub(super) fn parse(
+        template: &str,
+        escaping: Escaping,
+    ) -> Result<(Self, Vec<(usize, String)>), Complaint> {
+        let Checked { source, unescaped } = lint::check(template)?;
+        let tail = source.get(source.trim_end().len()..).unwrap_or_default().to_string();
+        match ramhorns::Template::new(source) {
+            Ok(compiled) => Ok((Self { compiled, escaping, tail }, unescaped)),
+            // The checks above should have told, and better.
+            Err(error) => Err(Complaint { line: 1, reason: error.to_string() }),
+        }
+    }
+
+    /// Fills in the template.
+    pub(super) fn render(&self, data: &Value) -> String {
+        let root = Context { value: data, parent: None, escaping: self.escaping };
+        self.compiled.render(&root) + &self.tail
+    }
+}
+
+/// A value in the light of the sections around it.
+///
+/// Names are looked up here, from the inside out, and not by ramhorns, which remembers only four
+/// sections and knows no dotted names.
+struct Context<'a> {
+    value: &'a Value,
+    parent: Option<&'a Self>,
+    escaping: Escaping,
+}
+
+impl Context<'_> {
+    /// The value of a name. Only the part before the first dot is looked for in outer sections.
+    fn find(&self, name: &str) -> &Value {
+        if name == "." {
+            return self.value;
+        }
+        let mut parts = name.split('.');
+        let first = parts.next().unwrap_or_default();
+        let mut context = Some(self);
+        while let Some(here) = context {
+            if let Some(found) = here.value.get(first) {
+                let found = parts.try_fold(found, |value, part| value.get(part));
+                return found.unwrap_or(&Value::Null);
+            }
+            context = here.parent;
+        }
+        &Value::Null
+    }
+
+    fn within<'b>(&'b self, value: &'b Value) -> Context<'b> {
+        Context { value, parent: Some(self), escaping: self.escaping }
+    }
+}
+
+/// Every field exists here, so that ramhorns never asks an outer context.
+impl Content for Context<'_> {
+    fn render_field_escaped<E: Encoder>(
+        &self,
+        _hash: u64,
+        name: &str,
+        encoder: &mut E,
+    ) -> Result<bool, E::Error> {
+        let text = text(self.find(name));
+        match self.escaping {
+            Escaping::Html => write_escaped(&text, encoder)?,
+            Escaping::None => encoder.write_unescaped(&text)?,
+        }
+        Ok(true)
+    }
+
+    fn render_field_unescaped<E: Encoder>(
+        &self,
+        _hash: u64,
+        name: &str,
+        encoder: &mut E,
+    ) -> Result<bool, E::Error> {
+        encoder.write_unescaped(&text(self.find(name)))?;
+        Ok(true)
+    }
+
+    fn render_field_section<C: ContentSequence, E: Encoder>(
+        &self,
+        _hash: u64,
+        name: &str,
+        section: Section<'_, C>,
+        encoder: &mut E,
+    ) -> Result<bool, E::Error> {
+        match self.find(name) {
+            Value::Array(items) => {
+                for item in items {
+                    section.with(&self.within(item)).render(encoder)?;
+                }
+            }
+            value if is_truthy(value) => section.with(&self.within(value)).render(encoder)?,
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    fn render_field_inverse<C: ContentSequence, E: Encoder>(
+        &self,
+        _hash: u64,
+        name: &str,
+        section: Section<'_, C>,
+        encoder: &mut E,
+    ) -> Result<bool, E::Error> {
+        if !is_truthy(self.find(name)) {
+            section.render(encoder)?;
+        }
+        Ok(true)
+    }
+}
+
+fn is_truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(truth) => *truth,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+/// Writes text so that no browser takes a part of it for markup. ramhorns would leave the `'`.
+fn write_escaped<E: Encoder>(text: &str, encoder: &mut E) -> Result<(), E::Error> {
+    for part in text.split_inclusive(['&', '<', '>', '"', '\'']) {
+        let last = part.chars().next_back().unwrap_or_default();
+        let escape = match last {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '"' => "&quot;",
+            '\'' => "&#39;",
+            _ => {
+                encoder.write_unescaped(part)?;
+                continue;
+            }
+        };
+        encoder.write_unescaped(part.strip_suffix(last).unwrap_or(part))?;
+        encoder.write_unescaped(escape)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn render(template: &str, data: &Value) -> String {
+        let (template, _) = Template::parse(template, Escaping::Html).expect(template);
+        template.render(data)
+    }
+
+    #[test]
+    fn values_are_escaped() {
+        let data = json!({"a": "<b> & \"c\" 'd' ü", "n": -7, "t": true, "l": ["<"], "z": null});
+        let escaped = "&lt;b&gt; &amp; &quot;c&quot; &#39;d&#39; ü";
+        assert_eq!(render("{{a}}", &data), escaped);
+        assert_eq!(render("{{{a}}}{{&a}}", &data), "<b> & \"c\" 'd' ü".repeat(2));
+        assert_eq!(render("{{n}} {{t}} {{l}}{{z}}{{none}}", &data), "-7 true [&quot;&lt;&quot;]");
+        let (plain, _) = Template::parse("{{a}}", Escaping::None).expect("good");
+        assert_eq!(plain.render(&data), "<b> & \"c\" 'd' ü");
+    }
+
+    #[test]
+    fn dotted_names_go_down() {
+        let data = json!({"a": {"b": {"c": "1"}, "x": "2"}, "b": {"d": "3"}, "s": "4"});
+        assert_eq!(render("{{a.b.c}}{{a.x}}{{a.b.d}}{{a.s}}{{s.a}}", &data), "12");
+        assert_eq!(render("{{#a.b}}{{c}}{{/a.b}}{{^a.y}}no{{/a.y}}", &data), "1no");
+        // The inner `b` hides the outer one.
+        assert_eq!(render("{{#a}}{{b.c}}{{b.d}}{{s}}{{/a}}", &data), "14");
+    }
+
+    #[test]
+    fn sections_follow_the_truth() {
+        let truthy = json!([true, 1, -0.5, "0", "false", [0], {"a": null}]);
+        let falsy = json!([false, null, 0, 0.0, "", [], {}]);
+        for (values, expected) in [(truthy, "yes"), (falsy, "no")] {
+            for value in values.as_array().expect("a list") {
+                let data = json!({"v": value});
+                assert_eq!(render("{{#v}}yes{{/v}}{{^v}}no{{/v}}", &data), expected, "{value}");
+            }
+        }
+        assert_eq!(render("{{#none}}yes{{/none}}{{^none}}no{{/none}}", &json!({})), "no");
+    }
+
+    #[test]
+    fn sections_go_through_lists() {
+        let data =
+            json!({"l": [{"n": "a", "l": []}, {"n": "b", "l": ["x", "y"]}], "o": "!", "e": []});
+        assert_eq!(render("{{#l}}{{n}}{{o}}{{/l}}", &data), "a!b!");
+        assert_eq!(render("{{#l}}{{n}}:{{#l}}{{.}}{{n}};{{/l}} {{/l}}", &data), "a: b:xb;yb; ");
+        assert_eq!(render("{{#e}}x{{/e}}{{^e}}none{{/e}}", &data), "none");
+    }
+
+    #[test]
+    fn names_are_found_through_all_sections() {
+        let data = json!({"a": {"b": {"c": {"d": {"e": {"f": {"deep": 1}}}}}}, "far": "out"});
+        let template = "{{#a}}{{#b}}{{#c}}{{#d}}{{#e}}{{#f}}{{deep}}{{far}}{{^no}}{{far}}{{/no}}\
+            {{/f}}{{/e}}{{/d}}{{/c}}{{/b}}{{/a}}";
+        assert_eq!(render(template, &data), "1outout");
+    }
+
+    #[test]
+    fn data_is_never_a_template() {
+        let data = json!({"a": "{{b}}{{#b}}{{{b}}}{{/b}}", "b": "leak"});
+        let expected = "{{b}}{{#b}}{{{b}}}{{/b}}";
+        assert_eq!(render("{{a}}", &data), expected);
+        assert_eq!(render("{{{a}}}", &data), expected);
+    }
+
+    #[test]
+    fn blanks_at_the_end_stay() {
+        assert_eq!(render("a {{n}} \n\n", &json!({"n": "1 "})), "a 1  \n\n");
+        assert_eq!(render("{{n}}", &json!({"n": "1 \n"})), "1 \n");
+        assert_eq!(render("\n", &json!({})), "\n");
+    }
+
+    #[test]
+    fn what_passes_the_lint_renders_as_it_reads() {
+        let words = [
+            "{{", "}}", "{{{", "}}}", "{", "}", "{{#a}}", "{{/a}}", "{{^b}}", "{{/b}}", "{{a}}",
+            "{{&b}}", "{{{a}}}", "{{!c}}", "#", "/", "!", ".", "a", "b", " ", "ü",
+        ];
+        let data = json!({"a": "<1>", "b": false});
+        // Simple enough to be right: what it cannot read is left to the other tests.
+        let read = |template: &str| {
+            let text = template.replace("{{!c}}", "").replace("{{#a}}", "").replace("{{/a}}", "");
+            let text = text.replace("{{^b}}", "").replace("{{/b}}", "").replace("{{&b}}", "false");
+            text.replace("{{{a}}}", "<1>").replace("{{a}}", "&lt;1&gt;")
+        };
+        let mut state = 1_u64;
+        let mut compared = 0;
+        for _ in 0..100_000 {
+            let mut template = String::from("|");
+            for _ in 0..8 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                template.push_str(words[usize::try_from(state >> 33).unwrap() % words.len()]);
+            }
+            template.push('|');
+            if lint::check(&template).is_ok() {
+                let rendered = render(&template, &data);
+                let expected = read(&template);
+                if !expected.contains("{{") {
+                    assert_eq!(rendered, expected, "{template}");
+                    compared += 1;
+                }
+            }
+        }
+        assert!(compared > 1000, "{compared}");
+    }
+}

@@ -1,0 +1,303 @@
+//! Runs the operator's program that delivers a message, and tells how that went.
+//!
+//! The program gets the address as its only argument and the message on its standard input; its
+//! exit status alone decides. Whatever it does, [`Command::run`] returns in time, and leaves
+//! neither a zombie nor an open descriptor behind.
+
+mod redact;
+
+use std::env;
+use std::error::Error;
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::{self, PipeReader, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{self, Child, ChildStdin, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use redact::Redaction;
+
+/// How much of what the program prints is kept for the log: enough for an error message and its
+/// context, while a flood is read and dropped.
+pub const OUTPUT_MAX: usize = 4096;
+
+/// How long the end of a program can go unnoticed: nothing wakes us portably. Looking costs a few
+/// microseconds.
+const TICK: Duration = Duration::from_millis(2);
+/// How long to wait for more output after the program has ended: what it wrote is in the pipe
+/// already, and the pipe stays open only when something it left running holds it.
+const OUTPUT_GRACE: Duration = Duration::from_millis(100);
+/// How long a killed program may take to vanish before somebody else waits for it. One that became
+/// another user cannot be killed, and one in the middle of a disk access only later.
+const KILL_GRACE: Duration = Duration::from_secs(1);
+
+/// Variables with these beginnings are the service's own: its sockets, its database, its settings.
+const PRIVATE_PREFIXES: [&[u8]; 4] = [b"CHALLENGER_", b"LISTEN_", b"NOTIFY_SOCKET", b"PG"];
+
+/// A program that delivers messages.
+#[derive(Clone, Debug)]
+pub struct Command {
+    program: String,
+    timeout: Duration,
+}
+
+impl Command {
+    /// A program by its path, or by its name to be looked up in `PATH`. No shell is involved. All
+    /// of its process group is killed when it takes longer than `timeout`.
+    pub fn new(program: impl Into<String>, timeout: Duration) -> Self {
+        Self { program: program.into(), timeout }
+    }
+
+    /// Has a message delivered, and returns what the program printed: one line without control
+    /// characters for the log, in which `***` stands for every string of `redact`.
+    ///
+    /// What a successful program leaves running in the background is not disturbed, except that
+    /// nobody reads what it prints any more.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use challenger_server::process::Command;
+    ///
+    /// let echo = Command::new("echo", Duration::from_secs(30));
+    /// let printed = echo.run("for Ada", "Your code: 1234-5678", &["Ada".to_string()])?;
+    /// assert_eq!(printed, "for ***");
+    /// # Ok::<(), challenger_server::process::ProcessError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ProcessError`], whenever the exit status is not 0.
+    pub fn run(
+        &self,
+        address_argument: &str,
+        message: &str,
+        redact: &[String],
+    ) -> Result<String, ProcessError> {
+        let (child, output) = match self.start(address_argument) {
+            Ok(started) => started,
+            Err(error) => return Err(Death::NotStarted(error).into()),
+        };
+        let mut dialogue = Dialogue::new(message.as_bytes(), output);
+        let death = self.attend(child, &mut dialogue);
+        let cut = dialogue.printed_more;
+        let output = Redaction::new(redact).line(&dialogue.printed, cut);
+        match death {
+            None => Ok(output),
+            Some(death) => Err(ProcessError { death, output }),
+        }
+    }
+
+    /// Starts the program and returns it with the pipe of its stdout and stderr.
+    fn start(&self, address_argument: &str) -> io::Result<(Child, PipeReader)> {
+        let (reader, writer) = io::pipe()?;
+        ioctl_fionbio(&reader, true)?;
+        let mut command = process::Command::new(&self.program);
+        command.arg(address_argument);
+        command.process_group(0);
+        command.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer);
+        for (name, _) in env::vars_os().filter(|(name, _)| is_private(name)) {
+            command.env_remove(name);
+        }
+        // `command` holds our copies of the writing end: they have to go for the output to end.
+        Ok((command.spawn()?, reader))
+    }
+
+    /// Serves the program until it has ended; `None` is success.
+    fn attend(&self, mut child: Child, dialogue: &mut Dialogue<'_>) -> Option<Death> {
+        let status = match dialogue.talk(&mut child, self.timeout) {
+            Ok(Some(status)) => status,
+            Ok(None) => {
+                kill(child);
+                dialogue.listen(OUTPUT_GRACE);
+                return Some(Death::TimedOut(self.timeout));
+            }
+            Err(error) => {
+                kill(child);
+                return Some(Death::Lost(error));
+            }
+        };
+        dialogue.listen(OUTPUT_GRACE);
+        match (status.code(), status.signal()) {
+            (Some(0), _) => None,
+            (Some(code), _) => Some(Death::Status(code)),
+            (None, Some(signal)) => Some(Death::Signal(signal)),
+            (None, None) => Some(Death::Lost(io::Error::other(status.to_string()))),
+        }
+    }
+}
+
+/// Whether a variable of our environment is none of the program's business.
+fn is_private(name: &OsStr) -> bool {
+    PRIVATE_PREFIXES.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix))
+}
+
+/// Kills the program with all of its process group, and sees to it that it is waited for.
+fn kill(mut child: Child) {
+    // Either may fail because nothing is left to kill; the waiting below finds out.
+    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    let _ = child.kill();
+    let killed = Instant::now();
+    while killed.elapsed() < KILL_GRACE {
+        match child.try_wait() {
+            Ok(None) => thread::sleep(TICK),
+            Ok(Some(_)) | Err(_) => return,
+        }
+    }
+    // If no thread can be had, the worst is a zombie.
+    let _ = thread::Builder::new().name("reaper".to_string()).spawn(move || child.wait());
+}
+
+/// Our ends of the program's pipes, none of which can block us.
+struct Dialogue<'a> {
+    message: &'a [u8],
+    input: Option<ChildStdin>,
+    output: Option<PipeReader>,
+    printed: Vec<u8>,
+    printed_more: bool,
+}
+
+impl<'a> Dialogue<'a> {
+    fn new(message: &'a [u8], output: PipeReader) -> Self {
+        let printed = Vec::with_capacity(OUTPUT_MAX);
+        Self { message, input: None, output: Some(output), printed, printed_more: false }
+    }
+
+    /// Writes the message and reads the output until the program has ended, or until the time is
+    /// up (`None`).
+    fn talk(&mut self, child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+        let started = Instant::now();
+        self.input = child.stdin.take();
+        if let Some(input) = &self.input {
+            ioctl_fionbio(input, true)?;
+        }
+        loop {
+            if let Some(status) = child.try_wait()? {
+                self.input = None;
+                return Ok(Some(status));
+            }
+            let left = limit.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            self.step(left.min(TICK))?;
+        }
+    }
+
+    /// Reads what is left of the output, until it ends or the time is up.
+    fn listen(&mut self, limit: Duration) {
+        let started = Instant::now();
+        while self.output.is_some() {
+            let left = limit.saturating_sub(started.elapsed());
+            if left.is_zero() || self.step(left).is_err() {
+                self.output = None;
+            }
+        }
+    }
+
+    /// Waits until a pipe is ready, but not longer than `limit`, and moves what can be moved.
+    fn step(&mut self, limit: Duration) -> io::Result<()> {
+        let input = self.input.iter().map(|input| PollFd::new(input, PollFlags::OUT));
+        let output = self.output.iter().map(|output| PollFd::new(output, PollFlags::IN));
+        let mut pipes: Vec<PollFd<'_>> = input.chain(output).collect();
+        match poll(&mut pipes, Timespec::try_from(limit).ok().as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.write();
+        self.read();
+        Ok(())
+    }
+
+    /// Writes once, and closes the pipe when the message is through or nobody wants it: a program
+    /// need not read.
+    fn write(&mut self) {
+        let Some(input) = &mut self.input else { return };
+        match input.write(self.message) {
+            Ok(written) => self.message = self.message.get(written..).unwrap_or_default(),
+            Err(error) if is_transient(&error) => return,
+            Err(_) => self.message = &[],
+        }
+        if self.message.is_empty() {
+            self.input = None;
+        }
+    }
+
+    /// Reads once, and keeps the beginning.
+    fn read(&mut self) {
+        let Some(output) = &mut self.output else {
+            return;
+        };
+        let mut buffer = [0; 16 * 1024];
+        let count = match output.read(&mut buffer) {
+            Ok(count) => count,
+            Err(error) if is_transient(&error) => return,
+            Err(_) => 0,
+        };
+        if count == 0 {
+            self.output = None;
+        }
+        let room = OUTPUT_MAX.saturating_sub(self.printed.len());
+        self.printed_more |= count > room;
+        self.printed.extend(buffer.iter().take(count.min(room)));
+    }
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+}
+
+/// How a program failed.
+#[derive(Debug)]
+pub enum Death {
+    /// It could not be watched, and so was killed.
+    Lost(io::Error),
+    /// It never ran.
+    NotStarted(io::Error),
+    /// A signal ended it.
+    Signal(i32),
+    /// It ended with a status other than 0.
+    Status(i32),
+    /// It was killed after this time.
+    TimedOut(Duration),
+}
+
+/// The message was not delivered. `Display` tells how the program failed, without its output.
+#[derive(Debug)]
+pub struct ProcessError {
+    /// How the program failed.
+    pub death: Death,
+    /// What it printed, in the form that [`Command::run`] returns.
+    pub output: String,
+}
+
+impl From<Death> for ProcessError {
+    fn from(death: Death) -> Self {
+        Self { death, output: String::new() }
+    }
+}
+
+impl fmt::Display for ProcessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.death {
+            Death::Lost(error) => write!(f, "lost: {error}"),
+            Death::NotStarted(error) => write!(f, "could not be started: {error}"),
+            Death::Signal(signal) => write!(f, "signal {signal}"),
+            Death::Status(status) => write!(f, "status {status}"),
+            Death::TimedOut(timeout) => write!(f, "timed out after {timeout:?}"),
+        }
+    }
+}
+
+impl Error for ProcessError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.death {
+            Death::Lost(error) | Death::NotStarted(error) => Some(error),
+            Death::Signal(_) | Death::Status(_) | Death::TimedOut(_) => None,
+        }
+    }
+}

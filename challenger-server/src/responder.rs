@@ -1,0 +1,199 @@
+//! The loop that carries out what the core decides: load, decide, write, send, respond.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use challenger_proto::http::{Body, Request, Response};
+use challenger_proto::{
+    Commit, Entropy, Page, Plan, Refusal, Refused, Service, Timestamp, Transmission, route,
+};
+
+use crate::front::{Answer, Respond};
+use crate::log;
+use crate::store::{Store, StoreError};
+
+/// How often a request looks again after another one moved its row. Each round of conflicts lets at
+/// least one request through, so 64 requests on one row get along with it.
+pub const ROUNDS_MAX: usize = 64;
+
+/// Delivers messages.
+pub trait Helper: Send + Sync {
+    /// Delivers one, and returns when it is known to be on its way.
+    ///
+    /// # Errors
+    /// How it failed, in a few words without address or code.
+    fn send(&self, transmission: &Transmission) -> Result<(), HelperError>;
+}
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+}
+
+/// Draws random bytes.
+pub trait EntropySource: Send + Sync {
+    /// 32 bytes that nobody can predict.
+    fn draw(&self) -> Entropy;
+}
+
+/// Renders pages.
+pub trait Pages: Send + Sync {
+    /// The page as HTML; `None` when its template cannot be rendered.
+    fn render(&self, page: &Page) -> Option<String>;
+}
+
+/// How a delivery failed, for the operator and the answer's detail.
+#[derive(Debug)]
+pub struct HelperError(pub String);
+
+impl fmt::Display for HelperError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for HelperError {}
+
+/// Everything a request meets.
+pub struct Responder {
+    /// What the operator decided.
+    pub service: Service,
+    /// Where things are kept.
+    pub store: Arc<dyn Store>,
+    /// Who delivers.
+    pub helper: Arc<dyn Helper>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The randomness.
+    pub entropy: Arc<dyn EntropySource>,
+    /// The templates.
+    pub pages: Arc<dyn Pages>,
+    /// How many messages are delivered at the same time.
+    pub helpers: Slots,
+}
+
+impl Responder {
+    /// Carries out one request.
+    fn carry_out(&self, request: &Request) -> (Response, &'static str) {
+        let mut plan = route(request);
+        let name = plan.route();
+        for _ in 0..ROUNDS_MAX {
+            let loaded = match self.store.load(plan.load()) {
+                Ok(loaded) => loaded,
+                Err(error) => {
+                    return (self.stopped(&plan, Refusal::StorageUnreadable, &error), name);
+                }
+            };
+            let now = self.clock.now();
+            let outcome = plan.decide(loaded, now, self.entropy.draw(), &self.service);
+            // Taken before anything is charged: a message that cannot be sent now costs nothing.
+            let slot = outcome.send.as_ref().map(|_| self.helpers.take());
+            if matches!(slot, Some(None)) {
+                return (plan.refuse(&Refusal::HelpersBusy.into(), &self.service), name);
+            }
+            if let Some(write) = &outcome.write {
+                match self.store.commit(write) {
+                    Ok(Commit::Done) => {}
+                    Ok(Commit::Conflict) => continue, // Another request moved the row: look again.
+                    Err(error) => {
+                        return (self.stopped(&plan, Refusal::StorageUnwritable, &error), name);
+                    }
+                }
+            }
+            let Some(transmission) = outcome.send else { return (outcome.response, name) };
+            match self.helper.send(&transmission) {
+                Ok(()) => return (outcome.response, name),
+                Err(error) => {
+                    log::warn(format_args!("the helper failed: {error}"));
+                    plan = transmission.undelivered(error.to_string());
+                }
+            }
+        }
+        (plan.refuse(&Refusal::Contention.into(), &self.service), name)
+    }
+
+    fn stopped(&self, plan: &Plan, refusal: Refusal, error: &StoreError) -> Response {
+        log::error(format_args!("{}: {error}", refusal.hint()));
+        plan.refuse(&refusal.into(), &self.service)
+    }
+
+    /// Turns a response into bytes. `head` is the request it answers, as far as it is known.
+    fn render(&self, response: Response, head: Option<&Request>) -> Answer {
+        let Body::Page(page) = &response.body else { return bytes_of(response) };
+        if let Some(html) = self.pages.render(page) {
+            return Answer {
+                status: response.status,
+                headers: response.headers,
+                body: html.into_bytes(),
+            };
+        }
+        log::error(format_args!("the template of {page:?} cannot be rendered"));
+        let template = page.name.template(&self.service.address_type);
+        let refused = Refusal::TemplateBroken.about(template);
+        bytes_of(challenger_proto::refuse(head, &refused, &self.service))
+    }
+}
+
+/// An answer without a page: such a body needs nothing but to be written down.
+fn bytes_of(response: Response) -> Answer {
+    let body = match response.body {
+        Body::Document(bytes) => bytes.to_vec(),
+        Body::Empty | Body::Page(_) => Vec::new(),
+        Body::Json(value) => value.to_string().into_bytes(),
+        Body::Text(text) => text.as_bytes().to_vec(),
+    };
+    Answer { status: response.status, headers: response.headers, body }
+}
+
+impl Respond for Responder {
+    fn respond(&self, request: Request) -> Answer {
+        // The core keeps no state, so a panic costs this one answer and nothing else.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(&request)));
+        let (response, route) = outcome.unwrap_or_else(|_| {
+            let plan = route(&request);
+            log::error(format_args!("{}: a bug stopped a request", plan.route()));
+            (plan.refuse(&Refusal::Internal.into(), &self.service), plan.route())
+        });
+        let refusal = response.refusal.map(|refusal| format!(" {refusal:?}")).unwrap_or_default();
+        let (method, status) = (request.method, response.status.0);
+        log::info(format_args!("{method:?} {route} {status}{refusal}"));
+        self.render(response, Some(&request))
+    }
+
+    fn refuse(&self, head: Option<&Request>, refused: Refused) -> Answer {
+        let response = challenger_proto::refuse(head, &refused, &self.service);
+        log::info(format_args!("- {} {:?}", response.status.0, refused.refusal));
+        self.render(response, head)
+    }
+}
+
+/// A number of places that can be taken and are given back.
+pub struct Slots {
+    free: AtomicUsize,
+}
+
+impl Slots {
+    /// So many places.
+    pub const fn new(count: usize) -> Self {
+        Self { free: AtomicUsize::new(count) }
+    }
+
+    fn take(&self) -> Option<Slot<'_>> {
+        self.free
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1))
+            .ok()
+            .map(|_| Slot(self))
+    }
+}
+
+/// A taken place.
+struct Slot<'a>(&'a Slots);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.0.free.fetch_add(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,95 @@
+//! Where clients, validations and grants are kept: the contract with the server and with the
+//! operator's tools, and its implementations.
+
+use std::fmt;
+
+use challenger_proto::{
+    ClientId, Commit, HashedSecret, Load, Loaded, RedirectUri, Timestamp, Write,
+};
+
+#[cfg(feature = "sqlite")]
+mod row;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+#[cfg(feature = "sqlite")]
+pub use sqlite::{OpenMode, SqliteStore};
+
+/// Keeps clients, validations and grants. [`challenger_proto::Records`] says what the verbs mean.
+pub trait Store: Send + Sync {
+    /// Finds what is asked for; an empty load does not touch the store.
+    ///
+    /// # Errors
+    /// The store is out of reach or holds what it must not.
+    fn load(&self, load: &Load) -> Result<Loaded, StoreError>;
+
+    /// Carries out a write, whole or not at all. When it returns [`Commit::Done`], the write
+    /// survives a crash.
+    ///
+    /// # Errors
+    /// The store is out of reach, or cannot write.
+    fn commit(&self, write: &Write) -> Result<Commit, StoreError>;
+}
+
+/// What the operator's tools do with a store.
+pub trait Registry {
+    /// Creates the schema, or brings an older one up to date, and keeps all data. Doing it again
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// The store is out of reach, cannot write, or has a newer schema than this program.
+    fn migrate(&self) -> Result<(), StoreError>;
+
+    /// Drops everything, then creates the schema.
+    ///
+    /// # Errors
+    /// The store is out of reach, or cannot write.
+    fn reset(&self) -> Result<(), StoreError>;
+
+    /// Deletes what has expired, and counts it in the totals of its client.
+    ///
+    /// # Errors
+    /// The store is out of reach, or cannot write. What was deleted until then is counted.
+    fn collect_garbage(&self, now: Timestamp) -> Result<Collected, StoreError>;
+
+    /// Registers a client. There is one for each redirect URI, and no identifier is used twice.
+    ///
+    /// # Errors
+    /// The store is out of reach, or cannot write.
+    fn add_client(
+        &self,
+        redirect_uri: &RedirectUri,
+        secret: HashedSecret,
+    ) -> Result<Added, StoreError>;
+}
+
+/// What became of a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Added {
+    /// Nothing was changed: this client has the redirect URI already.
+    Exists(ClientId),
+    /// This is the new client.
+    New(ClientId),
+}
+
+/// How much expired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Deleted validations.
+    pub validations: u64,
+    /// Deleted grants.
+    pub grants: u64,
+}
+
+/// What went wrong in the store, for the operator. It never quotes what the store holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreError(pub String);
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StoreError {}

@@ -1,0 +1,445 @@
+//! Rows as a database keeps them, in plain numbers, texts and bytes, and what they stand for.
+//!
+//! Whatever database: this is where a column that holds what it must not is noticed.
+
+use challenger_proto::{
+    Address, AuthorizationRequest, Challenge, Client, ClientId, ClientSecretDigest, CodeChallenge,
+    CodeDigest, Grant, HashedSecret, NonceDigest, Progress, RedirectUri, RowVersion, Salt,
+    Solution, Timestamp, TokenDigest, Validation,
+};
+
+use super::StoreError;
+
+/// A row of `clients`, without its totals.
+pub(super) struct ClientRow {
+    pub(super) id: i64,
+    pub(super) redirect_uri: String,
+    pub(super) secret_salt: Vec<u8>,
+    pub(super) secret_digest: Vec<u8>,
+}
+
+/// A row of `validations`. The schema says what each column is.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct ValidationRow {
+    pub(super) id: Vec<u8>,
+    pub(super) version: i64,
+    pub(super) client: i64,
+    pub(super) expires: i64,
+    pub(super) redirect_uri: String,
+    pub(super) prefill: Option<String>,
+    pub(super) read_only: bool,
+    pub(super) authorized: bool,
+    pub(super) state: Option<String>,
+    pub(super) scope: Option<String>,
+    pub(super) code_challenge: Option<String>,
+    pub(super) code_challenge_method: Option<String>,
+    pub(super) addresses_left: i16,
+    pub(super) refunds_left: i16,
+    pub(super) progress: String,
+    pub(super) address: Option<String>,
+    pub(super) salt: Option<Vec<u8>>,
+    pub(super) sent_at: Option<i64>,
+    pub(super) transmissions_left: Option<i16>,
+    pub(super) attempts_left: Option<i16>,
+    pub(super) solved_at: Option<i64>,
+    pub(super) renewed_at: Option<i64>,
+    pub(super) code: Option<Vec<u8>>,
+    pub(super) token: Option<Vec<u8>>,
+    pub(super) redeemed_at: Option<i64>,
+}
+
+/// A row of `grants`, without its number.
+pub(super) struct GrantRow {
+    pub(super) token: Vec<u8>,
+    pub(super) client: i64,
+    pub(super) address: String,
+    pub(super) valid_until: i64,
+    pub(super) expires: i64,
+}
+
+impl TryFrom<ClientRow> for Client {
+    type Error = StoreError;
+
+    fn try_from(row: ClientRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: client_id("clients.id", row.id)?,
+            redirect_uri: redirect_uri("clients.redirect_uri", &row.redirect_uri)?,
+            secret: HashedSecret {
+                salt: bytes("clients.secret_salt", row.secret_salt.as_slice())?,
+                digest: ClientSecretDigest::from_bytes(bytes(
+                    "clients.secret_digest",
+                    row.secret_digest.as_slice(),
+                )?),
+            },
+        })
+    }
+}
+
+impl From<&Validation> for ValidationRow {
+    fn from(validation: &Validation) -> Self {
+        let mut row = Self {
+            id: validation.id.as_bytes().to_vec(),
+            version: validation.version.0,
+            client: validation.client.number(),
+            expires: to_seconds(validation.expires),
+            redirect_uri: validation.redirect_uri.as_str().to_owned(),
+            prefill: validation.prefill.as_ref().map(to_json),
+            read_only: validation.read_only,
+            addresses_left: validation.addresses_left.into(),
+            refunds_left: validation.refunds_left.into(),
+            ..Self::default()
+        };
+        if let Some(request) = &validation.authorization {
+            row.authorize(request);
+        }
+        row.progress = match &validation.progress {
+            Progress::Open => "open",
+            Progress::Challenged(challenge) => {
+                row.challenge(challenge);
+                "challenged"
+            }
+            Progress::Solved(solution) => {
+                row.solve(solution);
+                "solved"
+            }
+            Progress::Redeemed { solution, token, at } => {
+                row.solve(solution);
+                row.token = Some(token.as_bytes().to_vec());
+                row.redeemed_at = Some(to_seconds(*at));
+                "redeemed"
+            }
+            Progress::Revoked(solution) => {
+                row.solve(solution);
+                "revoked"
+            }
+        }
+        .to_owned();
+        row
+    }
+}
+
+impl ValidationRow {
+    fn authorize(&mut self, request: &AuthorizationRequest) {
+        self.authorized = true;
+        self.state.clone_from(&request.state);
+        self.scope.clone_from(&request.scope);
+        if let Some(challenge) = &request.code_challenge {
+            self.code_challenge = Some(challenge.value().to_owned());
+            self.code_challenge_method = Some(challenge.method().to_owned());
+        }
+    }
+
+    fn challenge(&mut self, challenge: &Challenge) {
+        self.address = Some(to_json(&challenge.address));
+        self.salt = Some(challenge.salt.as_bytes().to_vec());
+        self.sent_at = challenge.sent_at.map(to_seconds);
+        self.transmissions_left = Some(challenge.transmissions_left.into());
+        self.attempts_left = Some(challenge.attempts_left.into());
+    }
+
+    fn solve(&mut self, solution: &Solution) {
+        self.address = Some(to_json(&solution.address));
+        self.salt = Some(solution.salt.as_bytes().to_vec());
+        self.solved_at = Some(to_seconds(solution.at));
+        self.renewed_at = Some(to_seconds(solution.renewed_at));
+        self.code = Some(solution.code.as_bytes().to_vec());
+    }
+}
+
+impl TryFrom<ValidationRow> for Validation {
+    type Error = StoreError;
+
+    fn try_from(row: ValidationRow) -> Result<Self, StoreError> {
+        let prefill = row.prefill.as_deref();
+        Ok(Self {
+            id: NonceDigest::from_bytes(bytes("validations.id", row.id.as_slice())?),
+            client: client_id("validations.client", row.client)?,
+            version: RowVersion(row.version),
+            expires: timestamp("validations.expires", row.expires)?,
+            redirect_uri: redirect_uri("validations.redirect_uri", &row.redirect_uri)?,
+            prefill: prefill.map(|text| address("validations.prefill", text)).transpose()?,
+            read_only: row.read_only,
+            authorization: row.authorization()?,
+            addresses_left: count("validations.addresses_left", row.addresses_left)?,
+            refunds_left: count("validations.refunds_left", row.refunds_left)?,
+            progress: row.progress()?,
+        })
+    }
+}
+
+impl ValidationRow {
+    fn authorization(&self) -> Result<Option<AuthorizationRequest>, StoreError> {
+        if !self.authorized {
+            return Ok(None);
+        }
+        let code_challenge = match (&self.code_challenge_method, &self.code_challenge) {
+            (None, None) => None,
+            (Some(method), Some(value)) => Some(
+                CodeChallenge::from_parts(method, value)
+                    .ok_or_else(|| corrupt("validations.code_challenge"))?,
+            ),
+            (Some(_), None) => return Err(corrupt("validations.code_challenge")),
+            (None, Some(_)) => return Err(corrupt("validations.code_challenge_method")),
+        };
+        let (state, scope) = (self.state.clone(), self.scope.clone());
+        Ok(Some(AuthorizationRequest { state, scope, code_challenge }))
+    }
+
+    fn progress(&self) -> Result<Progress, StoreError> {
+        Ok(match self.progress.as_str() {
+            "open" => Progress::Open,
+            "challenged" => Progress::Challenged(self.challenged()?),
+            "solved" => Progress::Solved(self.solution()?),
+            "redeemed" => Progress::Redeemed {
+                solution: self.solution()?,
+                token: TokenDigest::from_bytes(bytes("validations.token", self.token.as_deref())?),
+                at: timestamp("validations.redeemed_at", self.redeemed_at)?,
+            },
+            "revoked" => Progress::Revoked(self.solution()?),
+            _ => return Err(corrupt("validations.progress")),
+        })
+    }
+
+    fn challenged(&self) -> Result<Challenge, StoreError> {
+        let sent_at = self.sent_at.map(|seconds| timestamp("validations.sent_at", seconds));
+        Ok(Challenge {
+            address: address("validations.address", self.address.as_deref())?,
+            salt: Salt::from_bytes(bytes("validations.salt", self.salt.as_deref())?),
+            sent_at: sent_at.transpose()?,
+            transmissions_left: count("validations.transmissions_left", self.transmissions_left)?,
+            attempts_left: count("validations.attempts_left", self.attempts_left)?,
+        })
+    }
+
+    fn solution(&self) -> Result<Solution, StoreError> {
+        Ok(Solution {
+            address: address("validations.address", self.address.as_deref())?,
+            salt: Salt::from_bytes(bytes("validations.salt", self.salt.as_deref())?),
+            at: timestamp("validations.solved_at", self.solved_at)?,
+            renewed_at: timestamp("validations.renewed_at", self.renewed_at)?,
+            code: CodeDigest::from_bytes(bytes("validations.code", self.code.as_deref())?),
+        })
+    }
+}
+
+impl From<&Grant> for GrantRow {
+    fn from(grant: &Grant) -> Self {
+        Self {
+            token: grant.token.as_bytes().to_vec(),
+            client: grant.client.number(),
+            address: to_json(&grant.address),
+            valid_until: to_seconds(grant.valid_until),
+            expires: to_seconds(grant.expires),
+        }
+    }
+}
+
+impl TryFrom<GrantRow> for Grant {
+    type Error = StoreError;
+
+    fn try_from(row: GrantRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            token: TokenDigest::from_bytes(bytes("grants.token", row.token.as_slice())?),
+            client: client_id("grants.client", row.client)?,
+            address: address("grants.address", row.address.as_str())?,
+            valid_until: timestamp("grants.valid_until", row.valid_until)?,
+            expires: timestamp("grants.expires", row.expires)?,
+        })
+    }
+}
+
+// From the core's types to plain values.
+
+fn to_json(address: &Address) -> String {
+    address.to_json().to_string()
+}
+
+/// Seconds as a signed number, which [`Timestamp::NEVER`] was made for.
+pub(super) fn to_seconds(timestamp: Timestamp) -> i64 {
+    i64::try_from(timestamp.seconds()).unwrap_or(i64::MAX)
+}
+
+// And back. These take columns that may be empty as well; here they must not be.
+
+fn address<'a>(
+    column: &'static str,
+    text: impl Into<Option<&'a str>>,
+) -> Result<Address, StoreError> {
+    text.into()
+        .and_then(|text| serde_json::from_str(text).ok())
+        .and_then(|json| Address::from_json(&json))
+        .ok_or_else(|| corrupt(column))
+}
+
+fn bytes<'a, const N: usize>(
+    column: &'static str,
+    bytes: impl Into<Option<&'a [u8]>>,
+) -> Result<[u8; N], StoreError> {
+    bytes.into().and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| corrupt(column))
+}
+
+/// Reads the number of a client, from whatever table.
+pub(super) fn client_id(column: &'static str, number: i64) -> Result<ClientId, StoreError> {
+    ClientId::new(number).ok_or_else(|| corrupt(column))
+}
+
+fn count(column: &'static str, number: impl Into<Option<i16>>) -> Result<u8, StoreError> {
+    number.into().and_then(|number| number.try_into().ok()).ok_or_else(|| corrupt(column))
+}
+
+fn redirect_uri(column: &'static str, text: &str) -> Result<RedirectUri, StoreError> {
+    RedirectUri::parse(text).map_err(|_| corrupt(column))
+}
+
+fn timestamp(
+    column: &'static str,
+    seconds: impl Into<Option<i64>>,
+) -> Result<Timestamp, StoreError> {
+    seconds
+        .into()
+        .and_then(|seconds| seconds.try_into().ok())
+        .map(Timestamp::from_seconds)
+        .ok_or_else(|| corrupt(column))
+}
+
+fn corrupt(column: &'static str) -> StoreError {
+    StoreError(format!("{column} of a row holds what it must not"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_time() -> impl Strategy<Value = Timestamp> {
+        prop_oneof![
+            any::<u64>().prop_map(Timestamp::from_seconds),
+            Just(Timestamp::EPOCH),
+            Just(Timestamp::NEVER),
+        ]
+    }
+
+    fn any_address() -> impl Strategy<Value = Address> {
+        proptest::collection::btree_map("[A-Z_\"\\\\]{1,9}", "[^\0]{0,20}[a-zé]", 1..4)
+            .prop_map(|fields| Address::new(fields).unwrap())
+    }
+
+    fn any_request() -> impl Strategy<Value = AuthorizationRequest> {
+        let challenge = prop_oneof![
+            "[A-Za-z0-9._~-]{43,128}".prop_map(|text| ("plain", text)),
+            "[A-Za-z0-9_-]{43}".prop_map(|text| ("S256", text)),
+        ]
+        .prop_map(|(method, text)| CodeChallenge::from_parts(method, &text).unwrap());
+        let text = || proptest::option::of(any::<String>());
+        (text(), text(), proptest::option::of(challenge)).prop_map(
+            |(state, scope, code_challenge)| AuthorizationRequest { state, scope, code_challenge },
+        )
+    }
+
+    fn any_progress() -> impl Strategy<Value = Progress> {
+        let salt = || any::<[u8; 32]>().prop_map(Salt::from_bytes);
+        let challenge =
+            (any_address(), salt(), proptest::option::of(any_time()), any::<u8>(), any::<u8>())
+                .prop_map(|(address, salt, sent_at, transmissions_left, attempts_left)| {
+                    Challenge { address, salt, sent_at, transmissions_left, attempts_left }
+                });
+        let solution = || {
+            let code = any::<[u8; 32]>().prop_map(CodeDigest::from_bytes);
+            (any_address(), salt(), any_time(), any_time(), code).prop_map(
+                |(address, salt, at, renewed_at, code)| Solution {
+                    address,
+                    salt,
+                    at,
+                    renewed_at,
+                    code,
+                },
+            )
+        };
+        let token = any::<[u8; 32]>().prop_map(TokenDigest::from_bytes);
+        prop_oneof![
+            Just(Progress::Open),
+            challenge.prop_map(Progress::Challenged),
+            solution().prop_map(Progress::Solved),
+            (solution(), token, any_time()).prop_map(|(solution, token, at)| Progress::Redeemed {
+                solution,
+                token,
+                at
+            }),
+            solution().prop_map(Progress::Revoked),
+        ]
+    }
+
+    fn any_validation() -> impl Strategy<Value = Validation> {
+        let prefill = (proptest::option::of(any_address()), any::<bool>());
+        let authorization = proptest::option::of(any_request());
+        let identity = (any::<[u8; 32]>(), 1..=i64::MAX, 1..=i64::MAX, any_time());
+        (identity, prefill, authorization, any::<(u8, u8)>(), any_progress()).prop_map(
+            |(
+                (id, client, version, expires),
+                (prefill, read_only),
+                authorization,
+                left,
+                progress,
+            )| {
+                Validation {
+                    id: NonceDigest::from_bytes(id),
+                    client: ClientId::new(client).unwrap(),
+                    version: RowVersion(version),
+                    expires,
+                    redirect_uri: RedirectUri::parse("https://client.example/cb?x=1").unwrap(),
+                    prefill,
+                    read_only,
+                    authorization,
+                    addresses_left: left.0,
+                    refunds_left: left.1,
+                    progress,
+                }
+            },
+        )
+    }
+
+    /// What is said about the row after somebody changed it.
+    fn complaint(validation: &Validation, change: impl FnOnce(&mut ValidationRow)) -> String {
+        let mut row = ValidationRow::from(validation);
+        change(&mut row);
+        Validation::try_from(row).map_or_else(|error| error.0, |_| String::new())
+    }
+
+    proptest! {
+        #[test]
+        fn validations_make_the_round_trip(validation in any_validation()) {
+            let row = ValidationRow::from(&validation);
+            prop_assert_eq!(Validation::try_from(row), Ok(validation));
+        }
+
+        #[test]
+        fn corrupt_rows_are_refused_by_column(validation in any_validation()) {
+            let says = |change: fn(&mut ValidationRow), column: &str| {
+                complaint(&validation, change).starts_with(&format!("validations.{column} "))
+            };
+            prop_assert!(says(|row| row.id.truncate(31), "id"));
+            prop_assert!(says(|row| row.client = 0, "client"));
+            prop_assert!(says(|row| row.expires = -1, "expires"));
+            prop_assert!(says(|row| row.redirect_uri.clear(), "redirect_uri"));
+            prop_assert!(says(|row| row.prefill = Some("[]".into()), "prefill"));
+            prop_assert!(says(|row| row.addresses_left = 256, "addresses_left"));
+            prop_assert!(says(|row| row.refunds_left = -1, "refunds_left"));
+            prop_assert!(says(|row| row.progress = "Open".into(), "progress"));
+            let solved = validation.is_solved();
+            let challenged = matches!(validation.progress, Progress::Challenged(_));
+            let no_messages = says(|row| row.transmissions_left = None, "transmissions_left");
+            prop_assert_eq!(no_messages, challenged);
+            prop_assert_eq!(says(|row| row.attempts_left = Some(999), "attempts_left"), challenged);
+            prop_assert_eq!(says(|row| row.code = None, "code"), solved);
+            prop_assert_eq!(says(|row| row.solved_at = None, "solved_at"), solved);
+            prop_assert_eq!(says(|row| row.renewed_at = None, "renewed_at"), solved);
+            let redeemed = matches!(validation.progress, Progress::Redeemed { .. });
+            prop_assert_eq!(says(|row| row.token = None, "token"), redeemed);
+            prop_assert_eq!(says(|row| row.redeemed_at = None, "redeemed_at"), redeemed);
+            let challenged_or_later = validation.progress != Progress::Open;
+            prop_assert_eq!(says(|row| row.salt = Some(vec![]), "salt"), challenged_or_later);
+            prop_assert_eq!(says(|row| row.address = None, "address"), challenged_or_later);
+        }
+    }
+}

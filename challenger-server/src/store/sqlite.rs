@@ -1,0 +1,114 @@
+//! The embedded store: one SQLite file that several processes may share.
+//!
+//! ```text
+//!   load ───▶ a connection of the pool ──▶ one snapshot
+//!   commit ─▶ queue ─▶ the writer's thread ──▶ many commits, one transaction, one sync
+//! ```
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use challenger_proto::{Commit, Load, Loaded, Write};
+use rusqlite::Connection;
+
+use self::file::{DatabaseFile, Fault};
+use self::writer::Writer;
+use super::{Store, StoreError};
+
+mod file;
+mod registry;
+mod schema;
+mod statements;
+mod writer;
+
+/// How many idle reading connections are kept: more loads than this hardly ever run at once.
+const READERS_KEPT: usize = 16;
+
+/// Keeps everything in one SQLite file.
+pub struct SqliteStore {
+    file: Arc<DatabaseFile>,
+    writer: Writer,
+    readers: Mutex<Vec<Connection>>,
+}
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// For `challenger-dbinit`: the file is created if it does not exist, and its schema may be of
+    /// any version.
+    Maintain,
+    /// For everybody else: the file exists, and its schema is the one that this program knows.
+    Serve,
+}
+
+impl SqliteStore {
+    /// Opens a file. A new one can be read by its owner only, and so can a new folder around it.
+    ///
+    /// # Errors
+    /// The file is missing, is not ours, cannot be written, or has another schema than the mode
+    /// asks for; the error says what to do.
+    pub fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
+        let file = Arc::new(DatabaseFile::new(path)?);
+        if mode == OpenMode::Maintain {
+            file.create()?;
+        }
+        let connection = file.connect()?;
+        let version = schema::version(&connection).map_err(|fault| file.error(fault))?;
+        if mode == OpenMode::Serve {
+            schema::check(version)
+                .and_then(|()| schema::write_ahead(&connection))
+                .map_err(|fault| file.error(fault))?;
+        }
+        let writer = Writer::start(connection, Arc::clone(&file))?;
+        Ok(Self { file, writer, readers: Mutex::new(Vec::new()) })
+    }
+
+    fn reader(&self) -> Result<Connection, StoreError> {
+        let idle = self.idle_readers().pop();
+        idle.map_or_else(|| self.file.connect_to_read(), Ok)
+    }
+
+    fn keep_reader(&self, reader: Connection) {
+        let mut idle = self.idle_readers();
+        if idle.len() < READERS_KEPT {
+            idle.push(reader);
+        }
+    }
+
+    fn idle_readers(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for SqliteStore {
+    fn load(&self, load: &Load) -> Result<Loaded, StoreError> {
+        if load.is_empty() {
+            return Ok(Loaded::default());
+        }
+        let mut reader = self.reader()?;
+        let loaded = read(&mut reader, load).map_err(|fault| self.file.error(fault))?;
+        // One that failed is closed instead, whatever state it may be in.
+        self.keep_reader(reader);
+        Ok(loaded)
+    }
+
+    fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
+        self.writer.commit(write)
+    }
+}
+
+fn read(connection: &mut Connection, load: &Load) -> Result<Loaded, Fault> {
+    // Outside of a transaction each statement would see the database at another moment.
+    let snapshot = connection.transaction()?;
+    let loaded = Loaded {
+        client: load.client.map(|id| statements::client(&snapshot, id)).transpose()?.flatten(),
+        validation: load
+            .validation
+            .map(|id| statements::validation(&snapshot, &id))
+            .transpose()?
+            .flatten(),
+        grant: load.grant.map(|token| statements::grant(&snapshot, &token)).transpose()?.flatten(),
+    };
+    snapshot.commit()?;
+    Ok(loaded)
+}

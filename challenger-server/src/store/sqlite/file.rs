@@ -1,0 +1,115 @@
+//! The database file: who may read it, how it is connected to, and how its errors are told.
+
+use std::fmt;
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::store::StoreError;
+
+/// How long a connection waits for another process that is writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where the database is.
+pub(super) struct DatabaseFile {
+    path: PathBuf,
+}
+
+impl DatabaseFile {
+    /// Makes the path absolute, so that SQLite takes it for a path whatever it looks like, such as
+    /// `:memory:` or `file:…`.
+    pub(super) fn new(path: &Path) -> Result<Self, StoreError> {
+        let path = std::path::absolute(path)
+            .map_err(|error| StoreError(format!("{}: {error}", path.display())))?;
+        Ok(Self { path })
+    }
+
+    /// Creates file and folder if they do not exist. SQLite gives the files that it adds the mode
+    /// of this one.
+    pub(super) fn create(&self) -> Result<(), StoreError> {
+        if let Some(folder) = self.path.parent() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
+                .map_err(|error| self.error(format_args!("cannot create its folder: {error}")))?;
+        }
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&self.path)
+            .map_err(|error| self.error(format_args!("cannot be created or written: {error}")))?;
+        Ok(())
+    }
+
+    /// A connection that reads and writes.
+    pub(super) fn connect(&self) -> Result<Connection, StoreError> {
+        if !self.path.exists() {
+            return Err(self.error("does not exist; run challenger-dbinit"));
+        }
+        let connection = self.configured().map_err(|fault| self.error(fault))?;
+        match connection.is_readonly("main") {
+            Ok(false) => Ok(connection),
+            Ok(true) => Err(self.error("cannot be written; check its owner and its mode")),
+            Err(error) => Err(self.error(Fault::from(error))),
+        }
+    }
+
+    /// A connection that refuses to write. It is no read-only one for SQLite, which would then not
+    /// be able to recover the file after a crash.
+    pub(super) fn connect_to_read(&self) -> Result<Connection, StoreError> {
+        let connection = self.connect()?;
+        connection
+            .pragma_update(None, "query_only", true)
+            .map_err(|error| self.error(Fault::from(error)))?;
+        Ok(connection)
+    }
+
+    /// Says where something went wrong.
+    pub(super) fn error(&self, cause: impl fmt::Display) -> StoreError {
+        StoreError(format!("{}: {cause}", self.path.display()))
+    }
+
+    fn configured(&self) -> Result<Connection, Fault> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        // A commit that was acknowledged survives a loss of power.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        // Addresses belong to people: what is deleted is overwritten.
+        connection.pragma_update(None, "secure_delete", true)?;
+        Ok(connection)
+    }
+}
+
+/// What went wrong, before anybody said in which file.
+#[derive(Clone, Debug)]
+pub(super) struct Fault(pub(super) String);
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    /// Keeps the number, because one sentence stands for many causes. SQLite's sentences name
+    /// columns, never values.
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error() {
+            Some(cause) => Self(format!("{error} (SQLite error {})", cause.extended_code)),
+            None => Self(error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self(error.0)
+    }
+}

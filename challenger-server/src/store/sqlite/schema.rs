@@ -1,0 +1,120 @@
+//! The schema: which version a file has, and how it gets to the newest.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::file::Fault;
+
+/// What SQLite keeps in the file's head to tell programs apart: `Chal`.
+const APPLICATION_ID: i64 = 0x4368_616c;
+
+/// The steps from version to version, in order and never changed once released. The version of a
+/// file is the number of steps it has seen.
+const MIGRATIONS: [&str; 1] = [include_str!("../sql/sqlite/0001.sql")];
+
+/// The version of the schema; 0 for an empty file.
+pub(super) fn version(connection: &Connection) -> Result<usize, Fault> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let application = number("application_id")?;
+    let is_empty: bool =
+        connection
+            .query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", (), |row| row.get(0))?;
+    let foreign = || Fault("is a database of another program".to_owned());
+    match application {
+        APPLICATION_ID => usize::try_from(number("user_version")?).map_err(|_| foreign()),
+        0 if is_empty => Ok(0),
+        _ => Err(foreign()),
+    }
+}
+
+/// Whether this program can work with that version.
+pub(super) fn check(version: usize) -> Result<(), Fault> {
+    let newest = MIGRATIONS.len();
+    if version == 0 {
+        return Err(Fault("has no schema yet; run challenger-dbinit".to_owned()));
+    }
+    if version < newest {
+        return Err(Fault(format!(
+            "has schema version {version}, but this program needs {newest}; run challenger-dbinit"
+        )));
+    }
+    check_not_newer(version)
+}
+
+fn check_not_newer(version: usize) -> Result<(), Fault> {
+    let newest = MIGRATIONS.len();
+    if version <= newest {
+        return Ok(());
+    }
+    Err(Fault(format!(
+        "has schema version {version}, but this program knows {newest} at most; upgrade the program"
+    )))
+}
+
+/// Lets readers and the writer work at the same time. The file remembers it, but a copy that was
+/// made as a backup does not.
+pub(super) fn write_ahead(connection: &Connection) -> Result<(), Fault> {
+    let mode = connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    Err(Fault(format!("stays in journal mode {mode}; it has to be on a local file system")))
+}
+
+/// Goes through the steps that the file has not seen yet.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
+    write_ahead(connection)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version = version(&transaction)?;
+    check_not_newer(version)?;
+    migrate_from(&transaction, version)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Drops all tables and starts anew.
+pub(super) fn reset(connection: &mut Connection) -> Result<(), Fault> {
+    write_ahead(connection)?;
+    // Else the order of the tables would matter.
+    connection.pragma_update(None, "foreign_keys", false)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    version(&transaction)?;
+    for table in tables(&transaction)? {
+        transaction.execute_batch(&format!("DROP TABLE \"{}\"", table.replace('"', "\"\"")))?;
+    }
+    migrate_from(&transaction, 0)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn tables(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<String>> {
+    transaction
+        .prepare(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+        )?
+        .query_map((), |row| row.get(0))?
+        .collect()
+}
+
+fn migrate_from(transaction: &Transaction<'_>, version: usize) -> rusqlite::Result<()> {
+    for step in MIGRATIONS.iter().skip(version) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len()).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_told_apart() {
+        let newest = MIGRATIONS.len();
+        assert!(check(newest).is_ok());
+        assert!(check(0).unwrap_err().0.contains("run challenger-dbinit"));
+        assert!(check(newest + 1).unwrap_err().0.contains("upgrade the program"));
+        assert!(check_not_newer(0).is_ok());
+        assert!(check_not_newer(newest + 1).is_err());
+    }
+}

@@ -1,0 +1,108 @@
+//! The one thread of this process that writes: it carries out whatever waits in one transaction, so
+//! that many commits share the cost of one sync.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::thread::{self, JoinHandle};
+
+use challenger_proto::{Commit, Write};
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::file::{DatabaseFile, Fault};
+use super::statements;
+use crate::store::StoreError;
+
+/// The most commits of one transaction. More would make the first of them wait for little gain.
+const BATCH_MAX: usize = 64;
+
+/// The thread and the way to it.
+pub(super) struct Writer {
+    file: Arc<DatabaseFile>,
+    /// Both are there until the drop.
+    queue: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// One write, and who waits for it.
+struct Job {
+    write: Write,
+    reply: SyncSender<Result<Commit, StoreError>>,
+}
+
+impl Writer {
+    /// Starts the thread with a connection of its own.
+    pub(super) fn start(
+        connection: Connection,
+        file: Arc<DatabaseFile>,
+    ) -> Result<Self, StoreError> {
+        let (queue, jobs) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("store".to_owned())
+            .spawn({
+                let file = Arc::clone(&file);
+                move || work(&jobs, connection, &file)
+            })
+            .map_err(|error| file.error(format_args!("no thread for the store: {error}")))?;
+        Ok(Self { file, queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Hands a write over and waits until it is on the disk, or failed.
+    pub(super) fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
+        let stopped = || self.file.error("the thread that writes has stopped");
+        let (reply, answer) = mpsc::sync_channel(1);
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        queue.send(Job { write: write.clone(), reply }).map_err(|_| stopped())?;
+        answer.recv().map_err(|_| stopped())?
+    }
+}
+
+impl Drop for Writer {
+    /// Lets the thread finish what was queued.
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn work(jobs: &Receiver<Job>, mut connection: Connection, file: &DatabaseFile) {
+    while let Ok(first) = jobs.recv() {
+        let mut batch = vec![first];
+        batch.extend(jobs.try_iter().take(BATCH_MAX - 1));
+        let replies = match commit_all(&mut connection, &batch) {
+            Ok(replies) => replies,
+            Err(fault) => batch.iter().map(|_| Err(fault.clone())).collect(),
+        };
+        for (job, reply) in batch.into_iter().zip(replies) {
+            // Whoever no longer waits does not need to know.
+            job.reply.send(reply.map_err(|fault| file.error(fault))).ok();
+        }
+    }
+}
+
+/// Carries out a batch. `Err`: none of it is kept.
+fn commit_all(
+    connection: &mut Connection,
+    batch: &[Job],
+) -> Result<Vec<Result<Commit, Fault>>, Fault> {
+    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut replies = Vec::with_capacity(batch.len());
+    for job in batch {
+        // So that one that fails takes back its own changes only.
+        let savepoint = transaction.savepoint()?;
+        let reply = statements::apply(&savepoint, &job.write);
+        if savepoint.is_autocommit() {
+            // Some errors, such as a full disk, end the whole transaction, and what came after would
+            // not be part of one.
+            return Err(reply.map_or_else(Fault::from, |_| Fault("lost its transaction".into())));
+        }
+        match reply {
+            Ok(Commit::Done) => savepoint.commit()?,
+            Ok(Commit::Conflict) | Err(_) => savepoint.finish()?,
+        }
+        replies.push(reply.map_err(Fault::from));
+    }
+    transaction.commit()?;
+    Ok(replies)
+}

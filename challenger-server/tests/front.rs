@@ -1,0 +1,461 @@
+//! Strangers against the front, over real sockets: every attack that brought down another server is
+//! answered or cut off, and afterwards the front serves as before and holds nothing.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod site;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use challenger_server::front::Limits;
+
+use site::{GET, Peer, SOON, Site, WAIT, patient};
+
+/// Sends each and looks for the only answer, a refusal.
+fn refused(cases: &[(&[u8], &str)]) {
+    let site = Site::start(patient());
+    for (bytes, expected) in cases {
+        let mut peer = site.connect();
+        peer.send(bytes);
+        let answer = peer.read_to_end();
+        let shown = String::from_utf8_lossy(bytes);
+        let status = format!("HTTP/1.1 {} ", expected.split(' ').next().unwrap());
+        assert!(answer.starts_with(&status), "{shown:?}: {answer:?}");
+        assert!(answer.contains("\r\nConnection: close\r\n"), "{shown:?}: {answer:?}");
+        assert!(answer.ends_with(&format!("\r\n\r\n{expected}")), "{shown:?}: {answer:?}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{shown:?}: {answer:?}");
+    }
+    site.is_unharmed();
+    assert_eq!(site.decided(), 1, "only the last request was one");
+}
+
+fn post(fields: &str) -> Vec<u8> {
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n{smuggled}").into_bytes()
+}
+
+#[test]
+fn bodies_of_two_lengths_are_refused() {
+    let cases = [
+        ("Content-Length: 100000000000", "413 BodyTooLarge"),
+        ("Content-Length: 9223372036854775808", "413 BodyTooLarge"),
+        ("Content-Length: 18446744073709551615", "413 BodyTooLarge"),
+        ("Content-Length: 18446744073709551616", "413 BodyTooLarge"),
+        ("Content-Length: abc", "400 ContentLengthMalformed"),
+        ("Content-Length: -1", "400 ContentLengthMalformed"),
+        ("Content-Length: +3", "400 ContentLengthMalformed"),
+        ("Content-Length: 3, 3", "400 ContentLengthMalformed"),
+        ("Content-Length:", "400 ContentLengthMalformed"),
+        ("Content-Length: 0\r\nContent-Length: 35", "400 ContentLengthMalformed"),
+        ("Content-Length: 0\r\nTransfer-Encoding: chunked", "501 TransferEncodingUnsupported"),
+        ("Transfer-Encoding: chunked", "501 TransferEncodingUnsupported"),
+        ("Transfer-Encoding: identity", "501 TransferEncodingUnsupported"),
+        ("Transfer-Encoding: xchunked", "501 TransferEncodingUnsupported"),
+        ("Transfer-Encoding : chunked", "400 HeadMalformed"),
+        ("X: a\r\n Transfer-Encoding: chunked", "400 HeadMalformed"),
+        ("Expect: a miracle", "417 ExpectationUnknown"),
+    ];
+    let cases = cases.map(|(fields, expected)| (post(fields), expected));
+    refused(&cases.each_ref().map(|(bytes, expected)| (bytes.as_slice(), *expected)));
+}
+
+#[test]
+fn heads_that_are_none_are_refused_at_once() {
+    refused(&[
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505 VersionUnsupported"),
+        (b"GET / HTTP/2.0\r\n", "505 VersionUnsupported"),
+        (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", "505 VersionUnsupported"),
+        (b"GET /\r\n", "400 HeadMalformed"),
+        (b"GET / HTTP/1.1 more\r\n", "400 HeadMalformed"),
+        (b"GET / HTTP/1.1\r\n\r\n", "400 HeadMalformed"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400 HeadMalformed"),
+        (b"GET / HTTP/1.1\n", "400 HeadMalformed"),
+        (b"GET / HTTP/1.1\r\nHost: a\n", "400 HeadMalformed"),
+        (b"GET / HTTP/1.1\r\nX: a\nTransfer-Encoding: chunked", "400 HeadMalformed"),
+        (b"GET / HTTP/1.1\r\nX: a\rb", "400 HeadMalformed"),
+        (b"GET /a\0b", "400 HeadMalformed"),
+        (b"GET / HTTP/1.1\r\nX\0", "400 HeadMalformed"),
+        (b"GET / HTTP/1.1\r\nX: \0", "400 HeadMalformed"),
+        (b"G\0", "400 HeadMalformed"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "400 HeadMalformed"),
+    ]);
+}
+
+#[test]
+fn endless_heads_are_cut_off() {
+    let site = Site::start(patient());
+    let cases = [
+        ("GET / HTTP/1.1\r\n", "X: y\r\n", "431 HeadTooLarge"),
+        ("GET / HTTP/1.1\r\nX: ", "yyyyyyyyyy", "431 HeadTooLarge"),
+        ("GET /", "xxxxxxxxxx", "414 TargetTooLong"),
+        ("", "XXXXXXXXXX", "431 HeadTooLarge"),
+    ];
+    for (start, more, expected) in cases {
+        let mut peer = site.connect_and_send(start);
+        // 10 MB, of which a fraction gets through before the connection ends.
+        let more = more.repeat(1000);
+        let sent = (0..1000).take_while(|_| peer.stream.write_all(more.as_bytes()).is_ok());
+        assert!(sent.count() < 1000, "{expected}");
+    }
+    for (start, more, expected) in cases {
+        let answer = site.connect_and_send(&format!("{start}{}", more.repeat(3000))).read_to_end();
+        assert!(answer.ends_with(expected), "{answer:?}");
+    }
+    site.is_unharmed();
+}
+
+#[test]
+fn slow_peers_hold_nobody_up_and_get_an_answer() {
+    let site = Site::start(Limits { head: SOON, body: SOON, ..patient() });
+    let mut slow = Vec::new();
+    for start in [
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\nabc",
+        "GET / HTTP/1.1\r\nHo",
+        "G",
+    ] {
+        slow.extend((0..20).map(|_| site.connect_and_send(start)));
+    }
+    site.serves();
+    for mut peer in slow {
+        let answer = peer.read_to_end();
+        assert!(answer.ends_with("408 RequestTimeout"), "{answer:?}");
+    }
+    site.is_unharmed();
+}
+
+#[test]
+fn a_drip_does_not_prolong_a_deadline() {
+    let site = Site::start(Limits { head: SOON, body: SOON, ..patient() });
+    let body = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n";
+    for start in ["GET / HTTP/1.1\r\nX: ", body] {
+        let mut peer = site.connect_and_send(start);
+        // Ends only when the front has closed the connection.
+        while peer.stream.write_all(b"x").is_ok() {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    site.is_unharmed();
+}
+
+#[test]
+fn the_silent_are_closed_in_silence() {
+    let site = Site::start(Limits { idle: SOON, ..patient() });
+    assert_eq!(site.connect().read_to_end(), "");
+    assert_eq!(site.connect_and_send("\r\n").read_to_end(), "");
+    // Also after an answer. On a busy machine this request itself may come too late.
+    let mut answers = (0..20).map(|_| site.connect_and_send(GET).read_to_end());
+    assert!(answers.any(|answer| answer.ends_with("GET / 0")));
+    drop(answers);
+    site.wait_until(|site| site.front.connections() == 0);
+}
+
+#[test]
+fn pipelined_requests_are_answered_one_after_the_other() {
+    let site = Site::start(patient());
+    let mut peer = site.connect();
+    let mut writer = peer.stream.try_clone().unwrap();
+    let writing = thread::spawn(move || {
+        for number in 0..10_000 {
+            let request = match number % 2 {
+                0 => format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n"),
+                _ => format!("POST /{number} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"),
+            };
+            writer.write_all(request.as_bytes()).unwrap();
+        }
+    });
+    for number in 0..10_000 {
+        let expected = match number % 2 {
+            0 => format!("GET /{number} 0"),
+            _ => format!("POST /{number} 1"),
+        };
+        assert_eq!(peer.read_answer().body, expected);
+    }
+    writing.join().unwrap();
+    drop(peer);
+    site.is_unharmed();
+}
+
+#[test]
+fn who_does_not_read_is_cut_off() {
+    let site = Site::start(Limits { write: SOON, ..patient() });
+    let mut peer = site.connect();
+    let requests = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
+    // Ends only when the front has given up writing.
+    while peer.stream.write_all(requests.as_bytes()).is_ok() {}
+    site.is_unharmed();
+}
+
+#[test]
+fn connections_are_kept_until_someone_closes_them() {
+    let site = Site::start(patient());
+    let mut peer = site.connect();
+    for _ in 0..3 {
+        peer.send(GET.as_bytes());
+        let answer = peer.read_answer();
+        assert_eq!((answer.status(), answer.body.as_str()), (200, "GET / 0"));
+        assert_eq!(answer.header("Connection"), None);
+        assert_eq!(answer.header("Content-Length"), Some("7"));
+        assert!(answer.header("Date").unwrap().ends_with(" GMT"));
+    }
+    assert_eq!(site.front.connections(), 1);
+    for last in [
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    ] {
+        let answer = site.connect_and_send(last).read_to_end();
+        assert!(answer.ends_with("\r\nConnection: close\r\n\r\nGET / 0"), "{answer:?}");
+    }
+    drop(peer);
+    site.is_unharmed();
+
+    let site = Site::start(Limits { close_each: true, ..patient() });
+    let answer = site.connect_and_send(&GET.repeat(2)).read_to_end();
+    assert!(answer.ends_with("\r\nConnection: close\r\n\r\nGET / 0"), "{answer:?}");
+    assert_eq!(site.decided(), 1);
+}
+
+#[test]
+fn honest_requests_of_all_kinds_are_served() {
+    let site = Site::start(patient());
+    let large = "Content-Length: 65536\r\n\r\n".to_owned() + &"x".repeat(65536);
+    let large = format!("POST /x HTTP/1.1\r\nHost: a\r\n{large}");
+    let cases = [
+        ("GET / HTTP/1.1\r\nHost: a\r\nCookie: name=J\u{fc}rgen\r\n\r\n", "GET / 0"),
+        ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / 0"),
+        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS / 0"),
+        ("GET http://b/x?y HTTP/1.1\r\nHost: a\r\n\r\n", "GET /x?y 0"),
+        ("POST /x HTTP/1.1\r\nHost: a\r\n\r\n", "POST /x 0"),
+        ("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na=b", "POST /x 3"),
+        ("BREW /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na=b", "OTHER /x 3"),
+        (&large, "POST /x 65536"),
+    ];
+    for (request, body) in cases {
+        assert_eq!(site.connect_and_send(request).read_answer().body, body);
+    }
+    site.is_unharmed();
+}
+
+#[test]
+fn requests_may_come_byte_by_byte() {
+    let site = Site::start(patient());
+    let mut peer = site.connect();
+    peer.stream.set_nodelay(true).unwrap();
+    for byte in b"\r\nPOST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na=b" {
+        peer.send(&[*byte]);
+        thread::yield_now();
+    }
+    assert_eq!(peer.read_answer().body, "POST /x 3");
+    drop(peer);
+    site.is_unharmed();
+}
+
+#[test]
+fn who_asks_before_the_body_is_told_to_continue() {
+    let site = Site::start(patient());
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+    let mut peer = site.connect_and_send(head);
+    let mut interim = [0; 25];
+    peer.stream.read_exact(&mut interim).unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    peer.send(b"a=b");
+    assert_eq!(peer.read_answer().body, "POST / 3");
+    // The body is there already, so nobody waits.
+    peer.send(format!("{head}a=b").as_bytes());
+    assert_eq!(peer.read_answer().body, "POST / 3");
+    drop(peer);
+    // Too large: no word of going on.
+    let head = head.replace("Length: 3", "Length: 65537");
+    let answer = site.connect_and_send(&head).read_to_end();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer:?}");
+    site.is_unharmed();
+}
+
+#[test]
+fn bodies_are_left_out_where_there_may_be_none() {
+    let site = Site::start(patient());
+    let mut peer = site.connect_and_send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let head = peer.read_head();
+    assert_eq!((head.status(), head.header("Content-Length")), (200, Some("8")));
+    peer.send(b"GET /empty HTTP/1.1\r\nHost: a\r\n\r\n");
+    let head = peer.read_head();
+    assert_eq!((head.status(), head.header("Content-Length")), (204, None));
+    peer.send(GET.as_bytes());
+    assert_eq!(peer.read_answer().body, "GET / 0");
+    drop(peer);
+    site.is_unharmed();
+}
+
+#[test]
+fn a_refusal_survives_the_bytes_after_it() {
+    let site = Site::start(patient());
+    for _ in 0..20 {
+        let mut peer = site.connect();
+        peer.send(&post("Content-Length: 100000"));
+        // Closed with these unread, the connection would be reset and the answer lost.
+        peer.send(&[b'x'; 100_000]);
+        let answer = peer.read_to_end();
+        assert!(answer.ends_with("413 BodyTooLarge"), "{answer:?}");
+    }
+    site.is_unharmed();
+}
+
+#[test]
+fn values_that_would_write_headers_are_not_sent() {
+    let site = Site::start(patient());
+    let mut peer = site.connect_and_send("GET /inject HTTP/1.1\r\nHost: a\r\n\r\n");
+    let answer = peer.read_answer();
+    assert_eq!((answer.status(), answer.body.as_str()), (500, ""));
+    assert_eq!(answer.header("Set-Cookie"), None);
+    peer.send(GET.as_bytes());
+    assert_eq!(peer.read_answer().body, "GET / 0");
+    drop(peer);
+    site.is_unharmed();
+}
+
+#[test]
+fn a_panic_costs_one_answer() {
+    let site = Site::start(patient());
+    let mut peer = site.connect_and_send("GET /panic HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(peer.read_answer().body, "500 Internal");
+    peer.send(GET.as_bytes());
+    assert_eq!(peer.read_answer().body, "GET / 0");
+    // This one panics again when it is to word the refusal.
+    site.respond.panics_at_refusals.store(true, Ordering::Relaxed);
+    peer.send(b"GET /panic HTTP/1.1\r\nHost: a\r\n\r\n");
+    let answer = peer.read_answer();
+    assert_eq!((answer.status(), answer.body.as_str()), (500, ""));
+    drop(peer);
+    let answer = site.connect_and_send("\n").read_to_end();
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer:?}");
+    site.is_unharmed();
+}
+
+#[test]
+fn who_has_waited_longest_makes_room() {
+    let site = Site::start(Limits { connections: 64, ..patient() });
+    let starts = ["", "G", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", GET];
+    let mut crowd: Vec<Peer> =
+        (0..600).map(|number| site.connect_and_send(starts[number % 4])).collect();
+    site.serves();
+    assert!(site.front.connections() <= 64);
+    // The first had to go, and the last are still there.
+    assert_eq!(crowd[0].read_to_end(), "");
+    for peer in crowd.iter_mut().rev().step_by(4).take(5) {
+        assert_eq!(peer.read_answer().body, "GET / 0");
+        peer.send(GET.as_bytes());
+        assert_eq!(peer.read_answer().body, "GET / 0");
+    }
+    drop(crowd);
+    site.is_unharmed();
+}
+
+#[test]
+fn nobody_makes_room_in_the_middle_of_a_decision() {
+    let site = Site::start(Limits { connections: 4, ..patient() });
+    let slow = "GET /gate HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut deciding: Vec<Peer> = (0..4).map(|_| site.connect_and_send(slow)).collect();
+    site.wait_until(|site| site.decided() == 4);
+    // Everyone is busy, so newcomers are turned away without a word.
+    for _ in 0..10 {
+        assert_eq!(site.connect().read_to_end(), "");
+    }
+    site.respond.open_gate();
+    for peer in &mut deciding {
+        assert_eq!(peer.read_answer().body, "GET /gate 0");
+    }
+    drop(deciding);
+    site.is_unharmed();
+}
+
+#[test]
+fn a_drain_lets_requests_finish_and_nothing_begin() {
+    let mut site = Site::start(patient());
+    let address = site.front.local_addr();
+    let mut idle = site.connect_and_send(GET);
+    assert_eq!(idle.read_answer().status(), 200);
+    let late =
+        "POST /late HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+    let mut reading = site.connect_and_send(late);
+    // Now the front knows that a request has begun.
+    assert_eq!(reading.read_head().status(), 100);
+    let mut deciding = site.connect_and_send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
+    site.wait_until(|site| site.decided() == 2);
+
+    let respond = site.respond.clone();
+    let draining = thread::spawn(move || {
+        let all = site.front.drain(WAIT);
+        (all, site.front.connections())
+    });
+    assert_eq!(idle.read_to_end(), "");
+    respond.open_gate();
+    let answer = deciding.read_to_end();
+    assert!(answer.ends_with("\r\nConnection: close\r\n\r\nGET /gate 0"), "{answer:?}");
+    reading.send(b"a=b");
+    let answer = reading.read_to_end();
+    assert!(answer.ends_with("\r\nConnection: close\r\n\r\nPOST /late 3"), "{answer:?}");
+    drop((reading, deciding));
+    assert_eq!(draining.join().unwrap(), (true, 0));
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn a_drain_ends_in_time() {
+    let mut site = Site::start(patient());
+    let mut stuck = site.connect_and_send("G");
+    let mut deciding = site.connect_and_send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
+    site.wait_until(|site| site.decided() == 1);
+    assert!(!site.front.drain(Duration::from_millis(500)));
+    assert_eq!(stuck.read_to_end(), "");
+    site.respond.open_gate();
+    assert_eq!(deciding.read_to_end(), "");
+    site.wait_until(|site| site.front.connections() == 0);
+}
+
+#[test]
+fn peers_that_vanish_leave_nothing_behind() {
+    let site = Site::start(patient());
+    let body = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na";
+    for start in ["", "G", GET, body] {
+        for how in [Shutdown::Both, Shutdown::Write] {
+            let peer = site.connect_and_send(start);
+            peer.stream.shutdown(how).unwrap();
+            site.wait_until(|site| site.front.connections() == 0);
+        }
+    }
+    // Who has said everything still gets an answer.
+    let mut peer = site.connect_and_send(GET);
+    peer.stream.shutdown(Shutdown::Write).unwrap();
+    assert!(peer.read_to_end().ends_with("GET / 0"));
+    site.is_unharmed();
+}
+
+/// Needs a process of its own, with few descriptors: both ends of a connection are in here.
+#[test]
+#[ignore = "run by `the_front_survives_a_lack_of_descriptors`"]
+fn without_descriptors() {
+    let site = Site::start(patient());
+    let address = site.front.local_addr();
+    let crowd: Vec<_> = std::iter::from_fn(|| TcpStream::connect(address).ok()).collect();
+    assert!(crowd.len() > 10);
+    // Give the front the time to fail.
+    thread::sleep(Duration::from_millis(500));
+    drop(crowd);
+    site.is_unharmed();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_front_survives_a_lack_of_descriptors() {
+    let output = std::process::Command::new("sh")
+        .args(["-c", "ulimit -n 64 && exec \"$0\" --ignored --exact without_descriptors"])
+        .arg(std::env::current_exe().unwrap())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("could not be accepted, at last: Too many open files"), "{told}");
+}

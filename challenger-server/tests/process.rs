@@ -1,0 +1,240 @@
+//! Runs real programs, good and bad, and looks for what they leave behind.
+#![expect(clippy::expect_used, reason = "the functions below are part of the tests")]
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process;
+use std::thread;
+use std::time::Duration;
+
+use challenger_server::process::{Command, Death, OUTPUT_MAX, ProcessError};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tempfile::TempDir;
+
+/// No program needs that long; a test that gets here has failed.
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(300);
+const MESSAGE: &str = "Your code: 1234-5678\nZürich grüßt. ✓\n";
+
+fn helper(name: &str) -> String {
+    format!("{}/../testdata/helpers/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A directory for what a helper wants to tell us; the address names it.
+struct Outbox(TempDir);
+
+impl Outbox {
+    fn new() -> Self {
+        Self(TempDir::new().expect("a directory"))
+    }
+
+    fn address(&self) -> String {
+        format!(r#"{{"NAME":"Ada $HOME `id`; '*'","OUTBOX":"{}"}}"#, self.0.path().display())
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.0.path().join(name)).expect("the helper wrote the file")
+    }
+
+    fn pid(&self, name: &str) -> Pid {
+        let number = self.text(name).trim().parse().expect("a number");
+        Pid::from_raw(number).expect("a process id")
+    }
+}
+
+fn run(name: &str, timeout: Duration, outbox: &Outbox) -> Result<String, ProcessError> {
+    Command::new(helper(name), timeout).run(&outbox.address(), MESSAGE, &[outbox.address()])
+}
+
+/// What follows the name in the status line of a process: its state, its parent, and more.
+fn stat(path: &Path) -> Option<String> {
+    let stat = fs::read_to_string(path.join("stat")).ok()?;
+    stat.rsplit(") ").next().map(ToString::to_string)
+}
+
+/// Whether a process still runs. Where nobody waits for orphans, a dead one stays as a zombie.
+fn is_running(pid: Pid) -> bool {
+    let path = format!("/proc/{}", pid.as_raw_pid());
+    stat(Path::new(&path)).is_some_and(|stat| !stat.starts_with(['X', 'Z']))
+}
+
+fn has_been_waited_for(pid: Pid) -> bool {
+    test_kill_process(pid).is_err()
+}
+
+#[test]
+fn delivers() {
+    let outbox = Outbox::new();
+    let output = run("delivers.sh", LONG, &outbox).expect("delivered");
+    assert_eq!(outbox.text("argument"), outbox.address());
+    assert_eq!(outbox.text("count"), "1\n");
+    assert_eq!(outbox.text("message"), MESSAGE);
+    assert_eq!(output, "delivered to ***");
+    assert!(has_been_waited_for(outbox.pid("pid")));
+}
+
+#[test]
+fn delivers_a_message_longer_than_a_pipe_holds() {
+    let outbox = Outbox::new();
+    let message = "0123456789abcdef".repeat(64 * 1024);
+    let command = Command::new(helper("delivers.sh"), LONG);
+    command.run(&outbox.address(), &message, &[]).expect("delivered");
+    assert!(outbox.text("message") == message);
+}
+
+#[test]
+fn finds_bare_names_in_the_path_and_needs_no_shell() {
+    assert_eq!(Command::new("echo", LONG).run("$HOME `id`", "", &[]).expect("ran"), "$HOME `id`");
+    let error = Command::new("echo hello", LONG).run("", "", &[]).expect_err("one word");
+    assert!(matches!(error.death, Death::NotStarted(_)), "{error}");
+}
+
+#[test]
+fn fails_with_a_status() {
+    let command = Command::new(helper("fails.sh"), LONG);
+    let secrets = ["ada@example.com".to_string(), "1234-5678".to_string()];
+    let error = command.run("ada@example.com", "PIN 1234-5678\n", &secrets).expect_err("status 75");
+    assert_eq!(error.to_string(), "status 75");
+    assert_eq!(error.output, r"not sent: ***\nthe message was: PIN ***");
+}
+
+#[test]
+fn dies_by_a_signal() {
+    let error = run("dies.sh", LONG, &Outbox::new()).expect_err("killed");
+    assert_eq!(error.to_string(), "signal 11");
+    assert_eq!(error.output, "about to die");
+}
+
+#[test]
+fn hanging_takes_down_the_whole_group() {
+    let outbox = Outbox::new();
+    let error = run("hangs.sh", SHORT, &outbox).expect_err("timed out");
+    assert_eq!(error.to_string(), "timed out after 300ms");
+    assert!(has_been_waited_for(outbox.pid("pid")));
+    while is_running(outbox.pid("child")) {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_flood_is_read_and_dropped() {
+    let error = run("floods.sh", SHORT, &Outbox::new()).expect_err("timed out");
+    assert!(matches!(error.death, Death::TimedOut(SHORT)), "{error}");
+    assert!(error.output.starts_with(r"the beginning\na line"), "{}", error.output);
+    // Each line break takes two characters in the log.
+    assert_eq!(error.output.replace(r"\n", "\n").len(), OUTPUT_MAX);
+}
+
+#[test]
+fn what_it_leaves_in_the_background_neither_delays_nor_dies() {
+    let outbox = Outbox::new();
+    assert_eq!(run("forks.sh", LONG, &outbox).expect("delivered"), "queued");
+    assert!(has_been_waited_for(outbox.pid("pid")));
+    assert!(is_running(outbox.pid("child")));
+    kill_process(outbox.pid("child"), Signal::KILL).expect("ours to end");
+}
+
+#[test]
+fn a_message_that_nobody_reads_is_no_failure() {
+    let command = Command::new(helper("ignores-stdin.sh"), LONG);
+    let message = "x".repeat(1 << 20);
+    assert_eq!(command.run("{}", &message, &[]).expect("delivered"), "no time to read");
+}
+
+#[test]
+fn what_cannot_be_started_is_an_error() {
+    let cases = [
+        (helper("no-such-helper.sh"), "No such file"),
+        (helper("not-executable.sh"), "Permission denied"),
+        (helper(""), "Permission denied"),
+        ("no-such-helper-in-the-path".to_string(), "No such file"),
+        (String::new(), "No such file"),
+        ("nul\0".to_string(), "nul byte"),
+    ];
+    for (program, reason) in cases {
+        let error = Command::new(&program, LONG).run("{}", MESSAGE, &[]).expect_err(&program);
+        let text = error.to_string();
+        assert!(text.starts_with("could not be started: "), "{program}: {text}");
+        assert!(text.contains(reason), "{program}: {text}");
+    }
+    let delivers = Command::new(helper("delivers.sh"), LONG);
+    let error = delivers.run("nul\0", MESSAGE, &[]).expect_err("NUL ends an argument");
+    assert!(error.to_string().contains("nul byte"), "{error}");
+}
+
+#[test]
+fn the_environment_arrives_without_our_own_variables() {
+    let environment = [
+        ("AUTH_TOKEN", "kept"),
+        ("CHALLENGER_SECRET", "private"),
+        ("LISTEN_FDS", "private"),
+        ("LISTEN_PID", "private"),
+        ("MYPG", "kept"),
+        ("NOTIFY_SOCKET", "private"),
+        ("PGPASSWORD", "private"),
+    ];
+    if !is_alone("the_environment_arrives_without_our_own_variables", &environment) {
+        return;
+    }
+    let outbox = Outbox::new();
+    run("delivers.sh", LONG, &outbox).expect("delivered");
+    let environment = outbox.text("environment");
+    for kept in ["AUTH_TOKEN=kept\n", "MYPG=kept\n", "PATH="] {
+        assert!(environment.contains(kept), "{kept}");
+    }
+    assert!(!environment.contains("private"));
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    if !is_alone("nothing_is_left_behind", &[]) {
+        return;
+    }
+    let outbox = Outbox::new();
+    let before = descriptors();
+    for (name, timeout) in [
+        ("delivers.sh", LONG),
+        ("dies.sh", LONG),
+        ("fails.sh", LONG),
+        ("floods.sh", SHORT),
+        ("forks.sh", LONG),
+        ("hangs.sh", SHORT),
+        ("ignores-stdin.sh", LONG),
+        ("no-such-helper.sh", LONG),
+        ("not-executable.sh", LONG),
+    ] {
+        let result = run(name, timeout, &outbox);
+        if name == "forks.sh" {
+            kill_process(outbox.pid("child"), Signal::KILL).expect("ours to end");
+        }
+        assert_eq!(descriptors(), before, "{name}: {result:?}");
+        assert_eq!(children(), Vec::<String>::new(), "{name}: {result:?}");
+    }
+}
+
+/// Repeats a test in a process of its own, with more environment and no other test in the way;
+/// true in that process.
+fn is_alone(test: &str, environment: &[(&str, &str)]) -> bool {
+    if env::var_os("ALONE").is_some() {
+        return true;
+    }
+    let mut command = process::Command::new(env::current_exe().expect("this test"));
+    command.args(["--exact", test]).envs(environment.iter().copied()).env("ALONE", "1");
+    let output = command.output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    false
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").expect("procfs").count()
+}
+
+/// The status of every child of ours, zombies included.
+fn children() -> Vec<String> {
+    let parent = format!(" {} ", process::id());
+    let entries = fs::read_dir("/proc").expect("procfs");
+    let stats = entries.filter_map(|entry| stat(&entry.ok()?.path()));
+    stats.filter(|stat| stat.get(1..).is_some_and(|rest| rest.starts_with(&parent))).collect()
+}

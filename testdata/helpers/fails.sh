@@ -1,0 +1,6 @@
+#!/bin/sh
+# Reads everything, complains about it on both outputs, and fails.
+message=$(cat)
+echo "not sent: $1"
+echo "the message was: $message" >&2
+exit 75
