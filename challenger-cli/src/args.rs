@@ -33,10 +33,10 @@ pub(crate) fn parse<T: FromArgs>(
             "  --help, help      display usage information",
             "  -h, --help        print this and exit\n  -v, --version     print the version and exit",
         )),
-        Err(()) => Exit::invalid_argument(format!(
-            "{}\nTry '{program} --help'.",
-            early.output.lines().find(|line| !line.trim().is_empty()).unwrap_or("wrong arguments")
-        )),
+        Err(()) => {
+            let complaint = early.output.split_whitespace().collect::<Vec<_>>().join(" ");
+            Exit::invalid_argument(format!("{complaint}\nTry '{program} --help'."))
+        }
     })
 }
 
