@@ -58,8 +58,8 @@ impl Service {
         }
     }
 
-    /// Whether an address may have the field. A registered type has its own and the restricted ones;
-    /// a type of the operator's own has whatever its form asks for.
+    /// Whether an address may have the field. A registered type has its own and the restricted
+    /// ones; a type of the operator's own has whatever its form asks for.
     fn has_field(&self, name: &str) -> bool {
         self.address_type.fields().is_none_or(|fields| fields.contains(&name))
             || self.restrictions.fields().any(|field| field == name)
@@ -93,8 +93,8 @@ impl Service {
         }
     }
 
-    /// The address that a client proposes: its text fields, of a registered type only those that the
-    /// form has. Restrictions are for people and are checked when one confirms it.
+    /// The address that a client proposes: its text fields, of a registered type only those that
+    /// the form has. Restrictions are for people and are checked when one confirms it.
     ///
     /// # Errors
     /// [`Refusal::ParameterMalformed`] for a field that is too long, or too many of them.
@@ -116,8 +116,8 @@ impl Service {
     /// The helper's argument.
     ///
     /// # Errors
-    /// [`Refusal::ParameterMalformed`] for an address that has no plain form, or one that the helper
-    /// would take for an option.
+    /// [`Refusal::ParameterMalformed`] for an address that has no plain form, or one that the
+    /// helper would take for an option.
     pub(crate) fn address_argument(&self, address: &Address) -> Result<String, Refused> {
         match self.address_format {
             AddressFormat::Json => Ok(address.to_json().to_string()),

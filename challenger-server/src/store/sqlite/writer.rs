@@ -93,8 +93,8 @@ fn commit_all(
         let savepoint = transaction.savepoint()?;
         let reply = statements::apply(&savepoint, &job.write);
         if savepoint.is_autocommit() {
-            // Some errors, such as a full disk, end the whole transaction, and what came after would
-            // not be part of one.
+            // Some errors, such as a full disk, end the whole transaction, and what came after
+            // would not be part of one.
             return Err(reply.map_or_else(Fault::from, |_| Fault("lost its transaction".into())));
         }
         match reply {
