@@ -1,0 +1,171 @@
+//! Replays every story of `testdata/transcripts` through the core, and watches what they cover.
+#![allow(clippy::unwrap_used, reason = "a broken story may panic")]
+
+mod transcript;
+
+use std::fmt::Write as _;
+
+use challenger_proto::{
+    Commit, Entropy, Outcome, Plan, Progress, Records, Service, Timestamp, Validation, Write, route,
+};
+use serde_json::Value;
+use transcript::{Cue, Played, Stage, Transcript};
+
+/// The core with the reference store.
+struct Core {
+    service: Service,
+    records: Records,
+    draws: u64,
+}
+
+impl Core {
+    fn new(story: &Transcript) -> Self {
+        let mut records = Records::default();
+        story.head.registered().for_each(|client| records.insert_client(client));
+        Self { service: story.head.service.clone(), records, draws: 0 }
+    }
+
+    /// The next 32 bytes of a counter, well stirred (splitmix64).
+    fn draw(&mut self) -> Entropy {
+        let mut bytes = [0; 32];
+        for chunk in bytes.chunks_mut(8) {
+            self.draws += 1;
+            let mut word = self.draws.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            chunk.copy_from_slice(&(word ^ (word >> 31)).to_be_bytes());
+        }
+        Entropy::new(bytes)
+    }
+
+    /// Loads, decides and commits, and writes down what was loaded and committed.
+    fn carry_out(&mut self, plan: &Plan, now: Timestamp, facts: &mut Vec<String>) -> Outcome {
+        let load = *plan.load();
+        let loaded = self.records.load(&load);
+        if let Some(id) = load.client {
+            let unknown = if loaded.client.is_none() { ", unknown" } else { "" };
+            facts.push(format!("= client {id}{unknown}"));
+        }
+        match (load.validation, &loaded.validation) {
+            (Some(_), None) => facts.push("= validation, unknown".into()),
+            (Some(id), Some(_)) => facts.push(format!("= validation {id:?}")),
+            (None, _) => {}
+        }
+        match (load.grant, &loaded.grant) {
+            (Some(_), None) => facts.push("= grant, unknown".into()),
+            (Some(token), Some(_)) => facts.push(format!("= grant {token:?}")),
+            (None, _) => {}
+        }
+        let outcome = plan.decide(loaded, now, self.draw(), &self.service);
+        if let Some(write) = &outcome.write {
+            facts.push(describe_write(write));
+            assert_eq!(self.records.commit(write), Commit::Done);
+        }
+        outcome
+    }
+}
+
+impl Stage for Core {
+    fn play(&mut self, cue: &Cue) -> Played {
+        let plan = route(&cue.request);
+        if let Some(refused) = &cue.refuse {
+            let response = plan.refuse(refused, &self.service);
+            return Played { facts: Some(vec![]), ..self.played(response) };
+        }
+        let mut facts = Vec::new();
+        let mut pins = Vec::new();
+        let outcome = self.carry_out(&plan, cue.now, &mut facts);
+        let grant = match &outcome.write {
+            Some(Write::Redeem(_, grant)) => Some(format!("{:?}", grant.token)),
+            Some(Write::Open(_) | Write::Update(_) | Write::Revoke(..)) | None => None,
+        };
+        let mut response = outcome.response;
+        if let Some(send) = outcome.send {
+            let json = send.address.to_json().to_string();
+            let plain = if send.argument == json {
+                String::new()
+            } else {
+                format!(" as {}", send.argument)
+            };
+            facts.push(format!("! send {json} {}{plain}", send.secret.digits()));
+            pins.push(send.secret.digits().to_owned());
+            if let Some(how) = &cue.helper_fails {
+                let undelivered = send.undelivered(how);
+                response = self.carry_out(&undelivered, cue.now, &mut facts).response;
+            }
+        }
+        Played { facts: Some(facts), pins, grant, ..self.played(response) }
+    }
+}
+
+impl Core {
+    fn played(&self, response: challenger_proto::http::Response) -> Played {
+        Played::new(response, &self.service.address_type)
+    }
+}
+
+fn describe_write(write: &Write) -> String {
+    match write {
+        Write::Open(row) => {
+            let mut text = format!("! open {:?}, expires {}", row.id, row.expires.seconds());
+            if let Some(address) = &row.prefill {
+                let _ = write!(text, ", prefill {}", address.to_json());
+            }
+            text + if row.read_only { ", read only" } else { "" }
+        }
+        Write::Update(row) => describe("update", row),
+        Write::Redeem(row, grant) => format!(
+            "{}, grant {:?} expires {}, address valid until {}",
+            describe("redeem", row),
+            grant.token,
+            grant.expires.seconds(),
+            if grant.valid_until == Timestamp::NEVER {
+                "forever".into()
+            } else {
+                grant.valid_until.seconds().to_string()
+            },
+        ),
+        Write::Revoke(row, token) => format!("{}, grant {token:?}", describe("revoke", row)),
+    }
+}
+
+fn describe(verb: &str, row: &Validation) -> String {
+    let mut text = format!("! {verb} {:?}, version {}", row.id, row.version.next().0);
+    match &row.progress {
+        Progress::Open => {
+            let Some(request) = &row.authorization else { return text };
+            for (name, value) in [("state", &request.state), ("scope", &request.scope)] {
+                if let Some(value) = value {
+                    let _ = write!(text, ", {name} {}", Value::from(value.as_str()));
+                }
+            }
+            if let Some(challenge) = &request.code_challenge {
+                let _ = write!(text, ", {} {}", challenge.method(), challenge.value());
+            }
+        }
+        Progress::Challenged(challenge) => {
+            let _ = write!(
+                text,
+                ", challenged, left: addresses {}, transmissions {}, attempts {}, refunds {}",
+                row.addresses_left,
+                challenge.transmissions_left,
+                challenge.attempts_left,
+                row.refunds_left,
+            );
+        }
+        Progress::Solved(solution) => {
+            let (at, renewed_at) = (solution.at.seconds(), solution.renewed_at.seconds());
+            let _ = write!(text, ", solved {at}, renewed {renewed_at}");
+        }
+        Progress::Redeemed { .. } => text.push_str(", redeemed"),
+        Progress::Revoked(_) => text.push_str(", revoked"),
+    }
+    text
+}
+
+#[test]
+fn every_story_comes_true() {
+    for story in transcript::all() {
+        story.replay(&mut Core::new(&story));
+    }
+}
