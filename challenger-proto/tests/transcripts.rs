@@ -3,13 +3,17 @@
 
 mod transcript;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 
 use challenger_proto::{
-    Commit, Entropy, Outcome, Plan, Progress, Records, Service, Timestamp, Validation, Write, route,
+    Commit, Entropy, Outcome, Plan, Progress, Records, Refusal, Service, Timestamp, Validation,
+    Write, route,
 };
 use serde_json::Value;
-use transcript::{Cue, Played, Stage, Transcript};
+use transcript::{Cue, Played, Shown, Stage, Transcript};
 
 /// The core with the reference store.
 struct Core {
@@ -163,9 +167,143 @@ fn describe(verb: &str, row: &Validation) -> String {
     text
 }
 
+/// Refusals that no request can bring about in the core: what it stands for, and where it is made.
+/// `refusals-*.http` show their answers.
+const MADE_ELSEWHERE: [Refusal; 13] = [
+    // The front reads heads, which never get as far as a `Request`.
+    Refusal::ContentLengthMalformed,
+    Refusal::ExpectationUnknown,
+    Refusal::HeadMalformed,
+    Refusal::HeadTooLarge,
+    Refusal::RequestTimeout,
+    Refusal::TransferEncodingUnsupported,
+    Refusal::VersionUnsupported,
+    // The engine talks to the store and to the helpers.
+    Refusal::Contention,
+    Refusal::HelpersBusy,
+    Refusal::StorageUnreadable,
+    Refusal::StorageUnwritable,
+    // The renderer expands templates.
+    Refusal::TemplateBroken,
+    // Code that should never run.
+    Refusal::Internal,
+];
+
+/// All headers that a response may have, beside those that frame it.
+const HEADERS: [&str; 21] = [
+    "Access-Control-Allow-Headers",
+    "Access-Control-Allow-Methods",
+    "Access-Control-Allow-Origin",
+    "Access-Control-Expose-Headers",
+    "Allow",
+    "Avail-Languages",
+    "Cache-Control",
+    "Content-Language",
+    "Content-Security-Policy",
+    "Content-Type",
+    "ETag",
+    "Expires",
+    "Location",
+    "Pragma",
+    "Referrer-Policy",
+    "Retry-After",
+    "Taler-Terms-Version",
+    "Vary",
+    "WWW-Authenticate",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+];
+
+/// What the stories showed, beside what each of them checks.
+#[derive(Default)]
+struct Findings {
+    failed: Vec<String>,
+    headers: BTreeSet<String>,
+    /// Refusals that a request brought about.
+    met: BTreeSet<Refusal>,
+    /// Refusals that a story staged, with the shape of the answer: `html`, `json` or `oauth`.
+    staged: BTreeSet<(Refusal, &'static str)>,
+}
+
+/// The core, with somebody who takes notes.
+struct Observed<'a> {
+    core: Core,
+    findings: &'a mut Findings,
+}
+
+impl Stage for Observed<'_> {
+    fn play(&mut self, cue: &Cue) -> Played {
+        let played = self.core.play(cue);
+        self.findings.headers.extend(played.headers.iter().map(|(name, _)| name.clone()));
+        match (&cue.refuse, played.refusal) {
+            (Some(refused), _) => {
+                let shape = match &played.body {
+                    Shown::Page(..) => "html",
+                    Shown::Bytes(_) if cue.request.path() == "/token" => "oauth",
+                    Shown::Bytes(_) => "json",
+                };
+                self.findings.staged.insert((refused.refusal, shape));
+            }
+            (None, Some(refusal)) => drop(self.findings.met.insert(refusal)),
+            (None, None) => {}
+        }
+        played
+    }
+}
+
+/// Plays all stories, once for all tests, because `UPDATE=1` lets them write.
+fn findings() -> &'static Findings {
+    static FINDINGS: OnceLock<Findings> = OnceLock::new();
+    FINDINGS.get_or_init(|| {
+        let mut findings = Findings::default();
+        for story in transcript::all() {
+            let mut stage = Observed { core: Core::new(&story), findings: &mut findings };
+            if catch_unwind(AssertUnwindSafe(|| story.replay(&mut stage))).is_err() {
+                findings.failed.push(story.name);
+            }
+        }
+        findings
+    })
+}
+
 #[test]
 fn every_story_comes_true() {
+    assert!(findings().failed.is_empty(), "{:?}", findings().failed);
+}
+
+#[test]
+fn every_refusal_of_the_core_is_met() {
+    for refusal in Refusal::ALL {
+        let met = findings().met.contains(&refusal);
+        let elsewhere = MADE_ELSEWHERE.contains(&refusal);
+        assert_ne!(met, elsewhere, "{refusal:?}: met by a story {met}, made elsewhere {elsewhere}");
+    }
+}
+
+#[test]
+fn every_refusal_is_shown_in_every_shape() {
+    for refusal in Refusal::ALL {
+        for shape in ["html", "json", "oauth"] {
+            // There may be no page to tell that a page is missing.
+            let exempt = refusal == Refusal::TemplateMissing && shape == "html";
+            let shown = findings().staged.contains(&(refusal, shape));
+            assert_ne!(shown, exempt, "{refusal:?} as {shape}");
+        }
+    }
+}
+
+#[test]
+fn every_header_is_known() {
+    let known: BTreeSet<String> = HEADERS.map(String::from).into();
+    assert_eq!(findings().headers, known);
+}
+
+#[test]
+fn every_story_begins_with_a_sentence() {
     for story in transcript::all() {
-        story.replay(&mut Core::new(&story));
+        let sentence = &story.sentence;
+        assert!(sentence.starts_with(|it: char| it.is_uppercase()), "{}: {sentence}", story.name);
+        assert!(sentence.ends_with('.'), "{}: {sentence}", story.name);
+        assert!(story.exchanges().count() > 0, "{}: nothing happens", story.name);
     }
 }
