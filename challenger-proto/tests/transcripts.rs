@@ -232,6 +232,10 @@ struct Observed<'a> {
 }
 
 impl Stage for Observed<'_> {
+    fn may_rewrite(&self) -> bool {
+        true
+    }
+
     fn play(&mut self, cue: &Cue) -> Played {
         let played = self.core.play(cue);
         self.findings.headers.extend(played.headers.iter().map(|(name, _)| name.clone()));
@@ -269,6 +273,35 @@ fn findings() -> &'static Findings {
 #[test]
 fn every_story_comes_true() {
     assert!(findings().failed.is_empty(), "{:?}", findings().failed);
+}
+
+/// What a peer sees of the core: bytes, and none of its facts.
+struct Outside(Core);
+
+impl Stage for Outside {
+    fn play(&mut self, cue: &Cue) -> Played {
+        let mut played = self.0.play(cue);
+        if let Shown::Page(page, language, data) = &played.body {
+            played.body = Shown::Bytes(self.render(page, language, data));
+        }
+        if cue.verb == "HEAD" {
+            played.body = Shown::Bytes(Vec::new());
+        }
+        played.headers.push(("Content-Length".into(), "1".into()));
+        Played { facts: None, grant: None, refusal: None, ..played }
+    }
+
+    fn render(&mut self, page: &str, language: &str, data: &Value) -> Vec<u8> {
+        format!("<html lang={language}>{page} {data}").into_bytes()
+    }
+}
+
+#[test]
+fn every_portable_story_holds_for_an_outsider() {
+    assert!(findings().failed.is_empty());
+    for story in transcript::all().iter().filter(|story| story.is_portable()) {
+        story.replay(&mut Outside(Core::new(story)));
+    }
 }
 
 #[test]

@@ -165,6 +165,11 @@ impl Played {
 pub(crate) trait Stage {
     fn play(&mut self, cue: &Cue) -> Played;
 
+    /// Whether `UPDATE=1` may rewrite stories from what is played here.
+    fn may_rewrite(&self) -> bool {
+        false
+    }
+
     /// What a page looks like here, for stages that answer with rendered pages.
     fn render(&mut self, page: &str, language: &str, data: &Value) -> Vec<u8> {
         panic!("this stage cannot render {page} in {language} with {data}")
@@ -178,8 +183,9 @@ pub(crate) fn directory() -> PathBuf {
 
 /// All stories, in the order of their names.
 pub(crate) fn all() -> Vec<Transcript> {
+    let entries = std::fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
     let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        entries.filter(|path| path.extension().is_some_and(|it| it == "http")).collect();
     paths.sort();
     paths.iter().map(|path| Transcript::read(path)).collect()
 }
@@ -217,8 +223,8 @@ impl Transcript {
 
     /// Plays the story. Returns the refusals that were seen.
     ///
-    /// Panics when anything differs from the file. With `UPDATE=1` in the environment the file is
-    /// rewritten first, and only the `#` lines can still differ.
+    /// Panics when anything differs from the file. With `UPDATE=1` in the environment and a stage
+    /// that may do so, the file is rewritten instead, and only the `#` lines can still differ.
     pub(crate) fn replay(&self, stage: &mut dyn Stage) -> Vec<Refusal> {
         let mut now = self.head.start;
         let mut captures = Captures::default();
@@ -248,24 +254,23 @@ impl Transcript {
                 }
             }
         }
-        self.compare(&written, complaints);
+        let update = std::env::var_os("UPDATE").is_some_and(|value| value == "1");
+        if update && stage.may_rewrite() {
+            std::fs::write(&self.path, written.join("\n") + "\n").unwrap();
+        } else {
+            complaints.extend(self.compare(&written));
+        }
+        assert!(complaints.is_empty(), "{}:\n{}\n", self.name, complaints.join("\n"));
         refusals
     }
 
-    fn compare(&self, written: &[String], mut complaints: Vec<String>) {
-        if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
-            std::fs::write(&self.path, written.join("\n") + "\n").unwrap();
-        } else {
-            let old: Vec<&str> = self.text.lines().collect();
-            let longer = old.len().max(written.len());
-            let differs =
-                |at: &usize| old.get(*at).copied() != written.get(*at).map(String::as_str);
-            if let Some(at) = (0..longer).find(differs) {
-                let new = written.get(at).map_or("the end", String::as_str);
-                complaints.push(format!("line {} should now be: {new}", at + 1));
-            }
-        }
-        assert!(complaints.is_empty(), "{}:\n{}\n", self.name, complaints.join("\n"));
+    /// The first line that is not as written.
+    fn compare(&self, written: &[String]) -> Option<String> {
+        let old: Vec<&str> = self.text.lines().collect();
+        let differs = |at: &usize| old.get(*at).copied() != written.get(*at).map(String::as_str);
+        let at = (0..old.len().max(written.len())).find(differs)?;
+        let new = written.get(at).map_or("the end", String::as_str);
+        Some(format!("line {} should now be: {new}", at + 1))
     }
 }
 
@@ -295,7 +300,9 @@ fn take_line(line: &str, place: &str, parts: &mut Vec<Part>, next: &mut Exchange
             next.status = word().parse().unwrap_or_else(|_| panic!("{place}"));
             let code = word();
             next.code = (code != "-").then(|| code.parse().unwrap_or_else(|_| panic!("{place}")));
-            word();
+            let clause = word().trim_end_matches([':', ',']).trim_start_matches('Q');
+            let numbers = clause.split('.').all(|number| number.parse::<u8>().is_ok());
+            assert!(numbers, "{place}: no clause of the specification");
             assert!(!next.request.is_empty(), "{place}: no request");
             parts.push(Part::Exchange(std::mem::take(next)));
         }
@@ -335,10 +342,12 @@ impl Exchange {
 
     /// Holds the answer against the `#` line.
     fn judge(&self, played: &Played, line: usize) -> Option<String> {
-        let rendered = self.response.iter().any(|line| line.starts_with("< page "));
-        let coded = match played.body {
-            // What a rendered page says is compared as a whole.
-            Shown::Bytes(_) if rendered => self.code,
+        // An answer to HEAD, and a page that was rendered, show no code of their own; what they do
+        // show is compared as a whole.
+        let head = self.request.first().is_some_and(|start| start.starts_with("HEAD "));
+        let page = self.response.iter().any(|line| line.starts_with("< page "));
+        let coded = match &played.body {
+            Shown::Bytes(bytes) if page || head && bytes.is_empty() => self.code,
             Shown::Bytes(_) | Shown::Page(..) => played.code(),
         };
         let agreed = (played.status, coded) == (self.status, self.code);
@@ -407,7 +416,8 @@ fn show_bytes(bytes: &[u8], captures: &Captures) -> Vec<String> {
         return Vec::new();
     }
     let text = captures.fold(std::str::from_utf8(bytes).unwrap());
-    text.split('\n').map(|line| format!("< {line}").trim_end().to_owned()).collect()
+    let show = |line: &str| if line.is_empty() { "<".into() } else { format!("< {line}") };
+    text.split('\n').map(show).collect()
 }
 
 /// The page of a template's name.
