@@ -317,8 +317,9 @@ fn every_refusal_of_the_core_is_met() {
 fn every_refusal_is_shown_in_every_shape() {
     for refusal in Refusal::ALL {
         for shape in ["html", "json", "oauth"] {
-            // There may be no page to tell that a page is missing.
-            let exempt = refusal == Refusal::TemplateMissing && shape == "html";
+            // There may be no page to tell that a page is missing or broken.
+            let about_pages = [Refusal::TemplateBroken, Refusal::TemplateMissing];
+            let exempt = about_pages.contains(&refusal) && shape == "html";
             let shown = findings().staged.contains(&(refusal, shape));
             assert_ne!(shown, exempt, "{refusal:?} as {shape}");
         }
