@@ -1,5 +1,5 @@
-//! The embedded store keeps what it acknowledged when its process is killed, and recovers from a full
-//! disk. The tests start this program again as the process that suffers.
+//! The embedded store keeps what it acknowledged when its process is killed, and recovers from a
+//! full disk. The tests start this program again as the process that suffers.
 
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
@@ -123,8 +123,8 @@ fn a_full_disk_is_an_error_and_no_harm() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("db");
     create(&path);
-    // Files may not grow beyond half a megabyte or one, depending on the shell's blocks, and writing
-    // more is an error instead of a signal.
+    // Files may not grow beyond half a megabyte or one, depending on the shell's blocks, and trying
+    // it is an error instead of a signal.
     let limited = "trap '' XFSZ; ulimit -S -f 1000; exec \"$0\" \"$@\"";
     let child = Command::new("sh")
         .args(["-c", limited])
