@@ -80,9 +80,9 @@ impl Service {
         Ok(address)
     }
 
-    /// Makes an address of fields. Textareas end lines with CR LF; addresses are compared and printed
-    /// with LF. An empty field of which nothing is demanded is the same as none: or somebody who
-    /// confirms a proposal without that field would seem to change it.
+    /// Makes an address of fields. Textareas end lines with CR LF; addresses are compared and
+    /// printed with LF. An empty field of which nothing is demanded is the same as none: or
+    /// somebody who confirms a proposal without that field would seem to change it.
     fn address<'a>(
         &self,
         fields: impl Iterator<Item = (&'a str, &'a str)>,
