@@ -8,6 +8,8 @@ mod crowd;
 mod machine;
 #[path = "properties/random.rs"]
 mod random;
+#[path = "properties/secrecy.rs"]
+mod secrecy;
 #[path = "properties/wire.rs"]
 mod wire;
 mod world;
