@@ -76,7 +76,7 @@ impl Walk {
                 if let Some(status) = step.refused {
                     *self.wrong_verdicts.entry(status).or_default() += 1;
                 }
-                if step.moved {
+                if step.moved && !self.seen.contains(&next.key()) {
                     todo.push((next, depth + 1));
                 }
             }

@@ -58,6 +58,9 @@ pub(crate) struct Case {
     pub(crate) runs: u32,
     pub(crate) failed: u32,
     pub(crate) refunds: u32,
+    /// Guesses that were charged, and answers that admit to have judged a wrong one.
+    judged: u32,
+    rejected: u32,
     pub(crate) solved: Option<Solved>,
     pub(crate) code: Option<String>,
     pub(crate) granted: Option<(Grant, Timestamp)>,
@@ -86,6 +89,8 @@ impl Case {
             runs: 0,
             failed: 0,
             refunds: 0,
+            judged: 0,
+            rejected: 0,
             solved: None,
             code: None,
             granted: None,
@@ -215,6 +220,7 @@ impl Case {
             return;
         }
         round.guesses += 1;
+        self.judged += 1;
         assert!(round.guesses <= u32::from(limits.pin_attempts), "I2: too many guesses");
         assert_eq!(url.is_some(), is_right, "I4: a right PIN is accepted, a wrong one is not");
         if is_right {
@@ -222,6 +228,12 @@ impl Case {
             // It is known from here on, even if this answer never arrives.
             self.code = url.and_then(|url| query_of(url).get("code").map(ToString::to_string));
         }
+    }
+
+    /// An answer says that a PIN was wrong.
+    pub(super) fn refused_guess(&mut self) {
+        self.rejected += 1;
+        assert!(self.rejected <= self.judged, "I2: a guess was judged and not charged");
     }
 
     /// What `/token` demands, whatever the code then buys.

@@ -27,7 +27,7 @@ mod case;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use challenger_proto::http::{Body, Request, Response};
+use challenger_proto::http::{Body, Response};
 use challenger_proto::{
     ClientId, Form, Limits, NonceDigest, Outcome, Timestamp, Transmission, Validation, Write,
 };
@@ -41,7 +41,7 @@ pub(crate) enum Cause<'a> {
     /// The helper failed with this message.
     Failure(&'a Transmission),
     /// Somebody asked.
-    Request(&'a Request),
+    Request(&'a Ask),
 }
 
 /// Watches a service.
@@ -71,7 +71,12 @@ impl Auditor {
 
     /// What is known about a validation.
     pub(crate) fn case(&self, nonce: &str) -> Option<&Case> {
-        self.cases.get(&challenger_proto::Nonce::parse(nonce)?.digest())
+        self.case_of(&challenger_proto::Nonce::parse(nonce)?.digest())
+    }
+
+    /// The same, by the name of the row.
+    pub(crate) fn case_of(&self, id: &NonceDigest) -> Option<&Case> {
+        self.cases.get(id)
     }
 
     /// All validations.
@@ -103,10 +108,10 @@ impl Auditor {
                 case.moved(row);
                 return case.refunded(transmission, &self.limits);
             }
-            Cause::Request(request) => Ask::read(request),
+            Cause::Request(ask) => ask,
         };
         if let Write::Open(_) = write {
-            return self.opened(&ask, row, &outcome.response, now);
+            return self.opened(ask, row, &outcome.response, now);
         }
         let case = self.cases.get_mut(&row.id).expect("I9: a row that nobody opened is written");
         case.moved(row);
@@ -114,7 +119,7 @@ impl Auditor {
         if let Some(nonce) = ask.nonce() {
             assert_eq!(nonce, row.id, "I9: another row is written");
         }
-        match (&ask, write) {
+        match (ask, write) {
             (Ask::Authorize(_, form), Write::Update(_)) => case.authorized(form, registered),
             (Ask::Challenge(_, form), Write::Update(_)) => {
                 let send = outcome.send.as_ref().expect("a write of /challenge pays for a message");
@@ -148,8 +153,7 @@ impl Auditor {
     }
 
     /// To be called when an answer leaves, with the time at which it was decided.
-    pub(crate) fn responded(&self, request: &Request, response: &Response, now: Timestamp) {
-        let ask = Ask::read(request);
+    pub(crate) fn responded(&mut self, ask: &Ask, response: &Response, now: Timestamp) {
         let text = text_of(response);
         for case in self.cases.values() {
             for pin in case.pins() {
@@ -168,9 +172,12 @@ impl Auditor {
         let is_token = matches!(ask, Ask::Token(_));
         let tokens = self.tokens.keys().filter(|token| text.contains(*token)).count();
         assert!(tokens == 0 || (is_token && tokens == 1), "I11: a token in an answer");
-        if let (Ask::Info(token), 200) = (&ask, response.status.0) {
+        if let (Ask::Info(token), 200) = (ask, response.status.0) {
             let case = self.tokens.get(token).and_then(|id| self.cases.get(id));
             case.expect("I3: a token that was never issued").informed(response, now);
+        }
+        if let (Ask::Solve(id, _), true) = (ask, judges(response)) {
+            self.cases.get_mut(id).expect("I9: a stranger's guess is judged").refused_guess();
         }
         let Some(url) = redirect_of(response) else { return };
         let case = ask.nonce().and_then(|nonce| self.cases.get(&nonce));
@@ -211,7 +218,7 @@ impl Auditor {
     fn subject(&self, cause: Cause<'_>, outcome: &Outcome) -> Option<&Case> {
         let named = match cause {
             Cause::Failure(transmission) => Some(transmission.nonce.digest()),
-            Cause::Request(request) => match Ask::read(request) {
+            Cause::Request(ask) => match ask {
                 Ask::Token(form) => {
                     let code = form.get("code").unwrap_or_default();
                     let owner = self.cases.values().find(|case| case.code.as_deref() == Some(code));
@@ -238,6 +245,17 @@ pub(crate) const fn row_of(write: &Write) -> &Validation {
 pub(crate) fn redirect_of(response: &Response) -> Option<String> {
     let location = response.header("Location").map(ToString::to_string);
     location.or_else(|| member(response, "redirect_url"))
+}
+
+/// Whether an answer tells that a PIN was looked at and wrong.
+fn judges(response: &Response) -> bool {
+    let data = match &response.body {
+        Body::Json(value) => value,
+        Body::Page(page) => &page.data,
+        Body::Empty | Body::Document(_) | Body::Text(_) => return false,
+    };
+    let denies = |name| data.get(name).and_then(|it| it.as_bool()) == Some(false);
+    denies("exhausted") && denies("no_challenge")
 }
 
 /// The parameters of a URL's query.

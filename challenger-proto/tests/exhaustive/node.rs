@@ -2,17 +2,20 @@
 
 mod checks;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
 use challenger_proto::http::{Request, Response};
 use challenger_proto::{
-    Commit, Entropy, Load, Nonce, Outcome, Plan, Progress, Records, Service, Span, Timestamp,
-    Transmission, Validation, route,
+    Commit, Entropy, Load, Nonce, NonceDigest, Outcome, Plan, Progress, Records, Service, Span,
+    Timestamp, Transmission, Validation, route,
 };
 
-use crate::audit::{Auditor, Case, Cause, redirect_of};
+use crate::audit::{Ask, Auditor, Case, Cause, redirect_of};
 use crate::world;
+use checks::Bent;
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html";
@@ -82,10 +85,14 @@ pub(crate) struct Node {
     auditor: Auditor,
     now: Timestamp,
     nonce: String,
+    /// The row's name, which follows from the nonce.
+    id: NonceDigest,
     /// The latest message, unless the helper reported that it failed.
     pending: Option<Transmission>,
     /// A message before that, whose fate does not matter any more.
     outdated: Option<Transmission>,
+    /// What the bent requests route to, which depends on few things and would cost most of the time.
+    bent: Rc<RefCell<BTreeMap<String, Rc<[Bent]>>>>,
 }
 
 impl Node {
@@ -98,16 +105,19 @@ impl Node {
             records: world::records(),
             now: world::START,
             nonce: String::new(),
+            id: NonceDigest::from_bytes([0; 32]),
             pending: None,
             outdated: None,
+            bent: Rc::default(),
         };
         let body = match start {
             Start::Blank => "",
             Start::Proposed => r#"{"CONTACT_EMAIL":"ada@example.com"}"#,
             Start::Fixed => r#"{"CONTACT_EMAIL":"ada@example.com","read_only":true}"#,
         };
-        let (response, _) = node.ask(&world::setup(world::SECRET, body), 0);
+        let (response, _) = node.ask(&world::setup(world::SECRET, body), 7);
         node.nonce = world::member(&response, "nonce").unwrap();
+        node.id = Nonce::parse(&node.nonce).unwrap().digest();
         node
     }
 
@@ -119,12 +129,11 @@ impl Node {
     }
 
     fn case(&self) -> &Case {
-        self.auditor.case(&self.nonce).unwrap()
+        self.auditor.case_of(&self.id).unwrap()
     }
 
     fn row(&self) -> Validation {
-        let id = Nonce::parse(&self.nonce).unwrap().digest();
-        let load = Load { validation: Some(id), ..Load::default() };
+        let load = Load { validation: Some(self.id), ..Load::default() };
         self.records.load(&load).validation.unwrap()
     }
 
@@ -149,11 +158,12 @@ impl Node {
             Progress::Open => {}
             Progress::Challenged(it) => {
                 let (left, attempts) = (it.transmissions_left, it.attempts_left);
-                write!(key, " C {:?} {:?}", it.address.only_value(), it.salt.as_bytes()).unwrap();
+                write!(key, " C {:?} {:?}", it.address.only_value(), it.salt.as_bytes().first())
+                    .unwrap();
                 write!(key, " {:?} {left} {attempts}", it.sent_at.map(ago)).unwrap();
             }
             Progress::Solved(it) => {
-                write!(key, " S {:?} {}", it.salt.as_bytes(), ago(it.renewed_at)).unwrap();
+                write!(key, " S {:?} {}", it.salt.as_bytes().first(), ago(it.renewed_at)).unwrap();
             }
             Progress::Redeemed { at, .. } => write!(key, " R {}", ago(*at)).unwrap(),
             Progress::Revoked(_) => key.push_str(" X"),
@@ -350,8 +360,9 @@ impl Node {
     }
 
     fn ask(&mut self, request: &Request, seed: u8) -> (Response, bool) {
-        let (response, wrote) = self.carry_out(Cause::Request(request), &route(request), seed);
-        self.auditor.responded(request, &response, self.now);
+        let ask = Ask::read(request);
+        let (response, wrote) = self.carry_out(Cause::Request(&ask), &route(request), seed);
+        self.auditor.responded(&ask, &response, self.now);
         (response, wrote)
     }
 

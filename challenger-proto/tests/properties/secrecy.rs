@@ -4,7 +4,7 @@ use challenger_proto::http::Method;
 use challenger_proto::{CodeChallenge, Commit, Entropy, Nonce, Refusal, route};
 use proptest::prelude::*;
 
-use crate::audit::{Cause, redirect_of};
+use crate::audit::{Ask, Cause, redirect_of};
 use crate::world::{self, Redemption};
 
 /// Follows a validation to its end and checks whatever can be printed on the way.
@@ -22,10 +22,11 @@ fn follow(seed: [u8; 32], accept: &str) -> (crate::audit::Auditor, String) {
         let printed = format!("{request:?} {plan:?} {loaded:?} {:?}", plan.load());
         let outcome = plan.decide(loaded, world::START, Entropy::new(bytes), &service);
         let printed = format!("{printed} {outcome:?} {:?} {:?}", outcome.response, outcome.send);
-        auditor.decided(Cause::Request(&request), &outcome, world::START);
+        let ask = Ask::read(&request);
+        auditor.decided(Cause::Request(&ask), &outcome, world::START);
         if let Some(write) = &outcome.write {
             assert_eq!(records.commit(write), Commit::Done);
-            auditor.committed(Cause::Request(&request), &outcome, world::START);
+            auditor.committed(Cause::Request(&ask), &outcome, world::START);
         }
         // Only now the auditor knows the new secrets, too.
         auditor.assert_hidden(&printed);
@@ -34,7 +35,7 @@ fn follow(seed: [u8; 32], accept: &str) -> (crate::audit::Auditor, String) {
             auditor.assert_hidden(&send.clone().undelivered("status 1"));
             auditor.sent(send);
         }
-        auditor.responded(&request, &outcome.response, world::START);
+        auditor.responded(&ask, &outcome.response, world::START);
         outcome.response
     };
     let response = ask(&mut auditor, world::setup(world::SECRET, ""));
@@ -57,7 +58,7 @@ fn follow(seed: [u8; 32], accept: &str) -> (crate::audit::Auditor, String) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: ProptestConfig::default().cases.min(64), ..ProptestConfig::default()
+        cases: ProptestConfig::default().cases.min(32), ..ProptestConfig::default()
     })]
 
     #[test]
