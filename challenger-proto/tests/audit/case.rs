@@ -110,7 +110,7 @@ impl Case {
 
     /// A commit replaced the row.
     pub(super) fn moved(&mut self, row: &Validation) {
-        assert_eq!(row.version.0, self.version, "I10: a transition touched the version");
+        assert_eq!(row.version.0, self.version, "I10: a commit on another version than it loaded");
         self.version += 1;
         let was = &self.opened;
         assert_eq!((row.client, row.expires), (was.client, was.expires), "I10: the row's birth");
