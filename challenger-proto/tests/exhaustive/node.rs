@@ -91,7 +91,7 @@ pub(crate) struct Node {
     pending: Option<Transmission>,
     /// A message before that, whose fate does not matter any more.
     outdated: Option<Transmission>,
-    /// What the bent requests route to, which depends on few things and would cost most of the time.
+    /// What the bent requests route to, which depends on few things and takes long to find out.
     bent: Rc<RefCell<BTreeMap<String, Rc<[Bent]>>>>,
 }
 

@@ -2,8 +2,8 @@
 
 use challenger_proto::http::{Method, Response};
 use challenger_proto::{
-    ClientId, Commit, Entropy, Grant, Load, Loaded, Outcome, Progress, Records, Refusal,
-    RowVersion, TokenDigest, Validation, Write, route,
+    Address, Challenged, ClientId, Commit, Entropy, Grant, GrantSerial, Load, Loaded, Outcome,
+    Progress, Records, Refusal, RowVersion, TokenDigest, Validation, Write, route,
 };
 use proptest::prelude::*;
 
@@ -138,7 +138,7 @@ proptest! {
         let grant = Grant {
             token,
             client: row.client,
-            address: challenger_proto::Address::new([("A".into(), "a".into())]).unwrap(),
+            address: Address::new([("A".into(), "a".into())]).unwrap(),
             valid_until: row.expires,
             expires: row.expires,
         };
@@ -167,6 +167,45 @@ proptest! {
                 prop_assert_eq!((commit, unchanged), (Commit::Conflict, true), "I10");
             }
         }
+    }
+}
+
+proptest! {
+    /// The endpoints look first, so only a direct call shows that the machine would, too.
+    #[test]
+    fn a_solved_validation_takes_no_address(
+        row in random::validation(),
+        now in random::time(),
+        limits in random::limits(),
+    ) {
+        prop_assume!(row.is_solved());
+        for name in ["ada@example.com", "new@example.com"] {
+            let address = Address::new([("CONTACT_EMAIL".into(), name.into())]).unwrap();
+            let entropy = Entropy::new([1; 32]);
+            let challenged = row.clone().challenge(address, now, &limits, entropy);
+            prop_assert_eq!(challenged, Ok(Challenged::Completed(row.clone())));
+        }
+    }
+}
+
+#[test]
+fn grants_are_numbered_from_one() {
+    let mut records = world::records();
+    let loaded = records.load(route(&world::setup(world::SECRET, "")).load());
+    let (client, limits) = (loaded.client.unwrap(), world::small_limits());
+    for number in 1..4 {
+        let (nonce, now) = (random::nonce(number), world::START);
+        let mut row = Validation::open(&client, &nonce, None, false, now, &limits);
+        assert_eq!(records.commit(&Write::Open(row.clone())), Commit::Done);
+        let token = TokenDigest::from_bytes([number; 32]);
+        let address = Address::new([("A".into(), "a".into())]).unwrap();
+        let (client, expires) = (client.id, row.expires);
+        let grant = Grant { token, client, address, valid_until: expires, expires };
+        row.addresses_left = 0;
+        assert_eq!(records.commit(&Write::Redeem(row, grant.clone())), Commit::Done);
+        let load = Load { grant: Some(token), ..Load::default() };
+        let serial = GrantSerial(i64::from(number));
+        assert_eq!(records.load(&load).grant, Some((serial, grant)));
     }
 }
 

@@ -50,8 +50,8 @@ fn target() -> BoxedStrategy<String> {
     let known = "(authorize|challenge|setup|solve|config|info|terms|privacy|pp|token|robots.txt)";
     prop_oneof![
         1 => ".{0,60}",
-        9 => (known, option::weighted(0.8, argument), query).prop_map(|(endpoint, argument, query)| {
-            let argument = argument.map_or(String::new(), |it| format!("/{it}"));
+        9 => (known, option::weighted(0.8, argument), query).prop_map(|(endpoint, it, query)| {
+            let argument = it.map_or(String::new(), |it| format!("/{it}"));
             format!("/{endpoint}{argument}{query}")
         }),
     ]

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 
 use crate::world;
 
-/// The digits of what somebody typed, by the letter of the protocol: dashes and blanks do not count,
-/// and full-width digits are digits.
+/// The digits of what somebody typed, by the letter of the protocol: dashes and blanks do not
+/// count, and full-width digits are digits.
 fn naive_digits(text: &str) -> Option<String> {
     const DASHES: &str = "-\u{ad}\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2212}\u{ff0d}";
     const WIDE: &str = "０１２３４５６７８９";
