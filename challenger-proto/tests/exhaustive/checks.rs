@@ -81,7 +81,9 @@ impl Node {
         let stranger = Nonce::draw(Entropy::new([99; 32])).to_text();
         let foreign = format!("&redirect_uri={}", world::escape(world::OTHER_REDIRECT));
         let wrong_secret = world::OTHER_SECRET;
+        let no_challenge = "&code_challenge_method=S256";
         let mut bent = vec![
+            ("a method without a challenge", world::authorize(nonce, 1, no_challenge, JSON)),
             ("a foreign client", world::authorize(nonce, 2, "", HTML)),
             ("an unknown client", world::authorize(nonce, 3, "", JSON)),
             ("a foreign redirect URI", world::authorize(nonce, 1, &foreign, JSON)),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use challenger_proto::http::{Request, Response};
+use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::{
     Commit, Entropy, Load, Nonce, NonceDigest, Outcome, Plan, Progress, Records, Service, Span,
     Timestamp, Transmission, Validation, route,
@@ -361,7 +361,10 @@ impl Node {
 
     fn ask(&mut self, request: &Request, seed: u8) -> (Response, bool) {
         let ask = Ask::read(request);
+        let wants_page = request.header("Accept") == Some(HTML);
         let (response, wrote) = self.carry_out(Cause::Request(&ask), &route(request), seed);
+        let is_page = matches!(response.body, Body::Page(_) | Body::Empty);
+        assert_eq!(is_page, wants_page, "pages for people, JSON for programs");
         self.auditor.responded(&ask, &response, self.now);
         (response, wrote)
     }
