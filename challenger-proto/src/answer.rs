@@ -211,10 +211,19 @@ impl Reader {
         name: PageName,
         data: Value,
     ) -> Result<Response, Refused> {
-        let template = || Refusal::TemplateMissing.about(name.template(&service.address_type));
-        let language = service.pages.choose(name, self.accept_language.as_deref());
-        let language = language.ok_or_else(template)?.to_string();
+        let language = self.language(service, name)?;
         Ok(Response::new(status, Body::Page(Page { name, language, data })))
+    }
+
+    /// The language in which the reader gets a page.
+    ///
+    /// # Errors
+    /// [`Refusal::TemplateMissing`] names the template.
+    pub(crate) fn language(&self, service: &Service, name: PageName) -> Result<String, Refused> {
+        let language = service.pages.choose(name, self.accept_language.as_deref());
+        language
+            .map(ToString::to_string)
+            .ok_or_else(|| Refusal::TemplateMissing.about(name.template(&service.address_type)))
     }
 
     /// The answer that says no, in the reader's shape.
@@ -304,13 +313,16 @@ pub(crate) fn insert(object: &mut Value, name: &str, value: impl Into<Value>) {
     }
 }
 
-/// Lets the page's forms lead to the client in the end: Chromium applies `form-action` to the
-/// redirect that answers a form, too.
+/// Lets the page's forms lead to the client in the end: Chromium applies `form-action` to every
+/// redirect that follows a form, and a client may well redirect once more, to a place that only it
+/// knows. So the policy names the schemes it may be reached by and no origin.
 pub(crate) fn allow_form(response: &mut Response, redirect_uri: &RedirectUri) {
     if matches!(response.body, Body::Page(_)) {
+        let scheme = redirect_uri.scheme().to_ascii_lowercase();
+        let other = if scheme == "https" { String::new() } else { format!(" {scheme}:") };
         let policy = format!(
-            "default-src 'none'; base-uri 'none'; form-action 'self' {}; frame-ancestors 'none'",
-            redirect_uri.source()
+            "default-src 'none'; base-uri 'none'; form-action 'self' https:{other}; \
+             frame-ancestors 'none'; img-src data:; style-src 'unsafe-inline'"
         );
         response.set("Content-Security-Policy", policy);
     }

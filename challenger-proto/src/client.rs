@@ -173,16 +173,6 @@ impl RedirectUri {
         }
     }
 
-    /// What a content security policy calls the place: `https://host:port`, or `scheme:`.
-    pub fn source(&self) -> String {
-        match self.0.split_once("://") {
-            Some((scheme, rest)) if scheme.starts_with("http") || scheme.starts_with("HTTP") => {
-                format!("{scheme}://{}", authority_of(rest))
-            }
-            _ => format!("{}:", self.scheme()),
-        }
-    }
-
     /// The authorization response (RFC 6749 §4.1.2): the URI with `code` and `state` added to
     /// whatever query it has.
     pub(crate) fn with_code(&self, code: &str, state: Option<&str>) -> String {
@@ -263,8 +253,6 @@ mod tests {
         assert_eq!(uri("https://[::1]:8443/cb").host(), "[::1]");
         assert_eq!(uri("https://[::1]/cb").host(), "[::1]");
         assert_eq!(uri("com.example.app:/cb").host(), "com.example.app");
-        assert_eq!(uri("https://client.example:8443?x").source(), "https://client.example:8443");
-        assert_eq!(uri("com.example.app://cb").source(), "com.example.app:");
         assert!(uri("http://127.0.0.1:1/").is_confidential());
         assert!(!uri("http://client.example/").is_confidential());
     }

@@ -11,6 +11,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use serde_json::{Value, json};
 
@@ -95,7 +96,7 @@ impl Outcome {
 }
 
 /// A message to hand to the helper.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Transmission {
     /// Where it goes.
     pub address: Address,
@@ -112,6 +113,13 @@ pub struct Transmission {
     /// When it was decided to send it.
     pub now: Timestamp,
     pub(crate) if_undelivered: Plan,
+}
+
+/// Without the argument, which is the address.
+impl fmt::Debug for Transmission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transmission").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl Transmission {
