@@ -310,10 +310,13 @@ fn read_tcp(reader: &mut Reader<'_>) -> Option<Listen> {
 }
 
 fn read_unix(reader: &mut Reader<'_>) -> Option<Listen> {
-    let runtime = |c: &Config| c.required("PATHS", "CHALLENGER_RUNTIME_DIR", Config::filename);
     let path = match reader.optional("UNIXPATH", Config::filename) {
         Some(path) => path,
-        None => reader.note(runtime(reader.config))?.join(SOCKET_NAME),
+        None => {
+            let folder =
+                reader.config.required("PATHS", "CHALLENGER_RUNTIME_DIR", Config::filename);
+            reader.note(folder)?.join(SOCKET_NAME)
+        }
     };
     let length = path.as_os_str().len();
     if length > PATH_MAX {
@@ -322,8 +325,8 @@ fn read_unix(reader: &mut Reader<'_>) -> Option<Listen> {
             "[{MAIN}] UNIXPATH: {path} has {length} bytes, expected at most {PATH_MAX}"
         ));
     }
-    let mode = reader.optional("UNIXPATH_MODE", Config::string).map_or(Some(SOCKET_MODE), octal);
-    let Some(mode) = mode else {
+    let mode = reader.optional("UNIXPATH_MODE", Config::string);
+    let Some(mode) = mode.as_deref().map_or(Some(SOCKET_MODE), octal) else {
         reader.refuse("UNIXPATH_MODE", "an octal number such as 660, and at most 777");
         return None;
     };
@@ -336,9 +339,9 @@ fn read_unix(reader: &mut Reader<'_>) -> Option<Listen> {
 }
 
 /// Permissions as chmod(1) takes them.
-fn octal(text: String) -> Option<u32> {
+fn octal(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
-    let mode = if digits { u32::from_str_radix(&text, 8).ok() } else { None };
+    let mode = if digits { u32::from_str_radix(text, 8).ok() } else { None };
     mode.filter(|mode| *mode <= 0o777)
 }
 

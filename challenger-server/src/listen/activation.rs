@@ -2,7 +2,6 @@
 
 use std::env;
 use std::fmt;
-use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::process;
@@ -10,7 +9,7 @@ use std::process;
 use listenfd::ListenFd;
 use socket2::SockRef;
 
-use super::ListenError;
+use super::{BACKLOG, ListenError};
 use crate::front::Listener;
 
 /// The socket that was passed to this process, if there is one. It is taken once, and forgotten by
@@ -43,20 +42,19 @@ fn is_ours(listen_pid: Option<&str>, process: u32) -> bool {
 
 fn tcp(passed: &mut ListenFd) -> Option<Result<Listener, ListenError>> {
     let listener: TcpListener = passed.take_tcp_listener(0).ok()??;
-    Some(listening(SockRef::from(&listener).peer_addr()).map(|()| listener.into()))
+    Some(check(SockRef::from(&listener)).map(|()| listener.into()))
 }
 
 fn unix(passed: &mut ListenFd) -> Option<Result<Listener, ListenError>> {
     let listener: UnixListener = passed.take_unix_listener(0).ok()??;
-    Some(listening(SockRef::from(&listener).peer_addr()).map(|()| listener.into()))
+    Some(check(SockRef::from(&listener)).map(|()| listener.into()))
 }
 
-/// Who has a peer is connected, and does not listen.
-fn listening<T>(peer: io::Result<T>) -> Result<(), ListenError> {
-    match peer {
-        Ok(_) => Err(refused("a connection; a socket unit needs Accept=no")),
-        Err(_) => Ok(()),
-    }
+/// To listen again does no harm, and a connection cannot.
+fn check(socket: SockRef<'_>) -> Result<(), ListenError> {
+    socket.listen(BACKLOG).map_err(|error| {
+        refused(format_args!("what is no listening socket ({error}); its unit needs Accept=no"))
+    })
 }
 
 fn refused(what: impl fmt::Display) -> ListenError {

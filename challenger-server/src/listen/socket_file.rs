@@ -88,7 +88,8 @@ fn prepare_folder(folder: &Path) -> Result<(), Cause> {
     let target = fs::metadata(folder).map_err(failed)?;
     let us = geteuid().as_raw();
     // Whoever owns a symbolic link can let it point elsewhere.
-    let distrust = distrust(link.uid(), 0, us).or(distrust(target.uid(), target.mode(), us));
+    let distrust =
+        distrust(link.uid(), 0, us).or_else(|| distrust(target.uid(), target.mode(), us));
     distrust.map_or(Ok(()), |why| Err(Cause(format!("the folder {} {why}", folder.display()))))
 }
 
