@@ -12,7 +12,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use argh::FromArgs;
-use challenger_proto::{AddressType, HashedSecret, RedirectUri, Service, Transmission};
+use challenger_proto::{
+    AddressType, HashedSecret, RedirectUri, Service, Transmission, generate_client_secret,
+};
 use challenger_server::front::{Front, Limits, Respond};
 use challenger_server::listen;
 use challenger_server::log::{self, Level};
@@ -98,7 +100,7 @@ impl Stage {
         store.migrate().map_err(|error| failed(&error))?;
 
         let redirect_uri = format!("{client_url}callback");
-        let secret = format!("secret-token:{:032x}", rand::random::<u128>());
+        let secret = generate_client_secret(OsEntropy.draw()).expose().clone();
         let hashed = HashedSecret::new(&secret, OsEntropy.draw());
         let parsed = RedirectUri::parse(&redirect_uri).map_err(|error| failed(&error))?;
         let added = store.add_client(&parsed, hashed).map_err(|error| failed(&error))?;
