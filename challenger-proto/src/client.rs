@@ -5,12 +5,17 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
+use crate::base32;
 use crate::digest::{ClientSecretDigest, sha256};
 use crate::entropy::Entropy;
 use crate::form::percent_encode;
+use crate::secret::Secret;
 
 /// The longest redirect URI. It has to fit into a request's target, escaped.
 pub const REDIRECT_URI_MAX: usize = 2048;
+
+/// What a client secret should begin with (RFC 8959), so that scanners recognise one that got lost.
+pub const SECRET_PREFIX: &str = "secret-token:";
 
 /// The client identifier (RFC 6749 §2.2): the number of the client's row, from 1 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +43,18 @@ impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// Makes a client secret with the entropy of a key.
+///
+/// ```
+/// use challenger_proto::{Entropy, generate_client_secret};
+///
+/// let secret = generate_client_secret(Entropy::new([7; 32])); // from the system, in real life
+/// assert!(secret.expose().starts_with("secret-token:0W3GE1R7"));
+/// ```
+pub fn generate_client_secret(entropy: Entropy) -> Secret<String> {
+    Secret::new(format!("{SECRET_PREFIX}{}", base32::encode(&entropy.spend())))
 }
 
 /// A client's secret as the store keeps it: salted and hashed.
