@@ -1,0 +1,111 @@
+//! One validation from `/setup` to `/token` on a store, and every secret that it brought about.
+
+use challenger_proto::http::{Body, Method, Request, Response};
+use challenger_proto::{AddressType, Commit, Entropy, Service, route};
+use challenger_server::store::{Registry, Store};
+use serde_json::Value;
+
+use super::{NOW, Rng, register};
+
+const CLIENT_SECRET: &str = "secret-token:correct-horse-battery-staple";
+const REDIRECT_URI: &str = "https://client.example/flow";
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// The address that is validated; a store does contain it.
+pub(crate) const ADDRESS: &str = "ada.lovelace@example.com";
+
+/// Makes the validation, and returns what must not be found in the store.
+pub(crate) fn secrets_of_a_flow(store: &dyn Store, registry: &dyn Registry) -> Vec<Vec<u8>> {
+    let client = register(registry, REDIRECT_URI, CLIENT_SECRET).id;
+    let mut flow = Flow {
+        store,
+        service: Service::new(AddressType::new("email").unwrap()),
+        rng: Rng::new(5),
+        drawn: [0; 32],
+        pin: String::new(),
+    };
+    let bearer = format!("Bearer {CLIENT_SECRET}");
+    let setup = flow.post(&format!("/setup/{client}"), &[("Authorization", &bearer)], "");
+    let nonce = member(&setup, "nonce");
+    let nonce_bytes = flow.drawn;
+    let authorize = format!(
+        "/authorize/{nonce}?response_type=code&client_id={client}&redirect_uri={REDIRECT_URI}&\
+        state=s1&scope=s2&code_challenge={CHALLENGE}&code_challenge_method=S256"
+    );
+    flow.post(&authorize, &[], "");
+    let address = format!("CONTACT_EMAIL={ADDRESS}");
+    flow.post(&format!("/challenge/{nonce}"), &[], &address);
+    let pin = flow.pin.clone();
+    let solved = flow.post(&format!("/solve/{nonce}"), &[], &format!("pin={pin}"));
+    let (_, location) = solved.headers.iter().find(|(name, _)| *name == "Location").unwrap();
+    let (_, query) = location.split_once("code=").unwrap();
+    let code = query.split('&').next().unwrap();
+    let form = format!(
+        "client_id={client}&client_secret={CLIENT_SECRET}&grant_type=authorization_code&\
+        code={code}&redirect_uri={REDIRECT_URI}&code_verifier={VERIFIER}"
+    );
+    let redeemed = flow.post("/token", &[], &form);
+    let token = member(&redeemed, "access_token");
+    let bearer = format!("Bearer {token}");
+    let info = flow.ask(Method::Get, "/info", &[("Authorization", &bearer)], "");
+    assert_eq!(member(&info, "address_type"), "email");
+
+    let (_, code_proof) = code.split_once('-').unwrap();
+    let spelled_pin = format!("{}-{}", &pin[..4], &pin[4..]);
+    let texts = [CLIENT_SECRET, &nonce, &pin, &spelled_pin, code_proof, &token, VERIFIER];
+    let mut secrets: Vec<_> = texts.map(|text| text.as_bytes().to_vec()).into();
+    // The last write was that of `/token`.
+    secrets.extend([nonce_bytes.to_vec(), flow.drawn.to_vec()]);
+    secrets
+}
+
+struct Flow<'a> {
+    store: &'a dyn Store,
+    service: Service,
+    rng: Rng,
+    /// The bytes of the last decision that wrote something.
+    drawn: [u8; 32],
+    /// The PIN of the last message.
+    pin: String,
+}
+
+impl Flow<'_> {
+    fn post(&mut self, target: &str, headers: &[(&str, &str)], body: &str) -> Response {
+        self.ask(Method::Post, target, headers, body)
+    }
+
+    fn ask(
+        &mut self,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
+        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let request = Request {
+            method,
+            target: target.into(),
+            headers: headers.collect(),
+            body: body.into(),
+        };
+        let plan = route(&request);
+        let loaded = self.store.load(plan.load()).unwrap();
+        let entropy = self.rng.bytes();
+        let outcome = plan.decide(loaded, NOW, Entropy::new(entropy), &self.service);
+        if let Some(write) = &outcome.write {
+            assert_eq!(self.store.commit(write), Ok(Commit::Done));
+            self.drawn = entropy;
+        }
+        if let Some(transmission) = outcome.send {
+            self.pin = transmission.secret.digits().to_owned();
+        }
+        assert!(outcome.response.status.0 < 400, "{target}: {:?}", outcome.response.refusal);
+        outcome.response
+    }
+}
+
+fn member(response: &Response, name: &str) -> String {
+    let Body::Json(Value::Object(members)) = &response.body else { panic!("{name} is in JSON") };
+    members[name].as_str().unwrap().to_owned()
+}

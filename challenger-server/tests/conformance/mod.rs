@@ -1,0 +1,195 @@
+//! What every store has to do, by comparison with the reference store and under contention.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
+
+use challenger_proto::{
+    Address, Client, ClientId, Commit, Entropy, Grant, HashedSecret, Limits, Load, Nonce,
+    RedirectUri, Solution, Timestamp, TokenDigest, Validation, Write,
+};
+use challenger_proto::{AddressType, CodeDigest, Progress, Salt};
+use challenger_server::store::{Added, Registry, Store};
+
+pub(crate) mod flow;
+mod walk;
+
+pub(crate) use walk::walk_like_records;
+
+/// Any fixed point in time will do.
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
+
+/// Numbers that look random and are the same in every run (Marsaglia's xorshift).
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) const fn number(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.number() >> 1).unwrap() % end
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.number().to_le_bytes()[3]
+    }
+
+    pub(crate) fn coin(&mut self) -> bool {
+        self.below(2) == 0
+    }
+
+    pub(crate) fn bytes(&mut self) -> [u8; 32] {
+        std::array::from_fn(|_| self.byte())
+    }
+
+    pub(crate) fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())].clone()
+    }
+}
+
+/// Registers a new client.
+pub(crate) fn register(registry: &dyn Registry, uri: &str, secret: &str) -> Client {
+    let redirect_uri = RedirectUri::parse(uri).unwrap();
+    let secret = HashedSecret::new(secret, Entropy::new([3; 32]));
+    let Added::New(id) = registry.add_client(&redirect_uri, secret).unwrap() else {
+        panic!("{uri} is registered already");
+    };
+    Client { id, redirect_uri, secret }
+}
+
+/// A new validation that is not in the store.
+pub(crate) fn fresh(client: &Client, id: [u8; 32]) -> Validation {
+    let limits = Limits::for_type(&AddressType::new("email").unwrap());
+    Validation::open(client, &Nonce::draw(Entropy::new(id)), None, false, NOW, &limits)
+}
+
+/// A new validation in the store.
+pub(crate) fn open(store: &dyn Store, client: &Client, id: [u8; 32]) -> Validation {
+    let validation = fresh(client, id);
+    assert_eq!(store.commit(&Write::Open(validation.clone())), Ok(Commit::Done));
+    validation
+}
+
+/// The validation as the store has it now.
+pub(crate) fn reload(store: &dyn Store, validation: &Validation) -> Option<Validation> {
+    let load = Load { validation: Some(validation.id), ..Load::default() };
+    store.load(&load).unwrap().validation
+}
+
+/// Whether the store has a grant for the token.
+pub(crate) fn has_grant(store: &dyn Store, token: [u8; 32]) -> bool {
+    let load = Load { grant: Some(TokenDigest::from_bytes(token)), ..Load::default() };
+    store.load(&load).unwrap().grant.is_some()
+}
+
+pub(crate) fn email(text: &str) -> Address {
+    Address::new([("CONTACT_EMAIL".to_owned(), text.to_owned())]).unwrap()
+}
+
+/// What redeeming writes.
+pub(crate) fn redemption(mut validation: Validation, token: [u8; 32]) -> Write {
+    let token = TokenDigest::from_bytes(token);
+    let solution = Solution {
+        address: email("ada@example.com"),
+        salt: Salt::from_bytes([4; 32]),
+        at: NOW,
+        renewed_at: NOW,
+        code: CodeDigest::from_bytes([5; 32]),
+    };
+    validation.progress = Progress::Redeemed { solution, token, at: NOW };
+    let grant = Grant {
+        token,
+        client: validation.client,
+        address: email("ada@example.com"),
+        valid_until: Timestamp::NEVER,
+        expires: validation.expires,
+    };
+    Write::Redeem(validation, grant)
+}
+
+/// A registration is found again, and its identifier starts at one and belongs to it alone.
+pub(crate) fn clients_are_registered_once(store: &dyn Store, registry: &dyn Registry) {
+    let first = register(registry, "https://first.example/cb", "x");
+    let second = register(registry, "https://second.example/cb", "y");
+    assert_eq!([first.id, second.id].map(ClientId::number), [1, 2]);
+    let other_secret = HashedSecret::new("z", Entropy::new([8; 32]));
+    let again = registry.add_client(&first.redirect_uri, other_secret);
+    assert_eq!(again, Ok(Added::Exists(first.id)));
+    for client in [first, second] {
+        let load = Load { client: Some(client.id), ..Load::default() };
+        assert_eq!(store.load(&load).unwrap().client, Some(client));
+    }
+}
+
+/// Eight threads count in one row, and no count is lost.
+pub(crate) fn eight_threads_change_one_row(store: &dyn Store, registry: &dyn Registry) {
+    const ROUNDS: usize = 25;
+    let client = register(registry, "https://contended.example/cb", "x");
+    let mut validation = open(store, &client, [1; 32]);
+    validation.addresses_left = 0;
+    assert_eq!(store.commit(&Write::Update(validation.clone())), Ok(Commit::Done));
+    let before = reload(store, &validation).unwrap();
+    let (done, conflicts) = (AtomicI64::new(0), AtomicI64::new(0));
+    let start = Barrier::new(8);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut seen = reload(store, &validation).unwrap();
+                start.wait(); // Now all of them have the same version.
+                for _ in 0..ROUNDS {
+                    loop {
+                        seen.addresses_left += 1;
+                        let commit = store.commit(&Write::Update(seen)).unwrap();
+                        seen = reload(store, &validation).unwrap();
+                        if commit == Commit::Done {
+                            done.fetch_add(1, Ordering::Relaxed);
+                            break;
+                        }
+                        conflicts.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let (done, conflicts) = (done.into_inner(), conflicts.into_inner());
+    let after = reload(store, &validation).unwrap();
+    assert_eq!(usize::try_from(done).unwrap(), 8 * ROUNDS);
+    assert_eq!(after.version.0 - before.version.0, done);
+    assert_eq!(i64::from(after.addresses_left), done);
+    assert!(conflicts >= 7, "{conflicts} conflicts, but seven threads began with a stale row");
+}
+
+/// Sixty-four threads redeem one code, and it buys one grant.
+pub(crate) fn one_code_buys_one_grant(store: &dyn Store, registry: &dyn Registry) {
+    let client = register(registry, "https://raced.example/cb", "x");
+    let validation = open(store, &client, [2; 32]);
+    let start = Barrier::new(64);
+    let winners: Vec<u8> = thread::scope(|scope| {
+        let start = &start;
+        let threads: Vec<_> = (0..64_u8)
+            .map(|number| {
+                let redemption = redemption(validation.clone(), [number; 32]);
+                scope.spawn(move || {
+                    start.wait();
+                    (number, store.commit(&redemption).unwrap())
+                })
+            })
+            .collect();
+        let results = threads.into_iter().map(|thread| thread.join().unwrap());
+        results.filter(|(_, commit)| *commit == Commit::Done).map(|(number, _)| number).collect()
+    });
+    assert_eq!(winners.len(), 1);
+    let granted: BTreeSet<u8> = (0..64).filter(|number| has_grant(store, [*number; 32])).collect();
+    assert_eq!(granted, BTreeSet::from_iter(winners));
+}

@@ -1,0 +1,192 @@
+//! A random walk that a store and the reference store make together, step by step.
+
+use std::collections::BTreeMap;
+
+use challenger_proto::{
+    AuthorizationRequest, Challenge, Client, ClientId, CodeChallenge, CodeDigest, Commit, Grant,
+    Load, NonceDigest, Progress, Records, Salt, Solution, Timestamp, TokenDigest, Validation,
+    Write,
+};
+use challenger_server::store::{Registry, Store};
+
+use super::{NOW, Rng, email, fresh, register};
+
+/// How many copies of rows are remembered: the older ones are stale.
+const COPIES: usize = 40;
+
+const TEXTS: [&str; 7] =
+    ["", "x", "ada@example.com", "'; DROP TABLE grants; --", "\"\\\n\t", "Ω≈ç√∫ 𝄞", "NULL"];
+
+/// Makes so many steps, and compares what both stores say after each.
+pub(crate) fn walk_like_records(
+    store: &dyn Store,
+    registry: &dyn Registry,
+    seed: u64,
+    steps: usize,
+) {
+    let mut walk = Walk::new(store, registry, seed);
+    for _ in 0..steps {
+        match walk.rng.below(10) {
+            0 | 1 => walk.open(),
+            2 | 3 => walk.look_around(),
+            _ => walk.change(),
+        }
+    }
+    for id in walk.ids.clone() {
+        walk.compare(&Load { validation: Some(id), ..Load::default() });
+    }
+    for token in walk.tokens.clone() {
+        walk.compare(&Load { grant: Some(token), ..Load::default() });
+    }
+    // A walk that never met one of these would prove little.
+    for kind in ["open", "update", "redeem", "revoke"] {
+        for commit in ["Conflict", "Done"] {
+            assert!(walk.met.contains_key(&format!("{kind} {commit}")), "{:?}", walk.met);
+        }
+    }
+}
+
+struct Walk<'a> {
+    store: &'a dyn Store,
+    records: Records,
+    rng: Rng,
+    clients: Vec<Client>,
+    ids: Vec<NonceDigest>,
+    tokens: Vec<TokenDigest>,
+    copies: Vec<Validation>,
+    met: BTreeMap<String, usize>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(store: &'a dyn Store, registry: &dyn Registry, seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let mut records = Records::default();
+        let uris = ["https://a.example/cb", "http://localhost:8080/?x=1", "com.example.app:/cb"];
+        let mut clients: Vec<_> = uris.map(|uri| register(registry, uri, "secret")).into();
+        for client in &clients {
+            records.insert_client(client.clone());
+        }
+        let unknown = ClientId::new(i64::MAX).unwrap();
+        clients.push(Client { id: unknown, ..clients[0].clone() });
+        // A few, so that some are drawn twice.
+        let tokens = (0..60).map(|_| TokenDigest::from_bytes(rng.bytes())).collect();
+        let (ids, copies, met) = (vec![], vec![], BTreeMap::new());
+        Self { store, records, rng, clients, ids, tokens, copies, met }
+    }
+
+    fn open(&mut self) {
+        let mut validation = fresh(&self.rng.pick(&self.clients), self.rng.bytes());
+        if !self.ids.is_empty() && self.rng.below(4) == 0 {
+            validation.id = self.rng.pick(&self.ids);
+        }
+        validation.expires = self.time();
+        validation.prefill = self.rng.coin().then(|| email("proposed@example.com"));
+        validation.read_only = self.rng.coin();
+        self.scramble(&mut validation);
+        self.ids.push(validation.id);
+        self.commit("open", &Write::Open(validation));
+    }
+
+    fn look_around(&mut self) {
+        let any_id = NonceDigest::from_bytes(self.rng.bytes());
+        let known_id = self.ids.last().map_or(any_id, |_| self.rng.pick(&self.ids));
+        let load = Load {
+            client: self.rng.coin().then(|| self.rng.pick(&self.clients).id),
+            validation: self.rng.coin().then(|| self.rng.pick(&[known_id, known_id, any_id])),
+            grant: self.rng.coin().then(|| self.rng.pick(&self.tokens)),
+        };
+        self.compare(&load);
+    }
+
+    fn change(&mut self) {
+        if self.copies.is_empty() {
+            return;
+        }
+        let mut validation = self.rng.pick(&self.copies);
+        self.scramble(&mut validation);
+        let token = self.rng.pick(&self.tokens);
+        match self.rng.below(4) {
+            0 => {
+                let (valid_until, expires) = (self.time(), self.time());
+                let address = email(self.rng.pick(&["a@example.com", "b@example.com"]));
+                let client = validation.client;
+                let grant = Grant { token, client, address, valid_until, expires };
+                self.commit("redeem", &Write::Redeem(validation, grant));
+            }
+            1 => self.commit("revoke", &Write::Revoke(validation, token)),
+            _ => self.commit("update", &Write::Update(validation)),
+        }
+        self.compare(&Load { grant: Some(token), ..Load::default() });
+    }
+
+    fn commit(&mut self, kind: &str, write: &Write) {
+        let expected = self.records.commit(write);
+        assert_eq!(self.store.commit(write), Ok(expected));
+        *self.met.entry(format!("{kind} {expected:?}")).or_default() += 1;
+        let (Write::Open(validation)
+        | Write::Update(validation)
+        | Write::Redeem(validation, _)
+        | Write::Revoke(validation, _)) = write;
+        let load = Load { validation: Some(validation.id), ..Load::default() };
+        self.compare(&load);
+        let now_there = self.records.load(&load).validation;
+        if expected == Commit::Done && self.copies.len() == COPIES {
+            let any = self.rng.below(COPIES);
+            self.copies.swap_remove(any);
+        }
+        if self.copies.len() < COPIES {
+            self.copies.extend(now_there);
+        }
+    }
+
+    fn compare(&self, load: &Load) {
+        assert_eq!(self.store.load(load), Ok(self.records.load(load)));
+    }
+
+    /// Changes whatever a transition may change.
+    fn scramble(&mut self, validation: &mut Validation) {
+        validation.authorization = self.rng.coin().then(|| self.request());
+        validation.addresses_left = self.rng.byte();
+        validation.refunds_left = self.rng.byte();
+        let address = email(self.rng.pick(&["ada@example.com", "\"quoted\\\""]));
+        let salt = Salt::from_bytes(self.rng.bytes());
+        let solution = Solution {
+            address: address.clone(),
+            salt,
+            at: self.time(),
+            renewed_at: self.time(),
+            code: CodeDigest::from_bytes(self.rng.bytes()),
+        };
+        validation.progress = match self.rng.below(5) {
+            0 => Progress::Open,
+            1 => Progress::Challenged(Challenge {
+                address,
+                salt,
+                sent_at: self.rng.coin().then(|| self.time()),
+                transmissions_left: self.rng.byte(),
+                attempts_left: self.rng.byte(),
+            }),
+            2 => Progress::Solved(solution),
+            3 => {
+                let token = self.rng.pick(&self.tokens);
+                Progress::Redeemed { solution, token, at: self.time() }
+            }
+            _ => Progress::Revoked(solution),
+        };
+    }
+
+    fn request(&mut self) -> AuthorizationRequest {
+        let challenges = [
+            None,
+            CodeChallenge::from_parts("plain", &"p".repeat(128)),
+            CodeChallenge::from_parts("S256", &"s".repeat(43)),
+        ];
+        let mut text = || self.rng.coin().then(|| self.rng.pick(&TEXTS).to_owned());
+        let (state, scope) = (text(), text());
+        AuthorizationRequest { state, scope, code_challenge: self.rng.pick(&challenges) }
+    }
+
+    fn time(&mut self) -> Timestamp {
+        self.rng.pick(&[Timestamp::EPOCH, NOW, Timestamp::from_seconds(1), Timestamp::NEVER])
+    }
+}
