@@ -8,7 +8,7 @@ use challenger_proto::{HashedSecret, RedirectUri};
 use challenger_server::log::{self, Level};
 use challenger_server::os::OsEntropy;
 use challenger_server::responder::EntropySource;
-use challenger_server::store::Added;
+use challenger_server::store::{Added, OpenMode};
 
 use crate::args;
 use crate::common::{load_config, open_registry, set_up_log};
@@ -74,7 +74,7 @@ fn run() -> Result<(), Exit> {
         log::warn(format_args!("{warning}"));
     }
     let config = load_config(arguments.config.as_deref())?;
-    let registry = open_registry(&config, false)?;
+    let registry = open_registry(&config, OpenMode::Serve)?;
     let hashed = HashedSecret::new(secret, OsEntropy.draw());
     let added = registry.add_client(&redirect_uri, hashed);
     match added.map_err(|error| Exit::failed(error.to_string()))? {
