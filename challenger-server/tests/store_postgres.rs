@@ -348,6 +348,20 @@ fn a_statement_that_lasts_is_an_error_and_no_harm() {
 }
 
 #[test]
+fn a_forgotten_statement_is_prepared_anew() {
+    let it = Fixture::new();
+    let client = register(&it.store, "https://client.example/cb", "x");
+    let validation = open(&it.store, &client, [1; 32]);
+    let load = Load { validation: Some(validation.id), ..Load::default() };
+    assert!(it.store.load(&load).is_ok());
+    // The result is no longer what was prepared, which is an error once.
+    it.sql("ALTER TABLE challenger.validations ALTER COLUMN prefill TYPE varchar(9999)");
+    let message = complaint(it.store.load(&load));
+    assert!(message.contains("(SQLSTATE 0A000)"), "{message}");
+    assert_eq!(reload(&it.store, &validation), Some(validation));
+}
+
+#[test]
 fn updates_touch_no_index() {
     let it = Fixture::new();
     let client = register(&it.store, "https://client.example/cb", "x");

@@ -91,7 +91,7 @@ impl Store for PostgresStore {
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
         self.run(
             |session| statements::commit(session, write),
-            // Another try of a write that was kept would look like a conflict, and be charged again.
+            // A write that was kept would look like a conflict if tried again, and be charged twice.
             |fault| matches!(fault, Fault::Unsent(_)),
         )
     }

@@ -208,7 +208,7 @@ impl Drop for Cluster {
     }
 }
 
-/// Where PostgreSQL's programs are: in the path, or where Debian keeps it, the newest version first.
+/// Where its programs are: in the path, or where Debian keeps them, the newest version first.
 fn find_programs() -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")

@@ -13,8 +13,8 @@ const SOCKETS: &str = "/var/run/postgresql";
 /// How long to wait for a connection to each host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// After how long without an acknowledgement a connection over TCP counts as lost. The database's own
-/// timeouts do not help when the network is gone.
+/// After how long without an acknowledgement a connection over TCP counts as lost. The database's
+/// own timeouts do not help when the network is gone.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a server asks of its connections, before what the operator asks: a statement is a matter of
@@ -135,7 +135,7 @@ fn check_encryption(config: &Config) -> Result<(), String> {
     }
 }
 
-/// A host that is reached over a network. An address, where there is one, is what gets connected to.
+/// A host that is reached over a network. An address, where there is one, is what counts.
 fn remote_host(config: &Config) -> Option<String> {
     let addresses = config.get_hostaddrs();
     if !addresses.is_empty() {

@@ -1,8 +1,8 @@
 //! Connections: how many are kept, when they are replaced, and how their errors are told.
 //!
-//! A connection of the pool may be dead without anybody knowing, because the database was restarted.
-//! Asking before each use would cost a round trip. Instead, whoever finds a connection dead begins
-//! a new era, and those of earlier eras are used no more.
+//! A connection of the pool may be dead without anybody knowing, because the database was
+//! restarted. Asking before each use would cost a round trip. Instead, whoever finds a connection
+//! dead begins a new era, and those of earlier eras are used no more.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -101,7 +101,8 @@ impl Session {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<u64, Fault> {
         let statement = self.prepared(sql)?;
-        self.client.execute(&statement, parameters).map_err(|error| self.fault(&error))
+        let executed = self.client.execute(&statement, parameters);
+        executed.map_err(|error| self.failed(sql, &error))
     }
 
     /// Runs a statement that returns one row.
@@ -111,7 +112,8 @@ impl Session {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Row, Fault> {
         let statement = self.prepared(sql)?;
-        self.client.query_one(&statement, parameters).map_err(|error| self.fault(&error))
+        let found = self.client.query_one(&statement, parameters);
+        found.map_err(|error| self.failed(sql, &error))
     }
 
     fn prepared(&mut self, sql: &'static str) -> Result<Statement, Fault> {
@@ -125,6 +127,12 @@ impl Session {
         })?;
         self.statements.insert(sql, statement.clone());
         Ok(statement)
+    }
+
+    /// Forgets the statement as well: the database may no longer know it, or know it otherwise.
+    fn failed(&mut self, sql: &'static str, error: &postgres::Error) -> Fault {
+        self.statements.remove(sql);
+        self.fault(error)
     }
 
     fn fault(&self, error: &postgres::Error) -> Fault {

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use challenger_proto::{HashedSecret, RedirectUri, Timestamp};
+use challenger_proto::{ClientId, HashedSecret, RedirectUri, Timestamp};
 use postgres::{Client, NoTls};
 
 use super::pool::Fault;
@@ -11,8 +11,8 @@ use super::{PostgresStore, schema};
 use crate::store::row::{client_id, to_seconds};
 use crate::store::{Added, Collected, Registry, StoreError};
 
-/// Whoever creates, upgrades or cleans holds this lock, so that only one does. Any number will do; this
-/// one spells `Chal`.
+/// Whoever creates, upgrades or cleans holds this lock, so that only one does. Any number will do;
+/// this one spells `Chal`.
 const LOCK: i64 = 0x4368_616c;
 
 /// How many rows are deleted at once: a server may wait for them.
@@ -21,8 +21,8 @@ const CHUNK_ROWS: i64 = 1000;
 /// After each chunk, the time for others to get at the disk.
 const CHUNK_PAUSE: Duration = Duration::from_millis(20);
 
-/// Forgets some expired rows and counts them, in one statement. What a server is changing is left to
-/// the next time.
+/// Forgets some expired rows and counts them, in one statement. What a server is changing is left
+/// to the next time.
 const COLLECT_VALIDATIONS: &str = "\
     WITH expired AS (\
             SELECT id FROM challenger.validations WHERE expires <= $1 \
@@ -138,10 +138,7 @@ fn add_client(
     id.map(Added::Exists).ok_or_else(|| Fault::Other("the client comes and goes".to_owned()))
 }
 
-fn find_client(
-    client: &mut Client,
-    redirect_uri: &RedirectUri,
-) -> Result<Option<challenger_proto::ClientId>, Fault> {
+fn find_client(client: &mut Client, redirect_uri: &RedirectUri) -> Result<Option<ClientId>, Fault> {
     let find = "SELECT id FROM challenger.clients WHERE redirect_uri = $1";
     let Some(row) = client.query_opt(find, &[&redirect_uri.as_str()])? else { return Ok(None) };
     Ok(Some(client_id("clients.id", row.try_get(0)?)?))

@@ -6,8 +6,8 @@
 -- Points in time are whole seconds since 1970; 9223372036854775807 means never.
 -- Addresses are compact JSON objects whose values are strings.
 
--- Everything is in the schema "challenger", which exists already. A role that serves needs USAGE of it,
--- and SELECT, INSERT, UPDATE and DELETE of its tables; the owner alone creates and upgrades.
+-- Everything is in the schema "challenger", which exists already. A role that serves needs USAGE of
+-- it, and SELECT, INSERT, UPDATE and DELETE of its tables; the owner alone creates and upgrades.
 
 -- Which versions the schema has seen.
 CREATE TABLE challenger.migrations (
@@ -107,8 +107,8 @@ CREATE TABLE challenger.validations (
     CHECK ((code IS NOT NULL) = (progress IN ('solved', 'redeemed', 'revoked'))),
     CHECK ((token IS NOT NULL) = (progress = 'redeemed')),
     CHECK ((redeemed_at IS NOT NULL) = (progress = 'redeemed'))
--- Room in each page for the next state of its rows: a row changes five times on its way, and no index
--- has to follow it, because no column that changes is in one.
+-- Room in each page for the next state of its rows: a row changes five times on its way, and no
+-- index has to follow it, because no column that changes is in one.
 ) WITH (fillfactor = 70);
 
 -- For the garbage collection. Deleting a client reads the whole table, which is rare enough.
