@@ -16,7 +16,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use std::{env, thread};
 
@@ -61,7 +61,7 @@ impl Cluster {
     pub fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
         // A test that failed to start it need not take the others along.
-        let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
             let cluster = Arc::new(Self::new(false));
             *shared = Arc::downgrade(&cluster);
@@ -110,9 +110,7 @@ impl Cluster {
             End::Immediate => "QUIT",
             End::Killed => "KILL",
         };
-        let process = child.id().to_string();
-        let kill = Command::new("sh").args(["-c", "kill -$0 $1", signal, &process]).status();
-        assert!(kill.unwrap().success());
+        assert!(send(&child, signal));
         child.wait().unwrap();
     }
 
@@ -197,15 +195,19 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let running = self.postmaster.get_mut().is_ok_and(|postmaster| postmaster.is_some());
-        // In a failing test there may be nothing left to end.
-        if running && !thread::panicking() {
-            self.end(End::Immediate);
-        } else if let Ok(Some(child)) = self.postmaster.get_mut() {
-            let _ = child.kill();
+        let postmaster = self.postmaster.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(child) = postmaster {
+            // In a failing test, a second panic would hide the first.
+            send(child, "QUIT");
             let _ = child.wait();
         }
     }
+}
+
+fn send(child: &Child, signal: &str) -> bool {
+    let process = child.id().to_string();
+    let kill = Command::new("sh").args(["-c", "kill -$0 $1", signal, &process]).status();
+    kill.is_ok_and(|status| status.success())
 }
 
 /// Where its programs are: in the path, or where Debian keeps them, the newest version first.
