@@ -7,6 +7,11 @@ use argh::FromArgs;
 
 use crate::exit::Exit;
 
+/// What argh says about the one option that it adds, and what is true.
+const ARGH_HELP: &str = "  --help, help      display usage information";
+const OUR_HELP: &str =
+    "  -h, --help        print this and exit\n  -v, --version     print the version and exit";
+
 /// Parses the arguments of a program. `valued` lists the short options that take a value.
 ///
 /// # Errors
@@ -29,10 +34,7 @@ pub(crate) fn parse<T: FromArgs>(
     }
     let plain: Vec<&str> = plain.iter().map(String::as_str).collect();
     T::from_args(&[program], &plain).map_err(|early| match early.status {
-        Ok(()) => Exit::asked(early.output.replace(
-            "  --help, help      display usage information",
-            "  -h, --help        print this and exit\n  -v, --version     print the version and exit",
-        )),
+        Ok(()) => Exit::asked(early.output.replace(ARGH_HELP, OUR_HELP)),
         Err(()) => {
             let complaint = early.output.split_whitespace().collect::<Vec<_>>().join(" ");
             Exit::invalid_argument(format!("{complaint}\nTry '{program} --help'."))

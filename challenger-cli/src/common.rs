@@ -26,8 +26,8 @@ pub(crate) fn load_config(file: Option<&Path>) -> Result<Config, Exit> {
 /// Sets up the log: `-L` how much, `-l` where to.
 ///
 /// # Errors
-/// [`Exit::invalid_argument`] for a level that does not exist, [`Exit::failed`] for a file that cannot
-/// be written.
+/// [`Exit::invalid_argument`] for a level that does not exist, [`Exit::failed`] for a file that
+/// cannot be written.
 pub(crate) fn set_up_log(
     level: Option<&str>,
     file: Option<&Path>,
@@ -58,8 +58,8 @@ pub(crate) fn set_up_log(
 /// The store, for an operator's program.
 ///
 /// # Errors
-/// [`Exit::not_configured`] without a usable configuration, [`Exit::failed`] when the store cannot be
-/// opened.
+/// [`Exit::not_configured`] without a usable configuration, [`Exit::failed`] when the store cannot
+/// be opened.
 pub(crate) fn open_registry(config: &Config, mode: OpenMode) -> Result<Arc<dyn Registry>, Exit> {
     let database =
         settings::database(config).map_err(|error| Exit::not_configured(error.to_string()))?;

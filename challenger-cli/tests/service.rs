@@ -207,7 +207,8 @@ fn bad_input_gets_a_clear_no_and_nothing_else_suffers() {
     let setup = "setup/1".to_string();
     let challenge = format!("challenge/{nonce}");
     let solve = format!("solve/{nonce}");
-    let cases: [(&str, &[(&str, &str)], &[u8], (u16, u64)); 22] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [u8], (u16, u64));
+    let cases: [Case<'_>; 22] = [
         (&setup, &auth, b"{", (400, 22)),
         (&setup, &auth, b"[]", (400, 22)),
         (&setup, &auth, b"\xff", (400, 22)),

@@ -21,7 +21,8 @@ pub const FIELD_VALUE_MAX: usize = 2048;
 pub struct AddressType(String);
 
 impl AddressType {
-    /// Takes a name of ASCII letters, digits, `-` and `_`, which can stand in a template's file name.
+    /// Takes a name of ASCII letters, digits, `-` and `_`, which can stand in a template's file
+    /// name.
     pub fn new(name: &str) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         (!name.is_empty() && name.len() <= FIELD_NAME_MAX && name.bytes().all(allowed))
@@ -58,8 +59,8 @@ impl Address {
     /// Builds an address from fields. It needs one value that is more than blanks.
     ///
     /// # Errors
-    /// [`Refusal::ParameterMissing`] when nothing is filled in, [`Refusal::ParameterMalformed`] when
-    /// there are too many fields or one is too long.
+    /// [`Refusal::ParameterMissing`] when nothing is filled in, [`Refusal::ParameterMalformed`]
+    /// when there are too many fields or one is too long.
     pub fn new(fields: impl IntoIterator<Item = (String, String)>) -> Result<Self, Refused> {
         let fields: BTreeMap<String, String> = fields.into_iter().collect();
         if fields.len() > FIELDS_MAX {

@@ -37,8 +37,8 @@ impl fmt::Debug for AuthorizationRequest {
     }
 }
 
-/// The authorization code (RFC 6749 §1.3.1): the name of a validation, and a proof that follows from
-/// its nonce. A leaked code tells neither nonce nor address.
+/// The authorization code (RFC 6749 §1.3.1): the name of a validation, and a proof that follows
+/// from its nonce. A leaked code tells neither nonce nor address.
 #[derive(Clone, Debug)]
 pub struct AuthorizationCode {
     /// Whose code it is.

@@ -44,6 +44,17 @@ impl Method {
             _ => Self::Other,
         }
     }
+
+    /// The token; `-` for one that is not known.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
+            Self::Post => "POST",
+            Self::Other => "-",
+        }
+    }
 }
 
 /// A complete request.

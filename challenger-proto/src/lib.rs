@@ -10,9 +10,9 @@
 //!   4. write, then send, then respond       the caller's store, helper and connection
 //! ```
 //!
-//! > The write of an outcome is committed before its message is sent and before its response leaves.
-//! > A commit that meets a conflict goes back to beat 2. A message that cannot be sent continues with
-//! > the plan of [`Transmission::undelivered`].
+//! > The write of an outcome is committed before its message is sent and before its response
+//! > leaves. A commit that meets a conflict goes back to beat 2. A message that cannot be sent
+//! > continues with the plan of [`Transmission::undelivered`].
 //!
 //! # A whole service for your tests
 //!
@@ -22,15 +22,16 @@
 //! use challenger_proto::http::{Request, Response};
 //! use challenger_proto::{Commit, Entropy, Records, Service, Timestamp, Transmission, route};
 //!
-//! struct Harness { service: Service, records: Records, now: Timestamp, draws: u8, inbox: Vec<Transmission> }
+//! struct Harness { service: Service, store: Records, now: Timestamp, draws: u8,
+//!                  inbox: Vec<Transmission> }
 //!
 //! impl Harness {
 //!     fn ask(&mut self, request: &Request) -> Response {
 //!         let plan = route(request);
 //!         self.draws += 1;
-//!         let (loaded, entropy) = (self.records.load(plan.load()), Entropy::new([self.draws; 32]));
-//!         let outcome = plan.decide(loaded, self.now, entropy, &self.service);
-//!         let commit = outcome.write.map(|write| self.records.commit(&write));
+//!         let (loaded, entropy) = (self.store.load(plan.load()), [self.draws; 32]);
+//!         let outcome = plan.decide(loaded, self.now, Entropy::new(entropy), &self.service);
+//!         let commit = outcome.write.map(|write| self.store.commit(&write));
 //!         assert_ne!(commit, Some(Commit::Conflict));
 //!         self.inbox.extend(outcome.send);
 //!         outcome.response
@@ -40,8 +41,9 @@
 //! # use challenger_proto::http::{Body, Method};
 //! # let service = Service::new(AddressType::new("email").unwrap());
 //! # let now = Timestamp::from_seconds(1_790_000_000);
-//! # let mut harness = Harness { service, records: Records::default(), now, draws: 0, inbox: vec![] };
-//! # harness.records.insert_client(Client {
+//! # let store = Records::default();
+//! # let mut harness = Harness { service, store, now, draws: 0, inbox: vec![] };
+//! # harness.store.insert_client(Client {
 //! #     id: ClientId::new(1).unwrap(),
 //! #     redirect_uri: RedirectUri::parse("https://client.example/cb").unwrap(),
 //! #     secret: HashedSecret::new("secret-token:x", Entropy::new([0; 32])),
@@ -66,8 +68,8 @@
 //! 1. Nothing here performs IO, reads a clock, draws randomness or keeps global state.
 //! 2. `decide` cannot fail and cannot loop without bound. Every input has a limit named `*_MAX`.
 //! 3. Nothing is sent that was not paid for by a committed write.
-//! 4. The wire (`http`, `media`, `form`, `page`, `answer`) and the machine (`validation`, `storage`,
-//!    `records`) do not know each other; only the endpoints see both.
+//! 4. The wire (`http`, `media`, `form`, `page`, `answer`) and the machine (`validation`,
+//!    `storage`, `records`) do not know each other; only the endpoints see both.
 //! 5. A row's nonce, client and version are never changed by a transition.
 //! 6. No secret appears in a `Debug`, or in a response other than the one that exists to carry it.
 #![no_std]
@@ -77,6 +79,7 @@ extern crate alloc;
 mod address;
 mod answer;
 mod base32;
+mod budget;
 mod client;
 mod digest;
 mod endpoint;
@@ -103,6 +106,7 @@ mod time;
 mod validation;
 
 pub use address::*;
+pub use budget::Budget;
 pub use client::*;
 pub use digest::*;
 pub use entropy::*;

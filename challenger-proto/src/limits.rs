@@ -29,9 +29,9 @@ pub struct Limits {
 impl Limits {
     /// The defaults for a type of address.
     ///
-    /// Three of each lets people mistype and messages get lost. With eight digits, all 27 guesses of
-    /// a validation together are right once in 3.7 million. A letter takes days where an SMS takes
-    /// seconds. RFC 6749 §4.1.2 wants codes to live ten minutes at most.
+    /// Three of each lets people mistype and messages get lost. With eight digits, all 27 guesses
+    /// of a validation together are right once in 3.7 million. A letter takes days where an SMS
+    /// takes seconds. RFC 6749 §4.1.2 wants codes to live ten minutes at most.
     pub fn for_type(address_type: &AddressType) -> Self {
         let postal = address_type.is_postal();
         Self {
@@ -48,6 +48,6 @@ impl Limits {
     }
 }
 
-/// Within this time a second use of a code counts as the impatience of an honest client, which costs
-/// it nothing; later it counts as a theft and ends the access token (RFC 6749 §4.1.2).
+/// Within this time a second use of a code counts as the impatience of an honest client, which
+/// costs it nothing; later it counts as a theft and ends the access token (RFC 6749 §4.1.2).
 pub(crate) const REPLAY_GRACE: Span = Span::seconds(10);

@@ -49,8 +49,8 @@ impl fmt::Debug for Nonce {
 const REFERENCE_LEN: usize = 6;
 
 impl NonceDigest {
-    /// Six letters that page and message both show, for people to compare. No digits, so that nobody
-    /// takes them for the code, and no I, L, O or U, which read like something else.
+    /// Six letters that page and message both show, for people to compare. No digits, so that
+    /// nobody takes them for the code, and no I, L, O or U, which read like something else.
     pub fn reference(&self) -> String {
         const LETTERS: &[u8; 22] = b"ABCDEFGHJKMNPQRSTVWXYZ";
         self.as_bytes()

@@ -85,8 +85,8 @@ impl fmt::Debug for OobSecret {
 pub struct Attempt(Secret<String>);
 
 impl Attempt {
-    /// Reads what somebody typed or pasted: eight digits, of ASCII or full width, with any blanks and
-    /// dashes around and between them. `None` for anything else, which must not cost a try.
+    /// Reads what somebody typed or pasted: eight digits, of ASCII or full width, with any blanks
+    /// and dashes around and between them. `None` for anything else, which must not cost a try.
     pub fn parse(text: &str) -> Option<Self> {
         let mut digits = String::with_capacity(PIN_LEN);
         for character in text.chars() {

@@ -203,13 +203,7 @@ fn argument(path: &str) -> Option<(&str, &str)> {
 }
 
 fn allows(allow: &str, method: Method) -> bool {
-    let name = match method {
-        Method::Get => "GET",
-        Method::Head => "HEAD",
-        Method::Options => "OPTIONS",
-        Method::Post => "POST",
-        Method::Other => return false,
-    };
+    let name = method.as_str();
     allow.split(", ").any(|allowed| allowed == name)
 }
 

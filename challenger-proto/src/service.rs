@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use serde_json::Value;
 
 use crate::address::{Address, AddressType};
-use crate::form::{Form, unix_lines};
+use crate::form::Form;
 use crate::legal::Documents;
 use crate::limits::Limits;
 use crate::page::PageSet;
@@ -58,8 +58,8 @@ impl Service {
         }
     }
 
-    /// Whether an address may have the field. A registered type has its own and the restricted ones;
-    /// a type of the operator's own has whatever its form asks for.
+    /// Whether an address may have the field. A registered type has its own and the restricted
+    /// ones; a type of the operator's own has whatever its form asks for.
     fn has_field(&self, name: &str) -> bool {
         self.address_type.fields().is_none_or(|fields| fields.contains(&name))
             || self.restrictions.fields().any(|field| field == name)
@@ -75,11 +75,25 @@ impl Service {
         if let Some((unknown, _)) = pairs().find(|(name, _)| !self.has_field(name)) {
             return Err(Refusal::ParameterMalformed.about(unknown));
         }
-        let address =
-            Address::new(pairs().map(|(name, value)| (name.to_string(), value.to_string())))
-                .map_err(|refused| self.name_first_field(refused))?;
+        let address = self.address(pairs()).map_err(|refused| self.name_first_field(refused))?;
         self.restrictions.check(&address)?;
         Ok(address)
+    }
+
+    /// Makes an address of fields. Textareas end lines with CR LF; addresses are compared and
+    /// printed with LF. An empty field of which nothing is demanded is the same as none: or
+    /// somebody who confirms a proposal without that field would seem to change it.
+    fn address<'a>(
+        &self,
+        fields: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Address, Refused> {
+        let demanded = |name: &str| self.restrictions.fields().any(|field| field == name);
+        let line_ends = |text: &str| text.replace("\r\n", "\n").replace('\r', "\n");
+        Address::new(
+            fields
+                .filter(|(name, value)| !value.is_empty() || demanded(name))
+                .map(|(name, value)| (name.to_string(), line_ends(value))),
+        )
     }
 
     /// An empty form of a registered type misses that type's first field.
@@ -93,8 +107,8 @@ impl Service {
         }
     }
 
-    /// The address that a client proposes: its text fields, of a registered type only those that the
-    /// form has. Restrictions are for people and are checked when one confirms it.
+    /// The address that a client proposes: its text fields, of a registered type only those that
+    /// the form has. Restrictions are for people and are checked when one confirms it.
     ///
     /// # Errors
     /// [`Refusal::ParameterMalformed`] for a field that is too long, or too many of them.
@@ -105,8 +119,8 @@ impl Service {
         let fields = proposal
             .iter()
             .filter(|(name, _)| *name != "read_only" && self.has_field(name))
-            .filter_map(|(name, value)| Some((name.clone(), unix_lines(value.as_str()?.into()))));
-        match Address::new(fields) {
+            .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
+        match self.address(fields) {
             Ok(address) => Ok(Some(address)),
             Err(refused) if refused.refusal == Refusal::ParameterMissing => Ok(None),
             Err(refused) => Err(refused),
@@ -116,8 +130,8 @@ impl Service {
     /// The helper's argument.
     ///
     /// # Errors
-    /// [`Refusal::ParameterMalformed`] for an address that has no plain form, or one that the helper
-    /// would take for an option.
+    /// [`Refusal::ParameterMalformed`] for an address that has no plain form, or one that the
+    /// helper would take for an option.
     pub(crate) fn address_argument(&self, address: &Address) -> Result<String, Refused> {
         match self.address_format {
             AddressFormat::Json => Ok(address.to_json().to_string()),

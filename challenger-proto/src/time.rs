@@ -71,8 +71,9 @@ impl Timestamp {
         (second / 3600, second / 60 % 60, second % 60)
     }
 
-    /// Year, month from 1 and day from 1 of the proleptic Gregorian calendar. Years are counted from
-    /// a first of March, so that the leap day comes last and 400 of them always have 146,097 days.
+    /// Year, month from 1 and day from 1 of the proleptic Gregorian calendar. Years are counted
+    /// from a first of March, so that the leap day comes last and 400 of them always have 146,097
+    /// days.
     fn date(self) -> (u64, u64, u64) {
         let days = self.0 / SECONDS_PER_DAY + 719_468;
         let era = days / 146_097;

@@ -13,8 +13,9 @@
 //!                          ↺ undelivered
 //! ```
 //!
-//! Every transition consumes the old row and returns the new one. What a row may do follows from the
-//! row, the clock and the limits alone. The row's identity, client, expiry and version never change.
+//! Every transition consumes the old row and returns the new one. What a row may do follows from
+//! the row, the clock and the limits alone. The row's identity, client, expiry and version never
+//! change.
 
 use crate::address::Address;
 use crate::client::{Client, ClientId, RedirectUri};
@@ -122,26 +123,6 @@ pub struct Solution {
     pub code: CodeDigest,
 }
 
-/// What is left to a validation, as the wire reports it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// Changes of the address.
-    pub addresses: u8,
-    /// Messages to the current address.
-    pub transmissions: u8,
-    /// Guesses.
-    pub attempts: u8,
-    /// The earliest time of the next message; the epoch when that is at once.
-    pub next_transmission: Timestamp,
-}
-
-impl Budget {
-    /// Whether nothing at all is left.
-    pub const fn is_exhausted(&self) -> bool {
-        self.addresses == 0 && self.transmissions == 0 && self.attempts == 0
-    }
-}
-
 /// Which message was handed to the helper, so that a failure gives back the right one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery {
@@ -229,8 +210,9 @@ impl Validation {
 
     /// Takes the address to send a PIN to.
     ///
-    /// Another address than the current one is charged, gets a budget and, by its new salt, a PIN of
-    /// its own. The same address is sent its PIN again, if it is time and there is a message left.
+    /// Another address than the current one is charged, gets a budget and, by its new salt, a PIN
+    /// of its own. The same address is sent its PIN again, if it is time and there is a message
+    /// left.
     ///
     /// # Errors
     /// [`Refusal::AddressReadOnly`], [`Refusal::TooManyAttempts`].
@@ -280,8 +262,8 @@ impl Validation {
         Some(self)
     }
 
-    /// Judges a PIN. Every judgement of an unsolved row is charged before anybody learns it, because
-    /// the caller writes the row first.
+    /// Judges a PIN. Every judgement of an unsolved row is charged before anybody learns it,
+    /// because the caller writes the row first.
     pub fn solve(mut self, nonce: &Nonce, attempt: &Attempt, now: Timestamp) -> Verdict {
         match &mut self.progress {
             Progress::Open => Verdict::NoChallenge(self),
@@ -405,23 +387,6 @@ impl Validation {
         self.read_only || self.addresses_left == 0 || self.is_solved()
     }
 
-    /// What is left.
-    pub fn budget(&self, limits: &Limits) -> Budget {
-        let (transmissions, attempts, next_transmission) = match &self.progress {
-            Progress::Open => (limits.pin_transmissions, limits.pin_attempts, Timestamp::EPOCH),
-            Progress::Challenged(challenge) => (
-                challenge.transmissions_left,
-                challenge.attempts_left,
-                challenge.next_transmission(limits),
-            ),
-            Progress::Solved(_) | Progress::Redeemed { .. } | Progress::Revoked(_) => {
-                (0, 0, Timestamp::EPOCH)
-            }
-        };
-        let addresses = if self.read_only { 0 } else { self.addresses_left };
-        Budget { addresses, transmissions, attempts, next_transmission }
-    }
-
     /// The PIN of the current address, if a challenge or a solution has one.
     pub fn secret(&self, nonce: &Nonce) -> Option<OobSecret> {
         match &self.progress {
@@ -465,9 +430,5 @@ impl Challenge {
             transmissions_left: self.transmissions_left,
         };
         self.sent_at.map(delivery)
-    }
-
-    fn next_transmission(&self, limits: &Limits) -> Timestamp {
-        self.sent_at.map_or(Timestamp::EPOCH, |at| at.plus(limits.retransmission_interval))
     }
 }

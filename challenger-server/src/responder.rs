@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::{
-    Commit, Entropy, Page, Plan, Refusal, Refused, Service, Timestamp, Transmission, route,
+    Commit, Entropy, Load, Loaded, Page, Plan, Refusal, Refused, Service, Timestamp, Transmission,
+    route,
 };
 
 use crate::front::{Answer, Respond};
@@ -81,7 +82,7 @@ impl Responder {
         let mut plan = route(request);
         let name = plan.route();
         for _ in 0..ROUNDS_MAX {
-            let loaded = match self.store.load(plan.load()) {
+            let loaded = match self.load(plan.load()) {
                 Ok(loaded) => loaded,
                 Err(error) => {
                     return (self.stopped(&plan, Refusal::StorageUnreadable, &error), name);
@@ -115,8 +116,14 @@ impl Responder {
         (plan.refuse(&Refusal::Contention.into(), &self.service), name)
     }
 
+    /// Loads what a plan names. Nothing does not need the store, so that what depends on nothing is
+    /// answered while the store is out of reach.
+    fn load(&self, load: &Load) -> Result<Loaded, StoreError> {
+        if load.is_empty() { Ok(Loaded::default()) } else { self.store.load(load) }
+    }
+
     fn stopped(&self, plan: &Plan, refusal: Refusal, error: &StoreError) -> Response {
-        log::error(format_args!("{}: {error}", refusal.hint()));
+        log::error(format_args!("{refusal:?}: {error}"));
         plan.refuse(&refusal.into(), &self.service)
     }
 
@@ -158,8 +165,8 @@ impl Respond for Responder {
             (plan.refuse(&Refusal::Internal.into(), &self.service), plan.route())
         });
         let refusal = response.refusal.map(|refusal| format!(" {refusal:?}")).unwrap_or_default();
-        let (method, status) = (request.method, response.status.0);
-        log::info(format_args!("{method:?} {route} {status}{refusal}"));
+        let (method, status) = (request.method.as_str(), response.status.0);
+        log::info(format_args!("{method} {route} {status}{refusal}"));
         self.render(response, Some(&request))
     }
 

@@ -287,8 +287,8 @@ fn read_limits(reader: &mut Reader<'_>, limits: &mut Limits) {
     reader.finite("TOKEN_DURATION", &mut limits.token_duration);
 }
 
-/// Without a version there are no documents. With one, a directory that cannot be read is a warning:
-/// the service can do its work without.
+/// Without a version there are no documents. With one, a directory that cannot be read is a
+/// warning: the service can do its work without.
 fn read_documents(reader: &mut Reader<'_>, etag: &str, directory: &str) -> Documents {
     let Some(version) = reader.optional(etag, Config::string) else { return Documents::default() };
     if version.is_empty() || !version.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') {

@@ -1,7 +1,7 @@
 //! The demonstration's client: a small web site that wants to know an e-mail address for certain.
 //!
-//! It does what every client has to do, in the order an integrator would write it: `/setup`, send the
-//! browser to `/authorize`, take the code from the redirect, `/token`, `/info`.
+//! It does what every client has to do, in the order an integrator would write it: `/setup`, send
+//! the browser to `/authorize`, take the code from the redirect, `/token`, `/info`.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! `challenger demo`: the whole service on this machine, with a client that uses it and a helper that
-//! shows each message in the terminal. Nothing is configured, installed, or left behind.
+//! `challenger demo`: the whole service on this machine, with a client that uses it and a helper
+//! that shows each message in the terminal. Nothing is configured, installed, or left behind.
 
 mod browser;
 mod client;
@@ -56,8 +56,8 @@ impl Demo {
         say(&format!(
             "The service runs at  {}\n\
              A demo shop runs at  {}\n\n\
-             Open the shop in a browser on this machine and prove an address. Any address will do:\n\
-             messages are not sent anywhere, they appear here. Stop with Ctrl-C.\n",
+             Open the shop in a browser on this machine and prove an address. Any address\n\
+             will do: messages are not sent anywhere, they appear here. Stop with Ctrl-C.\n",
             stage.service_url, stage.client_url
         ))?;
         let mut signals = Signals::new([SIGINT, SIGTERM])

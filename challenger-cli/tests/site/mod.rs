@@ -220,7 +220,8 @@ impl Site {
     /// `/token` as the client.
     pub fn token(&self, code: &str) -> Reply {
         let body = format!(
-            "grant_type=authorization_code&client_id=1&client_secret={}&code={code}&redirect_uri={}",
+            "grant_type=authorization_code&client_id=1&code={code}&client_secret={}\
+             &redirect_uri={}",
             escape(SECRET),
             escape(REDIRECT_URI),
         );

@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use miniz_oxide::inflate::{TINFLStatus, decompress_to_vec_zlib_with_limit};
 use serde_json::{Map, Value, json};
@@ -82,15 +83,35 @@ fn parse_proposal(request: &Request) -> Result<Map<String, Value>, Refused> {
         return Ok(Map::new());
     }
     let body = decoded_body(request)?;
-    let Ok(Value::Object(proposal)) = serde_json::from_slice(&body) else {
-        return Err(Refusal::JsonInvalid.into());
-    };
-    for (name, value) in &proposal {
-        if name.contains('\0') || value.as_str().is_some_and(|text| text.contains('\0')) {
-            return Err(Refusal::ParameterMalformed.about("NUL"));
+    let parsed = serde_json::from_slice(&body).map_err(|_| Refusal::JsonInvalid)?;
+    if has_nul(&parsed) {
+        return Err(Refusal::ParameterMalformed.about("NUL"));
+    }
+    match parsed {
+        Value::Object(proposal) => Ok(proposal),
+        Value::Array(_) | Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
+            Err(Refusal::JsonInvalid.into())
         }
     }
-    Ok(proposal)
+}
+
+/// Whether NUL stands in a text or a name, however deep. Without recursion, as for all input.
+fn has_nul(value: &Value) -> bool {
+    let mut rest = Vec::from([value]);
+    while let Some(value) = rest.pop() {
+        match value {
+            Value::Array(items) => rest.extend(items),
+            Value::Object(members) => {
+                if members.keys().any(|name| name.contains('\0')) {
+                    return true;
+                }
+                rest.extend(members.values());
+            }
+            Value::String(text) if text.contains('\0') => return true,
+            Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    false
 }
 
 /// The body without its content coding. `deflate` is the zlib format (RFC 9110 §8.4.1.2).

@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use challenger_proto::http::{Method, Request};
+use challenger_proto::http::{BODY_MAX, Method, Request};
 use challenger_proto::{Refusal, Refused};
 
 use super::head::{self, Head, Parsed, parse_head};
@@ -78,6 +78,10 @@ impl Connection<'_> {
     /// A complete request, and whether there may be another.
     fn read_request(&mut self) -> Result<(Request, bool), NoRequest> {
         let mut head = self.read_head()?;
+        if head.body_length > BODY_MAX {
+            let refused = Refusal::BodyTooLarge.into();
+            return Err(NoRequest::Refused(Some(head.request), refused));
+        }
         self.bytes.drain(..head.length);
         if self.bytes.len() < head.body_length {
             match self.read_body(&head) {

@@ -10,7 +10,7 @@
 #[cfg(test)]
 mod tests;
 
-use challenger_proto::http::{BODY_MAX, HEAD_MAX, Method, Request, TARGET_MAX};
+use challenger_proto::http::{HEAD_MAX, Method, Request, TARGET_MAX};
 use challenger_proto::{Refusal, Refused};
 use httparse::Header;
 
@@ -34,7 +34,8 @@ pub struct Head {
     pub length: usize,
     /// The request, with an empty body.
     pub request: Request,
-    /// How many bytes the body has.
+    /// How many bytes the body has. It may be any number: whether that is too many is for the
+    /// caller to say, who can then answer as the path demands.
     pub body_length: usize,
     /// Whether the peer may send another request on the same connection.
     pub keep_alive: bool,
@@ -233,10 +234,9 @@ fn body_length(fields: &[Header<'_>]) -> Result<usize, Refused> {
     if values.next().is_some() || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Refusal::ContentLengthMalformed.about("Content-Length"));
     }
-    let length = digits.iter().fold(0_usize, |length, digit| {
+    Ok(digits.iter().fold(0_usize, |length, digit| {
         length.saturating_mul(10).saturating_add(usize::from(digit - b'0'))
-    });
-    if length > BODY_MAX { Err(Refusal::BodyTooLarge.into()) } else { Ok(length) }
+    }))
 }
 
 /// HTTP/1.1 wants one `Host` (RFC 9112 §3.2); it may be empty. HTTP/1.0 may do without.

@@ -21,8 +21,9 @@ mod schema;
 mod statements;
 mod writer;
 
-/// How many idle reading connections are kept: more loads than this hardly ever run at once.
-const READERS_KEPT: usize = 16;
+/// How many idle reading connections are kept: when a transaction of the writer is answered, so
+/// many requests go on at once, and opening a connection costs more than many loads.
+const READERS_KEPT: usize = writer::BATCH_MAX;
 
 /// Keeps everything in one SQLite file.
 pub struct SqliteStore {

@@ -13,6 +13,10 @@ use crate::store::StoreError;
 /// How long a connection waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The cache of a connection that only reads, in KiB. Whatever is written makes it stale, so that a
+/// larger one would not be of use.
+const READER_CACHE_KIB: i64 = 256;
+
 /// Where the database is.
 pub(super) struct DatabaseFile {
     path: PathBuf,
@@ -48,8 +52,10 @@ impl DatabaseFile {
 
     /// A connection that reads and writes.
     pub(super) fn connect(&self) -> Result<Connection, StoreError> {
-        if !self.path.exists() {
-            return Err(self.error("does not exist; run challenger-dbinit"));
+        match self.path.try_exists() {
+            Ok(true) => {}
+            Ok(false) => return Err(self.error("does not exist; run challenger-dbinit")),
+            Err(error) => return Err(self.error(format_args!("cannot be reached: {error}"))),
         }
         let connection = self.configured().map_err(|fault| self.error(fault))?;
         match connection.is_readonly("main") {
@@ -65,6 +71,8 @@ impl DatabaseFile {
         let connection = self.connect()?;
         connection
             .pragma_update(None, "query_only", true)
+            // A negative number is one of KiB, a positive one of pages.
+            .and_then(|()| connection.pragma_update(None, "cache_size", -READER_CACHE_KIB))
             .map_err(|error| self.error(Fault::from(error)))?;
         Ok(connection)
     }
@@ -111,5 +119,28 @@ impl From<rusqlite::Error> for Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         Self(error.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_sync_and_watch_over_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = DatabaseFile::new(&folder.path().join("db")).unwrap();
+        file.create().unwrap();
+        for (connection, reads_only) in
+            [(file.connect().unwrap(), 0), (file.connect_to_read().unwrap(), 1)]
+        {
+            let says = |pragma| {
+                connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap()
+            };
+            // 2 is FULL.
+            let values = ["synchronous", "foreign_keys", "secure_delete", "query_only"].map(says);
+            assert_eq!(values, [2, 1, 1, reads_only]);
+            assert_eq!(says("busy_timeout"), 5000);
+        }
     }
 }

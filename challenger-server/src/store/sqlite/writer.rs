@@ -13,7 +13,7 @@ use super::statements;
 use crate::store::StoreError;
 
 /// The most commits of one transaction. More would make the first of them wait for little gain.
-const BATCH_MAX: usize = 64;
+pub(super) const BATCH_MAX: usize = 64;
 
 /// The thread and the way to it.
 pub(super) struct Writer {
@@ -93,8 +93,8 @@ fn commit_all(
         let savepoint = transaction.savepoint()?;
         let reply = statements::apply(&savepoint, &job.write);
         if savepoint.is_autocommit() {
-            // Some errors, such as a full disk, end the whole transaction, and what came after would
-            // not be part of one.
+            // Some errors, such as a full disk, end the whole transaction. What came after would
+            // belong to none.
             return Err(reply.map_or_else(Fault::from, |_| Fault("lost its transaction".into())));
         }
         match reply {

@@ -1,0 +1,210 @@
+//! The house checks itself: what the documents promise about the code is still so.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The newest Rust that a dependency may ask for: major and minor.
+const MSRV: (u64, u64) = (1, 89);
+
+/// Who may use whom in the core, floor by floor: a file may use its own floor's neighbours below.
+const FLOORS: [&[&str]; 5] = [
+    &["lib"],
+    &["plan", "endpoint"],
+    &[
+        "answer",
+        "service",
+        "budget",
+        "validation",
+        "limits",
+        "storage",
+        "records",
+        "http",
+        "page",
+        "legal",
+    ],
+    &[
+        "media",
+        "form",
+        "client",
+        "nonce",
+        "grant",
+        "pkce",
+        "oob",
+        "address",
+        "restriction",
+        "pattern",
+    ],
+    &["refusal", "time", "entropy", "secret", "digest", "base32"],
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// All files below a folder with this ending.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_str().unwrap().ends_with(ending) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn rust_files() -> Vec<PathBuf> {
+    ["challenger-proto", "challenger-server", "challenger-cli"]
+        .into_iter()
+        .flat_map(|folder| files(folder, ".rs"))
+        .collect()
+}
+
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// How many packages a package's normal dependencies are, itself included.
+fn package_count(arguments: &[&str]) -> usize {
+    let mut all = vec!["tree", "--locked", "--edges", "normal", "--prefix", "none", "--package"];
+    all.extend(arguments);
+    let tree = cargo(&all);
+    let packages: BTreeSet<&str> =
+        tree.lines().map(|line| line.trim_end_matches(" (*)").trim()).collect();
+    packages.len()
+}
+
+#[test]
+fn dependencies_stay_few() {
+    let core = package_count(&["challenger-proto"]);
+    assert!(core <= 35, "the core has {core} packages");
+    let server = package_count(&["challenger-server"]);
+    assert!(server <= 120, "the server has {server} packages");
+}
+
+#[test]
+fn no_locked_package_asks_for_a_newer_rust() {
+    let metadata: Value =
+        serde_json::from_str(&cargo(&["metadata", "--locked", "--format-version", "1"])).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    assert!(packages.len() > 50, "the right list");
+    for package in packages {
+        let Some(version) = package["rust_version"].as_str() else { continue };
+        let mut numbers = version.split('.').map(|part| part.parse::<u64>().unwrap());
+        let asked = (numbers.next().unwrap(), numbers.next().unwrap_or(0));
+        assert!(asked <= MSRV, "{} asks for Rust {version}", package["name"]);
+    }
+    let manifest = read("Cargo.toml");
+    assert!(manifest.contains(&format!("rust-version = \"{}.{}\"", MSRV.0, MSRV.1)));
+}
+
+#[test]
+fn every_file_says_what_it_is_and_is_not_too_long() {
+    for path in rust_files() {
+        let text = fs::read_to_string(&path).unwrap();
+        let most =
+            if path.components().any(|part| part.as_os_str() == "tests") { 500 } else { 450 };
+        let path = path.display();
+        assert!(text.starts_with("//! "), "{path} begins with a sentence");
+        // Tests stand at the end of a file and count for themselves.
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let lines = code.lines().count();
+        assert!(lines <= most, "{path} has {lines} lines");
+        for (number, line) in text.lines().enumerate() {
+            let width = line.chars().count();
+            assert!(width <= 100, "{path}:{} has {width} columns", number + 1);
+        }
+    }
+}
+
+#[test]
+fn the_core_knows_no_io() {
+    for path in files("challenger-proto/src", ".rs") {
+        let text = fs::read_to_string(&path).unwrap();
+        let std = text.lines().find(|line| line.contains("std::") && !line.contains("//"));
+        assert_eq!(std, None, "{}", path.display());
+    }
+    assert!(read("challenger-proto/src/lib.rs").contains("#![no_std]"));
+}
+
+#[test]
+fn arrows_in_the_core_point_down() {
+    let floor_of = |module: &str| {
+        let floor = FLOORS.iter().position(|floor| floor.contains(&module));
+        floor.unwrap_or_else(|| panic!("{module} has no floor"))
+    };
+    // The machine and the wire share a floor and do not know each other.
+    let machine = ["budget", "validation", "limits", "storage", "records"];
+    let wire = ["answer", "http", "page", "legal", "media", "form"];
+    for path in files("challenger-proto/src", ".rs") {
+        let inside_endpoint = path.parent().unwrap().ends_with("endpoint");
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let module = if inside_endpoint { "endpoint" } else { stem };
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        for line in code.lines().filter_map(|line| line.strip_prefix("use crate::")) {
+            let used = line.split([':', ';']).next().unwrap();
+            let known = [("http", "page"), ("http", "refusal"), ("page", "media")];
+            assert!(
+                floor_of(module) <= floor_of(used) || known.contains(&(module, used)),
+                "{module} uses {used}, which stands above it"
+            );
+            let strangers = (machine.contains(&module) && wire.contains(&used))
+                || (wire.contains(&module) && machine.contains(&used));
+            assert!(!strangers, "{module} and {used} must not know each other");
+        }
+    }
+}
+
+#[test]
+fn the_readme_knows_every_path_and_option() {
+    let readme = read("README.md");
+    let plan = read("challenger-proto/src/plan.rs");
+    let is_route = |text: &&str| text.starts_with('/') && !text.contains([' ', '\n']);
+    let routes: BTreeSet<&str> = plan.split('"').filter(is_route).collect();
+    assert!(routes.len() >= 12, "{routes:?}");
+    for route in routes {
+        assert!(readme.contains(route), "{route} is not in the README");
+    }
+    let settings = read("challenger-server/src/settings.rs");
+    let mut options = BTreeSet::new();
+    for word in settings.split('"').filter(|word| word.len() > 1) {
+        if word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') {
+            options.insert(word);
+        }
+    }
+    options.remove("DATADIR");
+    options.remove("PATHS");
+    assert!(options.len() >= 20, "{options:?}");
+    for option in options {
+        assert!(readme.contains(option), "{option} is not in the README");
+    }
+}
+
+#[test]
+fn the_documents_speak_of_this_project_alone() {
+    for folder in ["challenger-proto", "challenger-server", "challenger-cli", "templates"] {
+        for path in files(folder, "") {
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            assert!(!text.contains(root().to_str().unwrap()), "{}", path.display());
+        }
+    }
+}

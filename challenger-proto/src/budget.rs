@@ -1,0 +1,46 @@
+//! What is left to a validation: a view of its row for those who report it.
+
+use crate::limits::Limits;
+use crate::time::Timestamp;
+use crate::validation::{Progress, Validation};
+
+/// What is left to a validation, as the wire reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Changes of the address.
+    pub addresses: u8,
+    /// Messages to the current address.
+    pub transmissions: u8,
+    /// Guesses.
+    pub attempts: u8,
+    /// The earliest time of the next message; the epoch when that is at once.
+    pub next_transmission: Timestamp,
+}
+
+impl Budget {
+    /// Whether nothing at all is left.
+    pub const fn is_exhausted(&self) -> bool {
+        self.addresses == 0 && self.transmissions == 0 && self.attempts == 0
+    }
+}
+
+impl Validation {
+    /// What is left.
+    pub fn budget(&self, limits: &Limits) -> Budget {
+        let (transmissions, attempts, next_transmission) = match &self.progress {
+            Progress::Open => (limits.pin_transmissions, limits.pin_attempts, Timestamp::EPOCH),
+            Progress::Challenged(challenge) => (
+                challenge.transmissions_left,
+                challenge.attempts_left,
+                challenge
+                    .sent_at
+                    .map_or(Timestamp::EPOCH, |at| at.plus(limits.retransmission_interval)),
+            ),
+            Progress::Solved(_) | Progress::Redeemed { .. } | Progress::Revoked(_) => {
+                (0, 0, Timestamp::EPOCH)
+            }
+        };
+        let addresses = if self.read_only { 0 } else { self.addresses_left };
+        Budget { addresses, transmissions, attempts, next_transmission }
+    }
+}

@@ -1,0 +1,343 @@
+//! Replays every story of `testdata/transcripts` through the core, and watches what they cover.
+#![allow(clippy::unwrap_used, reason = "a broken story may panic")]
+
+mod transcript;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+use challenger_proto::{
+    Commit, Entropy, Outcome, Plan, Progress, Records, Refusal, Service, Timestamp, Validation,
+    Write, route,
+};
+use serde_json::Value;
+use transcript::{Cue, Played, Shown, Stage, Transcript};
+
+/// The core with the reference store.
+struct Core {
+    service: Service,
+    records: Records,
+    draws: u64,
+}
+
+impl Core {
+    fn new(story: &Transcript) -> Self {
+        let mut records = Records::default();
+        story.head.registered().for_each(|client| records.insert_client(client));
+        Self { service: story.head.service.clone(), records, draws: 0 }
+    }
+
+    /// The next 32 bytes of a counter, well stirred (splitmix64).
+    fn draw(&mut self) -> Entropy {
+        let mut bytes = [0; 32];
+        for chunk in bytes.chunks_mut(8) {
+            self.draws += 1;
+            let mut word = self.draws.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            chunk.copy_from_slice(&(word ^ (word >> 31)).to_be_bytes());
+        }
+        Entropy::new(bytes)
+    }
+
+    /// Loads, decides and commits, and writes down what was loaded and committed.
+    fn carry_out(&mut self, plan: &Plan, now: Timestamp, facts: &mut Vec<String>) -> Outcome {
+        let load = *plan.load();
+        let loaded = self.records.load(&load);
+        if let Some(id) = load.client {
+            let unknown = if loaded.client.is_none() { ", unknown" } else { "" };
+            facts.push(format!("= client {id}{unknown}"));
+        }
+        match (load.validation, &loaded.validation) {
+            (Some(_), None) => facts.push("= validation, unknown".into()),
+            (Some(id), Some(_)) => facts.push(format!("= validation {id:?}")),
+            (None, _) => {}
+        }
+        match (load.grant, &loaded.grant) {
+            (Some(_), None) => facts.push("= grant, unknown".into()),
+            (Some(token), Some(_)) => facts.push(format!("= grant {token:?}")),
+            (None, _) => {}
+        }
+        let outcome = plan.decide(loaded, now, self.draw(), &self.service);
+        if let Some(write) = &outcome.write {
+            facts.push(describe_write(write));
+            assert_eq!(self.records.commit(write), Commit::Done);
+        }
+        outcome
+    }
+}
+
+impl Stage for Core {
+    fn play(&mut self, cue: &Cue) -> Played {
+        let plan = route(&cue.request);
+        if let Some(refused) = &cue.refuse {
+            let response = plan.refuse(refused, &self.service);
+            return Played { facts: Some(vec![]), ..self.played(response) };
+        }
+        let mut facts = Vec::new();
+        let mut pins = Vec::new();
+        let outcome = self.carry_out(&plan, cue.now, &mut facts);
+        let grant = match &outcome.write {
+            Some(Write::Redeem(_, grant)) => Some(format!("{:?}", grant.token)),
+            Some(Write::Open(_) | Write::Update(_) | Write::Revoke(..)) | None => None,
+        };
+        let mut response = outcome.response;
+        if let Some(send) = outcome.send {
+            let json = send.address.to_json().to_string();
+            let plain = if send.argument == json {
+                String::new()
+            } else {
+                format!(" as {}", send.argument)
+            };
+            facts.push(format!("! send {json} {}{plain}", send.secret.digits()));
+            pins.push(send.secret.digits().to_owned());
+            if let Some(how) = &cue.helper_fails {
+                let undelivered = send.undelivered(how);
+                response = self.carry_out(&undelivered, cue.now, &mut facts).response;
+            }
+        }
+        Played { facts: Some(facts), pins, grant, ..self.played(response) }
+    }
+}
+
+impl Core {
+    fn played(&self, response: challenger_proto::http::Response) -> Played {
+        Played::new(response, &self.service.address_type)
+    }
+}
+
+fn describe_write(write: &Write) -> String {
+    match write {
+        Write::Open(row) => {
+            let mut text = format!("! open {:?}, expires {}", row.id, row.expires.seconds());
+            if let Some(address) = &row.prefill {
+                let _ = write!(text, ", prefill {}", address.to_json());
+            }
+            text + if row.read_only { ", read only" } else { "" }
+        }
+        Write::Update(row) => describe("update", row),
+        Write::Redeem(row, grant) => format!(
+            "{}, grant {:?} expires {}, address valid until {}",
+            describe("redeem", row),
+            grant.token,
+            grant.expires.seconds(),
+            if grant.valid_until == Timestamp::NEVER {
+                "forever".into()
+            } else {
+                grant.valid_until.seconds().to_string()
+            },
+        ),
+        Write::Revoke(row, token) => format!("{}, grant {token:?}", describe("revoke", row)),
+    }
+}
+
+fn describe(verb: &str, row: &Validation) -> String {
+    let mut text = format!("! {verb} {:?}, version {}", row.id, row.version.next().0);
+    match &row.progress {
+        Progress::Open => {
+            let Some(request) = &row.authorization else { return text };
+            for (name, value) in [("state", &request.state), ("scope", &request.scope)] {
+                if let Some(value) = value {
+                    let _ = write!(text, ", {name} {}", Value::from(value.as_str()));
+                }
+            }
+            if let Some(challenge) = &request.code_challenge {
+                let _ = write!(text, ", {} {}", challenge.method(), challenge.value());
+            }
+        }
+        Progress::Challenged(challenge) => {
+            let _ = write!(
+                text,
+                ", challenged, left: addresses {}, transmissions {}, attempts {}, refunds {}",
+                row.addresses_left,
+                challenge.transmissions_left,
+                challenge.attempts_left,
+                row.refunds_left,
+            );
+        }
+        Progress::Solved(solution) => {
+            let (at, renewed_at) = (solution.at.seconds(), solution.renewed_at.seconds());
+            let _ = write!(text, ", solved {at}, renewed {renewed_at}");
+        }
+        Progress::Redeemed { .. } => text.push_str(", redeemed"),
+        Progress::Revoked(_) => text.push_str(", revoked"),
+    }
+    text
+}
+
+/// Refusals that no request can bring about in the core: what it stands for, and where it is made.
+/// `refusals-*.http` show their answers.
+const MADE_ELSEWHERE: [Refusal; 13] = [
+    // The front reads heads, which never get as far as a `Request`.
+    Refusal::ContentLengthMalformed,
+    Refusal::ExpectationUnknown,
+    Refusal::HeadMalformed,
+    Refusal::HeadTooLarge,
+    Refusal::RequestTimeout,
+    Refusal::TransferEncodingUnsupported,
+    Refusal::VersionUnsupported,
+    // The engine talks to the store and to the helpers.
+    Refusal::Contention,
+    Refusal::HelpersBusy,
+    Refusal::StorageUnreadable,
+    Refusal::StorageUnwritable,
+    // The renderer expands templates.
+    Refusal::TemplateBroken,
+    // Code that should never run.
+    Refusal::Internal,
+];
+
+/// All headers that a response may have, beside those that frame it.
+const HEADERS: [&str; 21] = [
+    "Access-Control-Allow-Headers",
+    "Access-Control-Allow-Methods",
+    "Access-Control-Allow-Origin",
+    "Access-Control-Expose-Headers",
+    "Allow",
+    "Avail-Languages",
+    "Cache-Control",
+    "Content-Language",
+    "Content-Security-Policy",
+    "Content-Type",
+    "ETag",
+    "Expires",
+    "Location",
+    "Pragma",
+    "Referrer-Policy",
+    "Retry-After",
+    "Taler-Terms-Version",
+    "Vary",
+    "WWW-Authenticate",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+];
+
+/// What the stories showed, beside what each of them checks.
+#[derive(Default)]
+struct Findings {
+    failed: Vec<String>,
+    headers: BTreeSet<String>,
+    /// Refusals that a request brought about.
+    met: BTreeSet<Refusal>,
+    /// Refusals that a story staged, with the shape of the answer: `html`, `json` or `oauth`.
+    staged: BTreeSet<(Refusal, &'static str)>,
+}
+
+/// The core, with somebody who takes notes.
+struct Observed<'a> {
+    core: Core,
+    findings: &'a mut Findings,
+}
+
+impl Stage for Observed<'_> {
+    fn may_rewrite(&self) -> bool {
+        true
+    }
+
+    fn play(&mut self, cue: &Cue) -> Played {
+        let played = self.core.play(cue);
+        self.findings.headers.extend(played.headers.iter().map(|(name, _)| name.clone()));
+        match (&cue.refuse, played.refusal) {
+            (Some(refused), _) => {
+                let shape = match &played.body {
+                    Shown::Page(..) => "html",
+                    Shown::Bytes(_) if cue.request.path() == "/token" => "oauth",
+                    Shown::Bytes(_) => "json",
+                };
+                self.findings.staged.insert((refused.refusal, shape));
+            }
+            (None, Some(refusal)) => drop(self.findings.met.insert(refusal)),
+            (None, None) => {}
+        }
+        played
+    }
+}
+
+/// Plays all stories, once for all tests, because `UPDATE=1` lets them write.
+fn findings() -> &'static Findings {
+    static FINDINGS: OnceLock<Findings> = OnceLock::new();
+    FINDINGS.get_or_init(|| {
+        let mut findings = Findings::default();
+        for story in transcript::all() {
+            let mut stage = Observed { core: Core::new(&story), findings: &mut findings };
+            if catch_unwind(AssertUnwindSafe(|| story.replay(&mut stage))).is_err() {
+                findings.failed.push(story.name);
+            }
+        }
+        findings
+    })
+}
+
+#[test]
+fn every_story_comes_true() {
+    assert!(findings().failed.is_empty(), "{:?}", findings().failed);
+}
+
+/// What a peer sees of the core: bytes, and none of its facts.
+struct Outside(Core);
+
+impl Stage for Outside {
+    fn play(&mut self, cue: &Cue) -> Played {
+        let mut played = self.0.play(cue);
+        if let Shown::Page(page, language, data) = &played.body {
+            played.body = Shown::Bytes(self.render(page, language, data));
+        }
+        if cue.verb == "HEAD" {
+            played.body = Shown::Bytes(Vec::new());
+        }
+        played.headers.push(("Content-Length".into(), "1".into()));
+        Played { facts: None, grant: None, refusal: None, ..played }
+    }
+
+    fn render(&mut self, page: &str, language: &str, data: &Value) -> Vec<u8> {
+        format!("<html lang={language}>{page} {data}").into_bytes()
+    }
+}
+
+#[test]
+fn every_portable_story_holds_for_an_outsider() {
+    assert!(findings().failed.is_empty());
+    for story in transcript::all().iter().filter(|story| story.is_portable()) {
+        story.replay(&mut Outside(Core::new(story)));
+    }
+}
+
+#[test]
+fn every_refusal_of_the_core_is_met() {
+    for refusal in Refusal::ALL {
+        let met = findings().met.contains(&refusal);
+        let elsewhere = MADE_ELSEWHERE.contains(&refusal);
+        assert_ne!(met, elsewhere, "{refusal:?}: met by a story {met}, made elsewhere {elsewhere}");
+    }
+}
+
+#[test]
+fn every_refusal_is_shown_in_every_shape() {
+    for refusal in Refusal::ALL {
+        for shape in ["html", "json", "oauth"] {
+            // There may be no page to tell that a page is missing or broken.
+            let about_pages = [Refusal::TemplateBroken, Refusal::TemplateMissing];
+            let exempt = about_pages.contains(&refusal) && shape == "html";
+            let shown = findings().staged.contains(&(refusal, shape));
+            assert_ne!(shown, exempt, "{refusal:?} as {shape}");
+        }
+    }
+}
+
+#[test]
+fn every_header_is_known() {
+    let known: BTreeSet<String> = HEADERS.map(String::from).into();
+    assert_eq!(findings().headers, known);
+}
+
+#[test]
+fn every_story_begins_with_a_sentence() {
+    for story in transcript::all() {
+        let sentence = &story.sentence;
+        assert!(sentence.starts_with(|it: char| it.is_uppercase()), "{}: {sentence}", story.name);
+        assert!(sentence.ends_with('.'), "{}: {sentence}", story.name);
+        assert!(story.exchanges().count() > 0, "{}: nothing happens", story.name);
+    }
+}

@@ -1,0 +1,298 @@
+//! The loop that carries out outcomes: its order, its patience, and what it says in trouble.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use challenger_proto::http::{Method, Request};
+use challenger_proto::{
+    AddressType, Client, ClientId, Commit, Entropy, HashedSecret, Load, Loaded, Page, PageName,
+    Records, RedirectUri, Service, Timestamp, Transmission, Write,
+};
+use challenger_server::front::{Answer, Respond};
+use challenger_server::responder::{
+    Clock, EntropySource, Helper, HelperError, Pages, Responder, Slots,
+};
+use challenger_server::store::{Store, StoreError};
+use serde_json::Value;
+
+/// What happened, in order.
+type Diary = Arc<Mutex<Vec<&'static str>>>;
+
+/// A store that can be in trouble.
+#[derive(Default)]
+struct Shelf {
+    records: Mutex<Records>,
+    diary: Diary,
+    conflicts: AtomicUsize,
+    unreadable: AtomicBool,
+    unwritable: AtomicBool,
+    panics: AtomicBool,
+}
+
+impl Store for Shelf {
+    fn load(&self, load: &Load) -> Result<Loaded, StoreError> {
+        assert!(!self.panics.load(Ordering::SeqCst), "the shelf fell over");
+        if self.unreadable.load(Ordering::SeqCst) {
+            return Err(StoreError("no shelf".to_string()));
+        }
+        if !load.is_empty() {
+            self.diary.lock().unwrap().push("load");
+        }
+        Ok(self.records.lock().unwrap().load(load))
+    }
+
+    fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
+        if self.unwritable.load(Ordering::SeqCst) {
+            return Err(StoreError("no pencil".to_string()));
+        }
+        self.diary.lock().unwrap().push("commit");
+        let left = self.conflicts.load(Ordering::SeqCst);
+        if left > 0 {
+            self.conflicts.store(left - 1, Ordering::SeqCst);
+            return Ok(Commit::Conflict);
+        }
+        Ok(self.records.lock().unwrap().commit(write))
+    }
+}
+
+/// A helper that can fail.
+#[derive(Default)]
+struct Postman {
+    diary: Diary,
+    fails: AtomicBool,
+    pins: Mutex<Vec<String>>,
+}
+
+impl Helper for Postman {
+    fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
+        self.diary.lock().unwrap().push("send");
+        self.pins.lock().unwrap().push(transmission.secret.digits().to_string());
+        if self.fails.load(Ordering::SeqCst) {
+            Err(HelperError("fell asleep".to_string()))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(1_790_000_000)
+    }
+}
+
+#[derive(Default)]
+struct Counter(AtomicU8);
+
+impl EntropySource for Counter {
+    fn draw(&self) -> Entropy {
+        Entropy::new([self.0.fetch_add(1, Ordering::SeqCst); 32])
+    }
+}
+
+/// Renders the address form only.
+struct OnePage;
+
+impl Pages for OnePage {
+    fn render(&self, page: &Page) -> Option<String> {
+        (page.name == PageName::EnterAddressForm).then(|| "a form".to_string())
+    }
+}
+
+struct Scene {
+    responder: Responder,
+    shelf: Arc<Shelf>,
+    postman: Arc<Postman>,
+    diary: Diary,
+}
+
+fn scene_with(helpers: usize) -> Scene {
+    let diary = Diary::default();
+    let shelf = Arc::new(Shelf { diary: Arc::clone(&diary), ..Shelf::default() });
+    shelf.records.lock().unwrap().insert_client(Client {
+        id: ClientId::new(1).unwrap(),
+        redirect_uri: RedirectUri::parse("https://client.example/cb").unwrap(),
+        secret: HashedSecret::new("s", Entropy::new([0; 32])),
+    });
+    let postman = Arc::new(Postman { diary: Arc::clone(&diary), ..Postman::default() });
+    let mut service = Service::new(AddressType::new("email").unwrap());
+    for name in PageName::ALL {
+        service.pages.insert(name, "en");
+    }
+    let responder = Responder {
+        service,
+        store: Arc::clone(&shelf) as Arc<dyn Store>,
+        helper: Arc::clone(&postman) as Arc<dyn Helper>,
+        clock: Arc::new(Stopped),
+        entropy: Arc::new(Counter::default()),
+        pages: Arc::new(OnePage),
+        helpers: Slots::new(helpers),
+    };
+    Scene { responder, shelf, postman, diary }
+}
+
+fn scene() -> Scene {
+    scene_with(4)
+}
+
+fn request(method: Method, target: &str, headers: &[(&str, &str)], body: &str) -> Request {
+    let headers = headers.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    Request { method, target: target.into(), headers: headers.collect(), body: body.into() }
+}
+
+impl Scene {
+    fn post(&self, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.responder.respond(request(Method::Post, target, headers, body))
+    }
+
+    fn setup(&self) -> String {
+        let answer = self.post("/setup/1", &[("Authorization", "Bearer s")], "");
+        json(&answer)["nonce"].as_str().unwrap().to_string()
+    }
+
+    fn challenge(&self, nonce: &str) -> Answer {
+        self.post(&format!("/challenge/{nonce}"), &[], "CONTACT_EMAIL=a%40b")
+    }
+
+    fn forget(&self) {
+        self.diary.lock().unwrap().clear();
+    }
+
+    fn diary(&self) -> Vec<&'static str> {
+        self.diary.lock().unwrap().clone()
+    }
+}
+
+fn json(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+fn refusal(answer: &Answer) -> (u16, u64) {
+    (answer.status.0, json(answer)["code"].as_u64().unwrap())
+}
+
+#[test]
+fn a_message_is_written_before_it_is_sent() {
+    let scene = scene();
+    let nonce = scene.setup();
+    scene.forget();
+    assert_eq!(scene.challenge(&nonce).status.0, 200);
+    assert_eq!(scene.diary(), ["load", "commit", "send"]);
+}
+
+#[test]
+fn a_conflict_is_looked_at_again_and_sends_once() {
+    let scene = scene();
+    let nonce = scene.setup();
+    scene.forget();
+    scene.shelf.conflicts.store(2, Ordering::SeqCst);
+    assert_eq!(scene.challenge(&nonce).status.0, 200);
+    assert_eq!(scene.diary(), ["load", "commit", "load", "commit", "load", "commit", "send"]);
+}
+
+#[test]
+fn endless_conflicts_end_with_a_clear_no() {
+    let scene = scene();
+    let nonce = scene.setup();
+    scene.forget();
+    scene.shelf.conflicts.store(usize::MAX, Ordering::SeqCst);
+    let answer = scene.challenge(&nonce);
+    assert_eq!(refusal(&answer), (500, 55));
+    assert!(answer.headers.contains(&("Retry-After", "1".to_string())));
+    assert!(!scene.diary().contains(&"send"));
+}
+
+#[test]
+fn a_failed_message_is_given_back() {
+    let scene = scene();
+    let nonce = scene.setup();
+    scene.forget();
+    scene.postman.fails.store(true, Ordering::SeqCst);
+    let answer = scene.challenge(&nonce);
+    assert_eq!(refusal(&answer), (502, 9752));
+    assert_eq!(json(&answer)["detail"], "fell asleep");
+    assert_eq!(scene.diary(), ["load", "commit", "send", "load", "commit"]);
+    scene.postman.fails.store(false, Ordering::SeqCst);
+    assert_eq!(json(&scene.challenge(&nonce))["transmitted"], true, "due at once");
+    let pins = scene.postman.pins.lock().unwrap().clone();
+    assert_eq!(pins[0], pins[1], "the same address, the same PIN");
+}
+
+#[test]
+fn without_a_free_helper_nothing_is_charged() {
+    let scene = scene_with(0);
+    let nonce = scene.setup();
+    scene.forget();
+    let answer = scene.challenge(&nonce);
+    assert_eq!(refusal(&answer), (503, 9752));
+    assert!(answer.headers.contains(&("Retry-After", "5".to_string())));
+    assert_eq!(scene.diary(), ["load"]);
+}
+
+#[test]
+fn trouble_with_the_store_is_told_in_the_shape_of_the_path() {
+    let scene = scene();
+    let nonce = scene.setup();
+    scene.shelf.unwritable.store(true, Ordering::SeqCst);
+    assert_eq!(refusal(&scene.challenge(&nonce)), (500, 52));
+    assert!(!scene.diary().contains(&"send"), "not without a write");
+    scene.shelf.unreadable.store(true, Ordering::SeqCst);
+    assert_eq!(refusal(&scene.challenge(&nonce)), (500, 53));
+    let body = "grant_type=authorization_code&client_id=1&client_secret=s&code=x&redirect_uri=y";
+    let token = scene.post("/token", &[], body);
+    assert_eq!(refusal(&token), (500, 53));
+    assert_eq!(json(&token)["error"], "server_error");
+    for path in ["/config", "/terms", "/privacy", "/"] {
+        let answer = scene.responder.respond(request(Method::Get, path, &[], ""));
+        assert!(matches!(answer.status.0, 200 | 501), "{path} needs no store");
+    }
+    scene.shelf.unreadable.store(false, Ordering::SeqCst);
+    scene.shelf.unwritable.store(false, Ordering::SeqCst);
+    assert_eq!(scene.challenge(&nonce).status.0, 200, "nothing was lost");
+}
+
+#[test]
+fn a_panic_costs_one_answer() {
+    let scene = scene();
+    let nonce = scene.setup();
+    scene.shelf.panics.store(true, Ordering::SeqCst);
+    assert_eq!(refusal(&scene.challenge(&nonce)), (500, 60));
+    scene.shelf.panics.store(false, Ordering::SeqCst);
+    assert_eq!(scene.challenge(&nonce).status.0, 200);
+}
+
+#[test]
+fn pages_are_rendered_and_a_broken_template_is_told_as_json() {
+    let scene = scene();
+    let nonce = scene.setup();
+    let html = [("Accept", "text/html")];
+    let target = format!("/authorize/{nonce}?response_type=code&client_id=1");
+    let answer = scene.responder.respond(request(Method::Get, &target, &html, ""));
+    assert_eq!((answer.status.0, answer.body.as_slice()), (200, &b"a form"[..]));
+    let answer = scene.post(&format!("/challenge/{nonce}"), &html, "CONTACT_EMAIL=a%40b");
+    assert_eq!(refusal(&answer), (500, 75));
+    assert_eq!(json(&answer)["detail"], "enter-tan-form");
+}
+
+#[test]
+fn many_requests_on_one_row_all_get_their_answer() {
+    let scene = scene_with(64);
+    let nonce = scene.setup();
+    assert_eq!(scene.challenge(&nonce).status.0, 200);
+    let right = scene.postman.pins.lock().unwrap()[0].parse::<u64>().unwrap();
+    let wrong = format!("pin={:08}", (right + 1) % 100_000_000);
+    let accept = [("Accept", "application/json")];
+    let answers: Vec<Answer> = thread::scope(|scope| {
+        let work = || scene.post(&format!("/solve/{nonce}"), &accept, &wrong);
+        let threads: Vec<_> = (0..64).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(answers.iter().all(|answer| refusal(answer) == (403, 9758)));
+    let judged = answers.iter().filter(|answer| json(answer)["exhausted"] == false).count();
+    assert_eq!(judged, 3);
+}

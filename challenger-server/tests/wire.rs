@@ -1,0 +1,217 @@
+//! The golden transcripts over real sockets: front, responder, templates and store together answer,
+//! byte for byte, what the stories say.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "../../challenger-proto/tests/transcript/mod.rs"]
+mod transcript;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use challenger_proto::{
+    AddressType, Entropy, HashedSecret, Page, RedirectUri, Timestamp, Transmission,
+};
+use challenger_server::front::{Front, Limits};
+use challenger_server::log::{self, Level};
+use challenger_server::pages::Templates;
+use challenger_server::responder::{
+    Clock, EntropySource, Helper, HelperError, Pages, Responder, Slots,
+};
+use challenger_server::server::RenderedPages;
+use challenger_server::store::{Added, OpenMode, Registry, SqliteStore, Store};
+use serde_json::Value;
+use transcript::{Cue, Played, Shown, Stage, Transcript};
+
+/// Far more than any answer takes here.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many stories are told at the same time.
+const AT_ONCE: usize = 16;
+
+#[derive(Default)]
+struct Hands {
+    seconds: AtomicU64,
+}
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(self.seconds.load(Ordering::SeqCst))
+    }
+}
+
+#[derive(Default)]
+struct Counter(AtomicU8);
+
+impl EntropySource for Counter {
+    fn draw(&self) -> Entropy {
+        Entropy::new([self.0.fetch_add(1, Ordering::SeqCst); 32])
+    }
+}
+
+/// Keeps the PINs, and fails when the story says so.
+#[derive(Default)]
+struct Postbag {
+    pins: Mutex<Vec<String>>,
+    failure: Mutex<Option<String>>,
+}
+
+impl Helper for Postbag {
+    fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
+        self.pins.lock().unwrap().push(transmission.secret.digits().to_string());
+        self.failure.lock().unwrap().take().map_or(Ok(()), |how| Err(HelperError(how)))
+    }
+}
+
+/// A server behind a socket.
+struct Wire {
+    address: SocketAddr,
+    address_type: AddressType,
+    clock: Arc<Hands>,
+    postbag: Arc<Postbag>,
+    pages: Arc<RenderedPages>,
+    _front: Front,
+}
+
+impl Wire {
+    fn start(story: &Transcript, templates: &Path, store: Arc<dyn Store>) -> Self {
+        let clock = Arc::new(Hands::default());
+        let postbag = Arc::new(Postbag::default());
+        let address_type = story.head.service.address_type.clone();
+        let pages = Arc::new(RenderedPages {
+            templates: Templates::load(templates).unwrap(),
+            address_type: address_type.clone(),
+        });
+        let responder = Responder {
+            service: story.head.service.clone(),
+            store,
+            helper: Arc::clone(&postbag) as Arc<dyn Helper>,
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            entropy: Arc::new(Counter::default()),
+            pages: Arc::clone(&pages) as Arc<dyn Pages>,
+            helpers: Slots::new(1),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let front = Front::start(listener, Arc::new(responder), Limits::default()).unwrap();
+        let address = front.local_addr();
+        Self { address, address_type, clock, postbag, pages, _front: front }
+    }
+}
+
+impl Stage for Wire {
+    fn play(&mut self, cue: &Cue) -> Played {
+        self.clock.seconds.store(cue.now.seconds(), Ordering::SeqCst);
+        self.postbag.pins.lock().unwrap().clear();
+        *self.postbag.failure.lock().unwrap() = cue.helper_fails.clone();
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(&cue.to_bytes()).unwrap();
+        let (status, headers, body) = read_response(&mut stream, cue.verb == "HEAD");
+        Played {
+            facts: None,
+            pins: self.postbag.pins.lock().unwrap().clone(),
+            grant: None,
+            status,
+            headers,
+            body: Shown::Bytes(body),
+            refusal: None,
+        }
+    }
+
+    fn render(&mut self, page: &str, language: &str, data: &Value) -> Vec<u8> {
+        let name = transcript::page_name(page, &self.address_type).unwrap();
+        let page = Page { name, language: language.to_string(), data: data.clone() };
+        self.pages.render(&page).unwrap().into_bytes()
+    }
+}
+
+fn read_response(stream: &mut TcpStream, is_head: bool) -> (u16, Vec<(String, String)>, Vec<u8>) {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    let end = loop {
+        let found = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+        if let Some(end) = found {
+            break end;
+        }
+        let count = stream.read(&mut chunk).unwrap();
+        assert!(count > 0, "closed after {:?}", String::from_utf8_lossy(&bytes));
+        bytes.extend(&chunk[..count]);
+    };
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let mut body = bytes.split_off(end + 4);
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let headers: Vec<(String, String)> = lines
+        .map(|line| line.split_once(": ").unwrap())
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect();
+    let length = headers.iter().find(|(name, _)| name == "Content-Length");
+    let length = length.map_or(0, |(_, value)| value.parse::<usize>().unwrap());
+    while !is_head && body.len() < length {
+        let count = stream.read(&mut chunk).unwrap();
+        assert!(count > 0, "closed within the body");
+        body.extend(&chunk[..count]);
+    }
+    (status, headers, body)
+}
+
+/// The shipped templates, and as many in a second language, which says so.
+fn templates(directory: &Path) -> PathBuf {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../templates");
+    let templates = directory.join("templates");
+    std::fs::create_dir(&templates).unwrap();
+    for entry in std::fs::read_dir(shipped).unwrap() {
+        let file = entry.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        let german = text.replace("lang=\"en\"", "lang=\"de\"");
+        std::fs::write(templates.join(name.replace(".en.", ".de.")), german).unwrap();
+        std::fs::write(templates.join(name), text).unwrap();
+    }
+    templates
+}
+
+fn register(story: &Transcript, registry: &dyn Registry) {
+    for (id, secret, uri) in &story.head.clients {
+        let hashed = HashedSecret::new(secret, Entropy::new([7; 32]));
+        let added = registry.add_client(&RedirectUri::parse(uri).unwrap(), hashed).unwrap();
+        assert!(matches!(added, Added::New(new) if new.number() == *id), "{}", story.name);
+    }
+}
+
+/// Replays all portable stories, some at the same time, because most of it is waiting.
+fn replay(store: impl Fn(&Transcript) -> Arc<dyn Store> + Sync) {
+    log::set_level(Some(Level::Error));
+    let directory = tempfile::tempdir().unwrap();
+    let templates = templates(directory.path());
+    let stories: Vec<Transcript> =
+        transcript::all().into_iter().filter(Transcript::is_portable).collect();
+    assert!(stories.len() >= 80);
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(story) = stories.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    story.replay(&mut Wire::start(story, &templates, store(story)));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn every_portable_story_comes_true_on_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    replay(|story| {
+        let file = directory.path().join(format!("{}.sqlite", story.name));
+        let store = SqliteStore::open(&file, OpenMode::Maintain).unwrap();
+        store.migrate().unwrap();
+        register(story, &store);
+        Arc::new(store)
+    });
+}
