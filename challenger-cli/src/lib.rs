@@ -2,9 +2,11 @@
 
 pub mod admin;
 mod args;
+#[cfg(feature = "sqlite")]
 pub mod challenger;
 mod common;
 pub mod dbinit;
+#[cfg(feature = "sqlite")]
 mod demo;
 mod exit;
 pub mod httpd;
