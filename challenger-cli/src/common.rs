@@ -23,6 +23,13 @@ pub(crate) fn load_config(file: Option<&Path>) -> Result<Config, Exit> {
     Config::load(&Disk, &environment, file).map_err(|error| Exit::not_configured(error.to_string()))
 }
 
+/// Logs what is odd about the configuration, as far as it was read.
+pub(crate) fn tell_warnings(config: &Config) {
+    for warning in config.warnings() {
+        log::warn(format_args!("{warning}"));
+    }
+}
+
 /// Sets up the log: `-L` how much, `-l` where to.
 ///
 /// # Errors
@@ -61,7 +68,8 @@ pub(crate) fn set_up_log(
 /// [`Exit::not_configured`] without a usable configuration, [`Exit::failed`] when the store cannot
 /// be opened.
 pub(crate) fn open_registry(config: &Config, mode: OpenMode) -> Result<Arc<dyn Registry>, Exit> {
-    let database =
-        settings::database(config).map_err(|error| Exit::not_configured(error.to_string()))?;
+    let database = settings::database(config);
+    tell_warnings(config);
+    let database = database.map_err(|error| Exit::not_configured(error.to_string()))?;
     database.registry(mode).map_err(|error| Exit::failed(error.to_string()))
 }

@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use argh::FromArgs;
 use challenger_server::log::Level;
-use challenger_server::os::SystemClock;
-use challenger_server::responder::Clock;
+use challenger_server::os;
 use challenger_server::store::{OpenMode, StoreError};
 
 use crate::args;
@@ -21,7 +20,7 @@ struct Arguments {
     /// configuration file to use instead of the usual places
     #[argh(option, short = 'c', arg_name = "FILE")]
     config: Option<PathBuf>,
-    /// delete expired validations and access tokens
+    /// delete expired validations and access tokens, and do nothing else
     #[argh(switch, short = 'g')]
     garbagecollect: bool,
     /// the same as --garbagecollect
@@ -47,15 +46,20 @@ fn run() -> Result<(), Exit> {
     let arguments: Arguments = args::parse(PROGRAM, VALUED, std::env::args_os())?;
     set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref(), Level::Warning)?;
     let config = load_config(arguments.config.as_deref())?;
-    let registry = open_registry(&config, OpenMode::Maintain)?;
     let failed = |error: StoreError| Exit::failed(error.to_string());
+    let collects = arguments.garbagecollect || arguments.gc;
+    // Who cleans up every day must neither create a database that was not mounted nor upgrade one
+    // below a server that runs.
+    let only_collects = collects && !arguments.reset;
+    let mode = if only_collects { OpenMode::Serve } else { OpenMode::Maintain };
+    let registry = open_registry(&config, mode)?;
     if arguments.reset {
         registry.reset().map_err(failed)?;
-    } else {
+    } else if !only_collects {
         registry.migrate().map_err(failed)?;
     }
-    if arguments.garbagecollect || arguments.gc {
-        let collected = registry.collect_garbage(SystemClock.now()).map_err(failed)?;
+    if collects {
+        let collected = registry.collect_garbage(os::now()).map_err(failed)?;
         say(&format!(
             "Deleted {} expired validations and {} expired access tokens.",
             collected.validations, collected.grants

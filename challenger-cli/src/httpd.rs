@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use argh::FromArgs;
@@ -11,18 +12,17 @@ use challenger_server::log::{self, Level};
 use challenger_server::notify::{READY, STOPPING, notify};
 use challenger_server::server::Server;
 use challenger_server::settings::Settings;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::args;
-use crate::common::{VALUED, load_config, set_up_log};
+use crate::common::{VALUED, load_config, set_up_log, tell_warnings};
 use crate::exit::{Exit, end};
 
 const PROGRAM: &str = "challenger-httpd";
 
-/// How long requests in flight may take after a signal to stop. A helper may need all of its time,
-/// and service managers kill after 90 seconds.
-const DRAIN: Duration = Duration::from_secs(60);
+/// How long requests in flight may take after a signal to stop, beside the time of a helper.
+const DRAIN: Duration = Duration::from_secs(30);
 
 /// Serve the address validation service over HTTP, in the foreground, until SIGTERM or SIGINT.
 ///
@@ -53,21 +53,47 @@ fn run() -> Result<(), Exit> {
     set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref(), Level::Warning)?;
     let given = activated().map_err(|error| Exit::failed(error.to_string()))?;
     let config = load_config(arguments.config.as_deref())?;
-    let settings =
-        Settings::read(&config, given).map_err(|error| Exit::not_configured(error.to_string()))?;
+    let settings = Settings::read(&config, given).map_err(|error| {
+        tell_warnings(&config);
+        Exit::not_configured(error.to_string())
+    })?;
     // Caught from before the first request on, so that none is cut off by an early signal.
-    let mut signals = Signals::new([SIGINT, SIGTERM])
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
         .map_err(|error| Exit::failed(format!("signals: {error}")))?;
+    let patience = settings.command.timeout().saturating_add(DRAIN);
     let limits = Limits { close_each: arguments.connection_close, ..Limits::default() };
     let server =
         Server::start(settings, limits).map_err(|error| Exit::failed(error.to_string()))?;
     notify(READY);
-    let _ = signals.forever().next();
+    wait_for_the_end(&mut signals);
     log::info(format_args!("stopping"));
     notify(STOPPING);
-    if server.drain(DRAIN) {
+    thread::spawn(move || {
+        // Who asks twice means it.
+        wait_for_the_end(&mut signals);
+        end_now();
+    });
+    if server.drain(patience) {
         Ok(())
     } else {
         Err(Exit::failed("some requests did not finish in time"))
     }
+}
+
+/// Returns at the next signal to stop. SIGHUP means that the log file was moved away.
+fn wait_for_the_end(signals: &mut Signals) {
+    for signal in signals.forever() {
+        if signal != SIGHUP {
+            return;
+        }
+        if let Err(error) = log::reopen() {
+            log::error(format_args!("the log cannot be opened again: {error}"));
+        }
+    }
+}
+
+/// Ends the process without waiting for anything. What was acknowledged is kept all the same.
+fn end_now() {
+    log::warn(format_args!("stopped by a second signal; requests in flight were cut off"));
+    std::process::exit(1);
 }

@@ -185,7 +185,11 @@ fn the_readme_knows_every_path_and_option() {
     for route in routes {
         assert!(readme.contains(route), "{route} is not in the README");
     }
-    let settings = read("challenger-server/src/settings.rs");
+    let mut sources = files("challenger-server/src/settings", ".rs");
+    sources.push(root().join("challenger-server/src/settings.rs"));
+    let settings: Vec<String> =
+        sources.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let settings = settings.concat();
     let mut options = BTreeSet::new();
     for word in settings.split('"').filter(|word| word.len() > 1) {
         if word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') {

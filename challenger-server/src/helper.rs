@@ -21,13 +21,19 @@ impl Helper for AuthCommand {
     fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
         let message = self.message.render(&transmission.variables(&self.host));
         let result = self.command.run(&transmission.argument, &message, &transmission.secrets());
-        let (said, result) = match result {
-            Ok(said) => (said, Ok(())),
-            Err(error) => (error.output.clone(), Err(HelperError(error.to_string()))),
-        };
-        if !said.is_empty() {
-            log::info(format_args!("the helper said: {said}"));
+        match result {
+            Ok(said) => {
+                if !said.is_empty() {
+                    log::info(format_args!("{} said: {said}", self.command.program()));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let program = self.command.program();
+                let said = if error.output.is_empty() { "nothing" } else { &error.output };
+                log::warn(format_args!("{program} failed: {error}; it said: {said}"));
+                Err(HelperError(error.to_string()))
+            }
         }
-        result
     }
 }

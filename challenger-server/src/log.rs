@@ -6,12 +6,13 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
-use std::sync::OnceLock;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{PoisonError, RwLock};
 
 use challenger_proto::Timestamp;
+
+use crate::os;
 
 /// How much an event matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +45,7 @@ const SILENCE: u8 = 0;
 static LEAST: AtomicU8 = AtomicU8::new(Level::Info as u8);
 
 /// Where lines go instead of stderr.
-static FILE: OnceLock<File> = OnceLock::new();
+static FILE: RwLock<Option<(PathBuf, File)>> = RwLock::new(None);
 
 /// From now on, tells only what matters at least this much; with `None`, nothing. At first,
 /// [`Level::Info`].
@@ -52,25 +53,36 @@ pub fn set_level(least: Option<Level>) {
     LEAST.store(least.map_or(SILENCE, |level| level as u8), Ordering::Relaxed);
 }
 
-/// From now on, appends to this file. The first file stays for good.
+/// From now on, appends to this file.
 ///
 /// # Errors
 /// The file cannot be opened for writing.
 pub fn open_file(path: &Path) -> io::Result<()> {
     let file = OpenOptions::new().create(true).append(true).open(path)?;
-    // A second call has no effect, as promised.
-    let _ = FILE.set(file);
+    *FILE.write().unwrap_or_else(PoisonError::into_inner) = Some((path.to_path_buf(), file));
     Ok(())
+}
+
+/// Opens the file again under its name, because the old one was moved away.
+///
+/// # Errors
+/// The file cannot be opened for writing; the old one stays in use.
+pub fn reopen() -> io::Result<()> {
+    let path = match &*FILE.read().unwrap_or_else(PoisonError::into_inner) {
+        Some((path, _)) => path.clone(),
+        None => return Ok(()),
+    };
+    open_file(&path)
 }
 
 /// Tells an event, if it matters enough.
 pub fn log(level: Level, message: fmt::Arguments<'_>) {
     if level as u8 <= LEAST.load(Ordering::Relaxed) {
-        let line = line(level, now(), message);
+        let line = line(level, os::now(), message);
         // In one write, so that the lines of two threads do not mix. When the log is gone there is
         // nobody left to tell.
-        let _ = match FILE.get() {
-            Some(mut file) => file.write_all(line.as_bytes()),
+        let _ = match &*FILE.read().unwrap_or_else(PoisonError::into_inner) {
+            Some((_, file)) => (&*file).write_all(line.as_bytes()),
             None => io::stderr().write_all(line.as_bytes()),
         };
     }
@@ -94,13 +106,6 @@ pub fn info(message: fmt::Arguments<'_>) {
 /// Tells a [`Level::Debug`].
 pub fn debug(message: fmt::Arguments<'_>) {
     log(Level::Debug, message);
-}
-
-/// The present time by the clock of the system.
-pub(crate) fn now() -> Timestamp {
-    // A clock before 1970 is wrong in any case.
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_seconds(since.as_secs())
 }
 
 /// Control characters become spaces, so that nothing in a message can pass for another line.

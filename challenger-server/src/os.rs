@@ -12,10 +12,14 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        // A clock before 1970 is at its beginning.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_seconds(since.as_secs())
+        now()
     }
+}
+
+/// The time by the system's clock. One before 1970 is at its beginning.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_seconds(since.as_secs())
 }
 
 /// A cryptographic generator in each thread, seeded from the system's and again from time to time.

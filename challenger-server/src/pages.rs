@@ -59,21 +59,28 @@ impl Templates {
     /// [`TemplateError`] for the first file, in alphabetical order, that cannot be read or is not a
     /// good template.
     pub fn load(directory: &Path) -> Result<Self, TemplateError> {
+        Self::default().overlaid(directory)
+    }
+
+    /// The same templates, except for those that a directory has, too.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn overlaid(mut self, directory: &Path) -> Result<Self, TemplateError> {
         let unread = |error| TemplateError::unread(directory, &error);
         let mut files = BTreeSet::new();
         for entry in fs::read_dir(directory).map_err(unread)? {
             files.insert(entry.map_err(unread)?.path());
         }
-        let mut templates = Self::default();
         for file in files {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name.ends_with(EXTENSION) && !name.starts_with('.') {
                 let text = fs::read_to_string(&file);
                 let text = text.map_err(|error| TemplateError::unread(&file, &error))?;
-                templates.add(&file, &name, &text)?;
+                self.add(&file, &name, &text)?;
             }
         }
-        Ok(templates)
+        Ok(self)
     }
 
     /// The pages that come with the program.

@@ -12,11 +12,13 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, PipeReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{self, Child, ChildStdin, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Access, access};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -51,6 +53,26 @@ impl Command {
     /// of its process group is killed when it takes longer than `timeout`.
     pub fn new(program: impl Into<String>, timeout: Duration) -> Self {
         Self { program: program.into(), timeout }
+    }
+
+    /// The program, as it was given.
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
+    /// How long it may take.
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Whether there is such a program that we may run, in `PATH` if it is a bare name.
+    pub fn exists(&self) -> bool {
+        let runs = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+        if self.program.contains('/') {
+            return runs(Path::new(&self.program));
+        }
+        let path = env::var_os("PATH").unwrap_or_default();
+        env::split_paths(&path).any(|folder| runs(&folder.join(&self.program)))
     }
 
     /// Has a message delivered, and returns what the program printed: one line without control

@@ -107,10 +107,7 @@ impl Responder {
             let Some(transmission) = outcome.send else { return (outcome.response, name) };
             match self.helper.send(&transmission) {
                 Ok(()) => return (outcome.response, name),
-                Err(error) => {
-                    log::warn(format_args!("the helper failed: {error}"));
-                    plan = transmission.undelivered(error.to_string());
-                }
+                Err(error) => plan = transmission.undelivered(error.to_string()),
             }
         }
         (plan.refuse(&Refusal::Contention.into(), &self.service), name)

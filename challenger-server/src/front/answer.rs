@@ -2,7 +2,7 @@
 
 use challenger_proto::http::Status;
 
-use crate::log;
+use crate::{log, os};
 
 /// What the front sends back. It adds `Date`, `Content-Length` and `Connection` itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Answer {
                 text.push_str(part);
             }
         };
-        add("Date", &log::now().to_http_date());
+        add("Date", &os::now().to_http_date());
         for (name, value) in &self.headers {
             add(name, value);
         }

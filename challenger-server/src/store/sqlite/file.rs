@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::store::StoreError;
 
@@ -110,7 +110,16 @@ impl From<rusqlite::Error> for Fault {
     /// columns, never values.
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error() {
-            Some(cause) => Self(format!("{error} (SQLite error {})", cause.extended_code)),
+            Some(cause) => {
+                let advice = match cause.code {
+                    ErrorCode::CannotOpen | ErrorCode::ReadOnly => {
+                        "; the file and its folder have to be writable by this user, so run \
+                         challenger-dbinit as the user of the service"
+                    }
+                    _ => "",
+                };
+                Self(format!("{error} (SQLite error {}){advice}", cause.extended_code))
+            }
             None => Self(error.to_string()),
         }
     }

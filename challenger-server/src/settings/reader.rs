@@ -1,0 +1,87 @@
+//! Reads options one by one, and remembers what is wrong with them.
+
+use std::fmt;
+use std::time::Duration;
+
+use challenger_proto::Span;
+
+use super::MAIN;
+use crate::config::{Config, ConfigError, TimeSpan};
+
+/// Reads options and remembers what is wrong with them.
+pub(super) struct Reader<'a> {
+    pub(super) config: &'a Config,
+    pub(super) complaints: Vec<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Reader<'_> {
+    pub(super) fn note<T>(&mut self, result: Result<T, impl fmt::Display>) -> Option<T> {
+        result.map_err(|error| self.complaints.push(error.to_string())).ok()
+    }
+
+    pub(super) fn optional<T>(
+        &mut self,
+        option: &str,
+        read: impl Fn(&Config, &str, &str) -> Result<Option<T>, ConfigError>,
+    ) -> Option<T> {
+        let result = read(self.config, MAIN, option);
+        self.note(result).flatten()
+    }
+
+    pub(super) fn required<T>(
+        &mut self,
+        option: &str,
+        read: impl Fn(&Config, &str, &str) -> Result<Option<T>, ConfigError>,
+    ) -> Option<T> {
+        let result = self.config.required(MAIN, option, read);
+        self.note(result)
+    }
+
+    /// Complains about the value of an option.
+    pub(super) fn refuse(&mut self, option: &str, expected: &str) {
+        self.complaints.push(self.config.refuse(MAIN, option, expected).to_string());
+    }
+
+    /// A small number, or what the limits say already.
+    pub(super) fn count(&mut self, option: &str, least: u8, slot: &mut u8) {
+        let range = u64::from(least)..=u64::from(u8::MAX);
+        let number = self.optional(option, |c, s, o| c.number(s, o, range.clone()));
+        if let Some(number) = number.and_then(|number| u8::try_from(number).ok()) {
+            *slot = number;
+        }
+    }
+
+    /// A time that ends, or what the limits say already. Parts of a second are rounded up.
+    pub(super) fn finite(&mut self, option: &str, slot: &mut Span) {
+        match self.optional(option, Config::duration) {
+            Some(TimeSpan::Finite(time)) if time > Duration::ZERO => {
+                *slot = self.whole_seconds(option, time);
+            }
+            Some(_) => self.refuse(option, "a time longer than zero that is not forever"),
+            None => {}
+        }
+    }
+
+    /// A time that may be zero or forever, or what the limits say already.
+    pub(super) fn any_time(&mut self, option: &str, slot: &mut Span) {
+        match self.optional(option, Config::duration) {
+            Some(TimeSpan::Finite(time)) => *slot = self.whole_seconds(option, time),
+            Some(TimeSpan::Forever) => *slot = Span::FOREVER,
+            None => {}
+        }
+    }
+
+    /// Parts of a second are rounded up. A number without a unit is one of microseconds, which
+    /// nobody means.
+    pub(super) fn whole_seconds(&mut self, option: &str, time: Duration) -> Span {
+        let rest = time.subsec_nanos() > 0;
+        if rest && time.as_secs() == 0 {
+            self.warnings.push(format!(
+                "[{MAIN}] {option} is less than a second and counts as one; a number without a \
+                 unit is one of microseconds"
+            ));
+        }
+        Span::seconds(time.as_secs().saturating_add(u64::from(rest)))
+    }
+}
