@@ -4,6 +4,7 @@ pub mod admin;
 mod args;
 pub mod challenger;
 mod common;
+pub mod config;
 pub mod dbinit;
 mod demo;
 mod exit;

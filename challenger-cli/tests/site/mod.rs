@@ -295,6 +295,7 @@ pub fn binary(program: &str) -> &'static str {
     match program {
         "challenger" => env!("CARGO_BIN_EXE_challenger"),
         "challenger-admin" => env!("CARGO_BIN_EXE_challenger-admin"),
+        "challenger-config" => env!("CARGO_BIN_EXE_challenger-config"),
         "challenger-dbinit" => env!("CARGO_BIN_EXE_challenger-dbinit"),
         "challenger-httpd" => env!("CARGO_BIN_EXE_challenger-httpd"),
         other => panic!("{other} is none of our programs"),
