@@ -282,7 +282,8 @@ cat > "$name.message"
 printf '%s' "$1" > "$name.address"
 "#;
 
-fn write_script(path: &Path, text: &str) {
+/// Writes a program.
+pub fn write_script(path: &Path, text: &str) {
     // Under another name first: a script that is being written cannot be run.
     let new = path.with_extension("new");
     fs::write(&new, text).unwrap();
