@@ -4,11 +4,12 @@ mod dump;
 mod replace;
 mod rewrite;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use argh::FromArgs;
-use challenger_server::config::Config;
+use challenger_server::config::{Config, ConfigError};
 use challenger_server::log::{self, Level};
 
 use crate::args;
@@ -135,12 +136,12 @@ impl Arguments {
 }
 
 fn perform(config: &mut Config, action: &Action, show_secrets: bool) -> Result<(), Exit> {
-    let not_configured =
-        |error: challenger_server::config::ConfigError| Exit::not_configured(error.to_string());
+    let not_configured = |error: ConfigError| Exit::not_configured(error.to_string());
     match action {
         Action::Dump => say(dump::dump(config, show_secrets).trim_end()),
         Action::ListSections => {
-            log_heading("The configuration has these sections:");
+            // For people only, so it does not matter if nobody reads it.
+            let _ = writeln!(std::io::stderr(), "The configuration has these sections:");
             config.sections().iter().try_for_each(|section| say(&section.name))
         }
         Action::Nothing => Ok(()),
@@ -159,12 +160,6 @@ fn perform(config: &mut Config, action: &Action, show_secrets: bool) -> Result<(
             Ok(())
         }
     }
-}
-
-/// For people only: programs read standard output.
-#[expect(clippy::print_stderr, reason = "this is what the program is to say")]
-fn log_heading(text: &str) {
-    eprintln!("{text}");
 }
 
 fn print_section(config: &Config, name: &str) -> Result<(), Exit> {

@@ -105,6 +105,16 @@ fn with_file<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     FILE.iter().chain(arguments).copied().collect()
 }
 
+#[test]
+fn the_script_is_sound() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("helpers/challenger-dbconfig");
+    assert!(Command::new("sh").arg("-n").arg(&script).status().unwrap().success());
+    // A developer may do without shellcheck.
+    if let Ok(output) = Command::new("shellcheck").arg(&script).output() {
+        assert!(output.status.success(), "{}", stdout(&output));
+    }
+}
+
 const USER: &str = "postgres -- createuser challenger-httpd";
 const DATABASE: &str = "postgres -- createdb -O challenger-httpd challenger";
 const DROP: &str = "postgres -- dropdb challenger";
@@ -230,23 +240,24 @@ fn the_name_of_the_database_is_the_last_part_of_the_path() {
 
 #[test]
 fn nothing_is_done_on_the_wrong_machine() {
-    let users = |machine: &Machine, text| machine.write("users", text);
-    let cases: [(&[&str], &dyn Fn(&Machine), &str); 11] = [
-        (&[], &|it| it.write("uid", "1000\n"), "as root"),
-        (&[], &|it| users(it, "challenger-httpd\n"), "no user postgres"),
-        (&[], &|it| users(it, "postgres\n"), "no user challenger-httpd"),
-        (&["-u", "nobody-here"], &|_| (), "no user nobody-here"),
-        (&["-u", "a;b"], &|_| (), "expected letters"),
-        (&["-u", ""], &|_| (), "expected letters"),
-        (&["-g", "db"], &|it| fs::remove_file(it.path("group")).unwrap(), "no group db"),
-        (&["-x"], &|_| (), "Usage"),
-        (&["more"], &|_| (), "unexpected argument"),
-        (&[], &|it| it.write("challenger.conf", "nonsense"), "challenger.conf:1"),
-        (&[], &|it| it.write("challenger.conf", "[challenger]\nDB = sqlite\n"), "sqlite"),
+    let cases: [(&[&str], (&str, &str), &str); 11] = [
+        (&[], ("uid", "1000\n"), "as root"),
+        (&[], ("users", "challenger-httpd\n"), "no user postgres"),
+        (&[], ("users", "postgres\n"), "no user challenger-httpd"),
+        (&["-u", "nobody-here"], ("", ""), "no user nobody-here"),
+        (&["-u", "a;b"], ("", ""), "expected letters"),
+        (&["-u", ""], ("", ""), "expected letters"),
+        (&["-g", "db"], ("getent", "#!/bin/sh\nexit 2\n"), "no group db"),
+        (&["-x"], ("", ""), "Usage"),
+        (&["more"], ("", ""), "unexpected argument"),
+        (&[], ("challenger.conf", "nonsense"), "challenger.conf:1"),
+        (&[], ("challenger.conf", "[challenger]\nDB = sqlite\n"), "sqlite"),
     ];
-    for (arguments, change, complaint) in cases {
+    for (arguments, (file, text), complaint) in cases {
         let machine = Machine::new("");
-        change(&machine);
+        if !file.is_empty() {
+            write_script(&machine.path(file), text);
+        }
         let (code, said, asked) = machine.run(&with_file(arguments));
         assert_eq!((code, asked), (Some(1), vec![]), "{complaint}: {said}");
         assert!(said.contains(complaint), "{complaint}: {said}");

@@ -2,8 +2,8 @@
 //!
 //! - Lines that include other files stay, at the top, so those files keep what they hold.
 //! - Below is what would be missing or different without it.
-//! - Before the file is replaced, the whole configuration is read with the new text in its place. It
-//!   has to come out just as it was meant.
+//! - Before the file is replaced, the whole configuration is read with the new text in its place.
+//!   It has to come out just as it was meant.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
