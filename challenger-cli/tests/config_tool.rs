@@ -341,3 +341,15 @@ fn there_must_be_a_file_to_write_to() {
     let run = finish(etc.command().args(["-c", "/dev/stdin"]).args(set).stdin(main));
     assert_eq!(run.code, Some(2), "{run:?}");
 }
+
+#[test]
+fn what_would_be_read_otherwise_is_not_written() {
+    // Without its quotes, the second line would be a section.
+    let main = "[s]\n[A = \"b]\"\n";
+    let etc = Etc::new(main);
+    assert_eq!(etc.value("s", "[A").as_deref(), Some("b]"));
+    let run = etc.run(&["-r"]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.err.contains("[s] [a would not be read as it is meant"), "{run:?}");
+    assert_eq!(etc.read("main.conf"), main);
+}

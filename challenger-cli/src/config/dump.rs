@@ -42,7 +42,7 @@ impl Dump {
             self.note(format_args!("  {indent}{mark}{}", file.path.display()));
         }
         self.note("");
-        self.note("Paths, unless [PATHS] or the environment say otherwise:");
+        self.note("Built-in values of [PATHS], where no file says otherwise:");
         let paths = config.section("PATHS").map(|section| section.settings.as_slice());
         for setting in paths.unwrap_or_default().iter().filter(|setting| is_built_in(setting)) {
             self.note(format_args!("  {} = {}", setting.name, setting.value.text));
