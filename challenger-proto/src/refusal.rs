@@ -1,6 +1,7 @@
 //! Every way we say no. What each looks like on the wire stands in `answer.rs`.
 
 use alloc::string::String;
+use core::fmt;
 
 /// A reason to refuse a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,12 +143,19 @@ impl Refusal {
 }
 
 /// A refusal with the `detail` that its answer shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Refused {
     /// Why.
     pub refusal: Refusal,
     /// What it is about; it may repeat what the peer sent, and so never reaches a log.
     pub detail: Option<String>,
+}
+
+/// Without the detail: the path that it repeats may hold a nonce.
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Refused").field(&self.refusal).finish()
+    }
 }
 
 impl From<Refusal> for Refused {

@@ -1,0 +1,307 @@
+//! What the auditor knows about one validation, and what may happen to it next.
+
+use challenger_proto::http::{Body, Response};
+use challenger_proto::{
+    Address, Form, Grant, Limits, Span, Timestamp, TokenDigest, Transmission, Validation,
+};
+
+use super::query_of;
+
+/// A second use of a code within this time is forgiven (protocol, Q11).
+const GRACE: Span = Span::seconds(10);
+
+/// What a client was registered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Registered {
+    pub(crate) secret: String,
+    pub(crate) redirect_uri: String,
+}
+
+/// An address under test.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Round {
+    pub(crate) address: Address,
+    /// The PIN, as digits.
+    pub(crate) pin: String,
+    /// Messages that were paid for, less those that were given back.
+    pub(crate) charges: u32,
+    /// Guesses since the latest message.
+    pub(crate) guesses: u32,
+    /// When the latest message was decided; `None` once it was given back.
+    pub(crate) latest: Option<Timestamp>,
+}
+
+/// A right PIN that was accepted.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Solved {
+    pub(crate) at: Timestamp,
+    pub(crate) renewed_at: Timestamp,
+}
+
+/// The history of one validation, as far as it matters.
+#[derive(Clone)]
+pub(crate) struct Case {
+    /// The row at birth: what it says of client, end and address stays true.
+    pub(crate) opened: Validation,
+    pub(crate) nonce: String,
+    pub(crate) version: i64,
+    pub(crate) state: Option<String>,
+    /// The PKCE challenge, if it is a plain one, which is its own verifier.
+    pub(crate) plain: Option<String>,
+    pub(crate) round: Option<Round>,
+    /// The PINs of this and earlier rounds, as digits and spelled.
+    pins: Vec<String>,
+    /// Rounds that cost an address change.
+    pub(crate) paid: u32,
+    /// Messages that were paid for and not yet handed to the helper, by PIN.
+    unsent: Vec<String>,
+    pub(crate) runs: u32,
+    pub(crate) failed: u32,
+    pub(crate) refunds: u32,
+    /// Guesses that were charged, and answers that admit to have judged a wrong one.
+    judged: u32,
+    rejected: u32,
+    pub(crate) solved: Option<Solved>,
+    pub(crate) code: Option<String>,
+    pub(crate) granted: Option<(Grant, Timestamp)>,
+    pub(crate) is_revoked: bool,
+}
+
+/// Shows the name only.
+impl std::fmt::Debug for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Case({:?})", self.opened.id)
+    }
+}
+
+impl Case {
+    pub(crate) fn new(opened: Validation, nonce: String) -> Self {
+        Self {
+            version: opened.version.0,
+            opened,
+            nonce,
+            state: None,
+            plain: None,
+            round: None,
+            pins: Vec::new(),
+            paid: 0,
+            unsent: Vec::new(),
+            runs: 0,
+            failed: 0,
+            refunds: 0,
+            judged: 0,
+            rejected: 0,
+            solved: None,
+            code: None,
+            granted: None,
+            is_revoked: false,
+        }
+    }
+
+    /// The PINs that must not show, as digits and spelled.
+    pub(crate) fn pins(&self) -> impl Iterator<Item = &str> {
+        self.pins.iter().map(String::as_str)
+    }
+
+    /// How many addresses it may try: one more than it may change if one was proposed.
+    fn rounds_max(&self, limits: &Limits) -> u32 {
+        u32::from(limits.address_changes) + u32::from(self.opened.prefill.is_some())
+    }
+
+    /// A commit replaced the row.
+    pub(super) fn moved(&mut self, row: &Validation) {
+        assert_eq!(row.version.0, self.version, "I10: a commit on another version than it loaded");
+        self.version += 1;
+        let was = &self.opened;
+        assert_eq!((row.client, row.expires), (was.client, was.expires), "I10: the row's birth");
+        assert_eq!(row.redirect_uri, was.redirect_uri, "I5: the row's redirect URI");
+        assert_eq!((&row.prefill, row.read_only), (&was.prefill, was.read_only), "the proposal");
+    }
+
+    /// A commit stored an authorization request.
+    pub(super) fn authorized(&mut self, form: &Form, registered: &Registered) {
+        assert!(self.solved.is_none(), "I5: the state of an answered request changes");
+        let client = self.opened.client.to_string();
+        assert_eq!(form.get("client_id"), Some(client.as_str()), "I9: a foreign client");
+        let uri = form.get("redirect_uri");
+        assert!(uri.is_none_or(|it| it == registered.redirect_uri), "I9: a foreign URI");
+        self.state = form.get("state").map(ToString::to_string);
+        let is_plain = form.get("code_challenge_method").unwrap_or("plain") == "plain";
+        let challenge = form.get("code_challenge").filter(|_| is_plain);
+        self.plain = challenge.map(ToString::to_string);
+    }
+
+    /// A commit paid for a message.
+    pub(super) fn charged(
+        &mut self,
+        form: &Form,
+        send: &Transmission,
+        now: Timestamp,
+        limits: &Limits,
+    ) {
+        assert!(self.solved.is_none(), "a message after the solve");
+        assert_eq!(send.nonce.digest(), self.opened.id, "I4: another validation's PIN");
+        let wanted: Vec<(&str, &str)> = form.pairs().filter(|(it, _)| *it != "read_only").collect();
+        let mut fields: Vec<(&str, &str)> = send.address.fields().collect();
+        fields.sort_unstable_by_key(|field| wanted.iter().position(|it| it == field));
+        assert_eq!(fields, wanted, "I4: a message to another address");
+        let pin = send.secret.digits().to_string();
+        match &mut self.round {
+            Some(round) if round.address == send.address => {
+                assert_eq!(pin, round.pin, "one address has one PIN");
+                let early = round.latest.is_some_and(|latest| {
+                    latest <= now && now < latest.plus(limits.retransmission_interval)
+                });
+                assert!(!early, "I1: a message before it is due");
+                round.charges += 1;
+                round.guesses = 0;
+                round.latest = Some(now);
+            }
+            _ => {
+                let proposed = self.opened.prefill.as_ref() == Some(&send.address);
+                assert!(!self.opened.read_only || proposed, "a fixed address was changed");
+                let is_free = self.round.is_none() && proposed;
+                self.paid += u32::from(!is_free);
+                assert!(!self.pins.contains(&pin), "I4: another address has another PIN");
+                self.pins.extend([pin.clone(), send.secret.spelled()]);
+                self.round = Some(Round {
+                    address: send.address.clone(),
+                    pin: pin.clone(),
+                    charges: 1,
+                    guesses: 0,
+                    latest: Some(now),
+                });
+            }
+        }
+        assert!(self.paid <= u32::from(limits.address_changes), "I1: too many addresses");
+        let charges = self.round.as_ref().map_or(0, |round| round.charges);
+        assert!(charges <= u32::from(limits.pin_transmissions), "I1: too many messages");
+        self.unsent.push(pin);
+    }
+
+    /// The helper was run.
+    pub(super) fn ran(&mut self, send: &Transmission, limits: &Limits) {
+        let paid = self.unsent.iter().position(|pin| pin == send.secret.digits());
+        self.unsent.remove(paid.expect("I7: a message that no commit paid for"));
+        self.runs += 1;
+        let bound = self.rounds_max(limits) * u32::from(limits.pin_transmissions);
+        assert!(self.runs <= bound + u32::from(limits.refunds), "I1: too many runs");
+        assert!(self.runs - self.failed <= bound, "I1: too many deliveries");
+    }
+
+    /// A commit gave a message back.
+    pub(super) fn refunded(&mut self, send: &Transmission, limits: &Limits) {
+        assert!(self.solved.is_none(), "a refund after the solve");
+        self.refunds += 1;
+        assert!(self.refunds <= u32::from(limits.refunds), "I1: too many refunds");
+        assert!(self.refunds <= self.failed, "I1: a refund without a failure");
+        let round = self.round.as_mut().expect("I1: a refund without a message");
+        assert_eq!(round.pin, send.secret.digits(), "I1: a refund to another address");
+        assert_eq!(round.latest, Some(send.now), "I1: a refund of an older message");
+        round.latest = None;
+        round.charges = round.charges.checked_sub(1).expect("I1: a refund without a charge");
+    }
+
+    /// A commit judged a PIN, and accepted it if there is a redirect.
+    pub(super) fn judged(
+        &mut self,
+        form: &Form,
+        url: Option<&str>,
+        now: Timestamp,
+        limits: &Limits,
+    ) {
+        let round = self.round.as_mut().expect("I2: a guess before any message");
+        let entered: String = form.get("pin").unwrap_or_default().to_string();
+        let digits: String = entered.chars().filter(char::is_ascii_digit).collect();
+        let is_right = digits == round.pin;
+        if let Some(solved) = &mut self.solved {
+            assert!(is_right, "I4: a wrong PIN renews a code");
+            solved.renewed_at = now;
+            return;
+        }
+        round.guesses += 1;
+        self.judged += 1;
+        assert!(round.guesses <= u32::from(limits.pin_attempts), "I2: too many guesses");
+        assert_eq!(url.is_some(), is_right, "I4: a right PIN is accepted, a wrong one is not");
+        if is_right {
+            self.solved = Some(Solved { at: now, renewed_at: now });
+            // It is known from here on, even if this answer never arrives.
+            self.code = url.and_then(|url| query_of(url).get("code").map(ToString::to_string));
+        }
+    }
+
+    /// An answer says that a PIN was wrong.
+    pub(super) fn refused_guess(&mut self) {
+        self.rejected += 1;
+        assert!(self.rejected <= self.judged, "I2: a guess was judged and not charged");
+    }
+
+    /// What `/token` demands, whatever the code then buys.
+    fn presented(&self, form: &Form, registered: &Registered) {
+        let client = self.opened.client.to_string();
+        assert_eq!(form.get("client_id"), Some(client.as_str()), "I9: a foreign client");
+        assert_eq!(form.get("client_secret"), Some(registered.secret.as_str()), "I9: the secret");
+        let uri = form.get("redirect_uri");
+        assert_eq!(uri, Some(registered.redirect_uri.as_str()), "I9: a foreign URI");
+        assert!(self.code.is_some(), "I9: a code was never given out");
+        assert_eq!(form.get("code"), self.code.as_deref(), "I9: another code");
+        if self.plain.is_some() {
+            assert_eq!(form.get("code_verifier"), self.plain.as_deref(), "I9: the verifier");
+        }
+    }
+
+    /// A commit made a grant.
+    pub(super) fn granted(
+        &mut self,
+        form: &Form,
+        registered: &Registered,
+        grant: &Grant,
+        now: Timestamp,
+        limits: &Limits,
+    ) {
+        self.presented(form, registered);
+        assert!(self.granted.is_none(), "I3: a second grant");
+        let solved = self.solved.as_ref().expect("I4: a grant without a solve");
+        let round = self.round.as_ref().expect("I4: a grant without an address");
+        assert_eq!(grant.address, round.address, "I4: the grant's address");
+        assert_eq!(grant.client, self.opened.client, "I9: the grant's client");
+        assert_eq!(grant.expires, now.plus(limits.token_duration));
+        assert_eq!(grant.valid_until, solved.at.plus(limits.validation_expiration));
+        assert!(now < solved.renewed_at.plus(limits.code_duration), "a stale code bought a grant");
+        self.granted = Some((grant.clone(), now));
+    }
+
+    /// A commit took a token back.
+    pub(super) fn revoked(
+        &mut self,
+        form: &Form,
+        registered: &Registered,
+        token: TokenDigest,
+        now: Timestamp,
+    ) {
+        self.presented(form, registered);
+        assert!(!self.is_revoked, "I3: revoked twice");
+        let (grant, at) = self.granted.as_ref().expect("I3: nothing to take back");
+        assert_eq!(token, grant.token, "I9: another token is taken back");
+        assert!(now.since(*at) > GRACE, "an impatient client loses its token");
+        self.is_revoked = true;
+    }
+
+    /// An answer sent its reader back to the client.
+    pub(super) fn redirected(&self, url: &str, registered: &Registered) {
+        assert!(self.solved.is_some(), "I4: a redirect without a solve");
+        assert!(url.starts_with(&registered.redirect_uri), "I5: a redirect elsewhere");
+        let query = query_of(url);
+        assert_eq!(query.get("state"), self.state.as_deref(), "I5: another state");
+        assert_eq!(query.get("code"), self.code.as_deref(), "I6: another code");
+    }
+
+    /// `/info` told about the grant.
+    pub(super) fn informed(&self, response: &Response, now: Timestamp) {
+        let (grant, _) = self.granted.as_ref().expect("I3: a token without a grant");
+        assert!(now < grant.expires, "a stale token is good");
+        let Body::Json(body) = &response.body else { panic!("/info speaks JSON") };
+        assert_eq!(body.get("address"), Some(&grant.address.to_json()), "I4: another address");
+        assert_eq!(body.get("expires"), Some(&grant.valid_until.to_json()));
+    }
+}

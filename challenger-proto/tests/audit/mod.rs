@@ -1,0 +1,286 @@
+//! The auditor: watches requests, commits, messages and answers from outside, and asserts what must
+//! hold whatever the interleaving.
+//!
+//! It never believes a row's own counters or progress; it counts what it saw. It needs nothing but
+//! the core's public interface, so that tests, simulation and fuzz targets can share it by path.
+//! Clients must authenticate in the form for it to follow them, and PINs must be ASCII.
+//!
+//! - I1 A validation runs the helper at most (addresses + 1 if prefilled) × transmissions + refunds
+//!   times, of which at most (addresses + 1 if prefilled) × transmissions reported success.
+//! - I2 At most `attempts` guesses are judged for each message.
+//! - I3 A validation yields one grant at most.
+//! - I4 A solve is first accepted on the secret that was sent, and the grant's address is where it
+//!   was sent.
+//! - I5 Every redirect goes to the registered URI, with that request's state.
+//! - I6 One validation has one code.
+//! - I7 No message without a committed write, and write before send.
+//! - I8 An expired validation is only refused, and never written.
+//! - I9 A bent request writes nothing.
+//! - I10 Versions rise by one with each commit, and no transition touches them.
+//! - I11 No secret in any answer but its own, none in any `Debug`.
+#![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "an auditor speaks by failing")]
+
+mod ask;
+mod case;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use challenger_proto::http::{Body, Response};
+use challenger_proto::{
+    ClientId, Form, Limits, NonceDigest, Outcome, Timestamp, Transmission, Validation, Write,
+};
+
+pub(crate) use ask::Ask;
+pub(crate) use case::{Case, Registered};
+
+/// Why an outcome came to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cause<'a> {
+    /// The helper failed with this message.
+    Failure(&'a Transmission),
+    /// Somebody asked.
+    Request(&'a Ask),
+}
+
+/// Watches a service.
+#[derive(Clone, Debug)]
+pub(crate) struct Auditor {
+    limits: Limits,
+    clients: BTreeMap<ClientId, Registered>,
+    cases: BTreeMap<NonceDigest, Case>,
+    tokens: BTreeMap<String, NonceDigest>,
+}
+
+impl Auditor {
+    /// An auditor who has seen nothing yet.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            limits: limits.clone(),
+            clients: BTreeMap::new(),
+            cases: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+        }
+    }
+
+    /// Learns about a client from its registration.
+    pub(crate) fn know(&mut self, id: ClientId, registered: Registered) {
+        self.clients.insert(id, registered);
+    }
+
+    /// What is known about a validation.
+    pub(crate) fn case(&self, nonce: &str) -> Option<&Case> {
+        self.case_of(&challenger_proto::Nonce::parse(nonce)?.digest())
+    }
+
+    /// The same, by the name of the row.
+    pub(crate) fn case_of(&self, id: &NonceDigest) -> Option<&Case> {
+        self.cases.get(id)
+    }
+
+    /// All validations.
+    pub(crate) fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.cases.values()
+    }
+
+    /// To be called with every outcome, before anything is carried out.
+    pub(crate) fn decided(&self, cause: Cause<'_>, outcome: &Outcome, now: Timestamp) {
+        assert!(outcome.send.is_none() || outcome.write.is_some(), "I7: an unpaid message");
+        self.assert_hidden(outcome);
+        let Some(case) = self.subject(cause, outcome) else { return };
+        if now >= case.opened.expires {
+            assert!(outcome.write.is_none(), "I8: an expired validation is written");
+            let status = outcome.response.status.0;
+            assert!(status >= 400, "I8: an expired validation is answered {status}");
+        }
+    }
+
+    /// To be called when an outcome's write was committed, before the message and the answer.
+    pub(crate) fn committed(&mut self, cause: Cause<'_>, outcome: &Outcome, now: Timestamp) {
+        let write = outcome.write.as_ref().expect("a commit has a write");
+        let row = row_of(write);
+        let ask = match cause {
+            Cause::Failure(transmission) => {
+                assert!(matches!(write, Write::Update(_)), "a failure only updates");
+                assert_eq!(transmission.nonce.digest(), row.id, "I9: another row is refunded");
+                let case = self.cases.get_mut(&row.id).expect("I9: a failure of nobody's message");
+                case.moved(row);
+                return case.refunded(transmission, &self.limits);
+            }
+            Cause::Request(ask) => ask,
+        };
+        if let Write::Open(_) = write {
+            return self.opened(ask, row, &outcome.response, now);
+        }
+        let case = self.cases.get_mut(&row.id).expect("I9: a row that nobody opened is written");
+        case.moved(row);
+        let registered = self.clients.get(&case.opened.client).expect("I9: a registered client");
+        if let Some(nonce) = ask.nonce() {
+            assert_eq!(nonce, row.id, "I9: another row is written");
+        }
+        match (ask, write) {
+            (Ask::Authorize(_, form), Write::Update(_)) => case.authorized(form, registered),
+            (Ask::Challenge(_, form), Write::Update(_)) => {
+                let send = outcome.send.as_ref().expect("a write of /challenge pays for a message");
+                case.charged(form, send, now, &self.limits);
+            }
+            (Ask::Solve(_, form), Write::Update(_)) => {
+                case.judged(form, redirect_of(&outcome.response).as_deref(), now, &self.limits);
+            }
+            (Ask::Token(form), Write::Redeem(_, grant)) => {
+                case.granted(form, registered, grant, now, &self.limits);
+                let token = member(&outcome.response, "access_token").expect("a token");
+                assert!(self.tokens.insert(token, row.id).is_none(), "I3: a token twice");
+            }
+            (Ask::Token(form), Write::Revoke(_, token)) => {
+                case.revoked(form, registered, *token, now);
+            }
+            (ask, write) => panic!("I9: {ask:?} must not write {write:?}"),
+        }
+    }
+
+    /// To be called when the helper is run.
+    pub(crate) fn sent(&mut self, transmission: &Transmission) {
+        let case = self.cases.get_mut(&transmission.nonce.digest());
+        case.expect("I7: a message of nobody's").ran(transmission, &self.limits);
+    }
+
+    /// To be called when the helper reports a failure, before what follows is decided.
+    pub(crate) fn failed(&mut self, transmission: &Transmission) {
+        let case = self.cases.get_mut(&transmission.nonce.digest());
+        case.expect("I7: a message of nobody's").failed += 1;
+    }
+
+    /// To be called when an answer leaves, with the time at which it was decided.
+    pub(crate) fn responded(&mut self, ask: &Ask, response: &Response, now: Timestamp) {
+        let text = text_of(response);
+        for case in self.cases.values() {
+            for pin in case.pins() {
+                assert!(!text.contains(pin), "I11: a PIN in an answer");
+            }
+            let its_own =
+                matches!(ask, Ask::Setup { .. }) || matches!(response.body, Body::Page(_));
+            assert!(its_own || !text.contains(&case.nonce), "I11: a nonce in an answer");
+            let its_own = ask.nonce() == Some(case.opened.id);
+            let code = case.code.as_ref();
+            assert!(its_own || code.is_none_or(|it| !text.contains(it)), "I11: a code elsewhere");
+        }
+        for registered in self.clients.values() {
+            assert!(!text.contains(&registered.secret), "I11: a client secret in an answer");
+        }
+        let is_token = matches!(ask, Ask::Token(_));
+        let tokens = self.tokens.keys().filter(|token| text.contains(*token)).count();
+        assert!(tokens == 0 || (is_token && tokens == 1), "I11: a token in an answer");
+        if let (Ask::Info(token), 200) = (ask, response.status.0) {
+            let case = self.tokens.get(token).and_then(|id| self.cases.get(id));
+            case.expect("I3: a token that was never issued").informed(response, now);
+        }
+        if let (Ask::Solve(id, _), true) = (ask, judges(response)) {
+            self.cases.get_mut(id).expect("I9: a stranger's guess is judged").refused_guess();
+        }
+        let Some(url) = redirect_of(response) else { return };
+        let case = ask.nonce().and_then(|nonce| self.cases.get(&nonce));
+        let case = case.expect("I5: a redirect of nobody's");
+        let registered = self.clients.get(&case.opened.client).expect("a registered client");
+        case.redirected(&url, registered);
+    }
+
+    /// I11 for anything that could be logged.
+    pub(crate) fn assert_hidden(&self, what: &impl Debug) {
+        let text = format!("{what:?}");
+        for case in self.cases.values() {
+            assert!(!text.contains(&case.nonce), "I11: a nonce in {text}");
+            assert!(
+                case.code.as_ref().is_none_or(|it| !text.contains(it)),
+                "I11: a code in {text}"
+            );
+            assert!(case.pins().all(|pin| !text.contains(pin)), "I11: a PIN in {text}");
+        }
+        assert!(self.tokens.keys().all(|token| !text.contains(token)), "I11: a token in {text}");
+        let mut secrets = self.clients.values().map(|registered| &registered.secret);
+        assert!(secrets.all(|secret| !text.contains(secret)), "I11: a client secret in {text}");
+    }
+
+    fn opened(&mut self, ask: &Ask, row: &Validation, response: &Response, now: Timestamp) {
+        let Ask::Setup { client, secret } = ask else { panic!("I9: {ask:?} opens a validation") };
+        assert_eq!(*client, Some(row.client), "I9: somebody else's validation");
+        let registered = self.clients.get(&row.client).expect("I9: a stranger opens a validation");
+        assert_eq!(secret.as_ref(), Some(&registered.secret), "I9: a wrong secret opens one");
+        assert_eq!(row.redirect_uri.as_str(), registered.redirect_uri, "I5: another address");
+        assert_eq!(row.expires, now.plus(self.limits.validation_duration), "I8: another end");
+        let nonce = member(response, "nonce").expect("a nonce");
+        let case = Case::new(row.clone(), nonce);
+        assert!(self.cases.insert(row.id, case).is_none(), "I10: a nonce was drawn twice");
+    }
+
+    /// Whose validation an outcome is about.
+    fn subject(&self, cause: Cause<'_>, outcome: &Outcome) -> Option<&Case> {
+        let named = match cause {
+            Cause::Failure(transmission) => Some(transmission.nonce.digest()),
+            Cause::Request(ask) => match ask {
+                Ask::Token(form) => {
+                    let code = form.get("code").unwrap_or_default();
+                    let owner = self.cases.values().find(|case| case.code.as_deref() == Some(code));
+                    owner.map(|case| case.opened.id)
+                }
+                ask => ask.nonce(),
+            },
+        };
+        let written = outcome.write.as_ref().map(|write| row_of(write).id);
+        self.cases.get(&written.or(named)?)
+    }
+}
+
+/// The row that a write is about.
+pub(crate) const fn row_of(write: &Write) -> &Validation {
+    match write {
+        Write::Open(row) | Write::Update(row) | Write::Redeem(row, _) | Write::Revoke(row, _) => {
+            row
+        }
+    }
+}
+
+/// Where an answer sends its reader.
+pub(crate) fn redirect_of(response: &Response) -> Option<String> {
+    let location = response.header("Location").map(ToString::to_string);
+    location.or_else(|| member(response, "redirect_url"))
+}
+
+/// Whether an answer tells that a PIN was looked at and wrong.
+fn judges(response: &Response) -> bool {
+    let data = match &response.body {
+        Body::Json(value) => value,
+        Body::Page(page) => &page.data,
+        Body::Empty | Body::Document(_) | Body::Text(_) => return false,
+    };
+    let denies = |name| data.get(name).and_then(|it| it.as_bool()) == Some(false);
+    denies("exhausted") && denies("no_challenge")
+}
+
+/// The parameters of a URL's query.
+pub(crate) fn query_of(url: &str) -> Form {
+    let (_, query) = url.split_once('?').expect("a query");
+    Form::parse(query.as_bytes()).expect("a form")
+}
+
+fn member(response: &Response, name: &str) -> Option<String> {
+    let Body::Json(value) = &response.body else { return None };
+    value.get(name).and_then(|value| value.as_str()).map(ToString::to_string)
+}
+
+/// Everything that leaves with an answer.
+fn text_of(response: &Response) -> String {
+    let mut text = match &response.body {
+        Body::Json(value) => value.to_string(),
+        Body::Page(page) => page.data.to_string(),
+        Body::Empty | Body::Document(_) => String::new(),
+        Body::Text(text) => (*text).to_string(),
+    };
+    for (name, value) in &response.headers {
+        assert!(!value.contains(char::is_control), "{name} has a control character");
+        text.push('\n');
+        text.push_str(value);
+    }
+    text
+}

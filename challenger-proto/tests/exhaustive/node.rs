@@ -1,0 +1,392 @@
+//! One state of the walk: a store, a clock, an auditor, and the messages whose fate is open.
+
+mod checks;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+use challenger_proto::http::{Body, Request, Response};
+use challenger_proto::{
+    Commit, Entropy, Load, Nonce, NonceDigest, Outcome, Plan, Progress, Records, Service, Span,
+    Timestamp, Transmission, Validation, route,
+};
+
+use crate::audit::{Ask, Auditor, Case, Cause, redirect_of};
+use crate::world;
+use checks::Bent;
+
+const JSON: &str = "application/json";
+const HTML: &str = "text/html";
+const A: &str = "ada@example.com";
+const B: &str = "bob@example.com";
+/// A PKCE verifier of the least length, sent as a plain challenge.
+const VERIFIER: &str = "a-plain-verifier-of-forty-three-characters.";
+const STATE: &str = "one & only=?";
+/// What the token is drawn from, so that its text is known beforehand.
+const TOKEN_SEED: u8 = 200;
+
+/// How a validation begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// Without an address.
+    Blank,
+    /// With the first address as a proposal; people read pages here.
+    Proposed,
+    /// With the first address and no other; people read pages here.
+    Fixed,
+}
+
+/// One step of a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Letter {
+    Authorize,
+    Challenge(&'static str),
+    /// The helper reports that the message sent last failed.
+    Fail,
+    Redeem,
+    /// After the grace of an impatient client.
+    RedeemLate,
+    SolveRight,
+    SolveWrong,
+    /// Beyond the retransmission interval.
+    Wait,
+}
+
+pub(crate) const LETTERS: [Letter; 9] = [
+    Letter::Authorize,
+    Letter::Challenge(A),
+    Letter::Challenge(B),
+    Letter::Fail,
+    Letter::Redeem,
+    Letter::RedeemLate,
+    Letter::SolveRight,
+    Letter::SolveWrong,
+    Letter::Wait,
+];
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Step {
+    /// Whether anything is different now.
+    pub(crate) moved: bool,
+    /// The verb whose transition was written.
+    pub(crate) wrote: Option<&'static str>,
+    /// The status of a refusal.
+    pub(crate) refused: Option<u16>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Node {
+    start: Start,
+    service: Rc<Service>,
+    records: Records,
+    auditor: Auditor,
+    now: Timestamp,
+    nonce: String,
+    /// The row's name, which follows from the nonce.
+    id: NonceDigest,
+    /// The latest message, unless the helper reported that it failed.
+    pending: Option<Transmission>,
+    /// A message before that, whose fate does not matter any more.
+    outdated: Option<Transmission>,
+    /// What the bent requests route to, which depends on few things and takes long to find out.
+    bent: Rc<RefCell<BTreeMap<String, Rc<[Bent]>>>>,
+}
+
+impl Node {
+    pub(crate) fn new(start: Start) -> Self {
+        let limits = world::small_limits();
+        let mut node = Self {
+            start,
+            auditor: world::auditor(&limits),
+            service: Rc::new(world::service(limits)),
+            records: world::records(),
+            now: world::START,
+            nonce: String::new(),
+            id: NonceDigest::from_bytes([0; 32]),
+            pending: None,
+            outdated: None,
+            bent: Rc::default(),
+        };
+        let body = match start {
+            Start::Blank => "",
+            Start::Proposed => r#"{"CONTACT_EMAIL":"ada@example.com"}"#,
+            Start::Fixed => r#"{"CONTACT_EMAIL":"ada@example.com","read_only":true}"#,
+        };
+        let (response, _) = node.ask(&world::setup(world::SECRET, body), 7);
+        node.nonce = world::member(&response, "nonce").unwrap();
+        node.id = Nonce::parse(&node.nonce).unwrap().digest();
+        node
+    }
+
+    const fn accept(&self) -> &'static str {
+        match self.start {
+            Start::Blank => JSON,
+            Start::Proposed | Start::Fixed => HTML,
+        }
+    }
+
+    fn case(&self) -> &Case {
+        self.auditor.case_of(&self.id).unwrap()
+    }
+
+    fn row(&self) -> Validation {
+        let load = Load { validation: Some(self.id), ..Load::default() };
+        self.records.load(&load).validation.unwrap()
+    }
+
+    pub(crate) fn progress(&self) -> &'static str {
+        match self.row().progress {
+            Progress::Open => "Open",
+            Progress::Challenged(_) => "Challenged",
+            Progress::Solved(_) => "Solved",
+            Progress::Redeemed { .. } => "Redeemed",
+            Progress::Revoked(_) => "Revoked",
+        }
+    }
+
+    /// Everything on which the future depends, in the row, in the auditor and in between. Versions
+    /// count writes and so would never meet again; of points in time only the distance matters.
+    pub(crate) fn key(&self) -> String {
+        let row = self.row();
+        let ago = |at: Timestamp| self.now.since(at).as_seconds().min(100);
+        let mut key = format!("{:?} {} {}", self.now, row.addresses_left, row.refunds_left);
+        key.push_str(if row.authorization.is_some() { " authorized" } else { "" });
+        match &row.progress {
+            Progress::Open => {}
+            Progress::Challenged(it) => {
+                let (left, attempts) = (it.transmissions_left, it.attempts_left);
+                write!(key, " C {:?} {:?}", it.address.only_value(), it.salt.as_bytes().first())
+                    .unwrap();
+                write!(key, " {:?} {left} {attempts}", it.sent_at.map(ago)).unwrap();
+            }
+            Progress::Solved(it) => {
+                write!(key, " S {:?} {}", it.salt.as_bytes().first(), ago(it.renewed_at)).unwrap();
+            }
+            Progress::Redeemed { at, .. } => write!(key, " R {}", ago(*at)).unwrap(),
+            Progress::Revoked(_) => key.push_str(" X"),
+        }
+        let case = self.case();
+        write!(key, " | {} {} {}", case.paid, case.refunds, case.is_revoked).unwrap();
+        if let Some(round) = case.round.as_ref().filter(|_| case.solved.is_none()) {
+            let latest = round.latest.map(ago);
+            write!(key, " {} {} {} {latest:?}", round.pin, round.charges, round.guesses).unwrap();
+        }
+        if let Some(solved) = &case.solved {
+            write!(key, " {}", ago(solved.renewed_at)).unwrap();
+        }
+        write!(key, " {}", self.pending.is_some()).unwrap();
+        key
+    }
+
+    /// Takes a step, if it makes sense here.
+    pub(crate) fn take(&mut self, letter: Letter) -> Step {
+        let nonce = self.nonce.clone();
+        let accept = self.accept();
+        match letter {
+            Letter::Authorize => {
+                let state = world::escape(STATE);
+                let uri = world::escape(world::REDIRECT);
+                let more = match self.start {
+                    Start::Blank | Start::Fixed => format!("&state={state}"),
+                    Start::Proposed => format!("&redirect_uri={uri}&code_challenge={VERIFIER}"),
+                };
+                self.step("authorize", &world::authorize(&nonce, 1, &more, accept), 0)
+            }
+            Letter::Challenge(address) => self.challenge(address),
+            Letter::Fail => self.fail(),
+            Letter::Redeem => self.redeem(),
+            Letter::RedeemLate => {
+                self.now = self.now.plus(Span::seconds(11));
+                self.redeem()
+            }
+            Letter::SolveRight => self.solve_right(),
+            Letter::SolveWrong => self.solve_wrong(),
+            Letter::Wait => {
+                self.now = self.now.plus(self.service.limits.retransmission_interval);
+                Step { moved: self.now < self.case().opened.expires, ..Step::default() }
+            }
+        }
+    }
+
+    /// Submits an address, and checks what the history owes to whoever does.
+    fn challenge(&mut self, address: &str) -> Step {
+        let owed = self.owed_to_challenge(address);
+        let rounds = self.case().pins().count();
+        let seed = u8::try_from(rounds).unwrap() + if address == A { 20 } else { 40 };
+        let request = world::challenge(&self.nonce, address, self.accept());
+        let step = self.step("challenge", &request, seed);
+        assert_eq!((step.wrote.is_some(), step.refused), owed, "{address} in {}", self.key());
+        step
+    }
+
+    /// Whether a message is due, and what the refusal is otherwise, if it is one.
+    fn owed_to_challenge(&self, address: &str) -> (bool, Option<u16>) {
+        let limits = &self.service.limits;
+        let case = self.case();
+        if case.solved.is_some() {
+            return (false, None);
+        }
+        let current = case.round.as_ref().map(|round| &round.address);
+        let current = current.or(case.opened.prefill.as_ref());
+        if current.and_then(|it| it.only_value()) != Some(address) {
+            return match case.opened.read_only {
+                true => (false, Some(403)),
+                false if case.paid == u32::from(limits.address_changes) => (false, Some(429)),
+                false => (true, None),
+            };
+        }
+        let Some(round) = &case.round else { return (true, None) };
+        let interval = limits.retransmission_interval;
+        let due = round.latest.is_none_or(|latest| self.now >= latest.plus(interval));
+        let messages = round.charges < u32::from(limits.pin_transmissions);
+        let guesses = round.guesses < u32::from(limits.pin_attempts);
+        match (due && messages, messages, guesses) {
+            (true, _, _) => (true, None),
+            (false, false, false) => (false, Some(429)),
+            // People get a page that says when to come back.
+            (false, true, false) if self.accept() == HTML => (false, Some(403)),
+            (false, _, _) => (false, None),
+        }
+    }
+
+    fn solve_right(&mut self) -> Step {
+        let pin = self.case().round.as_ref().map_or("12345678", |round| &round.pin).to_string();
+        let case = self.case();
+        let stale = case.solved.as_ref().is_some_and(|solved| solved.renewed_at < self.now);
+        let owed = match self.owed_to_guess() {
+            None => (stale && case.granted.is_none(), None),
+            Some((true, _)) => (true, None),
+            Some(refused) => refused,
+        };
+        let step = self.step("solve", &world::solve(&self.nonce, &pin, self.accept()), 0);
+        assert_eq!((step.wrote.is_some(), step.refused), owed, "the right PIN in {}", self.key());
+        step
+    }
+
+    /// Guesses: the PIN of another address if there was one.
+    fn solve_wrong(&mut self) -> Step {
+        let case = self.case();
+        let right = case.round.as_ref().map_or("", |round| &round.pin);
+        let wrong = case.pins().find(|pin| !pin.contains('-') && *pin != right);
+        let wrong = wrong.unwrap_or("00000000").to_string();
+        let owed = self.owed_to_guess().unwrap_or((false, None));
+        let step = self.step("solve", &world::solve(&self.nonce, &wrong, self.accept()), 0);
+        assert_eq!((step.wrote.is_some(), step.refused), owed, "a wrong PIN in {}", self.key());
+        step
+    }
+
+    /// Whether a guess is judged, and how a wrong one is refused; `None` once it is solved.
+    fn owed_to_guess(&self) -> Option<(bool, Option<u16>)> {
+        let limits = &self.service.limits;
+        let case = self.case();
+        if case.solved.is_some() {
+            return None;
+        }
+        let Some(round) = &case.round else { return Some((false, Some(403))) };
+        let attempts = u32::from(limits.pin_attempts);
+        let no_address = case.opened.read_only || case.paid == u32::from(limits.address_changes);
+        let no_message = round.charges == u32::from(limits.pin_transmissions);
+        let last = round.guesses + 1 >= attempts;
+        let over = no_address && no_message && last;
+        Some((round.guesses < attempts, Some(if over { 429 } else { 403 })))
+    }
+
+    fn redeem(&mut self) -> Step {
+        let owed = self.owed_to_redeem();
+        let (code, verifier) = (self.code(), self.case().plain.clone());
+        let redemption = world::Redemption::honest(&code, verifier.as_deref());
+        let step = self.step("redeem", &redemption.request(), TOKEN_SEED);
+        assert_eq!((step.wrote.is_some(), step.refused), owed, "the code in {}", self.key());
+        step
+    }
+
+    fn owed_to_redeem(&self) -> (bool, Option<u16>) {
+        let case = self.case();
+        if self.now >= case.opened.expires {
+            return (false, Some(401));
+        }
+        match (&case.solved, &case.granted) {
+            (None, _) if case.round.is_none() && case.opened.prefill.is_none() => {
+                (false, Some(409))
+            }
+            (None, _) => (false, Some(401)),
+            (Some(solved), None) => {
+                let fresh = self.now < solved.renewed_at.plus(self.service.limits.code_duration);
+                (fresh, if fresh { None } else { Some(401) })
+            }
+            (_, Some((_, at))) => {
+                (!case.is_revoked && self.now.since(*at) > Span::seconds(10), Some(401))
+            }
+        }
+    }
+
+    /// The code, or before there is one a text that could be it.
+    fn code(&self) -> String {
+        let case = self.case();
+        let name = Nonce::draw(Entropy::new(*case.opened.id.as_bytes())).to_text();
+        case.code.clone().unwrap_or_else(|| format!("{name}-{}", "0".repeat(52)))
+    }
+
+    /// A message's fate becomes known.
+    fn fail(&mut self) -> Step {
+        let Some(message) = self.pending.take() else { return Step::default() };
+        self.auditor.failed(&message);
+        let case = self.case();
+        let round = case.round.as_ref().unwrap();
+        let latest = round.pin == message.secret.digits() && round.latest == Some(message.now);
+        let left = case.refunds < u32::from(self.service.limits.refunds);
+        let owed = latest && left && case.solved.is_none() && self.now < case.opened.expires;
+        let plan = message.clone().undelivered("status 1");
+        let (response, wrote) = self.carry_out(Cause::Failure(&message), &plan, 0);
+        assert_eq!((wrote, response.status.0), (owed, 502), "a failure in {}", self.key());
+        Step { moved: true, wrote: wrote.then_some("undelivered"), refused: Some(502) }
+    }
+
+    fn step(&mut self, verb: &'static str, request: &Request, seed: u8) -> Step {
+        let (response, wrote) = self.ask(request, seed);
+        let status = response.status.0;
+        if status < 400 && self.case().solved.is_some() && verb != "authorize" && verb != "redeem" {
+            let done = self.case().granted.is_some() && self.accept() == HTML;
+            assert_eq!(redirect_of(&response).is_none(), done, "a solved one leads back");
+        }
+        Step {
+            moved: wrote,
+            wrote: wrote.then_some(verb),
+            refused: (status >= 400).then_some(status),
+        }
+    }
+
+    fn ask(&mut self, request: &Request, seed: u8) -> (Response, bool) {
+        let ask = Ask::read(request);
+        let wants_page = request.header("Accept") == Some(HTML);
+        let (response, wrote) = self.carry_out(Cause::Request(&ask), &route(request), seed);
+        let is_page = matches!(response.body, Body::Page(_) | Body::Empty);
+        assert_eq!(is_page, wants_page, "pages for people, JSON for programs");
+        self.auditor.responded(&ask, &response, self.now);
+        (response, wrote)
+    }
+
+    fn carry_out(&mut self, cause: Cause<'_>, plan: &Plan, seed: u8) -> (Response, bool) {
+        let outcome = self.decide(plan, self.now, seed);
+        self.auditor.assert_hidden(plan);
+        self.auditor.decided(cause, &outcome, self.now);
+        if let Some(write) = &outcome.write {
+            assert_eq!(self.records.commit(write), Commit::Done);
+            self.auditor.committed(cause, &outcome, self.now);
+        }
+        let wrote = outcome.write.is_some();
+        if let Some(send) = outcome.send {
+            self.auditor.sent(&send);
+            self.outdated = self.pending.replace(send).or_else(|| self.outdated.take());
+        }
+        (outcome.response, wrote)
+    }
+
+    fn decide(&self, plan: &Plan, now: Timestamp, seed: u8) -> Outcome {
+        let loaded = self.records.load(plan.load());
+        plan.decide(loaded, now, Entropy::new([seed; 32]), &self.service)
+    }
+}

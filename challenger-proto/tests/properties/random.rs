@@ -1,0 +1,237 @@
+//! Random requests, rows and services.
+
+use challenger_proto::http::{Method, Request};
+use challenger_proto::{
+    Address, AddressFormat, AuthorizationRequest, Challenge, Client, ClientId, CodeChallenge,
+    CodeDigest, Entropy, Grant, GrantSerial, HashedSecret, Limits, Loaded, Nonce, Progress,
+    RedirectUri, RowVersion, Salt, Service, Solution, Span, Timestamp, TokenDigest, Validation,
+};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::world;
+
+/// One of a few nonces, so that requests and rows meet.
+pub(crate) fn nonce(which: u8) -> Nonce {
+    Nonce::draw(Entropy::new([which; 32]))
+}
+
+/// Any bytes, or what is nearly a form.
+fn body() -> BoxedStrategy<Vec<u8>> {
+    prop_oneof![
+        vec(any::<u8>(), 0..60),
+        "(CONTACT_EMAIL|pin|code|client_id|x)=[0-9A-Za-z%+@. -]{0,60}(&[a-z_]{0,12}=.{0,20})?"
+            .prop_map(String::into_bytes),
+        "pin=[0-9]{8}".prop_map(String::into_bytes),
+        r#"\{"CONTACT_EMAIL":"[a-z@]{0,9}"(,"read_only":(true|false|1))?\}"#
+            .prop_map(String::into_bytes),
+        (0_u8..3, option::of("[a-z.~-]{43}")).prop_map(|(which, verifier)| {
+            let name = nonce(which).to_text();
+            let code = format!("{name}-{}", "0".repeat(52));
+            world::Redemption::honest(&code, verifier.as_deref()).request().body
+        }),
+    ]
+    .boxed()
+}
+
+fn target() -> BoxedStrategy<String> {
+    let argument = prop_oneof![
+        (0_u8..3).prop_map(|which| nonce(which).to_text()),
+        "[0-9]{1,3}",
+        "[^/?]{0,60}",
+    ];
+    let query = prop_oneof![
+        Just(String::new()),
+        "\\?.{0,40}",
+        "\\?response_type=code&client_id=[12](&state=[a-z%0-9]{0,9})?(&scope=s)?",
+        "\\?response_type=code&client_id=1&code_challenge=[a-z.~-]{43}",
+    ];
+    let known = "(authorize|challenge|setup|solve|config|info|terms|privacy|pp|token|robots.txt)";
+    prop_oneof![
+        1 => ".{0,60}",
+        9 => (known, option::weighted(0.8, argument), query).prop_map(|(endpoint, it, query)| {
+            let argument = it.map_or(String::new(), |it| format!("/{it}"));
+            format!("/{endpoint}{argument}{query}")
+        }),
+    ]
+    .boxed()
+}
+
+fn headers() -> BoxedStrategy<Vec<(String, String)>> {
+    let name = prop_oneof![
+        Just("Accept".to_string()),
+        Just("Accept-Language".to_string()),
+        Just("Authorization".to_string()),
+        Just("Content-Encoding".to_string()),
+        Just("If-None-Match".to_string()),
+        "[A-Za-z-]{0,12}",
+    ];
+    let value = prop_oneof![
+        Just("text/html".to_string()),
+        Just("application/json".to_string()),
+        Just(format!("Bearer {}", world::SECRET)),
+        Just("Basic MTpzZWNyZXQ=".to_string()),
+        Just("deflate".to_string()),
+        "(text/html|application/json|\\*/\\*)(;q=[0-9.]{0,6})?(, ?(text/html|de)(;q=.{0,4})?)?",
+        ".{0,40}",
+    ];
+    vec((name, value), 0..4).boxed()
+}
+
+pub(crate) fn method() -> BoxedStrategy<Method> {
+    prop_oneof![
+        3 => Just(Method::Get),
+        5 => Just(Method::Post),
+        1 => Just(Method::Head),
+        1 => Just(Method::Options),
+        1 => Just(Method::Other),
+    ]
+    .boxed()
+}
+
+pub(crate) fn request() -> BoxedStrategy<Request> {
+    (method(), target(), headers(), body())
+        .prop_map(|(method, target, headers, body)| Request { method, target, headers, body })
+        .boxed()
+}
+
+/// A point in time around the world's beginning, or an extreme one.
+pub(crate) fn time() -> BoxedStrategy<Timestamp> {
+    prop_oneof![
+        8 => (0_u64..400).prop_map(|offset| {
+            Timestamp::from_seconds(world::START.seconds() - 200 + offset)
+        }),
+        1 => Just(Timestamp::EPOCH),
+        1 => Just(Timestamp::NEVER),
+    ]
+    .boxed()
+}
+
+fn address() -> BoxedStrategy<Address> {
+    prop_oneof![Just("ada@example.com"), Just("bob@example.com"), Just("a")]
+        .prop_map(|value| Address::new([("CONTACT_EMAIL".into(), value.into())]).unwrap())
+        .boxed()
+}
+
+fn solution() -> BoxedStrategy<Solution> {
+    (address(), any::<[u8; 32]>(), time(), time())
+        .prop_map(|(address, bytes, at, renewed_at)| {
+            let (salt, code) = (Salt::from_bytes(bytes), CodeDigest::from_bytes(bytes));
+            Solution { address, salt, at, renewed_at, code }
+        })
+        .boxed()
+}
+
+fn progress() -> BoxedStrategy<Progress> {
+    let challenge = (address(), any::<[u8; 32]>(), option::of(time()), any::<u8>(), any::<u8>())
+        .prop_map(|(address, salt, sent_at, transmissions_left, attempts_left)| Challenge {
+            address,
+            salt: Salt::from_bytes(salt),
+            sent_at,
+            transmissions_left: transmissions_left % 4,
+            attempts_left: attempts_left % 4,
+        });
+    prop_oneof![
+        Just(Progress::Open),
+        challenge.prop_map(Progress::Challenged),
+        solution().prop_map(Progress::Solved),
+        (solution(), any::<[u8; 32]>(), time()).prop_map(|(solution, token, at)| {
+            Progress::Redeemed { solution, token: TokenDigest::from_bytes(token), at }
+        }),
+        solution().prop_map(Progress::Revoked),
+    ]
+    .boxed()
+}
+
+fn authorization() -> BoxedStrategy<AuthorizationRequest> {
+    let challenge = "[a-z.~-]{43}".prop_map(|it| CodeChallenge::from_parts("plain", &it).unwrap());
+    (option::of(".{0,20}"), option::of(".{0,9}"), option::of(challenge))
+        .prop_map(|(state, scope, code_challenge)| AuthorizationRequest {
+            state,
+            scope,
+            code_challenge,
+        })
+        .boxed()
+}
+
+/// A row that may never have come to be.
+pub(crate) fn validation() -> BoxedStrategy<Validation> {
+    let budget = (0_u8..4, 0_u8..4);
+    let proposal = (option::of(address()), any::<bool>());
+    let birth = (0_u8..3, 1_i64..3, any::<i64>(), time());
+    (birth, proposal, option::of(authorization()), budget, progress())
+        .prop_map(
+            |(
+                birth,
+                (prefill, read_only),
+                authorization,
+                (addresses_left, refunds_left),
+                progress,
+            )| {
+                let (which, client, version, expires) = birth;
+                Validation {
+                    id: nonce(which).digest(),
+                    client: ClientId::new(client).unwrap(),
+                    version: RowVersion(version),
+                    expires,
+                    redirect_uri: RedirectUri::parse(world::REDIRECT).unwrap(),
+                    prefill,
+                    read_only,
+                    authorization,
+                    addresses_left,
+                    refunds_left,
+                    progress,
+                }
+            },
+        )
+        .boxed()
+}
+
+/// Rows that may have nothing to do with each other, or with what was asked for.
+pub(crate) fn loaded() -> BoxedStrategy<Loaded> {
+    let client = (1_i64..3).prop_map(|number| Client {
+        id: ClientId::new(number).unwrap(),
+        redirect_uri: RedirectUri::parse(world::REDIRECT).unwrap(),
+        secret: HashedSecret::new(world::SECRET, Entropy::new([0; 32])),
+    });
+    let grant = (any::<i64>(), any::<[u8; 32]>(), address(), time(), time()).prop_map(
+        |(serial, token, address, valid_until, expires)| {
+            let client = ClientId::new(1).unwrap();
+            let token = TokenDigest::from_bytes(token);
+            (GrantSerial(serial), Grant { token, client, address, valid_until, expires })
+        },
+    );
+    (option::weighted(0.8, client), option::weighted(0.9, validation()), option::of(grant))
+        .prop_map(|(client, validation, grant)| Loaded { client, validation, grant })
+        .boxed()
+}
+
+pub(crate) fn limits() -> BoxedStrategy<Limits> {
+    (0_u8..4, 0_u8..4, 0_u8..4, 0_u8..4, 0_u64..100)
+        .prop_map(|(address_changes, pin_transmissions, pin_attempts, refunds, interval)| Limits {
+            address_changes,
+            pin_transmissions,
+            pin_attempts,
+            refunds,
+            retransmission_interval: Span::seconds(interval),
+            ..world::small_limits()
+        })
+        .boxed()
+}
+
+/// A service with or without pages, that hands addresses over in either way.
+pub(crate) fn service() -> BoxedStrategy<Service> {
+    (limits(), any::<bool>(), any::<bool>())
+        .prop_map(|(limits, has_pages, is_plain)| {
+            let mut service = world::service(limits);
+            if !has_pages {
+                service.pages = challenger_proto::PageSet::default();
+            }
+            if is_plain {
+                service.address_format = AddressFormat::Plain;
+            }
+            service
+        })
+        .boxed()
+}

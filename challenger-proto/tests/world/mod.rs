@@ -1,0 +1,167 @@
+//! A small world for tests: two clients, a service, and the requests that people and clients send.
+#![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use challenger_proto::http::{Body, Method, Request, Response};
+use challenger_proto::{
+    AddressType, Client, ClientId, Entropy, HashedSecret, Limits, PageName, Records, RedirectUri,
+    Service, Span, Timestamp,
+};
+
+use crate::audit::{Auditor, Registered};
+
+/// What the first client proves itself with.
+pub(crate) const SECRET: &str = "secret-token:first-client";
+/// Where the first client's users return to.
+pub(crate) const REDIRECT: &str = "https://client.example/cb?x=1";
+/// What the second client, which is nobody's friend here, proves itself with.
+pub(crate) const OTHER_SECRET: &str = "secret-token:second-client";
+/// Where the second client's users return to.
+pub(crate) const OTHER_REDIRECT: &str = "https://other.example/cb";
+/// When the world begins.
+pub(crate) const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
+
+/// Everything twice, and short times: small enough to walk through every history.
+pub(crate) fn small_limits() -> Limits {
+    Limits {
+        address_changes: 2,
+        pin_transmissions: 2,
+        pin_attempts: 2,
+        refunds: 2,
+        retransmission_interval: Span::seconds(60),
+        validation_duration: Span::seconds(130),
+        code_duration: Span::seconds(100),
+        ..Limits::for_type(&AddressType::new("email").unwrap())
+    }
+}
+
+/// A service for e-mail addresses, with every page in English.
+pub(crate) fn service(limits: Limits) -> Service {
+    let mut service = Service::new(AddressType::new("email").unwrap());
+    service.limits = limits;
+    for name in PageName::ALL {
+        service.pages.insert(name, "en");
+    }
+    service
+}
+
+/// A store with two clients.
+pub(crate) fn records() -> Records {
+    let mut records = Records::default();
+    for (number, secret, redirect) in [(1, SECRET, REDIRECT), (2, OTHER_SECRET, OTHER_REDIRECT)] {
+        records.insert_client(Client {
+            id: ClientId::new(number).unwrap(),
+            redirect_uri: RedirectUri::parse(redirect).unwrap(),
+            secret: HashedSecret::new(secret, Entropy::new([0; 32])),
+        });
+    }
+    records
+}
+
+/// An auditor who knows both clients.
+pub(crate) fn auditor(limits: &Limits) -> Auditor {
+    let mut auditor = Auditor::new(limits);
+    for (number, secret, redirect) in [(1, SECRET, REDIRECT), (2, OTHER_SECRET, OTHER_REDIRECT)] {
+        let registered = Registered { secret: secret.into(), redirect_uri: redirect.into() };
+        auditor.know(ClientId::new(number).unwrap(), registered);
+    }
+    auditor
+}
+
+/// A request with any method.
+pub(crate) fn request(
+    method: Method,
+    target: String,
+    headers: &[(&str, &str)],
+    body: impl Into<Vec<u8>>,
+) -> Request {
+    let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    Request { method, target, headers, body: body.into() }
+}
+
+/// `POST /setup/1`
+pub(crate) fn setup(secret: &str, body: &str) -> Request {
+    let bearer = format!("Bearer {secret}");
+    request(Method::Post, "/setup/1".into(), &[("Authorization", &bearer)], body)
+}
+
+/// `GET /authorize/$NONCE`, with more parameters as they are.
+pub(crate) fn authorize(nonce: &str, client: i64, more: &str, accept: &str) -> Request {
+    let target = format!("/authorize/{nonce}?response_type=code&client_id={client}{more}");
+    request(Method::Get, target, &[("Accept", accept)], "")
+}
+
+/// `POST /challenge/$NONCE`
+pub(crate) fn challenge(nonce: &str, address: &str, accept: &str) -> Request {
+    let body = format!("CONTACT_EMAIL={}", escape(address));
+    request(Method::Post, format!("/challenge/{nonce}"), &[("Accept", accept)], body)
+}
+
+/// `POST /solve/$NONCE`
+pub(crate) fn solve(nonce: &str, pin: &str, accept: &str) -> Request {
+    let body = format!("pin={}", escape(pin));
+    request(Method::Post, format!("/solve/{nonce}"), &[("Accept", accept)], body)
+}
+
+/// What a client says at `/token`.
+#[derive(Clone, Debug)]
+pub(crate) struct Redemption<'a> {
+    pub(crate) client: i64,
+    pub(crate) secret: &'a str,
+    pub(crate) redirect: &'a str,
+    pub(crate) code: &'a str,
+    pub(crate) verifier: Option<&'a str>,
+}
+
+impl<'a> Redemption<'a> {
+    /// What the first client honestly says.
+    pub(crate) const fn honest(code: &'a str, verifier: Option<&'a str>) -> Self {
+        Self { client: 1, secret: SECRET, redirect: REDIRECT, code, verifier }
+    }
+
+    /// `POST /token`
+    pub(crate) fn request(&self) -> Request {
+        let mut body = format!(
+            "grant_type=authorization_code&client_id={}&client_secret={}&redirect_uri={}&code={}",
+            self.client,
+            escape(self.secret),
+            escape(self.redirect),
+            escape(self.code)
+        );
+        if let Some(verifier) = self.verifier {
+            body.push_str("&code_verifier=");
+            body.push_str(&escape(verifier));
+        }
+        request(Method::Post, "/token".into(), &[], body)
+    }
+}
+
+/// `GET /info`
+pub(crate) fn info(token: &str) -> Request {
+    let bearer = format!("Bearer {token}");
+    request(Method::Get, "/info".into(), &[("Authorization", &bearer)], "")
+}
+
+/// Escapes everything but letters and digits.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() * 3);
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    escaped
+}
+
+/// A member of a JSON answer or of a page's data, as text.
+pub(crate) fn member(response: &Response, name: &str) -> Option<String> {
+    let data = match &response.body {
+        Body::Json(value) => value,
+        Body::Page(page) => &page.data,
+        Body::Empty | Body::Document(_) | Body::Text(_) => return None,
+    };
+    let value = data.get(name)?;
+    Some(value.as_str().map_or_else(|| value.to_string(), ToString::to_string))
+}
