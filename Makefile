@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: all demo selftest check fmt
+.PHONY: all demo selftest check fmt postgresql
 
 all:
 	$(CARGO) build --release --locked
@@ -16,11 +16,22 @@ selftest:
 	$(CARGO) run --release --locked --quiet --bin challenger -- demo --selftest
 
 # Everything that has to hold.
-check:
+check: postgresql
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	$(CARGO) test --workspace --locked
+
+# The tests run a PostgreSQL of their own, from the system's programs.
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
+	|| { command -v initdb && command -v psql; } >/dev/null \
+	|| if [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends postgresql; \
+	else \
+	    echo 'the tests need PostgreSQL: apt-get install postgresql' >&2; exit 1; \
+	fi
 
 fmt:
 	$(CARGO) fmt --all

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use argh::FromArgs;
 use challenger_proto::{ClientId, RedirectUri, Secret};
 use challenger_server::log::{self, Level};
-use challenger_server::store::{Added, ClientSummary, Registry, StoreError};
+use challenger_server::store::{Added, ClientSummary, OpenMode, Registry, StoreError};
 use serde_json::{Value, json};
 
 use self::secret::{NewSecret, Obtained};
@@ -147,7 +147,7 @@ impl Arguments {
     }
 
     fn registry(&self) -> Result<Arc<dyn Registry>, Exit> {
-        open_registry(&load_config(self.config.as_deref())?, false)
+        open_registry(&load_config(self.config.as_deref())?, OpenMode::Serve)
     }
 
     fn print(&self, report: &Report) -> Result<(), Exit> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use challenger_server::config::{Config, Disk, Environment, Files};
 use challenger_server::log::{self, Level};
-use challenger_server::settings::{self, Database};
-use challenger_server::store::{OpenMode, Registry, SqliteStore};
+use challenger_server::settings;
+use challenger_server::store::{OpenMode, Registry};
 
 use crate::exit::Exit;
 
@@ -68,15 +68,8 @@ pub(crate) fn set_up_log(
 /// # Errors
 /// [`Exit::not_configured`] without a usable configuration, [`Exit::failed`] when the store cannot
 /// be opened.
-pub(crate) fn open_registry(config: &Config, create: bool) -> Result<Arc<dyn Registry>, Exit> {
+pub(crate) fn open_registry(config: &Config, mode: OpenMode) -> Result<Arc<dyn Registry>, Exit> {
     let database =
         settings::database(config).map_err(|error| Exit::not_configured(error.to_string()))?;
-    match database {
-        Database::Sqlite(file) => {
-            let mode = if create { OpenMode::Maintain } else { OpenMode::Serve };
-            let store =
-                SqliteStore::open(&file, mode).map_err(|error| Exit::failed(error.to_string()))?;
-            Ok(Arc::new(store))
-        }
-    }
+    database.registry(mode).map_err(|error| Exit::failed(error.to_string()))
 }

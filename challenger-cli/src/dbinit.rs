@@ -7,6 +7,7 @@ use argh::FromArgs;
 use challenger_server::log::Level;
 use challenger_server::os::SystemClock;
 use challenger_server::responder::Clock;
+use challenger_server::store::{OpenMode, StoreError};
 
 use crate::args;
 use crate::common::{VALUED, load_config, open_registry, set_up_log};
@@ -46,8 +47,8 @@ fn run() -> Result<(), Exit> {
     let arguments: Arguments = args::parse(PROGRAM, VALUED, std::env::args_os())?;
     set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref(), Level::Warning)?;
     let config = load_config(arguments.config.as_deref())?;
-    let registry = open_registry(&config, true)?;
-    let failed = |error: challenger_server::store::StoreError| Exit::failed(error.to_string());
+    let registry = open_registry(&config, OpenMode::Maintain)?;
+    let failed = |error: StoreError| Exit::failed(error.to_string());
     if arguments.reset {
         registry.reset().map_err(failed)?;
     } else {

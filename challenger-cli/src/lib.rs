@@ -2,10 +2,12 @@
 
 pub mod admin;
 mod args;
+#[cfg(feature = "sqlite")]
 pub mod challenger;
 mod common;
 pub mod config;
 pub mod dbinit;
+#[cfg(feature = "sqlite")]
 mod demo;
 mod exit;
 pub mod httpd;

@@ -143,11 +143,13 @@ fn a_missing_file_or_database_kind_is_named() {
     assert_eq!(output.status.code(), Some(6));
     assert!(stderr(&output).contains("/no/such/file.conf"), "{}", stderr(&output));
     let site = Site::bare("");
-    let text = std::fs::read_to_string(site.config()).unwrap().replace("DB = sqlite\n", "");
+    let text =
+        std::fs::read_to_string(site.config()).unwrap().replace("DB = sqlite", "DB = oracle");
     std::fs::write(site.config(), text).unwrap();
     let output = site.run("challenger-dbinit", &[]);
     assert_eq!(output.status.code(), Some(6));
-    assert!(stderr(&output).contains("[challenger] DB"), "{}", stderr(&output));
+    let complaint = "[challenger] DB = \"oracle\": expected postgres or sqlite";
+    assert!(stderr(&output).contains(complaint), "{}", stderr(&output));
 }
 
 #[test]

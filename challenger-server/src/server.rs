@@ -14,8 +14,8 @@ use crate::log;
 use crate::os::{OsEntropy, SystemClock};
 use crate::pages::Templates;
 use crate::responder::{Pages, Responder, Slots};
-use crate::settings::{Database, Settings};
-use crate::store::{OpenMode, SqliteStore, Store, StoreError};
+use crate::settings::Settings;
+use crate::store::StoreError;
 
 /// A running service.
 pub struct Server {
@@ -56,11 +56,7 @@ impl Server {
         for warning in &settings.warnings {
             log::warn(format_args!("{warning}"));
         }
-        let store: Arc<dyn Store> = match &settings.database {
-            Database::Sqlite(file) => {
-                Arc::new(SqliteStore::open(file, OpenMode::Serve).map_err(StartError::Store)?)
-            }
-        };
+        let store = settings.database.store().map_err(StartError::Store)?;
         let address_type = settings.service.address_type.clone();
         let responder = Responder {
             service: settings.service,

@@ -99,6 +99,11 @@ impl Config {
         self.warnings.borrow().iter().cloned().collect()
     }
 
+    /// What the process knows besides files.
+    pub const fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     fn empty(environment: Environment) -> Self {
         Self {
             sections: Vec::new(),

@@ -7,13 +7,21 @@ use challenger_proto::{
     ClientId, Commit, HashedSecret, Load, Loaded, RedirectUri, Timestamp, Write,
 };
 
-#[cfg(feature = "sqlite")]
+#[cfg(not(any(feature = "postgres", feature = "sqlite")))]
+compile_error!("a server needs a store: enable the feature postgres, sqlite, or both");
+
+mod database;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+pub use database::{Database, OpenMode};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresDatabase, PostgresStore};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{OpenMode, SqliteStore};
+pub use sqlite::SqliteStore;
 
 /// Keeps clients, validations and grants. [`challenger_proto::Records`] says what the verbs mean.
 pub trait Store: Send + Sync {

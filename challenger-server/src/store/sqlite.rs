@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use self::file::{DatabaseFile, Fault};
 use self::writer::Writer;
-use super::{Store, StoreError};
+use super::{OpenMode, Store, StoreError};
 
 mod file;
 mod registry;
@@ -30,16 +30,6 @@ pub struct SqliteStore {
     file: Arc<DatabaseFile>,
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
-}
-
-/// What a store is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpenMode {
-    /// For `challenger-dbinit`: the file is created if it does not exist, and its schema may be of
-    /// any version.
-    Maintain,
-    /// For everybody else: the file exists, and its schema is the one that this program knows.
-    Serve,
 }
 
 impl SqliteStore {

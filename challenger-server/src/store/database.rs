@@ -1,0 +1,59 @@
+//! Which store there is, and how to open it.
+
+#[cfg(feature = "sqlite")]
+use std::path::PathBuf;
+use std::sync::Arc;
+
+#[cfg(feature = "postgres")]
+use super::postgres::{PostgresDatabase, PostgresStore};
+#[cfg(feature = "sqlite")]
+use super::sqlite::SqliteStore;
+use super::{Registry, Store, StoreError};
+
+/// Which store, and where.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// A PostgreSQL database.
+    #[cfg(feature = "postgres")]
+    Postgres(PostgresDatabase),
+    /// An SQLite database in this file.
+    #[cfg(feature = "sqlite")]
+    Sqlite(PathBuf),
+}
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// For `challenger-dbinit`: what can be created is, and the schema may be of any version.
+    Maintain,
+    /// For everybody else: the store exists, and its schema is the one that this program knows.
+    Serve,
+}
+
+impl Database {
+    /// The store, to serve from.
+    ///
+    /// # Errors
+    /// It is out of reach, or its schema is another one; the error says what to do.
+    pub fn store(&self) -> Result<Arc<dyn Store>, StoreError> {
+        Ok(match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(it) => Arc::new(PostgresStore::open(it.clone(), OpenMode::Serve)?),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(file) => Arc::new(SqliteStore::open(file, OpenMode::Serve)?),
+        })
+    }
+
+    /// The store, for an operator's tool.
+    ///
+    /// # Errors
+    /// The same, as far as the mode asks for it.
+    pub fn registry(&self, mode: OpenMode) -> Result<Arc<dyn Registry>, StoreError> {
+        Ok(match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(it) => Arc::new(PostgresStore::open(it.clone(), mode)?),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(file) => Arc::new(SqliteStore::open(file, mode)?),
+        })
+    }
+}

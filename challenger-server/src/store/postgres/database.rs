@@ -1,0 +1,257 @@
+//! Where a PostgreSQL database is, and how it is connected to.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use postgres::Config;
+use postgres::config::{Host, SslMode};
+
+/// Where Debian's PostgreSQL listens, and where libpq looks there.
+const SOCKETS: &str = "/var/run/postgresql";
+
+/// How long to wait for a connection to each host.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// After how long without an acknowledgement a connection over TCP counts as lost. The database's
+/// own timeouts do not help when the network is gone.
+const TCP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a server asks of its connections, before what the operator asks: a statement is a matter of
+/// milliseconds, and people are waiting.
+const SERVE_OPTIONS: &str = "-c statement_timeout=5s -c lock_timeout=3s";
+
+/// What the operator's tools ask of theirs: their statements may take long, but when a lock is not
+/// to be had, it is better to say so than to make servers queue behind.
+const MAINTAIN_OPTIONS: &str = "-c statement_timeout=0 -c lock_timeout=60s";
+
+/// What is said about a text that cannot be read. It does not quote it, because of the password.
+const EXPECTED: &str = "a URI such as postgres:///challenger or \
+     postgres://USER@HOST/DATABASE?sslmode=disable, with options that this program knows";
+
+/// A PostgreSQL database, reachable over a Unix socket, on this machine, or over a network that the
+/// operator trusts.
+#[derive(Clone)]
+pub struct PostgresDatabase {
+    config: Box<Config>,
+    place: String,
+}
+
+impl PostgresDatabase {
+    /// Reads a URI, or `key=value` pairs, as libpq does. What they leave open, `variable` may fill
+    /// from `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER` and `PGPASSWORD`.
+    ///
+    /// # Errors
+    /// What would be accepted.
+    pub fn parse(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let mut config = text.parse::<Config>().map_err(|error| complaint(&error))?;
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            config.host(&variable("PGHOST").unwrap_or_else(|| SOCKETS.to_owned()));
+        }
+        if let (true, Some(port)) = (config.get_ports().is_empty(), variable("PGPORT")) {
+            config.port(port.parse().map_err(|_| "a port in PGPORT".to_owned())?);
+        }
+        if let (None, Some(name)) = (config.get_dbname(), variable("PGDATABASE")) {
+            config.dbname(&name);
+        }
+        if let (None, Some(user)) = (config.get_user(), variable("PGUSER")) {
+            config.user(&user);
+        }
+        if let (None, Some(password)) = (config.get_password(), variable("PGPASSWORD")) {
+            config.password(password);
+        }
+        check_encryption(&config)?;
+        let place = place(&config);
+        Ok(Self { config: Box::new(config), place })
+    }
+
+    /// How to connect in order to serve.
+    pub(super) fn serving(&self) -> Config {
+        self.with_options(SERVE_OPTIONS)
+    }
+
+    /// How to connect in order to create, upgrade and clean.
+    pub(super) fn maintaining(&self) -> Config {
+        self.with_options(MAINTAIN_OPTIONS)
+    }
+
+    /// Later options win, so those of the operator come last.
+    fn with_options(&self, ours: &str) -> Config {
+        let mut config = Config::clone(&self.config);
+        let options = match config.get_options() {
+            None => ours.to_owned(),
+            Some(theirs) => format!("{ours} {theirs}"),
+        };
+        config.options(&options);
+        if config.get_application_name().is_none() {
+            config.application_name("challenger");
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(TCP_TIMEOUT);
+        }
+        config
+    }
+}
+
+/// Names the place, without user and password.
+impl fmt::Display for PostgresDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place)
+    }
+}
+
+impl fmt::Debug for PostgresDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresDatabase({self})")
+    }
+}
+
+/// Of what the parser says, only this is certain not to quote the text.
+fn complaint(error: &postgres::Error) -> String {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    match cause.strip_prefix("invalid value for option ") {
+        None => EXPECTED.to_owned(),
+        Some(option) => format!("another value for its option {}", option.replace('`', "")),
+    }
+}
+
+/// This program has no TLS for databases, and must not pretend to.
+fn check_encryption(config: &Config) -> Result<(), String> {
+    match config.get_ssl_mode() {
+        SslMode::Disable => Ok(()),
+        SslMode::Require => Err("sslmode=disable, because this program has no TLS for databases; \
+             a Unix socket or a tunnel needs none"
+            .to_owned()),
+        _ => match remote_host(config) {
+            None => Ok(()),
+            Some(host) => Err(format!(
+                "sslmode=disable for the host {host}, because this program has no TLS for \
+                 databases; say so only if the network can be trusted"
+            )),
+        },
+    }
+}
+
+/// A host that is reached over a network. An address, where there is one, is what counts.
+fn remote_host(config: &Config) -> Option<String> {
+    let addresses = config.get_hostaddrs();
+    if !addresses.is_empty() {
+        return addresses.iter().find(|address| !address.is_loopback()).map(ToString::to_string);
+    }
+    config.get_hosts().iter().find_map(|host| match host {
+        Host::Tcp(name) if !is_this_machine(name) => Some(name.clone()),
+        Host::Tcp(_) | Host::Unix(_) => None,
+    })
+}
+
+fn is_this_machine(name: &str) -> bool {
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn place(config: &Config) -> String {
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let mut places: Vec<String> = hosts.collect();
+    if places.is_empty() {
+        places.extend(config.get_hostaddrs().iter().map(ToString::to_string));
+    }
+    // Without a name, it is that of the user.
+    let name = config.get_dbname().map(|name| format!(" {name}")).unwrap_or_default();
+    format!("PostgreSQL database{name} at {}", places.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<PostgresDatabase, String> {
+        PostgresDatabase::parse(text, |_| None)
+    }
+
+    #[test]
+    fn databases_are_found_as_libpq_finds_them() {
+        for (text, place) in [
+            ("postgres:///challenger", "challenger at /var/run/postgresql"),
+            ("postgresql:///challenger", "challenger at /var/run/postgresql"),
+            ("postgres://ada@/challenger", "challenger at /var/run/postgresql"),
+            ("postgres:///c?host=/run/pg&port=5433&user=ada", "c at /run/pg"),
+            ("postgres://ada:secret@%2Frun%2Fpg:5433/c", "c at /run/pg"),
+            ("host=/run/pg dbname=c password='my secret'", "c at /run/pg"),
+            ("dbname=challenger", "challenger at /var/run/postgresql"),
+            ("postgres://localhost:5433/c", "c at localhost"),
+            ("postgres://ada@127.0.0.1/c?sslmode=prefer", "c at 127.0.0.1"),
+            ("postgres://[::1]/c", "c at ::1"),
+            ("hostaddr=127.0.0.2 dbname=c", "c at 127.0.0.2"),
+            ("postgres://db.example/c?sslmode=disable", "c at db.example"),
+            ("postgres://a.example,b.example/c?sslmode=disable", "c at a.example, b.example"),
+        ] {
+            let database = parse(text).unwrap();
+            assert_eq!(database.to_string(), format!("PostgreSQL database {place}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_environment_fills_what_is_left_open() {
+        let variable = |name: &str| {
+            let value = match name {
+                "PGHOST" => "/run/env",
+                "PGPORT" => "5555",
+                "PGDATABASE" => "env",
+                "PGUSER" => "eve",
+                "PGPASSWORD" => "swordfish",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        let it = PostgresDatabase::parse("postgres://", variable).unwrap();
+        assert_eq!(it.to_string(), "PostgreSQL database env at /run/env");
+        assert_eq!((it.config.get_ports(), it.config.get_user()), (&[5555][..], Some("eve")));
+        assert_eq!(it.config.get_password(), Some(&b"swordfish"[..]));
+        assert!(!format!("{it:?} {it}").contains("swordfish"));
+        let text = "postgres://ada:secret@/own?host=/run/own&port=5433";
+        let it = PostgresDatabase::parse(text, variable).unwrap();
+        assert_eq!(it.to_string(), "PostgreSQL database own at /run/own");
+        assert_eq!((it.config.get_ports(), it.config.get_user()), (&[5433][..], Some("ada")));
+        assert_eq!(it.config.get_password(), Some(&b"secret"[..]));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_without_quoting_it() {
+        for (text, complaint) in [
+            ("", "ok"),
+            ("challenger", EXPECTED),
+            ("password=my secret=1", EXPECTED),
+            ("postgres://ada:secret@/c?sslrootcert=/x", EXPECTED),
+            ("postgres://ada:secret@localhost:port/c", "another value for its option port"),
+            ("postgres:///c?sslmode=verify-full", "another value for its option sslmode"),
+            ("postgres:///c?sslmode=require", "sslmode=disable, because"),
+            ("postgres://ada:secret@db.example/c", "sslmode=disable for the host db.example"),
+            ("postgres://localhost,db.example/c", "sslmode=disable for the host db.example"),
+            ("host=localhost hostaddr=192.0.2.1", "sslmode=disable for the host 192.0.2.1"),
+        ] {
+            let said = parse(text).err().unwrap_or_else(|| "ok".to_owned());
+            assert!(said.starts_with(complaint), "{text}: {said}");
+            assert!(!said.contains("secret"), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn our_options_come_before_the_operators() {
+        let options = |text: &str| {
+            let database = parse(text).unwrap();
+            let both = [database.serving(), database.maintaining()];
+            both.map(|config| config.get_options().unwrap().to_owned())
+        };
+        assert_eq!(options("dbname=c"), [SERVE_OPTIONS, MAINTAIN_OPTIONS]);
+        let own = "postgres:///c?options=-c%20statement_timeout%3D1s";
+        assert!(options(own).iter().all(|it| it.ends_with(" -c statement_timeout=1s")));
+        let config = parse("postgres:///c?connect_timeout=9&application_name=x").unwrap().serving();
+        assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(9)));
+        assert_eq!(config.get_application_name(), Some("x"));
+    }
+}

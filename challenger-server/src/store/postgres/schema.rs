@@ -1,0 +1,111 @@
+//! The schema: which version a database has, and how it gets to the newest.
+
+use postgres::{Client, GenericClient, Transaction};
+
+use super::pool::Fault;
+
+/// The steps from version to version, in order and never changed once released. The version of a
+/// database is the number of steps it has seen.
+const MIGRATIONS: [&str; 1] = [include_str!("../sql/postgres/0001.sql")];
+
+/// The version of the schema; 0 if there is none.
+pub(super) fn version(client: &mut impl GenericClient) -> Result<usize, Fault> {
+    let row = client.query_one(
+        "SELECT count(*), count(*) FILTER (WHERE relname = 'migrations') \
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        WHERE n.nspname = 'challenger'",
+        &[],
+    )?;
+    match (row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?) {
+        (0, _) => Ok(0),
+        // Such as the original, whose schema has the same name.
+        (_, 0) => Err(other("has a schema \"challenger\" of another program".to_owned())),
+        (_, _) => {
+            let newest = "SELECT coalesce(max(version), 0) FROM challenger.migrations";
+            let version: i32 = client.query_one(newest, &[])?.try_get(0)?;
+            usize::try_from(version).map_err(|_| other("has no such version".to_owned()))
+        }
+    }
+}
+
+/// Whether this program can work with that version.
+pub(super) fn check(version: usize) -> Result<(), Fault> {
+    let newest = MIGRATIONS.len();
+    if version == 0 {
+        return Err(other("has no schema yet; run challenger-dbinit".to_owned()));
+    }
+    if version < newest {
+        return Err(other(format!(
+            "has schema version {version}, but this program needs {newest}; run challenger-dbinit"
+        )));
+    }
+    check_not_newer(version)
+}
+
+fn check_not_newer(version: usize) -> Result<(), Fault> {
+    let newest = MIGRATIONS.len();
+    if version <= newest {
+        return Ok(());
+    }
+    Err(other(format!(
+        "has schema version {version}, but this program knows {newest} at most; upgrade the program"
+    )))
+}
+
+/// Goes through the steps that the database has not seen yet.
+pub(super) fn migrate(client: &mut Client) -> Result<(), Fault> {
+    let mut transaction = client.transaction()?;
+    let version = version(&mut transaction)?;
+    check_not_newer(version)?;
+    migrate_from(&mut transaction, version)?;
+    Ok(transaction.commit()?)
+}
+
+/// Drops all tables and starts anew. The schema itself stays, with what roles may do in it.
+pub(super) fn reset(client: &mut Client) -> Result<(), Fault> {
+    let mut transaction = client.transaction()?;
+    version(&mut transaction)?;
+    let tables = "SELECT format('DROP TABLE %I.%I CASCADE', schemaname, tablename) \
+        FROM pg_catalog.pg_tables WHERE schemaname = 'challenger'";
+    for row in transaction.query(tables, &[])? {
+        transaction.batch_execute(row.try_get(0)?)?;
+    }
+    migrate_from(&mut transaction, 0)?;
+    Ok(transaction.commit()?)
+}
+
+fn migrate_from(transaction: &mut Transaction<'_>, version: usize) -> Result<(), Fault> {
+    let missing = "SELECT NOT EXISTS (\
+        SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'challenger')";
+    // Not IF NOT EXISTS, which asks for the right to create it even where it exists.
+    if transaction.query_one(missing, &[])?.try_get(0)? {
+        transaction.batch_execute("CREATE SCHEMA challenger")?;
+    }
+    for (number, step) in (1..).zip(MIGRATIONS).skip(version) {
+        transaction.batch_execute(step)?;
+        let number: i32 = number;
+        transaction
+            .execute("INSERT INTO challenger.migrations (version) VALUES ($1)", &[&number])?;
+    }
+    Ok(())
+}
+
+const fn other(cause: String) -> Fault {
+    Fault::Other(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_told_apart() {
+        let newest = MIGRATIONS.len();
+        let complaint = |version| check(version).unwrap_err().to_string();
+        assert!(check(newest).is_ok());
+        assert!(complaint(0).contains("run challenger-dbinit"));
+        assert!(complaint(newest + 1).contains("upgrade the program"));
+        assert!(check_not_newer(0).is_ok());
+        assert!(check_not_newer(newest + 1).is_err());
+    }
+}
