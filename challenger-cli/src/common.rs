@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use challenger_server::config::{Config, Disk, Environment};
+use challenger_server::config::{Config, Disk, Environment, Files};
 use challenger_server::log::{self, Level};
 use challenger_server::settings;
 use challenger_server::store::{OpenMode, Registry};
@@ -18,9 +18,17 @@ pub(crate) const VALUED: &str = "clL";
 /// # Errors
 /// [`Exit::not_configured`] with the place of the mistake.
 pub(crate) fn load_config(file: Option<&Path>) -> Result<Config, Exit> {
+    load_config_from(&Disk, file)
+}
+
+/// Loads the configuration from other files than those of this machine.
+///
+/// # Errors
+/// [`Exit::not_configured`] with the place of the mistake.
+pub(crate) fn load_config_from(files: &dyn Files, file: Option<&Path>) -> Result<Config, Exit> {
     let environment = Environment::of_process()
         .map_err(|error| Exit::failed(format!("the current directory: {error}")))?;
-    Config::load(&Disk, &environment, file).map_err(|error| Exit::not_configured(error.to_string()))
+    Config::load(files, &environment, file).map_err(|error| Exit::not_configured(error.to_string()))
 }
 
 /// Logs what is odd about the configuration, as far as it was read.

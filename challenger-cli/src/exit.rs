@@ -29,6 +29,11 @@ impl Exit {
         Self { code: 2, message: message.into(), to_stdout: false }
     }
 
+    /// 2: a configuration was not written. The original has no other code for it.
+    pub(crate) fn not_written(message: impl Into<String>) -> Self {
+        Self { code: 2, message: message.into(), to_stdout: false }
+    }
+
     /// 6: the configuration lacks something, or has it wrong.
     pub(crate) fn not_configured(message: impl Into<String>) -> Self {
         Self { code: 6, message: message.into(), to_stdout: false }

@@ -5,6 +5,7 @@ mod args;
 #[cfg(feature = "sqlite")]
 pub mod challenger;
 mod common;
+pub mod config;
 pub mod dbinit;
 #[cfg(feature = "sqlite")]
 mod demo;

@@ -15,8 +15,13 @@ use std::process::{Command, Stdio};
 
 use site::{REDIRECT_URI, SECRET, Site, binary, stderr, stdout};
 
-const PROGRAMS: [&str; 4] =
-    ["challenger", "challenger-admin", "challenger-dbinit", "challenger-httpd"];
+const PROGRAMS: [&str; 5] = [
+    "challenger",
+    "challenger-admin",
+    "challenger-config",
+    "challenger-dbinit",
+    "challenger-httpd",
+];
 
 #[test]
 fn help_and_version_are_asked_for_and_given() {

@@ -294,7 +294,8 @@ cat > "$name.message"
 printf '%s' "$1" > "$name.address"
 "#;
 
-fn write_script(path: &Path, text: &str) {
+/// Writes a program.
+pub fn write_script(path: &Path, text: &str) {
     // Under another name first: a script that is being written cannot be run.
     let new = path.with_extension("new");
     fs::write(&new, text).unwrap();
@@ -307,6 +308,7 @@ pub fn binary(program: &str) -> &'static str {
     match program {
         "challenger" => env!("CARGO_BIN_EXE_challenger"),
         "challenger-admin" => env!("CARGO_BIN_EXE_challenger-admin"),
+        "challenger-config" => env!("CARGO_BIN_EXE_challenger-config"),
         "challenger-dbinit" => env!("CARGO_BIN_EXE_challenger-dbinit"),
         "challenger-httpd" => env!("CARGO_BIN_EXE_challenger-httpd"),
         other => panic!("{other} is none of our programs"),

@@ -18,6 +18,8 @@ pub enum Origin {
         /// The line, counted from 1.
         line: usize,
     },
+    /// Nowhere: the program was told to set it.
+    Program,
     /// In a text that is no file.
     Text {
         /// The line, counted from 1.
@@ -30,6 +32,7 @@ impl fmt::Display for Origin {
         match self {
             Self::BuiltIn => f.write_str("built-in"),
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Program => f.write_str("set by this program"),
             Self::Text { line } => write!(f, "line {line}"),
         }
     }

@@ -142,6 +142,7 @@ impl Loader<'_> {
                 Line::Option { name, value } => {
                     if section.eq_ignore_ascii_case(wanted) {
                         self.config.assign(&section, &name, Value::new(value, origin));
+                        self.config.mark_secret(&section, &path);
                     }
                 }
                 Line::Section(name) => section = name,
@@ -242,6 +243,9 @@ mod tests {
         let config = shelf.load();
         assert_eq!(text(&config, "db", "config"), Some("p q"));
         assert_eq!(origin(&config, "db", "config"), "/etc/secrets/db.conf:6");
+        let secret_in = |name| config.section(name).unwrap().secret_in.as_deref();
+        assert_eq!(secret_in("db"), Some(Path::new("/etc/secrets/db.conf")));
+        assert_eq!(secret_in("s"), None);
         assert_eq!(text(&config, "other", "X"), None);
         assert_eq!(text(&config, "s", "A"), Some("1"));
         assert_eq!(text(&config, "s", "B"), Some("2"));

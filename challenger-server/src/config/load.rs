@@ -320,6 +320,18 @@ mod tests {
         assert_eq!(config.warnings(), Vec::<String>::new());
     }
 
+    #[test]
+    fn a_value_of_the_program_comes_last() {
+        let mut config = Shelf::default().with(MAIN, "[S]\nA = 1\n").load();
+        config.set("s", "a", "2");
+        config.set("T", "B", " 3");
+        assert_eq!(text(&config, "s", "A"), Some("2"));
+        assert_eq!(text(&config, "t", "B"), Some(" 3"));
+        assert_eq!(origin(&config, "s", "A"), "set by this program");
+        let section = config.section("s").unwrap();
+        assert_eq!((section.name.as_str(), section.settings.len()), ("S", 1));
+    }
+
     proptest! {
         #[test]
         fn any_files_are_a_configuration_or_a_complaint(

@@ -89,6 +89,11 @@ impl Config {
         self.main_file.as_deref()
     }
 
+    /// Gives an option a value of the program's own, over whatever was loaded.
+    pub fn set(&mut self, section: &str, option: &str, text: &str) {
+        self.assign(section, option, Value::new(String::from(text), Origin::Program));
+    }
+
     /// What was odd so far, in loading and in expanding file names.
     pub fn warnings(&self) -> Vec<String> {
         self.warnings.borrow().iter().cloned().collect()
@@ -112,8 +117,7 @@ impl Config {
 
     fn setting(&self, section: &str, option: &str) -> Option<(&Section, &Setting)> {
         let section = self.section(section).filter(|section| section.hidden_in.is_none())?;
-        let has_name = |setting: &&Setting| setting.name.eq_ignore_ascii_case(option);
-        Some((section, section.settings.iter().find(has_name)?))
+        Some((section, section.setting(option)?))
     }
 
     /// The latest assignment wins, spelling included.
@@ -131,12 +135,17 @@ impl Config {
         self.edit(section, |section| section.hidden_in = Some(file));
     }
 
+    fn mark_secret(&mut self, section: &str, file: &Path) {
+        self.edit(section, |section| section.secret_in = Some(file.to_path_buf()));
+    }
+
     /// Changes a section, after adding it if there is none of that name.
     fn edit(&mut self, name: &str, change: impl FnOnce(&mut Section)) {
         match self.sections.iter_mut().find(|section| section.name.eq_ignore_ascii_case(name)) {
             None => {
                 let name = String::from(name);
-                let mut section = Section { name, settings: Vec::new(), hidden_in: None };
+                let settings = Vec::new();
+                let mut section = Section { name, settings, hidden_in: None, secret_in: None };
                 change(&mut section);
                 self.sections.push(section);
             }
@@ -165,6 +174,15 @@ pub struct Section {
     /// The secret file that would hold the section but cannot be read. All options then count as
     /// absent.
     pub hidden_in: Option<PathBuf>,
+    /// The secret file that some of its values were read from.
+    pub secret_in: Option<PathBuf>,
+}
+
+impl Section {
+    /// An option by its name, in any case, even of a hidden section.
+    pub fn setting(&self, option: &str) -> Option<&Setting> {
+        self.settings.iter().find(|setting| setting.name.eq_ignore_ascii_case(option))
+    }
 }
 
 /// An option with its value.

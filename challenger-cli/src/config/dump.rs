@@ -1,0 +1,173 @@
+//! The whole configuration for people, each value with its origin. It is itself a configuration.
+
+use std::fmt::Display;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use challenger_server::config::{Config, Origin, Section, Setting};
+
+use super::rewrite::quoted;
+
+/// Options with one of these in their names hold secrets.
+const SECRET_NAMES: [&str; 5] = ["KEY", "PASSPHRASE", "PASSWORD", "SECRET", "TOKEN"];
+
+/// The one option of ours that is named after tokens and holds none.
+const NO_SECRET: &str = "TOKEN_DURATION";
+
+/// Everything there is to know. Secrets are left out unless they are asked for.
+pub(super) fn dump(config: &Config, show_secrets: bool) -> String {
+    let mut dump = Dump::default();
+    dump.head(config);
+    for section in config.sections() {
+        dump.section(section, show_secrets);
+    }
+    dump.0
+}
+
+#[derive(Default)]
+struct Dump(String);
+
+impl Dump {
+    fn head(&mut self, config: &Config) {
+        match config.main_file() {
+            None => self.note("Entry point: none was found"),
+            Some(file) => self.note(format_args!("Entry point: {}", file.display())),
+        }
+        self.note("");
+        self.note("Files as they were read; + marks those that the one above them includes:");
+        for file in config.files() {
+            let mark = if file.depth > 0 { "+ " } else { "" };
+            let indent = "  ".repeat(file.depth);
+            self.note(format_args!("  {indent}{mark}{}", file.path.display()));
+        }
+        self.note("");
+        self.note("Built-in values of [PATHS], where no file says otherwise:");
+        let paths = config.section("PATHS").map(|section| section.settings.as_slice());
+        for setting in paths.unwrap_or_default().iter().filter(|setting| is_built_in(setting)) {
+            self.note(format_args!("  {} = {}", setting.name, setting.value.text));
+        }
+        let warnings = config.warnings();
+        if !warnings.is_empty() {
+            self.note("");
+            self.note("Warnings:");
+        }
+        for warning in warnings {
+            self.note(format_args!("  {warning}"));
+        }
+    }
+
+    fn section(&mut self, section: &Section, show_secrets: bool) {
+        let Section { name, settings, hidden_in, secret_in } = section;
+        let from_files = || settings.iter().filter(|setting| !is_built_in(setting));
+        if from_files().next().is_none() && hidden_in.is_none() {
+            return;
+        }
+        self.line(format_args!("\n[{name}]"));
+        if let Some(file) = hidden_in {
+            self.note(format_args!("inaccessible: {}", state_of(file)));
+            self.note("All its options count as absent.");
+            return;
+        }
+        if let Some(file) = secret_in {
+            self.note(format_args!("secret: {}", state_of(file)));
+        }
+        for setting in from_files() {
+            let Setting { name, value } = setting;
+            self.line("");
+            self.note(&value.origin);
+            let is_secret = secret_in.is_some() || looks_secret(setting);
+            if is_secret && !show_secrets {
+                self.note(format_args!("{name} is not shown: add --show-secrets to see it"));
+            } else {
+                self.line(format_args!("{name} = {}", quoted(&value.text)));
+            }
+        }
+    }
+
+    /// Adds a comment. File names may have line breaks, which must not end it.
+    fn note(&mut self, text: impl Display) {
+        let text = format!("# {text}").replace('\n', "\n# ");
+        self.line(text.trim_end());
+    }
+
+    fn line(&mut self, text: impl Display) {
+        self.0.push_str(&format!("{text}\n"));
+    }
+}
+
+fn is_built_in(setting: &Setting) -> bool {
+    setting.value.origin == Origin::BuiltIn
+}
+
+/// A file, who may read it, and why we may not.
+fn state_of(file: &Path) -> String {
+    let name = file.display();
+    let rights = match fs::metadata(file) {
+        Ok(it) => format!("{:04o}, user {}, group {}", it.mode() & 0o7777, it.uid(), it.gid()),
+        Err(error) => return format!("{name}: {error}"),
+    };
+    match File::open(file) {
+        Ok(_) => format!("{name} ({rights})"),
+        Err(error) => format!("{name} ({rights}): {error}"),
+    }
+}
+
+/// Whether a value should not be read over somebody's shoulder. Rather too often than not.
+fn looks_secret(setting: &Setting) -> bool {
+    let name = setting.name.to_ascii_uppercase();
+    if name == NO_SECRET {
+        return false;
+    }
+    let text = setting.value.text.to_ascii_lowercase();
+    let has_user_info = text
+        .split_once("://")
+        .is_some_and(|(_, rest)| rest.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')));
+    SECRET_NAMES.iter().any(|word| name.contains(word))
+        || has_user_info
+        || text.contains("password")
+        || text.starts_with("secret-token:")
+}
+
+#[cfg(test)]
+mod tests {
+    use challenger_server::config::Environment;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_recognised() {
+        let cases = [
+            ("PORT", "9967", false),
+            ("CONFIG", "postgres:///challenger", false),
+            ("CONFIG", "postgres://user@host/challenger", false),
+            ("CONFIG", "postgres://user:pw@host/challenger", true),
+            ("CONFIG", "postgresql://user:p/w@host/challenger", true),
+            ("CONFIG", "postgres:///challenger?user=x&password=pw", true),
+            ("CONFIG", "host=x Password = pw", true),
+            ("BASE_URL", "https://challenger.example:8080/", false),
+            ("TOKEN_DURATION", "1 h", false),
+            ("AUTH_TOKEN", "x", true),
+            ("smtp_password", "x", true),
+            ("ClientSecret", "x", true),
+            ("API_KEY", "x", true),
+            ("OTHER", "secret-token:x", true),
+        ];
+        for (name, text, is_secret) in cases {
+            let line = format!("[s]\n{name} = {text}");
+            let config = Config::from_text(&line, &Environment::default()).unwrap();
+            let setting = config.section("s").unwrap().setting(name).unwrap();
+            assert_eq!(looks_secret(setting), is_secret, "{line}");
+            let dumped = dump(&config, false);
+            assert_eq!(dumped.contains(&format!("\n# line 2\n{name} = {text}\n")), !is_secret);
+            assert!(dump(&config, true).contains(&format!("{name} = {text}\n")));
+        }
+    }
+
+    #[test]
+    fn a_line_break_does_not_end_a_comment() {
+        let mut dump = Dump::default();
+        dump.note("a\nb\n");
+        assert_eq!(dump.0, "# a\n# b\n#\n");
+    }
+}
