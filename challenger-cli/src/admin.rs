@@ -1,15 +1,18 @@
-//! `challenger-admin`: registers clients.
+//! `challenger-admin`: registers clients, lists them, and changes their secrets.
+
+mod secret;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use argh::FromArgs;
-use challenger_proto::{HashedSecret, RedirectUri};
+use challenger_proto::{ClientId, RedirectUri, Secret};
 use challenger_server::log::{self, Level};
-use challenger_server::os::OsEntropy;
-use challenger_server::responder::EntropySource;
-use challenger_server::store::{Added, OpenMode};
+use challenger_server::store::{Added, ClientSummary, OpenMode, Registry, StoreError};
+use serde_json::{Value, json};
 
+use self::secret::{NewSecret, Obtained};
 use crate::args;
 use crate::common::{load_config, open_registry, set_up_log};
 use crate::exit::{Exit, end, say};
@@ -17,16 +20,15 @@ use crate::exit::{Exit, end, say};
 const PROGRAM: &str = "challenger-admin";
 
 /// The short options with a value.
-const VALUED: &str = "aclL";
+const VALUED: &str = "aclLr";
 
-/// RFC 8959's prefix, by which scanners recognise a secret that got lost.
-const PREFIX: &str = "secret-token:";
+/// What to do; one of them has to be chosen.
+const ACTIONS: &str = "--add=SECRET, --generate, --rotate=SECRET, --regenerate, --delete or --list";
 
-/// Fewer characters than these can be guessed.
-const SECRET_MIN: usize = 16;
-
-/// Register the client that lives at a redirect URI, and tell its client ID. The service may be
-/// running.
+/// Register a client, which lives at a redirect URI, and tell its client ID; or change, delete or
+/// list clients. The service may be running, and knows at once.
+///
+/// A SECRET of - is read from standard input, one line.
 #[derive(FromArgs)]
 struct Arguments {
     /// register a client with this secret
@@ -35,9 +37,27 @@ struct Arguments {
     /// configuration file to use instead of the usual places
     #[argh(option, short = 'c', arg_name = "FILE")]
     config: Option<PathBuf>,
-    /// print the client ID and nothing else
+    /// delete a client, its validations and its access tokens
+    #[argh(switch, short = 'd')]
+    delete: bool,
+    /// register a client with a strong new secret, and print it
+    #[argh(switch, short = 'g')]
+    generate: bool,
+    /// print JSON
+    #[argh(switch)]
+    json: bool,
+    /// list all clients: how many validations each opened and how many access tokens it got
+    #[argh(switch)]
+    list: bool,
+    /// print the client ID, and a secret that was made, and nothing else
     #[argh(switch, short = 'q')]
     quiet: bool,
+    /// give a client a strong new secret instead of its old one, and print it
+    #[argh(switch)]
+    regenerate: bool,
+    /// give a client this secret instead of its old one
+    #[argh(option, short = 'r', arg_name = "SECRET")]
+    rotate: Option<String>,
     /// least important events to log: NONE, ERROR, WARNING (default), INFO or DEBUG
     #[argh(option, short = 'L', arg_name = "LEVEL")]
     log: Option<String>,
@@ -46,7 +66,25 @@ struct Arguments {
     logfile: Option<PathBuf>,
     /// where the client's users are sent back to
     #[argh(positional, arg_name = "REDIRECT_URI")]
-    redirect_uri: String,
+    redirect_uri: Option<String>,
+}
+
+/// What to do.
+enum Action {
+    Add(NewSecret),
+    Delete,
+    List,
+    Rotate(NewSecret),
+}
+
+/// What was done.
+struct Report {
+    /// As a sentence, up to the client's number.
+    sentence: &'static str,
+    id: ClientId,
+    redirect_uri: RedirectUri,
+    /// One that nobody knows yet.
+    secret: Option<Secret<String>>,
 }
 
 /// Runs the program.
@@ -57,52 +95,162 @@ pub fn main() -> ExitCode {
 fn run() -> Result<(), Exit> {
     let arguments: Arguments = args::parse(PROGRAM, VALUED, std::env::args_os())?;
     set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref(), Level::Warning)?;
-    let Some(secret) = &arguments.add else {
-        return Err(Exit::invalid_argument(
-            "--add=SECRET is missing\nTry 'challenger-admin --help'.",
-        ));
+    let report = match arguments.action()? {
+        Action::Add(secret) => {
+            let (redirect_uri, secret) = (arguments.redirect_uri()?, secret.obtain()?);
+            warn_about(&redirect_uri);
+            add(&*arguments.registry()?, redirect_uri, secret)?
+        }
+        Action::Delete => {
+            let redirect_uri = arguments.redirect_uri()?;
+            delete(&*arguments.registry()?, redirect_uri)?
+        }
+        Action::List => {
+            let clients = arguments.registry()?.clients().map_err(failed)?;
+            return arguments.print_clients(&clients);
+        }
+        Action::Rotate(secret) => {
+            let (redirect_uri, secret) = (arguments.redirect_uri()?, secret.obtain()?);
+            rotate(&*arguments.registry()?, redirect_uri, secret)?
+        }
     };
-    let printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-    if secret.is_empty() || !secret.bytes().all(printable) {
-        return Err(Exit::invalid_argument(
-            "a client secret is one or more characters of printable ASCII",
-        ));
+    arguments.print(&report)
+}
+
+impl Arguments {
+    /// The one action that was chosen.
+    fn action(&self) -> Result<Action, Exit> {
+        let given = |secret: &String| NewSecret::Given(secret.clone());
+        let chosen = [
+            self.add.as_ref().map(|secret| Action::Add(given(secret))),
+            self.generate.then_some(Action::Add(NewSecret::Generated)),
+            self.rotate.as_ref().map(|secret| Action::Rotate(given(secret))),
+            self.regenerate.then_some(Action::Rotate(NewSecret::Generated)),
+            self.delete.then_some(Action::Delete),
+            self.list.then_some(Action::List),
+        ];
+        let mut chosen = chosen.into_iter().flatten();
+        match (chosen.next(), chosen.next()) {
+            (None, _) => Err(misused(&format!("{ACTIONS} is missing"))),
+            (Some(_), Some(_)) => Err(misused(&format!("only one of {ACTIONS} is possible"))),
+            (Some(Action::List), None) if self.redirect_uri.is_some() => {
+                Err(misused("--list takes no REDIRECT_URI"))
+            }
+            (Some(action), None) => Ok(action),
+        }
     }
-    let redirect_uri = RedirectUri::parse(&arguments.redirect_uri)
-        .map_err(|error| Exit::invalid_argument(format!("{}: {error}", arguments.redirect_uri)))?;
-    for warning in warnings(secret, &redirect_uri) {
-        log::warn(format_args!("{warning}"));
+
+    fn redirect_uri(&self) -> Result<RedirectUri, Exit> {
+        let text =
+            self.redirect_uri.as_deref().ok_or_else(|| misused("REDIRECT_URI is missing"))?;
+        RedirectUri::parse(text).map_err(|error| Exit::invalid_argument(format!("{text}: {error}")))
     }
-    let config = load_config(arguments.config.as_deref())?;
-    let registry = open_registry(&config, OpenMode::Serve)?;
-    let hashed = HashedSecret::new(secret, OsEntropy.draw());
-    let added = registry.add_client(&redirect_uri, hashed);
-    match added.map_err(|error| Exit::failed(error.to_string()))? {
-        Added::New(id) if arguments.quiet => say(&id.to_string()),
-        Added::New(id) => say(&format!("Client added. Client ID is: {id}")),
+
+    fn registry(&self) -> Result<Arc<dyn Registry>, Exit> {
+        open_registry(&load_config(self.config.as_deref())?, OpenMode::Serve)
+    }
+
+    fn print(&self, report: &Report) -> Result<(), Exit> {
+        let Report { sentence, id, redirect_uri, secret } = report;
+        let secret = secret.as_ref().map(Secret::expose);
+        if self.json {
+            let (number, uri) = (id.number(), redirect_uri.as_str());
+            let object = match secret {
+                None => json!({"client_id": number, "redirect_uri": uri}),
+                Some(secret) => {
+                    json!({"client_id": number, "client_secret": secret, "redirect_uri": uri})
+                }
+            };
+            return say(&object.to_string());
+        }
+        say(&if self.quiet { id.to_string() } else { format!("{sentence}: {id}") })?;
+        match secret {
+            None => Ok(()),
+            Some(secret) if self.quiet => say(secret),
+            Some(secret) => say(&format!("Client secret is: {secret}")),
+        }
+    }
+
+    fn print_clients(&self, clients: &[ClientSummary]) -> Result<(), Exit> {
+        if self.json {
+            let objects = clients.iter().map(|client| {
+                json!({
+                    "client_id": client.id.number(),
+                    "redirect_uri": client.redirect_uri.as_str(),
+                    "validations": client.validations,
+                    "grants": client.grants,
+                })
+            });
+            return say(&Value::Array(objects.collect()).to_string());
+        }
+        if !self.quiet {
+            say(&row("ID", "VALIDATIONS", "GRANTS", "REDIRECT URI"))?;
+        }
+        for client in clients {
+            let id = client.id.to_string();
+            let (validations, grants) = (client.validations.to_string(), client.grants.to_string());
+            let redirect_uri = client.redirect_uri.as_str();
+            say(&if self.quiet { id } else { row(&id, &validations, &grants, redirect_uri) })?;
+        }
+        Ok(())
+    }
+}
+
+/// A line of the table.
+fn row(id: &str, validations: &str, grants: &str, redirect_uri: &str) -> String {
+    format!("{id:>6}  {validations:>11}  {grants:>11}  {redirect_uri}")
+}
+
+fn add(
+    registry: &dyn Registry,
+    redirect_uri: RedirectUri,
+    secret: Obtained,
+) -> Result<Report, Exit> {
+    match registry.add_client(&redirect_uri, secret.hashed).map_err(failed)? {
+        Added::New(id) => {
+            let sentence = "Client added. Client ID is";
+            Ok(Report { sentence, id, redirect_uri, secret: secret.to_print })
+        }
         Added::Exists(id) => Err(Exit::failed(format!(
             "client {id} is registered with this redirect URI already; it was left as it is"
         ))),
     }
 }
 
-/// What is allowed, but deserves a thought.
-fn warnings(secret: &str, redirect_uri: &RedirectUri) -> Vec<String> {
-    let mut warnings = Vec::new();
-    match secret.strip_prefix(PREFIX) {
-        None => warnings.push(format!(
-            "the secret does not begin with {PREFIX} (RFC 8959), which some clients insist on"
-        )),
-        Some(rest) if rest.len() < SECRET_MIN => warnings.push(format!(
-            "the secret has fewer than {SECRET_MIN} characters after {PREFIX} and can be guessed"
-        )),
-        Some(_) => {}
-    }
+fn rotate(
+    registry: &dyn Registry,
+    redirect_uri: RedirectUri,
+    secret: Obtained,
+) -> Result<Report, Exit> {
+    let changed = registry.rotate_secret(&redirect_uri, secret.hashed).map_err(failed)?;
+    let id = changed.ok_or_else(unknown)?;
+    let sentence = "Secret replaced. Client ID is";
+    Ok(Report { sentence, id, redirect_uri, secret: secret.to_print })
+}
+
+fn delete(registry: &dyn Registry, redirect_uri: RedirectUri) -> Result<Report, Exit> {
+    let id = registry.delete_client(&redirect_uri).map_err(failed)?.ok_or_else(unknown)?;
+    Ok(Report { sentence: "Client deleted. Client ID was", id, redirect_uri, secret: None })
+}
+
+/// Warns about what is allowed, but deserves a thought.
+fn warn_about(redirect_uri: &RedirectUri) {
     if !redirect_uri.is_confidential() {
-        warnings.push("authorization codes will travel to the client without TLS".to_string());
+        log::warn(format_args!("authorization codes will travel to the client without TLS"));
     }
     if !matches!(redirect_uri.scheme(), "http" | "https") {
-        warnings.push(format!("{}: is no scheme of web sites", redirect_uri.scheme()));
+        log::warn(format_args!("{}: is no scheme of web sites", redirect_uri.scheme()));
     }
-    warnings
+}
+
+fn failed(error: StoreError) -> Exit {
+    Exit::failed(error.to_string())
+}
+
+fn unknown() -> Exit {
+    Exit::failed("no client is registered with this redirect URI")
+}
+
+fn misused(complaint: &str) -> Exit {
+    Exit::invalid_argument(format!("{complaint}\nTry '{PROGRAM} --help'."))
 }

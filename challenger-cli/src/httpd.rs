@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use argh::FromArgs;
 use challenger_server::front::Limits;
+use challenger_server::listen::activated;
 use challenger_server::log::{self, Level};
+use challenger_server::notify::{READY, STOPPING, notify};
 use challenger_server::server::Server;
 use challenger_server::settings::Settings;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -49,17 +51,20 @@ pub fn main() -> ExitCode {
 fn run() -> Result<(), Exit> {
     let arguments: Arguments = args::parse(PROGRAM, VALUED, std::env::args_os())?;
     set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref(), Level::Warning)?;
+    let given = activated().map_err(|error| Exit::failed(error.to_string()))?;
     let config = load_config(arguments.config.as_deref())?;
     let settings =
-        Settings::read(&config).map_err(|error| Exit::not_configured(error.to_string()))?;
+        Settings::read(&config, given).map_err(|error| Exit::not_configured(error.to_string()))?;
     // Caught from before the first request on, so that none is cut off by an early signal.
     let mut signals = Signals::new([SIGINT, SIGTERM])
         .map_err(|error| Exit::failed(format!("signals: {error}")))?;
     let limits = Limits { close_each: arguments.connection_close, ..Limits::default() };
     let server =
         Server::start(settings, limits).map_err(|error| Exit::failed(error.to_string()))?;
+    notify(READY);
     let _ = signals.forever().next();
     log::info(format_args!("stopping"));
+    notify(STOPPING);
     if server.drain(DRAIN) {
         Ok(())
     } else {

@@ -11,6 +11,7 @@ use crate::http::{Body, Request, Response};
 use crate::media;
 use crate::page::{Page, PageName};
 use crate::refusal::{Refusal, Refused};
+use crate::route::{Route, Shape};
 use crate::service::Service;
 
 /// What a refusal becomes.
@@ -145,21 +146,7 @@ impl Refusal {
     }
 }
 
-/// In which shape a path's answers are given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// HTML for whoever names it in `Accept`, else JSON.
-    HtmlIfAsked,
-    /// JSON.
-    Json,
-    /// JSON for whoever names it in `Accept`, else HTML.
-    JsonIfAsked,
-    /// JSON with the fields of an OAuth error, and with this challenge to clients that fail to
-    /// authenticate (RFC 9110 §11.6.1).
-    OAuth,
-}
-
-/// Who reads the answer: what they accept, and what the path offers.
+/// Who reads the answer: what they accept, and where they asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader {
     /// Whether they get pages.
@@ -168,20 +155,26 @@ pub(crate) struct Reader {
     oauth: bool,
     /// The methods of the path, for `Allow`; empty when there is no such path.
     allow: &'static str,
-    /// The challenge for `WWW-Authenticate`, where one is due.
-    scheme: Option<&'static str>,
+    /// How they have to prove themselves, for `WWW-Authenticate`, where that is told.
+    scheme: Option<Scheme>,
     accept_language: Option<String>,
 }
 
+/// A scheme of HTTP authentication (RFC 9110 §11.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    /// RFC 7617.
+    Basic,
+    /// RFC 6750.
+    Bearer,
+}
+
 impl Reader {
-    pub(crate) fn new(request: &Request, shape: Shape, allow: &'static str) -> Self {
+    /// Who sent the request. Without a route there is no such path.
+    pub(crate) fn new(request: &Request, route: Option<Route>) -> Self {
         let accept = request.header("Accept");
+        let shape = route.map_or(Shape::Json, Route::shape);
         let basic = request.header("Authorization").is_some_and(|value| has_scheme(value, "Basic"));
-        let scheme = match (shape, allow.starts_with("GET")) {
-            (Shape::OAuth, true) => Some("Bearer"),
-            (Shape::OAuth, false) if basic => Some("Basic"),
-            _ => None,
-        };
         Self {
             html: match shape {
                 Shape::HtmlIfAsked => media::wants_html(accept),
@@ -189,15 +182,19 @@ impl Reader {
                 Shape::JsonIfAsked => !media::wants_json(accept),
             },
             oauth: shape == Shape::OAuth,
-            allow,
-            scheme,
+            allow: route.map_or("", Route::allow),
+            scheme: match route {
+                Some(Route::Info) => Some(Scheme::Bearer),
+                Some(Route::Token) if basic => Some(Scheme::Basic),
+                _ => None,
+            },
             accept_language: request.header("Accept-Language").map(ToString::to_string),
         }
     }
 
     /// Whether the client authenticates by HTTP Basic.
     pub(crate) fn used_basic(&self) -> bool {
-        self.scheme == Some("Basic")
+        self.scheme == Some(Scheme::Basic)
     }
 
     /// A page in the language the reader likes best.
@@ -211,10 +208,19 @@ impl Reader {
         name: PageName,
         data: Value,
     ) -> Result<Response, Refused> {
-        let template = || Refusal::TemplateMissing.about(name.template(&service.address_type));
-        let language = service.pages.choose(name, self.accept_language.as_deref());
-        let language = language.ok_or_else(template)?.to_string();
+        let language = self.language(service, name)?;
         Ok(Response::new(status, Body::Page(Page { name, language, data })))
+    }
+
+    /// The language in which the reader gets a page.
+    ///
+    /// # Errors
+    /// [`Refusal::TemplateMissing`] names the template.
+    pub(crate) fn language(&self, service: &Service, name: PageName) -> Result<String, Refused> {
+        let language = service.pages.choose(name, self.accept_language.as_deref());
+        language
+            .map(ToString::to_string)
+            .ok_or_else(|| Refusal::TemplateMissing.about(name.template(&service.address_type)))
     }
 
     /// The answer that says no, in the reader's shape.
@@ -260,10 +266,10 @@ impl Reader {
             response.set("Pragma", "no-cache");
         }
         match (self.scheme, row.status) {
-            (Some("Basic"), 401) if row.code == 9750 => {
+            (Some(Scheme::Basic), 401) if row.code == 9750 => {
                 response.set("WWW-Authenticate", "Basic realm=\"challenger\"");
             }
-            (Some("Bearer"), 403 | 404) => {
+            (Some(Scheme::Bearer), 403 | 404) => {
                 // RFC 6750 §3.1: a request without any token is told no error.
                 let mut challenge = String::from("Bearer realm=\"challenger\"");
                 if refusal != Refusal::BearerMissing {
@@ -304,13 +310,16 @@ pub(crate) fn insert(object: &mut Value, name: &str, value: impl Into<Value>) {
     }
 }
 
-/// Lets the page's forms lead to the client in the end: Chromium applies `form-action` to the
-/// redirect that answers a form, too.
+/// Lets the page's forms lead to the client in the end: Chromium applies `form-action` to every
+/// redirect that follows a form, and a client may well redirect once more, to a place that only it
+/// knows. So the policy names the schemes it may be reached by and no origin.
 pub(crate) fn allow_form(response: &mut Response, redirect_uri: &RedirectUri) {
     if matches!(response.body, Body::Page(_)) {
+        let scheme = redirect_uri.scheme().to_ascii_lowercase();
+        let other = if scheme == "https" { String::new() } else { format!(" {scheme}:") };
         let policy = format!(
-            "default-src 'none'; base-uri 'none'; form-action 'self' {}; frame-ancestors 'none'",
-            redirect_uri.source()
+            "default-src 'none'; base-uri 'none'; form-action 'self' https:{other}; \
+             frame-ancestors 'none'; img-src data:; style-src 'unsafe-inline'"
         );
         response.set("Content-Security-Policy", policy);
     }

@@ -5,12 +5,17 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
+use crate::base32;
 use crate::digest::{ClientSecretDigest, sha256};
 use crate::entropy::Entropy;
 use crate::form::percent_encode;
+use crate::secret::Secret;
 
 /// The longest redirect URI. It has to fit into a request's target, escaped.
 pub const REDIRECT_URI_MAX: usize = 2048;
+
+/// What a client secret should begin with (RFC 8959), so that scanners recognise one that got lost.
+pub const SECRET_PREFIX: &str = "secret-token:";
 
 /// The client identifier (RFC 6749 §2.2): the number of the client's row, from 1 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +43,18 @@ impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// Makes a client secret with the entropy of a key.
+///
+/// ```
+/// use challenger_proto::{Entropy, generate_client_secret};
+///
+/// let secret = generate_client_secret(Entropy::new([7; 32])); // from the system, in real life
+/// assert!(secret.expose().starts_with("secret-token:0W3GE1R7"));
+/// ```
+pub fn generate_client_secret(entropy: Entropy) -> Secret<String> {
+    Secret::new(format!("{SECRET_PREFIX}{}", base32::encode(&entropy.spend())))
 }
 
 /// A client's secret as the store keeps it: salted and hashed.
@@ -173,16 +190,6 @@ impl RedirectUri {
         }
     }
 
-    /// What a content security policy calls the place: `https://host:port`, or `scheme:`.
-    pub fn source(&self) -> String {
-        match self.0.split_once("://") {
-            Some((scheme, rest)) if scheme.starts_with("http") || scheme.starts_with("HTTP") => {
-                format!("{scheme}://{}", authority_of(rest))
-            }
-            _ => format!("{}:", self.scheme()),
-        }
-    }
-
     /// The authorization response (RFC 6749 §4.1.2): the URI with `code` and `state` added to
     /// whatever query it has.
     pub(crate) fn with_code(&self, code: &str, state: Option<&str>) -> String {
@@ -263,8 +270,6 @@ mod tests {
         assert_eq!(uri("https://[::1]:8443/cb").host(), "[::1]");
         assert_eq!(uri("https://[::1]/cb").host(), "[::1]");
         assert_eq!(uri("com.example.app:/cb").host(), "com.example.app");
-        assert_eq!(uri("https://client.example:8443?x").source(), "https://client.example:8443");
-        assert_eq!(uri("com.example.app://cb").source(), "com.example.app:");
         assert!(uri("http://127.0.0.1:1/").is_confidential());
         assert!(!uri("http://client.example/").is_confidential());
     }

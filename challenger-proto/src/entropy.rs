@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// 32 bytes from the operating system's generator, drawn anew for every decision.
+/// 32 bytes from a cryptographic generator, drawn anew for every decision.
 ///
 /// It is neither `Clone` nor `Copy` and every secret takes it by value, so no decision can buy two
 /// secrets with the same bytes.

@@ -13,7 +13,8 @@ use crate::refusal::Refusal;
 /// The longest head of a request, from its first byte to the empty line: browsers send two to four
 /// KiB, and some proxies add as much.
 pub const HEAD_MAX: usize = 16 * 1024;
-/// The longest request target. A client's `state` and `redirect_uri` fit in it several times.
+/// The longest request target. The longest `redirect_uri` fits in it,
+/// every character escaped, and a `state` beside it.
 pub const TARGET_MAX: usize = 8 * 1024;
 /// The longest body, before and after inflating. A postal address has a few hundred bytes.
 pub const BODY_MAX: usize = 64 * 1024;
@@ -139,6 +140,10 @@ impl Status {
     }
 }
 
+/// What a page may do: show its own styles and pictures, and send no form anywhere.
+const PAGE_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; \
+                           frame-ancestors 'none'; img-src data:; style-src 'unsafe-inline'";
+
 /// What a response carries.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
@@ -190,6 +195,7 @@ impl Response {
                 response.set("Content-Type", "text/html; charset=utf-8");
                 response.set("Content-Language", language);
                 response.set("Vary", "Accept, Accept-Language");
+                response.set("Content-Security-Policy", PAGE_POLICY);
             }
             Body::Text(_) => response.set("Content-Type", "text/plain; charset=utf-8"),
             Body::Empty | Body::Document(_) => {}

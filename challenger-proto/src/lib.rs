@@ -99,6 +99,7 @@ mod plan;
 mod records;
 mod refusal;
 mod restriction;
+mod route;
 mod secret;
 mod service;
 mod storage;

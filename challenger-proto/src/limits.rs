@@ -29,9 +29,10 @@ pub struct Limits {
 impl Limits {
     /// The defaults for a type of address.
     ///
-    /// Three of each lets people mistype and messages get lost. With eight digits, all 27 guesses
-    /// of a validation together are right once in 3.7 million. A letter takes days where an SMS
-    /// takes seconds. RFC 6749 §4.1.2 wants codes to live ten minutes at most.
+    /// Three of each lets people mistype and messages get lost. That makes 27 guesses, and 9 more
+    /// if three deliveries fail, because a failed one may have arrived: with eight digits, all of
+    /// them together are right once in 2.8 million. A letter takes days where an SMS takes
+    /// seconds. RFC 6749 §4.1.2 wants codes to live ten minutes at most.
     pub fn for_type(address_type: &AddressType) -> Self {
         let postal = address_type.is_postal();
         Self {

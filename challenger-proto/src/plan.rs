@@ -11,23 +11,26 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use serde_json::{Value, json};
 
 use crate::address::Address;
-use crate::answer::{Reader, Shape};
+use crate::answer::Reader;
 use crate::endpoint::authorize::Authorize;
 use crate::endpoint::challenge::{Challenge, Undelivered};
 use crate::endpoint::info::Info;
+use crate::endpoint::legal::{Legal, Which};
 use crate::endpoint::setup::Setup;
 use crate::endpoint::solve::Solve;
 use crate::endpoint::token::Token;
-use crate::endpoint::{config, legal, root};
+use crate::endpoint::{config, root};
 use crate::entropy::Entropy;
 use crate::http::{BODY_MAX, Body, Method, Request, Response, TARGET_MAX};
 use crate::nonce::Nonce;
 use crate::oob::OobSecret;
 use crate::refusal::{Refusal, Refused};
+use crate::route::Route;
 use crate::service::Service;
 use crate::storage::{Load, Loaded, Write};
 use crate::time::Timestamp;
@@ -48,7 +51,7 @@ enum Call {
     Challenge(Challenge),
     Config,
     Info(Info),
-    Legal(legal::Legal),
+    Legal(Legal),
     Options,
     Refuse(Refused),
     Robots,
@@ -95,7 +98,7 @@ impl Outcome {
 }
 
 /// A message to hand to the helper.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Transmission {
     /// Where it goes.
     pub address: Address,
@@ -112,6 +115,13 @@ pub struct Transmission {
     /// When it was decided to send it.
     pub now: Timestamp,
     pub(crate) if_undelivered: Plan,
+}
+
+/// Without the argument, which is the address.
+impl fmt::Debug for Transmission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transmission").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl Transmission {
@@ -153,79 +163,45 @@ impl Transmission {
 /// Reads a request. Total: a request that we refuse has a plan as well.
 pub fn route(request: &Request) -> Plan {
     let path = request.path();
-    let (route, allow, shape) = describe(path);
-    let reader = Reader::new(request, shape, allow);
+    let found = Route::find(path);
+    let reader = Reader::new(request, found.map(|(route, _)| route));
     let call = if request.target.len() > TARGET_MAX {
         Call::Refuse(Refusal::TargetTooLong.into())
     } else if request.body.len() > BODY_MAX {
         Call::Refuse(Refusal::BodyTooLarge.into())
     } else if request.method == Method::Options {
         Call::Options
-    } else if route.is_empty() {
-        Call::Refuse(Refusal::EndpointUnknown.about(path))
-    } else if !allows(allow, request.method) {
-        Call::Refuse(Refusal::MethodInvalid.into())
     } else {
-        parse(route, request).unwrap_or_else(Call::Refuse)
+        match found {
+            None => Call::Refuse(Refusal::EndpointUnknown.about(path)),
+            Some((route, _)) if !route.allows(request.method) => {
+                Call::Refuse(Refusal::MethodInvalid.into())
+            }
+            Some((route, argument)) => {
+                Call::parse(route, request, argument).unwrap_or_else(Call::Refuse)
+            }
+        }
     };
-    Plan { load: call.load(), call, reader, route: if route.is_empty() { "-" } else { route } }
-}
-
-/// The route of a path, the methods it allows, and the shape of its answers.
-fn describe(path: &str) -> (&'static str, &'static str, Shape) {
-    const READ: &str = "GET, HEAD, OPTIONS";
-    const POST: &str = "POST, OPTIONS";
-    const BOTH: &str = "GET, HEAD, POST, OPTIONS";
-    match path {
-        "/" => return ("/", READ, Shape::Json),
-        "/config" => return ("/config", READ, Shape::Json),
-        "/info" => return ("/info", READ, Shape::OAuth),
-        "/pp" => return ("/pp", READ, Shape::Json),
-        "/privacy" => return ("/privacy", READ, Shape::Json),
-        "/robots.txt" => return ("/robots.txt", READ, Shape::Json),
-        "/terms" => return ("/terms", READ, Shape::Json),
-        "/token" => return ("/token", POST, Shape::OAuth),
-        _ => {}
-    }
-    match argument(path) {
-        Some(("authorize", _)) => ("/authorize/$NONCE", BOTH, Shape::HtmlIfAsked),
-        Some(("challenge", _)) => ("/challenge/$NONCE", POST, Shape::HtmlIfAsked),
-        Some(("setup", _)) => ("/setup/$CLIENT_ID", POST, Shape::Json),
-        Some(("solve", _)) => ("/solve/$NONCE", POST, Shape::JsonIfAsked),
-        _ => ("", "", Shape::Json),
-    }
-}
-
-/// The two segments of a path that has two.
-fn argument(path: &str) -> Option<(&str, &str)> {
-    let (endpoint, argument) = path.strip_prefix('/')?.split_once('/')?;
-    (!argument.is_empty() && !argument.contains('/')).then_some((endpoint, argument))
-}
-
-fn allows(allow: &str, method: Method) -> bool {
-    let name = method.as_str();
-    allow.split(", ").any(|allowed| allowed == name)
-}
-
-fn parse(route: &'static str, request: &Request) -> Result<Call, Refused> {
-    let (_, argument) = argument(request.path()).unwrap_or_default();
-    Ok(match route {
-        "/" => Call::Root,
-        "/authorize/$NONCE" => Call::Authorize(Authorize::parse(request, argument)?),
-        "/challenge/$NONCE" => Call::Challenge(Challenge::parse(request, argument)?),
-        "/config" => Call::Config,
-        "/info" => Call::Info(Info::parse(request)?),
-        "/pp" | "/privacy" => Call::Legal(legal::Legal::parse(request, legal::Which::Privacy)),
-        "/robots.txt" => Call::Robots,
-        "/setup/$CLIENT_ID" => Call::Setup(Setup::parse(request, argument)?),
-        "/solve/$NONCE" => Call::Solve(Solve::parse(request, argument)?),
-        "/terms" => Call::Legal(legal::Legal::parse(request, legal::Which::Terms)),
-        "/token" => Call::Token(Token::parse(request)?),
-        _ => Call::Refuse(Refusal::EndpointUnknown.about(request.path())),
-    })
+    Plan { load: call.load(), call, reader, route: found.map_or("-", |(route, _)| route.name()) }
 }
 
 impl Call {
+    fn parse(route: Route, request: &Request, argument: &str) -> Result<Self, Refused> {
+        Ok(match route {
+            Route::Authorize => Self::Authorize(Authorize::parse(request, argument)?),
+            Route::Challenge => Self::Challenge(Challenge::parse(request, argument)?),
+            Route::Config => Self::Config,
+            Route::Info => Self::Info(Info::parse(request)?),
+            Route::Pp | Route::Privacy => Self::Legal(Legal::parse(request, Which::Privacy)),
+            Route::Robots => Self::Robots,
+            Route::Root => Self::Root,
+            Route::Setup => Self::Setup(Setup::parse(request, argument)?),
+            Route::Solve => Self::Solve(Solve::parse(request, argument)?),
+            Route::Terms => Self::Legal(Legal::parse(request, Which::Terms)),
+            Route::Token => Self::Token(Token::parse(request)?),
+        })
+    }
+
     fn load(&self) -> Load {
         match self {
             Self::Authorize(call) => call.load(),
@@ -306,7 +282,7 @@ impl Plan {
             load: undelivered.load(),
             call: Call::Undelivered(undelivered),
             reader: reader.clone(),
-            route: "/challenge/$NONCE",
+            route: Route::Challenge.name(),
         }
     }
 }

@@ -80,6 +80,19 @@ impl Restrictions {
         self.0.iter().map(|(field, restriction)| (field.clone(), restriction.to_json())).collect()
     }
 
+    /// The same for a page: each hint in the language of the page, if it was translated.
+    pub(crate) fn to_page_json(&self, language: &str) -> Value {
+        let mut restrictions = self.to_json();
+        for field in self.0.keys() {
+            if let (Some(Value::Object(members)), Some(hint)) =
+                (restrictions.get_mut(field), self.hint(field, language))
+            {
+                members.insert("hint".to_owned(), hint.into());
+            }
+        }
+        restrictions
+    }
+
     /// Checks that an address has every restricted field, and that their values match.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What the operator decided: everything a decision may rest on beside the request and the rows.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use serde_json::Value;
 
@@ -80,7 +81,9 @@ impl Service {
         Ok(address)
     }
 
-    /// Makes an address of fields. Textareas end lines with CR LF; addresses are compared and
+    /// Makes an address of fields. Blanks around a value mean nothing, and browsers drop them from
+    /// some. A line break belongs into lines of text only, or it might begin a header in a message.
+    /// Textareas end lines with CR LF; addresses are compared and
     /// printed with LF. An empty field of which nothing is demanded is the same as none: or
     /// somebody who confirms a proposal without that field would seem to change it.
     fn address<'a>(
@@ -88,12 +91,19 @@ impl Service {
         fields: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Result<Address, Refused> {
         let demanded = |name: &str| self.restrictions.fields().any(|field| field == name);
-        let line_ends = |text: &str| text.replace("\r\n", "\n").replace('\r', "\n");
-        Address::new(
-            fields
-                .filter(|(name, value)| !value.is_empty() || demanded(name))
-                .map(|(name, value)| (name.to_string(), line_ends(value))),
-        )
+        let clean = |text: &str| text.trim().replace("\r\n", "\n").replace('\r', "\n");
+        let fields: Vec<(String, String)> = fields
+            .map(|(name, value)| (name.to_string(), clean(value)))
+            .filter(|(name, value)| !value.is_empty() || demanded(name))
+            .collect();
+        let odd = |(name, value): &&(String, String)| {
+            let lines = name == "ADDRESS_LINES" || self.address_type.fields().is_none();
+            value.contains(|c: char| c.is_control() && !(lines && c == '\n'))
+        };
+        match fields.iter().find(odd) {
+            Some((name, _)) => Err(Refusal::ParameterMalformed.about(name.clone())),
+            None => Address::new(fields),
+        }
     }
 
     /// An empty form of a registered type misses that type's first field.

@@ -387,7 +387,7 @@ impl Validation {
         self.read_only || self.addresses_left == 0 || self.is_solved()
     }
 
-    /// The PIN of the current address, if a challenge or a solution has one.
+    /// The PIN of the current address, while it is under test.
     pub fn secret(&self, nonce: &Nonce) -> Option<OobSecret> {
         match &self.progress {
             Progress::Challenged(challenge) => Some(OobSecret::derive(nonce, &challenge.salt)),

@@ -1,9 +1,9 @@
 //! A blocking, threaded server that carries out what `challenger-proto` decides.
 //!
-//! Executed here: reading requests from strangers ([`front`]), loading and committing rows
-//! ([`store`]), running the helper ([`process`]), rendering templates ([`pages`]), reading the
-//! configuration ([`config`], [`settings`]). Not decided here: any status code, any error text, any
-//! comparison of a secret.
+//! Executed here: listening ([`listen`]), reading requests from strangers ([`front`]), loading and
+//! committing rows ([`store`]), running the helper ([`process`]), rendering templates ([`pages`]),
+//! reading the configuration ([`config`], [`settings`]). Not decided here: any status code, any
+//! error text, any comparison of a secret.
 //!
 //! ```text
 //!   socket ──▶ front ──▶ responder ──▶ (challenger-proto)
@@ -15,7 +15,9 @@ pub mod config;
 pub mod documents;
 pub mod front;
 pub mod helper;
+pub mod listen;
 pub mod log;
+pub mod notify;
 pub mod os;
 pub mod pages;
 pub mod process;

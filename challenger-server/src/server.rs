@@ -2,15 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use challenger_proto::{AddressType, Page};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::front::{Front, Limits};
 use crate::helper::AuthCommand;
+use crate::listen::{ListenError, SocketFile};
 use crate::log;
 use crate::os::{OsEntropy, SystemClock};
 use crate::pages::Templates;
@@ -18,19 +17,20 @@ use crate::responder::{Pages, Responder, Slots};
 use crate::settings::Settings;
 use crate::store::StoreError;
 
-/// How many connections may wait to be accepted.
-const BACKLOG: i32 = 500;
-
 /// A running service.
 pub struct Server {
+    // Before the front, because it has to go first.
+    socket_file: Option<SocketFile>,
     front: Front,
 }
 
 /// Why a server did not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// The address cannot be listened on.
-    Listen(SocketAddr, io::Error),
+    /// There are no threads, or no file descriptors.
+    Front(io::Error),
+    /// Nobody can listen there.
+    Listen(ListenError),
     /// The store cannot be used.
     Store(StoreError),
 }
@@ -38,7 +38,8 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Front(error) => write!(f, "cannot begin to serve: {error}"),
+            Self::Listen(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
         }
     }
@@ -50,7 +51,7 @@ impl Server {
     /// Starts to serve.
     ///
     /// # Errors
-    /// The store or the address cannot be used.
+    /// The store or the place to listen cannot be used.
     pub fn start(settings: Settings, limits: Limits) -> Result<Self, StartError> {
         for warning in &settings.warnings {
             log::warn(format_args!("{warning}"));
@@ -70,51 +71,23 @@ impl Server {
             pages: Arc::new(RenderedPages { templates: settings.templates, address_type }),
             helpers: Slots::new(settings.helpers_max),
         };
-        let refused = |error| StartError::Listen(settings.listen, error);
-        let listener = listen(settings.listen).map_err(refused)?;
-        let front = Front::start(listener, Arc::new(responder), limits).map_err(refused)?;
-        log::info(format_args!("serving on {}", front.local_addr()));
-        Ok(Self { front })
+        let (listener, socket_file) = settings.listen.open().map_err(StartError::Listen)?;
+        let front = Front::start(listener, Arc::new(responder), limits);
+        let front = front.map_err(StartError::Front)?;
+        log::info(format_args!("serving on {}", front.place()));
+        Ok(Self { socket_file, front })
     }
 
-    /// Where it listens.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.front.local_addr()
+    /// Where it listens: an address with a port, or a path.
+    pub fn place(&self) -> &str {
+        self.front.place()
     }
 
     /// Stops accepting, lets what is in flight finish, and tells whether all of it did in time.
     pub fn drain(mut self, timeout: Duration) -> bool {
+        drop(self.socket_file.take());
         self.front.drain(timeout)
     }
-}
-
-/// Binds a TCP socket. The unspecified IPv6 address serves IPv4 as well; on a machine without IPv6,
-/// IPv4 alone.
-///
-/// # Errors
-/// What the system says.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let bound = bind(address);
-    match (&bound, address) {
-        (Err(error), SocketAddr::V6(v6))
-            if v6.ip().is_unspecified() && error.kind() != io::ErrorKind::AddrInUse =>
-        {
-            bind((Ipv4Addr::UNSPECIFIED, v6.port()).into()).or(bound)
-        }
-        _ => bound,
-    }
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if let SocketAddr::V6(v6) = address {
-        socket.set_only_v6(!v6.ip().is_unspecified())?;
-    }
-    // A restart must not wait for the old connections' last packets.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
 
 /// Templates, for one type of address.

@@ -10,6 +10,8 @@ use challenger_proto::{
 
 use crate::config::{Config, ConfigError, TimeSpan};
 use crate::documents;
+use crate::front::Listener;
+use crate::listen::{Listen, PATH_MAX};
 use crate::pages::{MessageTemplate, Templates};
 use crate::process::Command;
 use crate::store::Database;
@@ -27,6 +29,10 @@ const POSTGRES: [&str; 2] = ["challengerdb-postgres", "challenger-postgres"];
 /// Where that store is, unless the operator says otherwise.
 #[cfg(feature = "postgres")]
 const POSTGRES_CONFIG: &str = "postgres:///challenger";
+/// The file of our socket in the runtime directory, unless the operator says otherwise.
+const SOCKET_NAME: &str = "httpd.sock";
+/// Who may connect to it: we, and our group, to which the reverse proxy belongs.
+const SOCKET_MODE: u32 = 0o660;
 /// How long a helper may take, unless the operator says otherwise.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many messages are delivered at the same time. Each costs a process, and a mail server that
@@ -38,7 +44,7 @@ pub struct Settings {
     /// What the core decides by.
     pub service: Service,
     /// Where to listen.
-    pub listen: SocketAddr,
+    pub listen: Listen,
     /// Who delivers messages.
     pub command: Command,
     /// What the messages say.
@@ -201,15 +207,16 @@ fn read_sqlite(reader: &mut Reader<'_>) -> Option<Database> {
 }
 
 impl Settings {
-    /// Reads the settings, and the files they name.
+    /// Reads the settings, and the files they name. The socket that a service manager passed, if
+    /// there is one, takes precedence over what they say about listening.
     ///
     /// # Errors
     /// Everything that is wrong, each with section and option, and with file and line where there
     /// is one.
-    pub fn read(config: &Config) -> Result<Self, SettingsError> {
+    pub fn read(config: &Config, given: Option<Listener>) -> Result<Self, SettingsError> {
         let mut reader = Reader { config, complaints: Vec::new(), warnings: config.warnings() };
         let service = read_service(&mut reader);
-        let listen = read_listen(&mut reader);
+        let listen = given.map(Listen::Given).or_else(|| read_listen(&mut reader));
         let command = read_command(&mut reader);
         let host = read_host(&mut reader);
         let message = read_message(&mut reader);
@@ -316,14 +323,22 @@ fn read_documents(reader: &mut Reader<'_>, etag: &str, directory: &str) -> Docum
     }
 }
 
-fn read_listen(reader: &mut Reader<'_>) -> Option<SocketAddr> {
-    let serve = reader.required("SERVE", |c, s, o| c.choice(s, o, &[("tcp", ())]));
+fn read_listen(reader: &mut Reader<'_>) -> Option<Listen> {
+    type Read = fn(&mut Reader<'_>) -> Option<Listen>;
+    let choices: [(&str, Read); 3] =
+        [("tcp", read_tcp), ("unix", read_unix), ("systemd", read_activated)];
+    let read = reader.required("SERVE", |c, s, o| c.choice(s, o, &choices))?;
+    read(reader)
+}
+
+fn read_tcp(reader: &mut Reader<'_>) -> Option<Listen> {
     let port = reader.required("PORT", |c, s, o| c.number(s, o, 1..=65535));
     let port = port.and_then(|port| u16::try_from(port).ok());
     let name = reader.optional("BIND_TO", Config::string);
-    serve?;
     let port = port?;
-    let Some(name) = name else { return Some((Ipv6Addr::UNSPECIFIED, port).into()) };
+    let Some(name) = name else {
+        return Some(Listen::Tcp((Ipv6Addr::UNSPECIFIED, port).into()));
+    };
     let address = match name.parse::<IpAddr>() {
         Ok(address) => Some(SocketAddr::new(address, port)),
         Err(_) => (name.as_str(), port).to_socket_addrs().ok().and_then(|mut all| all.next()),
@@ -331,7 +346,49 @@ fn read_listen(reader: &mut Reader<'_>) -> Option<SocketAddr> {
     if address.is_none() {
         reader.refuse("BIND_TO", "an IP address or a host name of this machine");
     }
-    address
+    address.map(Listen::Tcp)
+}
+
+fn read_unix(reader: &mut Reader<'_>) -> Option<Listen> {
+    let path = match reader.optional("UNIXPATH", Config::filename) {
+        Some(path) => path,
+        None => {
+            let folder =
+                reader.config.required("PATHS", "CHALLENGER_RUNTIME_DIR", Config::filename);
+            reader.note(folder)?.join(SOCKET_NAME)
+        }
+    };
+    let length = path.as_os_str().len();
+    if length > PATH_MAX {
+        let path = path.display();
+        reader.complaints.push(format!(
+            "[{MAIN}] UNIXPATH: {path} has {length} bytes, expected at most {PATH_MAX}"
+        ));
+    }
+    let mode = reader.optional("UNIXPATH_MODE", Config::string);
+    let Some(mode) = mode.as_deref().map_or(Some(SOCKET_MODE), octal) else {
+        reader.refuse("UNIXPATH_MODE", "an octal number such as 660, and at most 777");
+        return None;
+    };
+    if mode & 0o002 != 0 {
+        reader.warnings.push(format!(
+            "[{MAIN}] UNIXPATH_MODE = {mode:o}: everybody on this machine can connect"
+        ));
+    }
+    Some(Listen::Unix { path, mode })
+}
+
+/// Permissions as chmod(1) takes them.
+fn octal(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    let mode = if digits { u32::from_str_radix(text, 8).ok() } else { None };
+    mode.filter(|mode| *mode <= 0o777)
+}
+
+/// There is no such socket, or nobody would have asked.
+fn read_activated(reader: &mut Reader<'_>) -> Option<Listen> {
+    reader.refuse("SERVE", "tcp or unix, because the service manager passed no socket");
+    None
 }
 
 fn read_command(reader: &mut Reader<'_>) -> Option<Command> {

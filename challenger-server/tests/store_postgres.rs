@@ -281,18 +281,9 @@ fn garbage_is_collected_in_pieces_beside_those_who_work() {
 }
 
 #[test]
-fn deleting_a_client_takes_everything_of_it_along() {
+fn clients_are_counted_changed_and_deleted() {
     let it = Fixture::new();
-    let client = register(&it.store, "https://client.example/cb", "x");
-    let validation = open(&it.store, &client, [1; 32]);
-    assert_eq!(it.store.commit(&redemption(validation.clone(), [2; 32])), Ok(Commit::Done));
-    let seen = reload(&it.store, &validation).unwrap();
-    it.sql("DELETE FROM challenger.clients");
-    assert_eq!(it.store.commit(&Write::Update(seen)), Ok(Commit::Conflict));
-    let unborn = Write::Open(fresh(&client, [3; 32]));
-    assert_eq!(it.store.commit(&unborn), Ok(Commit::Conflict));
-    assert!(reload(&it.store, &validation).is_none());
-    assert!(!has_grant(&it.store, [2; 32]));
+    conformance::clients_are_counted_changed_and_deleted(&it.store, &it.store);
 }
 
 #[test]

@@ -60,6 +60,12 @@ fn clients_are_registered_once() {
 }
 
 #[test]
+fn clients_are_counted_changed_and_deleted() {
+    let it = Fixture::new();
+    conformance::clients_are_counted_changed_and_deleted(&it.store, &it.store);
+}
+
+#[test]
 fn threads_that_contend_lose_nothing() {
     let it = Fixture::new();
     conformance::eight_threads_change_one_row(&it.store, &it.store);
@@ -248,22 +254,6 @@ fn garbage_is_collected_in_pieces() {
     assert_eq!(collected, Ok(Collected { validations: 0, grants: 2500 }));
     let total = "SELECT grants_collected FROM clients";
     assert_eq!(it.sqlite().query_row(total, (), |row| row.get::<_, i64>(0)), Ok(2500));
-}
-
-#[test]
-fn deleting_a_client_takes_everything_of_it_along() {
-    let it = Fixture::new();
-    let client = register(&it.store, "https://client.example/cb", "x");
-    let validation = open(&it.store, &client, [1; 32]);
-    assert_eq!(it.store.commit(&redemption(validation.clone(), [2; 32])), Ok(Commit::Done));
-    let seen = reload(&it.store, &validation).unwrap();
-    it.sqlite().execute("DELETE FROM clients WHERE id = ?1", [client.id.number()]).unwrap();
-    assert_eq!(it.store.commit(&Write::Update(seen)), Ok(Commit::Conflict));
-    let unborn = Write::Open(fresh(&client, [3; 32]));
-    assert_eq!(it.store.commit(&unborn), Ok(Commit::Conflict));
-    assert!(reload(&it.store, &validation).is_none());
-    assert!(!has_grant(&it.store, [2; 32]));
-    assert!(register(&it.store, "https://client.example/cb", "x").id > client.id);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 mod transcript;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -70,7 +70,7 @@ impl Helper for Postbag {
 
 /// A server behind a socket.
 struct Wire {
-    address: SocketAddr,
+    place: String,
     address_type: AddressType,
     clock: Arc<Hands>,
     postbag: Arc<Postbag>,
@@ -98,8 +98,8 @@ impl Wire {
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let front = Front::start(listener, Arc::new(responder), Limits::default()).unwrap();
-        let address = front.local_addr();
-        Self { address, address_type, clock, postbag, pages, _front: front }
+        let place = front.place().to_owned();
+        Self { place, address_type, clock, postbag, pages, _front: front }
     }
 }
 
@@ -108,7 +108,7 @@ impl Stage for Wire {
         self.clock.seconds.store(cue.now.seconds(), Ordering::SeqCst);
         self.postbag.pins.lock().unwrap().clear();
         *self.postbag.failure.lock().unwrap() = cue.helper_fails.clone();
-        let mut stream = TcpStream::connect(self.address).unwrap();
+        let mut stream = TcpStream::connect(&self.place).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(&cue.to_bytes()).unwrap();
         let (status, headers, body) = read_response(&mut stream, cue.verb == "HEAD");

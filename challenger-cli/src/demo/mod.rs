@@ -12,13 +12,16 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use argh::FromArgs;
-use challenger_proto::{AddressType, HashedSecret, RedirectUri, Service, Transmission};
+use challenger_proto::{
+    AddressType, HashedSecret, RedirectUri, Service, Transmission, generate_client_secret,
+};
 use challenger_server::front::{Front, Limits, Respond};
+use challenger_server::listen;
 use challenger_server::log::{self, Level};
 use challenger_server::os::{OsEntropy, SystemClock};
 use challenger_server::pages::{MessageTemplate, Templates};
 use challenger_server::responder::{EntropySource, Helper, HelperError, Responder, Slots};
-use challenger_server::server::{RenderedPages, listen};
+use challenger_server::server::RenderedPages;
 use challenger_server::store::{Added, OpenMode, Registry, SqliteStore};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -97,7 +100,7 @@ impl Stage {
         store.migrate().map_err(|error| failed(&error))?;
 
         let redirect_uri = format!("{client_url}callback");
-        let secret = format!("secret-token:{:032x}", rand::random::<u128>());
+        let secret = generate_client_secret(OsEntropy.draw()).expose().clone();
         let hashed = HashedSecret::new(&secret, OsEntropy.draw());
         let parsed = RedirectUri::parse(&redirect_uri).map_err(|error| failed(&error))?;
         let added = store.add_client(&parsed, hashed).map_err(|error| failed(&error))?;
@@ -151,7 +154,7 @@ fn responder(store: Arc<SqliteStore>, helper: Arc<dyn Helper>) -> Result<Respond
 
 /// Listens on a port of this machine, or on any other if that one is taken.
 fn open(port: u16) -> Result<(TcpListener, String), Exit> {
-    let at = |port| listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let at = |port| listen::tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     let listener = at(port).or_else(|_| at(0));
     let address = listener.and_then(|it| it.local_addr().map(|address| (it, address)));
     let (listener, address) =

@@ -115,23 +115,31 @@ impl Site {
         self.command(program).args(arguments).stdin(Stdio::null()).output().unwrap()
     }
 
-    fn command(&self, program: &str) -> Command {
+    /// A program with `-c` and the site's configuration.
+    pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(binary(program));
         command.arg("-c").arg(self.config());
         command.env("CHALLENGER_BASE_CONFIG", self.directory.path().join("none"));
         command
     }
 
+    /// The server, not started yet.
+    pub fn server(&self) -> Command {
+        let mut command = self.command("challenger-httpd");
+        command.args(["-L", "DEBUG"]).stdin(Stdio::null());
+        command
+    }
+
     /// Starts the server and waits until it answers.
     pub fn start(&mut self) {
-        let mut child = self
-            .command("challenger-httpd")
-            .args(["-L", "DEBUG"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        self.start_as(self.server());
+        let url = self.url("config");
+        self.wait_until(|| agent().get(&url).call().is_ok());
+    }
+
+    /// Starts the server by another command.
+    pub fn start_as(&mut self, mut command: Command) {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::clone(&self.log);
         let listener = thread::spawn(move || {
@@ -142,12 +150,16 @@ impl Site {
             }
         });
         self.server = Some(Running { child, listener });
+    }
+
+    /// Waits until the server answers; it must not end before.
+    pub fn wait_until(&mut self, answers: impl Fn() -> bool) {
         wait_for("the server to answer", || {
             let running = self.server.as_mut().unwrap();
             if let Some(status) = running.child.try_wait().unwrap() {
                 panic!("the server ended with {status}: {}", self.log.lock().unwrap());
             }
-            agent().get(&self.url("config")).call().ok()
+            answers().then_some(())
         });
     }
 

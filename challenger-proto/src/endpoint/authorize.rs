@@ -79,8 +79,9 @@ impl Authorize {
         insert(&mut status, "client", validation.redirect_uri.host());
         insert(&mut status, "nonce", self.nonce.to_text());
         insert(&mut status, "reference", validation.id.reference());
-        insert(&mut status, "restrictions", desk.service.restrictions.to_json());
         let name = PageName::EnterAddressForm;
+        let language = desk.reader.language(desk.service, name)?;
+        insert(&mut status, "restrictions", desk.service.restrictions.to_page_json(&language));
         let mut response = desk.reader.page(desk.service, 200, name, status)?;
         allow_form(&mut response, &validation.redirect_uri);
         Ok(response)

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::answer::allow_form;
 use crate::endpoint::{
-    add_budget, add_ways_on, completed, invalid_pin, live_validation, load_validation, parse_nonce,
+    add_budget, add_ways_on, completed, invalid_pin, live_validation, load_validation,
+    next_time_text, parse_nonce,
 };
 use crate::entropy::Entropy;
 use crate::form::Form;
@@ -80,7 +81,7 @@ impl Challenge {
             "address": validation.address().map(|address| address.to_json()),
             "transmitted": transmitted,
             "retransmission_time": budget.next_transmission.to_json(),
-            "next_tx_time": budget.next_transmission.to_text(),
+            "next_tx_time": next_time_text(&budget),
         });
         if !desk.reader.html {
             return Ok(Response::json(200, data));

@@ -17,15 +17,16 @@ use serde_json::{Value, json};
 
 use crate::address::Address;
 use crate::answer::{allow_form, insert};
+use crate::budget::Budget;
 use crate::form::percent_encode;
 use crate::grant::AuthorizationCode;
-use crate::http::Response;
+use crate::http::{Response, TARGET_MAX};
 use crate::nonce::Nonce;
 use crate::page::PageName;
 use crate::plan::Desk;
 use crate::refusal::{Refusal, Refused};
 use crate::storage::{Load, Loaded};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::validation::{Progress, Validation};
 
 /// The nonce of a path. One that cannot be is as unknown as one that is not.
@@ -119,13 +120,22 @@ fn add_ways_on(data: &mut Value, validation: &Validation, nonce: &Nonce, desk: D
     insert(data, "can_retransmit", again && due);
     insert(data, "client", validation.redirect_uri.host());
     insert(data, "fields", validation.address().map_or(Value::Null, field_list));
-    insert(data, "next_tx_time", budget.next_transmission.to_text());
+    insert(data, "next_tx_time", next_time_text(&budget));
     insert(data, "nonce", nonce.to_text());
     insert(data, "reference", validation.id.reference());
     // Before the first message, even an address that is fixed has to be confirmed there.
     if !validation.is_address_fixed() || !is_challenged(validation) {
-        insert(data, "change_url", authorize_url(validation, nonce));
+        let url = authorize_url(validation, nonce);
+        // A state that just fitted may not, in this spelling; then there is no way back but theirs.
+        if url.len() < TARGET_MAX {
+            insert(data, "change_url", url);
+        }
     }
+}
+
+/// The earliest time of the next message, for people: in whole minutes, and never too early.
+fn next_time_text(budget: &Budget) -> String {
+    budget.next_transmission.plus(Span::seconds(59)).to_text()
 }
 
 /// An address as a list, for templates, which cannot walk the members of an object.

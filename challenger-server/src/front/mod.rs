@@ -19,12 +19,13 @@
 mod answer;
 mod connection;
 pub mod head;
+mod listener;
 mod stream;
 mod table;
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,9 +33,10 @@ use std::time::{Duration, Instant};
 use challenger_proto::Refused;
 use challenger_proto::http::Request;
 use rustix::io::Errno;
-use socket2::SockRef;
+use socket2::Socket;
 
 pub use self::answer::Answer;
+pub use self::listener::Listener;
 use self::table::{Full, Table};
 use crate::log;
 
@@ -54,8 +56,8 @@ pub struct Limits {
     /// 50 MiB, and half of the 1024 descriptors that a process usually may have.
     pub connections: usize,
     /// Open connections of one peer address, or one /64 network of IPv6. A browser opens six, and
-    /// people may share an address. Loopback does not count: behind a proxy everyone comes from
-    /// there.
+    /// people may share an address. Loopback and UNIX sockets do not count: behind a proxy everyone
+    /// comes from there.
     pub connections_per_peer: usize,
     /// From the first byte of a request to the end of its head. It is a few packets; a bad mobile
     /// network repeats one after 1, 3 and 7 seconds.
@@ -129,21 +131,19 @@ const DROP: Duration = Duration::from_secs(5);
 /// ```
 pub struct Front {
     table: Arc<Table>,
-    local_addr: SocketAddr,
+    place: String,
 }
 
 impl Front {
     /// Begins to serve whoever connects.
     pub fn start(
-        listener: TcpListener,
+        listener: impl Into<Listener>,
         respond: Arc<dyn Respond>,
         limits: Limits,
     ) -> io::Result<Self> {
-        let local_addr = listener.local_addr()?;
-        listener.set_nonblocking(false)?;
-        let socket = SockRef::from(&listener);
-        socket.set_read_timeout(Some(TICK))?;
-        socket.listen(BACKLOG)?;
+        let listener = listener.into();
+        let place = listener.place()?;
+        listener.prepare(BACKLOG, TICK)?;
         let table = Arc::new(Table::default());
         table.set_listening(true);
         let entrance = Entrance { table: Arc::clone(&table), respond, limits };
@@ -152,12 +152,12 @@ impl Front {
             drop(listener);
             entrance.table.set_listening(false);
         })?;
-        Ok(Self { table, local_addr })
+        Ok(Self { table, place })
     }
 
-    /// Where it listens.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    /// Where it listens: an address with a port, or a path.
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// How many connections are open.
@@ -182,7 +182,7 @@ impl Drop for Front {
 
 impl fmt::Debug for Front {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Front(at {}, {} connections)", self.local_addr, self.connections())
+        write!(f, "Front(at {}, {} connections)", self.place, self.connections())
     }
 }
 
@@ -195,7 +195,7 @@ struct Entrance {
 
 impl Entrance {
     /// Nothing ends this but a drain.
-    fn accept_all(&self, listener: &TcpListener) {
+    fn accept_all(&self, listener: &Listener) {
         let mut troubles = Troubles::default();
         while !self.table.is_draining() {
             match listener.accept() {
@@ -214,10 +214,8 @@ impl Entrance {
         }
     }
 
-    fn accept(&self, stream: TcpStream, peer: SocketAddr, troubles: &mut Troubles) {
-        // An error means that the peer is gone again, which the first read will find out.
-        let _ = stream.set_nodelay(true);
-        let seat = match self.table.admit(Arc::new(stream), Some(peer.ip()), &self.limits) {
+    fn accept(&self, stream: Socket, peer: Option<IpAddr>, troubles: &mut Troubles) {
+        let seat = match self.table.admit(Arc::new(stream), peer, &self.limits) {
             Ok(seat) => seat,
             Err(Full::Busy) => {
                 troubles.turned_away += 1;

@@ -1,8 +1,10 @@
 //! What the front needs of a socket, and reads and writes that end by a given time.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
+
+use socket2::Socket;
 
 /// A connected socket of any kind. Shared between the thread that serves it and whoever may have to
 /// end that, it is one file descriptor all the same.
@@ -14,7 +16,7 @@ pub(super) trait Stream: Send + Sync {
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
 }
 
-impl Stream for TcpStream {
+impl Stream for Socket {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (&mut &*self).read(buffer)
     }

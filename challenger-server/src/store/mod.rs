@@ -69,6 +69,30 @@ pub trait Registry {
         redirect_uri: &RedirectUri,
         secret: HashedSecret,
     ) -> Result<Added, StoreError>;
+
+    /// All clients by their numbers, and how much they were used.
+    ///
+    /// # Errors
+    /// The store is out of reach or holds what it must not.
+    fn clients(&self) -> Result<Vec<ClientSummary>, StoreError>;
+
+    /// Replaces the secret of the client with this redirect URI; `None` if there is no such client.
+    /// From then on the old one is wrong.
+    ///
+    /// # Errors
+    /// The store is out of reach, or cannot write.
+    fn rotate_secret(
+        &self,
+        redirect_uri: &RedirectUri,
+        secret: HashedSecret,
+    ) -> Result<Option<ClientId>, StoreError>;
+
+    /// Deletes the client with this redirect URI, its validations and its grants; `None` if there
+    /// is no such client. Its number is not used again.
+    ///
+    /// # Errors
+    /// The store is out of reach, or cannot write.
+    fn delete_client(&self, redirect_uri: &RedirectUri) -> Result<Option<ClientId>, StoreError>;
 }
 
 /// What became of a registration.
@@ -79,6 +103,19 @@ pub enum Added {
     Exists(ClientId),
     /// This is the new client.
     New(ClientId),
+}
+
+/// A client, and how much it was used since it was added. What garbage collection deleted counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientSummary {
+    /// Its identifier.
+    pub id: ClientId,
+    /// Where its users are sent back to.
+    pub redirect_uri: RedirectUri,
+    /// How many validations it opened.
+    pub validations: u64,
+    /// How many access tokens it got for proved addresses. Those that were revoked do not count.
+    pub grants: u64,
 }
 
 /// How much expired.

@@ -8,7 +8,7 @@ use challenger_proto::{
     Solution, Timestamp, TokenDigest, Validation,
 };
 
-use super::StoreError;
+use super::{ClientSummary, StoreError};
 
 /// A row of `clients`, without its totals.
 pub(super) struct ClientRow {
@@ -16,6 +16,14 @@ pub(super) struct ClientRow {
     pub(super) redirect_uri: String,
     pub(super) secret_salt: Vec<u8>,
     pub(super) secret_digest: Vec<u8>,
+}
+
+/// A client and its totals, with what is still there.
+pub(super) struct ClientSummaryRow {
+    pub(super) id: i64,
+    pub(super) redirect_uri: String,
+    pub(super) validations: i64,
+    pub(super) grants: i64,
 }
 
 /// A row of `validations`. The schema says what each column is.
@@ -71,6 +79,20 @@ impl TryFrom<ClientRow> for Client {
                     row.secret_digest.as_slice(),
                 )?),
             },
+        })
+    }
+}
+
+impl TryFrom<ClientSummaryRow> for ClientSummary {
+    type Error = StoreError;
+
+    fn try_from(row: ClientSummaryRow) -> Result<Self, StoreError> {
+        let total = |column, number: i64| number.try_into().map_err(|_| corrupt(column));
+        Ok(Self {
+            id: client_id("clients.id", row.id)?,
+            redirect_uri: redirect_uri("clients.redirect_uri", &row.redirect_uri)?,
+            validations: total("clients.validations_collected", row.validations)?,
+            grants: total("clients.grants_collected", row.grants)?,
         })
     }
 }

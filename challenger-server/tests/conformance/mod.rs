@@ -14,9 +14,11 @@ use challenger_proto::{
 use challenger_proto::{AddressType, CodeDigest, Progress, Salt};
 use challenger_server::store::{Added, Registry, Store};
 
+mod clients;
 pub(crate) mod flow;
 mod walk;
 
+pub(crate) use clients::clients_are_counted_changed_and_deleted;
 pub(crate) use walk::walk_like_records;
 
 /// Any fixed point in time will do.

@@ -1,8 +1,10 @@
-//! A small site behind a front, and peers to trouble it.
+//! A small site behind a front, and peers to trouble it, over TCP or a UNIX socket.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -10,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use challenger_proto::http::{Method, Request, Status};
 use challenger_proto::{Refusal, Refused};
-use challenger_server::front::{Answer, Front, Limits, Respond};
+use challenger_server::front::{Answer, Front, Limits, Listener, Respond};
+use socket2::Socket;
+use tempfile::TempDir;
 
 /// The simplest request.
 pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -93,18 +97,24 @@ impl Respond for Echo {
 pub(crate) struct Site {
     pub(crate) front: Front,
     pub(crate) respond: Arc<Echo>,
+    _folder: TempDir,
 }
 
 impl Site {
     pub(crate) fn start(limits: Limits) -> Self {
         let respond = Arc::new(Echo::default());
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let listener: Listener = if is_unix() {
+            UnixListener::bind(folder.path().join("socket")).unwrap().into()
+        } else {
+            TcpListener::bind("127.0.0.1:0").unwrap().into()
+        };
         let front = Front::start(listener, respond.clone(), limits).unwrap();
-        Self { front, respond }
+        Self { front, respond, _folder: folder }
     }
 
     pub(crate) fn connect(&self) -> Peer {
-        let stream = TcpStream::connect(self.front.local_addr()).unwrap();
+        let stream = connect(self.front.place()).unwrap();
         stream.set_read_timeout(Some(WAIT)).unwrap();
         stream.set_write_timeout(Some(WAIT)).unwrap();
         Peer { stream }
@@ -142,9 +152,23 @@ impl Site {
     }
 }
 
+/// All tests of the front run over TCP, and once more in a file of another name.
+fn is_unix() -> bool {
+    env!("CARGO_CRATE_NAME") == "front_unix"
+}
+
+/// Connects to what [`Front::place`] says.
+pub(crate) fn connect(place: &str) -> io::Result<Socket> {
+    if is_unix() {
+        UnixStream::connect(place).map(|stream| OwnedFd::from(stream).into())
+    } else {
+        TcpStream::connect(place).map(Socket::from)
+    }
+}
+
 /// A stranger.
 pub(crate) struct Peer {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Socket,
 }
 
 impl Peer {
@@ -157,7 +181,7 @@ impl Peer {
     pub(crate) fn read_to_end(&mut self) -> String {
         let mut bytes = Vec::new();
         if let Err(error) = self.stream.read_to_end(&mut bytes) {
-            assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the front does not close");
+            assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "the front does not close");
         }
         String::from_utf8(bytes).unwrap()
     }

@@ -4,12 +4,13 @@ use std::thread;
 use std::time::Duration;
 
 use challenger_proto::{ClientId, HashedSecret, RedirectUri, Timestamp};
+use postgres::types::ToSql;
 use postgres::{Client, NoTls};
 
 use super::pool::Fault;
 use super::{PostgresStore, schema};
-use crate::store::row::{client_id, to_seconds};
-use crate::store::{Added, Collected, Registry, StoreError};
+use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
+use crate::store::{Added, ClientSummary, Collected, Registry, StoreError};
 
 /// Whoever creates, upgrades or cleans holds this lock, so that only one does. Any number will do;
 /// this one spells `Chal`.
@@ -52,6 +53,25 @@ const COLLECT_GRANTS: &str = "\
             FROM counted WHERE c.id = counted.client) \
     SELECT count(*) FROM deleted";
 
+/// Rows that are there, and those that were collected.
+const SELECT_CLIENTS: &str = "\
+    SELECT c.id, c.redirect_uri, \
+        c.validations_collected + coalesce(opened.kept, 0), \
+        c.grants_collected + coalesce(granted.kept, 0) \
+    FROM challenger.clients c \
+    LEFT JOIN (SELECT client, count(*) AS kept FROM challenger.validations GROUP BY client) opened \
+        ON opened.client = c.id \
+    LEFT JOIN (SELECT client, count(*) AS kept FROM challenger.grants GROUP BY client) granted \
+        ON granted.client = c.id \
+    ORDER BY c.id";
+
+const UPDATE_SECRET: &str = "\
+    UPDATE challenger.clients SET secret_salt = $2, secret_digest = $3 \
+    WHERE redirect_uri = $1 RETURNING id";
+
+/// Validations and grants go with it: `ON DELETE CASCADE`.
+const DELETE_CLIENT: &str = "DELETE FROM challenger.clients WHERE redirect_uri = $1 RETURNING id";
+
 impl Registry for PostgresStore {
     fn migrate(&self) -> Result<(), StoreError> {
         self.maintain(schema::migrate)
@@ -75,9 +95,25 @@ impl Registry for PostgresStore {
         redirect_uri: &RedirectUri,
         secret: HashedSecret,
     ) -> Result<Added, StoreError> {
-        self.connect()
-            .and_then(|mut client| add_client(&mut client, redirect_uri, secret))
-            .map_err(|fault| self.error(fault))
+        self.ask(|client| add_client(client, redirect_uri, secret))
+    }
+
+    fn clients(&self) -> Result<Vec<ClientSummary>, StoreError> {
+        self.ask(clients)
+    }
+
+    fn rotate_secret(
+        &self,
+        redirect_uri: &RedirectUri,
+        secret: HashedSecret,
+    ) -> Result<Option<ClientId>, StoreError> {
+        let (salt, digest) = (secret.salt.as_slice(), secret.digest.as_bytes().as_slice());
+        let parameters: [&(dyn ToSql + Sync); 3] = [&redirect_uri.as_str(), &salt, &digest];
+        self.ask(|client| change_client(client, UPDATE_SECRET, &parameters))
+    }
+
+    fn delete_client(&self, redirect_uri: &RedirectUri) -> Result<Option<ClientId>, StoreError> {
+        self.ask(|client| change_client(client, DELETE_CLIENT, &[&redirect_uri.as_str()]))
     }
 }
 
@@ -85,6 +121,12 @@ impl PostgresStore {
     /// A connection for a tool.
     pub(super) fn connect(&self) -> Result<Client, Fault> {
         Ok(self.database.maintaining().connect(NoTls)?)
+    }
+
+    /// Does something that others may do at the same time.
+    fn ask<T>(&self, task: impl FnOnce(&mut Client) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let done = self.connect().and_then(|mut client| task(&mut client));
+        done.map_err(|fault| self.error(fault))
     }
 
     /// Does something alone. The lock ends with the connection, whatever happens.
@@ -113,6 +155,30 @@ fn collect(client: &mut Client, chunk: &str, now: Timestamp) -> Result<u64, Faul
         }
         thread::sleep(CHUNK_PAUSE);
     }
+}
+
+fn clients(client: &mut Client) -> Result<Vec<ClientSummary>, Fault> {
+    let mut clients = Vec::new();
+    for row in client.query(SELECT_CLIENTS, &[])? {
+        let row = ClientSummaryRow {
+            id: row.try_get(0)?,
+            redirect_uri: row.try_get(1)?,
+            validations: row.try_get(2)?,
+            grants: row.try_get(3)?,
+        };
+        clients.push(row.try_into()?);
+    }
+    Ok(clients)
+}
+
+/// Changes the client of a redirect URI, if there is one, and tells which that was.
+fn change_client(
+    client: &mut Client,
+    change: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Option<ClientId>, Fault> {
+    let Some(row) = client.query_opt(change, parameters)? else { return Ok(None) };
+    Ok(Some(client_id("clients.id", row.try_get(0)?)?))
 }
 
 fn add_client(

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use challenger_proto::{HashedSecret, RedirectUri, Timestamp};
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use challenger_proto::{ClientId, HashedSecret, RedirectUri, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Params, TransactionBehavior};
 
 use super::file::Fault;
 use super::{SqliteStore, schema};
-use crate::store::row::{client_id, to_seconds};
-use crate::store::{Added, Collected, Registry, StoreError};
+use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
+use crate::store::{Added, ClientSummary, Collected, Registry, StoreError};
 
 /// How many rows are deleted at once: a server that runs waits for them.
 const CHUNK_ROWS: i64 = 1000;
@@ -41,6 +41,24 @@ const GRANTS: Expiring = Expiring {
     count: "UPDATE clients SET grants_collected = grants_collected + ?2 WHERE id = ?1",
 };
 
+/// Rows that are there, and those that were collected.
+const SELECT_CLIENTS: &str = "\
+    SELECT clients.id, clients.redirect_uri, \
+        clients.validations_collected + coalesce(opened.kept, 0), \
+        clients.grants_collected + coalesce(granted.kept, 0) \
+    FROM clients \
+    LEFT JOIN (SELECT client, count(*) AS kept FROM validations GROUP BY client) AS opened \
+        ON opened.client = clients.id \
+    LEFT JOIN (SELECT client, count(*) AS kept FROM grants GROUP BY client) AS granted \
+        ON granted.client = clients.id \
+    ORDER BY clients.id";
+
+const UPDATE_SECRET: &str = "\
+    UPDATE clients SET secret_salt = ?2, secret_digest = ?3 WHERE redirect_uri = ?1 RETURNING id";
+
+/// Validations and grants go with it: `ON DELETE CASCADE`.
+const DELETE_CLIENT: &str = "DELETE FROM clients WHERE redirect_uri = ?1 RETURNING id";
+
 impl Registry for SqliteStore {
     fn migrate(&self) -> Result<(), StoreError> {
         self.maintain(schema::migrate)
@@ -65,6 +83,24 @@ impl Registry for SqliteStore {
         secret: HashedSecret,
     ) -> Result<Added, StoreError> {
         self.maintain(|connection| add_client(connection, redirect_uri, secret))
+    }
+
+    fn clients(&self) -> Result<Vec<ClientSummary>, StoreError> {
+        self.maintain(|connection| clients(connection))
+    }
+
+    fn rotate_secret(
+        &self,
+        redirect_uri: &RedirectUri,
+        secret: HashedSecret,
+    ) -> Result<Option<ClientId>, StoreError> {
+        let parameters = (redirect_uri.as_str(), secret.salt, secret.digest.as_bytes());
+        self.maintain(|connection| change_client(connection, UPDATE_SECRET, parameters))
+    }
+
+    fn delete_client(&self, redirect_uri: &RedirectUri) -> Result<Option<ClientId>, StoreError> {
+        let parameters = [redirect_uri.as_str()];
+        self.maintain(|connection| change_client(connection, DELETE_CLIENT, parameters))
     }
 }
 
@@ -135,4 +171,29 @@ fn add_client(
     )?;
     transaction.commit()?;
     Ok(Added::New(id(number)?))
+}
+
+fn clients(connection: &Connection) -> Result<Vec<ClientSummary>, Fault> {
+    let mut statement = connection.prepare(SELECT_CLIENTS)?;
+    let rows = statement.query_map((), |row| {
+        Ok(ClientSummaryRow {
+            id: row.get(0)?,
+            redirect_uri: row.get(1)?,
+            validations: row.get(2)?,
+            grants: row.get(3)?,
+        })
+    })?;
+    rows.map(|row| Ok(row?.try_into()?)).collect()
+}
+
+/// Changes one client, and says which.
+fn change_client(
+    connection: &mut Connection,
+    statement: &str,
+    parameters: impl Params,
+) -> Result<Option<ClientId>, Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let number = transaction.query_row(statement, parameters, |row| row.get(0)).optional()?;
+    transaction.commit()?;
+    Ok(number.map(|number| client_id("clients.id", number)).transpose()?)
 }

@@ -1,0 +1,79 @@
+//! Client secrets: made, read or given, and looked at before they are used.
+
+use std::io::BufRead as _;
+
+use challenger_proto::{HashedSecret, SECRET_PREFIX, Secret, generate_client_secret};
+use challenger_server::log;
+use challenger_server::os::OsEntropy;
+use challenger_server::responder::EntropySource;
+
+use crate::exit::Exit;
+
+/// Fewer characters than these can be guessed.
+const SECRET_MIN: usize = 16;
+
+/// Stands for a secret that comes from standard input, where no list of processes shows it.
+const FROM_STDIN: &str = "-";
+
+/// Where a secret comes from.
+pub(super) enum NewSecret {
+    /// Nowhere yet: a strong one is made.
+    Generated,
+    /// The operator has it.
+    Given(String),
+}
+
+/// A secret that can be used.
+pub(super) struct Obtained {
+    /// For the store.
+    pub(super) hashed: HashedSecret,
+    /// For the operator, if nobody else knows it.
+    pub(super) to_print: Option<Secret<String>>,
+}
+
+impl NewSecret {
+    /// Makes it, reads it, or takes it as it is.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none.
+    pub(super) fn obtain(self) -> Result<Obtained, Exit> {
+        let (secret, is_new) = match self {
+            Self::Generated => (generate_client_secret(OsEntropy.draw()), true),
+            Self::Given(text) if text == FROM_STDIN => (read_secret()?, false),
+            Self::Given(text) => (Secret::new(text), false),
+        };
+        check(secret.expose())?;
+        let hashed = HashedSecret::new(secret.expose(), OsEntropy.draw());
+        Ok(Obtained { hashed, to_print: is_new.then_some(secret) })
+    }
+}
+
+fn read_secret() -> Result<Secret<String>, Exit> {
+    let mut line = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(|error| Exit::failed(format!("standard input: {error}")))?;
+    Ok(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// Refuses what is no secret, and warns about what is a bad one.
+fn check(secret: &str) -> Result<(), Exit> {
+    let printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    if secret.is_empty() || !secret.bytes().all(printable) {
+        return Err(Exit::invalid_argument(
+            "a client secret is one or more characters of printable ASCII",
+        ));
+    }
+    match secret.strip_prefix(SECRET_PREFIX) {
+        None => log::warn(format_args!(
+            "the secret does not begin with {SECRET_PREFIX} (RFC 8959), which some clients want"
+        )),
+        Some(rest) if rest.len() < SECRET_MIN => log::warn(format_args!(
+            "after {SECRET_PREFIX} the secret has fewer than {SECRET_MIN} characters, so it can be \
+             guessed"
+        )),
+        Some(_) => {}
+    }
+    Ok(())
+}

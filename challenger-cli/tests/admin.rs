@@ -1,0 +1,257 @@
+//! The operator's clients: registered, listed, changed and deleted while the service runs.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "a test fails by panicking, and shares its modules with others"
+)]
+
+mod site;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::process::{Output, Stdio};
+
+use serde_json::{Value, json};
+use site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
+
+const OTHER: &str = "https://other.example/cb";
+const NEW_SECRET: &str = "secret-token:fedcba9876543210";
+
+fn admin(site: &Site, arguments: &[&str]) -> Output {
+    site.run("challenger-admin", arguments)
+}
+
+/// Standard output of a success that says nothing else.
+fn told(site: &Site, arguments: &[&str]) -> String {
+    let output = admin(site, arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+    assert_eq!(stderr(&output), "", "{arguments:?}");
+    stdout(&output)
+}
+
+fn json_of(site: &Site, arguments: &[&str]) -> Value {
+    serde_json::from_str(&told(site, arguments)).unwrap()
+}
+
+/// What `/setup` says to a client.
+fn setup(site: &Site, client: u64, secret: &str) -> (u16, Option<u64>) {
+    let bearer = format!("Bearer {secret}");
+    let reply = site.post(&format!("setup/{client}"), &[("Authorization", &bearer)], "");
+    (reply.status, reply.json()["code"].as_u64())
+}
+
+#[test]
+fn each_command_prints_what_it_says() {
+    let site = Site::new("");
+    let secret = format!("--add={SECRET}");
+    let rotate = format!("--rotate={NEW_SECRET}");
+    let cases: [(&[&str], &str); 14] = [
+        (&[&secret, OTHER], "Client added. Client ID is: 2\n"),
+        (&["--delete", OTHER], "Client deleted. Client ID was: 2\n"),
+        (&["-a", SECRET, "-q", OTHER], "3\n"),
+        (&["-dq", OTHER], "3\n"),
+        (
+            &[&secret, "--json", OTHER],
+            "{\"client_id\":4,\"redirect_uri\":\"https://other.example/cb\"}\n",
+        ),
+        (&[&rotate, OTHER], "Secret replaced. Client ID is: 4\n"),
+        (&["-r", NEW_SECRET, "--quiet", OTHER], "4\n"),
+        (
+            &[&rotate, "--json", OTHER],
+            "{\"client_id\":4,\"redirect_uri\":\"https://other.example/cb\"}\n",
+        ),
+        (&["--list", "-q"], "1\n4\n"),
+        (
+            &["--delete", "--json", OTHER],
+            "{\"client_id\":4,\"redirect_uri\":\"https://other.example/cb\"}\n",
+        ),
+        (&["--list", "-q"], "1\n"),
+        (
+            &["--list"],
+            "    ID  VALIDATIONS       GRANTS  REDIRECT URI\n     \
+             1            0            0  https://client.example/callback?shop=1\n",
+        ),
+        (&["-d", "-q", REDIRECT_URI], "1\n"),
+        (&["--list", "--json"], "[]\n"),
+    ];
+    for (arguments, expected) in cases {
+        assert_eq!(told(&site, arguments), expected, "{arguments:?}");
+    }
+}
+
+#[test]
+fn who_is_not_there_cannot_be_changed() {
+    let site = Site::new("");
+    let rotate = format!("--rotate={SECRET}");
+    for action in ["--delete", &rotate, "--regenerate"] {
+        for format in ["--quiet", "--json"] {
+            let output = admin(&site, &[action, format, OTHER]);
+            assert_eq!(output.status.code(), Some(1), "{action}");
+            assert!(stderr(&output).contains("no client is registered"), "{}", stderr(&output));
+            assert_eq!(stdout(&output), "");
+        }
+    }
+    let output = admin(&site, &["--generate", REDIRECT_URI]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));
+    assert!(stderr(&output).contains("client 1 is registered"), "{}", stderr(&output));
+}
+
+#[test]
+fn one_action_at_a_time_is_possible() {
+    let site = Site::bare("");
+    let add = format!("--add={SECRET}");
+    let cases: [(&[&str], &str); 9] = [
+        (&[OTHER], "--delete or --list is missing"),
+        (&["--json"], "--delete or --list is missing"),
+        (&[&add, "--delete", OTHER], "only one of --add=SECRET"),
+        (&["--generate", "--regenerate", OTHER], "only one of"),
+        (&["--list", "--delete"], "only one of"),
+        (&["--list", OTHER], "--list takes no REDIRECT_URI"),
+        (&["--delete"], "REDIRECT_URI is missing"),
+        (&["--rotate=", OTHER], "printable ASCII"),
+        (&["--delete", "nowhere"], "redirect URI"),
+    ];
+    for (arguments, complaint) in cases {
+        let output = admin(&site, arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(complaint), "{arguments:?}: {}", stderr(&output));
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+        assert!(!stderr(&output).contains(SECRET));
+    }
+}
+
+#[test]
+fn made_secrets_are_strong_and_work_at_once() {
+    let mut site = Site::new("");
+    site.start();
+    let text = told(&site, &["--generate", "https://a.example/"]);
+    let text = text.strip_prefix("Client added. Client ID is: 2\nClient secret is: ").unwrap();
+    let quiet = told(&site, &["-gq", "https://b.example/"]);
+    let object = json_of(&site, &["--generate", "--json", "https://c.example/"]);
+    assert_eq!(
+        (&object["client_id"], &object["redirect_uri"]),
+        (&json!(4), &json!("https://c.example/"))
+    );
+    let made = [
+        text.trim_end().to_owned(),
+        quiet.strip_prefix("3\n").unwrap().trim_end().to_owned(),
+        object["client_secret"].as_str().unwrap().to_owned(),
+    ];
+    for (client, secret) in (2..).zip(&made) {
+        let random = secret.strip_prefix("secret-token:").unwrap();
+        assert_eq!(random.len(), 52, "{secret}");
+        assert_eq!(setup(&site, client, secret), (200, None));
+    }
+    let text = told(&site, &["--regenerate", "https://a.example/"]);
+    let text = text.strip_prefix("Secret replaced. Client ID is: 2\nClient secret is: ").unwrap();
+    assert_eq!(setup(&site, 2, text.trim_end()), (200, None));
+    assert_eq!(setup(&site, 2, &made[0]), (404, Some(9750)));
+    let all: BTreeSet<&str> = made.iter().map(String::as_str).chain([text.trim_end()]).collect();
+    assert_eq!(all.len(), 4);
+    site.stop();
+    assert!(all.iter().all(|secret| !site.log().contains(secret)));
+}
+
+#[test]
+fn a_new_secret_counts_at_once() {
+    let mut site = Site::new("");
+    site.start();
+    let (_, code) = site.solved("ada@example.com");
+    assert_eq!(setup(&site, 1, SECRET), (200, None));
+    told(&site, &["--rotate", NEW_SECRET, REDIRECT_URI]);
+    assert_eq!(setup(&site, 1, SECRET), (404, Some(9750)));
+    assert_eq!(setup(&site, 1, NEW_SECRET), (200, None));
+    let refused = site.token(&code);
+    assert_ne!(refused.status, 200);
+    assert_eq!(refused.json()["error"], "invalid_client");
+    // What runs goes on: with the right secret, the code is still good.
+    told(&site, &["--rotate", SECRET, REDIRECT_URI]);
+    assert_eq!(site.token(&code).status, 200);
+    site.stop();
+}
+
+#[test]
+fn a_deleted_client_is_gone_with_all_it_had() {
+    let mut site = Site::new("");
+    site.start();
+    let running = site.setup();
+    let challenged = site.setup();
+    assert_eq!(site.challenge(&challenged, "ada@example.com").status, 200);
+    let (_, code) = site.solved("bob@example.com");
+    let (_, spent) = site.solved("eve@example.com");
+    let token = site.token(&spent).json()["access_token"].as_str().unwrap().to_string();
+    assert_eq!(site.info(&token).status, 200);
+    told(&site, &["--generate", OTHER]);
+
+    told(&site, &["--delete", REDIRECT_URI]);
+    assert_eq!(setup(&site, 1, SECRET), (404, Some(9750)));
+    assert_eq!(site.challenge(&running, "ada@example.com").refusal(), (404, 9755));
+    assert_eq!(site.solve(&challenged, &site.pin("ada@example.com")).refusal(), (404, 9755));
+    assert_eq!(site.token(&code).refusal().1, 9750);
+    assert_eq!(site.info(&token).status, 404);
+
+    // The same URI is another client.
+    assert_eq!(told(&site, &["--add", SECRET, "-q", REDIRECT_URI]), "3\n");
+    assert_eq!(site.challenge(&running, "ada@example.com").refusal(), (404, 9755));
+    let list = json_of(&site, &["--list", "--json"]);
+    assert_eq!(list.as_array().unwrap().len(), 2);
+    assert_eq!(list[1]["validations"], 0);
+    site.stop();
+}
+
+#[test]
+fn the_list_counts_what_was_collected_as_well() {
+    let mut site = Site::new("TOKEN_DURATION = 1 s");
+    told(&site, &["--generate", OTHER]);
+    site.start();
+    let (_, code) = site.solved("ada@example.com");
+    assert_eq!(site.token(&code).status, 200);
+    site.stop();
+    let text = fs::read_to_string(site.config()).unwrap();
+    fs::write(site.config(), text.replace("TOKEN_DURATION", "VALIDATION_DURATION")).unwrap();
+    site.start();
+    site.setup();
+    site.setup();
+    let expected = json!([
+        {"client_id": 1, "redirect_uri": REDIRECT_URI, "validations": 3, "grants": 1},
+        {"client_id": 2, "redirect_uri": OTHER, "validations": 0, "grants": 0},
+    ]);
+    let mut left = (2, 1);
+    site::wait_for("all but the first validation to be collected", || {
+        let output = stdout(&site.run("challenger-dbinit", &["--gc"]));
+        let numbers: Vec<u32> = output.split(' ').filter_map(|word| word.parse().ok()).collect();
+        left = (left.0 - numbers[0], left.1 - numbers[1]);
+        assert_eq!(json_of(&site, &["--list", "--json"]), expected, "{left:?}");
+        (left == (0, 0)).then_some(())
+    });
+    site.stop();
+}
+
+#[test]
+fn a_secret_may_come_from_standard_input() {
+    let mut site = Site::new("");
+    site.start();
+    for (action, input, code) in [
+        ("--add=-", format!("{NEW_SECRET}\n"), 0),
+        ("--rotate=-", format!("{SECRET}\r\n"), 0),
+        ("--rotate=-", NEW_SECRET.to_owned(), 0),
+        ("--rotate=-", String::new(), 2),
+        ("--rotate=-", "\n".to_owned(), 2),
+    ] {
+        let mut command = site.command("challenger-admin");
+        command.args([action, OTHER]).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{action} {input:?}");
+        if code == 0 {
+            assert_eq!(setup(&site, 2, input.trim_end()), (200, None));
+        }
+    }
+    assert_eq!(setup(&site, 2, NEW_SECRET), (200, None));
+    site.stop();
+}

@@ -1,0 +1,116 @@
+//! The paths: what each is called, which methods it allows, and in which shape it answers.
+
+use crate::http::Method;
+
+/// A path that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Authorize,
+    Challenge,
+    Config,
+    Info,
+    Pp,
+    Privacy,
+    Robots,
+    Root,
+    Setup,
+    Solve,
+    Terms,
+    Token,
+}
+
+/// In which shape a path's answers are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// HTML for whoever names it in `Accept`, else JSON.
+    HtmlIfAsked,
+    /// JSON.
+    Json,
+    /// JSON for whoever names it in `Accept`, else HTML.
+    JsonIfAsked,
+    /// JSON with the fields of an OAuth error (RFC 6749 §5.2).
+    OAuth,
+}
+
+impl Route {
+    /// The route of a path, and the argument in its second segment, if it has one.
+    pub(crate) fn find(path: &str) -> Option<(Self, &str)> {
+        let route = match path {
+            "/" => Self::Root,
+            "/config" => Self::Config,
+            "/info" => Self::Info,
+            "/pp" => Self::Pp,
+            "/privacy" => Self::Privacy,
+            "/robots.txt" => Self::Robots,
+            "/terms" => Self::Terms,
+            "/token" => Self::Token,
+            _ => return Self::find_with_argument(path),
+        };
+        Some((route, ""))
+    }
+
+    fn find_with_argument(path: &str) -> Option<(Self, &str)> {
+        let (endpoint, argument) = path.strip_prefix('/')?.split_once('/')?;
+        let route = match endpoint {
+            "authorize" => Self::Authorize,
+            "challenge" => Self::Challenge,
+            "setup" => Self::Setup,
+            "solve" => Self::Solve,
+            _ => return None,
+        };
+        (!argument.is_empty() && !argument.contains('/')).then_some((route, argument))
+    }
+
+    /// How logs call it: never by its path, which may hold a nonce.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Authorize => "/authorize/$NONCE",
+            Self::Challenge => "/challenge/$NONCE",
+            Self::Config => "/config",
+            Self::Info => "/info",
+            Self::Pp => "/pp",
+            Self::Privacy => "/privacy",
+            Self::Robots => "/robots.txt",
+            Self::Root => "/",
+            Self::Setup => "/setup/$CLIENT_ID",
+            Self::Solve => "/solve/$NONCE",
+            Self::Terms => "/terms",
+            Self::Token => "/token",
+        }
+    }
+
+    /// The value of `Allow` (RFC 9110 §10.2.1).
+    pub(crate) const fn allow(self) -> &'static str {
+        match self {
+            Self::Authorize => "GET, HEAD, POST, OPTIONS",
+            Self::Challenge | Self::Setup | Self::Solve | Self::Token => "POST, OPTIONS",
+            Self::Config
+            | Self::Info
+            | Self::Pp
+            | Self::Privacy
+            | Self::Robots
+            | Self::Root
+            | Self::Terms => "GET, HEAD, OPTIONS",
+        }
+    }
+
+    /// Whether the path has the method.
+    pub(crate) fn allows(self, method: Method) -> bool {
+        self.allow().split(", ").any(|allowed| allowed == method.as_str())
+    }
+
+    pub(crate) const fn shape(self) -> Shape {
+        match self {
+            Self::Authorize | Self::Challenge => Shape::HtmlIfAsked,
+            Self::Info | Self::Token => Shape::OAuth,
+            Self::Solve => Shape::JsonIfAsked,
+            Self::Config
+            | Self::Pp
+            | Self::Privacy
+            | Self::Robots
+            | Self::Root
+            | Self::Setup
+            | Self::Terms => Shape::Json,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! A listening socket of either kind, TCP or UNIX, and the connections that come from it.
+
+use std::io;
+use std::net::{IpAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::time::Duration;
+
+use socket2::{SockAddr, Socket};
+
+/// A listening socket, TCP or UNIX.
+#[derive(Debug)]
+pub struct Listener(Socket);
+
+impl Listener {
+    /// Where it listens: an address with a port, or a path.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn place(&self) -> io::Result<String> {
+        self.0.local_addr().map(|address| place(&address))
+    }
+
+    /// Makes it ready for [`Listener::accept`], which then gives up after `tick`.
+    pub(super) fn prepare(&self, backlog: i32, tick: Duration) -> io::Result<()> {
+        self.0.set_nonblocking(false)?;
+        self.0.set_read_timeout(Some(tick))?;
+        self.0.listen(backlog)
+    }
+
+    /// The next connection, and the peer's address if it has one: over a UNIX socket it has none.
+    pub(super) fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
+        let (stream, peer) = self.0.accept()?;
+        let peer = peer.as_socket().map(|address| address.ip());
+        if peer.is_some() {
+            // An error means that the peer is gone again, which the first read will find out.
+            let _ = stream.set_tcp_nodelay(true);
+        }
+        Ok((stream, peer))
+    }
+}
+
+fn place(address: &SockAddr) -> String {
+    let tcp = address.as_socket().map(|address| address.to_string());
+    let file = || address.as_pathname().map(|path| path.display().to_string());
+    let name = || address.as_abstract_namespace().map(|it| format!("@{}", it.escape_ascii()));
+    tcp.or_else(file).or_else(name).unwrap_or_else(|| "a socket without a name".to_owned())
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self(listener.into())
+    }
+}
+
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        Self(OwnedFd::from(listener).into())
+    }
+}

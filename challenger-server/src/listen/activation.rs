@@ -1,0 +1,75 @@
+//! A socket that the service manager opened for us: the protocol of sd_listen_fds(3).
+
+use std::env;
+use std::fmt;
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::process;
+
+use listenfd::ListenFd;
+use socket2::SockRef;
+
+use super::{BACKLOG, ListenError};
+use crate::front::Listener;
+
+/// The socket that was passed to this process, if there is one. It is taken once, and forgotten by
+/// the environment, so this belongs at the beginning, before there are threads.
+///
+/// # Errors
+/// What was passed is not one listening socket.
+pub fn activated() -> Result<Option<Listener>, ListenError> {
+    let variable = |name| env::var(name).ok();
+    if !is_ours(variable("LISTEN_PID").as_deref(), process::id()) {
+        return Ok(None);
+    }
+    let count = variable("LISTEN_FDS").unwrap_or_default();
+    if count != "1" {
+        return Err(refused(format_args!("{count:?} sockets (LISTEN_FDS), expected 1")));
+    }
+    let mut passed = ListenFd::from_env();
+    // Each leaves the socket where it is if it is one of the other kind.
+    let listener = match (tcp(&mut passed), unix(&mut passed)) {
+        (Some(listener), _) | (None, Some(listener)) => listener?,
+        (None, None) => return Err(refused("no stream socket, neither TCP nor UNIX")),
+    };
+    Ok(Some(listener))
+}
+
+/// Whether the variables mean this process, and not the one that it descends from.
+fn is_ours(listen_pid: Option<&str>, process: u32) -> bool {
+    listen_pid.and_then(|text| text.parse().ok()) == Some(process)
+}
+
+fn tcp(passed: &mut ListenFd) -> Option<Result<Listener, ListenError>> {
+    let listener: TcpListener = passed.take_tcp_listener(0).ok()??;
+    Some(check(SockRef::from(&listener)).map(|()| listener.into()))
+}
+
+fn unix(passed: &mut ListenFd) -> Option<Result<Listener, ListenError>> {
+    let listener: UnixListener = passed.take_unix_listener(0).ok()??;
+    Some(check(SockRef::from(&listener)).map(|()| listener.into()))
+}
+
+/// To listen again does no harm, and a connection cannot.
+fn check(socket: SockRef<'_>) -> Result<(), ListenError> {
+    socket.listen(BACKLOG).map_err(|error| {
+        refused(format_args!("what is no listening socket ({error}); its unit needs Accept=no"))
+    })
+}
+
+fn refused(what: impl fmt::Display) -> ListenError {
+    ListenError(format!("the service manager passed {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_of_other_processes_are_none_of_our_business() {
+        assert!(is_ours(Some("42"), 42));
+        for other in [None, Some(""), Some("41"), Some("x"), Some("-42"), Some("4242")] {
+            assert!(!is_ours(other, 42), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What the operator does with clients, and what the server sees of it.
+
+use challenger_proto::{
+    Client, Commit, Entropy, HashedSecret, Load, RedirectUri, Span, Validation, Write,
+};
+use challenger_server::store::{Registry, Store};
+
+use super::{NOW, fresh, has_grant, open, redemption, register, reload};
+
+fn find(store: &dyn Store, client: &Client) -> Option<Client> {
+    let load = Load { client: Some(client.id), ..Load::default() };
+    store.load(&load).unwrap().client
+}
+
+/// What the list says: number, redirect URI, validations, grants.
+fn list(registry: &dyn Registry) -> Vec<(i64, String, u64, u64)> {
+    let clients = registry.clients().unwrap().into_iter();
+    clients
+        .map(|it| (it.id.number(), it.redirect_uri.as_str().to_owned(), it.validations, it.grants))
+        .collect()
+}
+
+fn row(client: &Client, validations: u64, grants: u64) -> (i64, String, u64, u64) {
+    (client.id.number(), client.redirect_uri.as_str().to_owned(), validations, grants)
+}
+
+/// Totals survive garbage collection, a new secret is the only one, and a client that is deleted
+/// takes everything along and nothing of others.
+pub(crate) fn clients_are_counted_changed_and_deleted(store: &dyn Store, registry: &dyn Registry) {
+    assert_eq!(list(registry), []);
+    let first = register(registry, "https://first.example/cb", "x");
+    let second = register(registry, "https://second.example/cb", "x");
+    let third = register(registry, "https://third.example/cb", "x");
+    let validations: Vec<Validation> = (1..=3).map(|id| open(store, &first, [id; 32])).collect();
+    let others = open(store, &second, [4; 32]);
+    for (validation, token) in [(&validations[0], 1), (&others, 4)] {
+        let redemption = redemption(validation.clone(), [token; 32]);
+        assert_eq!(store.commit(&redemption), Ok(Commit::Done));
+    }
+    let expected = [row(&first, 3, 1), row(&second, 1, 1), row(&third, 0, 0)];
+    assert_eq!(list(registry), expected);
+    let _ = registry.collect_garbage(NOW.plus(Span::seconds(1_000_000_000))).unwrap();
+    assert_eq!(reload(store, &others), None);
+    assert_eq!(list(registry), expected);
+
+    let secret = HashedSecret::new("y", Entropy::new([9; 32]));
+    assert_eq!(registry.rotate_secret(&second.redirect_uri, secret), Ok(Some(second.id)));
+    assert_eq!(find(store, &second), Some(Client { secret, ..second.clone() }));
+    assert_eq!(find(store, &first), Some(first.clone()));
+
+    let (mine, theirs) = (open(store, &first, [5; 32]), open(store, &second, [6; 32]));
+    assert_eq!(store.commit(&redemption(mine.clone(), [5; 32])), Ok(Commit::Done));
+    assert_eq!(store.commit(&redemption(theirs.clone(), [6; 32])), Ok(Commit::Done));
+    assert_eq!(registry.delete_client(&first.redirect_uri), Ok(Some(first.id)));
+    assert_eq!((find(store, &first), reload(store, &mine)), (None, None));
+    assert!(!has_grant(store, [5; 32]) && has_grant(store, [6; 32]));
+    assert!(reload(store, &theirs).is_some());
+    assert_eq!(store.commit(&Write::Update(mine)), Ok(Commit::Conflict));
+    assert_eq!(store.commit(&Write::Open(fresh(&first, [7; 32]))), Ok(Commit::Conflict));
+    assert_eq!(list(registry), [row(&second, 2, 2), row(&third, 0, 0)]);
+
+    let nobody = RedirectUri::parse("https://nobody.example/cb").unwrap();
+    for uri in [&first.redirect_uri, &nobody] {
+        assert_eq!(registry.delete_client(uri), Ok(None));
+        assert_eq!(registry.rotate_secret(uri, secret), Ok(None));
+    }
+    let again = register(registry, "https://first.example/cb", "x");
+    assert!(again.id > third.id, "no number is used twice");
+}
