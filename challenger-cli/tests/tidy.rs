@@ -188,7 +188,9 @@ fn the_readme_knows_every_path_and_option() {
     for route in routes {
         assert!(readme.contains(route), "{route} is not in the README");
     }
-    let settings = read("challenger-server/src/settings.rs");
+    let settings = ["settings.rs", "settings/database.rs"]
+        .map(|file| read(&format!("challenger-server/src/{file}")))
+        .concat();
     let mut options = BTreeSet::new();
     for word in settings.split('"').filter(|word| word.len() > 1) {
         if word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') {
