@@ -99,6 +99,9 @@ fn dependencies_stay_few() {
     assert!(core <= 35, "the core has {core} packages");
     let server = package_count(&["challenger-server"]);
     assert!(server <= 120, "the server has {server} packages");
+    let lean = ["challenger-server", "--no-default-features", "--features", "postgres"];
+    let lean = package_count(&lean);
+    assert!(lean < server, "{lean} packages: SQLite can be left out");
 }
 
 #[test]

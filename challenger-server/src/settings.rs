@@ -1,5 +1,6 @@
 //! From the configuration to what the server runs on, with every complaint at once.
 
+mod database;
 mod listen;
 mod reader;
 mod service;
@@ -18,20 +19,9 @@ use crate::listen::Listen;
 use crate::pages::{MessageTemplate, Templates};
 use crate::process::Command;
 use crate::store::Database;
-#[cfg(feature = "postgres")]
-use crate::store::PostgresDatabase;
 
 /// The section of the service.
 const MAIN: &str = "challenger";
-/// The section of the embedded store.
-#[cfg(feature = "sqlite")]
-const SQLITE: &str = "challengerdb-sqlite";
-/// The section of the store in PostgreSQL, and what the original's manual calls it.
-#[cfg(feature = "postgres")]
-const POSTGRES: [&str; 2] = ["challengerdb-postgres", "challenger-postgres"];
-/// Where that store is, unless the operator says otherwise.
-#[cfg(feature = "postgres")]
-const POSTGRES_CONFIG: &str = "postgres:///challenger";
 /// How long a helper may take, unless the operator says otherwise.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many messages are delivered at the same time. Each costs a process, and a mail server that
@@ -79,62 +69,7 @@ impl std::error::Error for SettingsError {}
 /// Which option is missing or wrong.
 pub fn database(config: &Config) -> Result<Database, SettingsError> {
     let mut reader = Reader { config, complaints: Vec::new(), warnings: Vec::new() };
-    read_database(&mut reader).ok_or(SettingsError(reader.complaints))
-}
-
-/// Which stores this program was built with, and how to read where they are.
-const DATABASES: &[(&str, ReadDatabase)] = &[
-    #[cfg(feature = "postgres")]
-    ("postgres", read_postgres),
-    #[cfg(feature = "sqlite")]
-    ("sqlite", read_sqlite),
-];
-
-type ReadDatabase = fn(&mut Reader<'_>) -> Option<Database>;
-
-fn read_database(reader: &mut Reader<'_>) -> Option<Database> {
-    let chosen = reader.config.choice(MAIN, "DB", DATABASES);
-    if let Some(read) = reader.note(chosen)? {
-        return read(reader);
-    }
-    let default = DATABASES.iter().find(|(name, _)| *name == "postgres");
-    let Some((_, read)) = default else {
-        reader.complaints.push(format!(
-            "[{MAIN}] DB is not set, which means postgres, and this program was built without it: \
-             expected sqlite"
-        ));
-        return None;
-    };
-    read(reader)
-}
-
-#[cfg(feature = "postgres")]
-fn read_postgres(reader: &mut Reader<'_>) -> Option<Database> {
-    let config = reader.config;
-    let is_there = |name: &&str| {
-        let is_hidden = config.section(name).is_some_and(|section| section.hidden_in.is_some());
-        is_hidden || config.value(name, "CONFIG").is_some()
-    };
-    let (text, place) = match POSTGRES.into_iter().find(is_there) {
-        None => (POSTGRES_CONFIG.to_owned(), "the default".to_owned()),
-        Some(section) => {
-            // One that is there and cannot be read is no reason to use another database.
-            let text = reader.note(config.required(section, "CONFIG", Config::string))?;
-            let value = config.value(section, "CONFIG")?;
-            (text, format!("{}: [{section}] CONFIG", value.origin))
-        }
-    };
-    let variable = |name: &str| config.environment().variables.get(name).cloned();
-    let parsed = PostgresDatabase::parse(&text, variable);
-    // Its value is not quoted, because it may hold a password.
-    let parsed = parsed.map_err(|expected| format!("{place}: expected {expected}"));
-    reader.note(parsed).map(Database::Postgres)
-}
-
-#[cfg(feature = "sqlite")]
-fn read_sqlite(reader: &mut Reader<'_>) -> Option<Database> {
-    let file = reader.config.required(SQLITE, "FILENAME", Config::filename);
-    reader.note(file).map(Database::Sqlite)
+    database::read(&mut reader).ok_or(SettingsError(reader.complaints))
 }
 
 impl Settings {
@@ -151,7 +86,7 @@ impl Settings {
         let command = read_command(&mut reader);
         let host = read_host(&mut reader);
         let message = read_message(&mut reader);
-        let database = read_database(&mut reader);
+        let database = database::read(&mut reader);
         let templates = read_templates(&mut reader);
         let (Some(mut service), Some(listen), Some(command)) = (service, listen, command) else {
             return Err(SettingsError(reader.complaints));

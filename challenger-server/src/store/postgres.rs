@@ -91,7 +91,7 @@ impl Store for PostgresStore {
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
         self.run(
             |session| statements::commit(session, write),
-            // A write that was kept would look like a conflict if tried again, and be charged twice.
+            // A write that was kept would be a conflict the second time, and be charged twice.
             |fault| matches!(fault, Fault::Unsent(_)),
         )
     }

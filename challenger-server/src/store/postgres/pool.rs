@@ -2,15 +2,15 @@
 //!
 //! A connection of the pool may be dead without anybody knowing, because the database was
 //! restarted. Asking before each use would cost a round trip. Instead, whoever finds a connection
-//! dead begins a new era, and those of earlier eras are used no more.
+//! dead begins a new era, and those of earlier eras are used no more. Only a write, which cannot be
+//! repeated once it left, is preceded by a question, and only if the connection has been idle.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postgres::error::{Severity, SqlState};
 use postgres::types::ToSql;
@@ -26,6 +26,10 @@ const CONNECTIONS_MAX: u32 = 16;
 
 /// How long a request waits for a connection, such as during a restart of the database.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// For how long after its last use a connection is believed to be alive. No database restarts so
+/// fast, and where many requests make questions dear, connections are seldom idle for so long.
+const TRUST: Duration = Duration::from_millis(100);
 
 /// The connections of a server.
 pub(super) struct Pool {
@@ -71,7 +75,7 @@ impl ManageConnection for Manager {
         // Read first: what happens from now on may concern this connection.
         let era = self.era.load(Ordering::Relaxed);
         let client = self.connections.connect()?;
-        Ok(Session { client, era, statements: BTreeMap::new() })
+        Ok(Session { client, era, statements: BTreeMap::new(), used: Instant::now() })
     }
 
     fn is_valid(&self, session: &mut Session) -> Result<(), Fault> {
@@ -91,17 +95,20 @@ pub(super) struct Session {
     client: Client,
     era: u64,
     statements: BTreeMap<&'static str, Statement>,
+    used: Instant,
 }
 
 impl Session {
-    /// Runs a statement, and returns how many rows it touched.
+    /// Runs a statement that must not run twice, and returns how many rows it touched.
     pub(super) fn execute(
         &mut self,
         sql: &'static str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<u64, Fault> {
-        let statement = self.prepared(sql)?;
+        let alive = self.ask_if_idle().and_then(|()| self.prepared(sql));
+        let statement = alive.map_err(Fault::before_leaving)?;
         let executed = self.client.execute(&statement, parameters);
+        self.used = Instant::now();
         executed.map_err(|error| self.failed(sql, &error))
     }
 
@@ -113,18 +120,23 @@ impl Session {
     ) -> Result<Row, Fault> {
         let statement = self.prepared(sql)?;
         let found = self.client.query_one(&statement, parameters);
+        self.used = Instant::now();
         found.map_err(|error| self.failed(sql, &error))
+    }
+
+    /// Asks nothing, and so finds out whether the connection is alive.
+    fn ask_if_idle(&mut self) -> Result<(), Fault> {
+        if self.used.elapsed() < TRUST {
+            return Ok(());
+        }
+        self.client.batch_execute("").map_err(|error| self.fault(&error))
     }
 
     fn prepared(&mut self, sql: &'static str) -> Result<Statement, Fault> {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare(sql).map_err(|error| match self.fault(&error) {
-            // It was not to be run yet.
-            Fault::Lost(cause) => Fault::Unsent(cause),
-            fault => fault,
-        })?;
+        let statement = self.client.prepare(sql).map_err(|error| self.fault(&error))?;
         self.statements.insert(sql, statement.clone());
         Ok(statement)
     }
@@ -172,14 +184,17 @@ impl Fault {
                 _ => Self::Other(said),
             };
         }
-        let Some(cause) = error.source() else { return Self::Other(error.to_string()) };
-        let said = format!("{error}: {cause}");
-        // Nobody was there to read the end of the message, and without that nothing is carried out.
-        let unread = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        if unread == Some(io::ErrorKind::BrokenPipe) {
-            Self::Unsent(said)
-        } else {
-            Self::Other(said)
+        match error.source() {
+            None => Self::Other(error.to_string()),
+            Some(cause) => Self::Other(format!("{error}: {cause}")),
+        }
+    }
+
+    /// The same fault, of something that only prepares the statement.
+    fn before_leaving(self) -> Self {
+        match self {
+            Self::Lost(cause) => Self::Unsent(cause),
+            Self::Conflict(_) | Self::Other(_) | Self::Unsent(_) => self,
         }
     }
 }
