@@ -17,7 +17,7 @@ use signal_hook::iterator::Signals;
 
 use crate::args;
 use crate::common::{VALUED, load_config, set_up_log, tell_warnings};
-use crate::exit::{Exit, end};
+use crate::exit::{Exit, end, say};
 
 const PROGRAM: &str = "challenger-httpd";
 
@@ -64,6 +64,8 @@ fn run() -> Result<(), Exit> {
     let limits = Limits { close_each: arguments.connection_close, ..Limits::default() };
     let server =
         Server::start(settings, limits).map_err(|error| Exit::failed(error.to_string()))?;
+    // At the usual level the log is silent about what goes well. Nobody has to read this.
+    let _ = say(&format!("{PROGRAM}: serving on {}", server.place()));
     notify(READY);
     wait_for_the_end(&mut signals);
     log::info(format_args!("stopping"));

@@ -320,8 +320,10 @@ impl Validation {
         }
         let challenge = self.authorization.as_ref().and_then(|it| it.code_challenge.as_ref());
         let proved = match (challenge, verifier) {
-            (None, _) => true,
-            (Some(_), None) => false,
+            (None, None) => true,
+            // A verifier without a challenge means that somebody removed the challenge on its way
+            // here (RFC 9700 §4.8.2).
+            (None, Some(_)) | (Some(_), None) => false,
             (Some(challenge), Some(verifier)) => challenge.accepts(verifier),
         };
         if !proved {

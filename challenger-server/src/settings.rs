@@ -28,6 +28,37 @@ const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
 /// hangs must not fill the machine with them.
 const HELPERS_MAX: usize = 16;
 
+/// All options of the section.
+const OPTIONS: [&str; 27] = [
+    "ADDRESS_CHANGES",
+    "ADDRESS_HINT",
+    "ADDRESS_RESTRICTIONS",
+    "ADDRESS_TYPE",
+    "AUTH_ADDRESS_FORMAT",
+    "AUTH_COMMAND",
+    "AUTH_TIMEOUT",
+    "BASE_URL",
+    "BIND_TO",
+    "CODE_DURATION",
+    "DB",
+    "MESSAGE_TEMPLATE_FILE",
+    "PIN_ATTEMPTS",
+    "PIN_TRANSMISSIONS",
+    "PORT",
+    "PRIVACY_DIR",
+    "PRIVACY_ETAG",
+    "RETRANSMISSION_INTERVAL",
+    "SERVE",
+    "TEMPLATE_DIR",
+    "TERMS_DIR",
+    "TERMS_ETAG",
+    "TOKEN_DURATION",
+    "UNIXPATH",
+    "UNIXPATH_MODE",
+    "VALIDATION_DURATION",
+    "VALIDATION_EXPIRATION",
+];
+
 /// Everything the server needs to know.
 pub struct Settings {
     /// What the core decides by.
@@ -81,6 +112,7 @@ impl Settings {
     /// is one.
     pub fn read(config: &Config, given: Option<Listener>) -> Result<Self, SettingsError> {
         let mut reader = Reader { config, complaints: Vec::new(), warnings: config.warnings() };
+        warn_about_unknown_options(&mut reader);
         let service = read_service(&mut reader);
         let listen = given.map(Listen::Given).or_else(|| read_listen(&mut reader));
         let command = read_command(&mut reader);
@@ -118,6 +150,17 @@ impl Settings {
             helpers_max,
             warnings,
         })
+    }
+}
+
+/// A misspelt option would otherwise be one that is silently not set.
+fn warn_about_unknown_options(reader: &mut Reader<'_>) {
+    let settings = reader.config.section(MAIN).map_or(&[][..], |section| &section.settings);
+    for setting in settings {
+        if !OPTIONS.iter().any(|option| option.eq_ignore_ascii_case(&setting.name)) {
+            let (name, origin) = (&setting.name, &setting.value.origin);
+            reader.warnings.push(format!("{origin}: [{MAIN}] has no option {name}; ignored"));
+        }
     }
 }
 

@@ -66,6 +66,10 @@ fn check(secret: &str) -> Result<(), Exit> {
         ));
     }
     match secret.strip_prefix(SECRET_PREFIX) {
+        // Most likely a variable of a shell that was not set.
+        Some("") => {
+            return Err(Exit::invalid_argument(format!("nothing follows {SECRET_PREFIX}")));
+        }
         None => log::warn(format_args!(
             "the secret does not begin with {SECRET_PREFIX} (RFC 8959), which some clients want"
         )),

@@ -89,6 +89,7 @@ impl Site {
         let port = free_port();
         let root = directory.path();
         fs::create_dir(root.join("outbox")).unwrap();
+        fs::create_dir(root.join("config.d")).unwrap();
         write_script(&root.join("deliver.sh"), DELIVER);
         let config = format!(
             "[challenger]\nSERVE = tcp\nPORT = {port}\nBIND_TO = 127.0.0.1\n\
@@ -119,7 +120,7 @@ impl Site {
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(binary(program));
         command.arg("-c").arg(self.config());
-        command.env("CHALLENGER_BASE_CONFIG", self.directory.path().join("none"));
+        command.env("CHALLENGER_BASE_CONFIG", self.directory.path().join("config.d"));
         command
     }
 

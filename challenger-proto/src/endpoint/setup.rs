@@ -68,6 +68,11 @@ impl Setup {
             return Err(Refusal::ClientUnknown.into());
         }
         let prefill = desk.service.address_from_client(self.proposal.expose())?;
+        // A client that names fields we do not have must not believe that it fixed an address.
+        let names_fields = self.proposal.expose().keys().any(|name| name != "read_only");
+        if self.read_only && prefill.is_none() && names_fields {
+            return Err(Refusal::ParameterMalformed.about("read_only"));
+        }
         let nonce = Nonce::draw(entropy);
         let limits = &desk.service.limits;
         let validation =
