@@ -12,7 +12,8 @@ use challenger_server::settings::database;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    Environment { variables: variables.iter().map(own).collect(), directory: PathBuf::from("/") }
+    let variables = variables.iter().map(own).collect();
+    Environment { variables, directory: PathBuf::from("/"), prefix: None }
 }
 
 /// The database, or what is wrong.

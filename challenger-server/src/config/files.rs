@@ -41,6 +41,8 @@ pub struct Environment {
     pub variables: BTreeMap<String, String>,
     /// The current directory, where relative file names start.
     pub directory: PathBuf,
+    /// Where the program is installed, if it is.
+    pub prefix: Option<String>,
 }
 
 impl Environment {
@@ -49,7 +51,8 @@ impl Environment {
         let variables = env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Ok(Self { variables, directory: env::current_dir()? })
+        let prefix = env::current_exe().ok().and_then(|program| prefix_of(&program));
+        Ok(Self { variables, directory: env::current_dir()?, prefix })
     }
 
     /// A variable, if it is set; it may be empty.
@@ -61,6 +64,14 @@ impl Environment {
     pub(super) fn filled(&self, name: &str) -> Option<&str> {
         self.variable(name).filter(|value| !value.is_empty())
     }
+}
+
+/// The prefix that a program is installed below: it is in `bin`, and our data are beside that. A
+/// program that was just built is nowhere.
+fn prefix_of(program: &Path) -> Option<String> {
+    let folder = program.parent().filter(|folder| folder.ends_with("bin"))?;
+    let prefix = folder.parent()?;
+    prefix.join("share/challenger").is_dir().then(|| prefix.to_str().map(String::from))?
 }
 
 /// The files of a directory whose names match, sorted by their bytes. A directory that does not
@@ -164,6 +175,19 @@ mod tests {
         let absent = directory.path().join("absent");
         assert_eq!(matching(&Disk, &absent, "*").unwrap(), Vec::<PathBuf>::new());
         assert!(matching(&Disk, &found[0], "*").is_err(), "a file is no directory");
+    }
+
+    #[test]
+    fn an_installation_is_found_by_its_program() {
+        let directory = tempfile::tempdir().unwrap();
+        let prefix = directory.path().join("opt");
+        let program = prefix.join("bin/challenger-httpd");
+        assert_eq!(prefix_of(&program), None, "nothing is installed there");
+        fs::create_dir_all(prefix.join("share/challenger")).unwrap();
+        assert_eq!(prefix_of(&program).as_deref(), prefix.to_str());
+        assert_eq!(prefix_of(&prefix.join("sbin/challenger-httpd")), None);
+        assert_eq!(prefix_of(&prefix.join("bin/deeper/challenger-httpd")), None);
+        assert_eq!(prefix_of(Path::new("/")), None);
     }
 
     proptest! {

@@ -13,7 +13,8 @@ use super::include::Loader;
 use super::parse::{Line, parse};
 use super::{Config, Value};
 
-/// Where an installation lives unless `$CHALLENGER_PREFIX` says otherwise.
+/// Where an installation lives unless `$CHALLENGER_PREFIX`, or the place of the program, says
+/// otherwise.
 const PREFIX: &str = "/usr";
 
 /// Directories of an installation, relative to its prefix. They end with a slash, because files are
@@ -79,7 +80,8 @@ pub(super) fn from_text(text: &str, environment: &Environment) -> Result<Config,
 
 fn defaults(environment: &Environment) -> Config {
     let mut config = Config::empty(environment.clone());
-    let prefix = environment.filled("CHALLENGER_PREFIX").unwrap_or(PREFIX).trim_end_matches('/');
+    let prefix = environment.filled("CHALLENGER_PREFIX").or(environment.prefix.as_deref());
+    let prefix = prefix.unwrap_or(PREFIX).trim_end_matches('/');
     for (name, directory) in INSTALLED {
         config.assign("PATHS", name, built_in(format!("{prefix}/{directory}")));
     }
@@ -276,6 +278,19 @@ mod tests {
         assert_eq!(config.warnings(), Vec::<String>::new());
         let config = shelf.load_in(&[("CHALLENGER_BASE_CONFIG", "/absent")]).unwrap();
         assert_eq!(config.warnings(), ["cannot read /absent: entity not found"]);
+    }
+
+    #[test]
+    fn the_place_of_the_program_gives_way_to_the_variable() {
+        let datadir = |variables: &[(&str, &str)]| {
+            let prefix = Some(String::from("/opt/here"));
+            let environment = Environment { prefix, ..environment(variables) };
+            let config = Config::load(&Shelf::default(), &environment, None).unwrap();
+            String::from(text(&config, "PATHS", "DATADIR").unwrap())
+        };
+        assert_eq!(datadir(&[]), "/opt/here/share/challenger/");
+        assert_eq!(datadir(&[("CHALLENGER_PREFIX", "")]), "/opt/here/share/challenger/");
+        assert_eq!(datadir(&[("CHALLENGER_PREFIX", "/x")]), "/x/share/challenger/");
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Reading a configuration in the syntax of GNUnet and Taler, with the origin of every value.
 //!
 //! ```
-//! use std::collections::BTreeMap;
 //! use std::path::PathBuf;
 //! use challenger_server::config::{Config, Environment};
 //!
-//! let environment = Environment { variables: BTreeMap::new(), directory: PathBuf::from("/") };
+//! let environment = Environment { directory: PathBuf::from("/"), ..Environment::default() };
 //! let text = "[challenger]\nPORT = 9967\nTERMS_DIR = ${DATADIR}terms/\n";
 //! let config = Config::from_text(text, &environment)?;
 //!

@@ -54,6 +54,7 @@ pub(super) fn environment(variables: &[(&str, &str)]) -> Environment {
     Environment {
         variables: pairs.map(|(name, value)| (String::from(*name), String::from(*value))).collect(),
         directory: PathBuf::from("/work"),
+        prefix: None,
     }
 }
 

@@ -202,6 +202,7 @@ mod tests {
         let environment = Environment {
             variables: variables.into_iter().collect(),
             directory: PathBuf::from("/work"),
+            prefix: None,
         };
         Config::from_text(&format!("[Own]\n{text}"), &environment).unwrap()
     }
