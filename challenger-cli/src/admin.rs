@@ -30,6 +30,12 @@ const ACTIONS: &str = "--add=SECRET, --generate, --rotate=SECRET, --regenerate, 
 ///
 /// A SECRET of - is read from standard input, one line.
 #[derive(FromArgs)]
+#[argh(
+    example = "challenger-admin --generate https://shop.example/callback\n\
+               challenger-admin --list",
+    note = "Exit status: 0, done; 1, failed; 2, wrong arguments; 6, wrong configuration.\n\
+            More: challenger-admin(1)."
+)]
 struct Arguments {
     /// register a client with this secret
     #[argh(option, short = 'a', arg_name = "SECRET")]

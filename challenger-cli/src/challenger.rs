@@ -12,6 +12,12 @@ const PROGRAM: &str = "challenger";
 /// Challenger proves that a person can receive messages at an address. This program shows how; the
 /// service itself is challenger-httpd.
 #[derive(FromArgs)]
+#[argh(
+    example = "challenger demo\n\
+               challenger demo --selftest",
+    note = "Exit status: 0, done; 1, failed; 2, wrong arguments.\n\
+            More: challenger(1)."
+)]
 struct Arguments {
     #[argh(subcommand)]
     command: Command,

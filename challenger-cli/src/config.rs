@@ -26,6 +26,14 @@ const VALUED: &str = "closLV";
 /// A change rewrites the main file: lines that include other files move to its top, below them
 /// stands what differs from the defaults and from the included files. Comments are lost.
 #[derive(FromArgs)]
+#[argh(
+    example = "challenger-config --diagnostics\n\
+               challenger-config -s challenger -o PORT           print a value\n\
+               challenger-config -s challenger -o PORT -V 9968   change it",
+    note = "Exit status: 0, done; 1, failed; 2, wrong arguments, or nothing was written;\n\
+            6, the option is not there, or wrong configuration.\n\
+            More: challenger-config(1), challenger.conf(5)."
+)]
 struct Arguments {
     /// configuration file to use instead of the usual places
     #[argh(option, short = 'c', arg_name = "FILE")]

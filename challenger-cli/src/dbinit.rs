@@ -16,6 +16,12 @@ const PROGRAM: &str = "challenger-dbinit";
 
 /// Create the database, or upgrade its schema and keep all data.
 #[derive(FromArgs)]
+#[argh(
+    example = "challenger-dbinit                    create or upgrade\n\
+               challenger-dbinit --garbagecollect   every day",
+    note = "Exit status: 0, done; 1, failed; 2, wrong arguments; 6, wrong configuration.\n\
+            More: challenger-dbinit(1), challenger.conf(5)."
+)]
 struct Arguments {
     /// configuration file to use instead of the usual places
     #[argh(option, short = 'c', arg_name = "FILE")]

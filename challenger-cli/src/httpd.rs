@@ -28,6 +28,13 @@ const DRAIN: Duration = Duration::from_secs(30);
 ///
 /// The database has to be initialized with challenger-dbinit before.
 #[derive(FromArgs)]
+#[argh(
+    example = "challenger-httpd -c /etc/challenger/challenger.conf\n\
+               challenger-httpd -L INFO -l /var/log/challenger.log",
+    note = "Exit status: 0, stopped by a signal; 1, failed, or requests were cut off;\n\
+            2, wrong arguments; 6, wrong configuration.\n\
+            More: challenger-httpd(1), challenger.conf(5)."
+)]
 struct Arguments {
     /// configuration file to use instead of the usual places
     #[argh(option, short = 'c', arg_name = "FILE")]

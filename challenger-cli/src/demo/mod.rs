@@ -40,7 +40,13 @@ const HELPERS: usize = 4;
 
 /// run the service, a client that uses it, and show each message in the terminal
 #[derive(FromArgs)]
-#[argh(subcommand, name = "demo")]
+#[argh(
+    subcommand,
+    name = "demo",
+    example = "challenger demo --selftest",
+    note = "Exit status: 0, done; 1, failed; 2, wrong arguments.\n\
+            More: challenger(1)."
+)]
 pub(crate) struct Demo {
     /// play the person as well, over HTTP, and exit with 0 when everything went as it should
     #[argh(switch)]
