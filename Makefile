@@ -1,11 +1,58 @@
-# Thin names over cargo.
+# Thin names over cargo, and where the results go.
 
 CARGO ?= cargo
 
-.PHONY: all demo selftest check fmt postgresql
+# Where to install, and below which directory to put all of that for a package.
+PREFIX ?= /usr/local
+DESTDIR ?=
+# Where the built programs are.
+PROFILE_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
+
+PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd
+PAGES = $(filter-out templates/message.%,$(wildcard templates/*.must))
+DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT
+
+# Lists of files are separated by blanks, and some are deleted.
+ifneq ($(words [$(DESTDIR)$(PREFIX)]),1)
+$(error PREFIX and DESTDIR may not have blanks)
+endif
+
+BIN = $(DESTDIR)$(PREFIX)/bin
+SHARE = $(DESTDIR)$(PREFIX)/share
+MAN = $(SHARE)/man
+OURS = $(SHARE)/challenger
+DOC = $(SHARE)/doc/challenger
+INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) challenger-dbconfig) \
+	$(addprefix $(OURS)/,$(PAGES) message.en.must config.d/challenger.conf) \
+	$(addprefix $(MAN)/man1/,$(notdir $(wildcard docs/man/*.1))) \
+	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
+	$(addprefix $(DOC)/,$(DOCUMENTS))
+
+.PHONY: all install uninstall demo selftest check fmt postgresql
 
 all:
 	$(CARGO) build --release --locked
+
+# Puts what was built into its place, and builds nothing: that is not for root.
+install:
+	@test -x $(PROFILE_DIR)/challenger-httpd || \
+	{ echo '$(PROFILE_DIR) has no programs: run make first' >&2; exit 1; }
+	install -d $(BIN) $(OURS)/templates $(OURS)/config.d $(DOC) $(MAN)/man1 $(MAN)/man5
+	install -m 755 $(addprefix $(PROFILE_DIR)/,$(PROGRAMS)) $(BIN)
+	install -m 755 challenger-cli/helpers/challenger-dbconfig $(BIN)
+	install -m 644 $(PAGES) $(OURS)/templates
+	install -m 644 templates/message.en.must $(OURS)
+	install -m 644 config/challenger.conf $(OURS)/config.d
+	install -m 644 $(wildcard docs/man/*.1) $(MAN)/man1
+	install -m 644 $(wildcard docs/man/*.5) $(MAN)/man5
+	install -m 644 $(DOCUMENTS) $(DOC)
+
+# Takes away what was installed, and the directories of ours that are empty then.
+uninstall:
+	rm -f $(INSTALLED)
+	@for folder in $(OURS)/templates $(OURS)/config.d $(OURS) $(DOC); do \
+	    [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; \
+	done
 
 # The whole service on this machine, to play with.
 demo:

@@ -1,0 +1,219 @@
+//! `make install`: what ends up where, and that the programs find it there.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "a test fails by panicking, and shares its modules with others"
+)]
+
+mod site;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use challenger_server::config::{Config, Environment};
+use challenger_server::settings::Settings;
+use site::{binary, stderr, stdout};
+use tempfile::TempDir;
+
+const PREFIX: &str = "/opt/challenger";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// A machine with nothing on it but what `make` puts there.
+struct Machine(TempDir);
+
+impl Machine {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// Runs `make`, which installs the programs that were built for this test.
+    fn make(&self, target: &str, more: &[&str]) -> Output {
+        let built = Path::new(binary("challenger")).parent().unwrap();
+        let mut make = Command::new("make");
+        make.current_dir(root()).stdin(Stdio::null());
+        // The tests themselves may be run by make, which would pass its variables on.
+        make.env_remove("MAKEFLAGS").env_remove("MFLAGS").env_remove("MAKELEVEL");
+        make.arg(target).arg(format!("PROFILE_DIR={}", built.display()));
+        make.arg(format!("DESTDIR={}", self.0.path().display()));
+        make.arg(format!("PREFIX={PREFIX}")).args(more).output().unwrap()
+    }
+
+    fn installed() -> Self {
+        let machine = Self::new();
+        let output = machine.make("install", &[]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        machine
+    }
+
+    /// A path below the prefix.
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(PREFIX.trim_start_matches('/')).join(path)
+    }
+
+    /// An installed program, for somebody who has no configuration at home.
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.path("bin").join(name));
+        command.env("HOME", self.0.path()).env_remove("XDG_CONFIG_HOME").stdin(Stdio::null());
+        command.env_remove("CHALLENGER_PREFIX").env_remove("CHALLENGER_BASE_CONFIG");
+        command
+    }
+
+    /// All files below the prefix.
+    fn files(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut folders = vec![self.path("")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let name = path.strip_prefix(self.path("")).unwrap();
+                    found.insert(name.to_str().unwrap().to_owned());
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The names in a folder of the sources.
+fn names(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(root().join(folder)).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn everything_has_its_place_and_can_be_taken_away() {
+    let machine = Machine::installed();
+    let mut expected: BTreeSet<String> = [
+        "bin/challenger-dbconfig",
+        "share/challenger/config.d/challenger.conf",
+        "share/challenger/message.en.must",
+    ]
+    .map(String::from)
+    .into();
+    let programs = ["challenger", "challenger-admin", "challenger-config", "challenger-dbinit"];
+    for program in programs.into_iter().chain(["challenger-httpd"]) {
+        expected.insert(format!("bin/{program}"));
+    }
+    for page in names("templates").iter().filter(|name| *name != "message.en.must") {
+        expected.insert(format!("share/challenger/templates/{page}"));
+    }
+    for page in names("docs/man") {
+        let section = page.rsplit_once('.').unwrap().1;
+        expected.insert(format!("share/man/man{section}/{page}"));
+    }
+    for document in ["ARCHITECTURE.md", "CHANGELOG.md", "README.md"] {
+        expected.insert(format!("share/doc/challenger/{document}"));
+    }
+    for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        expected.insert(format!("share/doc/challenger/{licence}"));
+    }
+    assert_eq!(machine.files(), expected);
+    for program in expected.iter().filter_map(|path| path.strip_prefix("bin/")) {
+        let output = machine.program(program).arg("-h").output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{program}");
+        assert!(stdout(&output).contains(&format!("Usage: {program}")), "{}", stdout(&output));
+        assert!(expected.contains(&format!("share/man/man1/{program}.1")), "{program}");
+    }
+
+    let foreign = "share/challenger/templates/invalid-pin.de.must";
+    fs::write(machine.path(foreign), "").unwrap();
+    for _ in 0..2 {
+        let output = machine.make("uninstall", &[]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(machine.files(), BTreeSet::from([foreign.to_owned()]));
+    }
+    assert!(!machine.path("share/doc/challenger").exists());
+    assert!(machine.path("bin").exists(), "it belongs to others, too");
+}
+
+#[test]
+fn what_cannot_be_installed_is_refused() {
+    let machine = Machine::new();
+    for (variable, complaint) in
+        [("DESTDIR=/a b", "may not have blanks"), ("PROFILE_DIR=/nowhere", "run make first")]
+    {
+        let output = machine.make("install", &[variable]);
+        assert!(!output.status.success(), "{variable}");
+        assert!(stderr(&output).contains(complaint), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn programs_find_what_was_installed_with_them() {
+    let machine = Machine::installed();
+    let ask = |command: &mut Command, section: &str, option: &str| {
+        let output = command.args(["-s", section, "-o", option]).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output).trim_end().to_owned()
+    };
+    let config = || machine.program("challenger-config");
+    assert_eq!(PathBuf::from(ask(&mut config(), "PATHS", "PREFIX")), machine.path(""));
+    let elsewhere = ask(config().env("CHALLENGER_PREFIX", "/nowhere"), "PATHS", "PREFIX");
+    assert_eq!(elsewhere, "/nowhere/");
+    let dump = stdout(&config().arg("-d").output().unwrap());
+    let defaults = machine.path("share/challenger/config.d/challenger.conf");
+    let defaults_name = fs::canonicalize(&defaults).unwrap();
+    assert!(dump.contains(defaults_name.to_str().unwrap()), "{dump}");
+    fs::write(&defaults, "[challenger]\nADDRESS_HINT = installed\n").unwrap();
+    assert_eq!(ask(&mut config(), "challenger", "ADDRESS_HINT"), "installed");
+
+    let main = machine.path("main.conf");
+    let folder = machine.0.path().display();
+    let text = format!(
+        "[challenger]\nADDRESS_TYPE = email\nAUTH_COMMAND = true\nSERVE = unix\nDB = sqlite\n\
+         BASE_URL = https://challenger.example/\nUNIXPATH = {folder}/run/httpd.sock\n\
+         [challengerdb-sqlite]\nFILENAME = {folder}/none.sqlite\n"
+    );
+    fs::write(&main, text).unwrap();
+    let serve = || machine.program("challenger-httpd").arg("-c").arg(&main).output().unwrap();
+    let output = serve();
+    assert_eq!(output.status.code(), Some(1), "only the database is missing");
+    assert!(!stderr(&output).contains("WARNING"), "{}", stderr(&output));
+    let page = machine.path("share/challenger/templates/invalid-pin.en.must");
+    fs::write(&page, "{{#open}}").unwrap();
+    let output = serve();
+    assert_eq!(output.status.code(), Some(6));
+    assert!(stderr(&output).contains(page.to_str().unwrap()), "{}", stderr(&output));
+}
+
+#[test]
+fn the_defaults_that_are_installed_are_those_that_are_built_in() {
+    let text = fs::read_to_string(root().join("config/challenger.conf")).unwrap();
+    let environment = Environment { directory: PathBuf::from("/"), ..Environment::default() };
+    let read = |text: &str| Config::from_text(text, &environment).unwrap();
+    let as_it_is = read(&text);
+    for section in as_it_is.sections().iter().filter(|section| section.name != "PATHS") {
+        assert!(section.settings.is_empty(), "[{}] is all comments", section.name);
+    }
+
+    let mut count = 0;
+    let mut uncommented = String::new();
+    for line in text.lines() {
+        let option =
+            line.strip_prefix('#').filter(|rest| !rest.is_empty() && !rest.starts_with(' '));
+        count += usize::from(option.is_some());
+        uncommented.push_str(&format!("{}\n", option.unwrap_or(line)));
+    }
+    assert!(count >= 16, "{count} options");
+    let required = "[challenger]\nADDRESS_TYPE = email\nAUTH_COMMAND = true\nSERVE = unix\n";
+    let settings = |text: &str| {
+        let settings = Settings::read(&read(&format!("{required}{text}")), None).unwrap();
+        let Settings { service, listen, command, host, database, warnings, .. } = settings;
+        format!("{service:#?} {listen:#?} {command:#?} {host} {database:#?} {warnings:#?}")
+    };
+    assert_eq!(settings(&uncommented), settings(""));
+    let changed = uncommented.replace("CODE_DURATION = 10 minutes", "CODE_DURATION = 9 minutes");
+    assert_ne!(settings(&changed), settings(""), "differences show");
+}
