@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -188,28 +188,165 @@ fn the_readme_knows_every_path_and_option() {
     for route in routes {
         assert!(readme.contains(route), "{route} is not in the README");
     }
+    for option in main_options().into_iter().chain(database_options()) {
+        assert!(readme.contains(&format!("{option}`")), "{option} is not in the README");
+    }
+}
+
+/// The texts in quotes that look like names of options.
+fn quoted_names(source: &str) -> BTreeSet<String> {
+    let is_name = |word: &&str| {
+        word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+    };
+    source.split('"').filter(is_name).map(String::from).collect()
+}
+
+/// The options of `[challenger]`. Whatever is read must be among them, or it would be warned about.
+fn main_options() -> BTreeSet<String> {
+    let source = read("challenger-server/src/settings.rs");
+    let (_, list) = source.split_once("const OPTIONS").unwrap();
+    let options = quoted_names(list.split_once("];").unwrap().0);
+    assert!(options.len() >= 27, "{options:?}");
+    let mut others = database_options();
+    others.extend(path_options());
     let mut sources = files("challenger-server/src/settings", ".rs");
     sources.push(root().join("challenger-server/src/settings.rs"));
-    let settings: Vec<String> =
-        sources.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-    let settings = settings.concat();
-    let mut options = BTreeSet::new();
-    for word in settings.split('"').filter(|word| word.len() > 1) {
-        if word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') {
-            options.insert(word);
+    for path in sources {
+        for name in quoted_names(&fs::read_to_string(path).unwrap()) {
+            let known = options.contains(&name) || others.contains(&name) || name == "PATHS";
+            assert!(known, "{name} is read and not in OPTIONS");
         }
     }
-    options.remove("DATADIR");
-    options.remove("PATHS");
-    assert!(options.len() >= 20, "{options:?}");
-    for option in options {
-        assert!(readme.contains(option), "{option} is not in the README");
+    options
+}
+
+/// The options of the databases' sections.
+fn database_options() -> BTreeSet<String> {
+    let mut options = quoted_names(&read("challenger-server/src/settings/database.rs"));
+    assert!(options.remove("DB"), "it is in [challenger]");
+    assert_eq!(options.len(), 2, "{options:?}");
+    options
+}
+
+/// The options of `[PATHS]`.
+fn path_options() -> BTreeSet<String> {
+    let source = read("challenger-server/src/config/load.rs");
+    let code = source.split("#[cfg(test)]").next().unwrap();
+    let mut options = quoted_names(code);
+    assert!(options.remove("PATHS"), "it is the section");
+    for variable in ["CHALLENGER_PREFIX", "CHALLENGER_BASE_CONFIG", "HOME", "XDG_CONFIG_HOME"] {
+        assert!(options.remove(variable), "{variable} is a variable of the environment");
+    }
+    assert!(options.len() >= 14, "{options:?}");
+    options
+}
+
+/// A page of the manual, with plain minus signs and without its fonts.
+fn manual(name: &str) -> String {
+    let mut text = read(&format!("docs/man/{name}")).replace("\\-", "-");
+    for font in ["\\fB", "\\fI", "\\fR"] {
+        text = text.replace(font, "");
+    }
+    text
+}
+
+/// The lines of a section of a page.
+fn chapter<'a>(page: &'a str, title: &str) -> Vec<&'a str> {
+    let lines = page.lines().skip_while(|line| *line != format!(".SH {title}")).skip(1);
+    let lines: Vec<&str> = lines.take_while(|line| !line.starts_with(".SH ")).collect();
+    assert!(!lines.is_empty(), "there is no {title}: {page}");
+    lines
+}
+
+/// What a list in the manual is about.
+fn items<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    lines.windows(2).filter(|pair| pair[0] == ".TP").map(|pair| pair[1]).collect()
+}
+
+/// What a program says with these arguments.
+fn said(command: &mut Command, arguments: &[&str]) -> String {
+    let output = command.args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The programs with what `-h` prints.
+fn helps() -> [(&'static str, String); 6] {
+    let of = |program: &str| said(&mut Command::new(program), &["-h"]);
+    let demo = env!("CARGO_BIN_EXE_challenger");
+    let script = root().join("challenger-cli/helpers/challenger-dbconfig");
+    [
+        ("challenger", of(demo) + &said(&mut Command::new(demo), &["demo", "-h"])),
+        ("challenger-admin", of(env!("CARGO_BIN_EXE_challenger-admin"))),
+        ("challenger-config", of(env!("CARGO_BIN_EXE_challenger-config"))),
+        ("challenger-dbconfig", of(script.to_str().unwrap())),
+        ("challenger-dbinit", of(env!("CARGO_BIN_EXE_challenger-dbinit"))),
+        ("challenger-httpd", of(env!("CARGO_BIN_EXE_challenger-httpd"))),
+    ]
+}
+
+#[test]
+fn help_and_manual_know_the_same_flags_and_exit_codes() {
+    for (program, help) in helps() {
+        let mut in_help = BTreeSet::new();
+        for line in help.lines().filter(|line| line.trim_start().starts_with('-')) {
+            let words = line.split_whitespace().map(|word| word.trim_end_matches(','));
+            in_help.extend(words.take_while(|word| word.starts_with('-')));
+        }
+        assert!(in_help.contains("-h"), "{help}");
+        assert!(help.contains("\nExamples:\n") && help.contains("\nNotes:\n"), "{help}");
+        let (_, notes) = help.split_once("Exit status: ").unwrap();
+        let notes = notes.split("More:").next().unwrap();
+        let codes: BTreeSet<char> = notes.chars().filter(char::is_ascii_digit).collect();
+
+        let page = manual(&format!("{program}.1"));
+        for title in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES", "SEE ALSO"] {
+            chapter(&page, title);
+        }
+        let in_manual: BTreeSet<&str> = items(&chapter(&page, "OPTIONS"))
+            .into_iter()
+            .flat_map(|item| item.split([' ', ',', '=']))
+            .filter(|word| word.starts_with('-'))
+            .collect();
+        assert_eq!(in_manual, in_help, "{program}");
+        let codes_in_manual: BTreeSet<char> = items(&chapter(&page, "EXIT STATUS"))
+            .into_iter()
+            .flat_map(str::chars)
+            .filter(char::is_ascii_digit)
+            .collect();
+        assert_eq!(codes_in_manual, codes, "{program}");
     }
 }
 
 #[test]
+fn the_manual_knows_every_option_and_no_other() {
+    let page = manual("challenger.conf.5");
+    for title in ["NAME", "DESCRIPTION", "FILES", "EXAMPLES", "SEE ALSO"] {
+        chapter(&page, title);
+    }
+    let lines = chapter(&page, "OPTIONS");
+    let mut sections: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut section = "";
+    for pair in lines.windows(2) {
+        section = pair[0].strip_prefix(".SS ").unwrap_or(section);
+        if pair[0] == ".TP" {
+            let (option, _) = pair[1].split_once(" = ").unwrap();
+            sections.entry(section).or_default().insert(option.to_owned());
+        }
+    }
+    let mut take = |section: &str| sections.remove(section).unwrap();
+    assert_eq!(take("[challenger]"), main_options());
+    let mut databases = take("[challengerdb-postgres]");
+    databases.extend(take("[challengerdb-sqlite]"));
+    assert_eq!(databases, database_options());
+    assert_eq!(take("[PATHS]"), path_options());
+    assert!(sections.is_empty(), "{sections:?}");
+}
+
+#[test]
 fn the_documents_speak_of_this_project_alone() {
-    for folder in ["challenger-proto", "challenger-server", "challenger-cli", "templates"] {
+    let sources = ["challenger-proto", "challenger-server", "challenger-cli"];
+    for folder in sources.into_iter().chain(["templates", "config", "docs"]) {
         for path in files(folder, "") {
             let Ok(text) = fs::read_to_string(&path) else { continue };
             assert!(!text.contains(root().to_str().unwrap()), "{}", path.display());
