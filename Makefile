@@ -20,7 +20,11 @@ check: postgresql
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	$(CARGO) build --package challenger-cli --no-default-features --features postgres --locked
+	$(CARGO) build --package challenger-cli --no-default-features --features sqlite --locked
 	$(CARGO) test --workspace --locked
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
+	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
 
 # The tests run a PostgreSQL of their own, from the system's programs.
 postgresql:
