@@ -26,7 +26,7 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) challenger-dbconfig) \
 	$(addprefix $(OURS)/,$(PAGES) message.en.must config.d/challenger.conf) \
 	$(addprefix $(MAN)/man1/,$(notdir $(wildcard docs/man/*.1))) \
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
-	$(addprefix $(DOC)/,$(DOCUMENTS))
+	$(addprefix $(DOC)/,$(DOCUMENTS) docs/commands.md)
 
 .PHONY: all install uninstall demo selftest check fmt postgresql
 
@@ -37,7 +37,7 @@ all:
 install:
 	@test -x $(PROFILE_DIR)/challenger-httpd || \
 	{ echo '$(PROFILE_DIR) has no programs: run make first' >&2; exit 1; }
-	install -d $(BIN) $(OURS)/templates $(OURS)/config.d $(DOC) $(MAN)/man1 $(MAN)/man5
+	install -d $(BIN) $(OURS)/templates $(OURS)/config.d $(DOC)/docs $(MAN)/man1 $(MAN)/man5
 	install -m 755 $(addprefix $(PROFILE_DIR)/,$(PROGRAMS)) $(BIN)
 	install -m 755 challenger-cli/helpers/challenger-dbconfig $(BIN)
 	install -m 644 $(PAGES) $(OURS)/templates
@@ -46,11 +46,12 @@ install:
 	install -m 644 $(wildcard docs/man/*.1) $(MAN)/man1
 	install -m 644 $(wildcard docs/man/*.5) $(MAN)/man5
 	install -m 644 $(DOCUMENTS) $(DOC)
+	install -m 644 docs/commands.md $(DOC)/docs
 
 # Takes away what was installed, and the directories of ours that are empty then.
 uninstall:
 	rm -f $(INSTALLED)
-	@for folder in $(OURS)/templates $(OURS)/config.d $(OURS) $(DOC); do \
+	@for folder in $(OURS)/templates $(OURS)/config.d $(OURS) $(DOC)/docs $(DOC); do \
 	    [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; \
 	done
 
@@ -67,7 +68,11 @@ check: postgresql
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	$(CARGO) build --package challenger-cli --no-default-features --features postgres --locked
+	$(CARGO) build --package challenger-cli --no-default-features --features sqlite --locked
 	$(CARGO) test --workspace --locked
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
+	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
 
 # The tests run a PostgreSQL of their own, from the system's programs.
 postgresql:

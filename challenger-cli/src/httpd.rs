@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use challenger_server::log::{self, Level};
 use challenger_server::notify::{READY, STOPPING, notify};
 use challenger_server::server::Server;
 use challenger_server::settings::Settings;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::args;
@@ -66,6 +67,9 @@ fn run() -> Result<(), Exit> {
     })?;
     // Caught from before the first request on, so that none is cut off by an early signal.
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
+        .map_err(|error| Exit::failed(format!("signals: {error}")))?;
+    // A file that would grow over a limit is then an error of that write, not the end of us.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())
         .map_err(|error| Exit::failed(format!("signals: {error}")))?;
     let patience = settings.command.timeout().saturating_add(DRAIN);
     let limits = Limits { close_each: arguments.connection_close, ..Limits::default() };

@@ -113,7 +113,7 @@ fn everything_has_its_place_and_can_be_taken_away() {
         let section = page.rsplit_once('.').unwrap().1;
         expected.insert(format!("share/man/man{section}/{page}"));
     }
-    for document in ["ARCHITECTURE.md", "CHANGELOG.md", "README.md"] {
+    for document in ["ARCHITECTURE.md", "CHANGELOG.md", "README.md", "docs/commands.md"] {
         expected.insert(format!("share/doc/challenger/{document}"));
     }
     for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {

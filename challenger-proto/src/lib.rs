@@ -31,8 +31,7 @@
 //!         self.draws += 1;
 //!         let (loaded, entropy) = (self.store.load(plan.load()), [self.draws; 32]);
 //!         let outcome = plan.decide(loaded, self.now, Entropy::new(entropy), &self.service);
-//!         let commit = outcome.write.map(|write| self.store.commit(&write));
-//!         assert_ne!(commit, Some(Commit::Conflict));
+//!         assert_ne!(outcome.write.map(|it| self.store.commit(&it)), Some(Commit::Conflict));
 //!         self.inbox.extend(outcome.send);
 //!         outcome.response
 //!     }

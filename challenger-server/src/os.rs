@@ -1,9 +1,10 @@
-//! The operating system's clock and randomness.
+//! The operating system's clock and randomness, and what it lets us open.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use challenger_proto::{Entropy, Timestamp};
 use rand::RngExt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::responder::{Clock, EntropySource};
 
@@ -28,5 +29,20 @@ pub struct OsEntropy;
 impl EntropySource for OsEntropy {
     fn draw(&self) -> Entropy {
         Entropy::new(rand::rng().random())
+    }
+}
+
+/// Asks for so many file descriptors, as far as the hard limit goes, and returns how many there may
+/// be. Many systems give 1024 to whoever does not ask.
+pub fn want_descriptors(wanted: u64) -> u64 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let (Some(now), most) = (current, maximum.unwrap_or(u64::MAX)) else { return u64::MAX };
+    if now >= wanted {
+        return now;
+    }
+    let better = wanted.min(most);
+    match setrlimit(Resource::Nofile, Rlimit { current: Some(better), maximum }) {
+        Ok(()) => better,
+        Err(_) => now,
     }
 }

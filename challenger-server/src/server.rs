@@ -11,7 +11,7 @@ use crate::front::{Front, Limits};
 use crate::helper::AuthCommand;
 use crate::listen::{ListenError, SocketFile};
 use crate::log;
-use crate::os::{OsEntropy, SystemClock};
+use crate::os::{self, OsEntropy, SystemClock};
 use crate::pages::Templates;
 use crate::responder::{Pages, Responder, Slots};
 use crate::settings::Settings;
@@ -56,6 +56,7 @@ impl Server {
         for warning in &settings.warnings {
             log::warn(format_args!("{warning}"));
         }
+        provide_descriptors(&limits);
         let store = settings.database.store().map_err(StartError::Store)?;
         let address_type = settings.service.address_type.clone();
         let responder = Responder {
@@ -87,6 +88,22 @@ impl Server {
     pub fn drain(mut self, timeout: Duration) -> bool {
         drop(self.socket_file.take());
         self.front.drain(timeout)
+    }
+}
+
+/// What a server needs beside its connections: the store's, the helpers' pipes, files.
+const OTHER_DESCRIPTORS: u64 = 256;
+
+/// Sees to it that the connections it may serve can be opened.
+fn provide_descriptors(limits: &Limits) {
+    let wanted =
+        OTHER_DESCRIPTORS.saturating_add(limits.connections.try_into().unwrap_or(u64::MAX));
+    let granted = os::want_descriptors(wanted);
+    if granted < wanted {
+        log::warn(format_args!(
+            "this process may open {granted} files, and should be allowed {wanted} (ulimit -n, or \
+             LimitNOFILE of its unit)"
+        ));
     }
 }
 

@@ -1,10 +1,13 @@
 //! The golden transcripts over real sockets: front, responder, templates and store together answer,
 //! byte for byte, what the stories say.
 
+#![cfg(all(feature = "postgres", feature = "sqlite"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[path = "../../challenger-proto/tests/transcript/mod.rs"]
 mod transcript;
+
+mod postgres_server;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -24,7 +27,10 @@ use challenger_server::responder::{
     Clock, EntropySource, Helper, HelperError, Pages, Responder, Slots,
 };
 use challenger_server::server::RenderedPages;
-use challenger_server::store::{Added, OpenMode, Registry, SqliteStore, Store};
+use challenger_server::store::{
+    Added, OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, Store,
+};
+use postgres_server::Cluster;
 use serde_json::Value;
 use transcript::{Cue, Played, Shown, Stage, Transcript};
 
@@ -213,5 +219,21 @@ fn every_portable_story_comes_true_on_sqlite() {
         store.migrate().unwrap();
         register(story, &store);
         Arc::new(store)
+    });
+}
+
+#[test]
+fn every_portable_story_comes_true_on_postgresql() {
+    let cluster = Cluster::shared();
+    replay(|story| {
+        let uri = cluster.uri(&cluster.create_database());
+        let open = |mode| {
+            let database = PostgresDatabase::parse(&uri, |_| None).unwrap();
+            PostgresStore::open(database, mode).unwrap()
+        };
+        let registry = open(OpenMode::Maintain);
+        registry.migrate().unwrap();
+        register(story, &registry);
+        Arc::new(open(OpenMode::Serve))
     });
 }

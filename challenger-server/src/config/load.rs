@@ -234,11 +234,11 @@ mod tests {
 
     #[test]
     fn a_file_that_is_asked_for_must_be_there() {
-        let shelf = Shelf::default().with("/work/my.conf", "[s]\nA = 1").with(MAIN, "[s]\nB = 1");
+        let shelf = Shelf::default().with("/srv/my.conf", "[s]\nA = 1").with(MAIN, "[s]\nB = 1");
         let config = Config::load(&shelf, &environment(&[]), Some(Path::new("my.conf"))).unwrap();
         assert_eq!(text(&config, "s", "A"), Some("1"));
         assert_eq!(text(&config, "s", "B"), None);
-        assert_eq!(text(&config, "PATHS", "DEFAULTCONFIG"), Some("/work/my.conf"));
+        assert_eq!(text(&config, "PATHS", "DEFAULTCONFIG"), Some("/srv/my.conf"));
         let error = Config::load(&shelf, &environment(&[]), Some(Path::new("/no"))).unwrap_err();
         assert_eq!(error.to_string(), "cannot read /no: entity not found");
         assert!(!error.is_missing());

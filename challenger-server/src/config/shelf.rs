@@ -53,7 +53,7 @@ pub(super) fn environment(variables: &[(&str, &str)]) -> Environment {
     let pairs = variables.iter();
     Environment {
         variables: pairs.map(|(name, value)| (String::from(*name), String::from(*value))).collect(),
-        directory: PathBuf::from("/work"),
+        directory: PathBuf::from("/srv"),
         prefix: None,
     }
 }

@@ -201,7 +201,7 @@ mod tests {
         let variables = variables.map(|(name, value)| (String::from(name), String::from(value)));
         let environment = Environment {
             variables: variables.into_iter().collect(),
-            directory: PathBuf::from("/work"),
+            directory: PathBuf::from("/srv"),
             prefix: None,
         };
         Config::from_text(&format!("[Own]\n{text}"), &environment).unwrap()
@@ -294,11 +294,11 @@ mod tests {
         };
         let cases = [
             ("/a/b", "/a/b"),
-            ("a/b", "/work/a/b"),
-            ("./a", "/work/./a"),
+            ("a/b", "/srv/a/b"),
+            ("./a", "/srv/./a"),
             ("~", "/home/u"),
             ("~/x", "/home/u/x"),
-            ("~x", "/work/~x"),
+            ("~x", "/srv/~x"),
             ("$BOTH/x", "/path/x"),
             ("$NEST", "/path/n"),
             ("$ONLY", "/path/x"),
@@ -321,7 +321,7 @@ mod tests {
     fn unknown_names_are_warned_about_once() {
         let config = config("Opt = $NO/x\nLoop = $SELF\n[paths]\nSELF = $SELF");
         for _ in 0..2 {
-            assert_eq!(config.filename("own", "opt"), Ok(Some(PathBuf::from("/work/$NO/x"))));
+            assert_eq!(config.filename("own", "opt"), Ok(Some(PathBuf::from("/srv/$NO/x"))));
         }
         let warning = "line 2: [Own] Opt: \"$NO\" is neither in [PATHS] nor in the environment \
                        and stays as it is";

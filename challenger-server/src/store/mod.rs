@@ -16,6 +16,7 @@ mod postgres;
 mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod version;
 
 pub use database::{Database, OpenMode};
 #[cfg(feature = "postgres")]

@@ -3,6 +3,7 @@
 use postgres::{Client, GenericClient, Transaction};
 
 use super::pool::Fault;
+use crate::store::version;
 
 /// The steps from version to version, in order and never changed once released. The version of a
 /// database is the number of steps it has seen.
@@ -30,26 +31,11 @@ pub(super) fn version(client: &mut impl GenericClient) -> Result<usize, Fault> {
 
 /// Whether this program can work with that version.
 pub(super) fn check(version: usize) -> Result<(), Fault> {
-    let newest = MIGRATIONS.len();
-    if version == 0 {
-        return Err(other("has no schema yet; run challenger-dbinit".to_owned()));
-    }
-    if version < newest {
-        return Err(other(format!(
-            "has schema version {version}, but this program needs {newest}; run challenger-dbinit"
-        )));
-    }
-    check_not_newer(version)
+    version::check(version, MIGRATIONS.len()).map_err(other)
 }
 
 fn check_not_newer(version: usize) -> Result<(), Fault> {
-    let newest = MIGRATIONS.len();
-    if version <= newest {
-        return Ok(());
-    }
-    Err(other(format!(
-        "has schema version {version}, but this program knows {newest} at most; upgrade the program"
-    )))
+    version::check_not_newer(version, MIGRATIONS.len()).map_err(other)
 }
 
 /// Goes through the steps that the database has not seen yet.

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::file::Fault;
+use crate::store::version;
 
 /// What SQLite keeps in the file's head to tell programs apart: `Chal`.
 const APPLICATION_ID: i64 = 0x4368_616c;
@@ -28,26 +29,11 @@ pub(super) fn version(connection: &Connection) -> Result<usize, Fault> {
 
 /// Whether this program can work with that version.
 pub(super) fn check(version: usize) -> Result<(), Fault> {
-    let newest = MIGRATIONS.len();
-    if version == 0 {
-        return Err(Fault("has no schema yet; run challenger-dbinit".to_owned()));
-    }
-    if version < newest {
-        return Err(Fault(format!(
-            "has schema version {version}, but this program needs {newest}; run challenger-dbinit"
-        )));
-    }
-    check_not_newer(version)
+    version::check(version, MIGRATIONS.len()).map_err(Fault)
 }
 
 fn check_not_newer(version: usize) -> Result<(), Fault> {
-    let newest = MIGRATIONS.len();
-    if version <= newest {
-        return Ok(());
-    }
-    Err(Fault(format!(
-        "has schema version {version}, but this program knows {newest} at most; upgrade the program"
-    )))
+    version::check_not_newer(version, MIGRATIONS.len()).map_err(Fault)
 }
 
 /// Lets readers and the writer work at the same time. The file remembers it, but a copy that was

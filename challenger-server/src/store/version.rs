@@ -1,0 +1,22 @@
+//! Whether a program and a schema fit together, said in the same words for every store.
+
+/// Whether the program can serve from a schema of that version; `newest` is the one it knows.
+pub(super) fn check(version: usize, newest: usize) -> Result<(), String> {
+    match version {
+        0 => Err("has no schema yet; run challenger-dbinit".to_owned()),
+        older if older < newest => Err(format!(
+            "has schema version {older}, but this program needs {newest}; run challenger-dbinit"
+        )),
+        _ => check_not_newer(version, newest),
+    }
+}
+
+/// Whether the program knows the version at all.
+pub(super) fn check_not_newer(version: usize, newest: usize) -> Result<(), String> {
+    if version <= newest {
+        return Ok(());
+    }
+    Err(format!(
+        "has schema version {version}, but this program knows {newest} at most; upgrade the program"
+    ))
+}
