@@ -42,7 +42,7 @@ install:
 	install -m 755 challenger-cli/helpers/challenger-dbconfig $(BIN)
 	install -m 644 $(PAGES) $(OURS)/templates
 	install -m 644 templates/message.en.must $(OURS)
-	install -m 644 config/challenger.conf $(OURS)/config.d
+	install -m 644 docs/config.d/challenger.conf $(OURS)/config.d
 	install -m 644 $(wildcard docs/man/*.1) $(MAN)/man1
 	install -m 644 $(wildcard docs/man/*.5) $(MAN)/man5
 	install -m 644 $(DOCUMENTS) $(DOC)

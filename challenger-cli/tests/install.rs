@@ -190,7 +190,7 @@ fn programs_find_what_was_installed_with_them() {
 
 #[test]
 fn the_defaults_that_are_installed_are_those_that_are_built_in() {
-    let text = fs::read_to_string(root().join("config/challenger.conf")).unwrap();
+    let text = fs::read_to_string(root().join("docs/config.d/challenger.conf")).unwrap();
     let environment = Environment { directory: PathBuf::from("/"), ..Environment::default() };
     let read = |text: &str| Config::from_text(text, &environment).unwrap();
     let as_it_is = read(&text);
