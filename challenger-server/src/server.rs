@@ -53,7 +53,7 @@ impl Server {
     /// # Errors
     /// The store or the place to listen cannot be used.
     pub fn start(settings: Settings, limits: Limits) -> Result<Self, StartError> {
-        for warning in &settings.warnings {
+        for warning in settings.warnings.iter().chain(&settings.helper_missing()) {
             log::warn(format_args!("{warning}"));
         }
         let store = settings.database.store().map_err(StartError::Store)?;

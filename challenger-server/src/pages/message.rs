@@ -12,6 +12,11 @@ use super::template::{Escaping, Template};
 const SHIPPED: (&str, &str) =
     ("message.en.must", include_str!("../../../templates/message.en.must"));
 
+/// Whether a template's file holds a message, and no page.
+pub(super) fn is_message(file_name: &str) -> bool {
+    file_name.strip_prefix("message").is_some_and(|rest| rest.starts_with(['.', '-']))
+}
+
 /// The template of a message. It is plain text, so nothing in it is escaped.
 pub struct MessageTemplate(Template);
 
