@@ -3,6 +3,13 @@
 //! Templates are the operator's: all are read and checked at start, so that a mistake shows then
 //! and with its line, and nothing can go wrong later.
 
+/// File names and contents of shipped templates.
+macro_rules! shipped {
+    ($($file:literal),* $(,)?) => {
+        [$(($file, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../templates/", $file)))),*]
+    };
+}
+
 mod lint;
 mod message;
 mod template;
@@ -21,13 +28,6 @@ use template::{Escaping, Template};
 
 /// The extension of a template's file.
 const EXTENSION: &str = ".must";
-
-/// One of the shipped templates.
-macro_rules! shipped {
-    ($($file:literal),* $(,)?) => {
-        [$(($file, include_str!(concat!("../../templates/", $file)))),*]
-    };
-}
 
 /// The pages that come with the program: file names and contents.
 pub const SHIPPED: [(&str, &str); 12] = shipped![

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use challenger_proto::{RedirectUri, Service};
+use challenger_proto::{AddressType, RedirectUri, Service};
 
 use self::listen::read_listen;
 use self::reader::Reader;
@@ -176,7 +176,8 @@ impl Draft {
         let host = read_host(&mut reader);
         let database = database::read(&mut reader);
         let folders = template_folders(&mut reader);
-        let message = read_message(&mut reader);
+        let address_type = service.as_ref().map(|service| &service.address_type);
+        let message = read_message(&mut reader, address_type, &folders);
         let templates = read_templates(&mut reader, &folders);
         if let (Some(service), Some(templates)) = (&mut service, &templates) {
             service.pages = templates.page_set(&service.address_type);
@@ -283,29 +284,34 @@ fn read_host(reader: &mut Reader<'_>) -> String {
     }
 }
 
-fn read_message(reader: &mut Reader<'_>) -> Option<MessageTemplate> {
-    let message = match reader.optional("MESSAGE_TEMPLATE_FILE", Config::filename) {
-        Some(file) => MessageTemplate::load(&file),
-        None => MessageTemplate::embedded(),
-    };
-    let message = message.map_err(|error| format!("[{MAIN}] MESSAGE_TEMPLATE_FILE: {error}"));
-    reader.note(message)
+/// The message of the operator's choice, or the one for this type of address.
+fn read_message(
+    reader: &mut Reader<'_>,
+    address_type: Option<&AddressType>,
+    folders: &[PathBuf],
+) -> Option<MessageTemplate> {
+    if let Some(file) = reader.optional("MESSAGE_TEMPLATE_FILE", Config::filename) {
+        let message = MessageTemplate::load(&file);
+        return reader.note(message.map_err(|e| format!("[{MAIN}] MESSAGE_TEMPLATE_FILE: {e}")));
+    }
+    let message = MessageTemplate::of_type(address_type?, folders);
+    reader.note(message.map_err(|error| format!("[{MAIN}] TEMPLATE_DIR: {error}")))
 }
 
-/// Where templates are that did not come with the program, the more important last: those that were
-/// installed, and the operator's.
+/// Where templates are that did not come with the program: the operator's, then those that were
+/// installed.
 fn template_folders(reader: &mut Reader<'_>) -> Vec<PathBuf> {
     let installed = reader.config.filename("PATHS", "DATADIR").ok().flatten();
     let installed = installed.map(|path| path.join("templates")).filter(|path| path.is_dir());
     let chosen = reader.optional("TEMPLATE_DIR", Config::filename);
-    installed.into_iter().chain(chosen).collect()
+    chosen.into_iter().chain(installed).collect()
 }
 
 /// The templates that came with the program, and over them those of the folders.
 fn read_templates(reader: &mut Reader<'_>, folders: &[PathBuf]) -> Option<Templates> {
     let named = |error| format!("[{MAIN}] TEMPLATE_DIR: {error}");
     let mut templates = reader.note(Templates::embedded().map_err(named))?;
-    for folder in folders {
+    for folder in folders.iter().rev() {
         let errors = templates.overlay(folder);
         reader.complaints.extend(errors.into_iter().map(named));
     }
