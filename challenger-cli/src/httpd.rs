@@ -33,8 +33,8 @@ struct Arguments {
     /// configuration file to use instead of the usual places
     #[argh(option, short = 'c', arg_name = "FILE")]
     config: Option<PathBuf>,
-    /// do not serve, but say everything that is wrong with the configuration, with the files and the
-    /// program that it names, and with the database; change nothing
+    /// do not serve, but say everything that is wrong with the configuration, with the files and
+    /// the program that it names, and with the database; change nothing
     #[argh(switch)]
     check: bool,
     /// close each connection after one request
@@ -78,7 +78,7 @@ fn run() -> Result<(), Exit> {
     let _ = say(&format!("{PROGRAM}: serving on {}", server.place()));
     notify(READY);
     wait_for_the_end(&mut signals);
-    log::info(format_args!("stopping"));
+    log::event(Level::Info, "stopping", &[]);
     notify(STOPPING);
     thread::spawn(move || {
         // Who asks twice means it.
@@ -114,13 +114,13 @@ fn wait_for_the_end(signals: &mut Signals) {
             return;
         }
         if let Err(error) = log::reopen() {
-            log::error(format_args!("the log cannot be opened again: {error}"));
+            log::event(Level::Error, "log not reopened", &[("error", &error)]);
         }
     }
 }
 
 /// Ends the process without waiting for anything. What was acknowledged is kept all the same.
 fn end_now() {
-    log::warn(format_args!("stopped by a second signal; requests in flight were cut off"));
+    log::event(Level::Warning, "stopped by a second signal", &[]);
     std::process::exit(1);
 }

@@ -53,7 +53,8 @@ pub struct Templates {
 }
 
 impl Templates {
-    /// Reads every page of a directory, `$NAME.$LANG.must`; messages and other files are left alone.
+    /// Reads every page of a directory, `$NAME.$LANG.must`; messages and other files are left
+    /// alone.
     ///
     /// # Errors
     /// [`TemplateError`] for the first file, in alphabetical order, that cannot be read or is not a

@@ -10,7 +10,7 @@ use challenger_proto::{AddressType, Page};
 use crate::front::{Front, Limits};
 use crate::helper::AuthCommand;
 use crate::listen::{ListenError, SocketFile};
-use crate::log;
+use crate::log::{self, Level};
 use crate::os::{OsEntropy, SystemClock};
 use crate::pages::Templates;
 use crate::responder::{Pages, Responder, Slots};
@@ -74,7 +74,7 @@ impl Server {
         let (listener, socket_file) = settings.listen.open().map_err(StartError::Listen)?;
         let front = Front::start(listener, Arc::new(responder), limits);
         let front = front.map_err(StartError::Front)?;
-        log::info(format_args!("serving on {}", front.place()));
+        log::event(Level::Info, "serving", &[("place", &front.place())]);
         Ok(Self { socket_file, front })
     }
 
