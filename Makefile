@@ -9,7 +9,8 @@ DESTDIR ?=
 PROFILE_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
 
 PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd
-PAGES = $(filter-out templates/message.%,$(wildcard templates/*.must))
+TEMPLATES = $(wildcard templates/*.must)
+ADDRESS_TYPES = $(wildcard docs/address-types/*.conf)
 DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT
 
 # Lists of files are separated by blanks, and some are deleted.
@@ -23,7 +24,8 @@ MAN = $(SHARE)/man
 OURS = $(SHARE)/challenger
 DOC = $(SHARE)/doc/challenger
 INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) challenger-dbconfig) \
-	$(addprefix $(OURS)/,$(PAGES) message.en.must config.d/challenger.conf) \
+	$(addprefix $(OURS)/,$(TEMPLATES) config.d/challenger.conf) \
+	$(addprefix $(OURS)/address-types/,$(notdir $(ADDRESS_TYPES))) \
 	$(addprefix $(MAN)/man1/,$(notdir $(wildcard docs/man/*.1))) \
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) docs/commands.md)
@@ -37,11 +39,11 @@ all:
 install:
 	@test -x $(PROFILE_DIR)/challenger-httpd || \
 	{ echo '$(PROFILE_DIR) has no programs: run make first' >&2; exit 1; }
-	install -d $(BIN) $(OURS)/templates $(OURS)/config.d $(DOC)/docs $(MAN)/man1 $(MAN)/man5
+	install -d $(BIN) $(OURS)/templates $(OURS)/address-types $(OURS)/config.d $(DOC)/docs $(MAN)/man1 $(MAN)/man5
 	install -m 755 $(addprefix $(PROFILE_DIR)/,$(PROGRAMS)) $(BIN)
 	install -m 755 challenger-cli/helpers/challenger-dbconfig $(BIN)
-	install -m 644 $(PAGES) $(OURS)/templates
-	install -m 644 templates/message.en.must $(OURS)
+	install -m 644 $(TEMPLATES) $(OURS)/templates
+	install -m 644 $(ADDRESS_TYPES) $(OURS)/address-types
 	install -m 644 docs/config.d/challenger.conf $(OURS)/config.d
 	install -m 644 $(wildcard docs/man/*.1) $(MAN)/man1
 	install -m 644 $(wildcard docs/man/*.5) $(MAN)/man5
@@ -51,7 +53,7 @@ install:
 # Takes away what was installed, and the directories of ours that are empty then.
 uninstall:
 	rm -f $(INSTALLED)
-	@for folder in $(OURS)/templates $(OURS)/config.d $(OURS) $(DOC)/docs $(DOC); do \
+	@for folder in $(OURS)/templates $(OURS)/address-types $(OURS)/config.d $(OURS) $(DOC)/docs $(DOC); do \
 	    [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; \
 	done
 

@@ -52,6 +52,11 @@ pub(crate) fn end(program: &str, result: Result<(), Exit>) -> ExitCode {
     ExitCode::from(exit.code)
 }
 
+/// Prints a line to standard error, if somebody reads it.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Prints a result to standard output.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use argh::FromArgs;
+use challenger_server::check::{Report, check};
 use challenger_server::front::Limits;
 use challenger_server::listen::activated;
 use challenger_server::log::{self, Level};
@@ -17,8 +18,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::args;
-use crate::common::{VALUED, load_config, set_up_log, tell_warnings};
-use crate::exit::{Exit, end, say};
+use crate::common::{VALUED, load_config, set_up_log};
+use crate::exit::{Exit, complain, end, say};
 
 const PROGRAM: &str = "challenger-httpd";
 
@@ -40,6 +41,10 @@ struct Arguments {
     /// configuration file to use instead of the usual places
     #[argh(option, short = 'c', arg_name = "FILE")]
     config: Option<PathBuf>,
+    /// do not serve, but say everything that is wrong with the configuration, with the files and
+    /// the program that it names, and with the database; change nothing
+    #[argh(switch)]
+    check: bool,
     /// close each connection after one request
     #[argh(switch, short = 'C')]
     connection_close: bool,
@@ -58,11 +63,16 @@ pub fn main() -> ExitCode {
 
 fn run() -> Result<(), Exit> {
     let arguments: Arguments = args::parse(PROGRAM, VALUED, std::env::args_os())?;
+    if arguments.check {
+        return tell(&check(&load_config(arguments.config.as_deref())?));
+    }
     set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref(), Level::Warning)?;
     let given = activated().map_err(|error| Exit::failed(error.to_string()))?;
     let config = load_config(arguments.config.as_deref())?;
     let settings = Settings::read(&config, given).map_err(|error| {
-        tell_warnings(&config);
+        for warning in &error.warnings {
+            log::warn(format_args!("{warning}"));
+        }
         Exit::not_configured(error.to_string())
     })?;
     // Caught from before the first request on, so that none is cut off by an early signal.
@@ -79,7 +89,7 @@ fn run() -> Result<(), Exit> {
     let _ = say(&format!("{PROGRAM}: serving on {}", server.place()));
     notify(READY);
     wait_for_the_end(&mut signals);
-    log::info(format_args!("stopping"));
+    log::event(Level::Info, "stopping", &[]);
     notify(STOPPING);
     thread::spawn(move || {
         // Who asks twice means it.
@@ -93,6 +103,21 @@ fn run() -> Result<(), Exit> {
     }
 }
 
+/// Says what a check has found, one complaint in a line.
+fn tell(report: &Report) -> Result<(), Exit> {
+    for warning in &report.warnings {
+        complain(&format!("warning: {warning}"));
+    }
+    for complaint in report.complaints.iter().chain(&report.database) {
+        complain(complaint);
+    }
+    match (report.complaints.is_empty(), &report.database) {
+        (true, None) => say(&format!("{PROGRAM}: the configuration is good")),
+        (true, Some(_)) => Err(Exit::failed("the database cannot be used")),
+        (false, _) => Err(Exit::not_configured("the configuration is not good")),
+    }
+}
+
 /// Returns at the next signal to stop. SIGHUP means that the log file was moved away.
 fn wait_for_the_end(signals: &mut Signals) {
     for signal in signals.forever() {
@@ -100,13 +125,13 @@ fn wait_for_the_end(signals: &mut Signals) {
             return;
         }
         if let Err(error) = log::reopen() {
-            log::error(format_args!("the log cannot be opened again: {error}"));
+            log::event(Level::Error, "log not reopened", &[("error", &error)]);
         }
     }
 }
 
 /// Ends the process without waiting for anything. What was acknowledged is kept all the same.
 fn end_now() {
-    log::warn(format_args!("stopped by a second signal; requests in flight were cut off"));
+    log::event(Level::Warning, "stopped by a second signal", &[]);
     std::process::exit(1);
 }

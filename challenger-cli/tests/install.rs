@@ -95,18 +95,18 @@ fn names(folder: &str) -> Vec<String> {
 #[test]
 fn everything_has_its_place_and_can_be_taken_away() {
     let machine = Machine::installed();
-    let mut expected: BTreeSet<String> = [
-        "bin/challenger-dbconfig",
-        "share/challenger/config.d/challenger.conf",
-        "share/challenger/message.en.must",
-    ]
-    .map(String::from)
-    .into();
+    let mut expected: BTreeSet<String> =
+        ["bin/challenger-dbconfig", "share/challenger/config.d/challenger.conf"]
+            .map(String::from)
+            .into();
     let programs = ["challenger", "challenger-admin", "challenger-config", "challenger-dbinit"];
     for program in programs.into_iter().chain(["challenger-httpd"]) {
         expected.insert(format!("bin/{program}"));
     }
-    for page in names("templates").iter().filter(|name| *name != "message.en.must") {
+    for snippet in names("docs/address-types") {
+        expected.insert(format!("share/challenger/address-types/{snippet}"));
+    }
+    for page in names("templates") {
         expected.insert(format!("share/challenger/templates/{page}"));
     }
     for page in names("docs/man") {

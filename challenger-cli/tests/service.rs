@@ -247,8 +247,47 @@ fn bad_input_gets_a_clear_no_and_nothing_else_suffers() {
     let status = site.get(&format!("authorize/{nonce}?response_type=code&client_id=1"), &[]);
     assert_eq!(status.json()["changes_left"], 3, "nothing was charged");
     let log = site.log();
-    assert!(!log.contains("panicked") && !log.contains("a bug"), "{log}");
+    assert!(!log.contains("panicked") && !log.contains(" bug "), "{log}");
     site.stop();
+}
+
+#[test]
+fn an_sms_ends_with_the_code_for_the_browser() {
+    let snippet = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/address-types/phone.conf");
+    let mut site = Site::new(&format!("@inline@ {snippet}"));
+    site.start();
+    let nonce = site.setup();
+    let phone = |number: &str| {
+        site.post(&format!("challenge/{nonce}"), &[], format!("CONTACT_PHONE={number}"))
+    };
+    assert_eq!(phone("0791234567").refusal(), (400, 26));
+    assert_eq!(phone("%2B41791234567").status, 200);
+    let [message] = &site.messages()[..] else { panic!("{:?}", site.messages()) };
+    let pin = pin_in(message).unwrap();
+    assert!(message.ends_with(&format!("\n\n@challenger.example #{pin}")), "{message}");
+    assert!(message.contains("client.example") && message.len() <= 160, "{message}");
+    assert_eq!(site.solve(&nonce, &pin).status, 200);
+    site.stop();
+}
+
+#[test]
+fn each_event_is_a_line_of_keys_and_values() {
+    let mut site = Site::new("");
+    site.start();
+    let (nonce, _) = site.solved(ADA);
+    site.solve(&nonce, "1234");
+    site.stop();
+    let log = site.log();
+    for expected in [
+        " INFO serving place=127.0.0.1:",
+        " INFO request method=POST route=/setup/$CLIENT_ID status=200 ms=",
+        " INFO message program=",
+        " INFO request method=POST route=/challenge/$NONCE status=200 ms=",
+        " INFO request method=POST route=/solve/$NONCE status=400 refusal=ParameterMalformed ms=",
+        " INFO stopping\n",
+    ] {
+        assert!(log.contains(expected), "{expected} in {log}");
+    }
 }
 
 #[test]

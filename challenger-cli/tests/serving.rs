@@ -241,5 +241,5 @@ fn a_service_manager_that_does_not_listen_is_no_reason_to_stop() {
     let port = site.port;
     site.wait_until(|| config_over(TcpStream::connect(("127.0.0.1", port))).is_some());
     site.stop();
-    assert!(site.log().contains("cannot tell READY=1"), "{}", site.log());
+    assert!(site.log().contains("state=\"READY=1\""), "{}", site.log());
 }

@@ -126,14 +126,17 @@ impl fmt::Debug for Transmission {
 
 impl Transmission {
     /// The variables of the message's template. `host` is the service's own, from its base URL.
+    /// `pin` is for people, and `pin_digits` for programs that fill in the form.
     pub fn variables(&self, host: &str) -> Value {
         json!({
             "address": self.address.to_json(),
             "client": self.client_host,
+            "expires": self.expires.to_text(),
             "host": host,
             "minutes": self.expires.since(self.now).as_minutes(),
             "nonce": self.nonce.to_text(),
             "pin": self.secret.spelled(),
+            "pin_digits": self.secret.digits(),
             "reference": self.nonce.digest().reference(),
         })
     }

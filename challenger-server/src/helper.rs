@@ -1,8 +1,11 @@
 //! The helper: the operator's command, with the message it delivers.
 
+use std::fmt;
+use std::time::Instant;
+
 use challenger_proto::Transmission;
 
-use crate::log;
+use crate::log::{self, Level};
 use crate::pages::MessageTemplate;
 use crate::process::Command;
 use crate::responder::{Helper, HelperError};
@@ -20,20 +23,22 @@ pub struct AuthCommand {
 impl Helper for AuthCommand {
     fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
         let message = self.message.render(&transmission.variables(&self.host));
+        let begun = Instant::now();
         let result = self.command.run(&transmission.argument, &message, &transmission.secrets());
-        match result {
-            Ok(said) => {
-                if !said.is_empty() {
-                    log::info(format_args!("{} said: {said}", self.command.program()));
-                }
-                Ok(())
-            }
+        let ms = begun.elapsed().as_millis();
+        let program = self.command.program();
+        let mut known: Vec<(&str, &dyn fmt::Display)> = vec![("program", &program), ("ms", &ms)];
+        let (level, said) = match &result {
+            Ok(said) => (Level::Info, said),
             Err(error) => {
-                let program = self.command.program();
-                let said = if error.output.is_empty() { "nothing" } else { &error.output };
-                log::warn(format_args!("{program} failed: {error}; it said: {said}"));
-                Err(HelperError(error.to_string()))
+                known.push(("error", error));
+                (Level::Warning, &error.output)
             }
+        };
+        if !said.is_empty() {
+            known.push(("said", said));
         }
+        log::event(level, "message", &known);
+        result.map(drop).map_err(|error| HelperError(error.to_string()))
     }
 }

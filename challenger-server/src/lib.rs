@@ -2,8 +2,8 @@
 //!
 //! Executed here: listening ([`listen`]), reading requests from strangers ([`front`]), loading and
 //! committing rows ([`store`]), running the helper ([`process`]), rendering templates ([`pages`]),
-//! reading the configuration ([`config`], [`settings`]). Not decided here: any status code, any
-//! error text, any comparison of a secret.
+//! reading the configuration ([`config`], [`settings`], [`check`]). Not decided here: any status
+//! code, any error text, any comparison of a secret.
 //!
 //! ```text
 //!   socket ──▶ front ──▶ responder ──▶ (challenger-proto)
@@ -11,6 +11,7 @@
 //!                          └──▶ pages
 //! ```
 
+pub mod check;
 pub mod config;
 pub mod documents;
 pub mod front;

@@ -1,5 +1,10 @@
 //! One line per event worth telling an operator, to stderr or a file; the only place that prints.
 //!
+//! ```text
+//! 2026-01-05T10:01:07Z INFO request method=POST route=/solve/$NONCE status=403 refusal=PinInvalid
+//! time                 level what    key=value …, in quotes if the value has blanks
+//! ```
+//!
 //! A line never holds what a stranger sent: no request targets (they carry nonces), no values of
 //! headers (secrets), no bodies (addresses).
 
@@ -88,6 +93,29 @@ pub fn log(level: Level, message: fmt::Arguments<'_>) {
     }
 }
 
+/// Tells an event of the running service, with what is known about it. A value that is more than
+/// one word stands in quotes.
+pub fn event(level: Level, what: &str, known: &[(&str, &dyn fmt::Display)]) {
+    if level as u8 <= LEAST.load(Ordering::Relaxed) {
+        log(level, format_args!("{}", pairs(what, known)));
+    }
+}
+
+fn pairs(what: &str, known: &[(&str, &dyn fmt::Display)]) -> String {
+    let mut text = what.to_owned();
+    for (key, value) in known {
+        let value = value.to_string();
+        let is_word = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '"' | '=');
+        text.extend([" ", key, "="]);
+        if !value.is_empty() && value.chars().all(is_word) {
+            text.push_str(&value);
+        } else {
+            text.extend(["\"", &value.replace('"', "'"), "\""]);
+        }
+    }
+    text
+}
+
 /// Tells an [`Level::Error`].
 pub fn error(message: fmt::Arguments<'_>) {
     log(Level::Error, message);
@@ -136,6 +164,21 @@ mod tests {
             line(Level::Warning, time, format_args!("too many {}\r\nERROR forged", "things")),
             "2026-01-05T10:01:07Z WARNING too many things  ERROR forged\n"
         );
+    }
+
+    #[test]
+    fn what_is_known_can_be_taken_apart() {
+        let known: [(&str, &dyn fmt::Display); 5] = [
+            ("route", &"/solve/$NONCE"),
+            ("status", &403),
+            ("a", &""),
+            ("b", &"c=d"),
+            ("e", &"f g"),
+        ];
+        let said = pairs("request", &known);
+        assert_eq!(said, "request route=/solve/$NONCE status=403 a=\"\" b=\"c=d\" e=\"f g\"");
+        let forged: [(&str, &dyn fmt::Display); 1] = [("said", &"\" status=200 x=\"")];
+        assert_eq!(pairs("helper", &forged), "helper said=\"' status=200 x='\"");
     }
 
     #[test]

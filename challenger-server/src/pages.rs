@@ -3,6 +3,13 @@
 //! Templates are the operator's: all are read and checked at start, so that a mistake shows then
 //! and with its line, and nothing can go wrong later.
 
+/// File names and contents of shipped templates.
+macro_rules! shipped {
+    ($($file:literal),* $(,)?) => {
+        [$(($file, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../templates/", $file)))),*]
+    };
+}
+
 mod lint;
 mod message;
 mod template;
@@ -21,13 +28,6 @@ use template::{Escaping, Template};
 
 /// The extension of a template's file.
 const EXTENSION: &str = ".must";
-
-/// One of the shipped templates.
-macro_rules! shipped {
-    ($($file:literal),* $(,)?) => {
-        [$(($file, include_str!(concat!("../../templates/", $file)))),*]
-    };
-}
 
 /// The pages that come with the program: file names and contents.
 pub const SHIPPED: [(&str, &str); 12] = shipped![
@@ -53,7 +53,8 @@ pub struct Templates {
 }
 
 impl Templates {
-    /// Reads every `$NAME.$LANG.must` of a directory; other files are left alone.
+    /// Reads every page of a directory, `$NAME.$LANG.must`; messages and other files are left
+    /// alone.
     ///
     /// # Errors
     /// [`TemplateError`] for the first file, in alphabetical order, that cannot be read or is not a
@@ -67,20 +68,31 @@ impl Templates {
     /// # Errors
     /// As [`Self::load`].
     pub fn overlaid(mut self, directory: &Path) -> Result<Self, TemplateError> {
-        let unread = |error| TemplateError::unread(directory, &error);
-        let mut files = BTreeSet::new();
-        for entry in fs::read_dir(directory).map_err(unread)? {
-            files.insert(entry.map_err(unread)?.path());
-        }
+        let errors = self.overlay(directory);
+        errors.into_iter().next().map_or(Ok(self), Err)
+    }
+
+    /// Takes every good page of a directory in place of its own, and returns what is wrong with the
+    /// others, in alphabetical order.
+    pub fn overlay(&mut self, directory: &Path) -> Vec<TemplateError> {
+        let entries = fs::read_dir(directory).and_then(|entries| {
+            entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()
+        });
+        let files: BTreeSet<PathBuf> = match entries {
+            Ok(files) => files,
+            Err(error) => return Vec::from([TemplateError::unread(directory, &error)]),
+        };
+        let mut errors = Vec::new();
         for file in files {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name.ends_with(EXTENSION) && !name.starts_with('.') {
+            let is_page = name.ends_with(EXTENSION) && !message::is_message(&name);
+            if is_page && !name.starts_with('.') {
                 let text = fs::read_to_string(&file);
-                let text = text.map_err(|error| TemplateError::unread(&file, &error))?;
-                self.add(&file, &name, &text)?;
+                let text = text.map_err(|error| TemplateError::unread(&file, &error));
+                errors.extend(text.and_then(|text| self.add(&file, &name, &text)).err());
             }
         }
-        Ok(self)
+        errors
     }
 
     /// The pages that come with the program.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::{
@@ -12,7 +13,7 @@ use challenger_proto::{
 };
 
 use crate::front::{Answer, Respond};
-use crate::log;
+use crate::log::{self, Level};
 use crate::store::{Store, StoreError};
 
 /// How often a request looks again after another one moved its row. Each round of conflicts lets at
@@ -120,7 +121,10 @@ impl Responder {
     }
 
     fn stopped(&self, plan: &Plan, refusal: Refusal, error: &StoreError) -> Response {
-        log::error(format_args!("{refusal:?}: {error}"));
+        let refused = format!("{refusal:?}");
+        let known: [(&str, &dyn fmt::Display); 3] =
+            [("route", &plan.route()), ("refusal", &refused), ("error", error)];
+        log::event(Level::Error, "database", &known);
         plan.refuse(&refusal.into(), &self.service)
     }
 
@@ -134,8 +138,10 @@ impl Responder {
                 body: html.into_bytes(),
             };
         }
-        log::error(format_args!("the template of {page:?} cannot be rendered"));
         let template = page.name.template(&self.service.address_type);
+        let known: [(&str, &dyn fmt::Display); 3] =
+            [("name", &template), ("language", &page.language), ("error", &"cannot be rendered")];
+        log::event(Level::Error, "template", &known);
         let refused = Refusal::TemplateBroken.about(template);
         bytes_of(challenger_proto::refuse(head, &refused, &self.service))
     }
@@ -154,24 +160,36 @@ fn bytes_of(response: Response) -> Answer {
 
 impl Respond for Responder {
     fn respond(&self, request: Request) -> Answer {
+        let begun = Instant::now();
         // The core keeps no state, so a panic costs this one answer and nothing else.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(&request)));
         let (response, route) = outcome.unwrap_or_else(|_| {
             let plan = route(&request);
-            log::error(format_args!("{}: a bug stopped a request", plan.route()));
+            log::event(Level::Error, "bug", &[("route", &plan.route())]);
             (plan.refuse(&Refusal::Internal.into(), &self.service), plan.route())
         });
-        let refusal = response.refusal.map(|refusal| format!(" {refusal:?}")).unwrap_or_default();
-        let (method, status) = (request.method.as_str(), response.status.0);
-        log::info(format_args!("{method} {route} {status}{refusal}"));
+        tell(request.method.as_str(), route, &response, Some(begun));
         self.render(response, Some(&request))
     }
 
     fn refuse(&self, head: Option<&Request>, refused: Refused) -> Answer {
         let response = challenger_proto::refuse(head, &refused, &self.service);
-        log::info(format_args!("- {} {:?}", response.status.0, refused.refusal));
+        let (method, route) =
+            head.map_or(("-", "-"), |head| (head.method.as_str(), route(head).route()));
+        tell(method, route, &response, None);
         self.render(response, head)
     }
+}
+
+/// Tells about a request that is about to be answered; what of it could not be read is `-`.
+fn tell(method: &str, route: &str, response: &Response, begun: Option<Instant>) {
+    let refusal = response.refusal.map(|refusal| format!("{refusal:?}"));
+    let ms = begun.map(|begun| begun.elapsed().as_millis());
+    let mut known: Vec<(&str, &dyn fmt::Display)> =
+        vec![("method", &method), ("route", &route), ("status", &response.status.0)];
+    known.extend(refusal.as_ref().map(|refusal| ("refusal", refusal as &dyn fmt::Display)));
+    known.extend(ms.as_ref().map(|ms| ("ms", ms as &dyn fmt::Display)));
+    log::event(Level::Info, "request", &known);
 }
 
 /// A number of places that can be taken and are given back.

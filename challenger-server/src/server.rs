@@ -10,7 +10,7 @@ use challenger_proto::{AddressType, Page};
 use crate::front::{Front, Limits};
 use crate::helper::AuthCommand;
 use crate::listen::{ListenError, SocketFile};
-use crate::log;
+use crate::log::{self, Level};
 use crate::os::{self, OsEntropy, SystemClock};
 use crate::pages::Templates;
 use crate::responder::{Pages, Responder, Slots};
@@ -53,7 +53,7 @@ impl Server {
     /// # Errors
     /// The store or the place to listen cannot be used.
     pub fn start(settings: Settings, limits: Limits) -> Result<Self, StartError> {
-        for warning in &settings.warnings {
+        for warning in settings.warnings.iter().chain(&settings.helper_missing()) {
             log::warn(format_args!("{warning}"));
         }
         provide_descriptors(&limits);
@@ -75,7 +75,7 @@ impl Server {
         let (listener, socket_file) = settings.listen.open().map_err(StartError::Listen)?;
         let front = Front::start(listener, Arc::new(responder), limits);
         let front = front.map_err(StartError::Front)?;
-        log::info(format_args!("serving on {}", front.place()));
+        log::event(Level::Info, "serving", &[("place", &front.place())]);
         Ok(Self { socket_file, front })
     }
 

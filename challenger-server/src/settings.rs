@@ -6,9 +6,10 @@ mod reader;
 mod service;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use challenger_proto::{RedirectUri, Service};
+use challenger_proto::{AddressType, RedirectUri, Service};
 
 use self::listen::read_listen;
 use self::reader::Reader;
@@ -81,14 +82,19 @@ pub struct Settings {
     pub warnings: Vec<String>,
 }
 
-/// Everything that is wrong with a configuration.
+/// Everything that is wrong with a configuration, and what is odd about it.
 #[derive(Debug)]
-pub struct SettingsError(Vec<String>);
+pub struct SettingsError {
+    /// What has to be put right.
+    pub complaints: Vec<String>,
+    /// What works, but may not be meant.
+    pub warnings: Vec<String>,
+}
 
 impl fmt::Display for SettingsError {
     /// One complaint in a line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
+        f.write_str(&self.complaints.join("\n"))
     }
 }
 
@@ -100,7 +106,8 @@ impl std::error::Error for SettingsError {}
 /// Which option is missing or wrong.
 pub fn database(config: &Config) -> Result<Database, SettingsError> {
     let mut reader = Reader { config, complaints: Vec::new(), warnings: Vec::new() };
-    database::read(&mut reader).ok_or(SettingsError(reader.complaints))
+    let database = database::read(&mut reader);
+    database.ok_or(SettingsError { complaints: reader.complaints, warnings: reader.warnings })
 }
 
 impl Settings {
@@ -111,35 +118,96 @@ impl Settings {
     /// Everything that is wrong, each with section and option, and with file and line where there
     /// is one.
     pub fn read(config: &Config, given: Option<Listener>) -> Result<Self, SettingsError> {
-        let mut reader = Reader { config, complaints: Vec::new(), warnings: config.warnings() };
+        let given = given.map_or(Given::Nothing, Given::Socket);
+        let Draft { parts, complaints, warnings } = Draft::read(config, given);
+        match parts.complete(warnings) {
+            Ok(settings) if complaints.is_empty() => Ok(settings),
+            Ok(Self { warnings, .. }) | Err(warnings) => {
+                Err(SettingsError { complaints, warnings })
+            }
+        }
+    }
+
+    /// What would keep every message from being sent, if there is something.
+    pub fn helper_missing(&self) -> Option<String> {
+        helper_missing(&self.command)
+    }
+}
+
+/// What is known about a socket from the service manager.
+pub(crate) enum Given {
+    /// It passed none.
+    Nothing,
+    /// It passed this one.
+    Socket(Listener),
+    /// Nobody asked it: this process is not going to serve.
+    Unasked,
+}
+
+/// The settings as far as they can be read, and everything that is wrong with them.
+pub(crate) struct Draft {
+    pub(crate) parts: Parts,
+    pub(crate) complaints: Vec<String>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Each part is read whatever is wrong with the others, so that everything is said at once.
+pub(crate) struct Parts {
+    service: Option<Service>,
+    listen: Option<Listen>,
+    pub(crate) command: Option<Command>,
+    message: Option<MessageTemplate>,
+    templates: Option<Templates>,
+    host: String,
+    pub(crate) database: Option<Database>,
+}
+
+impl Draft {
+    pub(crate) fn read(config: &Config, given: Given) -> Self {
+        let mut reader = Reader { config, complaints: Vec::new(), warnings: Vec::new() };
         warn_about_unknown_options(&mut reader);
-        let service = read_service(&mut reader);
-        let listen = given.map(Listen::Given).or_else(|| read_listen(&mut reader));
+        let mut service = read_service(&mut reader);
+        let listen = match given {
+            Given::Socket(listener) => Some(Listen::Given(listener)),
+            Given::Nothing => read_listen(&mut reader, false),
+            Given::Unasked => read_listen(&mut reader, true),
+        };
         let command = read_command(&mut reader);
         let host = read_host(&mut reader);
-        let message = read_message(&mut reader);
         let database = database::read(&mut reader);
-        let templates = read_templates(&mut reader);
-        let (Some(mut service), Some(listen), Some(command)) = (service, listen, command) else {
-            return Err(SettingsError(reader.complaints));
+        let folders = template_folders(&mut reader);
+        let address_type = service.as_ref().map(|service| &service.address_type);
+        let message = read_message(&mut reader, address_type, &folders);
+        let templates = read_templates(&mut reader, &folders);
+        if let (Some(service), Some(templates)) = (&mut service, &templates) {
+            service.pages = templates.page_set(&service.address_type);
+            for missing in templates.missing(&service.address_type) {
+                reader.warnings.push(format!(
+                    "there is no template {missing}; browsers that ask for this page get a 406"
+                ));
+            }
+        }
+        let Reader { complaints, warnings: own, .. } = reader;
+        // Last, because some of it is only noticed when an option is read.
+        let warnings = config.warnings().into_iter().chain(own).collect();
+        let parts = Parts { service, listen, command, message, templates, host, database };
+        Self { parts, complaints, warnings }
+    }
+}
+
+impl Parts {
+    /// All parts as one; if one is missing, the warnings come back.
+    fn complete(self, warnings: Vec<String>) -> Result<Settings, Vec<String>> {
+        let Self { service, listen, command, message, templates, host, database } = self;
+        let (Some(service), Some(listen), Some(command)) = (service, listen, command) else {
+            return Err(warnings);
         };
         let (Some(message), Some(database), Some(templates)) = (message, database, templates)
         else {
-            return Err(SettingsError(reader.complaints));
+            return Err(warnings);
         };
-        if !reader.complaints.is_empty() {
-            return Err(SettingsError(reader.complaints));
-        }
-        service.pages = templates.page_set(&service.address_type);
-        for missing in templates.missing(&service.address_type) {
-            reader.warnings.push(format!(
-                "there is no template {missing}; browsers that ask for this page get a 406"
-            ));
-        }
-        reader.warnings.extend(templates.warnings().iter().cloned());
-        let warnings = reader.warnings;
         let helpers_max = HELPERS_MAX;
-        Ok(Self {
+        Ok(Settings {
             service,
             listen,
             command,
@@ -151,6 +219,15 @@ impl Settings {
             warnings,
         })
     }
+}
+
+/// Says that there is no such helper. It can still come before the first message is sent, so it
+/// does not keep the service from starting.
+pub(crate) fn helper_missing(command: &Command) -> Option<String> {
+    let program = command.program();
+    (!command.exists()).then(|| {
+        format!("[{MAIN}] AUTH_COMMAND: there is no program {program} that this user may run")
+    })
 }
 
 /// A misspelt option would otherwise be one that is silently not set.
@@ -188,14 +265,7 @@ fn read_command(reader: &mut Reader<'_>) -> Option<Command> {
         reader.refuse("AUTH_COMMAND", "a path in UTF-8");
         return None;
     };
-    let command = Command::new(program, timeout);
-    if !command.exists() {
-        reader.warnings.push(format!(
-            "[{MAIN}] AUTH_COMMAND: there is no program {} that this user may run",
-            command.program()
-        ));
-    }
-    Some(command)
+    Some(Command::new(program, timeout))
 }
 
 fn read_host(reader: &mut Reader<'_>) -> String {
@@ -214,25 +284,37 @@ fn read_host(reader: &mut Reader<'_>) -> String {
     }
 }
 
-fn read_message(reader: &mut Reader<'_>) -> Option<MessageTemplate> {
-    let message = match reader.optional("MESSAGE_TEMPLATE_FILE", Config::filename) {
-        Some(file) => MessageTemplate::load(&file),
-        None => MessageTemplate::embedded(),
-    };
-    let message = message.map_err(|error| format!("[{MAIN}] MESSAGE_TEMPLATE_FILE: {error}"));
-    reader.note(message)
+/// The message of the operator's choice, or the one for this type of address.
+fn read_message(
+    reader: &mut Reader<'_>,
+    address_type: Option<&AddressType>,
+    folders: &[PathBuf],
+) -> Option<MessageTemplate> {
+    if let Some(file) = reader.optional("MESSAGE_TEMPLATE_FILE", Config::filename) {
+        let message = MessageTemplate::load(&file);
+        return reader.note(message.map_err(|e| format!("[{MAIN}] MESSAGE_TEMPLATE_FILE: {e}")));
+    }
+    let message = MessageTemplate::of_type(address_type?, folders);
+    reader.note(message.map_err(|error| format!("[{MAIN}] TEMPLATE_DIR: {error}")))
 }
 
-/// The templates that came with the program; over them those that were installed, and over all of
-/// them the operator's.
-fn read_templates(reader: &mut Reader<'_>) -> Option<Templates> {
+/// Where templates are that did not come with the program: the operator's, then those that were
+/// installed.
+fn template_folders(reader: &mut Reader<'_>) -> Vec<PathBuf> {
     let installed = reader.config.filename("PATHS", "DATADIR").ok().flatten();
     let installed = installed.map(|path| path.join("templates")).filter(|path| path.is_dir());
     let chosen = reader.optional("TEMPLATE_DIR", Config::filename);
-    let mut templates = Templates::embedded();
-    for directory in [installed, chosen].into_iter().flatten() {
-        templates = templates.and_then(|below| below.overlaid(&directory));
+    chosen.into_iter().chain(installed).collect()
+}
+
+/// The templates that came with the program, and over them those of the folders.
+fn read_templates(reader: &mut Reader<'_>, folders: &[PathBuf]) -> Option<Templates> {
+    let named = |error| format!("[{MAIN}] TEMPLATE_DIR: {error}");
+    let mut templates = reader.note(Templates::embedded().map_err(named))?;
+    for folder in folders.iter().rev() {
+        let errors = templates.overlay(folder);
+        reader.complaints.extend(errors.into_iter().map(named));
     }
-    let templates = templates.map_err(|error| format!("[{MAIN}] TEMPLATE_DIR: {error}"));
-    reader.note(templates)
+    reader.warnings.extend(templates.warnings().iter().cloned());
+    Some(templates)
 }

@@ -155,7 +155,7 @@ fn the_list_of_shipped_pages_is_the_directory() {
     let names = fs::read_dir(&directory).expect("templates").filter_map(Result::ok);
     let mut names: BTreeSet<_> =
         names.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    assert!(names.remove("message.en.must"), "the message is not a page");
+    names.retain(|name| !name.starts_with("message"));
     assert_eq!(names, SHIPPED.iter().map(|(name, _)| (*name).to_string()).collect());
     let loaded = Templates::load(&directory).expect("good templates");
     for address_type in TYPES {

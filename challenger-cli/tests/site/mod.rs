@@ -1,5 +1,6 @@
 //! A whole site in a directory of its own: configuration, database, helper, and the real programs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -21,6 +22,9 @@ pub const REDIRECT_URI: &str = "https://client.example/callback?shop=1";
 const LOOK: Duration = Duration::from_millis(20);
 const LOOKS: usize = 1500;
 
+/// Shorter secrets than this are none, but what a test made up.
+const SECRET_LEN_MIN: usize = 6;
+
 /// A site, with its server if it runs.
 pub struct Site {
     pub directory: TempDir,
@@ -28,6 +32,8 @@ pub struct Site {
     server: Option<Running>,
     /// Everything the server ever said.
     log: Arc<Mutex<String>>,
+    /// What must not be in it: nonces, PINs, codes, tokens, secrets and addresses.
+    secrets: Mutex<BTreeSet<String>>,
 }
 
 struct Running {
@@ -99,7 +105,51 @@ impl Site {
             root = root.display(),
         );
         fs::write(root.join("challenger.conf"), config).unwrap();
-        Self { directory, port, server: None, log: Arc::default() }
+        let site =
+            Self { directory, port, server: None, log: Arc::default(), secrets: Mutex::default() };
+        site.remember(SECRET);
+        site
+    }
+
+    /// From now on, the server's log must not hold this. Too short a text could be anything.
+    pub fn remember(&self, secret: &str) {
+        if secret.len() >= SECRET_LEN_MIN {
+            self.secrets.lock().unwrap().insert(secret.to_string());
+        }
+    }
+
+    /// Remembers what an answer gives away.
+    fn learn(&self, reply: &Reply) {
+        let json = serde_json::from_str(&reply.body).unwrap_or(Value::Null);
+        for key in ["nonce", "access_token"] {
+            self.remember(json[key].as_str().unwrap_or_default());
+        }
+        for url in json["redirect_url"].as_str().into_iter().chain(reply.header("Location")) {
+            let (_, query) = url.split_once('?').unwrap_or_default();
+            for pair in query.split('&') {
+                self.remember(pair.strip_prefix("code=").unwrap_or_default());
+            }
+        }
+    }
+
+    fn remember_pin(&self, pin: &str) {
+        if let Some((first, second)) = pin.split_at_checked(4) {
+            self.remember(pin);
+            self.remember(&format!("{first}-{second}"));
+        }
+    }
+
+    /// Remembers all that the helper was ever handed.
+    fn remember_messages(&self) {
+        for entry in fs::read_dir(self.directory.path().join("outbox")).unwrap() {
+            let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+            self.remember_pin(&pin_in(&text).unwrap_or_default());
+            if let Ok(Value::Object(fields)) = serde_json::from_str(&text) {
+                for value in fields.values() {
+                    self.remember(value.as_str().unwrap_or_default());
+                }
+            }
+        }
     }
 
     /// Replaces the helper.
@@ -199,7 +249,9 @@ impl Site {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        read(request.call().unwrap())
+        let reply = read(request.call().unwrap());
+        self.learn(&reply);
+        reply
     }
 
     pub fn post(&self, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Reply {
@@ -207,7 +259,9 @@ impl Site {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        read(request.send(body.as_ref()).unwrap())
+        let reply = read(request.send(body.as_ref()).unwrap());
+        self.learn(&reply);
+        reply
     }
 
     /// `/setup` as the client.
@@ -220,18 +274,21 @@ impl Site {
 
     /// `/challenge` with an address.
     pub fn challenge(&self, nonce: &str, email: &str) -> Reply {
+        self.remember(email);
         let body = format!("CONTACT_EMAIL={}", email.replace('@', "%40"));
         self.post(&format!("challenge/{nonce}"), &[], body)
     }
 
     /// `/solve` as a program.
     pub fn solve(&self, nonce: &str, pin: &str) -> Reply {
+        self.remember_pin(pin);
         let json = [("Accept", "application/json")];
         self.post(&format!("solve/{nonce}"), &json, format!("pin={pin}"))
     }
 
     /// `/token` as the client.
     pub fn token(&self, code: &str) -> Reply {
+        self.remember(code);
         let body = format!(
             "grant_type=authorization_code&client_id=1&code={code}&client_secret={}\
              &redirect_uri={}",
@@ -243,6 +300,7 @@ impl Site {
 
     /// `/info` as the client.
     pub fn info(&self, token: &str) -> Reply {
+        self.remember(token);
         self.get("info", &[("Authorization", &format!("Bearer {token}"))])
     }
 
@@ -269,6 +327,16 @@ impl Site {
         fs::read_to_string(messages.pop()?.with_extension("message")).ok()
     }
 
+    /// All messages to anybody.
+    pub fn messages(&self) -> Vec<String> {
+        let outbox = fs::read_dir(self.directory.path().join("outbox")).unwrap();
+        outbox
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|it| it == "message"))
+            .map(|path| fs::read_to_string(path).unwrap())
+            .collect()
+    }
+
     /// The PIN in the latest message to an address.
     pub fn pin(&self, email: &str) -> String {
         let message = self.message(email).unwrap();
@@ -282,6 +350,16 @@ impl Drop for Site {
             // It may have ended by itself; either way it must not outlive the test.
             let _ = running.child.kill();
             let _ = running.child.wait();
+        }
+        if let Some(running) = self.server.take() {
+            let _ = running.listener.join();
+        }
+        if !thread::panicking() {
+            self.remember_messages();
+            let log = self.log();
+            for secret in self.secrets.lock().unwrap().iter() {
+                assert!(!log.contains(secret), "{secret} in the log of the server: {log}");
+            }
         }
     }
 }

@@ -1,8 +1,11 @@
 //! From an answer to its bytes.
 
+use std::fmt;
+
 use challenger_proto::http::Status;
 
-use crate::{log, os};
+use crate::log::{self, Level};
+use crate::os;
 
 /// What the front sends back. It adds `Date`, `Content-Length` and `Connection` itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +29,9 @@ impl Answer {
     /// acknowledges the first.
     pub(super) fn to_bytes(&self, without_body: bool, close: bool) -> Vec<u8> {
         if !self.is_sendable() {
-            log::error(format_args!("an answer of status {} cannot be sent", self.status.0));
+            let known: [(&str, &dyn fmt::Display); 2] =
+                [("status", &self.status.0), ("error", &"cannot be sent")];
+            log::event(Level::Error, "answer", &known);
             return Self::bare().to_bytes(without_body, close);
         }
         let mut text = format!("HTTP/1.1 {} {}\r\n", self.status.0, self.status.reason());

@@ -38,7 +38,7 @@ use socket2::Socket;
 pub use self::answer::Answer;
 pub use self::listener::Listener;
 use self::table::{Full, Table};
-use crate::log;
+use crate::log::{self, Level};
 
 /// Whoever decides about requests. It is called by many threads at once.
 pub trait Respond: Send + Sync + 'static {
@@ -259,15 +259,15 @@ impl Troubles {
             return;
         }
         if crowded {
-            log::warn(format_args!(
-                "too many connections: {} ended to make room, {} turned away",
-                evicted - self.evicted,
-                self.turned_away
-            ));
+            let ended = evicted - self.evicted;
+            let known: [(&str, &dyn fmt::Display); 2] =
+                [("ended", &ended), ("turned_away", &self.turned_away)];
+            log::event(Level::Warning, "too many connections", &known);
         }
         if let Some(error) = &self.last {
-            let count = self.failures;
-            log::warn(format_args!("{count} connections could not be accepted, at last: {error}"));
+            let known: [(&str, &dyn fmt::Display); 2] =
+                [("failures", &self.failures), ("error", error)];
+            log::event(Level::Warning, "connections not accepted", &known);
         }
         *self = Self { evicted, told: Some(Instant::now()), ..Self::default() };
     }

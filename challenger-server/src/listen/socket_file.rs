@@ -15,7 +15,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{BACKLOG, ListenError};
 use crate::front::Listener;
-use crate::log;
+use crate::log::{self, Level};
 
 /// The longest path, in bytes, that fits in a socket's address.
 pub const PATH_MAX: usize = 107;
@@ -71,7 +71,9 @@ impl Drop for SocketFile {
             Ok(_) | Err(_) => return,
         };
         if let Err(error) = removed {
-            log::warn(format_args!("{}: cannot be removed: {error}", self.path.display()));
+            let path = self.path.display();
+            let known: [(&str, &dyn fmt::Display); 2] = [("path", &path), ("error", &error)];
+            log::event(Level::Warning, "socket not removed", &known);
         }
     }
 }

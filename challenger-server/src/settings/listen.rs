@@ -12,10 +12,15 @@ const SOCKET_NAME: &str = "httpd.sock";
 /// Who may connect to it: we, and our group, to which the reverse proxy belongs.
 const SOCKET_MODE: u32 = 0o660;
 
-pub(super) fn read_listen(reader: &mut Reader<'_>) -> Option<Listen> {
+/// Reads where to listen. If the service manager `may_pass` a socket, `systemd` is no mistake; it
+/// does not say where then.
+pub(super) fn read_listen(reader: &mut Reader<'_>, may_pass: bool) -> Option<Listen> {
     type Read = fn(&mut Reader<'_>) -> Option<Listen>;
-    let choices: [(&str, Read); 3] =
-        [("tcp", read_tcp), ("unix", read_unix), ("systemd", read_activated)];
+    let choices: [(&str, Read); 3] = [
+        ("tcp", read_tcp),
+        ("unix", read_unix),
+        ("systemd", if may_pass { read_later } else { read_activated }),
+    ];
     let read = reader.required("SERVE", |c, s, o| c.choice(s, o, &choices))?;
     read(reader)
 }
@@ -23,11 +28,12 @@ pub(super) fn read_listen(reader: &mut Reader<'_>) -> Option<Listen> {
 fn read_tcp(reader: &mut Reader<'_>) -> Option<Listen> {
     let port = reader.required("PORT", |c, s, o| c.number(s, o, 1..=65535));
     let port = port.and_then(|port| u16::try_from(port).ok());
-    let name = reader.optional("BIND_TO", Config::string);
-    let port = port?;
-    let Some(name) = name else {
-        return Some(Listen::Tcp((Ipv6Addr::UNSPECIFIED, port).into()));
+    let Some(name) = reader.optional("BIND_TO", Config::string) else {
+        return port.map(|port| Listen::Tcp((Ipv6Addr::UNSPECIFIED, port).into()));
     };
+    // Without a port the address is looked at all the same, as there may be more to say.
+    let has_port = port.is_some();
+    let port = port.unwrap_or_default();
     let address = match name.parse::<IpAddr>() {
         Ok(address) => Some(SocketAddr::new(address, port)),
         Err(_) => (name.as_str(), port).to_socket_addrs().ok().and_then(|mut all| all.next()),
@@ -35,20 +41,20 @@ fn read_tcp(reader: &mut Reader<'_>) -> Option<Listen> {
     if address.is_none() {
         reader.refuse("BIND_TO", "an IP address or a host name of this machine");
     }
-    address.map(Listen::Tcp)
+    address.filter(|_| has_port).map(Listen::Tcp)
 }
 
 fn read_unix(reader: &mut Reader<'_>) -> Option<Listen> {
     let path = match reader.optional("UNIXPATH", Config::filename) {
-        Some(path) => path,
+        Some(path) => Some(path),
         None => {
             let folder =
                 reader.config.required("PATHS", "CHALLENGER_RUNTIME_DIR", Config::filename);
-            reader.note(folder)?.join(SOCKET_NAME)
+            reader.note(folder).map(|folder| folder.join(SOCKET_NAME))
         }
     };
-    let length = path.as_os_str().len();
-    if length > PATH_MAX {
+    let length = path.as_ref().map_or(0, |path| path.as_os_str().len());
+    if let Some(path) = path.as_ref().filter(|_| length > PATH_MAX) {
         let path = path.display();
         reader.complaints.push(format!(
             "[{MAIN}] UNIXPATH: {path} has {length} bytes, expected at most {PATH_MAX}"
@@ -64,7 +70,7 @@ fn read_unix(reader: &mut Reader<'_>) -> Option<Listen> {
             "[{MAIN}] UNIXPATH_MODE = {mode:o}: everybody on this machine can connect"
         ));
     }
-    Some(Listen::Unix { path, mode })
+    path.map(|path| Listen::Unix { path, mode })
 }
 
 /// Permissions as chmod(1) takes them.
@@ -77,5 +83,10 @@ fn octal(text: &str) -> Option<u32> {
 /// There is no such socket, or nobody would have asked.
 fn read_activated(reader: &mut Reader<'_>) -> Option<Listen> {
     reader.refuse("SERVE", "tcp or unix, because the service manager passed no socket");
+    None
+}
+
+/// There may be such a socket when the service is started.
+const fn read_later(_: &mut Reader<'_>) -> Option<Listen> {
     None
 }

@@ -7,13 +7,14 @@ use super::reader::Reader;
 use crate::config::Config;
 use crate::documents;
 
+/// Stands for a type of address that could not be read.
+const UNKNOWN: &str = "unknown";
+
 pub(super) fn read_service(reader: &mut Reader<'_>) -> Option<Service> {
-    let name = reader.required("ADDRESS_TYPE", Config::string)?;
-    let Some(address_type) = AddressType::new(&name) else {
-        reader.refuse("ADDRESS_TYPE", "a name of letters, digits, - and _, such as email or phone");
-        return None;
-    };
-    let mut service = Service::new(address_type);
+    // Without one, the other options are looked at all the same, as there may be more to say.
+    let address_type = read_address_type(reader);
+    let is_known = address_type.is_some();
+    let mut service = Service::new(address_type.or_else(|| AddressType::new(UNKNOWN))?);
     read_limits(reader, &mut service.limits);
     service.address_hint = reader.optional("ADDRESS_HINT", Config::string).unwrap_or_default();
     let formats = [("json", AddressFormat::Json), ("plain", AddressFormat::Plain)];
@@ -33,7 +34,16 @@ pub(super) fn read_service(reader: &mut Reader<'_>) -> Option<Service> {
     check_restrictions(reader, &service);
     service.terms = read_documents(reader, "TERMS_ETAG", "TERMS_DIR");
     service.privacy = read_documents(reader, "PRIVACY_ETAG", "PRIVACY_DIR");
-    Some(service)
+    is_known.then_some(service)
+}
+
+fn read_address_type(reader: &mut Reader<'_>) -> Option<AddressType> {
+    let name = reader.required("ADDRESS_TYPE", Config::string)?;
+    let address_type = AddressType::new(&name);
+    if address_type.is_none() {
+        reader.refuse("ADDRESS_TYPE", "a name of letters, digits, - and _, such as email or phone");
+    }
+    address_type
 }
 
 /// Finds restrictions that nobody can satisfy.
@@ -69,7 +79,6 @@ fn read_documents(reader: &mut Reader<'_>, etag: &str, directory: &str) -> Docum
     let Some(version) = reader.optional(etag, Config::string) else { return Documents::default() };
     if version.is_empty() || !version.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') {
         reader.refuse(etag, "the base name of the documents' files, of printable ASCII");
-        return Documents::default();
     }
     let Some(path) = reader.required(directory, Config::filename) else {
         return Documents::default();

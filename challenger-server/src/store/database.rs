@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use challenger_proto::{ClientId, Load, NonceDigest, TokenDigest};
+
 #[cfg(feature = "postgres")]
 use super::postgres::{PostgresDatabase, PostgresStore};
 #[cfg(feature = "sqlite")]
@@ -44,6 +46,22 @@ impl Database {
         })
     }
 
+    /// Whether the service could work with the store: it can be reached, has the schema that this
+    /// program knows, and can be read. Nothing is written.
+    ///
+    /// # Errors
+    /// What is in the way, and what to do.
+    pub fn check(&self) -> Result<(), StoreError> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(it) => {
+                PostgresStore::open(it.clone(), OpenMode::Serve)?.load(&something()).map(drop)
+            }
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(file) => SqliteStore::check(file, &something()),
+        }
+    }
+
     /// The store, for an operator's tool.
     ///
     /// # Errors
@@ -55,5 +73,14 @@ impl Database {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(file) => Arc::new(SqliteStore::open(file, mode)?),
         })
+    }
+}
+
+/// Something of each kind. Most of it does not exist, which a store finds out by looking.
+fn something() -> Load {
+    Load {
+        client: ClientId::new(1),
+        validation: Some(NonceDigest::from_bytes([0; 32])),
+        grant: Some(TokenDigest::from_bytes([0; 32])),
     }
 }

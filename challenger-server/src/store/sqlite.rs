@@ -54,6 +54,19 @@ impl SqliteStore {
         Ok(Self { file, writer, readers: Mutex::new(Vec::new()) })
     }
 
+    /// Reads something from a file and leaves it as it is.
+    ///
+    /// # Errors
+    /// The same as [`Self::open`]'s, to serve from it.
+    pub(super) fn check(path: &Path, load: &Load) -> Result<(), StoreError> {
+        let file = DatabaseFile::new(path)?;
+        let mut connection = file.connect_to_read()?;
+        schema::version(&connection)
+            .and_then(schema::check)
+            .and_then(|()| read(&mut connection, load).map(drop))
+            .map_err(|fault| file.error(fault))
+    }
+
     fn reader(&self) -> Result<Connection, StoreError> {
         let idle = self.idle_readers().pop();
         idle.map_or_else(|| self.file.connect_to_read(), Ok)

@@ -1,0 +1,209 @@
+//! What `challenger-httpd --check` finds, and that it changes nothing.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "a test fails by panicking, and shares its modules with others"
+)]
+
+mod site;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use site::{Site, stderr, stdout};
+
+const GOOD: &str = "challenger-httpd: the configuration is good\n";
+const NOT_GOOD: &str = "challenger-httpd: the configuration is not good";
+const NO_DATABASE: &str = "challenger-httpd: the database cannot be used";
+
+fn check(site: &Site) -> Output {
+    site.run("challenger-httpd", &["--check"])
+}
+
+/// A site whose configuration has `$HERE` replaced, and lines replaced by others.
+fn site(options: &str, changes: &[(&str, &str)]) -> Site {
+    let site = Site::new("");
+    let here = site.directory.path().display().to_string();
+    let mut text = fs::read_to_string(site.config()).unwrap();
+    for (old, new) in changes {
+        assert!(text.contains(old), "{old} in {text}");
+        text = text.replace(old, new);
+    }
+    text = text.replace("\n[challengerdb-sqlite]", &format!("{options}\n[challengerdb-sqlite]"));
+    fs::write(site.config(), text.replace("$HERE", &here)).unwrap();
+    site
+}
+
+/// Every file below a folder, with its contents.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            found.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_good_configuration_is_good_and_nothing_is_touched() {
+    for (serve, options) in [
+        ("SERVE = tcp", ""),
+        ("SERVE = systemd", ""),
+        ("SERVE = unix", "UNIXPATH = $HERE/run/socket"),
+        ("SERVE = tcp", "AUTH_COMMAND = sh"),
+    ] {
+        let site = site(options, &[("SERVE = tcp", serve)]);
+        // Somebody else listening there is not looked for, either.
+        let _taken = TcpListener::bind(("127.0.0.1", site.port)).unwrap();
+        let before = contents(site.directory.path());
+        let output = check(&site);
+        assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), (GOOD, ""), "{serve}");
+        assert_eq!(output.status.code(), Some(0), "{serve}");
+        assert!(before == contents(site.directory.path()), "{serve}");
+        assert!(!site.directory.path().join("run").exists());
+    }
+}
+
+#[test]
+fn it_can_be_asked_while_the_service_runs() {
+    let mut site = Site::new("");
+    site.start();
+    let output = check(&site);
+    assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), (GOOD, ""));
+    site.solved("ada@example.com");
+    site.stop();
+}
+
+#[test]
+fn warnings_are_marked_and_forgiven() {
+    for (options, change, expected) in [
+        ("PIN_ATEMPTS = 3", ("", ""), "[challenger] has no option PIN_ATEMPTS; ignored"),
+        ("", ("BASE_URL = https://challenger.example/\n", ""), "[challenger] BASE_URL is not set"),
+        ("", ("ADDRESS_TYPE = email", "ADDRESS_TYPE = own"), "no template enter-own-form.en.must"),
+        ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/outbox", ("", ""), "no such document below"),
+        ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/none", ("", ""), "none: No such file"),
+        ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/legal", ("", ""), "v1.doc: not served"),
+        ("CODE_DURATION = 5", ("", ""), "CODE_DURATION is less than a second"),
+        ("TEMPLATE_DIR = $HERE/raw", ("", ""), ":1: {{{client}}} prints its value without"),
+    ] {
+        let site = site(options, &[change]);
+        let here = site.directory.path();
+        fs::create_dir_all(here.join("legal/en")).unwrap();
+        fs::write(here.join("legal/en/v1.txt"), "terms").unwrap();
+        fs::write(here.join("legal/en/v1.doc"), "terms").unwrap();
+        fs::create_dir(here.join("raw")).unwrap();
+        fs::write(here.join("raw/already-done.en.must"), "{{{client}}}").unwrap();
+        let output = check(&site);
+        let said = stderr(&output);
+        assert_eq!(said.lines().count(), 1, "{options}: {said}");
+        assert!(said.starts_with("warning: ") && said.contains(expected), "{options}: {said}");
+        assert_eq!((stdout(&output).as_str(), output.status.code()), (GOOD, Some(0)), "{options}");
+    }
+}
+
+#[test]
+fn each_mistake_is_one_line() {
+    for (options, change, expected, code) in [
+        ("", ("ADDRESS_TYPE = email\n", ""), "[challenger] ADDRESS_TYPE is missing", 6),
+        ("", ("ADDRESS_TYPE = email", "ADDRESS_TYPE = e mail"), "a name of letters", 6),
+        ("", ("BASE_URL = https", "BASE_URL = ftp"), "[challenger] BASE_URL", 6),
+        ("", ("deliver.sh", "missing.sh"), "missing.sh that this user may run", 6),
+        ("", ("deliver.sh", "challenger.conf"), "challenger.conf that this user may run", 6),
+        ("", ("deliver.sh", "outbox"), "outbox that this user may run", 6),
+        ("AUTH_COMMAND = no-such-program", ("", ""), "no program no-such-program", 6),
+        ("ADDRESS_RESTRICTIONS = {", ("", ""), "[challenger] ADDRESS_RESTRICTIONS", 6),
+        ("MESSAGE_TEMPLATE_FILE = $HERE/none", ("", ""), "none: No such file", 6),
+        ("TEMPLATE_DIR = $HERE/none", ("", ""), "TEMPLATE_DIR", 6),
+        ("TERMS_ETAG = v1", ("", ""), "[challenger] TERMS_DIR is missing", 6),
+        ("UNIXPATH_MODE = 888", ("SERVE = tcp", "SERVE = unix"), "UNIXPATH_MODE", 6),
+        ("", ("DB = sqlite", "DB = oracle\n#DB = sqlite"), "expected postgres or sqlite", 6),
+        ("", ("challenger.sqlite", "none.sqlite"), "none.sqlite: does not exist", 1),
+        ("", ("data/challenger.sqlite", "deliver.sh"), "deliver.sh: file is not a database", 1),
+        ("", ("data/challenger.sqlite", "other.sqlite"), "has no schema yet", 1),
+    ] {
+        let site = site(options, &[change]);
+        fs::write(site.directory.path().join("other.sqlite"), "").unwrap();
+        let output = check(&site);
+        let said = stderr(&output);
+        let lines: Vec<&str> = said.lines().collect();
+        let last = if code == 6 { NOT_GOOD } else { NO_DATABASE };
+        assert_eq!(lines.len(), 2, "{options} {change:?}: {said}");
+        assert!(lines[0].contains(expected) && lines[1] == last, "{options} {change:?}: {said}");
+        assert_eq!((stdout(&output).as_str(), output.status.code()), ("", Some(code)), "{said}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_said_at_once() {
+    let site = site(
+        "PIN_ATTEMPTS = none\nADDRESS_RESTRICTIONS = {\nTEMPLATE_DIR = $HERE/bad\nBIND_TO = -\n\
+         MESSAGE_TEMPLATE_FILE = $HERE/bad/message.en.must\nTERMS_ETAG = a/b\nPIN_ATEMPTS = 3",
+        &[
+            ("ADDRESS_TYPE = email\n", ""),
+            ("PORT = ", "PORT = x"),
+            ("BASE_URL = https", "BASE_URL = ftp"),
+            ("deliver.sh", "missing.sh"),
+            ("challenger.sqlite", "none.sqlite"),
+        ],
+    );
+    let bad = site.directory.path().join("bad");
+    fs::create_dir(&bad).unwrap();
+    for name in ["enter-email-form.en.must", "invalid-pin.en.must", "message.en.must"] {
+        fs::write(bad.join(name), "{{#never}}").unwrap();
+    }
+    let output = check(&site);
+    let said = stderr(&output);
+    for expected in [
+        "warning: ",
+        "[challenger] PIN_ATTEMPTS",
+        "[challenger] ADDRESS_RESTRICTIONS",
+        "enter-email-form.en.must:1: {{#never}}",
+        "invalid-pin.en.must:1: {{#never}}",
+        "MESSAGE_TEMPLATE_FILE",
+        "[challenger] TERMS_ETAG",
+        "[challenger] TERMS_DIR is missing",
+        "[challenger] ADDRESS_TYPE is missing",
+        "[challenger] PORT",
+        "[challenger] BIND_TO",
+        "[challenger] BASE_URL",
+        "missing.sh that this user may run",
+        "none.sqlite: does not exist",
+        NOT_GOOD,
+    ] {
+        let lines = said.lines().filter(|line| line.contains(expected)).count();
+        assert_eq!(lines, 1, "{expected} in {said}");
+    }
+    assert_eq!(said.lines().count(), 15, "{said}");
+    assert_eq!((stdout(&output).as_str(), output.status.code()), ("", Some(6)));
+}
+
+#[test]
+fn a_database_out_of_reach_is_no_mistake_of_the_configuration() {
+    let site = site(
+        "",
+        &[
+            ("DB = sqlite", "DB = postgres\n#DB = sqlite"),
+            (
+                "[challengerdb-sqlite]",
+                "[challengerdb-postgres]\nCONFIG = postgres:///challenger?host=$HERE\n\
+         [challengerdb-sqlite]",
+            ),
+        ],
+    );
+    let output = check(&site);
+    let said = stderr(&output);
+    assert!(said.contains("PostgreSQL database challenger at "), "{said}");
+    assert!(said.ends_with(&format!("{NO_DATABASE}\n")) && said.lines().count() == 2, "{said}");
+    assert_eq!((stdout(&output).as_str(), output.status.code()), ("", Some(1)));
+}

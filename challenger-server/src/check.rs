@@ -1,0 +1,36 @@
+//! Looks at everything that the service needs, without serving.
+
+use std::fmt;
+
+use crate::config::Config;
+use crate::settings::{Draft, Given, helper_missing};
+
+/// What was found, each in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What has to be put right in the configuration, in the files that it names, or about the
+    /// helper.
+    pub complaints: Vec<String>,
+    /// Why the database cannot be used, if it cannot.
+    pub database: Option<String>,
+    /// What works, but may not be meant.
+    pub warnings: Vec<String>,
+}
+
+/// Checks a configuration, the templates, documents and helper that it names, and whether the
+/// database can be read. Nothing is listened on, sent or changed, and everything is looked at,
+/// whatever was wrong before.
+pub fn check(config: &Config) -> Report {
+    let Draft { parts, mut complaints, warnings } = Draft::read(config, Given::Unasked);
+    complaints.extend(parts.command.as_ref().and_then(helper_missing));
+    let database = parts.database.and_then(|database| database.check().err());
+    Report {
+        complaints: complaints.into_iter().map(in_a_line).collect(),
+        database: database.map(in_a_line),
+        warnings: warnings.into_iter().map(in_a_line).collect(),
+    }
+}
+
+fn in_a_line(found: impl fmt::Display) -> String {
+    found.to_string().replace(char::is_control, " ")
+}

@@ -1,0 +1,306 @@
+//! The configurations of the types of address in `docs/address-types`: they start without a
+//! warning, and let in what they should.
+
+#![cfg(feature = "sqlite")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use challenger_proto::{Address, AddressType, Limits};
+use challenger_server::config::{Config, Disk, Environment};
+use challenger_server::settings::Settings;
+
+const TYPES: [&str; 6] = ["address", "email", "file", "phone", "postal", "postal-ch"];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/address-types")
+}
+
+/// What a service with the type's configuration runs on.
+fn settings(name: &str) -> Settings {
+    let here = tempfile::tempdir().unwrap();
+    fs::create_dir(here.path().join("config.d")).unwrap();
+    let file = here.path().join("challenger.conf");
+    let snippet = folder().join(format!("{name}.conf"));
+    let text = format!(
+        "@inline@ {}\n[challenger]\nSERVE = tcp\nPORT = 1\nBASE_URL = https://id.example/\n\
+         AUTH_COMMAND = sh\nDB = sqlite\n[challengerdb-sqlite]\nFILENAME = /none\n",
+        snippet.display()
+    );
+    fs::write(&file, text).unwrap();
+    let variables = BTreeMap::from([(
+        "CHALLENGER_BASE_CONFIG".to_owned(),
+        here.path().join("config.d").display().to_string(),
+    )]);
+    let environment = Environment { variables, directory: here.path().to_path_buf() };
+    let config = Config::load(&Disk, &environment, Some(&file)).unwrap();
+    Settings::read(&config, None).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn each_type_starts_without_a_warning() {
+    let files = fs::read_dir(folder()).unwrap();
+    let files: BTreeSet<_> =
+        files.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(files, TYPES.map(|name| format!("{name}.conf")).into());
+    for name in TYPES {
+        let settings = settings(name);
+        assert_eq!(settings.warnings, Vec::<String>::new(), "{name}");
+        assert_eq!(settings.helper_missing(), None);
+        let service = settings.service;
+        assert_eq!(service.address_type.as_str(), name);
+        assert!(!service.address_hint.is_empty());
+        for field in service.restrictions.fields() {
+            let general = service.restrictions.hint(field, "en").unwrap();
+            for language in ["de", "fr", "it", "es"] {
+                let hint = service.restrictions.hint(field, language).unwrap();
+                assert!(hint != general && hint.ends_with('.'), "{name} {field} {language}");
+            }
+        }
+    }
+}
+
+#[test]
+fn letters_have_the_time_they_need() {
+    let postal = Limits::for_type(&AddressType::new("postal").unwrap());
+    for name in ["address", "postal", "postal-ch"] {
+        assert_eq!(settings(name).service.limits, postal, "{name}");
+    }
+    let email = Limits::for_type(&AddressType::new("email").unwrap());
+    for name in ["email", "phone"] {
+        assert_eq!(settings(name).service.limits, email, "{name}");
+    }
+}
+
+/// Checks that of each list the good values are let in and the bad ones are not, in an address
+/// whose other fields are good.
+fn judge(names: &[&str], others: &[(&str, &str)], field: &str, good: [&str; 10], bad: [&str; 10]) {
+    for name in names {
+        let restrictions = settings(name).service.restrictions;
+        let verdict = |value: &str| {
+            let fields = others.iter().copied().chain([(field, value)]);
+            let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            Address::new(fields).is_ok_and(|address| restrictions.check(&address).is_ok())
+        };
+        for value in good {
+            assert!(verdict(value), "{name}: {value:?} is good");
+        }
+        for value in bad {
+            assert!(!verdict(value), "{name}: {value:?} is bad");
+        }
+    }
+}
+
+const LONG: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZ\
+    ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZ\
+    ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+#[test]
+fn email_addresses_are_judged() {
+    judge(
+        &["email"],
+        &[],
+        "CONTACT_EMAIL",
+        [
+            "ada@example.com",
+            "ada.lovelace@example.com",
+            "ada+shop@mail.example.co.uk",
+            "a@b.ch",
+            "o'neill@example.ie",
+            "1815@example.com",
+            "ada_l@ex-ample.com",
+            "Ada@EXAMPLE.COM",
+            "+ada@example.museum",
+            "ada@xn--bcher-kva.xn--p1ai",
+        ],
+        [
+            "ada",
+            "ada@localhost",
+            "@example.com",
+            "ada@@example.com",
+            "ada lovelace@example.com",
+            "-ada@example.com",
+            "ada..l@example.com",
+            "ada@example.com\nBcc: all@example.com",
+            "Ada <ada@example.com>",
+            "ada@-example.com",
+        ],
+    );
+}
+
+#[test]
+fn phone_numbers_are_judged() {
+    judge(
+        &["phone"],
+        &[],
+        "CONTACT_PHONE",
+        [
+            "+41791234567",
+            "+4915112345678",
+            "+33612345678",
+            "+390612345678",
+            "+34612345678",
+            "+14155550123",
+            "+442079460000",
+            "+4237901234",
+            "+8613812345678",
+            "+2905123",
+        ],
+        [
+            "0791234567",
+            "0041791234567",
+            "41791234567",
+            "+41 79 123 45 67",
+            "+0791234567",
+            "+123456",
+            "+1234567890123456",
+            "+41-79-1234567",
+            "+4179123456x",
+            "+41791234567\n",
+        ],
+    );
+}
+
+#[test]
+fn names_are_judged() {
+    let long: String = format!("{LONG}x");
+    judge(
+        &["postal-ch"],
+        &[("ADDRESS_LINES", "Bahnhofstrasse 1\n8001 Zürich")],
+        "CONTACT_NAME",
+        [
+            "Ada Lovelace",
+            "A",
+            "Jean-Jacques d'Été",
+            "Dr. Müller & Söhne AG",
+            "李小龙",
+            "Ångström, Anders",
+            "O’Neill",
+            "Maria del Carmen García López",
+            "3M",
+            " Ada ",
+        ],
+        ["", " ", "\t", "\n", "Ada\nLovelace", "Ada\tL", "Ada\r", "\u{1b}[0m", "Ada\n", &long],
+    );
+}
+
+#[test]
+fn postal_addresses_are_judged() {
+    judge(
+        &["postal", "address"],
+        &[("CONTACT_NAME", "Ada Lovelace"), ("ADDRESS_COUNTRY", "CH")],
+        "ADDRESS_LINES",
+        [
+            "Bahnhofstrasse 1\n8001 Zürich",
+            "10 Downing Street\nLondon\nSW1A 2AA",
+            "12 rue de l’Été\n75001 Paris",
+            "c/o Babbage\nDorset Street 1\nMarylebone\nLondon",
+            "1\n2",
+            "1\n2\n3\n4\n5\n6",
+            "Via Roma 1\n00184 Roma RM\n",
+            "東京都千代田区1-1\n100-0001",
+            "Postfach\n1234 Ort",
+            "  Calle Mayor 1\n28013 Madrid  ",
+        ],
+        [
+            "",
+            " ",
+            "\n",
+            "Bahnhofstrasse 1, 8001 Zürich",
+            "Bahnhofstrasse 1\n",
+            "\n8001 Zürich",
+            "Bahnhofstrasse 1\n\n8001 Zürich",
+            "Bahnhofstrasse 1\n \n8001 Zürich",
+            "1\n2\n3\n4\n5\n6\n7",
+            "Bahnhofstrasse\t1\n8001 Zürich",
+        ],
+    );
+    judge(
+        &["postal", "address"],
+        &[("CONTACT_NAME", "Ada Lovelace"), ("ADDRESS_LINES", "Bahnhofstrasse 1\n8001 Zürich")],
+        "ADDRESS_COUNTRY",
+        ["CH", "DE", "FR", "IT", "ES", "LI", "GB", "US", "JP", "BR"],
+        ["", "C", "CHE", "ch", "Ch", "C1", "CH ", " CH", "CH\n", "Switzerland"],
+    );
+}
+
+#[test]
+fn swiss_addresses_are_judged() {
+    judge(
+        &["postal-ch"],
+        &[("CONTACT_NAME", "Ada Lovelace")],
+        "ADDRESS_LINES",
+        [
+            "Bahnhofstrasse 1\n8001 Zürich",
+            "Rue du Rhône 2\n1204 Genève",
+            "Via Nassa 3\n6900 Lugano",
+            "Postfach\n3001 Bern",
+            "c/o Babbage\nHauptstrasse 1\n9490 Vaduz",
+            "Hauptstrasse 1\nCH-4051 Basel",
+            "Hauptstrasse 1\n4051  Basel",
+            "Hauptstrasse 1\n1000 Lausanne 25",
+            "Ferme du Bois\n2300 La Chaux-de-Fonds\n",
+            "a\nb\nc\nd\n9999 Éx",
+        ],
+        [
+            "Bahnhofstrasse 1",
+            "8001 Zürich",
+            "Bahnhofstrasse 1\n80331 München",
+            "Bahnhofstrasse 1\n0800 Zürich",
+            "Bahnhofstrasse 1\nZürich",
+            "Bahnhofstrasse 1\nZürich 8001",
+            "Bahnhofstrasse 1\n8001",
+            "Bahnhofstrasse 1\n\n8001 Zürich",
+            "Bahnhofstrasse 1\n8001 Zürich\nSchweiz",
+            "a\nb\nc\nd\ne\n8001 Zürich",
+        ],
+    );
+}
+
+#[test]
+fn file_names_are_judged() {
+    let long = format!("/tmp/{LONG}");
+    judge(
+        &["file"],
+        &[],
+        "filename",
+        [
+            "/tmp/message.txt",
+            "/tmp/a",
+            "/tmp/1",
+            "/tmp/a.b.c",
+            "/tmp/a-b_c",
+            "/tmp/A",
+            "/tmp/test-42.msg",
+            "/tmp/x.",
+            "/tmp/y-",
+            "/tmp/0_0",
+        ],
+        [
+            "message.txt",
+            "/etc/passwd",
+            "/tmp/",
+            "/tmp/.profile",
+            "/tmp/../etc/passwd",
+            "/tmp/a/b",
+            "/tmp/a b",
+            "/tmp/$HOME",
+            "/tmp/a\n",
+            &long,
+        ],
+    );
+}
+
+#[test]
+fn without_a_configuration_nothing_is_restricted() {
+    let text = "[challenger]\nSERVE = tcp\nPORT = 1\nADDRESS_TYPE = TYPE\nAUTH_COMMAND = sh\n\
+        DB = sqlite\n[challengerdb-sqlite]\nFILENAME = /none\n";
+    let environment = Environment { variables: BTreeMap::new(), directory: PathBuf::from("/") };
+    for name in TYPES {
+        let config = Config::from_text(&text.replace("TYPE\n", &format!("{name}\n")), &environment);
+        let settings = Settings::read(&config.unwrap(), None).unwrap();
+        assert!(settings.service.restrictions.is_empty(), "{name}");
+    }
+}
