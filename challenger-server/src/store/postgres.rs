@@ -12,6 +12,7 @@ use challenger_proto::{Commit, Load, Loaded, Write};
 
 pub use self::database::PostgresDatabase;
 use self::pool::{Fault, Pool, Session};
+use self::tls::Connector;
 use super::{OpenMode, Store, StoreError};
 
 mod database;
@@ -19,6 +20,8 @@ mod pool;
 mod registry;
 mod schema;
 mod statements;
+#[cfg_attr(not(feature = "tls"), path = "postgres/no_tls.rs")]
+mod tls;
 
 /// How often to try something that can be repeated. The second connection is a new one, and lost
 /// only if the database is stopping.
@@ -27,6 +30,7 @@ const TRIES: usize = 3;
 /// Keeps everything in a PostgreSQL database.
 pub struct PostgresStore {
     database: PostgresDatabase,
+    connector: Connector,
     pool: Pool,
 }
 
@@ -37,7 +41,10 @@ impl PostgresStore {
     /// The database is out of reach, or has another schema than the mode asks for; the error says
     /// what to do.
     pub fn open(database: PostgresDatabase, mode: OpenMode) -> Result<Self, StoreError> {
-        let store = Self { pool: Pool::new(&database), database };
+        let connector =
+            database.connector().map_err(|cause| StoreError(format!("{database}: {cause}")))?;
+        let pool = Pool::new(&database, connector.clone());
+        let store = Self { database, connector, pool };
         store
             .connect()
             .and_then(|mut client| schema::version(&mut client))
