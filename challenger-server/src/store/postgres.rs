@@ -12,7 +12,6 @@ use challenger_proto::{Commit, Load, Loaded, Write};
 
 pub use self::database::PostgresDatabase;
 use self::pool::{Fault, Pool, Session};
-use self::tls::Connector;
 use super::{OpenMode, Store, StoreError};
 
 mod database;
@@ -30,7 +29,6 @@ const TRIES: usize = 3;
 /// Keeps everything in a PostgreSQL database.
 pub struct PostgresStore {
     database: PostgresDatabase,
-    connector: Connector,
     pool: Pool,
 }
 
@@ -43,8 +41,8 @@ impl PostgresStore {
     pub fn open(database: PostgresDatabase, mode: OpenMode) -> Result<Self, StoreError> {
         let connector =
             database.connector().map_err(|cause| StoreError(format!("{database}: {cause}")))?;
-        let pool = Pool::new(&database, connector.clone());
-        let store = Self { database, connector, pool };
+        let pool = Pool::new(&database, connector);
+        let store = Self { database, pool };
         store
             .connect()
             .and_then(|mut client| schema::version(&mut client))

@@ -47,7 +47,7 @@ impl PostgresDatabase {
     /// # Errors
     /// What would be accepted.
     pub fn parse(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let (text, mut encryption) = Encryption::take(text).ok_or_else(|| EXPECTED.to_owned())?;
+        let (text, encryption) = Encryption::take(text).ok_or_else(|| EXPECTED.to_owned())?;
         let mut config = text.parse::<Config>().map_err(|error| complaint(&error))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             config.host(&variable("PGHOST").unwrap_or_else(|| SOCKETS.to_owned()));
@@ -64,7 +64,7 @@ impl PostgresDatabase {
         if let (None, Some(password)) = (config.get_password(), variable("PGPASSWORD")) {
             config.password(password);
         }
-        encryption.check(&mut config)?;
+        let (encryption, config) = encryption.check(config)?;
         let place = place(&config);
         Ok(Self { config: Box::new(config), encryption, place })
     }

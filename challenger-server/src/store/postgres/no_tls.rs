@@ -19,14 +19,14 @@ impl Encryption {
     }
 
     /// Whether the database can be reached without, and may be.
-    pub(super) fn check(&mut self, config: &mut Config) -> Result<(), String> {
+    pub(super) fn check(self, config: Config) -> Result<(Self, Config), String> {
         match config.get_ssl_mode() {
-            SslMode::Disable => Ok(()),
+            SslMode::Disable => Ok((self, config)),
             SslMode::Require => Err("sslmode=disable, because this program was built without its \
                  feature tls; a Unix socket or a tunnel needs none"
                 .to_owned()),
-            _ => match remote_host(config) {
-                None => Ok(()),
+            _ => match remote_host(&config) {
+                None => Ok((self, config)),
                 Some(host) => Err(format!(
                     "sslmode=disable for the host {host}, because this program was built without \
                      its feature tls; say so only if the network can be trusted"

@@ -120,7 +120,8 @@ impl Registry for PostgresStore {
 impl PostgresStore {
     /// A connection for a tool.
     pub(super) fn connect(&self) -> Result<Client, Fault> {
-        Ok(self.database.maintaining().connect(self.connector.clone())?)
+        let connector = self.database.connector().map_err(Fault::Other)?;
+        Ok(self.database.maintaining().connect(connector)?)
     }
 
     /// Does something that others may do at the same time.

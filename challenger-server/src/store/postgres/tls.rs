@@ -105,12 +105,12 @@ impl Encryption {
     }
 
     /// Whether the options go together, and suffice for where the database is.
-    pub(super) fn check(&mut self, config: &mut Config) -> Result<(), String> {
+    pub(super) fn check(mut self, mut config: Config) -> Result<(Self, Config), String> {
         let is_socket = |host: &Host| matches!(host, Host::Unix(_));
         if config.get_hostaddrs().is_empty() && config.get_hosts().iter().all(is_socket) {
             // As libpq: it needs no encryption, and there is none.
             config.ssl_mode(SslMode::Disable);
-            return Ok(());
+            return Ok((self, config));
         }
         if config.get_hosts().is_empty() {
             // The certificate may be for the address, which is all there is.
@@ -129,15 +129,15 @@ impl Encryption {
             }
             (SslMode::Require, Check::Nothing, Some(_)) => {
                 self.check = Check::Signature;
-                Ok(())
+                Ok((self, config))
             }
-            (SslMode::Require, _, _) => Ok(()),
+            (SslMode::Require, _, _) => Ok((self, config)),
             (_, _, Some(_)) => Err("sslmode=verify-full with sslrootcert, because otherwise it \
                  would not be looked at"
                 .to_owned()),
-            (SslMode::Disable, _, None) => Ok(()),
-            (_, _, None) => match remote_host(config) {
-                None => Ok(()),
+            (SslMode::Disable, _, None) => Ok((self, config)),
+            (_, _, None) => match remote_host(&config) {
+                None => Ok((self, config)),
                 Some(host) => Err(format!(
                     "sslmode=verify-full or sslmode=require for the host {host}, or \
                      sslmode=disable if the network can be trusted"
