@@ -31,8 +31,8 @@ const MAINTAIN_OPTIONS: &str = "-c statement_timeout=0 -c lock_timeout=60s";
 const EXPECTED: &str = "a URI such as postgres:///challenger or \
      postgres://USER@HOST/DATABASE?sslmode=disable, with options that this program knows";
 
-/// A PostgreSQL database, reachable over a Unix socket, on this machine, over TLS, or over a network
-/// that the operator trusts.
+/// A PostgreSQL database, reachable over a Unix socket, on this machine, over TLS, or over a
+/// network that the operator trusts.
 #[derive(Clone)]
 pub struct PostgresDatabase {
     config: Box<Config>,
