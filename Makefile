@@ -30,7 +30,7 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) challenger-dbconfig) \
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) docs/commands.md)
 
-.PHONY: all install uninstall demo selftest check fmt postgresql
+.PHONY: all install uninstall demo selftest check fmt postgresql openssl
 
 all:
 	$(CARGO) build --release --locked
@@ -66,13 +66,18 @@ selftest:
 	$(CARGO) run --release --locked --quiet --bin challenger -- demo --selftest
 
 # Everything that has to hold.
-check: postgresql
+check: postgresql openssl
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	$(CARGO) build --package challenger-cli --no-default-features --features postgres --locked
 	$(CARGO) build --package challenger-cli --no-default-features --features sqlite --locked
 	$(CARGO) test --workspace --locked
+	$(CARGO) clippy --workspace --all-targets --features challenger-server/tls,challenger-cli/tls \
+	    --locked -- -D warnings
+	$(CARGO) build --package challenger-cli --features tls --locked
+	$(CARGO) test --package challenger-server --features tls --locked \
+	    --lib --test database_settings --test store_postgres --test store_postgres_tls
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
 
@@ -85,6 +90,16 @@ postgresql:
 	    apt-get install -y -qq --no-install-recommends postgresql; \
 	else \
 	    echo 'the tests need PostgreSQL: apt-get install postgresql' >&2; exit 1; \
+	fi
+
+# TLS to PostgreSQL is built on the system's library, and the tests make certificates with its program.
+openssl:
+	@{ pkg-config --exists openssl && command -v openssl; } >/dev/null 2>&1 \
+	|| if [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends libssl-dev openssl pkg-config; \
+	else \
+	    echo 'TLS needs OpenSSL: apt-get install libssl-dev openssl pkg-config' >&2; exit 1; \
 	fi
 
 fmt:

@@ -47,7 +47,9 @@ fn databases_are_read_from_their_sections() {
     }
     assert_eq!(meant_by("", &[("PGHOST", "/e")]), postgres("challenger at /e"));
     let said = meant_by("", &[("PGHOST", "db.example")]);
-    assert!(said.starts_with("the default: expected sslmode=disable for the host"), "{said}");
+    let mode = if cfg!(feature = "tls") { "verify-full or sslmode=require" } else { "disable" };
+    let expected = format!("the default: expected sslmode={mode} for the host");
+    assert!(said.starts_with(&expected), "{said}");
     let said = meant_by("[challengerdb-postgres]\nCONFIG = password=a b=c", &[]);
     assert!(said.starts_with("line 2: [challengerdb-postgres] CONFIG: expected a URI"), "{said}");
     assert!(!said.contains("a b=c"), "{said}");

@@ -19,6 +19,8 @@ mod pool;
 mod registry;
 mod schema;
 mod statements;
+#[cfg_attr(not(feature = "tls"), path = "postgres/no_tls.rs")]
+mod tls;
 
 /// How often to try something that can be repeated. The second connection is a new one, and lost
 /// only if the database is stopping.
@@ -37,7 +39,10 @@ impl PostgresStore {
     /// The database is out of reach, or has another schema than the mode asks for; the error says
     /// what to do.
     pub fn open(database: PostgresDatabase, mode: OpenMode) -> Result<Self, StoreError> {
-        let store = Self { pool: Pool::new(&database), database };
+        let connector =
+            database.connector().map_err(|cause| StoreError(format!("{database}: {cause}")))?;
+        let pool = Pool::new(&database, connector);
+        let store = Self { database, pool };
         store
             .connect()
             .and_then(|mut client| schema::version(&mut client))

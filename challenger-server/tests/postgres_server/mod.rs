@@ -1,4 +1,5 @@
-//! A real PostgreSQL in a private directory, reachable over a Unix socket only, gone with the test.
+//! A real PostgreSQL in a private directory, gone with the test. It is reachable over a Unix socket
+//! only, unless a test asks for TLS.
 
 #![allow(
     clippy::expect_used,
@@ -11,6 +12,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -47,6 +49,8 @@ pub struct Cluster {
     /// Whom to run as, if we are the superuser, as whom PostgreSQL refuses to run.
     user: Option<(u32, u32)>,
     fsync: bool,
+    /// Where on this machine it speaks TLS.
+    tls_port: Option<u16>,
     postmaster: Mutex<Option<Child>>,
     databases: AtomicUsize,
 }
@@ -54,7 +58,14 @@ pub struct Cluster {
 impl Cluster {
     /// One that keeps what it acknowledged even without power.
     pub fn durable() -> Self {
-        Self::new(true)
+        Self::new(true, None)
+    }
+
+    /// One that asks whoever comes over TCP for TLS and a password. Its certificate is for
+    /// `localhost` and by the authority `ca`; there is another, `other`.
+    pub fn with_tls() -> Self {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        Self::new(false, Some(port.port()))
     }
 
     /// A fast one for all tests that run at the same time; the last of them takes it down.
@@ -63,13 +74,13 @@ impl Cluster {
         // A test that failed to start it need not take the others along.
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
-            let cluster = Arc::new(Self::new(false));
+            let cluster = Arc::new(Self::new(false, None));
             *shared = Arc::downgrade(&cluster);
             cluster
         })
     }
 
-    fn new(fsync: bool) -> Self {
+    fn new(fsync: bool, tls_port: Option<u16>) -> Self {
         let programs = find_programs();
         let directory = tempfile::Builder::new().prefix("challenger-pg-").tempdir().unwrap();
         let user = unprivileged(directory.path());
@@ -77,13 +88,48 @@ impl Cluster {
             chown(directory.path(), Some(user), Some(group)).unwrap();
         }
         let (postmaster, databases) = (Mutex::new(None), AtomicUsize::new(0));
-        let cluster = Self { programs, directory, user, fsync, postmaster, databases };
+        let cluster = Self { programs, directory, user, fsync, tls_port, postmaster, databases };
         let mut initdb = cluster.command("initdb");
         initdb.args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username"]);
         let output = initdb.arg(SUPERUSER).arg("-D").arg(cluster.data()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        if tls_port.is_some() {
+            cluster.make_certificates();
+            let who = "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n";
+            fs::write(cluster.data().join("pg_hba.conf"), who).unwrap();
+        }
         cluster.start();
         cluster
+    }
+
+    fn make_certificates(&self) {
+        const NEW: &str = "req -newkey rsa:2048 -nodes";
+        let extensions = self.directory.path().join("extensions");
+        fs::write(extensions, "subjectAltName=DNS:localhost\n").unwrap();
+        for authority in ["ca", "other"] {
+            let files = format!("-keyout {authority}.key -out {authority}.pem");
+            self.openssl(&format!("{NEW} -x509 -days 2 -subj /CN={authority} {files}"));
+        }
+        // It makes keys that nobody else can read, as PostgreSQL demands.
+        self.openssl(&format!("{NEW} -subj /CN=localhost -keyout server.key -out server.csr"));
+        let by = "-CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions";
+        self.openssl(&format!("x509 -req -in server.csr {by} -out server.pem"));
+    }
+
+    fn openssl(&self, arguments: &str) {
+        let mut command = self.command_at(Path::new("openssl"));
+        let output = command.args(arguments.split(' ')).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// The certificate of an authority.
+    pub fn certificate(&self, authority: &str) -> PathBuf {
+        self.directory.path().join(format!("{authority}.pem"))
+    }
+
+    /// Where it speaks TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port.unwrap()
     }
 
     /// Starts the server and waits until it answers.
@@ -162,7 +208,18 @@ impl Cluster {
         let log = File::options().create(true).append(true).open(self.log()).unwrap();
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.data()).arg("-k").arg(self.directory.path());
-        command.args(["-c", "listen_addresses=", "-c", "max_connections=200"]);
+        command.args(["-c", "max_connections=200"]);
+        match self.tls_port {
+            None => {
+                command.args(["-c", "listen_addresses="]);
+            }
+            Some(_) => {
+                let (key, certificate) =
+                    ("ssl_key_file=../server.key", "ssl_cert_file=../server.pem");
+                command.args(["-c", "listen_addresses=127.0.0.1", "-c", "ssl=on"]);
+                command.args(["-c", key, "-c", certificate]);
+            }
+        }
         command.args(["-c", if self.fsync { "fsync=on" } else { "fsync=off" }]);
         command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
     }
@@ -175,7 +232,15 @@ impl Cluster {
     /// One of PostgreSQL's programs, run by whoever may, and with nothing of our environment that
     /// could lead it elsewhere.
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.programs.join(program));
+        let mut command = self.command_at(&self.programs.join(program));
+        if let Some(port) = self.tls_port {
+            command.env("PGPORT", port.to_string());
+        }
+        command
+    }
+
+    fn command_at(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C");
         command.current_dir(self.directory.path()).stdin(Stdio::null());
         if let Some((user, group)) = self.user {

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use postgres::Config;
-use postgres::config::{Host, SslMode};
+use postgres::config::Host;
+
+use super::tls::{Connector, Encryption};
 
 /// Where Debian's PostgreSQL listens, and where libpq looks there.
 const SOCKETS: &str = "/var/run/postgresql";
@@ -29,11 +31,12 @@ const MAINTAIN_OPTIONS: &str = "-c statement_timeout=0 -c lock_timeout=60s";
 const EXPECTED: &str = "a URI such as postgres:///challenger or \
      postgres://USER@HOST/DATABASE?sslmode=disable, with options that this program knows";
 
-/// A PostgreSQL database, reachable over a Unix socket, on this machine, or over a network that the
-/// operator trusts.
+/// A PostgreSQL database, reachable over a Unix socket, on this machine, over TLS, or over a
+/// network that the operator trusts.
 #[derive(Clone)]
 pub struct PostgresDatabase {
     config: Box<Config>,
+    encryption: Encryption,
     place: String,
 }
 
@@ -44,6 +47,7 @@ impl PostgresDatabase {
     /// # Errors
     /// What would be accepted.
     pub fn parse(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let (text, encryption) = Encryption::take(text).ok_or_else(|| EXPECTED.to_owned())?;
         let mut config = text.parse::<Config>().map_err(|error| complaint(&error))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             config.host(&variable("PGHOST").unwrap_or_else(|| SOCKETS.to_owned()));
@@ -60,9 +64,9 @@ impl PostgresDatabase {
         if let (None, Some(password)) = (config.get_password(), variable("PGPASSWORD")) {
             config.password(password);
         }
-        check_encryption(&config)?;
+        let (encryption, config) = encryption.check(config)?;
         let place = place(&config);
-        Ok(Self { config: Box::new(config), place })
+        Ok(Self { config: Box::new(config), encryption, place })
     }
 
     /// How to connect in order to serve.
@@ -73,6 +77,11 @@ impl PostgresDatabase {
     /// How to connect in order to create, upgrade and clean.
     pub(super) fn maintaining(&self) -> Config {
         self.with_options(MAINTAIN_OPTIONS)
+    }
+
+    /// What makes the connections.
+    pub(super) fn connector(&self) -> Result<Connector, String> {
+        self.encryption.connector()
     }
 
     /// Later options win, so those of the operator come last.
@@ -118,25 +127,8 @@ fn complaint(error: &postgres::Error) -> String {
     }
 }
 
-/// This program has no TLS for databases, and must not pretend to.
-fn check_encryption(config: &Config) -> Result<(), String> {
-    match config.get_ssl_mode() {
-        SslMode::Disable => Ok(()),
-        SslMode::Require => Err("sslmode=disable, because this program has no TLS for databases; \
-             a Unix socket or a tunnel needs none"
-            .to_owned()),
-        _ => match remote_host(config) {
-            None => Ok(()),
-            Some(host) => Err(format!(
-                "sslmode=disable for the host {host}, because this program has no TLS for \
-                 databases; say so only if the network can be trusted"
-            )),
-        },
-    }
-}
-
 /// A host that is reached over a network. An address, where there is one, is what counts.
-fn remote_host(config: &Config) -> Option<String> {
+pub(super) fn remote_host(config: &Config) -> Option<String> {
     let addresses = config.get_hostaddrs();
     if !addresses.is_empty() {
         return addresses.iter().find(|address| !address.is_loopback()).map(ToString::to_string);
@@ -226,17 +218,57 @@ mod tests {
             ("", "ok"),
             ("challenger", EXPECTED),
             ("password=my secret=1", EXPECTED),
-            ("postgres://ada:secret@/c?sslrootcert=/x", EXPECTED),
             ("postgres://ada:secret@localhost:port/c", "another value for its option port"),
+        ] {
+            assert_refused(text, complaint);
+        }
+    }
+
+    fn assert_refused(text: &str, complaint: &str) {
+        let said = parse(text).err().unwrap_or_else(|| "ok".to_owned());
+        assert!(said.starts_with(complaint), "{text}: {said}");
+        assert!(!said.contains("secret"), "{text}: {said}");
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn a_network_has_to_be_trusted() {
+        for (text, complaint) in [
+            ("postgres://ada:secret@/c?sslrootcert=/x", EXPECTED),
             ("postgres:///c?sslmode=verify-full", "another value for its option sslmode"),
             ("postgres:///c?sslmode=require", "sslmode=disable, because"),
             ("postgres://ada:secret@db.example/c", "sslmode=disable for the host db.example"),
             ("postgres://localhost,db.example/c", "sslmode=disable for the host db.example"),
             ("host=localhost hostaddr=192.0.2.1", "sslmode=disable for the host 192.0.2.1"),
         ] {
-            let said = parse(text).err().unwrap_or_else(|| "ok".to_owned());
-            assert!(said.starts_with(complaint), "{text}: {said}");
-            assert!(!said.contains("secret"), "{text}: {said}");
+            assert_refused(text, complaint);
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_network_has_to_be_trusted_or_encrypted() {
+        for text in [
+            "postgres://db.example/c?sslmode=require",
+            "postgres://db.example/c?sslmode=verify-full",
+            "postgres://db.example/c?sslmode=verify-full&sslrootcert=system",
+            "postgres://db.example/c?sslmode=verify-ca&sslrootcert=/x",
+            "hostaddr=192.0.2.1 sslmode=verify-full sslrootcert=/x",
+            "postgres:///c?sslmode=verify-full&sslrootcert=/x",
+        ] {
+            assert!(parse(text).is_ok(), "{text}");
+        }
+        for (text, complaint) in [
+            ("postgres://ada:secret@db.example/c", "sslmode=verify-full or sslmode=require for"),
+            ("postgres://localhost,db.example/c", "sslmode=verify-full or sslmode=require for"),
+            ("postgres://a:secret@h/c?sslrootcert=/x", "sslmode=verify-full with sslrootcert,"),
+            ("host=h sslmode=disable sslrootcert=/x", "sslmode=verify-full with sslrootcert,"),
+            ("postgres://h/c?sslmode=verify-ca", "sslrootcert=FILE with sslmode=verify-ca"),
+            ("host=h sslmode=require sslrootcert=system", "sslmode=verify-full with sslrootcert="),
+            ("postgres:///c?sslmode=verify", "another value for its option sslmode"),
+            ("postgres://ada:secret@h/c?sslcert=/x", EXPECTED),
+        ] {
+            assert_refused(text, complaint);
         }
     }
 

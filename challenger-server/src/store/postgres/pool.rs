@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 
 use postgres::error::{Severity, SqlState};
 use postgres::types::ToSql;
-use postgres::{Client, NoTls, Row, Statement};
+use postgres::{Client, Row, Statement};
 use r2d2_postgres::PostgresConnectionManager;
 use r2d2_postgres::r2d2::{self, ManageConnection, PooledConnection};
 
 use super::database::PostgresDatabase;
+use super::tls::Connector;
 use crate::store::StoreError;
 
 /// How many connections there are at most. More statements at once do not make a database faster.
@@ -39,9 +40,9 @@ pub(super) struct Pool {
 
 impl Pool {
     /// A pool without connections: they are made when they are needed.
-    pub(super) fn new(database: &PostgresDatabase) -> Self {
+    pub(super) fn new(database: &PostgresDatabase, connector: Connector) -> Self {
         let era = Arc::new(AtomicU64::new(0));
-        let connections = PostgresConnectionManager::new(database.serving(), NoTls);
+        let connections = PostgresConnectionManager::new(database.serving(), connector);
         let sessions = r2d2::Pool::builder()
             .max_size(CONNECTIONS_MAX)
             .min_idle(Some(0))
@@ -63,7 +64,7 @@ impl Pool {
 
 /// Makes connections, and tells which are still good, without asking them.
 pub(super) struct Manager {
-    connections: PostgresConnectionManager<NoTls>,
+    connections: PostgresConnectionManager<Connector>,
     era: Arc<AtomicU64>,
 }
 

@@ -4,8 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use challenger_proto::{ClientId, HashedSecret, RedirectUri, Timestamp};
+use postgres::Client;
 use postgres::types::ToSql;
-use postgres::{Client, NoTls};
 
 use super::pool::Fault;
 use super::{PostgresStore, schema};
@@ -120,7 +120,8 @@ impl Registry for PostgresStore {
 impl PostgresStore {
     /// A connection for a tool.
     pub(super) fn connect(&self) -> Result<Client, Fault> {
-        Ok(self.database.maintaining().connect(NoTls)?)
+        let connector = self.database.connector().map_err(Fault::Other)?;
+        Ok(self.database.maintaining().connect(connector)?)
     }
 
     /// Does something that others may do at the same time.

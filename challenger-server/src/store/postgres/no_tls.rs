@@ -1,0 +1,41 @@
+//! What stands in for TLS in a build without the feature `tls`: it must not pretend to have any.
+
+use postgres::config::SslMode;
+use postgres::{Config, NoTls};
+
+use super::database::remote_host;
+
+/// What makes connections.
+pub(super) type Connector = NoTls;
+
+/// How connections are encrypted: not at all.
+#[derive(Clone)]
+pub(super) struct Encryption;
+
+impl Encryption {
+    /// Leaves all options to the parser.
+    pub(super) fn take(text: &str) -> Option<(String, Self)> {
+        Some((text.to_owned(), Self))
+    }
+
+    /// Whether the database can be reached without, and may be.
+    pub(super) fn check(self, config: Config) -> Result<(Self, Config), String> {
+        match config.get_ssl_mode() {
+            SslMode::Disable => Ok((self, config)),
+            SslMode::Require => Err("sslmode=disable, because this program was built without its \
+                 feature tls; a Unix socket or a tunnel needs none"
+                .to_owned()),
+            _ => match remote_host(&config) {
+                None => Ok((self, config)),
+                Some(host) => Err(format!(
+                    "sslmode=disable for the host {host}, because this program was built without \
+                     its feature tls; say so only if the network can be trusted"
+                )),
+            },
+        }
+    }
+
+    pub(super) fn connector(&self) -> Result<Connector, String> {
+        Ok(NoTls)
+    }
+}
