@@ -244,7 +244,8 @@ fn warn_about(redirect_uri: &RedirectUri) {
     if !redirect_uri.is_confidential() {
         log::warn(format_args!("authorization codes will travel to the client without TLS"));
     }
-    if !matches!(redirect_uri.scheme(), "http" | "https") {
+    let scheme = redirect_uri.scheme().to_ascii_lowercase();
+    if !matches!(scheme.as_str(), "http" | "https") {
         log::warn(format_args!("{}: is no scheme of web sites", redirect_uri.scheme()));
     }
 }

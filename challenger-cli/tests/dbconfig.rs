@@ -116,7 +116,7 @@ fn the_script_is_sound() {
 }
 
 const USER: &str = "postgres -- createuser challenger-httpd";
-const DATABASE: &str = "postgres -- createdb -O challenger-httpd challenger";
+const DATABASE: &str = "postgres -- createdb -E UTF8 -T template0 -O challenger-httpd challenger";
 const DROP: &str = "postgres -- dropdb challenger";
 const DBINIT: &str = "challenger-httpd -- challenger-dbinit -c challenger.conf";
 
@@ -136,7 +136,7 @@ fn what_is_missing_is_made() {
             "",
             &[
                 "postgres -- createuser other",
-                "postgres -- createdb -O other challenger",
+                "postgres -- createdb -E UTF8 -T template0 -O other challenger",
                 "other -- challenger-dbinit -c challenger.conf",
             ],
         ),
@@ -231,7 +231,8 @@ fn the_name_of_the_database_is_the_last_part_of_the_path() {
                 assert!(!said.contains(":hush"), "{said}");
             }
             Some(name) => {
-                let created = format!("postgres -- createdb -O challenger-httpd {name}");
+                let created =
+                    format!("postgres -- createdb -E UTF8 -T template0 -O challenger-httpd {name}");
                 assert_eq!((code, asked), (Some(0), to_strings(&[USER, &created])), "{said}");
             }
         }

@@ -15,7 +15,7 @@ mod postgres_server;
 mod site;
 
 use postgres_server::{Cluster, End};
-use site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
+use site::{REDIRECT_URI, SECRET, Site, stderr, stdout, wait_for};
 
 /// A site that keeps everything in PostgreSQL, with a database but without a schema.
 fn site(cluster: &Cluster, section: &str) -> Site {
@@ -51,7 +51,7 @@ fn an_address_is_proved_though_the_database_restarts() {
     // 500 and GANA's TALER_EC_GENERIC_DB_FETCH_FAILED, after a while.
     let refusal = site.info(&token);
     assert_eq!(refusal.status, 500, "{}", refusal.body);
-    assert!(site.log().contains("PostgreSQL database "), "{}", site.log());
+    wait_for("the log", || site.log().contains("PostgreSQL database ").then_some(()));
     cluster.start();
     assert_eq!(site.info(&token).json()["address"]["CONTACT_EMAIL"], "ada@example.com");
     site.stop();

@@ -142,8 +142,8 @@ fn a_message_that_cannot_be_sent_is_given_back_three_times() {
     assert_eq!(site.challenge(&nonce, ADA).refusal(), (502, 9752));
     assert_eq!(status(&site)["pin_transmissions_left"], 2, "the fourth stays charged");
     assert_eq!(site.challenge(&nonce, ADA).json()["transmitted"], false, "and has to wait");
-    let log = site.log();
-    assert!(log.contains("status 75") && log.contains("no route to ***"), "{log}");
+    let told = |log: &str| log.contains("status 75") && log.contains("no route to ***");
+    wait_for("the log", || told(&site.log()).then_some(()));
     site.set_helper("#!/no/such/interpreter\n");
     let nonce = site.setup();
     assert_eq!(site.challenge(&nonce, ADA).refusal(), (502, 9752));

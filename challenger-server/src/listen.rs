@@ -14,9 +14,6 @@ pub use self::activation::activated;
 pub use self::socket_file::{PATH_MAX, SocketFile};
 use crate::front::Listener;
 
-/// How many connections may wait to be accepted.
-const BACKLOG: i32 = 500;
-
 /// Where to listen.
 #[derive(Debug)]
 pub enum Listen {
@@ -94,6 +91,6 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     // A restart must not wait for the old connections' last packets.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(crate::front::BACKLOG)?;
     Ok(socket.into())
 }

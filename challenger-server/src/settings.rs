@@ -276,7 +276,9 @@ fn read_host(reader: &mut Reader<'_>) -> String {
         return String::new();
     };
     match RedirectUri::parse(&url) {
-        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") => parsed.host().to_string(),
+        Ok(parsed) if matches!(parsed.scheme().to_ascii_lowercase().as_str(), "http" | "https") => {
+            parsed.host().to_string()
+        }
         Ok(_) | Err(_) => {
             reader.refuse("BASE_URL", "a URL such as https://challenger.example.com/");
             String::new()

@@ -34,7 +34,7 @@ fn settings(name: &str) -> Settings {
         "CHALLENGER_BASE_CONFIG".to_owned(),
         here.path().join("config.d").display().to_string(),
     )]);
-    let environment = Environment { variables, directory: here.path().to_path_buf() };
+    let environment = Environment { variables, directory: here.path().to_path_buf(), prefix: None };
     let config = Config::load(&Disk, &environment, Some(&file)).unwrap();
     Settings::read(&config, None).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
@@ -297,7 +297,7 @@ fn file_names_are_judged() {
 fn without_a_configuration_nothing_is_restricted() {
     let text = "[challenger]\nSERVE = tcp\nPORT = 1\nADDRESS_TYPE = TYPE\nAUTH_COMMAND = sh\n\
         DB = sqlite\n[challengerdb-sqlite]\nFILENAME = /none\n";
-    let environment = Environment { variables: BTreeMap::new(), directory: PathBuf::from("/") };
+    let environment = Environment { directory: PathBuf::from("/"), ..Environment::default() };
     for name in TYPES {
         let config = Config::from_text(&text.replace("TYPE\n", &format!("{name}\n")), &environment);
         let settings = Settings::read(&config.unwrap(), None).unwrap();

@@ -65,6 +65,11 @@ fn check(secret: &str) -> Result<(), Exit> {
             "a client secret is one or more characters of printable ASCII",
         ));
     }
+    if secret.trim() != secret {
+        return Err(Exit::invalid_argument(
+            "a client secret has no blanks at its ends, which a header would lose",
+        ));
+    }
     match secret.strip_prefix(SECRET_PREFIX) {
         // Most likely a variable of a shell that was not set.
         Some("") => {

@@ -89,7 +89,7 @@ impl Default for Limits {
 
 /// How many connections may wait to be accepted. The standard library asks for 128; a crowd that
 /// comes in one moment overflows that, and whoever is dropped tries again only a second later.
-const BACKLOG: i32 = 1024;
+pub(crate) const BACKLOG: i32 = 1024;
 /// How often the accept thread looks whether to stop.
 const TICK: Duration = Duration::from_millis(250);
 /// How long to wait when a connection cannot be accepted. Some causes, such as too many open files,

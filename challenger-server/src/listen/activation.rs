@@ -9,7 +9,8 @@ use std::process;
 use listenfd::ListenFd;
 use socket2::SockRef;
 
-use super::{BACKLOG, ListenError};
+use super::ListenError;
+use crate::front::BACKLOG;
 use crate::front::Listener;
 
 /// The socket that was passed to this process, if there is one. It is taken once, and forgotten by

@@ -2,20 +2,27 @@
 //! from somebody else, and removed in the end.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, Metadata, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::{BACKLOG, ListenError};
+use super::ListenError;
+use crate::front::BACKLOG;
 use crate::front::Listener;
 use crate::log::{self, Level};
+
+/// How long to wait for somebody else who starts in the same folder, which takes milliseconds.
+const LOCK_TRIES: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// The longest path, in bytes, that fits in a socket's address.
 pub const PATH_MAX: usize = 107;
@@ -52,7 +59,7 @@ impl SocketFile {
         // Two that start at once would each take the other's socket, which does not answer yet, for
         // one that is left over.
         let lock = File::open(folder)?;
-        lock.lock()?;
+        take(&lock)?;
         remove_left_over(path)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&SockAddr::unix(path)?)?;
@@ -62,6 +69,18 @@ impl SocketFile {
         socket.listen(BACKLOG)?;
         Ok((file, UnixListener::from(OwnedFd::from(socket)).into()))
     }
+}
+
+/// Takes the lock, or says that it is not to be had: whoever may read the folder could hold it.
+fn take(lock: &File) -> Result<(), Cause> {
+    for _ in 0..LOCK_TRIES {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+    }
+    Err(Cause::from("another process keeps its folder locked"))
 }
 
 impl Drop for SocketFile {

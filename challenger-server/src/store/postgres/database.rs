@@ -19,6 +19,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// own timeouts do not help when the network is gone.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// When to ask a database that says nothing whether its machine is still there, how often, and how
+/// many times: what was sent may have been acknowledged before the machine was lost. A server that
+/// hangs on a machine that runs is not noticed so.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 3;
+
+/// What the client asks if nobody says anything, which is too late for people who wait.
+const KEEPALIVE_IDLE_UNSET: Duration = Duration::from_secs(2 * 60 * 60);
+
 /// What a server asks of its connections, before what the operator asks: a statement is a matter of
 /// milliseconds, and people are waiting.
 const SERVE_OPTIONS: &str = "-c statement_timeout=5s -c lock_timeout=3s";
@@ -100,6 +110,15 @@ impl PostgresDatabase {
         }
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(TCP_TIMEOUT);
+        }
+        if config.get_keepalives_idle() == KEEPALIVE_IDLE_UNSET {
+            config.keepalives_idle(KEEPALIVE_IDLE);
+        }
+        if config.get_keepalives_interval().is_none() {
+            config.keepalives_interval(KEEPALIVE_INTERVAL);
+        }
+        if config.get_keepalives_retries().is_none() {
+            config.keepalives_retries(KEEPALIVE_RETRIES);
         }
         config
     }

@@ -19,6 +19,9 @@ const LOCK: i64 = 0x4368_616c;
 /// How many rows are deleted at once: a server may wait for them.
 const CHUNK_ROWS: i64 = 1000;
 
+/// How often a tool tries a change that meets a conflict.
+const TRIES: u32 = 5;
+
 /// After each chunk, the time for others to get at the disk.
 const CHUNK_PAUSE: Duration = Duration::from_millis(20);
 
@@ -124,10 +127,17 @@ impl PostgresStore {
         Ok(self.database.maintaining().connect(connector)?)
     }
 
-    /// Does something that others may do at the same time.
-    fn ask<T>(&self, task: impl FnOnce(&mut Client) -> Result<T, Fault>) -> Result<T, StoreError> {
-        let done = self.connect().and_then(|mut client| task(&mut client));
-        done.map_err(|fault| self.error(fault))
+    /// Does something that others may do at the same time, and again when they were in the way: a
+    /// client's rows may be locked in another order by who redeems one of its codes.
+    fn ask<T>(&self, task: impl Fn(&mut Client) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let mut tries = TRIES;
+        loop {
+            tries -= 1;
+            match self.connect().and_then(|mut client| task(&mut client)) {
+                Err(Fault::Conflict(_)) if tries > 0 => thread::sleep(CHUNK_PAUSE),
+                done => return done.map_err(|fault| self.error(fault)),
+            }
+        }
     }
 
     /// Does something alone. The lock ends with the connection, whatever happens.

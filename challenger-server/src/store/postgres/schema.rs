@@ -9,8 +9,15 @@ use crate::store::version;
 /// database is the number of steps it has seen.
 const MIGRATIONS: [&str; 1] = [include_str!("../sql/postgres/0001.sql")];
 
-/// The version of the schema; 0 if there is none.
+/// The version of the schema; 0 if there is none. Names of people need more than one alphabet, so
+/// a database in another encoding than UTF-8 is none for us.
 pub(super) fn version(client: &mut impl GenericClient) -> Result<usize, Fault> {
+    let encoding: String = client.query_one("SHOW server_encoding", &[])?.try_get(0)?;
+    if encoding != "UTF8" {
+        return Err(other(format!(
+            "is in {encoding}; create it anew with createdb -E UTF8 -T template0"
+        )));
+    }
     let row = client.query_one(
         "SELECT count(*), count(*) FILTER (WHERE relname = 'migrations') \
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
