@@ -8,11 +8,17 @@
 //! Character classes are ASCII, as in the POSIX locale. An empty alternative, as in `(CH|)`,
 //! matches the empty text, as everywhere in practice.
 
+mod fault;
+#[cfg(test)]
+mod tests;
+
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
 use regex::{Regex, RegexBuilder};
+
+pub use self::fault::PatternFault;
 
 /// The longest pattern, in bytes: enough for any list of postal codes worth writing by hand.
 pub const PATTERN_MAX: usize = 1024;
@@ -93,113 +99,6 @@ impl fmt::Display for PatternError {
 }
 
 impl core::error::Error for PatternError {}
-
-/// What can be wrong with a pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PatternFault {
-    /// `\1`, which basic expressions have and extended ones have not.
-    BackReference,
-    /// `[` without its `]`.
-    BracketOpen,
-    /// `[:alpha:]` outside brackets, which would be a set of letters and a colon.
-    ClassOutsideBrackets,
-    /// `[:name:]` with a name the standard does not have, or without its end.
-    ClassUnknown,
-    /// `[.a.]` or `[=a=]`, which mean something in locales only.
-    CollatingElement,
-    /// The compiled expression would be larger than 1 MiB.
-    CompiledTooLarge,
-    /// An interval with a count above `RE_DUP_MAX`.
-    CountTooLarge,
-    /// A backslash before a character that is not special, such as `\d`.
-    EscapeUnknown,
-    /// A backslash at the end.
-    EscapeUnfinished,
-    /// `(?`, where other languages put flags and look-around.
-    GroupExtension,
-    /// `(` without its `)`.
-    GroupOpen,
-    /// Groups in groups, deeper than we follow.
-    GroupsTooDeep,
-    /// `)` without its `(`.
-    GroupUnopened,
-    /// `{` that begins no interval.
-    IntervalMalformed,
-    /// An interval such as `{3,2}`.
-    IntervalReversed,
-    /// A quantifier at the start of an expression or after `(`, `|`, `^` or `$`.
-    NothingToRepeat,
-    /// A NUL, which ends a pattern of C.
-    Nul,
-    /// A quantifier after a quantifier.
-    QuantifierRepeated,
-    /// A `-` that could begin a range, end one, or stand for itself.
-    RangeAmbiguous,
-    /// A range whose end is no character.
-    RangeEnd,
-    /// A range such as `[z-a]`.
-    RangeReversed,
-    /// The expression is longer than [`PATTERN_MAX`].
-    TooLong,
-}
-
-impl fmt::Display for PatternFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::BackReference => {
-                "extended regular expressions have no back-references, write the group again"
-            }
-            Self::BracketOpen => r"this bracket has no ']', write '\[' for the character itself",
-            Self::ClassOutsideBrackets => {
-                "a character class stands in brackets of its own, write [[:alpha:]]"
-            }
-            Self::ClassUnknown => {
-                "no such character class, there are alnum, alpha, blank, cntrl, digit, graph, \
-                 lower, print, punct, space, upper and xdigit, written as in [[:alpha:]]"
-            }
-            Self::CollatingElement => {
-                "'[.' and '[=' begin what depends on a locale, write the characters themselves, \
-                 '[' after the others"
-            }
-            Self::CompiledTooLarge => {
-                "the expression needs more than 1 MiB when compiled, use smaller counts"
-            }
-            Self::CountTooLarge => "a count in an interval is at most 255",
-            Self::EscapeUnfinished => {
-                r"there is nothing after this backslash, write '\\' for the character itself"
-            }
-            Self::EscapeUnknown => {
-                r"a backslash only takes the meaning from punctuation, as in '\.', write a bracket \
-                 such as [[:digit:]] for a kind of character"
-            }
-            Self::GroupExtension => {
-                r"extended regular expressions have no '(?', write '(' for a group and '\(\?' for \
-                 the characters themselves"
-            }
-            Self::GroupOpen => r"this group has no ')', write '\(' for the character itself",
-            Self::GroupsTooDeep => "groups nest at most 32 deep",
-            Self::GroupUnopened => r"this ')' ends no group, write '\)' for the character itself",
-            Self::IntervalMalformed => {
-                r"an interval is {n}, {n,}, {,m} or {n,m}, write '\{' for the character itself"
-            }
-            Self::IntervalReversed => "the first count of an interval is at most the second",
-            Self::NothingToRepeat => {
-                r"there is nothing to repeat before this, write '\*' for the character itself"
-            }
-            Self::Nul => "a NUL character can be in no address, leave it out",
-            Self::QuantifierRepeated => {
-                "a quantifier after a quantifier means something else to every implementation, \
-                 write a group as in (a{2}){3}"
-            }
-            Self::RangeAmbiguous => {
-                "a '-' for itself stands first or last in its bracket, or ends a range"
-            }
-            Self::RangeEnd => "a range ends with a single character",
-            Self::RangeReversed => "a range ends with a character that is not before its first",
-            Self::TooLong => "the expression is longer than 1024 bytes",
-        })
-    }
-}
 
 fn compile(translated: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(translated).dot_matches_new_line(true).size_limit(COMPILED_MAX).build()
@@ -444,143 +343,5 @@ fn parse_count(digits: &str) -> Result<u32, PatternFault> {
         Ok(count) if count <= COUNT_MAX => Ok(count),
         // What does not parse has too many digits.
         Ok(_) | Err(_) => Err(PatternFault::CountTooLarge),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use alloc::collections::BTreeSet;
-    use alloc::format;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const VECTORS: &str = include_str!("../../testdata/vectors/patterns.txt");
-
-    fn verdict(pattern: &str, text: &str) -> &'static str {
-        match Pattern::parse(pattern) {
-            Err(_) => "refused",
-            Ok(pattern) if pattern.is_match(text) => "yes",
-            Ok(_) => "no",
-        }
-    }
-
-    #[test]
-    fn vectors_agree() {
-        let mut seen = BTreeSet::new();
-        for line in VECTORS.lines().filter(|line| !line.starts_with("# ")) {
-            let [pattern, text, expected]: [&str; 3] =
-                line.split('\t').collect::<Vec<_>>().try_into().expect("three columns");
-            let text = text.replace(r"\\", "\0").replace(r"\n", "\n").replace('\0', r"\");
-            assert_eq!(verdict(pattern, &text), expected, "{line}");
-            assert!(seen.insert(line), "twice: {line}");
-        }
-        assert!(seen.len() >= 250);
-    }
-
-    #[test]
-    fn errors_say_what_and_where() {
-        use PatternFault as Fault;
-        let cases = [
-            (r"é\1", Fault::BackReference, 2),
-            ("a[b", Fault::BracketOpen, 2),
-            ("a[b-", Fault::BracketOpen, 2),
-            ("ab[:alpha:]", Fault::ClassOutsideBrackets, 3),
-            ("[é[:foo:]]", Fault::ClassUnknown, 3),
-            ("[a[:alpha]", Fault::ClassUnknown, 3),
-            ("[a[.b.]]", Fault::CollatingElement, 3),
-            ("(((a{255}){255}){255})", Fault::CompiledTooLarge, 1),
-            ("a{256}", Fault::CountTooLarge, 2),
-            (r"[[:digit:]]\d", Fault::EscapeUnknown, 12),
-            (r"\\\", Fault::EscapeUnfinished, 3),
-            ("a(?i)", Fault::GroupExtension, 2),
-            ("a(b(c)", Fault::GroupOpen, 2),
-            ("a))", Fault::GroupUnopened, 2),
-            ("a{b}", Fault::IntervalMalformed, 2),
-            ("a{3,2}", Fault::IntervalReversed, 2),
-            ("a|*", Fault::NothingToRepeat, 3),
-            ("a\0", Fault::Nul, 2),
-            ("a**", Fault::QuantifierRepeated, 3),
-            ("[a-c-e]", Fault::RangeAmbiguous, 5),
-            ("[ba-[:digit:]]", Fault::RangeEnd, 3),
-            ("[a-cz-a]", Fault::RangeReversed, 5),
-        ];
-        for (pattern, fault, position) in cases {
-            let error = Pattern::parse(pattern).unwrap_err();
-            assert_eq!(error, PatternError { fault, position }, "{pattern}");
-            assert!(!error.to_string().ends_with('.'));
-        }
-        let error = Pattern::parse("^a++$").unwrap_err().to_string();
-        assert!(error.starts_with("at character 4: a quantifier after a quantifier"), "{error}");
-    }
-
-    #[test]
-    fn limits_hold() {
-        let nested = |depth: usize| format!("{}a{}", "(b|[c]".repeat(depth), ")?".repeat(depth));
-        assert!(Pattern::parse(&nested(DEPTH_MAX)).is_ok());
-        let error = Pattern::parse(&nested(DEPTH_MAX + 1)).unwrap_err();
-        assert_eq!((error.fault, error.position), (PatternFault::GroupsTooDeep, 6 * DEPTH_MAX + 1));
-        assert!(Pattern::parse(&"a".repeat(PATTERN_MAX)).is_ok());
-        let error = Pattern::parse(&"a".repeat(PATTERN_MAX + 1)).unwrap_err();
-        assert_eq!((error.fault, error.position), (PatternFault::TooLong, 1));
-        assert!(Pattern::parse("^.{1,255}$").is_ok());
-    }
-
-    #[test]
-    fn the_limits_in_messages_are_the_limits() {
-        let says = |fault: PatternFault, limit: usize| {
-            assert!(fault.to_string().contains(&limit.to_string()), "{fault}");
-        };
-        says(PatternFault::TooLong, PATTERN_MAX);
-        says(PatternFault::GroupsTooDeep, DEPTH_MAX);
-        says(PatternFault::CountTooLarge, usize::try_from(COUNT_MAX).unwrap());
-        says(PatternFault::CompiledTooLarge, COMPILED_MAX >> 20);
-        for class in CLASSES {
-            assert!(PatternFault::ClassUnknown.to_string().contains(class), "{class}");
-        }
-    }
-
-    #[test]
-    fn a_pattern_keeps_its_source() {
-        let pattern = Pattern::parse(r"[\.]{,3}").unwrap();
-        assert_eq!(pattern.as_str(), r"[\.]{,3}");
-        assert_eq!(format!("{:?}", pattern), r#"Pattern("[\\.]{,3}")"#);
-    }
-
-    /// Text that is rich in what the translator looks at.
-    const RICH: &str = r"([]\[(){}|^$*+?.,:=&~a-c0-9é\\<>#-]|\[:alpha:\]|\{1,3\}|\[\^?|\\\.){0,24}";
-
-    proptest! {
-        #[test]
-        fn no_text_makes_a_panic(pattern: String, text: String) {
-            verdict(&pattern, &text);
-        }
-
-        #[test]
-        fn what_is_translated_is_understood(pattern in RICH, text in RICH) {
-            if let Ok(translated) = translate(&pattern) {
-                let compiled = compile(&translated);
-                prop_assert!(!matches!(compiled, Err(regex::Error::Syntax(_))), "{compiled:?}");
-            }
-            verdict(&pattern, &text);
-        }
-
-        #[test]
-        fn a_literal_matches_itself_only(text: String, other: String) {
-            let mut pattern = String::from("^");
-            for character in text.chars() {
-                match character {
-                    '\\' => pattern.push_str(r"\\"),
-                    '^' => pattern.push_str(r"\^"),
-                    other => pattern.extend(['[', other, ']']),
-                }
-            }
-            pattern.push('$');
-            prop_assume!(!text.contains('\0') && pattern.len() <= PATTERN_MAX);
-            let pattern = Pattern::parse(&pattern).unwrap();
-            prop_assert!(pattern.is_match(&text));
-            prop_assert_eq!(pattern.is_match(&other), text == other);
-        }
     }
 }

@@ -1,0 +1,134 @@
+//! Tests of `row`.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn any_time() -> impl Strategy<Value = Timestamp> {
+    prop_oneof![
+        any::<u64>().prop_map(Timestamp::from_seconds),
+        Just(Timestamp::EPOCH),
+        Just(Timestamp::NEVER),
+    ]
+}
+
+fn any_address() -> impl Strategy<Value = Address> {
+    proptest::collection::btree_map("[A-Z_\"\\\\]{1,9}", "[^\0]{0,20}[a-zé]", 1..4)
+        .prop_map(|fields| Address::new(fields).unwrap())
+}
+
+fn any_request() -> impl Strategy<Value = AuthorizationRequest> {
+    let challenge = prop_oneof![
+        "[A-Za-z0-9._~-]{43,128}".prop_map(|text| ("plain", text)),
+        "[A-Za-z0-9_-]{43}".prop_map(|text| ("S256", text)),
+    ]
+    .prop_map(|(method, text)| CodeChallenge::from_parts(method, &text).unwrap());
+    let text = || proptest::option::of(any::<String>());
+    (text(), text(), proptest::option::of(challenge)).prop_map(|(state, scope, code_challenge)| {
+        AuthorizationRequest { state, scope, code_challenge }
+    })
+}
+
+fn any_progress() -> impl Strategy<Value = Progress> {
+    let salt = || any::<[u8; 32]>().prop_map(Salt::from_bytes);
+    let challenge =
+        (any_address(), salt(), proptest::option::of(any_time()), any::<u8>(), any::<u8>())
+            .prop_map(|(address, salt, sent_at, transmissions_left, attempts_left)| Challenge {
+                address,
+                salt,
+                sent_at,
+                transmissions_left,
+                attempts_left,
+            });
+    let solution = || {
+        let code = any::<[u8; 32]>().prop_map(CodeDigest::from_bytes);
+        (any_address(), salt(), any_time(), any_time(), code).prop_map(
+            |(address, salt, at, renewed_at, code)| Solution {
+                address,
+                salt,
+                at,
+                renewed_at,
+                code,
+            },
+        )
+    };
+    let token = any::<[u8; 32]>().prop_map(TokenDigest::from_bytes);
+    prop_oneof![
+        Just(Progress::Open),
+        challenge.prop_map(Progress::Challenged),
+        solution().prop_map(Progress::Solved),
+        (solution(), token, any_time()).prop_map(|(solution, token, at)| Progress::Redeemed {
+            solution,
+            token,
+            at
+        }),
+        solution().prop_map(Progress::Revoked),
+    ]
+}
+
+fn any_validation() -> impl Strategy<Value = Validation> {
+    let prefill = (proptest::option::of(any_address()), any::<bool>());
+    let authorization = proptest::option::of(any_request());
+    let identity = (any::<[u8; 32]>(), 1..=i64::MAX, 1..=i64::MAX, any_time());
+    (identity, prefill, authorization, any::<(u8, u8)>(), any_progress()).prop_map(
+        |((id, client, version, expires), (prefill, read_only), authorization, left, progress)| {
+            Validation {
+                id: NonceDigest::from_bytes(id),
+                client: ClientId::new(client).unwrap(),
+                version: RowVersion(version),
+                expires,
+                redirect_uri: RedirectUri::parse("https://client.example/cb?x=1").unwrap(),
+                prefill,
+                read_only,
+                authorization,
+                addresses_left: left.0,
+                refunds_left: left.1,
+                progress,
+            }
+        },
+    )
+}
+
+/// What is said about the row after somebody changed it.
+fn complaint(validation: &Validation, change: impl FnOnce(&mut ValidationRow)) -> String {
+    let mut row = ValidationRow::from(validation);
+    change(&mut row);
+    Validation::try_from(row).map_or_else(|error| error.0, |_| String::new())
+}
+
+proptest! {
+    #[test]
+    fn validations_make_the_round_trip(validation in any_validation()) {
+        let row = ValidationRow::from(&validation);
+        prop_assert_eq!(Validation::try_from(row), Ok(validation));
+    }
+
+    #[test]
+    fn corrupt_rows_are_refused_by_column(validation in any_validation()) {
+        let says = |change: fn(&mut ValidationRow), column: &str| {
+            complaint(&validation, change).starts_with(&format!("validations.{column} "))
+        };
+        prop_assert!(says(|row| row.id.truncate(31), "id"));
+        prop_assert!(says(|row| row.client = 0, "client"));
+        prop_assert!(says(|row| row.expires = -1, "expires"));
+        prop_assert!(says(|row| row.redirect_uri.clear(), "redirect_uri"));
+        prop_assert!(says(|row| row.prefill = Some("[]".into()), "prefill"));
+        prop_assert!(says(|row| row.addresses_left = 256, "addresses_left"));
+        prop_assert!(says(|row| row.refunds_left = -1, "refunds_left"));
+        prop_assert!(says(|row| row.progress = "Open".into(), "progress"));
+        let solved = validation.is_solved();
+        let challenged = matches!(validation.progress, Progress::Challenged(_));
+        let no_messages = says(|row| row.transmissions_left = None, "transmissions_left");
+        prop_assert_eq!(no_messages, challenged);
+        prop_assert_eq!(says(|row| row.attempts_left = Some(999), "attempts_left"), challenged);
+        prop_assert_eq!(says(|row| row.code = None, "code"), solved);
+        prop_assert_eq!(says(|row| row.solved_at = None, "solved_at"), solved);
+        prop_assert_eq!(says(|row| row.renewed_at = None, "renewed_at"), solved);
+        let redeemed = matches!(validation.progress, Progress::Redeemed { .. });
+        prop_assert_eq!(says(|row| row.token = None, "token"), redeemed);
+        prop_assert_eq!(says(|row| row.redeemed_at = None, "redeemed_at"), redeemed);
+        let challenged_or_later = validation.progress != Progress::Open;
+        prop_assert_eq!(says(|row| row.salt = Some(vec![]), "salt"), challenged_or_later);
+        prop_assert_eq!(says(|row| row.address = None, "address"), challenged_or_later);
+    }
+}
