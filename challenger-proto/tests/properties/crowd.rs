@@ -259,8 +259,11 @@ proptest! {
         let part = parts[which];
         let place = place % part.len();
         let bent = format!("{}{other}{}", &part[..place], &part[place + 1..]);
-        // Crockford's base32 does not care for case.
-        prop_assume!(!bent.eq_ignore_ascii_case(part));
+        // Crockford's base32 does not care for case, nor for letters that look like digits.
+        let canonical = |text: &str| {
+            text.to_ascii_uppercase().replace('O', "0").replace(['I', 'L'], "1").replace('U', "V")
+        };
+        prop_assume!(canonical(&bent) != canonical(part));
         let request = match which {
             0 => Redemption { code: &bent, ..honest }.request(),
             1 => Redemption { secret: &bent, ..honest }.request(),
