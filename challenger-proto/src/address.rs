@@ -1,6 +1,7 @@
 //! Addresses: named fields with text, and which fields each type of address has.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
 
@@ -90,6 +91,21 @@ impl Address {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// A field so that its owner recognizes it and somebody who looks over their shoulder does not
+    /// learn it: `ad•••@example.com`, `+41•••67`, and of lines the last.
+    pub(crate) fn masked(&self, name: &str) -> String {
+        let value = self.get(name).unwrap_or_default();
+        if let Some((local, domain)) = value.rsplit_once('@') {
+            return format!("{}@{domain}", hide(local, 2, 0));
+        }
+        match (name, value.rsplit_once('\n')) {
+            ("CONTACT_PHONE", _) => hide(value, 3, 2),
+            ("ADDRESS_COUNTRY", _) => value.to_string(),
+            (_, Some((_, last))) => format!("{HIDDEN}\n{last}"),
+            (_, None) => hide(value, 2, 0),
+        }
+    }
+
     /// The one value of an address with one field.
     pub fn only_value(&self) -> Option<&str> {
         let mut values = self.0.values();
@@ -114,6 +130,19 @@ impl Address {
     }
 }
 
+/// Stands for what is not shown; always as long, so that it tells nothing.
+const HIDDEN: &str = "•••";
+
+/// The first and last characters of a text, but never more than half of it.
+fn hide(text: &str, first: usize, last: usize) -> String {
+    let length = text.chars().count();
+    let first = first.min(length / 2);
+    let last = if first + last <= length / 2 { last } else { 0 };
+    let begin = text.chars().take(first);
+    let end = text.chars().skip(length - last);
+    begin.chain(HIDDEN.chars()).chain(end).collect()
+}
+
 /// Shows the names only: an address belongs to a person.
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,8 +153,6 @@ impl fmt::Debug for Address {
 
 #[cfg(test)]
 mod tests {
-    use alloc::format;
-
     use super::*;
 
     fn address(name: &str, value: &str) -> Result<Address, Refused> {
@@ -144,6 +171,24 @@ mod tests {
         assert!(many(FIELDS_MAX).is_ok());
         assert!(many(FIELDS_MAX + 1).is_err());
         assert!(many(0).is_err());
+    }
+
+    #[test]
+    fn a_masked_address_is_recognized_by_its_owner_only() {
+        for (name, value, masked) in [
+            ("CONTACT_EMAIL", "ada@example.com", "a•••@example.com"),
+            ("CONTACT_EMAIL", "lovelace@example.com", "lo•••@example.com"),
+            ("CONTACT_EMAIL", "a@b@example.com", "a•••@example.com"),
+            ("CONTACT_EMAIL", "x@example.com", "•••@example.com"),
+            ("CONTACT_PHONE", "+41791234567", "+41•••67"),
+            ("CONTACT_PHONE", "+4179", "+4•••"),
+            ("CONTACT_NAME", "Ada Lovelace", "Ad•••"),
+            ("CONTACT_NAME", "Ö", "•••"),
+            ("ADDRESS_LINES", "Bahnhofstrasse 1\n8001 Zürich", "•••\n8001 Zürich"),
+            ("ADDRESS_COUNTRY", "CH", "CH"),
+        ] {
+            assert_eq!(address(name, value).unwrap().masked(name), masked);
+        }
     }
 
     #[test]

@@ -206,9 +206,16 @@ impl Reader {
         service: &Service,
         status: u16,
         name: PageName,
-        data: Value,
+        mut data: Value,
     ) -> Result<Response, Refused> {
         let language = self.language(service, name)?;
+        for (name, documents) in
+            [("has_terms", &service.terms), ("has_privacy", &service.privacy)]
+        {
+            if !documents.is_empty() {
+                insert(&mut data, name, true);
+            }
+        }
         Ok(Response::new(status, Body::Page(Page { name, language, data })))
     }
 
@@ -225,6 +232,16 @@ impl Reader {
 
     /// The answer that says no, in the reader's shape.
     pub(crate) fn refuse(&self, service: &Service, refused: &Refused) -> Response {
+        self.refuse_with(service, refused, json!({}))
+    }
+
+    /// The same, with more variables for its page.
+    pub(crate) fn refuse_with(
+        &self,
+        service: &Service,
+        refused: &Refused,
+        more: Value,
+    ) -> Response {
         let refusal = refused.refusal;
         let row = look_up(refusal);
         // A missing or broken template is told as JSON: there may be no page to tell it with.
@@ -235,7 +252,10 @@ impl Reader {
                 400..500 => PageName::InvalidRequest,
                 _ => PageName::InternalError,
             };
-            let data = error_object("ec", &row, refused.detail.as_deref());
+            let mut data = merge(more, error_object("ec", &row, refused.detail.as_deref()));
+            if let Some(flag) = page_flag(refusal) {
+                insert(&mut data, flag, true);
+            }
             self.page(service, row.status, name, data).ok()
         } else {
             None
@@ -283,6 +303,17 @@ impl Reader {
     }
 }
 
+/// The variable by which a page tells a refusal that people meet from the others of its status.
+const fn page_flag(refusal: Refusal) -> Option<&'static str> {
+    match refusal {
+        Refusal::AddressReadOnly => Some("read_only"),
+        Refusal::HelperFailed => Some("undelivered"),
+        Refusal::Contention | Refusal::HelpersBusy => Some("busy"),
+        Refusal::TooManyAttempts => Some("too_many_attempts"),
+        _ => None,
+    }
+}
+
 /// Whether credentials are of this scheme (RFC 9110 §11.1: case-insensitive).
 fn has_scheme(credentials: &str, scheme: &str) -> bool {
     strip_scheme(credentials, scheme).is_some()
@@ -301,6 +332,14 @@ fn error_object(number: &str, row: &Row, detail: Option<&str>) -> Value {
         insert(&mut object, "detail", detail);
     }
     object
+}
+
+/// All members of both objects; of equal names, the second's.
+pub(crate) fn merge(mut first: Value, second: Value) -> Value {
+    if let (Value::Object(members), Value::Object(more)) = (&mut first, second) {
+        members.extend(more);
+    }
+    first
 }
 
 /// Adds a member to an object.

@@ -13,6 +13,9 @@ use crate::page::PageSet;
 use crate::refusal::{Refusal, Refused};
 use crate::restriction::Restrictions;
 
+/// The field by which a form says how many messages were left when it was shown.
+pub(crate) const TRANSMISSIONS_SEEN: &str = "pin_transmissions_left";
+
 /// How the helper gets the address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AddressFormat {
@@ -72,7 +75,8 @@ impl Service {
     /// Names the field that is missing, unknown, too long, or not as the operator wants it.
     pub(crate) fn address_from_form(&self, form: &Form) -> Result<Address, Refused> {
         // The read-only flag is the client's alone; in a form it means nothing.
-        let pairs = || form.pairs().filter(|(name, _)| *name != "read_only");
+        let no_field = ["read_only", TRANSMISSIONS_SEEN];
+        let pairs = || form.pairs().filter(|(name, _)| !no_field.contains(name));
         if let Some((unknown, _)) = pairs().find(|(name, _)| !self.has_field(name)) {
             return Err(Refusal::ParameterMalformed.about(unknown));
         }

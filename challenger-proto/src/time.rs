@@ -130,6 +130,15 @@ impl Span {
     pub const fn as_minutes(self) -> u64 {
         self.0 / 60
     }
+
+    /// As `45 s`, `12 min` or `23 h`, rounded up: signs that people of any language read.
+    pub fn to_text(self) -> String {
+        match self.0 {
+            0..=90 => format!("{} s", self.0),
+            91..=7200 => format!("{} min", self.0.div_ceil(60)),
+            _ => format!("{} h", self.0.div_ceil(3600)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -155,6 +164,20 @@ mod tests {
         }
         assert_eq!(Timestamp::from_seconds(1_767_607_260).to_text(), "2026-01-05 10:01 UTC");
         assert_eq!(Timestamp::NEVER.to_text(), "never");
+    }
+
+    #[test]
+    fn spans_are_rounded_up_for_people() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (90, "90 s"),
+            (91, "2 min"),
+            (7200, "120 min"),
+            (7201, "3 h"),
+            (86_400, "24 h"),
+        ] {
+            assert_eq!(Span::seconds(seconds).to_text(), text);
+        }
     }
 
     #[test]

@@ -4,14 +4,14 @@ use alloc::string::{String, ToString};
 
 use serde_json::{Value, json};
 
-use crate::answer::{allow_form, insert};
+use crate::answer::insert;
 use crate::client::ClientId;
+use crate::endpoint::view::address_form;
 use crate::endpoint::{completed, live_validation, load_validation, parse_nonce};
 use crate::form::Form;
 use crate::grant::AuthorizationRequest;
 use crate::http::{Request, Response};
 use crate::nonce::Nonce;
-use crate::page::PageName;
 use crate::pkce::CodeChallenge;
 use crate::plan::{Desk, Outcome};
 use crate::refusal::{Refusal, Refused};
@@ -68,23 +68,13 @@ impl Authorize {
     }
 
     fn respond(&self, validation: &Validation, desk: Desk<'_>) -> Result<Response, Refused> {
-        let mut status = status(validation, desk.service);
         if !desk.reader.html {
-            return Ok(Response::json(200, status));
+            return Ok(Response::json(200, status(validation, desk.service)));
         }
         if validation.is_solved() {
             return completed(validation, &self.nonce, desk);
         }
-        insert(&mut status, "address_hint", desk.service.address_hint.as_str());
-        insert(&mut status, "client", validation.redirect_uri.host());
-        insert(&mut status, "nonce", self.nonce.to_text());
-        insert(&mut status, "reference", validation.id.reference());
-        let name = PageName::EnterAddressForm;
-        let language = desk.reader.language(desk.service, name)?;
-        insert(&mut status, "restrictions", desk.service.restrictions.to_page_json(&language));
-        let mut response = desk.reader.page(desk.service, 200, name, status)?;
-        allow_form(&mut response, &validation.redirect_uri);
-        Ok(response)
+        address_form(validation, &self.nonce, desk, None)
     }
 }
 

@@ -4,11 +4,10 @@ use alloc::string::{String, ToString};
 
 use serde_json::json;
 
-use crate::answer::allow_form;
-use crate::endpoint::{
-    add_budget, add_ways_on, completed, invalid_pin, live_validation, load_validation,
-    next_time_text, parse_nonce,
-};
+use crate::address::Address;
+use crate::answer::{allow_form, merge};
+use crate::endpoint::view::{self, Why, address_form, invalid_pin, is_challenged, next_time_text};
+use crate::endpoint::{completed, live_validation, load_validation, parse_nonce};
 use crate::entropy::Entropy;
 use crate::form::Form;
 use crate::http::{Request, Response};
@@ -16,6 +15,7 @@ use crate::nonce::Nonce;
 use crate::page::PageName;
 use crate::plan::{Desk, Outcome, Plan, Transmission};
 use crate::refusal::{Refusal, Refused};
+use crate::service::{Service, TRANSMISSIONS_SEEN};
 use crate::storage::{Load, Loaded, Write};
 use crate::validation::{Challenged, Delivery, Validation};
 
@@ -45,10 +45,25 @@ impl Challenge {
         if validation.is_solved() {
             return Ok(Outcome::respond(completed(&validation, &self.nonce, desk)?));
         }
-        let address = desk.service.address_from_form(&self.form)?;
-        let argument = desk.service.address_argument(&address)?;
+        let (address, argument) = match self.address(desk.service) {
+            Ok(found) => found,
+            Err(refused) => return self.reject(&validation, &refused, desk),
+        };
+        if self.is_stale(&validation, &address, desk) {
+            return Ok(Outcome::respond(self.created(&validation, false, desk)?));
+        }
+        // For the page that says no, with what is still possible.
+        let kept = desk.reader.html.then(|| validation.clone());
         let limits = &desk.service.limits;
-        match validation.challenge(address, desk.now, limits, entropy)? {
+        let challenged = match (validation.challenge(address, desk.now, limits, entropy), kept) {
+            (Ok(challenged), _) => challenged,
+            (Err(refusal), None) => return Err(refusal.into()),
+            (Err(refusal), Some(kept)) => {
+                let response = view::refuse(&kept, &self.nonce, &refusal.into(), desk);
+                return Ok(Outcome::respond(response));
+            }
+        };
+        match challenged {
             Challenged::Completed(validation) => {
                 Ok(Outcome::respond(completed(&validation, &self.nonce, desk)?))
             }
@@ -63,6 +78,36 @@ impl Challenge {
         }
     }
 
+    /// The address, and how the helper gets it.
+    fn address(&self, service: &Service) -> Result<(Address, String), Refused> {
+        let address = service.address_from_form(&self.form)?;
+        let argument = service.address_argument(&address)?;
+        Ok((address, argument))
+    }
+
+    /// People get their form again when the address is none.
+    fn reject(
+        &self,
+        validation: &Validation,
+        refused: &Refused,
+        desk: Desk<'_>,
+    ) -> Result<Outcome, Refused> {
+        if !desk.reader.html {
+            return Err(refused.clone());
+        }
+        let page = address_form(validation, &self.nonce, desk, Some((&self.form, refused)));
+        page.map(Outcome::respond).map_err(|_| refused.clone())
+    }
+
+    /// Whether the form was shown when another number of messages was left: somebody clicked twice,
+    /// or reloaded the page, and does not ask for another message.
+    fn is_stale(&self, validation: &Validation, address: &Address, desk: Desk<'_>) -> bool {
+        let left = validation.budget(&desk.service.limits).transmissions;
+        let seen = self.form.get(TRANSMISSIONS_SEEN).and_then(|seen| seen.parse::<u8>().ok());
+        let same = is_challenged(validation) && validation.address() == Some(address);
+        same && seen.is_some_and(|seen| seen != left)
+    }
+
     /// The wire's `ChallengeCreateResponse`, or the page with the form for the code.
     fn created(
         &self,
@@ -73,7 +118,7 @@ impl Challenge {
         let budget = validation.budget(&desk.service.limits);
         if desk.reader.html && budget.attempts == 0 {
             // There is no guess to offer a form for until the next message.
-            return invalid_pin(validation, &self.nonce, true, desk);
+            return invalid_pin(validation, &self.nonce, Why::Exhausted, desk);
         }
         let mut data = json!({
             "type": "created",
@@ -86,8 +131,7 @@ impl Challenge {
         if !desk.reader.html {
             return Ok(Response::json(200, data));
         }
-        add_budget(&mut data, validation, desk);
-        add_ways_on(&mut data, validation, &self.nonce, desk);
+        data = merge(view::view(validation, &self.nonce, desk), data);
         let mut page = desk.reader.page(desk.service, 200, PageName::EnterTanForm, data)?;
         allow_form(&mut page, &validation.redirect_uri);
         Ok(page)
@@ -131,8 +175,13 @@ impl Undelivered {
     pub(crate) fn decide(&self, loaded: Loaded, desk: Desk<'_>) -> Outcome {
         let detail = if self.how.is_empty() { None } else { Some(self.how.clone()) };
         let refused = Refused { refusal: Refusal::HelperFailed, detail };
-        let response = desk.reader.refuse(desk.service, &refused);
-        let refunded = loaded.validation.and_then(|row| row.undelivered(&self.delivery, desk.now));
+        let Some(validation) = loaded.validation else {
+            return Outcome::respond(desk.reader.refuse(desk.service, &refused));
+        };
+        let kept = validation.clone();
+        let refunded = validation.undelivered(&self.delivery, desk.now);
+        let state = refunded.as_ref().unwrap_or(&kept);
+        let response = view::refuse(state, &self.nonce, &refused, desk);
         match refunded {
             Some(validation) => Outcome::write(Write::Update(validation), response),
             None => Outcome::respond(response),

@@ -1,0 +1,221 @@
+//! What the pages show of a validation: who asks, where the message goes, what is left, every way on.
+
+use alloc::format;
+use alloc::string::String;
+
+use serde_json::{Value, json};
+
+use crate::address::Address;
+use crate::answer::{allow_form, insert, merge};
+use crate::budget::Budget;
+use crate::form::{Form, percent_encode};
+use crate::http::{Response, TARGET_MAX};
+use crate::nonce::Nonce;
+use crate::page::PageName;
+use crate::plan::Desk;
+use crate::refusal::{Refusal, Refused};
+use crate::time::Span;
+use crate::validation::{Progress, Validation};
+
+/// The variables that every page about a validation has.
+pub(super) fn view(validation: &Validation, nonce: &Nonce, desk: Desk<'_>) -> Value {
+    let budget = validation.budget(&desk.service.limits);
+    let challenged = is_challenged(validation);
+    let again = challenged && budget.transmissions > 0;
+    let wait = budget.next_transmission.since(desk.now);
+    let mut data = json!({
+        "addresses_left": budget.addresses,
+        "auth_attempts_left": budget.attempts,
+        "can_retransmit": again && wait.as_seconds() == 0,
+        "client": validation.redirect_uri.host(),
+        "fields": validation.address().map_or(Value::Null, field_list),
+        "next_tx_time": next_time_text(&budget),
+        "nonce": nonce.to_text(),
+        "pin_transmissions_left": budget.transmissions,
+        "reference": validation.id.reference(),
+    });
+    if again && wait.as_seconds() > 0 {
+        insert(&mut data, "wait", json!({"seconds": wait.as_seconds(), "text": wait.to_text()}));
+    }
+    // Before the first message, even an address that is fixed has to be confirmed there.
+    if !validation.is_address_fixed() || !challenged {
+        let url = authorize_url(validation, nonce);
+        // A state that just fitted may not, in this spelling; then there is no way back but theirs.
+        if url.len() < TARGET_MAX {
+            insert(&mut data, "change_url", url);
+        }
+    }
+    data
+}
+
+/// The form for the address. After an address that could not be taken, it shows that address
+/// again, and which field is to be put right: no typing is lost.
+pub(super) fn address_form(
+    validation: &Validation,
+    nonce: &Nonce,
+    desk: Desk<'_>,
+    rejected: Option<(&Form, &Refused)>,
+) -> Result<Response, Refused> {
+    let mut data = view(validation, nonce, desk);
+    let left = validation.budget(&desk.service.limits).addresses;
+    insert(&mut data, "address_hint", desk.service.address_hint.as_str());
+    insert(&mut data, "changes_left", left);
+    insert(&mut data, "fix_address", validation.is_address_fixed());
+    if let Some(address) = validation.address() {
+        insert(&mut data, "last_address", address.to_json());
+    }
+    let mut status = 200;
+    if let Some((form, refused)) = rejected {
+        status = refused.refusal.status();
+        let typed: Value = form.pairs().collect();
+        insert(&mut data, "last_address", typed);
+        insert(&mut data, "ec", refused.refusal.code());
+        insert(&mut data, "hint", refused.refusal.hint());
+        insert(&mut data, "error", error_of(refused));
+    }
+    let name = PageName::EnterAddressForm;
+    let language = desk.reader.language(desk.service, name)?;
+    insert(&mut data, "restrictions", desk.service.restrictions.to_page_json(&language));
+    let mut response = desk.reader.page(desk.service, status, name, data)?;
+    allow_form(&mut response, &validation.redirect_uri);
+    response.refusal = rejected.map(|(_, refused)| refused.refusal);
+    Ok(response)
+}
+
+/// Which field is wrong, and whether it is missing.
+fn error_of(refused: &Refused) -> Value {
+    let field = refused.detail.as_deref().unwrap_or_default();
+    json!({
+        "field": field,
+        "missing": refused.refusal == Refusal::ParameterMissing,
+        // By name, so that a template can ask at each field.
+        "at": { (field): true },
+    })
+}
+
+/// The answer to a PIN that was wrong or not judged: on a page, with every way on that is left.
+pub(super) fn invalid_pin(
+    validation: &Validation,
+    nonce: &Nonce,
+    why: Why,
+    desk: Desk<'_>,
+) -> Result<Response, Refused> {
+    let budget = validation.budget(&desk.service.limits);
+    if budget.is_exhausted() {
+        return Err(Refusal::TooManyAttempts.into());
+    }
+    let refusal = why.refusal();
+    let challenged = is_challenged(validation);
+    let mut data = json!({
+        "type": "pending",
+        "ec": refusal.code(),
+        "hint": refusal.hint(),
+        "addresses_left": budget.addresses,
+        "pin_transmissions_left": budget.transmissions,
+        "auth_attempts_left": budget.attempts,
+        "exhausted": why == Why::Exhausted,
+        "no_challenge": !challenged,
+    });
+    let mut response = if desk.reader.html {
+        insert(&mut data, "can_retry", challenged && budget.attempts > 0);
+        insert(&mut data, "not_counted", why == Why::Stale);
+        insert(&mut data, "unreadable", matches!(why, Why::Missing | Why::Unreadable));
+        let data = merge(view(validation, nonce, desk), data);
+        let mut page =
+            desk.reader.page(desk.service, refusal.status(), PageName::InvalidPin, data)?;
+        allow_form(&mut page, &validation.redirect_uri);
+        page
+    } else {
+        // Older clients look for `ec`, the documentation says `code`.
+        insert(&mut data, "code", refusal.code());
+        Response::json(refusal.status(), data)
+    };
+    response.refusal = Some(refusal);
+    Ok(response)
+}
+
+/// Why a PIN was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// There were no attempts left, so it was not judged.
+    Exhausted,
+    /// Nothing was entered.
+    Missing,
+    /// No message was sent yet.
+    NoChallenge,
+    /// The form was sent before, so it was not judged again.
+    Stale,
+    /// It is not eight digits.
+    Unreadable,
+    /// It is not the right one.
+    Wrong,
+}
+
+impl Why {
+    const fn refusal(self) -> Refusal {
+        match self {
+            Self::Exhausted | Self::NoChallenge | Self::Stale | Self::Wrong => Refusal::PinInvalid,
+            Self::Missing => Refusal::ParameterMissing,
+            Self::Unreadable => Refusal::ParameterMalformed,
+        }
+    }
+}
+
+/// Says no on a page that knows the validation, so that it can offer every way on.
+pub(super) fn refuse(
+    validation: &Validation,
+    nonce: &Nonce,
+    refused: &Refused,
+    desk: Desk<'_>,
+) -> Response {
+    let more = view(validation, nonce, desk);
+    let mut response = desk.reader.refuse_with(desk.service, refused, more);
+    allow_form(&mut response, &validation.redirect_uri);
+    response
+}
+
+pub(super) const fn is_challenged(validation: &Validation) -> bool {
+    matches!(validation.progress, Progress::Challenged(_))
+}
+
+/// The earliest time of the next message, for people: in whole minutes, and never too early.
+pub(super) fn next_time_text(budget: &Budget) -> String {
+    budget.next_transmission.plus(Span::seconds(59)).to_text()
+}
+
+/// An address as a list, for templates, which cannot walk the members of an object.
+fn field_list(address: &Address) -> Value {
+    address
+        .fields()
+        .map(|(name, value)| json!({"name": name, "value": value, "masked": address.masked(name)}))
+        .collect()
+}
+
+/// The page with the address form, relative to the other pages, asking for the same as before.
+fn authorize_url(validation: &Validation, nonce: &Nonce) -> String {
+    let mut url = format!(
+        "../authorize/{}?response_type=code&client_id={}&redirect_uri={}",
+        nonce.to_text(),
+        validation.client,
+        percent_encode(validation.redirect_uri.as_str()),
+    );
+    let mut add = |name: &str, value: &str| {
+        url.push('&');
+        url.push_str(name);
+        url.push('=');
+        url.push_str(&percent_encode(value));
+    };
+    if let Some(request) = &validation.authorization {
+        if let Some(state) = &request.state {
+            add("state", state);
+        }
+        if let Some(scope) = &request.scope {
+            add("scope", scope);
+        }
+        if let Some(challenge) = &request.code_challenge {
+            add("code_challenge", challenge.value());
+            add("code_challenge_method", challenge.method());
+        }
+    }
+    url
+}
