@@ -209,8 +209,7 @@ impl Reader {
         mut data: Value,
     ) -> Result<Response, Refused> {
         let language = self.language(service, name)?;
-        for (name, documents) in
-            [("has_terms", &service.terms), ("has_privacy", &service.privacy)]
+        for (name, documents) in [("has_terms", &service.terms), ("has_privacy", &service.privacy)]
         {
             if !documents.is_empty() {
                 insert(&mut data, name, true);

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use sha2::{Digest, Sha512};
 
 use crate::base32;
-use crate::media;
+use crate::media::{self, Fit};
 
 /// Formats by file extension: media type, and priority when a reader takes several.
 const FORMATS: [(&str, &str, u8); 11] = [
@@ -104,31 +104,30 @@ impl Documents {
     }
 
     /// The document a reader gets: one of an accepted format if there is one, of those the one with
-    /// the language they like best, of those the one with the best format.
+    /// the language they like best, of those the one with the best format. A format that is asked
+    /// for by name goes before those that a wildcard lets in: browsers name HTML and then `*/*`.
     pub(crate) fn choose(
         &self,
         accept: Option<&str>,
         accept_language: Option<&str>,
     ) -> Option<&Document> {
         let rank = |document: &Document| {
-            let fits = media::accepts(accept, document.media_type);
-            (fits, media::language_weight(accept_language, &document.language))
+            let fit = media::fit(accept, document.media_type);
+            (fit, media::language_weight(accept_language, &document.language))
         };
         // If no format fits, the first one has to do, in the best language it has.
         let fallback = self.documents.first()?.media_type;
-        let eligible = |document: &&Document| rank(document).0 || document.media_type == fallback;
+        let eligible =
+            |document: &&Document| rank(document).0 > Fit::None || document.media_type == fallback;
         self.documents.iter().filter(eligible).rev().max_by_key(|document| rank(document))
     }
 
     /// The distinct languages of the formats that the reader accepts, else of the chosen one.
     pub(crate) fn languages(&self, accept: Option<&str>, chosen: &Document) -> String {
-        let any = self.documents.iter().any(|it| media::accepts(accept, it.media_type));
+        let accepts = |it: &Document| media::fit(accept, it.media_type) > Fit::None;
+        let any = self.documents.iter().any(accepts);
         let fits = |document: &&Document| {
-            if any {
-                media::accepts(accept, document.media_type)
-            } else {
-                document.media_type == chosen.media_type
-            }
+            if any { accepts(document) } else { document.media_type == chosen.media_type }
         };
         let languages: BTreeSet<&str> =
             self.documents.iter().filter(fits).map(|it| it.language.as_str()).collect();
@@ -174,6 +173,7 @@ mod tests {
         assert_eq!(chosen("text/html", "es"), "en.html");
         assert_eq!(chosen("application/pdf", "en"), "fr.pdf");
         assert_eq!(chosen("text/*", "de"), "de.html");
+        assert_eq!(chosen("text/html, */*;q=0.8", "en"), "en.html", "and not en.txt");
         assert_eq!(chosen("*/*", "fr"), "fr.pdf");
         assert_eq!(chosen("image/png", "de"), "en.txt", "never nothing");
     }

@@ -67,14 +67,29 @@ pub(crate) fn wants_json(accept: Option<&str>) -> bool {
     prefers(accept, "application/json", "text/html")
 }
 
-/// Whether a media type fits any element, wildcards included. No header means `text/plain`.
-pub(crate) fn accepts(accept: Option<&str>, media_type: &str) -> bool {
+/// How well a media type fits what is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fit {
+    /// Not at all.
+    None,
+    /// By a wildcard.
+    Wildcard,
+    /// By its name.
+    Named,
+}
+
+/// How well a media type fits the best element. No header means `text/plain`.
+pub(crate) fn fit(accept: Option<&str>, media_type: &str) -> Fit {
     let (kind, _) = media_type.split_once('/').unwrap_or((media_type, ""));
-    elements(accept.unwrap_or("text/plain")).any(|(name, _)| {
-        name == "*/*"
-            || name.eq_ignore_ascii_case(media_type)
-            || name.strip_suffix("/*").is_some_and(|family| family.eq_ignore_ascii_case(kind))
-    })
+    let fit = |(name, _): (&str, Weight)| {
+        if name.eq_ignore_ascii_case(media_type) {
+            return Fit::Named;
+        }
+        let family = name.strip_suffix("/*");
+        let any = name == "*/*" || family.is_some_and(|family| family.eq_ignore_ascii_case(kind));
+        if any { Fit::Wildcard } else { Fit::None }
+    };
+    elements(accept.unwrap_or("text/plain")).map(fit).max().unwrap_or(Fit::None)
 }
 
 /// How much a language is liked: the weight of its own tag, else of a tag of one of its regions
@@ -144,11 +159,12 @@ mod tests {
 
     #[test]
     fn wildcards_fit_documents() {
-        assert!(accepts(None, "text/plain"));
-        assert!(!accepts(None, "text/html"));
-        assert!(accepts(Some("text/*"), "text/html"));
-        assert!(accepts(Some("image/png, */*"), "application/pdf"));
-        assert!(!accepts(Some("image/png"), "application/pdf"));
+        assert_eq!(fit(None, "text/plain"), Fit::Named);
+        assert_eq!(fit(None, "text/html"), Fit::None);
+        assert_eq!(fit(Some("text/*"), "text/html"), Fit::Wildcard);
+        assert_eq!(fit(Some("image/png, */*"), "application/pdf"), Fit::Wildcard);
+        assert_eq!(fit(Some("*/*, Text/HTML;q=0.1"), "text/html"), Fit::Named);
+        assert_eq!(fit(Some("image/png"), "application/pdf"), Fit::None);
     }
 
     #[test]
