@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use serde_json::{Value, json};
 
-use crate::address::Address;
+use crate::address::{Address, AddressType};
 use crate::answer::{allow_form, insert, merge};
 use crate::budget::Budget;
 use crate::form::{Form, percent_encode};
@@ -27,6 +27,7 @@ pub(super) fn view(validation: &Validation, nonce: &Nonce, desk: Desk<'_>) -> Va
         "addresses_left": budget.addresses,
         "auth_attempts_left": budget.attempts,
         "can_retransmit": again && wait.as_seconds() == 0,
+        "can_retry": challenged && budget.attempts > 0,
         "client": validation.redirect_uri.host(),
         "fields": validation.address().map_or(Value::Null, field_list),
         "next_tx_time": next_time_text(&budget),
@@ -34,6 +35,7 @@ pub(super) fn view(validation: &Validation, nonce: &Nonce, desk: Desk<'_>) -> Va
         "pin_transmissions_left": budget.transmissions,
         "reference": validation.id.reference(),
     });
+    insert(&mut data, by_what(&desk.service.address_type), true);
     if again && wait.as_seconds() > 0 {
         insert(&mut data, "wait", json!({"seconds": wait.as_seconds(), "text": wait.to_text()}));
     }
@@ -48,6 +50,16 @@ pub(super) fn view(validation: &Validation, nonce: &Nonce, desk: Desk<'_>) -> Va
     data
 }
 
+/// The variable that says how messages travel.
+fn by_what(address_type: &AddressType) -> &'static str {
+    match address_type.as_str() {
+        "email" => "by_email",
+        "phone" => "by_phone",
+        "address" | "postal" | "postal-ch" => "by_post",
+        _ => "by_other",
+    }
+}
+
 /// The form for the address. After an address that could not be taken, it shows that address
 /// again, and which field is to be put right: no typing is lost.
 pub(super) fn address_form(
@@ -58,6 +70,7 @@ pub(super) fn address_form(
 ) -> Result<Response, Refused> {
     let mut data = view(validation, nonce, desk);
     let left = validation.budget(&desk.service.limits).addresses;
+    insert(&mut data, "address_form", true);
     insert(&mut data, "address_hint", desk.service.address_hint.as_str());
     insert(&mut data, "changes_left", left);
     insert(&mut data, "fix_address", validation.is_address_fixed());
@@ -117,9 +130,8 @@ pub(super) fn invalid_pin(
         "no_challenge": !challenged,
     });
     let mut response = if desk.reader.html {
-        insert(&mut data, "can_retry", challenged && budget.attempts > 0);
-        insert(&mut data, "not_counted", why == Why::Stale);
-        insert(&mut data, "unreadable", matches!(why, Why::Missing | Why::Unreadable));
+        insert(&mut data, "pin_error", true);
+        insert(&mut data, why.variable(), true);
         let data = merge(view(validation, nonce, desk), data);
         let mut page =
             desk.reader.page(desk.service, refusal.status(), PageName::InvalidPin, data)?;
@@ -157,6 +169,17 @@ impl Why {
             Self::Exhausted | Self::NoChallenge | Self::Stale | Self::Wrong => Refusal::PinInvalid,
             Self::Missing => Refusal::ParameterMissing,
             Self::Unreadable => Refusal::ParameterMalformed,
+        }
+    }
+
+    /// What a page calls it.
+    const fn variable(self) -> &'static str {
+        match self {
+            Self::Exhausted => "exhausted",
+            Self::Missing | Self::Unreadable => "unreadable",
+            Self::NoChallenge => "no_challenge",
+            Self::Stale => "not_counted",
+            Self::Wrong => "wrong",
         }
     }
 }
