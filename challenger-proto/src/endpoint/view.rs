@@ -14,18 +14,20 @@ use crate::nonce::Nonce;
 use crate::page::PageName;
 use crate::plan::Desk;
 use crate::refusal::{Refusal, Refused};
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 use crate::validation::{Progress, Validation};
 
 /// The variables that every page about a validation has.
 pub(super) fn view(validation: &Validation, nonce: &Nonce, desk: Desk<'_>) -> Value {
     let budget = validation.budget(&desk.service.limits);
     let challenged = is_challenged(validation);
-    let again = challenged && budget.transmissions > 0;
-    let wait = budget.next_transmission.since(desk.now);
+    let next = budget.next_transmission;
+    let again = challenged && budget.transmissions > 0 && next != Timestamp::NEVER;
+    let wait = next.since(desk.now);
     let mut data = json!({
         "addresses_left": budget.addresses,
         "auth_attempts_left": budget.attempts,
+        "can_ask_again": again,
         "can_retransmit": again && wait.as_seconds() == 0,
         "can_retry": challenged && budget.attempts > 0,
         "client": validation.redirect_uri.host(),
