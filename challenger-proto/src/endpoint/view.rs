@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
@@ -208,12 +209,14 @@ pub(super) fn next_time_text(budget: &Budget) -> String {
     budget.next_transmission.plus(Span::seconds(59)).to_text()
 }
 
-/// An address as a list, for templates, which cannot walk the members of an object.
+/// An address as a list, for templates, which cannot walk the members of an object; as on a letter.
 fn field_list(address: &Address) -> Value {
-    address
-        .fields()
-        .map(|(name, value)| json!({"name": name, "value": value, "masked": address.masked(name)}))
-        .collect()
+    const ON_LETTERS: [&str; 3] = ["CONTACT_NAME", "ADDRESS_LINES", "ADDRESS_COUNTRY"];
+    let place = |name: &str| ON_LETTERS.iter().position(|field| *field == name);
+    let mut fields: Vec<(&str, &str)> = address.fields().collect();
+    fields.sort_by_key(|(name, _)| place(name).unwrap_or(ON_LETTERS.len()));
+    let shown = |(name, value): (&str, &str)| json!({"name": name, "value": value, "masked": address.masked(name)});
+    fields.into_iter().map(shown).collect()
 }
 
 /// The page with the address form, relative to the other pages, asking for the same as before.
