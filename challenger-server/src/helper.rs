@@ -24,7 +24,8 @@ impl Helper for AuthCommand {
     fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
         let message = self.message.render(&transmission.variables(&self.host));
         let begun = Instant::now();
-        let result = self.command.run(&transmission.argument, &message, &transmission.secrets());
+        let result =
+            self.command.run(&transmission.argument, &message, &[], &transmission.secrets());
         let ms = begun.elapsed().as_millis();
         let program = self.command.program();
         let mut known: Vec<(&str, &dyn fmt::Display)> = vec![("program", &program), ("ms", &ms)];

@@ -1,20 +1,21 @@
 //! From the configuration to what the server runs on, with every complaint at once.
 
 mod database;
+mod helper;
 mod listen;
 mod reader;
 mod service;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use challenger_proto::{AddressType, RedirectUri, Service};
 
+use self::helper::read_command;
 use self::listen::read_listen;
 use self::reader::Reader;
 use self::service::read_service;
-use crate::config::{Config, TimeSpan};
+use crate::config::Config;
 use crate::front::Listener;
 use crate::listen::Listen;
 use crate::pages::{MessageTemplate, Templates};
@@ -23,8 +24,6 @@ use crate::store::Database;
 
 /// The section of the service.
 const MAIN: &str = "challenger";
-/// How long a helper may take, unless the operator says otherwise.
-const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many messages are delivered at the same time. Each costs a process, and a mail server that
 /// hangs must not fill the machine with them.
 const HELPERS_MAX: usize = 16;
@@ -239,33 +238,6 @@ fn warn_about_unknown_options(reader: &mut Reader<'_>) {
             reader.warnings.push(format!("{origin}: [{MAIN}] has no option {name}; ignored"));
         }
     }
-}
-
-fn read_command(reader: &mut Reader<'_>) -> Option<Command> {
-    let timeout = match reader.optional("AUTH_TIMEOUT", Config::duration) {
-        None => AUTH_TIMEOUT,
-        Some(TimeSpan::Finite(time)) if time > Duration::ZERO => time,
-        Some(_) => {
-            reader.refuse("AUTH_TIMEOUT", "a time longer than zero that is not forever");
-            AUTH_TIMEOUT
-        }
-    };
-    let name = reader.required("AUTH_COMMAND", Config::string)?;
-    if name.trim().is_empty() || name.contains('\0') {
-        reader.refuse("AUTH_COMMAND", "the name or path of a program");
-        return None;
-    }
-    // A bare name is looked up in PATH when the helper runs; a path is a file name like others.
-    let program = if name.contains(['/', '$', '~']) {
-        reader.required("AUTH_COMMAND", Config::filename)?.into_os_string()
-    } else {
-        name.into()
-    };
-    let Ok(program) = program.into_string() else {
-        reader.refuse("AUTH_COMMAND", "a path in UTF-8");
-        return None;
-    };
-    Some(Command::new(program, timeout))
 }
 
 fn read_host(reader: &mut Reader<'_>) -> String {
