@@ -90,7 +90,7 @@ fn warnings_are_marked_and_forgiven() {
     for (options, change, expected) in [
         ("PIN_ATEMPTS = 3", ("", ""), "[challenger] has no option PIN_ATEMPTS; ignored"),
         ("", ("BASE_URL = https://challenger.example/\n", ""), "[challenger] BASE_URL is not set"),
-        ("", ("ADDRESS_TYPE = email", "ADDRESS_TYPE = own"), "no template enter-own-form.en.must"),
+        ("", ("ADDRESS_TYPE = email", "ADDRESS_TYPE = own"), "no template enter-own-form.must"),
         ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/outbox", ("", ""), "no such document below"),
         ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/none", ("", ""), "none: No such file"),
         ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/legal", ("", ""), "v1.doc: not served"),
