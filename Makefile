@@ -9,7 +9,7 @@ DESTDIR ?=
 PROFILE_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
 
 PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd
-TEMPLATES = $(wildcard templates/*.must)
+TEMPLATES = $(wildcard templates/*.must templates/*.lang)
 ADDRESS_TYPES = $(wildcard docs/address-types/*.conf)
 DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT
 

@@ -90,12 +90,17 @@ fn warnings_are_marked_and_forgiven() {
     for (options, change, expected) in [
         ("PIN_ATEMPTS = 3", ("", ""), "[challenger] has no option PIN_ATEMPTS; ignored"),
         ("", ("BASE_URL = https://challenger.example/\n", ""), "[challenger] BASE_URL is not set"),
-        ("", ("ADDRESS_TYPE = email", "ADDRESS_TYPE = own"), "no template enter-own-form.en.must"),
+        ("", ("ADDRESS_TYPE = email", "ADDRESS_TYPE = own"), "no template enter-own-form.must"),
         ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/outbox", ("", ""), "no such document below"),
         ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/none", ("", ""), "none: No such file"),
         ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/legal", ("", ""), "v1.doc: not served"),
         ("CODE_DURATION = 5", ("", ""), "CODE_DURATION is less than a second"),
         ("TEMPLATE_DIR = $HERE/raw", ("", ""), ":1: {{{client}}} prints its value without"),
+        (
+            "@inline-secret@ challenger-helper $HERE/no.conf",
+            ("", ""),
+            "challenger.conf:9: [challenger-helper] is hidden: cannot read",
+        ),
     ] {
         let site = site(options, &[change]);
         let here = site.directory.path();
@@ -126,6 +131,13 @@ fn each_mistake_is_one_line() {
         ("MESSAGE_TEMPLATE_FILE = $HERE/none", ("", ""), "none: No such file", 6),
         ("TEMPLATE_DIR = $HERE/none", ("", ""), "TEMPLATE_DIR", 6),
         ("TERMS_ETAG = v1", ("", ""), "[challenger] TERMS_DIR is missing", 6),
+        (
+            "[challenger-helper]\n2FA = x",
+            ("", ""),
+            "conf:10: [challenger-helper] \"2FA\" cannot",
+            6,
+        ),
+        ("[challenger-helper]\nA-B = x", ("", ""), "letters, digits and _, and no digit in", 6),
         ("UNIXPATH_MODE = 888", ("SERVE = tcp", "SERVE = unix"), "UNIXPATH_MODE", 6),
         ("", ("DB = sqlite", "DB = oracle\n#DB = sqlite"), "expected postgres or sqlite", 6),
         ("", ("challenger.sqlite", "none.sqlite"), "none.sqlite: does not exist", 1),
@@ -142,6 +154,16 @@ fn each_mistake_is_one_line() {
         assert!(lines[0].contains(expected) && lines[1] == last, "{options} {change:?}: {said}");
         assert_eq!((stdout(&output).as_str(), output.status.code()), ("", Some(code)), "{said}");
     }
+}
+
+#[test]
+fn no_setting_of_the_helper_can_break_its_environment() {
+    let site = site("[challenger-helper]\nSMTP_PASSWORD = hunter2\0", &[("", "")]);
+    let output = check(&site);
+    let said = stderr(&output);
+    assert!(said.contains("challenger.conf:10: the line has a NUL byte"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+    assert_eq!(output.status.code(), Some(6));
 }
 
 #[test]

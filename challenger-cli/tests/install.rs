@@ -181,7 +181,7 @@ fn programs_find_what_was_installed_with_them() {
     let output = serve();
     assert_eq!(output.status.code(), Some(1), "only the database is missing");
     assert!(!stderr(&output).contains("WARNING"), "{}", stderr(&output));
-    let page = machine.path("share/challenger/templates/invalid-pin.en.must");
+    let page = machine.path("share/challenger/templates/invalid-pin.must");
     fs::write(&page, "{{#open}}").unwrap();
     let output = serve();
     assert_eq!(output.status.code(), Some(6));

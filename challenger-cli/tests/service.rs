@@ -252,6 +252,36 @@ fn bad_input_gets_a_clear_no_and_nothing_else_suffers() {
 }
 
 #[test]
+fn a_message_is_in_the_language_of_who_asks_and_the_helper_knows_its_settings() {
+    let mut site = Site::new("[challenger-helper]\nsmtp_password = hunter2-hunter2");
+    site.remember("hunter2-hunter2");
+    site.set_helper(
+        "#!/bin/sh\nexec >\"$(dirname \"$0\")/told\"\n\
+         echo \"$CHALLENGER_LANGUAGE|$CHALLENGER_SUBJECT|$SMTP_PASSWORD\"\n\
+         cat\necho \"login failed: $SMTP_PASSWORD\" >&2\nexit 1\n",
+    );
+    site.start();
+    let nonce = site.setup();
+    for (accepted, subject, code) in [
+        ("de-CH, fr;q=0.9", "de|Ihr Code für client.example", "ist Ihr Code für client.example."),
+        ("it", "it|Il Suo codice per client.example", "è il Suo codice per client.example."),
+        ("ja", "en|Your code for client.example", "is your code for client.example."),
+    ] {
+        let headers = [("Accept", "text/html"), ("Accept-Language", accepted)];
+        let body = format!("CONTACT_EMAIL={}", percent(ADA));
+        let page = site.post(&format!("challenge/{nonce}"), &headers, &body);
+        assert_eq!(page.status, 502);
+        assert_eq!(page.header("Content-Language"), subject.split('|').next());
+        let told = std::fs::read_to_string(site.directory.path().join("told")).unwrap();
+        let (first, message) = told.split_once('\n').unwrap();
+        assert_eq!(first, format!("{subject}|hunter2-hunter2"));
+        assert!(message.contains(code), "{message}");
+    }
+    site.stop();
+    assert!(site.log().contains("said=\"login failed: ***\""), "{}", site.log());
+}
+
+#[test]
 fn an_sms_ends_with_the_code_for_the_browser() {
     let snippet = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/address-types/phone.conf");
     let mut site = Site::new(&format!("@inline@ {snippet}"));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::client::RedirectUri;
 use crate::http::{Body, Request, Response};
 use crate::media;
-use crate::page::{Page, PageName};
+use crate::page::{FALLBACK_LANGUAGE, Page, PageName};
 use crate::refusal::{Refusal, Refused};
 use crate::route::{Route, Shape};
 use crate::service::Service;
@@ -227,6 +227,17 @@ impl Reader {
         language
             .map(ToString::to_string)
             .ok_or_else(|| Refusal::TemplateMissing.about(name.template(&service.address_type)))
+    }
+
+    /// The language in which the reader gets a message: the one they like best, else English, else
+    /// any.
+    pub(crate) fn message_language(&self, service: &Service) -> String {
+        let languages = || service.message_languages.iter().map(String::as_str);
+        media::best_language(self.accept_language.as_deref(), languages())
+            .or_else(|| languages().find(|language| *language == FALLBACK_LANGUAGE))
+            .or_else(|| languages().next())
+            .unwrap_or(FALLBACK_LANGUAGE)
+            .to_string()
     }
 
     /// The answer that says no, in the reader's shape.

@@ -108,6 +108,8 @@ pub struct Transmission {
     pub secret: OobSecret,
     /// Whose PIN it is.
     pub nonce: Nonce,
+    /// The language it should be in, of those that the service has.
+    pub language: String,
     /// The host of the site that asked for the proof.
     pub client_host: String,
     /// Until when the PIN can be entered.

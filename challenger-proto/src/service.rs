@@ -1,5 +1,6 @@
 //! What the operator decided: everything a decision may rest on beside the request and the rows.
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -41,6 +42,8 @@ pub struct Service {
     pub limits: Limits,
     /// Which pages exist.
     pub pages: PageSet,
+    /// In which languages there are messages; with none, they are taken to be in English.
+    pub message_languages: BTreeSet<String>,
     /// The terms of service.
     pub terms: Documents,
     /// The privacy policy.
@@ -57,6 +60,7 @@ impl Service {
             address_format: AddressFormat::default(),
             restrictions: Restrictions::default(),
             pages: PageSet::default(),
+            message_languages: BTreeSet::new(),
             terms: Documents::default(),
             privacy: Documents::default(),
         }

@@ -91,7 +91,11 @@ impl Stage for Core {
             } else {
                 format!(" as {}", send.argument)
             };
-            facts.push(format!("! send {json} {}{plain}", send.secret.digits()));
+            let language = match send.language.as_str() {
+                "en" => String::new(),
+                other => format!(" in {other}"),
+            };
+            facts.push(format!("! send {json} {}{plain}{language}", send.secret.digits()));
             pins.push(send.secret.digits().to_owned());
             if let Some(how) = &cue.helper_fails {
                 let undelivered = send.undelivered(how);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use challenger_proto::Transmission;
 
 use crate::log::{self, Level};
-use crate::pages::MessageTemplate;
+use crate::pages::Messages;
 use crate::process::Command;
 use crate::responder::{Helper, HelperError};
 
@@ -14,17 +14,23 @@ use crate::responder::{Helper, HelperError};
 pub struct AuthCommand {
     /// The program.
     pub command: Command,
-    /// What the message says.
-    pub message: MessageTemplate,
+    /// What the message says, in each language.
+    pub messages: Messages,
     /// Our own host, for the message.
     pub host: String,
 }
 
 impl Helper for AuthCommand {
     fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
-        let message = self.message.render(&transmission.variables(&self.host));
+        let language = transmission.language.as_str();
+        let Some(message) = self.messages.render(language, &transmission.variables(&self.host))
+        else {
+            return Err(HelperError(format!("there is no message in {language}")));
+        };
+        let told = [("CHALLENGER_LANGUAGE", language), ("CHALLENGER_SUBJECT", &message.subject)];
         let begun = Instant::now();
-        let result = self.command.run(&transmission.argument, &message, &transmission.secrets());
+        let argument = &transmission.argument;
+        let result = self.command.run(argument, &message.text, &told, &transmission.secrets());
         let ms = begun.elapsed().as_millis();
         let program = self.command.program();
         let mut known: Vec<(&str, &dyn fmt::Display)> = vec![("program", &program), ("ms", &ms)];

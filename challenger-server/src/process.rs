@@ -6,6 +6,7 @@
 
 mod redact;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
 use std::ffi::OsStr;
@@ -41,18 +42,41 @@ const KILL_GRACE: Duration = Duration::from_secs(1);
 /// Variables with these beginnings are the service's own: its sockets, its database, its settings.
 const PRIVATE_PREFIXES: [&[u8]; 4] = [b"CHALLENGER_", b"LISTEN_", b"NOTIFY_SOCKET", b"PG"];
 
+/// A setting shorter than this is not looked for in what the program prints: `465` or `tls` would
+/// be found in places that mean something else, and are no secrets.
+const SECRET_LEN_MIN: usize = 7;
+
 /// A program that delivers messages.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Command {
     program: String,
     timeout: Duration,
+    environment: BTreeMap<String, String>,
+}
+
+/// Without the values of the variables, which may be passwords.
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { program, timeout, environment } = self;
+        let names: Vec<&String> = environment.keys().collect();
+        write!(f, "Command({program:?}, {timeout:?}, {names:?})")
+    }
 }
 
 impl Command {
     /// A program by its path, or by its name to be looked up in `PATH`. No shell is involved. All
     /// of its process group is killed when it takes longer than `timeout`.
     pub fn new(program: impl Into<String>, timeout: Duration) -> Self {
-        Self { program: program.into(), timeout }
+        Self { program: program.into(), timeout, environment: BTreeMap::new() }
+    }
+
+    /// The same program with more variables in its environment: the operator's settings for it,
+    /// such as a password. They take precedence over all others, and what the program prints of
+    /// them is hidden like the other secrets.
+    #[must_use]
+    pub fn with_environment(mut self, settings: BTreeMap<String, String>) -> Self {
+        self.environment = settings;
+        self
     }
 
     /// The program, as it was given.
@@ -76,7 +100,8 @@ impl Command {
     }
 
     /// Has a message delivered, and returns what the program printed: one line without control
-    /// characters for the log, in which `***` stands for every string of `redact`.
+    /// characters for the log, in which `***` stands for every string of `redact`. `told` are
+    /// variables about this message.
     ///
     /// What a successful program leaves running in the background is not disturbed, except that
     /// nobody reads what it prints any more.
@@ -87,7 +112,7 @@ impl Command {
     /// use challenger_server::process::Command;
     ///
     /// let echo = Command::new("echo", Duration::from_secs(30));
-    /// let printed = echo.run("for Ada", "Your code: 1234-5678", &["Ada".to_string()])?;
+    /// let printed = echo.run("for Ada", "Your code: 1234-5678", &[], &["Ada".to_string()])?;
     /// assert_eq!(printed, "for ***");
     /// # Ok::<(), challenger_server::process::ProcessError>(())
     /// ```
@@ -98,24 +123,35 @@ impl Command {
         &self,
         address_argument: &str,
         message: &str,
+        told: &[(&str, &str)],
         redact: &[String],
     ) -> Result<String, ProcessError> {
-        let (child, output) = match self.start(address_argument) {
+        let (child, output) = match self.start(address_argument, told) {
             Ok(started) => started,
             Err(error) => return Err(Death::NotStarted(error).into()),
         };
         let mut dialogue = Dialogue::new(message.as_bytes(), output);
         let death = self.attend(child, &mut dialogue);
         let cut = dialogue.printed_more;
-        let output = Redaction::new(redact).line(&dialogue.printed, cut);
+        let output = Redaction::new(&self.hidden(redact)).line(&dialogue.printed, cut);
         match death {
             None => Ok(output),
             Some(death) => Err(ProcessError { death, output }),
         }
     }
 
+    /// Everything that must not be logged, the settings included.
+    fn hidden(&self, redact: &[String]) -> Vec<String> {
+        let settings = self.environment.values().filter(|value| value.len() >= SECRET_LEN_MIN);
+        redact.iter().chain(settings).cloned().collect()
+    }
+
     /// Starts the program and returns it with the pipe of its stdout and stderr.
-    fn start(&self, address_argument: &str) -> io::Result<(Child, PipeReader)> {
+    fn start(
+        &self,
+        address_argument: &str,
+        told: &[(&str, &str)],
+    ) -> io::Result<(Child, PipeReader)> {
         let (reader, writer) = io::pipe()?;
         ioctl_fionbio(&reader, true)?;
         let mut command = process::Command::new(&self.program);
@@ -125,6 +161,7 @@ impl Command {
         for (name, _) in env::vars_os().filter(|(name, _)| is_private(name)) {
             command.env_remove(name);
         }
+        command.envs(told.iter().copied()).envs(&self.environment);
         // `command` holds our copies of the writing end: they have to go for the output to end.
         Ok((command.spawn()?, reader))
     }

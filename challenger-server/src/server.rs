@@ -64,12 +64,15 @@ impl Server {
             store,
             helper: Arc::new(AuthCommand {
                 command: settings.command,
-                message: settings.message,
+                messages: settings.messages,
                 host: settings.host,
             }),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
-            pages: Arc::new(RenderedPages { templates: settings.templates, address_type }),
+            pages: Arc::new(RenderedPages {
+                templates: Arc::new(settings.templates),
+                address_type,
+            }),
             helpers: Slots::new(settings.helpers_max),
         };
         let (listener, socket_file) = settings.listen.open().map_err(StartError::Listen)?;
@@ -110,7 +113,7 @@ fn provide_descriptors(limits: &Limits) {
 /// Templates, for one type of address.
 pub struct RenderedPages {
     /// All of them.
-    pub templates: Templates,
+    pub templates: Arc<Templates>,
     /// Which type's form is meant.
     pub address_type: AddressType,
 }

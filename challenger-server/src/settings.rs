@@ -1,30 +1,28 @@
 //! From the configuration to what the server runs on, with every complaint at once.
 
 mod database;
+mod helper;
 mod listen;
 mod reader;
 mod service;
 
 use std::fmt;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use challenger_proto::{AddressType, RedirectUri, Service};
 
+use self::helper::read_command;
 use self::listen::read_listen;
 use self::reader::Reader;
 use self::service::read_service;
-use crate::config::{Config, TimeSpan};
+use crate::config::Config;
 use crate::front::Listener;
 use crate::listen::Listen;
-use crate::pages::{MessageTemplate, Templates};
+use crate::pages::{Messages, Sources, Templates};
 use crate::process::Command;
 use crate::store::Database;
 
 /// The section of the service.
 const MAIN: &str = "challenger";
-/// How long a helper may take, unless the operator says otherwise.
-const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many messages are delivered at the same time. Each costs a process, and a mail server that
 /// hangs must not fill the machine with them.
 const HELPERS_MAX: usize = 16;
@@ -68,8 +66,8 @@ pub struct Settings {
     pub listen: Listen,
     /// Who delivers messages.
     pub command: Command,
-    /// What the messages say.
-    pub message: MessageTemplate,
+    /// What the messages say, in each language.
+    pub messages: Messages,
     /// The pages.
     pub templates: Templates,
     /// Our own host, for messages; empty without a base URL.
@@ -156,8 +154,8 @@ pub(crate) struct Parts {
     service: Option<Service>,
     listen: Option<Listen>,
     pub(crate) command: Option<Command>,
-    message: Option<MessageTemplate>,
-    templates: Option<Templates>,
+    messages: Messages,
+    templates: Templates,
     host: String,
     pub(crate) database: Option<Database>,
 }
@@ -175,11 +173,12 @@ impl Draft {
         let command = read_command(&mut reader);
         let host = read_host(&mut reader);
         let database = database::read(&mut reader);
-        let folders = template_folders(&mut reader);
-        let address_type = service.as_ref().map(|service| &service.address_type);
-        let message = read_message(&mut reader, address_type, &folders);
-        let templates = read_templates(&mut reader, &folders);
-        if let (Some(service), Some(templates)) = (&mut service, &templates) {
+        let address_type = service.as_ref().map(|service| service.address_type.clone());
+        let mut sources = read_sources(&mut reader);
+        let messages = read_messages(&mut reader, address_type.as_ref(), &mut sources);
+        let templates = read_templates(&mut reader, &sources);
+        if let Some(service) = &mut service {
+            service.message_languages = messages.languages().map(str::to_owned).collect();
             service.pages = templates.page_set(&service.address_type);
             for missing in templates.missing(&service.address_type) {
                 reader.warnings.push(format!(
@@ -190,7 +189,7 @@ impl Draft {
         let Reader { complaints, warnings: own, .. } = reader;
         // Last, because some of it is only noticed when an option is read.
         let warnings = config.warnings().into_iter().chain(own).collect();
-        let parts = Parts { service, listen, command, message, templates, host, database };
+        let parts = Parts { service, listen, command, messages, templates, host, database };
         Self { parts, complaints, warnings }
     }
 }
@@ -198,11 +197,9 @@ impl Draft {
 impl Parts {
     /// All parts as one; if one is missing, the warnings come back.
     fn complete(self, warnings: Vec<String>) -> Result<Settings, Vec<String>> {
-        let Self { service, listen, command, message, templates, host, database } = self;
-        let (Some(service), Some(listen), Some(command)) = (service, listen, command) else {
-            return Err(warnings);
-        };
-        let (Some(message), Some(database), Some(templates)) = (message, database, templates)
+        let Self { service, listen, command, messages, templates, host, database } = self;
+        let (Some(service), Some(listen), Some(command), Some(database)) =
+            (service, listen, command, database)
         else {
             return Err(warnings);
         };
@@ -211,7 +208,7 @@ impl Parts {
             service,
             listen,
             command,
-            message,
+            messages,
             templates,
             host,
             database,
@@ -241,33 +238,6 @@ fn warn_about_unknown_options(reader: &mut Reader<'_>) {
     }
 }
 
-fn read_command(reader: &mut Reader<'_>) -> Option<Command> {
-    let timeout = match reader.optional("AUTH_TIMEOUT", Config::duration) {
-        None => AUTH_TIMEOUT,
-        Some(TimeSpan::Finite(time)) if time > Duration::ZERO => time,
-        Some(_) => {
-            reader.refuse("AUTH_TIMEOUT", "a time longer than zero that is not forever");
-            AUTH_TIMEOUT
-        }
-    };
-    let name = reader.required("AUTH_COMMAND", Config::string)?;
-    if name.trim().is_empty() || name.contains('\0') {
-        reader.refuse("AUTH_COMMAND", "the name or path of a program");
-        return None;
-    }
-    // A bare name is looked up in PATH when the helper runs; a path is a file name like others.
-    let program = if name.contains(['/', '$', '~']) {
-        reader.required("AUTH_COMMAND", Config::filename)?.into_os_string()
-    } else {
-        name.into()
-    };
-    let Ok(program) = program.into_string() else {
-        reader.refuse("AUTH_COMMAND", "a path in UTF-8");
-        return None;
-    };
-    Some(Command::new(program, timeout))
-}
-
 fn read_host(reader: &mut Reader<'_>) -> String {
     let Some(url) = reader.optional("BASE_URL", Config::string) else {
         reader.warnings.push(format!(
@@ -286,37 +256,39 @@ fn read_host(reader: &mut Reader<'_>) -> String {
     }
 }
 
-/// The message of the operator's choice, or the one for this type of address.
-fn read_message(
-    reader: &mut Reader<'_>,
-    address_type: Option<&AddressType>,
-    folders: &[PathBuf],
-) -> Option<MessageTemplate> {
-    if let Some(file) = reader.optional("MESSAGE_TEMPLATE_FILE", Config::filename) {
-        let message = MessageTemplate::load(&file);
-        return reader.note(message.map_err(|e| format!("[{MAIN}] MESSAGE_TEMPLATE_FILE: {e}")));
-    }
-    let message = MessageTemplate::of_type(address_type?, folders);
-    reader.note(message.map_err(|error| format!("[{MAIN}] TEMPLATE_DIR: {error}")))
-}
-
-/// Where templates are that did not come with the program: the operator's, then those that were
-/// installed.
-fn template_folders(reader: &mut Reader<'_>) -> Vec<PathBuf> {
+/// The files of pages and messages: those that come with the program, over them those that were
+/// installed, and over these the operator's.
+fn read_sources(reader: &mut Reader<'_>) -> Sources {
     let installed = reader.config.filename("PATHS", "DATADIR").ok().flatten();
     let installed = installed.map(|path| path.join("templates")).filter(|path| path.is_dir());
     let chosen = reader.optional("TEMPLATE_DIR", Config::filename);
-    chosen.into_iter().chain(installed).collect()
+    let mut sources = Sources::embedded();
+    for folder in installed.into_iter().chain(chosen) {
+        reader.complain_about("TEMPLATE_DIR", sources.overlay(&folder));
+    }
+    sources
 }
 
-/// The templates that came with the program, and over them those of the folders.
-fn read_templates(reader: &mut Reader<'_>, folders: &[PathBuf]) -> Option<Templates> {
-    let named = |error| format!("[{MAIN}] TEMPLATE_DIR: {error}");
-    let mut templates = reader.note(Templates::embedded().map_err(named))?;
-    for folder in folders.iter().rev() {
-        let errors = templates.overlay(folder);
-        reader.complaints.extend(errors.into_iter().map(named));
+/// The message of the operator's choice, or the one for this type of address.
+fn read_messages(
+    reader: &mut Reader<'_>,
+    address_type: Option<&AddressType>,
+    sources: &mut Sources,
+) -> Messages {
+    let mut option = "TEMPLATE_DIR";
+    if let Some(file) = reader.optional("MESSAGE_TEMPLATE_FILE", Config::filename) {
+        option = "MESSAGE_TEMPLATE_FILE";
+        reader.complain_about(option, sources.choose_message(&file));
     }
-    reader.warnings.extend(templates.warnings().iter().cloned());
-    Some(templates)
+    let (messages, errors) = Messages::compile(sources, address_type);
+    reader.complain_about(option, errors);
+    messages
+}
+
+fn read_templates(reader: &mut Reader<'_>, sources: &Sources) -> Templates {
+    let (templates, errors) = Templates::compile(sources);
+    reader.complain_about("TEMPLATE_DIR", errors);
+    reader.warnings.extend(sources.warnings());
+    reader.warnings.extend(templates.warnings().map(str::to_owned));
+    templates
 }

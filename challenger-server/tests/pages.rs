@@ -3,21 +3,25 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use challenger_proto::{AddressType, Page, PageName};
-use challenger_server::pages::{SHIPPED, Templates};
+use challenger_server::pages::{Sources, Templates};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const EVIL: &str = "<script>\"'&</p>{{nonce}}{{{hint}}}";
 const EVIL_ESCAPED: &str = "&lt;script&gt;&quot;&#39;&amp;&lt;/p&gt;{{nonce}}{{{hint}}}";
+const LANGUAGES: [&str; 5] = ["de", "en", "es", "fr", "it"];
 const TYPES: [&str; 6] = ["address", "email", "file", "phone", "postal", "postal-ch"];
 /// Elements without an end tag.
 const VOID: [&str; 4] = ["br", "input", "meta", "!DOCTYPE"];
 
-fn embedded() -> Templates {
-    Templates::embedded().expect("the shipped templates are good")
+/// The shipped pages, put together once for all tests.
+fn embedded() -> &'static Templates {
+    static EMBEDDED: OnceLock<Templates> = OnceLock::new();
+    EMBEDDED.get_or_init(|| Templates::embedded().expect("the shipped templates are good"))
 }
 
 fn kind(name: &str) -> AddressType {
@@ -27,6 +31,29 @@ fn kind(name: &str) -> AddressType {
 fn render(name: PageName, address_type: &str, data: Value) -> String {
     let page = Page { name, language: "en".to_string(), data };
     embedded().render(&page, &kind(address_type)).expect("the page exists")
+}
+
+/// The directory that comes with the program.
+fn templates() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../templates")
+}
+
+/// What a directory makes of the shipped pages, and what is wrong with it.
+fn overlaid(directory: &Path) -> (Sources, Templates, Vec<String>) {
+    let mut sources = Sources::embedded();
+    let mut errors = sources.overlay(directory);
+    let (templates, more) = Templates::compile(&sources);
+    errors.extend(more);
+    (sources, templates, errors.iter().map(ToString::to_string).collect())
+}
+
+/// A directory with these files.
+fn directory(files: &[(&str, &str)]) -> TempDir {
+    let directory = TempDir::new().expect("a directory");
+    for (name, text) in files {
+        fs::write(directory.path().join(name), text).expect("written");
+    }
+    directory
 }
 
 /// Every variable of every page, all of them hostile.
@@ -77,7 +104,7 @@ fn tags(html: &str) -> Vec<Tag> {
     let mut tags = Vec::new();
     for part in html.split('<').skip(1) {
         let (tag, text) = part.split_once('>').expect("a tag ends");
-        assert!(!text.contains('>') && !text.contains(['"', '\'']), "unescaped text: {text}");
+        assert!(!text.contains(['>', '"', '\'']), "unescaped text: {text}");
         let (name, mut rest) = tag.split_once([' ', '\n']).unwrap_or((tag, ""));
         let mut attributes = Vec::new();
         while !rest.trim().is_empty() {
@@ -100,8 +127,9 @@ fn tags(html: &str) -> Vec<Tag> {
     tags
 }
 
-fn check_page(html: &str) {
-    assert!(html.starts_with("<!DOCTYPE html>\n<html lang=\"en\">\n"), "{html}");
+fn check_page(html: &str, language: &str) {
+    let start = format!("<!DOCTYPE html>\n<html lang=\"{language}\" dir=\"ltr\">\n");
+    assert!(html.starts_with(&start), "{html}");
     assert!(html.ends_with("</html>\n") && !html.contains("\n\n"), "{html}");
     let tags = tags(html);
     let mut open = Vec::new();
@@ -150,31 +178,34 @@ fn check_elements(tags: &[Tag], ids: &BTreeSet<&str>) {
 }
 
 #[test]
-fn the_list_of_shipped_pages_is_the_directory() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../templates");
-    let names = fs::read_dir(&directory).expect("templates").filter_map(Result::ok);
-    let mut names: BTreeSet<_> =
-        names.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.retain(|name| !name.starts_with("message"));
-    assert_eq!(names, SHIPPED.iter().map(|(name, _)| (*name).to_string()).collect());
-    let loaded = Templates::load(&directory).expect("good templates");
+fn the_shipped_files_are_the_directory() {
+    let (_, loaded, errors) = overlaid(&templates());
+    assert_eq!(errors, [""; 0]);
+    assert_eq!(embedded().warnings().count(), 0);
     for address_type in TYPES {
-        let address_type = kind(address_type);
-        assert_eq!(loaded.missing(&address_type), embedded().missing(&address_type));
-        assert_eq!(embedded().missing(&address_type), Vec::<String>::new());
+        assert_eq!(embedded().missing(&kind(address_type)), [""; 0]);
+        for name in PageName::ALL {
+            for language in LANGUAGES {
+                let page = Page { name, language: language.to_string(), data: hostile() };
+                let render = |it: &Templates| it.render(&page, &kind(address_type));
+                assert!(render(embedded()).is_some());
+                assert_eq!(render(embedded()), render(&loaded), "{name:?} {language}");
+            }
+        }
     }
-    assert_eq!(embedded().warnings(), Vec::<String>::new());
 }
 
 #[test]
 fn every_page_is_plain_html_whatever_the_data() {
-    for address_type in TYPES {
+    let templates = embedded();
+    for (address_type, language) in TYPES.iter().flat_map(|t| LANGUAGES.map(|l| (t, l))) {
         for name in PageName::ALL {
             for data in [hostile(), sparse()] {
-                let html = render(name, address_type, data);
+                let page = Page { name, language: language.to_string(), data };
+                let html = templates.render(&page, &kind(address_type)).expect("the page exists");
                 assert!(!html.contains(EVIL), "{html}");
                 assert!(!html.contains("<script"), "{html}");
-                check_page(&html);
+                check_page(&html, language);
             }
         }
     }
@@ -243,61 +274,149 @@ fn a_wrong_code_always_leaves_a_way_on() {
 }
 
 #[test]
-fn the_directory_decides_what_exists() {
-    let directory = TempDir::new().expect("a directory");
-    let write = |name: &str, text: &str| {
-        fs::write(directory.path().join(name), text).expect("written");
-    };
-    write("already-done.en.must", "Done {{{client}}}");
-    write("already-done.de.must", "Fertig");
-    write("README", "{{#not a template");
-    write(".already-done.en.must.swp", "{{#");
-    write("enter-email-form.de.must", "Adresse");
-    let templates = Templates::load(directory.path()).expect("good");
+fn an_operators_page_is_in_its_language() {
+    let directory = directory(&[
+        ("already-done.pt.must", "Pronto {{client}} {{>done.close}}{{>language.tag}}"),
+        ("enter-own-form.de.must", "Adresse"),
+        ("README", "{{#not a template"),
+        (".already-done.en.must.swp", "{{#"),
+    ]);
+    let (_, templates, errors) = overlaid(directory.path());
+    assert_eq!(errors, [""; 0]);
     let set = templates.page_set(&kind("email"));
-    assert!(set.contains(PageName::AlreadyDone, "de"));
+    assert!(set.contains(PageName::AlreadyDone, "pt") && set.contains(PageName::AlreadyDone, "de"));
+    assert!(!set.contains(PageName::EnterTanForm, "pt"));
+    let set = templates.page_set(&kind("own"));
     assert!(set.contains(PageName::EnterAddressForm, "de"));
     assert!(!set.contains(PageName::EnterAddressForm, "en"));
-    assert!(!set.contains(PageName::EnterTanForm, "en"));
-    assert!(!templates.page_set(&kind("phone")).contains(PageName::EnterAddressForm, "de"));
-    assert_eq!(templates.missing(&kind("email"))[0], "enter-email-form.en.must");
-    assert_eq!(templates.warnings().len(), 1);
-    assert!(templates.warnings()[0].contains("already-done.en.must:1: {{{client}}} "));
-    let page = |language: &str| Page {
-        name: PageName::AlreadyDone,
-        language: language.to_string(),
-        data: json!({"client": "<b>"}),
+    assert_eq!(templates.missing(&kind("own")), ["enter-own-form.must"]);
+    let page = |language: &str| {
+        let data = json!({"client": "<b>"});
+        let page = Page { name: PageName::AlreadyDone, language: language.to_string(), data };
+        templates.render(&page, &kind("email"))
     };
-    let render = |language| templates.render(&page(language), &kind("email"));
-    assert_eq!(render("de").as_deref(), Some("Fertig"));
-    assert_eq!(render("en").as_deref(), Some("Done <b>"));
-    assert_eq!(render("fr"), None);
+    // Where a language has no catalogue, the words are English ones.
+    let expected = "Pronto &lt;b&gt; There is nothing left to do here. You can close this page.pt";
+    assert_eq!(page("pt").as_deref(), Some(expected));
+    assert!(page("de").expect("shipped").contains("Alles erledigt"));
+    assert_eq!(page("rm"), None);
+}
+
+#[test]
+fn what_is_written_for_one_language_wins_in_its_place_only() {
+    let (below, above) = (
+        directory(&[("already-done.de.must", "below de"), ("already-done.must", "below")]),
+        directory(&[("already-done.must", "above"), ("already-done.fr.must", "above fr")]),
+    );
+    let mut sources = Sources::embedded();
+    let said = |sources: &Sources| {
+        let (templates, errors) = Templates::compile(sources);
+        assert_eq!(errors, []);
+        ["de", "en", "fr"].map(|language| {
+            let name = PageName::AlreadyDone;
+            let page = Page { name, language: language.to_string(), data: json!({}) };
+            templates.render(&page, &kind("email")).expect("it is there")
+        })
+    };
+    assert_eq!(sources.overlay(below.path()), []);
+    assert_eq!(said(&sources), ["below de", "below", "below"]);
+    assert_eq!(sources.overlay(above.path()), []);
+    assert_eq!(said(&sources), ["above", "above", "above fr"]);
+}
+
+#[test]
+fn catalogues_and_parts_are_replaced_one_by_one() {
+    let directory = directory(&[
+        ("de.lang", "[done]\nheading = Geschafft"),
+        ("foot.part.must", "<p>{{>own.by}}</p></main></body></html>\n"),
+        ("en.lang", "[own]\nby = By us"),
+    ]);
+    let (sources, templates, errors) = overlaid(directory.path());
+    assert_eq!(errors, [""; 0]);
+    let name = PageName::AlreadyDone;
+    let page = Page { name, language: "de".to_string(), data: json!({"client": "shop.example"}) };
+    let html = templates.render(&page, &kind("email")).expect("it is there");
+    for part in ["<h1>Geschafft</h1>", "<strong>shop.example</strong> wurde", "<p>By us</p>"] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    let warnings = sources.warnings();
+    let expected = ["de", "es", "fr", "it"].map(|it| {
+        format!("{it}.lang lacks some texts, and English ones take their place (1): own.by")
+    });
+    assert_eq!(warnings, expected);
+}
+
+#[test]
+fn a_new_language_is_a_new_catalogue() {
+    let directory = directory(&[
+        ("ar.lang", "[language]\ndirection = rtl\n[done]\nheading = تم\nheadng = x"),
+        ("de-CH.lang", "[done]\nheading = Fertig"),
+    ]);
+    let (sources, templates, errors) = overlaid(directory.path());
+    assert_eq!(errors, [""; 0]);
+    let page = |language: &str, name| {
+        let page = Page { name, language: language.to_string(), data: json!({}) };
+        templates.render(&page, &kind("email")).expect("it is there")
+    };
+    let html = page("ar", PageName::AlreadyDone);
+    assert!(html.contains("<html lang=\"ar\" dir=\"rtl\">"), "{html}");
+    assert!(html.contains("<h1>تم</h1>") && html.contains("nothing left to do"), "{html}");
+    assert!(page("ar", PageName::EnterTanForm).contains("Enter the code"));
+    // A regional form borrows from its language, not from English.
+    let html = page("de-CH", PageName::AlreadyDone);
+    assert!(html.contains("<html lang=\"de-CH\" dir=\"ltr\">"), "{html}");
+    assert!(html.contains("<h1>Fertig</h1>") && html.contains("nichts mehr zu tun"), "{html}");
+    let warnings = sources.warnings();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].ends_with("ar.lang:5: no template uses the text done.headng"));
+    assert!(warnings[1].starts_with("ar.lang lacks "), "{warnings:?}");
+    let some = "): address.changes-left, address.example, address.fixed, ...";
+    assert!(warnings[1].ends_with(some), "{warnings:?}");
+}
+
+#[test]
+fn what_is_not_escaped_is_said_once() {
+    let directory =
+        directory(&[("already-done.must", "{{>raw}}"), ("raw.part.must", "\nDone {{{client}}}")]);
+    let (_, templates, errors) = overlaid(directory.path());
+    assert_eq!(errors, [""; 0]);
+    let warnings: Vec<&str> = templates.warnings().collect();
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains("raw.part.must:2: {{{client}}} prints its value"), "{warnings:?}");
 }
 
 #[test]
 fn bad_files_are_refused_by_name() {
     let cases = [
         ("a.en.must", "x\n{{#a}}", "a.en.must:2: {{#a}} is never closed"),
-        ("a.must", "", "a.must: the name of a template is NAME.LANGUAGE.must"),
-        ("a.b.en.must", "", "a.b.en.must: the name of a template is"),
+        ("a.must", "\n{{#a}}", "a.must:2: {{#a}} is never closed"),
+        ("a.must", "\n{{>b}}", "a.must:2: {{>b}}: there is no file b.part.must"),
+        ("a.must", "{{=<% %>=}}", "a.must:1: delimiters other than {{ and }} are not supported"),
+        ("head.part.must", "{{/b}}", "head.part.must:1: {{/b}} closes nothing"),
+        ("it.lang", "\n[done]\nclose = {{#x}}", "it.lang:3: {{#x}} is never closed"),
+        ("it.lang", "close = x", "it.lang:1: an option before any section"),
+        ("a.b.en.must", "", "a.b.en.must: the name of a template is NAME.must or NAME.LANGUAGE"),
         ("a.e n.must", "", "a.e n.must: the name of a template is"),
+        (".must", "", ""),
+        ("d e.lang", "", "d e.lang: the name of a catalogue is LANGUAGE.lang"),
+        ("a.b.part.must", "", "a.b.part.must: the name of a part is NAME.part.must"),
     ];
     for (name, text, expected) in cases {
-        let directory = TempDir::new().expect("a directory");
-        fs::write(directory.path().join(name), text).expect("written");
-        let error = Templates::load(directory.path()).err().expect(name).to_string();
-        assert!(error.contains(expected), "{error}");
+        let directory = directory(&[(name, text)]);
+        let (_, _, errors) = overlaid(directory.path());
+        assert_eq!(errors.len(), usize::from(!expected.is_empty()), "{name}: {errors:?}");
+        assert!(errors.iter().all(|error| error.contains(expected)), "{errors:?}");
     }
-    let error = Templates::load(Path::new("/no/such/directory")).err().expect("missing");
-    assert!(error.to_string().starts_with("/no/such/directory: No such file"), "{error}");
+    let (_, _, errors) = overlaid(Path::new("/no/such/directory"));
+    assert!(errors[0].starts_with("/no/such/directory: No such file"), "{errors:?}");
     let directory = TempDir::new().expect("a directory");
     fs::write(directory.path().join("a.en.must"), b"\xff").expect("written");
-    let error = Templates::load(directory.path()).err().expect("not text");
-    assert!(error.to_string().contains("UTF-8"), "{error}");
+    let (_, _, errors) = overlaid(directory.path());
+    assert!(errors[0].contains("UTF-8"), "{errors:?}");
 }
 
 #[test]
 fn threads_can_share_templates() {
     fn shared<T: Send + Sync>(_: &T) {}
-    shared(&embedded());
+    shared(embedded());
 }

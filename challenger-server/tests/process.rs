@@ -44,7 +44,7 @@ impl Outbox {
 }
 
 fn run(name: &str, timeout: Duration, outbox: &Outbox) -> Result<String, ProcessError> {
-    Command::new(helper(name), timeout).run(&outbox.address(), MESSAGE, &[outbox.address()])
+    Command::new(helper(name), timeout).run(&outbox.address(), MESSAGE, &[], &[outbox.address()])
 }
 
 /// What follows the name in the status line of a process: its state, its parent, and more.
@@ -79,14 +79,15 @@ fn delivers_a_message_longer_than_a_pipe_holds() {
     let outbox = Outbox::new();
     let message = "0123456789abcdef".repeat(64 * 1024);
     let command = Command::new(helper("delivers.sh"), LONG);
-    command.run(&outbox.address(), &message, &[]).expect("delivered");
+    command.run(&outbox.address(), &message, &[], &[]).expect("delivered");
     assert!(outbox.text("message") == message);
 }
 
 #[test]
 fn finds_bare_names_in_the_path_and_needs_no_shell() {
-    assert_eq!(Command::new("echo", LONG).run("$HOME `id`", "", &[]).expect("ran"), "$HOME `id`");
-    let error = Command::new("echo hello", LONG).run("", "", &[]).expect_err("one word");
+    let echo = Command::new("echo", LONG);
+    assert_eq!(echo.run("$HOME `id`", "", &[], &[]).expect("ran"), "$HOME `id`");
+    let error = Command::new("echo hello", LONG).run("", "", &[], &[]).expect_err("one word");
     assert!(matches!(error.death, Death::NotStarted(_)), "{error}");
 }
 
@@ -94,7 +95,8 @@ fn finds_bare_names_in_the_path_and_needs_no_shell() {
 fn fails_with_a_status() {
     let command = Command::new(helper("fails.sh"), LONG);
     let secrets = ["ada@example.com".to_string(), "1234-5678".to_string()];
-    let error = command.run("ada@example.com", "PIN 1234-5678\n", &secrets).expect_err("status 75");
+    let error = command.run("ada@example.com", "PIN 1234-5678\n", &[], &secrets);
+    let error = error.expect_err("status 75");
     assert_eq!(error.to_string(), "status 75");
     assert_eq!(error.output, r"not sent: ***\nthe message was: PIN ***");
 }
@@ -139,7 +141,7 @@ fn what_it_leaves_in_the_background_neither_delays_nor_dies() {
 fn a_message_that_nobody_reads_is_no_failure() {
     let command = Command::new(helper("ignores-stdin.sh"), LONG);
     let message = "x".repeat(1 << 20);
-    assert_eq!(command.run("{}", &message, &[]).expect("delivered"), "no time to read");
+    assert_eq!(command.run("{}", &message, &[], &[]).expect("delivered"), "no time to read");
 }
 
 #[test]
@@ -153,13 +155,13 @@ fn what_cannot_be_started_is_an_error() {
         ("nul\0".to_string(), "nul byte"),
     ];
     for (program, reason) in cases {
-        let error = Command::new(&program, LONG).run("{}", MESSAGE, &[]).expect_err(&program);
+        let error = Command::new(&program, LONG).run("{}", MESSAGE, &[], &[]).expect_err(&program);
         let text = error.to_string();
         assert!(text.starts_with("could not be started: "), "{program}: {text}");
         assert!(text.contains(reason), "{program}: {text}");
     }
     let delivers = Command::new(helper("delivers.sh"), LONG);
-    let error = delivers.run("nul\0", MESSAGE, &[]).expect_err("NUL ends an argument");
+    let error = delivers.run("nul\0", MESSAGE, &[], &[]).expect_err("NUL ends an argument");
     assert!(error.to_string().contains("nul byte"), "{error}");
 }
 
@@ -184,6 +186,35 @@ fn the_environment_arrives_without_our_own_variables() {
         assert!(environment.contains(kept), "{kept}");
     }
     assert!(!environment.contains("private"));
+
+    // What the operator sets is there under any name, and before all else.
+    let settings = [("MYPG", "set"), ("PGHOST", "set"), ("CHALLENGER_LANGUAGE", "rm")];
+    let settings = settings.map(|(name, value)| (name.to_string(), value.to_string())).into();
+    let told = [("CHALLENGER_LANGUAGE", "de"), ("CHALLENGER_SUBJECT", "Ihr Code für x.example")];
+    let command = Command::new(helper("delivers.sh"), LONG).with_environment(settings);
+    command.run(&outbox.address(), MESSAGE, &told, &[]).expect("delivered");
+    let environment = outbox.text("environment");
+    for there in [
+        "AUTH_TOKEN=kept\n",
+        "CHALLENGER_LANGUAGE=rm\n",
+        "CHALLENGER_SUBJECT=Ihr Code für x.example\n",
+        "MYPG=set\n",
+        "PGHOST=set\n",
+    ] {
+        assert!(environment.contains(there), "{there}");
+    }
+    assert!(!environment.contains("private"));
+}
+
+#[test]
+fn what_it_prints_of_its_settings_is_hidden() {
+    let settings = [("SMTP_PASSWORD", "hunter2-hunter2"), ("SMTP_PORT", "465")];
+    let settings = settings.map(|(name, value)| (name.to_string(), value.to_string())).into();
+    let command = Command::new(helper("fails.sh"), LONG).with_environment(settings);
+    assert!(!format!("{command:?}").contains("hunter2"), "{command:?}");
+    let error = command.run("no login with hunter2-hunter2 at port 465", "", &[], &[]);
+    let error = error.expect_err("status 75");
+    assert!(error.output.starts_with("not sent: no login with *** at port 465"), "{error:?}");
 }
 
 #[test]

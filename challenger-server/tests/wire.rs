@@ -11,7 +11,6 @@ mod postgres_server;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -85,14 +84,11 @@ struct Wire {
 }
 
 impl Wire {
-    fn start(story: &Transcript, templates: &Path, store: Arc<dyn Store>) -> Self {
+    fn start(story: &Transcript, templates: Arc<Templates>, store: Arc<dyn Store>) -> Self {
         let clock = Arc::new(Hands::default());
         let postbag = Arc::new(Postbag::default());
         let address_type = story.head.service.address_type.clone();
-        let pages = Arc::new(RenderedPages {
-            templates: Templates::load(templates).unwrap(),
-            address_type: address_type.clone(),
-        });
+        let pages = Arc::new(RenderedPages { templates, address_type: address_type.clone() });
         let responder = Responder {
             service: story.head.service.clone(),
             store,
@@ -166,22 +162,6 @@ fn read_response(stream: &mut TcpStream, is_head: bool) -> (u16, Vec<(String, St
     (status, headers, body)
 }
 
-/// The shipped templates, and as many in a second language, which says so.
-fn templates(directory: &Path) -> PathBuf {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../templates");
-    let templates = directory.join("templates");
-    std::fs::create_dir(&templates).unwrap();
-    for entry in std::fs::read_dir(shipped).unwrap() {
-        let file = entry.unwrap();
-        let name = file.file_name().into_string().unwrap();
-        let text = std::fs::read_to_string(file.path()).unwrap();
-        let german = text.replace("lang=\"en\"", "lang=\"de\"");
-        std::fs::write(templates.join(name.replace(".en.", ".de.")), german).unwrap();
-        std::fs::write(templates.join(name), text).unwrap();
-    }
-    templates
-}
-
 fn register(story: &Transcript, registry: &dyn Registry) {
     for (id, secret, uri) in &story.head.clients {
         let hashed = HashedSecret::new(secret, Entropy::new([7; 32]));
@@ -193,8 +173,7 @@ fn register(story: &Transcript, registry: &dyn Registry) {
 /// Replays all portable stories, some at the same time, because most of it is waiting.
 fn replay(store: impl Fn(&Transcript) -> Arc<dyn Store> + Sync) {
     log::set_level(Some(Level::Error));
-    let directory = tempfile::tempdir().unwrap();
-    let templates = templates(directory.path());
+    let templates = Arc::new(Templates::embedded().unwrap());
     let stories: Vec<Transcript> =
         transcript::all().into_iter().filter(Transcript::is_portable).collect();
     assert!(stories.len() >= 80);
@@ -203,7 +182,7 @@ fn replay(store: impl Fn(&Transcript) -> Arc<dyn Store> + Sync) {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(story) = stories.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    story.replay(&mut Wire::start(story, &templates, store(story)));
+                    story.replay(&mut Wire::start(story, Arc::clone(&templates), store(story)));
                 }
             });
         }

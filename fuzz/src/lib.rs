@@ -12,7 +12,7 @@ use challenger_proto::{
 };
 use challenger_server::config::{Config, Environment};
 use challenger_server::front::head::{Parsed, parse_head};
-use challenger_server::pages::MessageTemplate;
+use challenger_server::pages::{Messages, Sources};
 
 /// The secret of the only client.
 const SECRET: &str = "secret-token:fuzz";
@@ -168,12 +168,14 @@ pub fn config(data: &[u8]) {
     }
 }
 
-/// A template that is accepted can be rendered.
+/// A template that is accepted can be rendered. It may have the parts and words that come along.
 pub fn template(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    if let Ok(template) = MessageTemplate::parse(&text) {
-        let rendered = template.render(&data_for_templates());
-        assert!(rendered.len() <= 1024 * (text.len() + 1));
+    static SOURCES: OnceLock<Sources> = OnceLock::new();
+    if let Ok(messages) = Messages::parse(SOURCES.get_or_init(Sources::embedded), &text) {
+        let message = messages.render("en", &data_for_templates()).expect("it is English");
+        // A part that has a name of a letter can be the longest there is.
+        assert!(message.text.len() <= 1024 * 1024 * (text.len() + 1));
     }
 }
 

@@ -12,6 +12,10 @@ use super::rewrite::quoted;
 /// Options with one of these in their names hold secrets.
 const SECRET_NAMES: [&str; 5] = ["KEY", "PASSPHRASE", "PASSWORD", "SECRET", "TOKEN"];
 
+/// The section whose options all count as secrets: credentials for the helper, whatever it calls
+/// them.
+const SECRET_SECTION: &str = "challenger-helper";
+
 /// The one option of ours that is named after tokens and holds none.
 const NO_SECRET: &str = "TOKEN_DURATION";
 
@@ -72,11 +76,12 @@ impl Dump {
         if let Some(file) = secret_in {
             self.note(format_args!("secret: {}", state_of(file)));
         }
+        let is_all_secret = secret_in.is_some() || name.eq_ignore_ascii_case(SECRET_SECTION);
         for setting in from_files() {
             let Setting { name, value } = setting;
             self.line("");
             self.note(&value.origin);
-            let is_secret = secret_in.is_some() || looks_secret(setting);
+            let is_secret = is_all_secret || looks_secret(setting);
             if is_secret && !show_secrets {
                 self.note(format_args!("{name} is not shown: add --show-secrets to see it"));
             } else {
@@ -162,6 +167,14 @@ mod tests {
             assert_eq!(dumped.contains(&format!("\n# line 2\n{name} = {text}\n")), !is_secret);
             assert!(dump(&config, true).contains(&format!("{name} = {text}\n")));
         }
+    }
+
+    #[test]
+    fn the_settings_of_the_helper_are_secrets() {
+        let text = "[Challenger-Helper]\nSMTP_USER = ada\n";
+        let config = Config::from_text(text, &Environment::default()).unwrap();
+        assert!(dump(&config, false).contains("# line 2\n# SMTP_USER is not shown"));
+        assert!(dump(&config, true).contains("# line 2\nSMTP_USER = ada\n"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use challenger_server::front::{Front, Limits, Respond};
 use challenger_server::listen;
 use challenger_server::log::{self, Level};
 use challenger_server::os::{OsEntropy, SystemClock};
-use challenger_server::pages::{MessageTemplate, Templates};
+use challenger_server::pages::{Message, Messages, Templates};
 use challenger_server::responder::{EntropySource, Helper, HelperError, Responder, Slots};
 use challenger_server::server::RenderedPages;
 use challenger_server::store::{Added, OpenMode, Registry, SqliteStore};
@@ -112,13 +112,16 @@ impl Stage {
         let added = store.add_client(&parsed, hashed).map_err(|error| failed(&error))?;
         let (Added::New(id) | Added::Exists(id)) = added;
 
+        let messages = Messages::embedded().map_err(|error| failed(&error))?;
+        let languages = messages.languages().map(str::to_owned).collect();
         let helper = TerminalHelper {
-            message: MessageTemplate::embedded().map_err(|error| failed(&error))?,
+            messages,
             host: "127.0.0.1".to_string(),
             mailbox: Mutex::new(mailbox),
             show,
         };
-        let responder = responder(Arc::new(store), Arc::new(helper))?;
+        let mut responder = responder(Arc::new(store), Arc::new(helper))?;
+        responder.service.message_languages = languages;
         let client = DemoClient {
             service_url: service_url.clone(),
             client_id: id.number(),
@@ -153,7 +156,7 @@ fn responder(store: Arc<SqliteStore>, helper: Arc<dyn Helper>) -> Result<Respond
         helper,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy),
-        pages: Arc::new(RenderedPages { templates, address_type }),
+        pages: Arc::new(RenderedPages { templates: Arc::new(templates), address_type }),
         helpers: Slots::new(HELPERS),
     })
 }
@@ -170,7 +173,7 @@ fn open(port: u16) -> Result<(TcpListener, String), Exit> {
 
 /// Shows each message in the terminal, the way its receiver would see it.
 struct TerminalHelper {
-    message: MessageTemplate,
+    messages: Messages,
     host: String,
     mailbox: Mutex<Sender<String>>,
     show: bool,
@@ -178,7 +181,11 @@ struct TerminalHelper {
 
 impl Helper for TerminalHelper {
     fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
-        let message = self.message.render(&transmission.variables(&self.host));
+        let language = &transmission.language;
+        let Some(message) = self.messages.render(language, &transmission.variables(&self.host))
+        else {
+            return Err(HelperError(format!("there is no message in {language}")));
+        };
         if self.show {
             let to = transmission.address.get("CONTACT_EMAIL").unwrap_or_default();
             write!(std::io::stdout().lock(), "{}", envelope(to, &message))
@@ -186,17 +193,18 @@ impl Helper for TerminalHelper {
         }
         // In a demonstration with a person nobody reads this mailbox.
         if let Ok(mailbox) = self.mailbox.lock() {
-            let _ = mailbox.send(message);
+            let _ = mailbox.send(message.text);
         }
         Ok(())
     }
 }
 
 /// A message with a frame around it. Control characters, which a terminal would obey, are left out.
-fn envelope(to: &str, message: &str) -> String {
+fn envelope(to: &str, message: &Message) -> String {
     let printable = |text: &str| text.replace(|c: char| c.is_control(), "");
-    let mut text = format!("┌── E-mail to {}\n│\n", printable(to));
-    for line in message.lines() {
+    let mut text = format!("┌── E-mail to {}\n", printable(to));
+    text.push_str(&format!("│  {}\n│\n", printable(&message.subject)));
+    for line in message.text.lines() {
         text.push_str(&format!("│  {}\n", printable(line)));
     }
     text.push_str("└──\n\n");
@@ -209,7 +217,8 @@ mod tests {
 
     #[test]
     fn messages_cannot_play_tricks_on_the_terminal() {
-        let text = envelope("a\u{1b}[2J@b", "one\u{7}\ntwo\r");
-        assert_eq!(text, "┌── E-mail to a[2J@b\n│\n│  one\n│  two\n└──\n\n");
+        let message = Message { subject: "\u{9b}code".into(), text: "one\u{7}\ntwo\r".into() };
+        let text = envelope("a\u{1b}[2J@b", &message);
+        assert_eq!(text, "┌── E-mail to a[2J@b\n│  code\n│\n│  one\n│  two\n└──\n\n");
     }
 }

@@ -150,6 +150,7 @@ impl Challenge {
             argument,
             secret: validation.secret(&self.nonce).ok_or(Refusal::Internal)?,
             nonce: self.nonce.clone(),
+            language: desk.reader.message_language(desk.service),
             client_host: validation.redirect_uri.host().to_string(),
             expires: validation.expires,
             now: desk.now,

@@ -19,7 +19,7 @@ impl Head {
         let values = |wanted: &str| -> Vec<&str> {
             lines().filter(|(word, _)| *word == wanted).map(|(_, rest)| rest.trim()).collect()
         };
-        let known = ["clock", "client", "config", "pages", "privacy", "terms"];
+        let known = ["clock", "client", "config", "messages", "pages", "privacy", "terms"];
         if let Some((word, _)) = lines().find(|(word, _)| !known.contains(word)) {
             panic!("{story}: the head knows no {word}");
         }
@@ -33,6 +33,9 @@ impl Head {
         }
         for line in values("pages") {
             add_pages(&mut service, line);
+        }
+        for line in values("messages") {
+            service.message_languages.extend(line.split(' ').map(String::from));
         }
         service.terms = documents(&values("terms"));
         service.privacy = documents(&values("privacy"));

@@ -23,7 +23,7 @@ mod expand;
 mod files;
 mod include;
 mod load;
-mod parse;
+pub(crate) mod parse;
 #[cfg(test)]
 mod shelf;
 mod values;

@@ -10,7 +10,7 @@ use super::error::Problem;
 
 /// What a line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(crate) enum Line {
     Directive(Directive),
     Option { name: String, value: String },
     Section(String),
@@ -18,14 +18,14 @@ pub(super) enum Line {
 
 /// A line that names other files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Directive {
+pub(crate) enum Directive {
     Inline { file: String },
     InlineMatching { pattern: String },
     InlineSecret { section: String, file: String },
 }
 
 /// All lines that say something with their numbers, or the number of the first wrong one.
-pub(super) fn parse(text: &[u8]) -> Result<Vec<(usize, Line)>, (usize, Problem)> {
+pub(crate) fn parse(text: &[u8]) -> Result<Vec<(usize, Line)>, (usize, Problem)> {
     let mut lines = Vec::new();
     let mut in_section = false;
     for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {

@@ -1,21 +1,12 @@
 //! Reads a Mustache template before ramhorns does, and refuses what ramhorns would render wrongly.
 //!
-//! What passes is handed on in a plainer form: without comments, and without the lines that hold
-//! nothing but a section's tag, which ramhorns would leave blank.
+//! What passes is cut into pieces, in which the lines that hold nothing but a tag that prints
+//! nothing are gone; ramhorns would leave them blank.
 
 use std::fmt;
 
 /// How deep sections may nest: ramhorns keeps a stack of this size.
-const DEPTH_MAX: usize = 16;
-
-/// A template that ramhorns renders as Mustache would.
-#[derive(Debug)]
-pub(super) struct Checked {
-    /// The plainer form.
-    pub source: String,
-    /// Tags that print their value without escaping, with their lines.
-    pub unescaped: Vec<(usize, String)>,
-}
+pub(super) const DEPTH_MAX: usize = 16;
 
 /// What is wrong with a template, and where.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,36 +17,39 @@ pub(super) struct Complaint {
     pub reason: String,
 }
 
-/// Reads a template.
-pub(super) fn check(template: &str) -> Result<Checked, Complaint> {
-    let pieces = split(template)?;
+/// Reads a template. The last piece is the end.
+pub(super) fn read(template: &str) -> Result<Vec<Piece<'_>>, Complaint> {
+    let mut pieces = split(template)?;
     balance(&pieces)?;
-    let unescaped = |piece: &Piece<'_>| (piece.line, format!("{{{{{{{}}}}}}}", piece.name));
-    Ok(Checked {
-        source: print(&pieces),
-        unescaped: pieces.iter().filter(|p| p.kind == Kind::Unescaped).map(unescaped).collect(),
-    })
+    drop_lone_lines(&mut pieces);
+    Ok(pieces)
 }
 
 /// What a tag does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Close,
     Comment,
     /// Not a tag: the end of the template.
     End,
     Inverted,
+    /// Stands for another file.
+    Part,
     Section,
     Unescaped,
     Variable,
+    /// Stands for a text of the catalogue.
+    Words,
 }
 
 /// Text, and the tag that follows it.
-struct Piece<'a> {
-    text: &'a str,
-    kind: Kind,
-    name: &'a str,
-    line: usize,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece<'a> {
+    pub text: &'a str,
+    pub kind: Kind,
+    pub name: &'a str,
+    /// On which line the tag begins.
+    pub line: usize,
 }
 
 /// Spells the tag as templates do.
@@ -65,6 +59,7 @@ impl fmt::Display for Piece<'_> {
             Kind::Close => write!(f, "{{{{/{}}}}}", self.name),
             Kind::Comment | Kind::End => Ok(()),
             Kind::Inverted => write!(f, "{{{{^{}}}}}", self.name),
+            Kind::Part | Kind::Words => write!(f, "{{{{>{}}}}}", self.name),
             Kind::Section => write!(f, "{{{{#{}}}}}", self.name),
             Kind::Unescaped => write!(f, "{{{{{{{}}}}}}}", self.name),
             Kind::Variable => write!(f, "{{{{{}}}}}", self.name),
@@ -114,9 +109,28 @@ fn classify(tag: &str) -> (Kind, Result<&str, String>) {
         '=' => {
             (Kind::Comment, Err("delimiters other than {{ and }} are not supported".to_string()))
         }
-        '>' => (Kind::Comment, Err("partials ({{>) are not supported".to_string())),
+        '<' | '$' => {
+            (Kind::Comment, Err("parents and blocks ({{< and {{$) are not supported".to_string()))
+        }
+        '>' => partial(after),
         _ => (Kind::Variable, named(tag)),
     }
+}
+
+/// Tells what a partial stands for: a part has one word for a name, a text of the catalogue two.
+fn partial(name: &str) -> (Kind, Result<&str, String>) {
+    let kind = if name.contains('.') { Kind::Words } else { Kind::Part };
+    let name = named(name).and_then(|name| {
+        let words = name.split('.').filter(|word| !word.is_empty()).count();
+        let is_good = words == if kind == Kind::Words { 2 } else { 1 };
+        is_good.then_some(name).ok_or_else(|| {
+            format!(
+                "`{name}` is neither a part, such as {{{{>head}}}}, nor a text, such as \
+                     {{{{>code.heading}}}}"
+            )
+        })
+    });
+    (kind, name)
 }
 
 /// Takes a name: `.`, or words with dots between them.
@@ -149,7 +163,12 @@ fn balance(pieces: &[Piece<'_>]) -> Result<(), Complaint> {
                 }
                 None => return complain(format!("{piece} closes nothing")),
             },
-            Kind::Comment | Kind::End | Kind::Unescaped | Kind::Variable => {}
+            Kind::Comment
+            | Kind::End
+            | Kind::Part
+            | Kind::Unescaped
+            | Kind::Variable
+            | Kind::Words => {}
         }
     }
     match open.pop() {
@@ -161,31 +180,30 @@ fn balance(pieces: &[Piece<'_>]) -> Result<(), Complaint> {
     }
 }
 
-/// Puts the pieces together again, in the plainer form.
-fn print(pieces: &[Piece<'_>]) -> String {
-    let mut printed = String::new();
+/// Takes away the lines that have nothing but a tag that prints nothing itself.
+fn drop_lone_lines(pieces: &mut [Piece<'_>]) {
+    let nexts = pieces.iter().skip(1);
+    let alone = pieces.iter().zip(nexts).enumerate();
+    let alone: Vec<bool> =
+        alone.map(|(index, (piece, next))| stands_alone(index == 0, piece, next)).collect();
     let mut after_lone_tag = false;
-    for (index, piece) in pieces.iter().enumerate() {
-        let next = pieces.get(index + 1);
-        let is_lone = next.is_some_and(|next| stands_alone(index == 0, piece, next));
-        let mut text = piece.text;
+    for (piece, is_alone) in pieces.iter_mut().zip(alone.into_iter().chain([false])) {
         if after_lone_tag {
-            text = text.split_once('\n').map_or("", |(_, after)| after);
+            piece.text = piece.text.split_once('\n').map_or("", |(_, after)| after);
         }
-        if is_lone {
-            text = text.trim_end_matches([' ', '\t']);
+        if is_alone {
+            piece.text = piece.text.trim_end_matches([' ', '\t']);
         }
-        printed.push_str(text);
-        printed.push_str(&piece.to_string());
-        after_lone_tag = is_lone;
+        after_lone_tag = is_alone;
     }
-    printed
 }
 
 /// Whether a piece's tag is all that its line has, and prints nothing itself.
 fn stands_alone(is_first: bool, piece: &Piece<'_>, next: &Piece<'_>) -> bool {
-    let is_silent =
-        matches!(piece.kind, Kind::Close | Kind::Comment | Kind::Inverted | Kind::Section);
+    let is_silent = matches!(
+        piece.kind,
+        Kind::Close | Kind::Comment | Kind::Inverted | Kind::Part | Kind::Section
+    );
     let before = piece.text.rsplit_once('\n').map(|(_, before)| before);
     let before = before.or_else(|| is_first.then_some(piece.text));
     let after = next.text.split_once('\n').map(|(after, _)| after);
@@ -201,14 +219,20 @@ mod tests {
     #[test]
     fn bad_templates_are_refused_with_their_line() {
         let deep = |depth: usize| "{{#a}}\n".repeat(depth) + &"{{/a}}".repeat(depth);
-        assert!(check(&deep(DEPTH_MAX)).is_ok());
+        assert!(read(&deep(DEPTH_MAX)).is_ok());
         let cases = [
             ("a\n{{#b}}\nc", 2, "{{#b}} is never closed"),
             ("{{^b}}{{#c}}{{/c}}", 1, "{{^b}} is never closed"),
             ("a\n\n{{/b}}", 3, "{{/b}} closes nothing"),
             ("{{#a}}\n{{#b}}\n{{/a}}{{/b}}", 3, "{{/a}} where {{#b}} of line 2 is open"),
             ("{{=<% %>=}}", 1, "delimiters other than {{ and }} are not supported"),
-            ("\n{{> page}}", 2, "partials ({{>) are not supported"),
+            ("\n{{<page}}{{/page}}", 2, "parents and blocks ({{< and {{$) are not supported"),
+            ("{{$page}}{{/page}}", 1, "parents and blocks"),
+            ("{{>}}", 1, "`` is not a name"),
+            ("\n{{>a.b.c}}", 2, "`a.b.c` is neither a part, such as {{>head}}, nor a text"),
+            ("{{> . }}", 1, "`.` is neither a part"),
+            ("{{>a.}}", 1, "`a.` is not a name"),
+            ("{{>../a}}", 1, "`../a` is not a name"),
             ("a\n{{name\n", 2, "`{{` has no `}}`"),
             ("{{{name}}", 1, "`{{{` has no `}}}`"),
             ("{{!\n never\n", 1, "`{{` has no `}}`"),
@@ -220,17 +244,10 @@ mod tests {
             (&deep(DEPTH_MAX + 1), 17, "sections nest deeper than 16"),
         ];
         for (template, line, reason) in cases {
-            let complaint = check(template).expect_err(template);
+            let complaint = read(template).expect_err(template);
             assert_eq!(complaint.line, line, "{template}");
             assert!(complaint.reason.starts_with(reason), "{template}: {}", complaint.reason);
         }
-    }
-
-    #[test]
-    fn what_is_not_escaped_is_reported() {
-        let checked = check("{{a}}\n{{{b}}}\n{{! {{{x}}} }}{{& c.d }}").expect("good");
-        let expected = [(2, "{{{b}}}".to_string()), (3, "{{{c.d}}}".to_string())];
-        assert_eq!(checked.unescaped, expected);
     }
 
     #[test]
@@ -244,9 +261,15 @@ mod tests {
             ("{{#a}}{{/a}}\nb", "{{#a}}{{/a}}\nb"),
             ("a\n{{b}}\nc", "a\n{{b}}\nc"),
             ("{{ a }}{{&b}}} { }", "{{a}}{{{b}}}} { }"),
+            ("a\n{{> b }}\nc", "a\n{{>b}}c"),
+            ("a\n{{> b.c }}\nc", "a\n{{>b.c}}\nc"),
+            ("{{#a}}\n{{>b}}\n{{/a}}\n", "{{#a}}{{>b}}{{/a}}"),
         ];
         for (template, expected) in cases {
-            assert_eq!(check(template).expect(template).source, expected, "{template}");
+            let pieces = read(template).expect(template);
+            let printed: String =
+                pieces.iter().map(|piece| format!("{}{piece}", piece.text)).collect();
+            assert_eq!(printed, expected, "{template}");
         }
     }
 }

@@ -1,47 +1,67 @@
-//! The text that is sent to the address.
+//! The text that is sent to the address, and its subject.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use challenger_proto::AddressType;
+use challenger_proto::{AddressType, FALLBACK_LANGUAGE};
 use serde_json::Value;
 
-use super::TemplateError;
+use super::catalogue::SUBJECT;
+use super::expand::Source;
+use super::sources::Sources;
 use super::template::{Escaping, Template};
+use super::{TemplateError, put_together};
 
-/// The messages that come with the program, the one for all types of address last.
-const SHIPPED: [(&str, &str); 3] =
-    shipped!["message-phone.en.must", "message-postal.en.must", "message.en.must"];
+/// The template of all messages that have none of their own.
+pub(super) const MESSAGE: &str = "message";
 
 /// The types whose messages are letters.
 const LETTERS: [&str; 3] = ["address", "postal", "postal-ch"];
 
-/// Whether a template's file holds a message, and no page.
-pub(super) fn is_message(file_name: &str) -> bool {
-    file_name.strip_prefix("message").is_some_and(|rest| rest.starts_with(['.', '-']))
+/// What a subject does not get to know: mail programs show it to whoever looks at the screen.
+const SECRETS: [&str; 3] = ["nonce", "pin", "pin_digits"];
+
+/// Whether a template is one of a message, and no page.
+pub(super) fn is_message(name: &str) -> bool {
+    name.strip_prefix(MESSAGE).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
-/// The template of a message. It is plain text, so nothing in it is escaped.
-pub struct MessageTemplate(Template);
+/// A message, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// One line, without a secret.
+    pub subject: String,
+    /// What it says.
+    pub text: String,
+}
 
-impl MessageTemplate {
-    /// The message for a type of address: the best in the first of these folders that has one,
-    /// else the best that comes with the program.
-    ///
-    /// # Errors
-    /// [`TemplateError`] when it cannot be read or is not a good template.
-    pub fn of_type(address_type: &AddressType, folders: &[PathBuf]) -> Result<Self, TemplateError> {
-        let names = names(address_type);
-        let paths = folders.iter().flat_map(|folder| names.iter().map(|name| folder.join(name)));
-        // One that is there and cannot be read is no reason to send another.
-        if let Some(file) = paths.into_iter().find(|path| fs::symlink_metadata(path).is_ok()) {
-            return Self::load(&file);
+/// The message by language. It is plain text, so nothing in it is escaped.
+pub struct Messages(BTreeMap<String, MessageTemplate>);
+
+/// A message in one language.
+struct MessageTemplate {
+    subject: Template,
+    text: Template,
+}
+
+impl Messages {
+    /// The message for a type of address: the best that the operator has, else the best that was
+    /// installed, else the best that comes with the program. With it comes what is wrong with it
+    /// in some languages.
+    pub fn compile(
+        sources: &Sources,
+        address_type: Option<&AddressType>,
+    ) -> (Self, Vec<TemplateError>) {
+        let mut messages = BTreeMap::new();
+        let mut errors = Vec::new();
+        for (language, source) in sources.best_templates(&names(address_type)) {
+            match MessageTemplate::compile(sources, source, language) {
+                Ok(template) => drop(messages.insert(language.to_owned(), template)),
+                Err(error) if errors.contains(&error) => {}
+                Err(error) => errors.push(error),
+            }
         }
-        let shipped = |name: &String| SHIPPED.into_iter().find(|(shipped, _)| shipped == name);
-        match names.iter().find_map(shipped) {
-            Some((name, text)) => Self::named(Path::new(name), text),
-            None => Self::embedded(),
-        }
+        (Self(messages), errors)
     }
 
     /// The message that comes with the program for types of address that have none of their own.
@@ -49,133 +69,197 @@ impl MessageTemplate {
     /// # Errors
     /// None, as long as its test passes.
     pub fn embedded() -> Result<Self, TemplateError> {
-        let [.., (name, text)] = SHIPPED;
-        Self::named(Path::new(name), text)
+        let (messages, errors) = Self::compile(&Sources::embedded(), None);
+        errors.into_iter().next().map_or(Ok(messages), Err)
     }
 
-    /// Reads the file of a message.
-    ///
-    /// # Errors
-    /// [`TemplateError`] when it cannot be read or is not a good template.
-    pub fn load(file: &Path) -> Result<Self, TemplateError> {
-        let text = fs::read_to_string(file).map_err(|error| TemplateError::unread(file, &error))?;
-        Self::named(file, &text)
-    }
-
-    /// Compiles a message.
+    /// A text as the message in English.
     ///
     /// # Errors
     /// [`TemplateError`] when it is not a good template.
-    pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        Self::named(Path::new("message"), text)
+    pub fn parse(sources: &Sources, text: &str) -> Result<Self, TemplateError> {
+        let source = Source::file(Path::new(MESSAGE), text);
+        let template = MessageTemplate::compile(sources, source, FALLBACK_LANGUAGE)?;
+        Ok(Self([(FALLBACK_LANGUAGE.to_owned(), template)].into()))
     }
 
-    fn named(file: &Path, text: &str) -> Result<Self, TemplateError> {
-        match Template::parse(text, Escaping::None) {
-            Ok((template, _)) => Ok(Self(template)),
-            Err(complaint) => Err(TemplateError::new(file, complaint)),
-        }
+    /// The languages that it exists in.
+    pub fn languages(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
-    /// Fills in a message.
+    /// Fills in a message; `None` when it does not exist in the language.
     ///
     /// ```
-    /// use challenger_server::pages::MessageTemplate;
+    /// use challenger_server::pages::Messages;
     /// use serde_json::json;
     ///
-    /// let message = MessageTemplate::parse("Your code: {{pin}}")?;
-    /// assert_eq!(message.render(&json!({"pin": "1234-5678"})), "Your code: 1234-5678");
-    /// # Ok::<(), challenger_server::pages::TemplateError>(())
+    /// let data = json!({"pin": "1234-5678", "client": "shop.example"});
+    /// let message = Messages::embedded()?.render("de", &data).ok_or("no German")?;
+    /// assert_eq!(message.subject, "Ihr Code für shop.example");
+    /// assert!(message.text.starts_with("1234-5678 ist Ihr Code für shop.example."));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn render(&self, data: &Value) -> String {
-        self.0.render(data)
+    pub fn render(&self, language: &str, data: &Value) -> Option<Message> {
+        let MessageTemplate { subject, text } = self.0.get(language)?;
+        let mut known = data.clone();
+        if let Value::Object(known) = &mut known {
+            known.retain(|name, _| !SECRETS.contains(&name.as_str()));
+        }
+        let subject = subject.render(&known).replace(char::is_control, " ");
+        Some(Message { subject: subject.trim().to_owned(), text: text.render(data) })
     }
 }
 
-/// The files of a type's message, the best first.
-fn names(address_type: &AddressType) -> Vec<String> {
-    let own = address_type.as_str();
-    let letter = LETTERS.contains(&own).then_some("message-postal.en.must".to_owned());
-    [format!("message-{own}.en.must")]
-        .into_iter()
-        .chain(letter)
-        .chain(["message.en.must".to_owned()])
-        .collect()
+impl MessageTemplate {
+    fn compile(sources: &Sources, text: Source<'_>, language: &str) -> Result<Self, TemplateError> {
+        let none = Source::file(Path::new(""), "");
+        let subject = sources.words(SUBJECT, language).unwrap_or(none);
+        let compile = |source| put_together(sources, source, language, Escaping::None);
+        Ok(Self { subject: compile(subject)?.0, text: compile(text)?.0 })
+    }
+}
+
+/// The templates of a type's message, the best first.
+fn names(address_type: Option<&AddressType>) -> Vec<String> {
+    let own = address_type.map(AddressType::as_str);
+    let letter = own.filter(|own| LETTERS.contains(own)).map(|_| "postal");
+    let special = own.into_iter().chain(letter).map(|kind| format!("{MESSAGE}-{kind}"));
+    special.chain([MESSAGE.to_owned()]).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use serde_json::json;
 
     use super::*;
 
-    #[test]
-    fn nothing_is_escaped_and_no_blank_lines_stay() {
-        let text = "{{#client}}\nFor {{client}}\n{{/client}}\n{{! note }}\nCode: {{pin}}\n";
-        let message = MessageTemplate::parse(text).expect("good");
-        let data = json!({"pin": "1234-5678", "client": "<O'Neill & Söhne>"});
-        assert_eq!(message.render(&data), "For <O'Neill & Söhne>\nCode: 1234-5678\n");
-        assert_eq!(message.render(&json!({"pin": "{{pin}}"})), "Code: {{pin}}\n");
+    const LANGUAGES: [&str; 5] = ["de", "en", "es", "fr", "it"];
+    const TYPES: [&str; 6] = ["address", "email", "file", "phone", "postal", "postal-ch"];
+
+    fn kind(name: &str) -> AddressType {
+        AddressType::new(name).expect("a name")
     }
 
-    #[test]
-    fn a_bad_message_is_refused() {
-        let error = MessageTemplate::parse("a\n{{#b}}").err().expect("bad");
-        assert_eq!(error.to_string(), "message:2: {{#b}} is never closed");
-        let error = MessageTemplate::load(Path::new("/no/such.must")).err().expect("missing");
-        assert!(error.to_string().starts_with("/no/such.must: No such file"), "{error}");
+    fn shipped(address_type: &str) -> Messages {
+        let (messages, errors) = Messages::compile(&Sources::embedded(), Some(&kind(address_type)));
+        assert_eq!(errors, []);
+        assert!(messages.languages().eq(LANGUAGES));
+        messages
     }
 
-    #[test]
-    fn the_shipped_messages_say_what_is_needed() {
-        for (name, template) in SHIPPED {
-            let message = MessageTemplate::parse(template).expect("good");
-            let data = json!({
-                "pin": "1234-5678", "pin_digits": "12345678", "reference": "KWRTBA",
-                "client": "shop.example", "minutes": 1440, "expires": "2026-01-05 10:01 UTC",
-                "host": "id.example", "address": {"CONTACT_EMAIL": "ada@example.com"},
-                "nonce": "SECRETNONCE",
-            });
-            let text = message.render(&data);
-            for part in ["1234-5678", "KWRTBA", "shop.example", "id.example"] {
-                assert!(text.contains(part), "{name}: {part}: {text}");
-            }
-            // A letter arrives when nobody remembers any more, and a message by phone is short.
-            assert_eq!(text.contains("2026-01-05 10:01 UTC"), name.contains("postal"), "{text}");
-            // Whoever holds the nonce can act in the person's place.
-            assert!(!text.contains("SECRETNONCE"));
-            assert!(!text.contains("\n\n\n"), "{text}");
-            assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
-            let bare = json!({"pin": "1234-5678", "reference": "KWRTBA", "expires": "never"});
-            let bare = message.render(&bare);
-            assert!(bare.contains("1234-5678") && !bare.contains("  "), "{bare}");
-            assert!(!bare.contains(" ."), "{bare}");
-            assert!(!bare.contains(['@', '#']), "{bare}");
+    fn data(client: &str, host: &str) -> Value {
+        json!({
+            "pin": "1234-5678", "pin_digits": "12345678", "reference": "KWRTBA",
+            "client": client, "minutes": 1440, "expires": "2026-01-05 10:01 UTC",
+            "host": host, "address": {"CONTACT_EMAIL": "ada@example.com"}, "nonce": "SECRETNONCE",
+        })
+    }
+
+    /// What a message file of the operator's says.
+    fn said(text: &str, data: &Value) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("message.txt");
+        fs::write(&file, text).expect("a file");
+        let mut sources = Sources::embedded();
+        let mut errors = sources.choose_message(&file);
+        let (messages, more) = Messages::compile(&sources, None);
+        errors.extend(more);
+        match errors.as_slice() {
+            [] => messages.render("en", data).expect("English").text,
+            [error, ..] => error.to_string().replace(&*file.to_string_lossy(), "FILE"),
         }
     }
 
     #[test]
+    fn nothing_is_escaped_and_no_blank_lines_stay() {
+        let text = "{{#client}}\nFor {{client}}\n{{/client}}\n{{! note }}\nCode: {{pin}}\n";
+        let known = json!({"pin": "1234-5678", "client": "<O'Neill & Söhne>"});
+        assert_eq!(said(text, &known), "For <O'Neill & Söhne>\nCode: 1234-5678\n");
+        assert_eq!(said(text, &json!({"pin": "{{pin}}"})), "Code: {{pin}}\n");
+        assert_eq!(said("{{>message.private}}", &json!({})), "Do not share it with anybody.");
+    }
+
+    #[test]
+    fn a_bad_message_is_refused() {
+        assert_eq!(said("a\n{{#b}}", &json!({})), "FILE:2: {{#b}} is never closed");
+        let expected = "FILE:1: {{>message.x}}: en.lang has no x in [message]";
+        assert_eq!(said("{{>message.x}}", &json!({})), expected);
+        let errors = Sources::embedded().choose_message(Path::new("/no/such.must"));
+        assert!(errors[0].to_string().starts_with("/no/such.must: No such file"), "{errors:?}");
+        assert_eq!(errors.len(), 1);
+    }
+
+    #[test]
+    fn the_shipped_messages_say_what_is_needed() {
+        for (address_type, language) in TYPES.iter().flat_map(|t| LANGUAGES.map(|l| (t, l))) {
+            let messages = shipped(address_type);
+            let place = format!("{address_type} {language}");
+            let message = messages.render(language, &data("shop.example", "id.example"));
+            let Message { subject, text } = message.expect("there");
+            for part in ["1234-5678", "KWRTBA", "shop.example", "id.example"] {
+                assert!(text.contains(part), "{place}: {part}: {text}");
+            }
+            // Nobody wants to look for the code, or to ask who is asking.
+            let first = text.lines().next().expect("a line");
+            assert!(first.contains("1234-5678") && first.contains("shop.example"), "{text}");
+            // An SMS is short.
+            let until = text.contains("2026-01-05 10:01 UTC");
+            assert_eq!(until, *address_type != "phone", "{place}: {text}");
+            // Whoever holds the nonce can act in the person's place.
+            assert!(!text.contains("SECRETNONCE"), "{place}");
+            assert!(!text.contains("\n\n\n") && !text.contains("  "), "{place}: {text}");
+            assert!(text.lines().all(|line| line.chars().count() <= 100), "{place}: {text}");
+            assert!(!text.contains(['<', '{', '}']), "{place}: {text}");
+            assert!(subject.contains("shop.example"), "{subject}");
+
+            let bare = messages.render(language, &data("", "")).expect("there");
+            assert!(bare.text.contains("1234-5678") && !bare.text.contains("  "), "{place}");
+            assert!(!bare.text.contains(" ."), "{place}: {}", bare.text);
+            assert!(!bare.text.contains(['@', '#']), "{place}: {}", bare.text);
+            assert!(bare.subject.len() > 5 && !bare.subject.ends_with(' '), "{}", bare.subject);
+        }
+    }
+
+    #[test]
+    fn subjects_are_one_line_and_know_no_secret() {
+        let mut sources = Sources::embedded();
+        let folder = tempfile::tempdir().expect("a folder");
+        let words = "[message]\nsubject = {{client}}{{pin}}{{pin_digits}}{{nonce}} {{reference}}";
+        fs::write(folder.path().join("en.lang"), words).expect("a file");
+        assert_eq!(sources.overlay(folder.path()), []);
+        let (messages, errors) = Messages::compile(&sources, None);
+        assert_eq!(errors, []);
+        let subject = messages.render("en", &data("<a>\r\nBcc: b\0", "")).expect("there").subject;
+        assert_eq!(subject, "<a>  Bcc: b  KWRTBA");
+        assert!(messages.render("pt", &data("", "")).is_none());
+    }
+
+    #[test]
     fn an_sms_is_one_and_its_last_line_names_the_site() {
-        let (_, template) = SHIPPED[0];
-        let sms = MessageTemplate::parse(template).expect("good");
+        let (long, longer) = ("a".repeat(40), "b".repeat(40));
+        let messages = shipped("phone");
         for (client, host) in [
             ("shop.example", "id.example"),
-            ("exchange.demo.taler.example", "challenger.demo.taler.example"),
             ("kyc.bank-of-somewhere.example.ch", "sms.challenger.somewhere.example"),
             ("", "sms.challenger.example.com"),
             ("exchange.example.com", ""),
+            (&long, &longer),
         ] {
-            let text = sms.render(&json!({
-                "pin": "1234-5678", "pin_digits": "12345678", "reference": "KWRTBA",
-                "client": client, "host": host, "minutes": 1440, "expires": "2026-01-05 10:01 UTC",
-            }));
-            // The characters that take seven bits in an SMS, and are the same in ASCII.
-            let short = |c: char| c == '\n' || (c.is_ascii_graphic() || c == ' ') && c != '`';
-            assert!(text.chars().all(|c| short(c) && !"[\\]^{|}~".contains(c)), "{text}");
-            assert!(text.chars().count() <= 160, "{}: {text}", text.chars().count());
-            let last = text.lines().last().unwrap_or_default();
-            let bound = format!("@{host} #12345678");
-            assert_eq!(last == bound && text.ends_with(&bound), !host.is_empty(), "{text}");
+            for language in LANGUAGES {
+                let text = messages.render(language, &data(client, host)).expect("there").text;
+                // The characters that take seven bits in an SMS and are used here.
+                let short = |c: char| {
+                    c == '\n' || c.is_ascii_alphanumeric() || " .-:#@äéèöùüÄÖÜ".contains(c)
+                };
+                assert!(text.chars().all(short), "{text}");
+                assert!(text.chars().count() <= 160, "{}: {text}", text.chars().count());
+                let last = text.lines().last().unwrap_or_default();
+                let bound = format!("@{host} #12345678");
+                assert_eq!(last == bound && text.ends_with(&bound), !host.is_empty(), "{text}");
+            }
         }
     }
 
@@ -187,28 +271,72 @@ mod tests {
             fs::create_dir_all(folder).expect("a folder");
             fs::write(folder.join(name), text).expect("a file");
         };
-        let folders = [operators.clone(), installed.clone()];
         let said = |name: &str| {
-            let address_type = AddressType::new(name).expect("a name");
-            let message = MessageTemplate::of_type(&address_type, &folders);
-            message.map_or_else(|error| error.to_string(), |it| it.render(&json!({})))
+            let mut sources = Sources::embedded();
+            for folder in [&installed, &operators] {
+                if folder.exists() {
+                    assert_eq!(sources.overlay(folder), []);
+                }
+            }
+            match Messages::compile(&sources, Some(&kind(name))) {
+                (it, errors) if errors.is_empty() => it.render("en", &json!({})).expect("it").text,
+                (_, errors) => errors[0].to_string(),
+            }
         };
         let shipped: Vec<String> = ["phone", "postal", "email"].map(said).into();
         assert_eq!(["address", "postal-ch"].map(said), [&*shipped[1]; 2]);
         assert_eq!(["file", "own"].map(said), [&*shipped[2]; 2]);
         assert!(shipped[0] != shipped[1] && shipped[1] != shipped[2] && shipped[0] != shipped[2]);
         say(&installed, "message-phone.en.must", "installed");
-        say(&installed, "message-own.en.must", "installed own");
+        say(&installed, "message-own.must", "installed own");
         assert_eq!(
             ["phone", "own", "email"].map(said),
             ["installed", "installed own", &shipped[2]]
         );
         say(&operators, "message.en.must", "for all");
         assert_eq!(["phone", "postal", "email"].map(said), ["for all"; 3]);
-        say(&operators, "message-postal-ch.en.must", "Swiss");
+        say(&operators, "message-postal-ch.must", "Swiss");
         say(&operators, "message-postal.en.must", "letter");
         assert_eq!(["postal-ch", "address", "phone"].map(said), ["Swiss", "letter", "for all"]);
         say(&operators, "message-phone.en.must", "{{#never}}");
         assert!(said("phone").contains("message-phone.en.must:1: {{#never}}"), "{}", said("phone"));
+    }
+
+    #[test]
+    fn a_message_is_in_the_languages_that_it_was_written_in() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let say = |name: &str, text: &str| {
+            fs::write(folder.path().join(name), text).expect("a file");
+        };
+        let chosen = |name: &str| {
+            let mut sources = Sources::embedded();
+            assert_eq!(sources.choose_message(&folder.path().join(name)), []);
+            let (messages, errors) = Messages::compile(&sources, Some(&kind("phone")));
+            assert_eq!(errors, []);
+            let said = messages.languages().map(|language| {
+                let message = messages.render(language, &json!({"pin": "1"})).expect("there");
+                format!("{language}: {}", message.text)
+            });
+            said.collect::<Vec<_>>()
+        };
+        say("sms.fr.must", "{{pin}} !");
+        say("sms.pt.must", "{{pin}} {{>sms.private}}");
+        say("other.de.must", "no");
+        say("sms.part.must", "no");
+        let both = ["fr: 1 !", "pt: 1 Do not share it."];
+        assert_eq!(chosen("sms.fr.must"), both);
+        assert_eq!(chosen("sms.pt.must"), both);
+        say("sms.must", "{{pin}}: {{>sms.private}}");
+        let all = [
+            "de: 1: Nicht weitergeben.",
+            "en: 1: Do not share it.",
+            "es: 1: No la comparta.",
+            "fr: 1 !",
+            "it: 1: Non lo condivida.",
+            "pt: 1 Do not share it.",
+        ];
+        assert_eq!(chosen("sms.must"), all);
+        say("sms.txt", "{{pin}}");
+        assert_eq!(chosen("sms.txt"), LANGUAGES.map(|language| format!("{language}: 1")));
     }
 }

@@ -9,8 +9,6 @@ use ramhorns::traits::ContentSequence;
 use ramhorns::{Content, Section};
 use serde_json::Value;
 
-use super::lint::{self, Checked, Complaint};
-
 /// How values get into the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escaping {
@@ -29,18 +27,14 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// Compiles a template; with it come the tags that do not escape, and their lines.
-    pub(super) fn parse(
-        template: &str,
-        escaping: Escaping,
-    ) -> Result<(Self, Vec<(usize, String)>), Complaint> {
-        let Checked { source, unescaped } = lint::check(template)?;
+    /// Compiles a template.
+    ///
+    /// # Errors
+    /// What ramhorns says. There should be nothing that was not noticed before, and told better.
+    pub(super) fn compile(source: String, escaping: Escaping) -> Result<Self, String> {
         let tail = source.get(source.trim_end().len()..).unwrap_or_default().to_string();
-        match ramhorns::Template::new(source) {
-            Ok(compiled) => Ok((Self { compiled, escaping, tail }, unescaped)),
-            // The checks above should have told, and better.
-            Err(error) => Err(Complaint { line: 1, reason: error.to_string() }),
-        }
+        let compiled = ramhorns::Template::new(source).map_err(|error| error.to_string())?;
+        Ok(Self { compiled, escaping, tail })
     }
 
     /// Fills in the template.
@@ -187,11 +181,20 @@ fn write_escaped<E: Encoder>(text: &str, encoder: &mut E) -> Result<(), E::Error
 mod tests {
     use serde_json::json;
 
+    use std::path::Path;
+
+    use super::super::expand::{Source, expand};
+    use super::super::lint;
     use super::*;
 
+    fn compile(template: &str, escaping: Escaping) -> Template {
+        let source = Source::file(Path::new("test"), template);
+        let expanded = expand(source, &|_| None).expect(template);
+        Template::compile(expanded.text, escaping).expect(template)
+    }
+
     fn render(template: &str, data: &Value) -> String {
-        let (template, _) = Template::parse(template, Escaping::Html).expect(template);
-        template.render(data)
+        compile(template, Escaping::Html).render(data)
     }
 
     #[test]
@@ -201,7 +204,7 @@ mod tests {
         assert_eq!(render("{{a}}", &data), escaped);
         assert_eq!(render("{{{a}}}{{&a}}", &data), "<b> & \"c\" 'd' ü".repeat(2));
         assert_eq!(render("{{n}} {{t}} {{l}}{{z}}{{none}}", &data), "-7 true [&quot;&lt;&quot;]");
-        let (plain, _) = Template::parse("{{a}}", Escaping::None).expect("good");
+        let plain = compile("{{a}}", Escaping::None);
         assert_eq!(plain.render(&data), "<b> & \"c\" 'd' ü");
     }
 
@@ -281,7 +284,7 @@ mod tests {
                 template.push_str(words[usize::try_from(state >> 33).unwrap() % words.len()]);
             }
             template.push('|');
-            if lint::check(&template).is_ok() {
+            if lint::read(&template).is_ok() {
                 let rendered = render(&template, &data);
                 let expected = read(&template);
                 if !expected.contains("{{") {

@@ -7,6 +7,7 @@ use challenger_proto::Span;
 
 use super::MAIN;
 use crate::config::{Config, ConfigError, TimeSpan};
+use crate::pages::TemplateError;
 
 /// Reads options and remembers what is wrong with them.
 pub(super) struct Reader<'a> {
@@ -41,6 +42,17 @@ impl Reader<'_> {
     /// Complains about the value of an option.
     pub(super) fn refuse(&mut self, option: &str, expected: &str) {
         self.complaints.push(self.config.refuse(MAIN, option, expected).to_string());
+    }
+
+    /// Complains about the files that an option names.
+    pub(super) fn complain_about(&mut self, option: &str, errors: Vec<TemplateError>) {
+        for error in errors {
+            let complaint = format!("[{MAIN}] {option}: {error}");
+            // What pages and messages share is complained about by both.
+            if !self.complaints.contains(&complaint) {
+                self.complaints.push(complaint);
+            }
+        }
     }
 
     /// A small number, or what the limits say already.

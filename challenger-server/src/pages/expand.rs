@@ -1,0 +1,234 @@
+//! Puts parts and words into a template, so that what is left is one plain template.
+//!
+//! A template, a part and a text of the catalogue are each good Mustache for themselves, so that a
+//! mistake is told with the file and line that it is in.
+
+use std::path::Path;
+use std::vec;
+
+use super::TemplateError;
+use super::lint::{self, DEPTH_MAX, Kind, Piece};
+
+/// How many parts and texts a template may be put together from: ours have some thirty. Parts that
+/// name several parts each would otherwise double with each level.
+const PARTIALS_MAX: usize = 1000;
+/// How deep parts may be in parts. Nobody can follow more.
+const PARTIALS_DEPTH_MAX: usize = 8;
+/// How long a template may become: a picture of the size that a logo may have fits in, and much
+/// more would not be a page any more.
+const TEMPLATE_MAX: usize = 512 * 1024;
+
+/// A text, and where it was written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'a> {
+    pub file: &'a Path,
+    /// The line on which it begins, counted from 1.
+    pub line: usize,
+    pub text: &'a str,
+}
+
+impl<'a> Source<'a> {
+    /// All of a file.
+    pub(super) fn file(file: &'a Path, text: &'a str) -> Self {
+        Self { file, line: 1, text }
+    }
+
+    /// The text in pieces.
+    pub(super) fn read(self) -> Result<Vec<Piece<'a>>, TemplateError> {
+        lint::read(self.text).map_err(|it| self.complain(it.line, it.reason))
+    }
+
+    /// Complains about a line, counted from 1 in the text.
+    fn complain(self, line: usize, reason: impl Into<String>) -> TemplateError {
+        let line = self.line.saturating_add(line).saturating_sub(1);
+        TemplateError { file: self.file.into(), line: Some(line), reason: reason.into() }
+    }
+}
+
+/// Finds what a partial stands for: by one word a part, by two with a dot a text of the catalogue.
+pub(super) type Find<'a> = dyn Fn(&str) -> Option<Source<'a>> + 'a;
+
+/// A template that has no partials any more, and that ramhorns renders as Mustache would.
+#[derive(Debug, Default)]
+pub(super) struct Expanded {
+    pub text: String,
+    /// Tags that print their value without escaping, each with file and line.
+    pub unescaped: Vec<String>,
+}
+
+/// A text that is being copied.
+struct Frame<'a> {
+    name: &'a str,
+    source: Source<'a>,
+    pieces: vec::IntoIter<Piece<'a>>,
+}
+
+/// Expands a template, on a stack of its own.
+pub(super) fn expand<'a>(
+    template: Source<'a>,
+    partials: &Find<'a>,
+) -> Result<Expanded, TemplateError> {
+    let mut expanded = Expanded::default();
+    let mut count = 0;
+    let mut sections = 0_usize;
+    let pieces = template.read()?.into_iter();
+    let mut stack = vec![Frame { name: "", source: template, pieces }];
+    while let Some(frame) = stack.last_mut() {
+        let Some(piece) = frame.pieces.next() else {
+            stack.pop();
+            continue;
+        };
+        let source = frame.source;
+        let complain = |reason: &str| Err(source.complain(piece.line, reason));
+        expanded.text.push_str(piece.text);
+        if expanded.text.len() > TEMPLATE_MAX {
+            return complain(&format!("the template gets longer than {TEMPLATE_MAX} bytes"));
+        }
+        match piece.kind {
+            Kind::Part | Kind::Words => {
+                count += 1;
+                if count > PARTIALS_MAX {
+                    return complain(&format!("more than {PARTIALS_MAX} parts and texts"));
+                }
+                let frame = find(piece, source, &stack, partials)?;
+                stack.push(frame);
+                continue;
+            }
+            Kind::Inverted | Kind::Section => sections += 1,
+            Kind::Close => sections = sections.saturating_sub(1),
+            Kind::Unescaped => {
+                let line = source.line.saturating_add(piece.line).saturating_sub(1);
+                expanded.unescaped.push(format!("{}:{line}: {piece}", source.file.display()));
+            }
+            Kind::Comment | Kind::End | Kind::Variable => {}
+        }
+        if sections > DEPTH_MAX {
+            return complain(&format!("sections nest deeper than {DEPTH_MAX}, with those around"));
+        }
+        expanded.text.push_str(&piece.to_string());
+    }
+    Ok(expanded)
+}
+
+/// Finds what a partial stands for.
+fn find<'a>(
+    piece: Piece<'a>,
+    source: Source<'a>,
+    stack: &[Frame<'a>],
+    partials: &Find<'a>,
+) -> Result<Frame<'a>, TemplateError> {
+    let name = piece.name;
+    let complain = |reason: String| Err(source.complain(piece.line, reason));
+    if stack.iter().any(|frame| frame.name == name) {
+        return complain(format!("{piece} is within itself"));
+    }
+    if stack.len() > PARTIALS_DEPTH_MAX {
+        return complain(format!("{piece}: parts nest deeper than {PARTIALS_DEPTH_MAX}"));
+    }
+    match partials(name) {
+        Some(source) => Ok(Frame { name, source, pieces: source.read()?.into_iter() }),
+        None if piece.kind == Kind::Part => {
+            complain(format!("{piece}: there is no file {name}.part.must"))
+        }
+        None => {
+            let (section, key) = name.split_once('.').unwrap_or_default();
+            complain(format!("{piece}: en.lang has no {key} in [{section}]"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Expands with parts and words that are each written on line 7 of a file of their name.
+    fn expanded(template: &str, partials: &[(&str, &str)]) -> Result<String, String> {
+        let find = |name: &str| {
+            let (name, text) = partials.iter().find(|(it, _)| *it == name)?;
+            Some(Source { file: Path::new(*name), line: 7, text })
+        };
+        let source = Source::file(Path::new("page"), template);
+        expand(source, &find).map(|it| it.text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn parts_and_words_take_the_place_of_their_tags() {
+        let partials = [
+            ("head", "<title>{{>page.title}}</title>\n"),
+            ("page.title", "Hello{{#name}}, {{name}}{{/name}}"),
+            ("empty", ""),
+        ];
+        let hello = "Hello{{#name}}, {{name}}{{/name}}";
+        for (template, expected) in [
+            ("{{>page.title}}\n", format!("{hello}\n")),
+            ("{{>head}}\n<p>\n", format!("<title>{hello}</title>\n<p>\n")),
+            ("a\n  {{> head }}  \nb", format!("a\n<title>{hello}</title>\nb")),
+            ("a\n{{>empty}}\nb", "a\nb".to_string()),
+            ("{{#a}}{{>page.title}}{{/a}}", format!("{{{{#a}}}}{hello}{{{{/a}}}}")),
+            ("{{!>nothing}}", String::new()),
+        ] {
+            assert_eq!(expanded(template, &partials), Ok(expected), "{template}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told_where_they_are() {
+        let deep = "{{#a}}".repeat(9) + &"{{/a}}".repeat(9);
+        let partials = [
+            ("self", "\n{{>self}}"),
+            ("one", "{{>two}}"),
+            ("two", "{{>one}}"),
+            ("open", "a\nb {{#c}}"),
+            ("lost", "{{>gone.gone}}"),
+            ("deep", &deep),
+            ("a", "{{>b}}"),
+            ("b", "{{>c}}"),
+            ("c", "{{>d}}"),
+            ("d", "{{>e}}"),
+            ("e", "{{>f}}"),
+            ("f", "{{>g}}"),
+            ("g", "{{>h}}"),
+            ("h", "{{>i}}"),
+            ("i", ""),
+        ];
+        for (template, expected) in [
+            ("\n{{>none}}", "page:2: {{>none}}: there is no file none.part.must"),
+            ("{{>a.none}}", "page:1: {{>a.none}}: en.lang has no none in [a]"),
+            ("{{>lost}}", "lost:7: {{>gone.gone}}: en.lang has no gone in [gone]"),
+            ("{{>self}}", "self:8: {{>self}} is within itself"),
+            ("{{>one}}", "two:7: {{>one}} is within itself"),
+            ("{{>open}}{{/c}}", "page:1: {{/c}} closes nothing"),
+            ("{{>open}}", "open:8: {{#c}} is never closed"),
+            ("{{>a}}", "h:7: {{>i}}: parts nest deeper than 8"),
+        ] {
+            assert_eq!(expanded(template, &partials), Err(expected.to_string()), "{template}");
+        }
+        assert!(expanded("{{>b}}", &partials).is_ok());
+        let around = |count| "{{#x}}".repeat(count) + "{{>deep}}" + &"{{/x}}".repeat(count);
+        assert!(expanded(&around(7), &partials).is_ok());
+        let complaint = expanded(&around(8), &partials);
+        let expected = "deep:7: sections nest deeper than 16, with those around";
+        assert_eq!(complaint, Err(expected.to_string()));
+    }
+
+    #[test]
+    fn nothing_grows_without_bounds() {
+        let twelve = |name: &str| format!("{{{{>{name}}}}}").repeat(12);
+        let [b, c, d] = ["b", "c", "d"].map(twelve);
+        let partials = [("a", b.as_str()), ("b", &c), ("c", &d), ("d", "")];
+        let complaint = expanded("{{>a}}", &partials).expect_err("many");
+        assert!(complaint.ends_with("more than 1000 parts and texts"), "{complaint}");
+        let long = "x".repeat(100_000);
+        let partials = [("a", b.as_str()), ("b", &long)];
+        let complaint = expanded("{{>a}}", &partials).expect_err("long");
+        assert_eq!(complaint, "b:7: the template gets longer than 524288 bytes");
+    }
+
+    #[test]
+    fn what_is_not_escaped_is_reported() {
+        let part = Source { file: Path::new("part"), line: 7, text: "a\n{{{b}}}" };
+        let source = Source::file(Path::new("page"), "{{a}}\n{{& c.d }}{{! {{{x}}} }}{{>part}}");
+        let expanded = expand(source, &|_| Some(part)).expect("good");
+        assert_eq!(expanded.unescaped, ["page:2: {{{c.d}}}", "part:8: {{{b}}}"]);
+    }
+}

@@ -1,0 +1,349 @@
+//! All files that pages and messages are made of: templates, parts of them, and catalogues.
+//!
+//! They lie in layers: those that come with the program, those that were installed with it, and
+//! the operator's. An upper layer hides what the lower ones have of a template in the same
+//! language, of a part, and of a text in a catalogue.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use challenger_proto::FALLBACK_LANGUAGE;
+
+use super::TemplateError;
+use super::catalogue::{Catalogue, DIRECTION, SUBJECT};
+use super::expand::{Expanded, Source, expand};
+use super::lint::Kind;
+use super::message::MESSAGE;
+
+/// The ending of a template's file, of a part's, and of a catalogue's.
+const TEMPLATE: &str = ".must";
+const PART: &str = ".part.must";
+const CATALOGUE: &str = ".lang";
+
+/// The text that is the language's own tag, in no catalogue.
+const TAG: &str = "language.tag";
+
+/// How many missing texts are named in a warning.
+const MISSING_SHOWN: usize = 3;
+
+/// The files that come with the program: names and contents.
+const SHIPPED: [(&str, &str); 32] = shipped![
+    "again.part.must",
+    "already-done.must",
+    "body.part.must",
+    "changes.part.must",
+    "code-field.part.must",
+    "de.lang",
+    "en.lang",
+    "enter-address-form.must",
+    "enter-email-form.must",
+    "enter-file-form.must",
+    "enter-phone-form.must",
+    "enter-postal-ch-form.must",
+    "enter-postal-form.must",
+    "enter-tan-form.must",
+    "es.lang",
+    "fixed.part.must",
+    "foot.part.must",
+    "fr.lang",
+    "head.part.must",
+    "internal-error.must",
+    "invalid-pin.must",
+    "invalid-request.must",
+    "it.lang",
+    "message-phone.must",
+    "message-postal.must",
+    "message.must",
+    "postal-country.part.must",
+    "postal-lines.part.must",
+    "postal-name.part.must",
+    "reference.part.must",
+    "support.part.must",
+    "validation-unknown.must",
+];
+
+/// All files, in their layers.
+#[derive(Default)]
+pub struct Sources {
+    layers: Vec<Layer>,
+    catalogues: BTreeMap<String, Catalogue>,
+}
+
+/// The templates and parts of one place.
+#[derive(Default)]
+struct Layer {
+    /// By name and language; those for all languages have none.
+    templates: BTreeMap<(String, Option<String>), File>,
+    parts: BTreeMap<String, File>,
+}
+
+struct File {
+    path: PathBuf,
+    text: String,
+}
+
+impl File {
+    fn source(&self) -> Source<'_> {
+        Source::file(&self.path, &self.text)
+    }
+}
+
+/// What a file is, by its name.
+enum Role {
+    Catalogue { language: String },
+    Part { name: String },
+    Template { name: String, language: Option<String> },
+}
+
+impl Role {
+    /// Takes a file name apart; `None` for a file that is none of ours.
+    fn of(file: &str) -> Option<Result<Self, &'static str>> {
+        if file.starts_with('.') {
+            return None;
+        }
+        if let Some(language) = file.strip_suffix(CATALOGUE) {
+            let role = Self::Catalogue { language: language.into() };
+            let advice = "the name of a catalogue is LANGUAGE.lang";
+            return Some(if is_tag(language) { Ok(role) } else { Err(advice) });
+        }
+        if let Some(name) = file.strip_suffix(PART) {
+            let role = Self::Part { name: name.into() };
+            let advice = "the name of a part is NAME.part.must, without further dots";
+            return Some(if name.contains('.') { Err(advice) } else { Ok(role) });
+        }
+        let name = file.strip_suffix(TEMPLATE)?;
+        let (name, language) = name.split_once('.').map_or((name, None), |(n, l)| (n, Some(l)));
+        let is_good = !name.is_empty() && language.is_none_or(is_tag);
+        let advice = "the name of a template is NAME.must or NAME.LANGUAGE.must, without further \
+                      dots";
+        let language = language.map(str::to_owned);
+        Some(if is_good { Ok(Self::Template { name: name.into(), language }) } else { Err(advice) })
+    }
+}
+
+/// The name of a template, and its language if it has one; `None` for a file of another name.
+fn template_name(file: &Path) -> Option<(String, Option<String>)> {
+    match Role::of(&file.file_name()?.to_string_lossy())? {
+        Ok(Role::Template { name, language }) => Some((name, language)),
+        Ok(Role::Catalogue { .. } | Role::Part { .. }) | Err(_) => None,
+    }
+}
+
+/// Whether a text can be a language tag: it goes into a header and into the page.
+fn is_tag(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    !text.is_empty() && text.bytes().all(allowed)
+}
+
+impl Sources {
+    /// The files that come with the program.
+    pub fn embedded() -> Self {
+        let mut sources = Self::default();
+        let mut layer = Layer::default();
+        for (name, text) in SHIPPED {
+            // The tests see to it that there is nothing to complain about.
+            let _ = sources.add(&mut layer, Path::new(name), text.as_bytes());
+        }
+        sources.layers.push(layer);
+        sources
+    }
+
+    /// Lays the files of a directory over those that are there, and returns what is wrong with
+    /// some, in alphabetical order of their names.
+    pub fn overlay(&mut self, directory: &Path) -> Vec<TemplateError> {
+        let entries = fs::read_dir(directory).and_then(|entries| {
+            entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()
+        });
+        let files: BTreeSet<PathBuf> = match entries {
+            Ok(files) => files,
+            Err(error) => return Vec::from([TemplateError::unread(directory, &error)]),
+        };
+        let mut errors = Vec::new();
+        let mut layer = Layer::default();
+        for file in files {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            if Role::of(&name).is_none() {
+                continue;
+            }
+            match fs::read(&file) {
+                Ok(text) => errors.extend(self.add(&mut layer, &file, &text)),
+                Err(error) => errors.push(TemplateError::unread(&file, &error)),
+            }
+        }
+        self.layers.push(layer);
+        errors
+    }
+
+    /// Lays the operator's message over all others. A file named `NAME.must`, or
+    /// `NAME.LANGUAGE.must`, brings along the others of that `NAME` in its directory, and what
+    /// else it is called does not matter.
+    pub fn choose_message(&mut self, file: &Path) -> Vec<TemplateError> {
+        let mut files = BTreeMap::from([(None, file.to_path_buf())]);
+        if let Some((chosen, language)) = template_name(file) {
+            files = BTreeMap::from([(language, file.to_path_buf())]);
+            // A directory that cannot be listed has no others.
+            let folder = file.parent().and_then(|folder| fs::read_dir(folder).ok());
+            for file in folder.into_iter().flatten().flatten().map(|entry| entry.path()) {
+                if let Some((name, language)) = template_name(&file)
+                    && name == chosen
+                {
+                    files.entry(language).or_insert(file);
+                }
+            }
+        }
+        let mut layer = Layer::default();
+        let mut errors = Vec::new();
+        for (language, path) in files {
+            match fs::read_to_string(&path) {
+                Ok(text) => {
+                    layer.templates.insert((MESSAGE.to_owned(), language), File { path, text });
+                }
+                Err(error) => errors.push(TemplateError::unread(&path, &error)),
+            }
+        }
+        self.layers.push(layer);
+        errors
+    }
+
+    fn add(&mut self, layer: &mut Layer, path: &Path, text: &[u8]) -> Vec<TemplateError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let role = match Role::of(&name) {
+            None => return Vec::new(),
+            Some(Err(advice)) => return Vec::from([TemplateError::about(path, advice)]),
+            Some(Ok(role)) => role,
+        };
+        if let Role::Catalogue { language } = role {
+            return self.catalogues.entry(language).or_default().read(path, text);
+        }
+        let Ok(text) = str::from_utf8(text) else {
+            return Vec::from([TemplateError::about(path, "the file is not UTF-8")]);
+        };
+        let file = File { path: path.into(), text: text.to_owned() };
+        match role {
+            Role::Catalogue { .. } => {}
+            Role::Part { name } => drop(layer.parts.insert(name, file)),
+            Role::Template { name, language } => {
+                layer.templates.insert((name, language), file);
+            }
+        }
+        Vec::new()
+    }
+
+    /// The names of all templates.
+    pub(super) fn names(&self) -> BTreeSet<&str> {
+        let templates = self.layers.iter().flat_map(|layer| layer.templates.keys());
+        templates.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The templates of a name by language, each from the uppermost layer that has one.
+    pub(super) fn templates<'a>(&'a self, name: &str) -> BTreeMap<&'a str, Source<'a>> {
+        let mut found = BTreeMap::new();
+        for layer in &self.layers {
+            found.extend(self.templates_in(layer, name));
+        }
+        found
+    }
+
+    /// The templates of the first of these names that the uppermost layer with any of them has. A
+    /// lower layer adds no languages: what it says could be something else.
+    pub(super) fn best_templates<'a>(&'a self, names: &[String]) -> BTreeMap<&'a str, Source<'a>> {
+        let layers = self.layers.iter().rev();
+        let mut sets = layers.flat_map(|layer| names.iter().map(|n| self.templates_in(layer, n)));
+        sets.find(|set| !set.is_empty()).unwrap_or_default()
+    }
+
+    /// What one layer has. A template without a language is there in all that have a catalogue.
+    fn templates_in<'a>(&'a self, layer: &'a Layer, name: &str) -> BTreeMap<&'a str, Source<'a>> {
+        let mut found = BTreeMap::new();
+        if let Some(file) = layer.templates.get(&(name.to_owned(), None)) {
+            let languages = self.catalogues.keys().map(String::as_str);
+            found.extend(languages.chain([FALLBACK_LANGUAGE]).map(|it| (it, file.source())));
+        }
+        for ((other, language), file) in &layer.templates {
+            if let (true, Some(language)) = (other == name, language) {
+                found.insert(language.as_str(), file.source());
+            }
+        }
+        found
+    }
+
+    /// Puts a template together in a language.
+    pub(super) fn expand<'a>(
+        &'a self,
+        template: Source<'a>,
+        language: &'a str,
+    ) -> Result<Expanded, TemplateError> {
+        expand(template, &|name| {
+            if name.contains('.') { self.words(name, language) } else { self.part(name) }
+        })
+    }
+
+    fn part(&self, name: &str) -> Option<Source<'_>> {
+        let mut layers = self.layers.iter().rev();
+        layers.find_map(|layer| layer.parts.get(name)).map(File::source)
+    }
+
+    /// A text in a language, else in the one that this is a regional form of, else in English.
+    pub(super) fn words<'a>(&'a self, name: &str, language: &'a str) -> Option<Source<'a>> {
+        if name == TAG {
+            return Some(Source::file(Path::new(""), language));
+        }
+        let name = name.to_ascii_lowercase();
+        let catalogues = own(language).chain([FALLBACK_LANGUAGE]);
+        catalogues.filter_map(|tag| self.catalogues.get(tag)).find_map(|it| it.get(&name))
+    }
+
+    /// What is not wrong with the catalogues, but may not be meant.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let used = self.used_words();
+        for (language, catalogue) in &self.catalogues {
+            let unused = catalogue.texts().filter(|(name, _)| !used.contains(*name));
+            warnings.extend(unused.map(|(name, Source { file, line, .. })| {
+                format!("{}:{line}: no template uses the text {name}", file.display())
+            }));
+            let missing = self.missing_words(language);
+            if !missing.is_empty() {
+                let count = missing.len();
+                let some: Vec<_> = missing.into_iter().take(MISSING_SHOWN).collect();
+                let more = if count > MISSING_SHOWN { ", ..." } else { "" };
+                let some = some.join(", ");
+                warnings.push(format!(
+                    "{language}.lang lacks some texts, and English ones take their place \
+                     ({count}): {some}{more}"
+                ));
+            }
+        }
+        warnings
+    }
+
+    /// The texts that a language has to borrow from English.
+    fn missing_words(&self, language: &str) -> Vec<&str> {
+        let english = self.catalogues.get(FALLBACK_LANGUAGE);
+        let names = english.into_iter().flat_map(|it| it.texts().map(|(name, _)| name));
+        let has = |name: &str| {
+            own(language)
+                .any(|tag| self.catalogues.get(tag).is_some_and(|it| it.get(name).is_some()))
+        };
+        names.filter(|name| !has(name)).collect()
+    }
+
+    /// The names of all texts that any template, part or text names.
+    fn used_words(&self) -> BTreeSet<String> {
+        let files =
+            self.layers.iter().flat_map(|it| it.templates.values().chain(it.parts.values()));
+        let texts = self.catalogues.values().flat_map(|it| it.texts().map(|(_, text)| text));
+        let pieces = files.map(File::source).chain(texts).filter_map(|it| it.read().ok()).flatten();
+        let words = pieces.filter(|it| it.kind == Kind::Words);
+        let words = words.map(|it| it.name.to_ascii_lowercase());
+        words.chain([DIRECTION.to_owned(), SUBJECT.to_owned()]).collect()
+    }
+}
+
+/// A language, and the one that it is a regional form of.
+fn own(language: &str) -> impl Iterator<Item = &str> {
+    let primary = language.split_once('-').map(|(primary, _)| primary);
+    [language].into_iter().chain(primary)
+}

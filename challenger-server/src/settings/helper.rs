@@ -1,0 +1,69 @@
+//! The helper: the operator's program that delivers messages, and its settings.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::reader::Reader;
+use crate::config::{Config, TimeSpan};
+use crate::process::Command;
+
+/// The section whose options are the helper's environment.
+const HELPER: &str = "challenger-helper";
+
+/// How long a helper may take, unless the operator says otherwise.
+const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(super) fn read_command(reader: &mut Reader<'_>) -> Option<Command> {
+    let timeout = match reader.optional("AUTH_TIMEOUT", Config::duration) {
+        None => AUTH_TIMEOUT,
+        Some(TimeSpan::Finite(time)) if time > Duration::ZERO => time,
+        Some(_) => {
+            reader.refuse("AUTH_TIMEOUT", "a time longer than zero that is not forever");
+            AUTH_TIMEOUT
+        }
+    };
+    let environment = read_environment(reader);
+    let name = reader.required("AUTH_COMMAND", Config::string)?;
+    if name.trim().is_empty() || name.contains('\0') {
+        reader.refuse("AUTH_COMMAND", "the name or path of a program");
+        return None;
+    }
+    // A bare name is looked up in PATH when the helper runs; a path is a file name like others.
+    let program = if name.contains(['/', '$', '~']) {
+        reader.required("AUTH_COMMAND", Config::filename)?.into_os_string()
+    } else {
+        name.into()
+    };
+    let Ok(program) = program.into_string() else {
+        reader.refuse("AUTH_COMMAND", "a path in UTF-8");
+        return None;
+    };
+    Some(Command::new(program, timeout).with_environment(environment))
+}
+
+/// The options of the helper's section as variables, their names in upper case.
+fn read_environment(reader: &mut Reader<'_>) -> BTreeMap<String, String> {
+    let section = reader.config.section(HELPER).filter(|section| section.hidden_in.is_none());
+    let mut environment = BTreeMap::new();
+    for setting in section.map_or(&[][..], |section| &section.settings) {
+        let name = setting.name.to_ascii_uppercase();
+        if is_variable(&name) {
+            environment.insert(name, setting.value.text.clone());
+        } else {
+            // Without the value, which may be a password.
+            reader.complaints.push(format!(
+                "{}: [{HELPER}] {:?} cannot be the name of an environment variable: expected \
+                 letters, digits and _, and no digit in front",
+                setting.value.origin, setting.name
+            ));
+        }
+    }
+    environment
+}
+
+/// Whether every program can read a variable of this name (POSIX, base definitions 8.1).
+fn is_variable(name: &str) -> bool {
+    !name.starts_with(|first: char| first.is_ascii_digit())
+        && !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
