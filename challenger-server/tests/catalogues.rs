@@ -14,8 +14,8 @@ const TRANSLATIONS: [&str; 4] = ["de", "es", "fr", "it"];
 /// What is the same in English and in another language.
 const SAME: [(&str, &str); 5] = [
     ("de", "language.direction"),
-    ("de", "postal.name"),
     ("es", "language.direction"),
+    ("es", "page.error"),
     ("fr", "language.direction"),
     ("it", "language.direction"),
 ];

@@ -29,12 +29,14 @@ const TAG: &str = "language.tag";
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
-const SHIPPED: [(&str, &str); 32] = shipped![
+const SHIPPED: [(&str, &str); 36] = shipped![
+    "again-form.part.must",
     "again.part.must",
     "already-done.must",
     "body.part.must",
-    "changes.part.must",
-    "code-field.part.must",
+    "change.part.must",
+    "code-form.part.must",
+    "countdown.part.must",
     "de.lang",
     "en.lang",
     "enter-address-form.must",
@@ -45,7 +47,6 @@ const SHIPPED: [(&str, &str); 32] = shipped![
     "enter-postal-form.must",
     "enter-tan-form.must",
     "es.lang",
-    "fixed.part.must",
     "foot.part.must",
     "fr.lang",
     "head.part.must",
@@ -53,15 +54,18 @@ const SHIPPED: [(&str, &str); 32] = shipped![
     "invalid-pin.must",
     "invalid-request.must",
     "it.lang",
+    "masked.part.must",
     "message-phone.must",
     "message-postal.must",
     "message.must",
-    "postal-country.part.must",
-    "postal-lines.part.must",
-    "postal-name.part.must",
-    "reference.part.must",
-    "support.part.must",
+    "post-country.part.must",
+    "post-form.part.must",
+    "post-lines.part.must",
+    "post-name.part.must",
+    "returning.part.must",
+    "style.part.must",
     "validation-unknown.must",
+    "wait.part.must",
 ];
 
 /// All files, in their layers.
