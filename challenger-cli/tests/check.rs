@@ -95,7 +95,8 @@ fn warnings_are_marked_and_forgiven() {
         ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/none", ("", ""), "none: No such file"),
         ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/legal", ("", ""), "v1.doc: not served"),
         (
-            "TERMS_ETAG = v1\nTERMS_DIR = $HERE/legal\nPRIVACY_ETAG = v1\nPRIVACY_DIR = $HERE/legal",
+            "TERMS_ETAG = v1\nTERMS_DIR = $HERE/legal\nPRIVACY_ETAG = v1\n\
+             PRIVACY_DIR = $HERE/legal",
             ("", ""),
             "v1.doc: not served",
         ),
