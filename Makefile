@@ -11,6 +11,7 @@ PROFILE_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
 PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd
 TEMPLATES = $(wildcard templates/*.must templates/*.lang)
 ADDRESS_TYPES = $(wildcard docs/address-types/*.conf)
+TERMS = $(wildcard docs/terms/*.rst)
 DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT
 
 # Lists of files are separated by blanks, and some are deleted.
@@ -23,14 +24,16 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 MAN = $(SHARE)/man
 OURS = $(SHARE)/challenger
 DOC = $(SHARE)/doc/challenger
-INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) challenger-dbconfig) \
+TALER_NAME = $(BIN)/taler-terms-generator
+INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) challenger-dbconfig challenger-terms-generator) \
 	$(addprefix $(OURS)/,$(TEMPLATES) config.d/challenger.conf) \
 	$(addprefix $(OURS)/address-types/,$(notdir $(ADDRESS_TYPES))) \
+	$(addprefix $(OURS)/terms/,$(notdir $(TERMS))) \
 	$(addprefix $(MAN)/man1/,$(notdir $(wildcard docs/man/*.1))) \
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) docs/commands.md)
 
-.PHONY: all install uninstall demo selftest check fmt postgresql openssl
+.PHONY: all install uninstall demo selftest check fmt postgresql openssl documents
 
 all:
 	$(CARGO) build --release --locked
@@ -42,8 +45,13 @@ install:
 	install -d $(BIN) $(OURS)/templates $(OURS)/address-types $(OURS)/config.d $(DOC)/docs $(MAN)/man1 $(MAN)/man5
 	install -m 755 $(addprefix $(PROFILE_DIR)/,$(PROGRAMS)) $(BIN)
 	install -m 755 challenger-cli/helpers/challenger-dbconfig $(BIN)
+	install -m 755 challenger-cli/helpers/challenger-terms-generator $(BIN)
+	@# The name that the original's manual uses, unless something else has it.
+	[ -e $(TALER_NAME) ] || [ -L $(TALER_NAME) ] || ln -s challenger-terms-generator $(TALER_NAME)
 	install -m 644 $(TEMPLATES) $(OURS)/templates
 	install -m 644 $(ADDRESS_TYPES) $(OURS)/address-types
+	install -d $(OURS)/terms
+	install -m 644 $(TERMS) $(OURS)/terms
 	install -m 644 docs/config.d/challenger.conf $(OURS)/config.d
 	install -m 644 $(wildcard docs/man/*.1) $(MAN)/man1
 	install -m 644 $(wildcard docs/man/*.5) $(MAN)/man5
@@ -53,7 +61,8 @@ install:
 # Takes away what was installed, and the directories of ours that are empty then.
 uninstall:
 	rm -f $(INSTALLED)
-	@for folder in $(OURS)/templates $(OURS)/address-types $(OURS)/config.d $(OURS) $(DOC)/docs $(DOC); do \
+	@[ "$$(readlink $(TALER_NAME))" != challenger-terms-generator ] || rm $(TALER_NAME)
+	@for folder in $(OURS)/templates $(OURS)/address-types $(OURS)/terms $(OURS)/config.d $(OURS) $(DOC)/docs $(DOC); do \
 	    [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; \
 	done
 
@@ -69,7 +78,7 @@ selftest:
 check: export PROPTEST_RNG_SEED ?= 20260105
 
 # Everything that has to hold.
-check: postgresql openssl
+check: postgresql openssl documents
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
@@ -103,6 +112,19 @@ openssl:
 	    apt-get install -y -qq --no-install-recommends libssl-dev openssl pkg-config; \
 	else \
 	    echo 'TLS needs OpenSSL: apt-get install libssl-dev openssl pkg-config' >&2; exit 1; \
+	fi
+
+# The tests make legal documents, with the Python of the system, and look into the PDF.
+documents:
+	@{ /usr/bin/python3 -c 'import docutils' && command -v pandoc && command -v weasyprint \
+	    && command -v msgmerge && command -v pdftotext; } >/dev/null 2>&1 \
+	|| if [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends \
+	    python3-docutils pandoc weasyprint gettext poppler-utils; \
+	else \
+	    echo 'the tests make documents: apt-get install python3-docutils pandoc weasyprint gettext' \
+	    'poppler-utils' >&2; exit 1; \
 	fi
 
 fmt:

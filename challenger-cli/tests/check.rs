@@ -94,6 +94,12 @@ fn warnings_are_marked_and_forgiven() {
         ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/outbox", ("", ""), "no such document below"),
         ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/none", ("", ""), "none: No such file"),
         ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/legal", ("", ""), "v1.doc: not served"),
+        (
+            "TERMS_ETAG = v1\nTERMS_DIR = $HERE/legal\nPRIVACY_ETAG = v1\n\
+             PRIVACY_DIR = $HERE/legal",
+            ("", ""),
+            "v1.doc: not served",
+        ),
         ("CODE_DURATION = 5", ("", ""), "CODE_DURATION is less than a second"),
         ("TEMPLATE_DIR = $HERE/raw", ("", ""), ":1: {{{client}}} prints its value without"),
         (

@@ -13,6 +13,7 @@ mod site;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -22,6 +23,9 @@ use site::{binary, stderr, stdout};
 use tempfile::TempDir;
 
 const PREFIX: &str = "/opt/challenger";
+
+/// Another name of challenger-terms-generator.
+const TALER_NAME: &str = "bin/taler-terms-generator";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -100,11 +104,14 @@ fn everything_has_its_place_and_can_be_taken_away() {
             .map(String::from)
             .into();
     let programs = ["challenger", "challenger-admin", "challenger-config", "challenger-dbinit"];
-    for program in programs.into_iter().chain(["challenger-httpd"]) {
+    for program in programs.into_iter().chain(["challenger-httpd", "challenger-terms-generator"]) {
         expected.insert(format!("bin/{program}"));
     }
     for snippet in names("docs/address-types") {
         expected.insert(format!("share/challenger/address-types/{snippet}"));
+    }
+    for text in names("docs/terms") {
+        expected.insert(format!("share/challenger/terms/{text}"));
     }
     for page in names("templates") {
         expected.insert(format!("share/challenger/templates/{page}"));
@@ -119,7 +126,9 @@ fn everything_has_its_place_and_can_be_taken_away() {
     for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
         expected.insert(format!("share/doc/challenger/{licence}"));
     }
-    assert_eq!(machine.files(), expected);
+    let mut files = machine.files();
+    assert!(files.remove(TALER_NAME));
+    assert_eq!(files, expected);
     for program in expected.iter().filter_map(|path| path.strip_prefix("bin/")) {
         let output = machine.program(program).arg("-h").output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{program}");
@@ -136,6 +145,35 @@ fn everything_has_its_place_and_can_be_taken_away() {
     }
     assert!(!machine.path("share/doc/challenger").exists());
     assert!(machine.path("bin").exists(), "it belongs to others, too");
+}
+
+#[test]
+fn the_name_of_the_original_is_taken_only_if_it_is_free() {
+    let machine = Machine::new();
+    let name = machine.path(TALER_NAME);
+    let make = |target: &str| {
+        let output = machine.make(target, &[]);
+        assert!(output.status.success(), "{}", stderr(&output));
+    };
+    for _ in 0..2 {
+        make("install");
+        assert_eq!(fs::read_link(&name).unwrap(), Path::new("challenger-terms-generator"));
+        let output = Command::new(&name).arg("-h").output().unwrap();
+        assert!(stdout(&output).contains("Usage: challenger-terms-generator"));
+    }
+    make("uninstall");
+    assert!(fs::symlink_metadata(&name).is_err());
+
+    // Somebody else's link, even one that leads nowhere, and somebody else's file.
+    symlink("elsewhere", &name).unwrap();
+    make("install");
+    make("uninstall");
+    assert_eq!(fs::read_link(&name).unwrap(), Path::new("elsewhere"));
+    fs::remove_file(&name).unwrap();
+    fs::write(&name, "another").unwrap();
+    make("install");
+    make("uninstall");
+    assert_eq!(fs::read_to_string(&name).unwrap(), "another");
 }
 
 #[test]

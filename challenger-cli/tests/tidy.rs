@@ -275,17 +275,19 @@ fn said(command: &mut Command, arguments: &[&str]) -> String {
 }
 
 /// The programs with what `-h` prints.
-fn helps() -> [(&'static str, String); 6] {
+fn helps() -> [(&'static str, String); 7] {
     let of = |program: &str| said(&mut Command::new(program), &["-h"]);
     let demo = env!("CARGO_BIN_EXE_challenger");
-    let script = root().join("challenger-cli/helpers/challenger-dbconfig");
+    let helper =
+        |name: &str| of(root().join("challenger-cli/helpers").join(name).to_str().unwrap());
     [
         ("challenger", of(demo) + &said(&mut Command::new(demo), &["demo", "-h"])),
         ("challenger-admin", of(env!("CARGO_BIN_EXE_challenger-admin"))),
         ("challenger-config", of(env!("CARGO_BIN_EXE_challenger-config"))),
-        ("challenger-dbconfig", of(script.to_str().unwrap())),
+        ("challenger-dbconfig", helper("challenger-dbconfig")),
         ("challenger-dbinit", of(env!("CARGO_BIN_EXE_challenger-dbinit"))),
         ("challenger-httpd", of(env!("CARGO_BIN_EXE_challenger-httpd"))),
+        ("challenger-terms-generator", helper("challenger-terms-generator")),
     ]
 }
 

@@ -10,58 +10,101 @@ use challenger_proto::{Document, Documents};
 pub struct Loaded {
     /// The documents of the version.
     pub documents: Documents,
-    /// One sentence for each file that will not be served and might have been meant to.
+    /// One sentence for each entry that will not be served and might have been meant to.
     pub warnings: Vec<String>,
 }
 
 /// Reads all documents of a version. They are read once: changes take effect at the next start.
+/// What is wrong with one of them does not keep the others from being served.
 ///
 /// # Errors
-/// The directory, or a document in it, cannot be read; the message names it.
+/// The directory cannot be read; the message names it.
 pub fn load(directory: &Path, version: &str) -> io::Result<Loaded> {
     let mut found = Vec::new();
     let mut warnings = Vec::new();
-    for language in sorted_entries(directory)? {
-        // `locale` is where translations of the source are kept.
-        let Some(name) = visible_name(&language).filter(|name| name != "locale") else { continue };
-        if !language.is_dir() {
-            warnings.push(format!("{}: not in the directory of a language", language.display()));
+    for entry in visible_entries(directory)? {
+        let name = name_of(&entry);
+        // What documents are made of may be kept beside them: translations, and texts.
+        if name == "locale" || name.ends_with(".rst") {
             continue;
         }
-        for file in sorted_entries(&language)? {
-            if visible_name(&file).is_none() || file.file_stem().is_none_or(|stem| stem != version)
-            {
-                continue;
-            }
-            let extension = file.extension().and_then(|it| it.to_str()).unwrap_or_default();
-            let body = fs::read(&file).map_err(|error| at(&file, &error))?;
-            match Document::new(&*name, extension, body) {
-                Some(document) => found.push(document),
-                None => warnings.push(format!(
-                    "{}: not served, because its extension is none of {}",
-                    file.display(),
-                    Document::extensions().collect::<Vec<_>>().join(", "),
-                )),
+        if !entry.is_dir() {
+            warnings.push(format!("{}: not in the directory of a language", entry.display()));
+        } else if !is_language(&name) {
+            let path = entry.display();
+            warnings.push(format!("{path}: not served, because it names no language, as en does"));
+        } else {
+            let files = visible_entries(&entry).unwrap_or_else(|error| {
+                warnings.push(error.to_string());
+                Vec::new()
+            });
+            for file in files {
+                match read(&file, &name, version) {
+                    Ok(document) => found.extend(document),
+                    Err(error) => warnings.push(format!("{}: {error}", file.display())),
+                }
             }
         }
     }
     Ok(Loaded { documents: Documents::new(version, found), warnings })
 }
 
-fn sorted_entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
+/// The document in a file, unless it is one of another version.
+fn read(file: &Path, language: &str, version: &str) -> io::Result<Option<Document>> {
+    if file.is_dir() {
+        return Err(io::Error::other("not served, because it is a directory"));
+    }
+    let name = name_of(file);
+    let (base, extension) = match name.rsplit_once('.') {
+        Some(parts) if name != version => parts,
+        _ => (name.as_str(), ""),
+    };
+    if base != version {
+        return Ok(None);
+    }
+    // Reading anything else could take forever.
+    if !fs::metadata(file)?.is_file() {
+        return Err(io::Error::other("not served, because it is no regular file"));
+    }
+    let body = fs::read(file)?;
+    if body.is_empty() {
+        return Err(io::Error::other("not served, because it is empty"));
+    }
+    let Some(document) = Document::new(language, extension, body) else {
+        let known = Document::extensions().collect::<Vec<_>>().join(", ");
+        let complaint = format!("not served, because its extension is none of {known}");
+        return Err(io::Error::other(complaint));
+    };
+    Ok(Some(document))
+}
+
+/// Whether this has the form of a language tag (RFC 5646 §2.1), such as `en` or `de-CH`.
+fn is_language(name: &str) -> bool {
+    let mut subtags = name.split('-');
+    let is_primary = |tag: &str| matches!(tag.len(), 2..=3) && is_all(tag, u8::is_ascii_alphabetic);
+    let is_more = |tag: &str| matches!(tag.len(), 1..=8) && is_all(tag, u8::is_ascii_alphanumeric);
+    subtags.next().is_some_and(is_primary) && subtags.all(is_more)
+}
+
+fn is_all(text: &str, class: impl Fn(&u8) -> bool) -> bool {
+    text.as_bytes().iter().all(class)
+}
+
+/// The entries of a directory that are not hidden, in order.
+fn visible_entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory).map_err(|error| at(directory, &error))?;
     let mut paths = entries
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<io::Result<Vec<_>>>()
         .map_err(|error| at(directory, &error))?;
+    paths.retain(|path| !name_of(path).starts_with('.'));
     paths.sort();
     Ok(paths)
 }
 
-/// The name of an entry that is not hidden.
-fn visible_name(path: &Path) -> Option<String> {
-    let name = path.file_name()?.to_str()?;
-    (!name.starts_with('.')).then(|| name.to_string())
+/// The name of an entry; that of one that is not UTF-8 is like none that is looked for.
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn at(path: &Path, error: &io::Error) -> io::Error {
@@ -70,36 +113,90 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+
     use super::*;
 
-    #[test]
-    fn documents_of_one_version_are_found() {
+    /// What is told of a directory with these files, each holding its own name, and the languages
+    /// and extensions that are served.
+    fn told(names: &[&str], prepare: impl Fn(&Path)) -> (usize, Vec<String>) {
         let directory = tempfile::tempdir().unwrap();
-        let write = |name: &str| {
+        for name in names {
             let path = directory.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, name).unwrap();
-        };
-        for name in [
-            "en/tos-v0.txt",
-            "de/tos-v0.html",
-            "en/tos-v1.txt",
-            "en/tos-v0.doc",
-            "en/.tos-v0.txt.swp",
-            "locale/en/tos-v0.txt",
-            ".git/tos-v0.txt",
-            "stray.txt",
-        ] {
-            write(name);
         }
-        fs::create_dir(directory.path().join("fr")).unwrap();
+        prepare(directory.path());
         let loaded = load(directory.path(), "tos-v0").unwrap();
         assert_eq!(loaded.documents.version(), "tos-v0");
-        assert_eq!(loaded.documents.len(), 2);
-        assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
-        assert!(loaded.warnings[0].contains("tos-v0.doc"));
-        assert!(loaded.warnings[1].contains("stray.txt"));
-        let error = load(&directory.path().join("none"), "x").err().unwrap().to_string();
-        assert!(error.contains("none"), "{error}");
+        let root = format!("{}/", directory.path().display());
+        let warnings = loaded.warnings.iter().map(|warning| warning.replace(&root, ""));
+        (loaded.documents.len(), warnings.collect())
+    }
+
+    #[test]
+    fn documents_of_one_version_are_found() {
+        let names = [
+            "en/tos-v0.txt",
+            "de/tos-v0.html",
+            "de-CH/tos-v0.pdf",
+            "en/tos-v1.txt",
+            "en/tos-v0.1.txt",
+            "en/tos-v00.txt",
+            "en/pp-v0",
+            "en/.tos-v0.txt.swp",
+            ".git/tos-v0.txt",
+            "locale/en/tos-v0.txt",
+            "tos-v0.rst",
+        ];
+        let empty_language = |root: &Path| fs::create_dir(root.join("fr")).unwrap();
+        assert_eq!(told(&names, empty_language), (3, Vec::new()));
+        let error = load(Path::new("/none"), "x").err().unwrap().to_string();
+        assert!(error.contains("/none: "), "{error}");
+    }
+
+    #[test]
+    fn what_might_have_been_meant_is_told_and_the_rest_served() {
+        let names = [
+            "de/tos-v0.txt",
+            "de_CH/tos-v0.txt",
+            "en/more/tos-v0.txt",
+            "en/tos-v0",
+            "en/tos-v0.doc",
+            "english/tos-v0.txt",
+            "stray.txt",
+        ];
+        let (count, warnings) = told(&names, |root| {
+            fs::write(root.join("en/tos-v0.html"), "").unwrap();
+            let fifo = Command::new("mkfifo").arg(root.join("en/tos-v0.md")).status();
+            assert!(fifo.unwrap().success());
+            symlink("nowhere", root.join("en/tos-v0.pdf")).unwrap();
+        });
+        let expected = [
+            "de_CH: not served, because it names no language",
+            "en/more: not served, because it is a directory",
+            "en/tos-v0: not served, because its extension is none of txt, html",
+            "en/tos-v0.doc: not served, because its extension is none of txt, html",
+            "en/tos-v0.html: not served, because it is empty",
+            "en/tos-v0.md: not served, because it is no regular file",
+            "en/tos-v0.pdf: No such file",
+            "english: not served, because it names no language",
+            "stray.txt: not in the directory of a language",
+        ];
+        assert_eq!((count, warnings.len()), (1, expected.len()), "{warnings:?}");
+        for (warning, expected) in warnings.iter().zip(expected) {
+            assert!(warning.starts_with(expected), "{warning} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn languages_have_the_form_of_a_tag() {
+        for name in ["en", "DE", "de-CH", "gsw", "zh-Hant-TW", "sl-rozaj-1994"] {
+            assert!(is_language(name), "{name}");
+        }
+        for name in ["", "e", "en_US", "english", "en-", "-en", "e1", "en-toolongatag", "日本"] {
+            assert!(!is_language(name), "{name}");
+        }
     }
 }

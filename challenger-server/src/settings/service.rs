@@ -85,7 +85,12 @@ fn read_documents(reader: &mut Reader<'_>, etag: &str, directory: &str) -> Docum
     };
     match documents::load(&path, &version) {
         Ok(loaded) => {
-            reader.warnings.extend(loaded.warnings);
+            for warning in loaded.warnings {
+                // Both kinds may be in the same directory, which has its mistakes once.
+                if !reader.warnings.contains(&warning) {
+                    reader.warnings.push(warning);
+                }
+            }
             if loaded.documents.is_empty() {
                 let path = path.display();
                 reader.warnings.push(format!(
