@@ -45,6 +45,7 @@ const PRIVATE_PREFIXES: [&[u8]; 4] = [b"CHALLENGER_", b"LISTEN_", b"NOTIFY_SOCKE
 #[derive(Clone, Debug)]
 pub struct Command {
     program: String,
+    arguments: Vec<String>,
     timeout: Duration,
 }
 
@@ -52,7 +53,14 @@ impl Command {
     /// A program by its path, or by its name to be looked up in `PATH`. No shell is involved. All
     /// of its process group is killed when it takes longer than `timeout`.
     pub fn new(program: impl Into<String>, timeout: Duration) -> Self {
-        Self { program: program.into(), timeout }
+        Self { program: program.into(), arguments: Vec::new(), timeout }
+    }
+
+    /// The same program with arguments before the address.
+    #[must_use]
+    pub fn with_arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments = arguments.iter().map(ToString::to_string).collect();
+        self
     }
 
     /// The program, as it was given.
@@ -119,7 +127,7 @@ impl Command {
         let (reader, writer) = io::pipe()?;
         ioctl_fionbio(&reader, true)?;
         let mut command = process::Command::new(&self.program);
-        command.arg(address_argument);
+        command.args(&self.arguments).arg(address_argument);
         command.process_group(0);
         command.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer);
         for (name, _) in env::vars_os().filter(|(name, _)| is_private(name)) {
