@@ -8,7 +8,8 @@ DESTDIR ?=
 # Where the built programs are.
 PROFILE_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
 
-PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd
+PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd \
+	challenger-send-email
 TEMPLATES = $(wildcard templates/*.must)
 ADDRESS_TYPES = $(wildcard docs/address-types/*.conf)
 DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT
@@ -23,7 +24,7 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 MAN = $(SHARE)/man
 OURS = $(SHARE)/challenger
 DOC = $(SHARE)/doc/challenger
-INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) challenger-dbconfig) \
+INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) challenger-dbconfig challenger-send-email.sh) \
 	$(addprefix $(OURS)/,$(TEMPLATES) config.d/challenger.conf) \
 	$(addprefix $(OURS)/address-types/,$(notdir $(ADDRESS_TYPES))) \
 	$(addprefix $(MAN)/man1/,$(notdir $(wildcard docs/man/*.1))) \
@@ -42,6 +43,7 @@ install:
 	install -d $(BIN) $(OURS)/templates $(OURS)/address-types $(OURS)/config.d $(DOC)/docs $(MAN)/man1 $(MAN)/man5
 	install -m 755 $(addprefix $(PROFILE_DIR)/,$(PROGRAMS)) $(BIN)
 	install -m 755 challenger-cli/helpers/challenger-dbconfig $(BIN)
+	ln -sf challenger-send-email $(BIN)/challenger-send-email.sh
 	install -m 644 $(TEMPLATES) $(OURS)/templates
 	install -m 644 $(ADDRESS_TYPES) $(OURS)/address-types
 	install -m 644 docs/config.d/challenger.conf $(OURS)/config.d

@@ -100,7 +100,8 @@ fn everything_has_its_place_and_can_be_taken_away() {
             .map(String::from)
             .into();
     let programs = ["challenger", "challenger-admin", "challenger-config", "challenger-dbinit"];
-    for program in programs.into_iter().chain(["challenger-httpd"]) {
+    let more = ["challenger-httpd", "challenger-send-email", "challenger-send-email.sh"];
+    for program in programs.into_iter().chain(more) {
         expected.insert(format!("bin/{program}"));
     }
     for snippet in names("docs/address-types") {
@@ -120,9 +121,13 @@ fn everything_has_its_place_and_can_be_taken_away() {
         expected.insert(format!("share/doc/challenger/{licence}"));
     }
     assert_eq!(machine.files(), expected);
+    let second_name = machine.path("bin/challenger-send-email.sh");
+    assert_eq!(fs::read_link(second_name).unwrap(), Path::new("challenger-send-email"));
     for program in expected.iter().filter_map(|path| path.strip_prefix("bin/")) {
         let output = machine.program(program).arg("-h").output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{program}");
+        // Some have a second name, that of the original.
+        let program = program.trim_end_matches(".sh");
         assert!(stdout(&output).contains(&format!("Usage: {program}")), "{}", stdout(&output));
         assert!(expected.contains(&format!("share/man/man1/{program}.1")), "{program}");
     }

@@ -275,7 +275,7 @@ fn said(command: &mut Command, arguments: &[&str]) -> String {
 }
 
 /// The programs with what `-h` prints.
-fn helps() -> [(&'static str, String); 6] {
+fn helps() -> [(&'static str, String); 7] {
     let of = |program: &str| said(&mut Command::new(program), &["-h"]);
     let demo = env!("CARGO_BIN_EXE_challenger");
     let script = root().join("challenger-cli/helpers/challenger-dbconfig");
@@ -286,6 +286,7 @@ fn helps() -> [(&'static str, String); 6] {
         ("challenger-dbconfig", of(script.to_str().unwrap())),
         ("challenger-dbinit", of(env!("CARGO_BIN_EXE_challenger-dbinit"))),
         ("challenger-httpd", of(env!("CARGO_BIN_EXE_challenger-httpd"))),
+        ("challenger-send-email", of(env!("CARGO_BIN_EXE_challenger-send-email"))),
     ]
 }
 
