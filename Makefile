@@ -8,7 +8,9 @@ DESTDIR ?=
 # Where the built programs are.
 PROFILE_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
 
-PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd
+PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd \
+	challenger-send-email
+SCRIPTS = $(wildcard challenger-cli/helpers/*)
 TEMPLATES = $(wildcard templates/*.must templates/*.lang)
 ADDRESS_TYPES = $(wildcard docs/address-types/*.conf)
 TERMS = $(wildcard docs/terms/*.rst)
@@ -25,7 +27,7 @@ MAN = $(SHARE)/man
 OURS = $(SHARE)/challenger
 DOC = $(SHARE)/doc/challenger
 TALER_NAME = $(BIN)/taler-terms-generator
-INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) challenger-dbconfig challenger-terms-generator) \
+INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send-email.sh) \
 	$(addprefix $(OURS)/,$(TEMPLATES) config.d/challenger.conf) \
 	$(addprefix $(OURS)/address-types/,$(notdir $(ADDRESS_TYPES))) \
 	$(addprefix $(OURS)/terms/,$(notdir $(TERMS))) \
@@ -44,8 +46,8 @@ install:
 	{ echo '$(PROFILE_DIR) has no programs: run make first' >&2; exit 1; }
 	install -d $(BIN) $(OURS)/templates $(OURS)/address-types $(OURS)/config.d $(DOC)/docs $(MAN)/man1 $(MAN)/man5
 	install -m 755 $(addprefix $(PROFILE_DIR)/,$(PROGRAMS)) $(BIN)
-	install -m 755 challenger-cli/helpers/challenger-dbconfig $(BIN)
-	install -m 755 challenger-cli/helpers/challenger-terms-generator $(BIN)
+	install -m 755 $(SCRIPTS) $(BIN)
+	ln -sf challenger-send-email $(BIN)/challenger-send-email.sh
 	@# The name that the original's manual uses, unless something else has it.
 	[ -e $(TALER_NAME) ] || [ -L $(TALER_NAME) ] || ln -s challenger-terms-generator $(TALER_NAME)
 	install -m 644 $(TEMPLATES) $(OURS)/templates

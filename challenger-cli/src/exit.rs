@@ -19,6 +19,12 @@ impl Exit {
         Self { code: 0, message: message.into(), to_stdout: true }
     }
 
+    /// Whether the person gets what they asked for.
+    #[cfg(feature = "email")]
+    pub(crate) fn is_asked(&self) -> bool {
+        self.to_stdout
+    }
+
     /// 1: it did not work.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self { code: 1, message: message.into(), to_stdout: false }

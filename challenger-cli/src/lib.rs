@@ -11,3 +11,5 @@ pub mod dbinit;
 mod demo;
 mod exit;
 pub mod httpd;
+#[cfg(feature = "email")]
+pub mod send_email;

@@ -99,12 +99,12 @@ fn names(folder: &str) -> Vec<String> {
 #[test]
 fn everything_has_its_place_and_can_be_taken_away() {
     let machine = Machine::installed();
-    let mut expected: BTreeSet<String> =
-        ["bin/challenger-dbconfig", "share/challenger/config.d/challenger.conf"]
-            .map(String::from)
-            .into();
+    let mut expected = BTreeSet::from(["share/challenger/config.d/challenger.conf".to_owned()]);
     let programs = ["challenger", "challenger-admin", "challenger-config", "challenger-dbinit"];
-    for program in programs.into_iter().chain(["challenger-httpd", "challenger-terms-generator"]) {
+    let more = ["challenger-httpd", "challenger-send-email", "challenger-send-email.sh"];
+    let scripts = names("challenger-cli/helpers");
+    let more = more.map(String::from).into_iter().chain(scripts);
+    for program in programs.map(String::from).into_iter().chain(more) {
         expected.insert(format!("bin/{program}"));
     }
     for snippet in names("docs/address-types") {
@@ -129,9 +129,13 @@ fn everything_has_its_place_and_can_be_taken_away() {
     let mut files = machine.files();
     assert!(files.remove(TALER_NAME));
     assert_eq!(files, expected);
+    let second_name = machine.path("bin/challenger-send-email.sh");
+    assert_eq!(fs::read_link(second_name).unwrap(), Path::new("challenger-send-email"));
     for program in expected.iter().filter_map(|path| path.strip_prefix("bin/")) {
         let output = machine.program(program).arg("-h").output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{program}");
+        // Some have a second name, that of the original.
+        let program = program.trim_end_matches(".sh");
         assert!(stdout(&output).contains(&format!("Usage: {program}")), "{}", stdout(&output));
         assert!(expected.contains(&format!("share/man/man1/{program}.1")), "{program}");
     }

@@ -287,6 +287,7 @@ fn helps() -> [(&'static str, String); 7] {
         ("challenger-dbconfig", helper("challenger-dbconfig")),
         ("challenger-dbinit", of(env!("CARGO_BIN_EXE_challenger-dbinit"))),
         ("challenger-httpd", of(env!("CARGO_BIN_EXE_challenger-httpd"))),
+        ("challenger-send-email", of(env!("CARGO_BIN_EXE_challenger-send-email"))),
         ("challenger-terms-generator", helper("challenger-terms-generator")),
     ]
 }

@@ -50,6 +50,7 @@ const SECRET_LEN_MIN: usize = 7;
 #[derive(Clone)]
 pub struct Command {
     program: String,
+    arguments: Vec<String>,
     timeout: Duration,
     environment: BTreeMap<String, String>,
 }
@@ -57,9 +58,9 @@ pub struct Command {
 /// Without the values of the variables, which may be passwords.
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { program, timeout, environment } = self;
+        let Self { program, arguments, timeout, environment } = self;
         let names: Vec<&String> = environment.keys().collect();
-        write!(f, "Command({program:?}, {timeout:?}, {names:?})")
+        write!(f, "Command({program:?}, {arguments:?}, {timeout:?}, {names:?})")
     }
 }
 
@@ -67,7 +68,15 @@ impl Command {
     /// A program by its path, or by its name to be looked up in `PATH`. No shell is involved. All
     /// of its process group is killed when it takes longer than `timeout`.
     pub fn new(program: impl Into<String>, timeout: Duration) -> Self {
-        Self { program: program.into(), timeout, environment: BTreeMap::new() }
+        let (arguments, environment) = (Vec::new(), BTreeMap::new());
+        Self { program: program.into(), arguments, timeout, environment }
+    }
+
+    /// The same program with arguments before the address.
+    #[must_use]
+    pub fn with_arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments = arguments.iter().map(ToString::to_string).collect();
+        self
     }
 
     /// The same program with more variables in its environment: the operator's settings for it,
@@ -155,7 +164,7 @@ impl Command {
         let (reader, writer) = io::pipe()?;
         ioctl_fionbio(&reader, true)?;
         let mut command = process::Command::new(&self.program);
-        command.arg(address_argument);
+        command.args(&self.arguments).arg(address_argument);
         command.process_group(0);
         command.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer);
         for (name, _) in env::vars_os().filter(|(name, _)| is_private(name)) {

@@ -75,6 +75,13 @@ fn delivers() {
 }
 
 #[test]
+fn arguments_of_the_operator_come_first() {
+    let command = Command::new("printf", LONG).with_arguments(&["%s|", "-x", "a b"]);
+    let output = command.run("--Ada", MESSAGE, &[], &[]).expect("printed");
+    assert_eq!(output, "-x|a b|--Ada|");
+}
+
+#[test]
 fn delivers_a_message_longer_than_a_pipe_holds() {
     let outbox = Outbox::new();
     let message = "0123456789abcdef".repeat(64 * 1024);

@@ -390,6 +390,7 @@ pub fn binary(program: &str) -> &'static str {
         "challenger-config" => env!("CARGO_BIN_EXE_challenger-config"),
         "challenger-dbinit" => env!("CARGO_BIN_EXE_challenger-dbinit"),
         "challenger-httpd" => env!("CARGO_BIN_EXE_challenger-httpd"),
+        "challenger-send-email" => env!("CARGO_BIN_EXE_challenger-send-email"),
         other => panic!("{other} is none of our programs"),
     }
 }

@@ -1,0 +1,5 @@
+//! `challenger-send-email`: see `challenger_cli::send_email`.
+
+fn main() -> std::process::ExitCode {
+    challenger_cli::send_email::main()
+}

@@ -1,0 +1,126 @@
+//! `challenger-send-email`: the helper that delivers a message by e-mail.
+
+mod failure;
+mod html;
+mod mail;
+mod sendmail;
+mod settings;
+mod smtp;
+
+use std::ffi::OsString;
+use std::io::{Read as _, stdin};
+use std::process::ExitCode;
+
+use argh::FromArgs;
+use lettre::Address;
+use serde_json::Value;
+
+use crate::args;
+use crate::exit::{Exit, end};
+use failure::Private;
+use settings::{Route, Settings};
+
+const PROGRAM: &str = "challenger-send-email";
+
+/// What the argument can be instead of an address, or come after.
+const OPTIONS: [&str; 5] = ["-h", "--help", "-v", "--version", "--"];
+
+/// A message is a few sentences. More than this is a mistake, or somebody's attack.
+const MESSAGE_MAX: u64 = 64 * 1024;
+
+/// Send the message on standard input by e-mail: the AUTH_COMMAND for e-mail addresses.
+///
+/// The settings are variables of the environment, into which challenger-httpd puts what stands in
+/// [challenger-helper]. The mail comes from EMAIL_FROM, and goes to the server SMTP_HOST, or
+/// without one to the sendmail program of this machine.
+#[derive(FromArgs)]
+#[argh(
+    example = "export EMAIL_FROM=noreply@example.com SMTP_HOST=mail.example.com\n\
+               echo 'It works.' | challenger-send-email ada@example.com",
+    note = "Exit status: 0, the mail server took the message; 1, failed; 2, wrong arguments;\n\
+            6, wrong settings.\n\
+            More: challenger-send-email(1), with all settings."
+)]
+struct Arguments {
+    /// the recipient, as {"CONTACT_EMAIL":"ada@example.com"} or bare
+    #[argh(positional, arg_name = "ADDRESS")]
+    address: String,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    end(PROGRAM, run())
+}
+
+fn run() -> Result<(), Exit> {
+    let parsed: Result<Arguments, Exit> = args::parse(PROGRAM, "", arguments());
+    // A complaint would repeat the arguments, and with them an address.
+    let complaint = || invalid("there has to be exactly one");
+    let arguments = parsed.map_err(|exit| if exit.is_asked() { exit } else { complaint() })?;
+    let recipient = recipient(&arguments.address)?;
+    let settings = Settings::read(&|name| std::env::var_os(name)).map_err(Exit::not_configured)?;
+    let message = read_message()?;
+    let private = Private::new(&recipient, &message, &settings.route);
+    let mail = mail::compose(&settings, recipient, message).map_err(Exit::failed)?;
+    let sent = match settings.route {
+        Route::Sendmail(program) => sendmail::send(&program, settings.timeout, &mail, &private),
+        Route::Smtp(smtp) => smtp::send(smtp, settings.timeout, mail, private),
+    };
+    sent.map_err(|failure| Exit::failed(failure.to_string()))
+}
+
+/// The arguments, of which only these are options: whatever an address begins with, it is none.
+fn arguments() -> impl Iterator<Item = OsString> {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let is_option = |it: &OsString| OPTIONS.iter().any(|option| it == option);
+    if !arguments.get(1).is_some_and(is_option) {
+        arguments.insert(arguments.len().min(1), "--".into());
+    }
+    arguments.into_iter()
+}
+
+/// A complaint about the argument, which is not repeated.
+fn invalid(complaint: &str) -> Exit {
+    Exit::invalid_argument(format!("ADDRESS: {complaint}; try '{PROGRAM} --help'"))
+}
+
+/// The recipient in the argument.
+fn recipient(argument: &str) -> Result<Address, Exit> {
+    let json = argument.trim_start().starts_with('{');
+    let address = if json {
+        let fields: Value = serde_json::from_str(argument).unwrap_or_default();
+        fields.get("CONTACT_EMAIL").and_then(Value::as_str).unwrap_or_default().to_owned()
+    } else {
+        argument.to_owned()
+    };
+    mail::address(&address).ok_or_else(|| {
+        invalid(if json {
+            "there is no e-mail address as CONTACT_EMAIL"
+        } else {
+            "this is no e-mail address"
+        })
+    })
+}
+
+/// The message, with line feeds between its lines, whatever was there.
+fn read_message() -> Result<String, Exit> {
+    let failed = |what: &str| Exit::failed(format!("the message on standard input {what}"));
+    let mut bytes = Vec::new();
+    stdin()
+        .take(MESSAGE_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| failed(&format!("cannot be read: {error}")))?;
+    if u64::try_from(bytes.len()).is_ok_and(|len| len > MESSAGE_MAX) {
+        return Err(failed(&format!("is longer than {MESSAGE_MAX} bytes")));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| failed("is not UTF-8"))?;
+    // A lone carriage return ends a line for some servers and not for others.
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    if text.trim().is_empty() {
+        return Err(failed("is empty"));
+    }
+    if text.contains(|character: char| character.is_control() && !"\n\t".contains(character)) {
+        return Err(failed("has control characters"));
+    }
+    Ok(format!("{}\n", text.trim_end()))
+}

@@ -1,0 +1,139 @@
+//! Why a message was not delivered, told without what belongs to a person.
+
+use std::fmt;
+
+use data_encoding::BASE64;
+use lettre::Address;
+
+use super::settings::{Login, Route, Smtp};
+
+/// Stands for whatever was taken out.
+const HIDDEN: &str = "***";
+/// How much of an answer is told: enough for what servers explain, with a link to more.
+const ANSWER_MAX: usize = 400;
+/// A line of the message, or a password, that is shorter than this could stand anywhere by chance,
+/// and counts only as a word of its own.
+const PHRASE_LEN_MIN: usize = 8;
+/// A word with so many digits may be the code, or have it inside.
+const CODE_DIGITS_MIN: usize = 6;
+
+/// The message was not taken.
+pub(super) enum Failure {
+    /// It never will, unless somebody changes something.
+    Permanent(String),
+    /// It may be the next time.
+    Temporary(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Permanent(why) => write!(f, "permanent failure: {why}"),
+            Self::Temporary(why) => write!(f, "temporary failure: {why}"),
+        }
+    }
+}
+
+/// What must not be told: the recipient, the message and the credentials.
+pub(super) struct Private {
+    /// Found anywhere.
+    phrases: Vec<String>,
+    /// Found as words, in any case.
+    words: Vec<String>,
+}
+
+impl Private {
+    pub(super) fn new(recipient: &Address, message: &str, route: &Route) -> Self {
+        let mut phrases: Vec<String> = message.lines().map(|line| line.trim().to_owned()).collect();
+        let mut words = vec![recipient.user().to_owned(), recipient.domain().to_owned()];
+        let digits = |word: &&str| word.bytes().filter(u8::is_ascii_digit).count();
+        let codes = message.split(is_between).filter(|word| digits(word) >= CODE_DIGITS_MIN);
+        words.extend(codes.map(ToOwned::to_owned));
+        if let Route::Smtp(Smtp { login: Some(Login { user, password }), .. }) = route {
+            // As they travel, too: a server may repeat a command that it did not understand.
+            let plain = format!("\0{user}\0{password}");
+            words.extend([user, password, &plain].map(|it| BASE64.encode(it.as_bytes())));
+            words.extend([user.clone(), password.clone()]);
+            phrases.extend([user.clone(), password.clone()]);
+        }
+        phrases.retain(|phrase| phrase.len() >= PHRASE_LEN_MIN);
+        phrases.push(recipient.to_string());
+        Self { phrases, words: words.iter().map(|word| bare(word)).collect() }
+    }
+
+    /// What somebody answered: the beginning of it, on one line, with `***` for everything private
+    /// and for everything that looks like an address.
+    pub(super) fn hide(&self, answer: &str) -> String {
+        let mut answer = answer.split_whitespace().collect::<Vec<_>>().join(" ");
+        for phrase in &self.phrases {
+            answer = answer.replace(phrase, HIDDEN);
+        }
+        let mut line = String::new();
+        for piece in answer.split_inclusive(is_between) {
+            let word = piece.trim_end_matches(is_between);
+            let hidden = word.contains('@') || self.words.contains(&bare(word));
+            line.push_str(if hidden { HIDDEN } else { word });
+            line.extend(piece.strip_prefix(word));
+        }
+        let mut printable = String::new();
+        for character in line.chars().take(ANSWER_MAX) {
+            match character {
+                '"' | '\'' => printable.push(character),
+                _ => printable.extend(character.escape_debug()),
+            }
+        }
+        if line.chars().nth(ANSWER_MAX).is_some() {
+            printable.push('…');
+        }
+        printable
+    }
+}
+
+/// Whether this stands between words. The name in an address may have anything else in it.
+fn is_between(character: char) -> bool {
+    character.is_whitespace() || "<>()[]\",;:".contains(character)
+}
+
+/// A word without its case, and without the punctuation around it.
+fn bare(word: &str) -> String {
+    word.trim_matches(|character: char| !character.is_alphanumeric()).to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::send_email::settings::Security;
+
+    fn hidden(recipient: &str, answer: &str) -> String {
+        let login = Some(Login { user: "ann".to_owned(), password: "p, w".to_owned() });
+        let (host, port) = ("mail.example".to_owned(), 25);
+        let route = Route::Smtp(Smtp { host, port, security: Security::None, login });
+        let message = "1234-5678 for you.\n@shop.example #12345678\nBye\n";
+        Private::new(&recipient.parse().unwrap(), message, &route).hide(answer)
+    }
+
+    #[test]
+    fn what_is_private_is_hidden_however_it_is_written() {
+        for (recipient, answer, expected) in [
+            ("a@b.example", "A mailbox at B.example. No a!", "*** mailbox at *** No ***"),
+            ("o'hara@b.example", "<o'hara@b.example> 'o'hara' O'Hara", "<***> *** ***"),
+            ("\"x y\"@b.example", "no \"x y\"@b.example", "no ***"),
+            ("{x}@b.example", "no {x}, no x", "no ***, no ***"),
+            ("a@b.example", "to=<SRS0=1=b.example=a@relay.example>", "to=<***>"),
+            ("a@b.example", "1234-5678, 12345678 #12345678", "***, *** ***"),
+            ("a@b.example", "line 1234-5678 for you. not Bye", "line *** not Bye"),
+            ("a@b.example", "Ann: cCwgdw== AGFubgBwLCB3 YW5u", "***: *** *** ***"),
+            ("a@b.example", "450 4.7.1 line\r\n two\u{202e}\0", "450 4.7.1 line two\\u{202e}\\0"),
+        ] {
+            assert_eq!(hidden(recipient, answer), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_long_answer_is_cut() {
+        let answer = hidden("a@b.example", &"ü".repeat(ANSWER_MAX + 1));
+        assert_eq!(answer, format!("{}…", "ü".repeat(ANSWER_MAX)));
+        let answer = "ü".repeat(ANSWER_MAX);
+        assert_eq!(hidden("a@b.example", &answer), answer);
+    }
+}

@@ -1,0 +1,140 @@
+//! The message as HTML: the same text, with the code large and easy to select.
+//!
+//! It has no colours, so that it is readable on whatever ground people prefer; it has no links, and
+//! loads nothing.
+
+/// How many digits each half of a code has.
+const HALF_LEN: usize = 4;
+
+/// A page with the text of the message, one paragraph for each block of lines.
+pub(super) fn page(text: &str, title: &str, language: Option<&str>) -> String {
+    let mut page = String::from("<!DOCTYPE html>\n<html");
+    if let Some(language) = language {
+        page.push_str(" lang=\"");
+        push_escaped(&mut page, language);
+        page.push('"');
+    }
+    // The third line asks phones not to make a link of the code, which looks like a number to call.
+    page.push_str(
+        ">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <meta name=\"format-detection\" content=\"telephone=no, date=no, address=no, email=no\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta name=\"supported-color-schemes\" content=\"light dark\">\n<title>",
+    );
+    push_escaped(&mut page, title);
+    page.push_str(
+        "</title>\n</head>\n<body style=\"font-family: sans-serif; font-size: 16px; \
+         line-height: 1.5\">\n",
+    );
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    for paragraph in lines.split(|line| line.is_empty()).filter(|lines| !lines.is_empty()) {
+        // The direction of writing follows from the text.
+        page.push_str("<p dir=\"auto\">");
+        for (index, line) in paragraph.iter().enumerate() {
+            if index > 0 {
+                page.push_str("<br>\n");
+            }
+            push_line(&mut page, line);
+        }
+        page.push_str("</p>\n");
+    }
+    page.push_str("</body>\n</html>\n");
+    page
+}
+
+/// A line, with each code in it set off.
+fn push_line(page: &mut String, line: &str) {
+    let is_part = |character: char| character.is_ascii_digit() || character == '-';
+    let mut rest = line;
+    while !rest.is_empty() {
+        let (text, after) = rest.split_at(rest.find(is_part).unwrap_or(rest.len()));
+        let end = after.find(|character| !is_part(character)).unwrap_or(after.len());
+        let (run, after) = after.split_at(end);
+        push_escaped(page, text);
+        if is_code(run) {
+            page.push_str(
+                "<strong style=\"font-family: monospace; font-size: 2em; white-space: nowrap; \
+                 -webkit-user-select: all; user-select: all\">",
+            );
+            page.push_str(run);
+            page.push_str("</strong>");
+        } else {
+            page.push_str(run);
+        }
+        rest = after;
+    }
+}
+
+/// Whether this is `NNNN-NNNN`.
+fn is_code(run: &str) -> bool {
+    let is_half = |half: &str| half.len() == HALF_LEN && !half.contains('-');
+    run.split_once('-').is_some_and(|(first, second)| is_half(first) && is_half(second))
+}
+
+fn push_escaped(page: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            '&' => page.push_str("&amp;"),
+            '<' => page.push_str("&lt;"),
+            '>' => page.push_str("&gt;"),
+            '"' => page.push_str("&quot;"),
+            '\'' => page.push_str("&#39;"),
+            other => page.push(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(text: &str) -> String {
+        let page = page(text, "T", None);
+        // The style of a code, which nobody here cares about.
+        let mut plain = String::new();
+        for (index, part) in page.split("<strong style").enumerate() {
+            let part = if index == 0 { part } else { part.split_once('>').unwrap().1 };
+            plain.push_str(&format!("{}{part}", if index == 0 { "" } else { "[" }));
+        }
+        let plain = plain.replace("</strong>", "]");
+        let (_, body) = plain.split_once("1.5\">\n").unwrap();
+        body.strip_suffix("</body>\n</html>\n").unwrap().to_owned()
+    }
+
+    #[test]
+    fn lines_stay_lines_and_blocks_become_paragraphs() {
+        let text = "one\ntwo  \n \n\nthree\n";
+        let expected = "<p dir=\"auto\">one<br>\ntwo</p>\n<p dir=\"auto\">three</p>\n";
+        assert_eq!(body(text), expected);
+        assert_eq!(body("\n\n"), "");
+    }
+
+    #[test]
+    fn codes_are_set_off_and_nothing_else_is() {
+        for (text, expected) in [
+            ("1234-5678", "[1234-5678]"),
+            ("Code: 1234-5678.", "Code: [1234-5678]."),
+            ("(1234-5678) 0000-0000ä", "([1234-5678]) [0000-0000]ä"),
+            (
+                "1234-56789 12345678 -1234-5678 1234-5678-",
+                "1234-56789 12345678 -1234-5678 1234-5678-",
+            ),
+            ("1234 - 5678, 12-34-5678, 1234--567", "1234 - 5678, 12-34-5678, 1234--567"),
+            ("٤٤٤٤-٤٤٤٤", "٤٤٤٤-٤٤٤٤"),
+        ] {
+            assert_eq!(body(text), format!("<p dir=\"auto\">{expected}</p>\n"));
+        }
+    }
+
+    #[test]
+    fn markup_is_text() {
+        let text = "<img src=\"https://x.example/\"> & 'you'";
+        let expected = "&lt;img src=&quot;https://x.example/&quot;&gt; &amp; &#39;you&#39;";
+        assert_eq!(body(text), format!("<p dir=\"auto\">{expected}</p>\n"));
+        assert!(
+            page("x", "</title><b>", Some("\"><b>")).contains("<title>&lt;/title&gt;&lt;b&gt;<")
+        );
+        assert!(page("x", "y", Some("\"><b>")).contains("<html lang=\"&quot;&gt;&lt;b&gt;\">"));
+    }
+}

@@ -1,0 +1,42 @@
+//! Delivery by the sendmail program of this machine, which Postfix, Exim and many others provide.
+
+use std::time::Duration;
+
+use challenger_server::process::{Command, Death};
+
+use super::failure::{Failure, Private};
+use super::mail::Mail;
+
+/// The status of a program that would like to be asked again later: `EX_TEMPFAIL` of sysexits.h.
+const TRY_AGAIN: i32 = 75;
+
+/// Hands the mail over, and waits until the program has ended.
+///
+/// # Errors
+/// The program did not take the mail.
+pub(super) fn send(
+    program: &str,
+    limit: Duration,
+    mail: &Mail,
+    private: &Private,
+) -> Result<(), Failure> {
+    // A dot is not the end, and whatever the recipient begins with, it is no option.
+    let arguments = ["-i", "-f", mail.from.as_ref(), "--"];
+    let command = Command::new(program, limit).with_arguments(&arguments);
+    // On this machine, lines end in a line feed alone.
+    let text = mail.text.replace("\r\n", "\n");
+    let Err(error) = command.run(mail.to.as_ref(), &text, &[], &[mail.to.to_string()]) else {
+        return Ok(());
+    };
+    let mut why = format!("{program}: {error}");
+    if !error.output.is_empty() {
+        why.push_str(": ");
+        why.push_str(&private.hide(&error.output));
+    }
+    Err(match error.death {
+        Death::Status(TRY_AGAIN) | Death::TimedOut(_) => Failure::Temporary(why),
+        Death::Lost(_) | Death::NotStarted(_) | Death::Signal(_) | Death::Status(_) => {
+            Failure::Permanent(why)
+        }
+    })
+}

@@ -1,0 +1,268 @@
+//! Delivery to an SMTP server. The library speaks; here is what to say, how long to wait, and what
+//! counts as an answer.
+
+use std::error::Error as _;
+use std::io::ErrorKind;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::response::{Response, Severity};
+
+use super::failure::{Failure, Private};
+use super::mail::Mail;
+use super::settings::{Security, Smtp};
+
+/// How long the server may take to say goodbye, after it took or refused the mail.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// The shortest time to wait for something that is there already, or will never be.
+const AT_ONCE: Duration = Duration::from_millis(1);
+
+/// How far the delivery got.
+#[derive(Clone, Copy)]
+enum Step {
+    Connection,
+    StartTls,
+    Login,
+    Sender,
+    Recipient,
+    Data,
+    Message,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connection => "the connection",
+            Self::StartTls => "STARTTLS",
+            Self::Login => "the login",
+            Self::Sender => "the sender",
+            Self::Recipient => "the recipient",
+            Self::Data => "any message",
+            Self::Message => "the message",
+        })
+    }
+}
+
+/// What the delivering thread tells.
+enum Told {
+    Begun(Step),
+    Ended(Result<(), Failure>),
+}
+
+/// Delivers the mail, and waits no longer than `limit` for that, whatever the server does.
+///
+/// # Errors
+/// The server did not take the mail.
+pub(super) fn send(
+    smtp: Smtp,
+    limit: Duration,
+    mail: Mail,
+    private: Private,
+) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let place = format!("{}:{}", smtp.host, smtp.port);
+    let (teller, told) = mpsc::channel();
+    // The library's limits are for each read, and looking up a name has none. So all of it happens
+    // on the side, and ends with the process at the latest.
+    let delivery = Delivery { smtp, place: place.clone(), limit, mail, private, teller };
+    thread::Builder::new()
+        .spawn(move || delivery.run())
+        .map_err(|error| Failure::Temporary(format!("no thread: {error}")))?;
+    let mut step = Step::Connection;
+    loop {
+        match told.recv_timeout(limit.saturating_sub(begun.elapsed())) {
+            Ok(Told::Begun(next)) => step = next,
+            Ok(Told::Ended(result)) => {
+                // Nothing more comes, but the other end goes when the thread has said goodbye.
+                let _ = told.recv_timeout(GOODBYE);
+                return result;
+            }
+            Err(RecvTimeoutError::Timeout) => return Err(no_answer(&place, step, limit)),
+            Err(RecvTimeoutError::Disconnected) => panic!("the delivery ended without a result"),
+        }
+    }
+}
+
+fn no_answer(place: &str, step: Step, limit: Duration) -> Failure {
+    let seconds = limit.as_secs();
+    Failure::Temporary(format!(
+        "no answer from {place} about {step} in time; SMTP_TIMEOUT is {seconds} s"
+    ))
+}
+
+/// The thread that delivers.
+struct Delivery {
+    smtp: Smtp,
+    place: String,
+    limit: Duration,
+    mail: Mail,
+    private: Private,
+    teller: Sender<Told>,
+}
+
+impl Delivery {
+    fn run(self) {
+        let mut open = None;
+        let result = self.deliver(&mut open);
+        self.tell(Told::Ended(result));
+        if let Some(connection) = &mut open {
+            // The mail is taken or refused; that the server wishes us well changes nothing.
+            let _ = connection.quit();
+        }
+    }
+
+    /// Nobody listens any more once the time is up.
+    fn tell(&self, told: Told) {
+        let _ = self.teller.send(told);
+    }
+
+    fn deliver(&self, open: &mut Option<SmtpConnection>) -> Result<(), Failure> {
+        let connection = open.insert(self.connect()?);
+        if let Some(login) = &self.smtp.login {
+            let credentials = Credentials::new(login.user.clone(), login.password.clone());
+            self.take(Step::Login, Severity::PositiveCompletion, || {
+                connection.auth(DEFAULT_MECHANISMS, &credentials)
+            })?;
+        }
+        let parameters = self.parameters(connection)?;
+        self.take(Step::Sender, Severity::PositiveCompletion, || {
+            connection.command(MailFrom::new(Some(self.mail.from.clone()), parameters))
+        })?;
+        self.take(Step::Recipient, Severity::PositiveCompletion, || {
+            connection.command(Rcpt::new(self.mail.to.clone(), Vec::new()))
+        })?;
+        self.take(Step::Data, Severity::PositiveIntermediate, || connection.command(Data))?;
+        self.take(Step::Message, Severity::PositiveCompletion, || {
+            connection.message(self.mail.text.as_bytes())
+        })
+    }
+
+    /// Takes a step. Only an answer of the right kind counts: after a wrong one, we and the server
+    /// may not be talking about the same thing any more.
+    fn take(
+        &self,
+        step: Step,
+        wanted: Severity,
+        ask: impl FnOnce() -> Result<Response, Error>,
+    ) -> Result<(), Failure> {
+        self.tell(Told::Begun(step));
+        let response = ask().map_err(|error| self.failure(step, &error))?;
+        if response.code().severity == wanted {
+            return Ok(());
+        }
+        let (place, code) = (&self.place, response.code());
+        Err(Failure::Permanent(format!("{place} answered {code} to {step}, which makes no sense")))
+    }
+
+    /// Connects, as securely as the operator wants it.
+    fn connect(&self) -> Result<SmtpConnection, Failure> {
+        let tls = match &self.smtp.security {
+            Security::Tls(tls) => Some(tls),
+            Security::None | Security::StartTls(_) => None,
+        };
+        let place = (self.smtp.host.as_str(), self.smtp.port);
+        // If the name has two addresses, the second one has to get its turn.
+        let patience = Some(self.limit / 2);
+        let mut connection =
+            SmtpConnection::connect(place, patience, &ClientId::default(), tls, None)
+                .map_err(|error| self.failure(Step::Connection, &error))?;
+        self.set_timeout(&mut connection, self.limit)?;
+        if let Security::StartTls(tls) = &self.smtp.security {
+            self.start_tls(&mut connection, tls)?;
+        }
+        Ok(connection)
+    }
+
+    fn start_tls(
+        &self,
+        connection: &mut SmtpConnection,
+        tls: &TlsParameters,
+    ) -> Result<(), Failure> {
+        self.tell(Told::Begun(Step::StartTls));
+        let place = &self.place;
+        if !connection.can_starttls() {
+            let why = format!("{place} offers no STARTTLS, without which nothing is sent to it");
+            return Err(Failure::Permanent(why));
+        }
+        connection
+            .starttls(tls, &ClientId::default())
+            .map_err(|error| self.failure(Step::StartTls, &error))?;
+        // The library keeps what came together with the answer to STARTTLS, in clear, perhaps from
+        // somebody in between, and takes it for answers to what we ask later. One such answer was
+        // used up by now; the others would be here at once. If there was only the one, all answers
+        // come a command late from now on, and the one to DATA will be wrong.
+        self.set_timeout(connection, AT_ONCE)?;
+        match connection.read_response() {
+            Err(error) if is_waiting(&error) => self.set_timeout(connection, self.limit),
+            _ => Err(Failure::Permanent(format!(
+                "{place} answers what nobody asked, after STARTTLS"
+            ))),
+        }
+    }
+
+    fn set_timeout(&self, connection: &mut SmtpConnection, time: Duration) -> Result<(), Failure> {
+        connection
+            .set_timeout(Some(time))
+            .map_err(|error| Failure::Temporary(format!("{}: {error}", self.place)))
+    }
+
+    /// What to ask for with the sender: room for addresses that are not ASCII, if there are any
+    /// (RFC 6531). Everything else in the mail is ASCII.
+    fn parameters(&self, connection: &SmtpConnection) -> Result<Vec<MailParameter>, Failure> {
+        if self.mail.text.is_ascii() {
+            return Ok(Vec::new());
+        }
+        if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            let why = format!("{} takes no addresses with letters outside of ASCII", self.place);
+            return Err(Failure::Permanent(why));
+        }
+        Ok(vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)])
+    }
+
+    /// What went wrong at a step.
+    fn failure(&self, step: Step, error: &Error) -> Failure {
+        let place = &self.place;
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        let cause = self.private.hide(&cause);
+        if let Some(code) = error.status() {
+            let why = format!("{place} refused {step}: {code} {cause}");
+            return if error.is_transient() {
+                Failure::Temporary(why)
+            } else {
+                Failure::Permanent(why)
+            };
+        }
+        if is_waiting(error) {
+            return no_answer(place, step, self.limit);
+        }
+        let mut why = format!("{place}, at {step}: {cause}");
+        if cause.ends_with("UnknownIssuer") {
+            why.push_str("; if this is the right server, name its authority in SMTP_CA_FILE");
+        } else if cause.contains("corrupt message") {
+            why.push_str("; does SMTP_SECURITY fit this port?");
+        }
+        match kind(error) {
+            // What TLS finds wrong comes as invalid data, what the library finds without a kind.
+            Some(ErrorKind::InvalidData) => Failure::Permanent(why),
+            None if error.is_client() => Failure::Permanent(why),
+            _ => Failure::Temporary(why),
+        }
+    }
+}
+
+/// What the system says about an error.
+fn kind(error: &Error) -> Option<ErrorKind> {
+    error.source()?.downcast_ref::<io::Error>().map(io::Error::kind)
+}
+
+/// Whether the time for an answer is over.
+fn is_waiting(error: &Error) -> bool {
+    matches!(kind(error), Some(ErrorKind::TimedOut | ErrorKind::WouldBlock))
+}

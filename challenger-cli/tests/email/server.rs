@@ -1,0 +1,334 @@
+//! A mail server to deliver to: it keeps what it takes, and misbehaves as a test wants it to.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use data_encoding::BASE64;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tempfile::TempDir;
+
+/// Who may log in.
+pub const USER: &str = "shop@relay.example";
+pub const PASSWORD: &str = "swordfish, and \"more\"";
+
+/// How connections are protected, if they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    None,
+    StartTls,
+    Tls,
+}
+
+/// What the server does instead of what it should.
+#[derive(Clone, Copy)]
+pub enum Instead {
+    /// Says what it should, and this in the same breath.
+    Add(&'static str),
+    /// Hangs up.
+    Close,
+    /// Says one letter after the other, and comes to no end.
+    Dribble,
+    /// Says nothing any more.
+    Hang,
+    /// Says this.
+    Say(&'static str),
+}
+
+/// A mail that was taken.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// The commands that came before, without those of a login.
+    pub commands: Vec<String>,
+    pub encrypted: bool,
+    pub user: Option<String>,
+    /// Headers and body, the dots in front taken away.
+    pub text: String,
+}
+
+/// The server.
+pub struct MailServer {
+    pub port: u16,
+    house: Arc<House>,
+    mailbox: Arc<Mutex<Vec<Taken>>>,
+}
+
+/// What all connections share.
+struct House {
+    security: Security,
+    misbehaviour: Vec<(&'static str, Instead)>,
+    directory: TempDir,
+}
+
+/// What the servers of all tests show, and who vouches for that.
+struct Certificates {
+    tls: Arc<ServerConfig>,
+    ca: String,
+    other: String,
+}
+
+impl MailServer {
+    pub fn new(security: Security) -> Self {
+        Self::with(security, &[])
+    }
+
+    /// A server with a misbehaviour at some commands; `GREETING` and `.` count as such.
+    pub fn with(security: Security, misbehaviour: &[(&'static str, Instead)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        fs::write(directory.path().join("ca.pem"), &certificates().ca).unwrap();
+        fs::write(directory.path().join("other.pem"), &certificates().other).unwrap();
+        let house = House { security, misbehaviour: misbehaviour.to_vec(), directory };
+        let server = Self { port, house: Arc::new(house), mailbox: Arc::default() };
+        let (house, mailbox) = (Arc::clone(&server.house), Arc::clone(&server.mailbox));
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (house, mailbox) = (Arc::clone(&house), Arc::clone(&mailbox));
+                thread::spawn(move || {
+                    // A client that goes away is none of our business.
+                    let _ = Connection::accept(stream.unwrap(), &house, &mailbox);
+                });
+            }
+        });
+        server
+    }
+
+    /// The settings for this server, under a name of it.
+    pub fn settings(&self, host: &str) -> Vec<(&'static str, String)> {
+        let security = match self.house.security {
+            Security::None => "none",
+            Security::StartTls => "starttls",
+            Security::Tls => "tls",
+        };
+        let mut settings = vec![
+            ("SMTP_HOST", host.to_owned()),
+            ("SMTP_PORT", self.port.to_string()),
+            ("SMTP_SECURITY", security.to_owned()),
+        ];
+        if self.house.security != Security::None {
+            settings.push(("SMTP_CA_FILE", self.file("ca.pem").display().to_string()));
+        }
+        settings
+    }
+
+    /// A file of the server's: the certificates of the authorities are `ca.pem` and `other.pem`.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.house.directory.path().join(name)
+    }
+
+    /// What it has taken so far.
+    pub fn mails(&self) -> Vec<Taken> {
+        self.mailbox.lock().unwrap().clone()
+    }
+
+    /// The only mail it has taken.
+    pub fn mail(&self) -> Taken {
+        let mut mails = self.mails();
+        assert_eq!(mails.len(), 1, "{mails:?}");
+        mails.remove(0)
+    }
+}
+
+/// Certificates for `localhost`, by the authority `ca`, and of another one.
+fn certificates() -> &'static Certificates {
+    static CERTIFICATES: OnceLock<Certificates> = OnceLock::new();
+    CERTIFICATES.get_or_init(make_certificates)
+}
+
+fn make_certificates() -> Certificates {
+    const NEW: &str = "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    let directory = tempfile::tempdir().unwrap();
+    let openssl = |arguments: &str| {
+        let mut command = Command::new("openssl");
+        command.args(arguments.split(' ')).current_dir(&directory).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let file = |name: &str| directory.path().join(name);
+    fs::write(file("extensions"), "subjectAltName=DNS:localhost\n").unwrap();
+    for authority in ["ca", "other"] {
+        let files = format!("-keyout {authority}.key -out {authority}.pem");
+        openssl(&format!("{NEW} -x509 -days 2 -subj /CN={authority} {files}"));
+    }
+    openssl(&format!("{NEW} -subj /CN=localhost -keyout server.key -out server.csr"));
+    let by = "-CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions";
+    openssl(&format!("x509 -req -in server.csr {by} -out server.pem"));
+    let certificate = CertificateDer::from_pem_file(file("server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key);
+    let [ca, other] = ["ca.pem", "other.pem"].map(|it| fs::read_to_string(file(it)).unwrap());
+    Certificates { tls: Arc::new(config.unwrap()), ca, other }
+}
+
+trait Stream: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Stream for T {}
+
+/// A conversation with a client.
+struct Connection<'a> {
+    stream: Box<dyn Stream>,
+    house: &'a House,
+    commands: Vec<String>,
+    encrypted: bool,
+    user: Option<String>,
+}
+
+impl<'a> Connection<'a> {
+    fn accept(tcp: TcpStream, house: &'a House, mailbox: &Mutex<Vec<Taken>>) -> io::Result<()> {
+        let raw = tcp.try_clone()?;
+        let stream: Box<dyn Stream> = match house.security {
+            Security::None | Security::StartTls => Box::new(tcp),
+            Security::Tls => Box::new(encrypted(tcp)),
+        };
+        let encrypted = house.security == Security::Tls;
+        let mut connection = Self { stream, house, commands: Vec::new(), encrypted, user: None };
+        if connection.answer("GREETING", "220 stand-in ESMTP")? {
+            connection.converse(raw, mailbox)?;
+        }
+        Ok(())
+    }
+
+    fn converse(&mut self, raw: TcpStream, mailbox: &Mutex<Vec<Taken>>) -> io::Result<()> {
+        let mut raw = Some(raw);
+        loop {
+            let line = self.read_line()?;
+            let verb = line.split([' ', ':']).next().unwrap().to_ascii_uppercase();
+            if verb != "AUTH" {
+                self.commands.push(line.clone());
+            }
+            match verb.as_str() {
+                "EHLO" => {
+                    let hello = self.hello();
+                    self.answer("EHLO", hello)?;
+                }
+                "STARTTLS" => {
+                    if self.answer("STARTTLS", "220 go ahead")? {
+                        self.stream = Box::new(encrypted(raw.take().unwrap()));
+                        self.encrypted = true;
+                    }
+                }
+                "AUTH" => self.log_in(&line)?,
+                "DATA" => {
+                    if self.answer("DATA", "354 go ahead")? {
+                        let text = self.read_mail()?;
+                        if self.ordered(".").is_none() {
+                            mailbox.lock().unwrap().push(self.taken(text));
+                        }
+                        self.answer(".", "250 2.0.0 taken")?;
+                    }
+                }
+                "QUIT" => {
+                    self.answer("QUIT", "221 bye")?;
+                    return Ok(());
+                }
+                other => {
+                    self.answer(other, "250 fine")?;
+                }
+            }
+        }
+    }
+
+    fn hello(&self) -> &'static str {
+        match (self.house.security, self.encrypted) {
+            (Security::StartTls, false) => "250-stand-in\r\n250-8BITMIME\r\n250 STARTTLS",
+            (Security::None | Security::Tls | Security::StartTls, _) => {
+                "250-stand-in\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 AUTH LOGIN PLAIN"
+            }
+        }
+    }
+
+    fn taken(&self, text: String) -> Taken {
+        let (commands, user) = (self.commands.clone(), self.user.clone());
+        Taken { commands, encrypted: self.encrypted, user, text }
+    }
+
+    fn log_in(&mut self, line: &str) -> io::Result<()> {
+        let given = line.rsplit(' ').next().unwrap();
+        let right = format!("\0{USER}\0{PASSWORD}");
+        if BASE64.decode(given.as_bytes()).unwrap_or_default() != right.as_bytes() {
+            // Some servers repeat what they do not like.
+            return self.say(&format!("535 5.7.8 {USER}: not with {given}"));
+        }
+        if self.answer("AUTH", "235 2.7.0 welcome")? {
+            self.user = Some(USER.to_owned());
+        }
+        Ok(())
+    }
+
+    fn ordered(&self, command: &str) -> Option<Instead> {
+        let ordered = self.house.misbehaviour.iter().find(|(when, _)| *when == command);
+        ordered.map(|(_, instead)| *instead)
+    }
+
+    /// Answers a command, or does what was ordered instead. Returns whether the usual was said.
+    fn answer(&mut self, command: &str, usual: &str) -> io::Result<bool> {
+        let Some(instead) = self.ordered(command) else {
+            return self.say(usual).map(|()| true);
+        };
+        match instead {
+            Instead::Add(more) => return self.say(&format!("{usual}\r\n{more}")).map(|()| true),
+            Instead::Close => return Err(io::ErrorKind::ConnectionAborted.into()),
+            Instead::Dribble => {
+                for letter in b"250-".iter().chain(b"a".iter().cycle()) {
+                    self.stream.write_all(&[*letter])?;
+                    self.stream.flush()?;
+                    thread::sleep(Duration::from_millis(20));
+                }
+            }
+            Instead::Hang => {
+                let mut void = Vec::new();
+                self.stream.read_to_end(&mut void)?;
+            }
+            Instead::Say(text) => self.say(text)?,
+        }
+        Ok(false)
+    }
+
+    fn say(&mut self, text: &str) -> io::Result<()> {
+        self.stream.write_all(format!("{text}\r\n").as_bytes())?;
+        self.stream.flush()
+    }
+
+    fn read_line(&mut self) -> io::Result<String> {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            let mut byte = [0];
+            self.stream.read_exact(&mut byte)?;
+            line.extend(byte);
+        }
+        line.truncate(line.len() - 2);
+        Ok(String::from_utf8(line).unwrap())
+    }
+
+    fn read_mail(&mut self) -> io::Result<String> {
+        let mut text = String::new();
+        loop {
+            let line = self.read_line()?;
+            if line == "." {
+                return Ok(text);
+            }
+            assert!(line.len() <= 998, "RFC 5322 §2.1.1");
+            assert!(!line.contains(['\r', '\n', '\0']), "{line:?}");
+            text.push_str(line.strip_prefix('.').unwrap_or(&line));
+            text.push_str("\r\n");
+        }
+    }
+}
+
+fn encrypted(tcp: TcpStream) -> impl Stream + use<> {
+    let tls = Arc::clone(&certificates().tls);
+    StreamOwned::new(ServerConnection::new(tls).unwrap(), tcp)
+}
