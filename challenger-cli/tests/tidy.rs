@@ -275,12 +275,12 @@ fn said(command: &mut Command, arguments: &[&str]) -> String {
 }
 
 /// The programs with what `-h` prints.
-fn helps() -> [(&'static str, String); 7] {
+fn helps() -> Vec<(&'static str, String)> {
     let of = |program: &str| said(&mut Command::new(program), &["-h"]);
     let demo = env!("CARGO_BIN_EXE_challenger");
     let helper =
         |name: &str| of(root().join("challenger-cli/helpers").join(name).to_str().unwrap());
-    [
+    vec![
         ("challenger", of(demo) + &said(&mut Command::new(demo), &["demo", "-h"])),
         ("challenger-admin", of(env!("CARGO_BIN_EXE_challenger-admin"))),
         ("challenger-config", of(env!("CARGO_BIN_EXE_challenger-config"))),
