@@ -197,7 +197,7 @@ impl Reader {
         self.scheme == Some(Scheme::Basic)
     }
 
-    /// A page in the language the reader likes best.
+    /// A page in the language the reader likes best, without a form.
     ///
     /// # Errors
     /// [`Refusal::TemplateMissing`] names the template.
@@ -208,8 +208,41 @@ impl Reader {
         name: PageName,
         data: Value,
     ) -> Result<Response, Refused> {
+        self.page_with(service, status, name, data, "'none'")
+    }
+
+    /// A page whose forms lead to the client in the end: Chromium applies `form-action` to every
+    /// redirect that follows a form, and a client may well redirect once more, to a place that only
+    /// it knows. So the policy names the schemes it may be reached by and no origin.
+    ///
+    /// # Errors
+    /// [`Refusal::TemplateMissing`] names the template.
+    pub(crate) fn form_page(
+        &self,
+        service: &Service,
+        status: u16,
+        name: PageName,
+        data: Value,
+        redirect_uri: &RedirectUri,
+    ) -> Result<Response, Refused> {
+        let scheme = redirect_uri.scheme().to_ascii_lowercase();
+        let other = if scheme == "https" { String::new() } else { format!(" {scheme}:") };
+        self.page_with(service, status, name, data, &format!("'self' https:{other}"))
+    }
+
+    fn page_with(
+        &self,
+        service: &Service,
+        status: u16,
+        name: PageName,
+        data: Value,
+        forms: &str,
+    ) -> Result<Response, Refused> {
         let language = self.language(service, name)?;
-        Ok(Response::new(status, Body::Page(Page { name, language, data })))
+        let inline = service.pages.inline(name, &language).cloned().unwrap_or_default();
+        let mut response = Response::new(status, Body::Page(Page { name, language, data }));
+        response.set("Content-Security-Policy", inline.policy(forms));
+        Ok(response)
     }
 
     /// The language in which the reader gets a page.
@@ -318,21 +351,6 @@ fn error_object(number: &str, row: &Row, detail: Option<&str>) -> Value {
 pub(crate) fn insert(object: &mut Value, name: &str, value: impl Into<Value>) {
     if let Value::Object(members) = object {
         members.insert(name.to_string(), value.into());
-    }
-}
-
-/// Lets the page's forms lead to the client in the end: Chromium applies `form-action` to every
-/// redirect that follows a form, and a client may well redirect once more, to a place that only it
-/// knows. So the policy names the schemes it may be reached by and no origin.
-pub(crate) fn allow_form(response: &mut Response, redirect_uri: &RedirectUri) {
-    if matches!(response.body, Body::Page(_)) {
-        let scheme = redirect_uri.scheme().to_ascii_lowercase();
-        let other = if scheme == "https" { String::new() } else { format!(" {scheme}:") };
-        let policy = format!(
-            "default-src 'none'; base-uri 'none'; form-action 'self' https:{other}; \
-             frame-ancestors 'none'; img-src data:; style-src 'unsafe-inline'"
-        );
-        response.set("Content-Security-Policy", policy);
     }
 }
 

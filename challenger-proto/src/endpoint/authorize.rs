@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 
 use serde_json::{Value, json};
 
-use crate::answer::{allow_form, insert};
+use crate::answer::insert;
 use crate::client::ClientId;
 use crate::endpoint::{completed, live_validation, load_validation, parse_nonce};
 use crate::form::Form;
@@ -82,9 +82,7 @@ impl Authorize {
         let name = PageName::EnterAddressForm;
         let language = desk.reader.language(desk.service, name)?;
         insert(&mut status, "restrictions", desk.service.restrictions.to_page_json(&language));
-        let mut response = desk.reader.page(desk.service, 200, name, status)?;
-        allow_form(&mut response, &validation.redirect_uri);
-        Ok(response)
+        desk.reader.form_page(desk.service, 200, name, status, &validation.redirect_uri)
     }
 }
 

@@ -4,7 +4,6 @@ use alloc::string::{String, ToString};
 
 use serde_json::json;
 
-use crate::answer::allow_form;
 use crate::endpoint::{
     add_budget, add_ways_on, completed, invalid_pin, live_validation, load_validation,
     next_time_text, parse_nonce,
@@ -88,9 +87,8 @@ impl Challenge {
         }
         add_budget(&mut data, validation, desk);
         add_ways_on(&mut data, validation, &self.nonce, desk);
-        let mut page = desk.reader.page(desk.service, 200, PageName::EnterTanForm, data)?;
-        allow_form(&mut page, &validation.redirect_uri);
-        Ok(page)
+        let name = PageName::EnterTanForm;
+        desk.reader.form_page(desk.service, 200, name, data, &validation.redirect_uri)
     }
 
     fn transmission(

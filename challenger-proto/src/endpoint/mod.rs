@@ -16,7 +16,7 @@ use alloc::string::String;
 use serde_json::{Value, json};
 
 use crate::address::Address;
-use crate::answer::{allow_form, insert};
+use crate::answer::insert;
 use crate::budget::Budget;
 use crate::form::percent_encode;
 use crate::grant::AuthorizationCode;
@@ -95,9 +95,8 @@ fn invalid_pin(
             is_challenged(validation) && validation.budget(&desk.service.limits).attempts > 0;
         insert(&mut data, "can_retry", retry);
         add_ways_on(&mut data, validation, nonce, desk);
-        let mut page = desk.reader.page(desk.service, status, PageName::InvalidPin, data)?;
-        allow_form(&mut page, &validation.redirect_uri);
-        page
+        let (name, redirect_uri) = (PageName::InvalidPin, &validation.redirect_uri);
+        desk.reader.form_page(desk.service, status, name, data, redirect_uri)?
     } else {
         // Older clients look for `ec`, the documentation says `code`.
         insert(&mut data, "code", refusal.code());
