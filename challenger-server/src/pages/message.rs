@@ -10,7 +10,7 @@ use super::catalogue::SUBJECT;
 use super::expand::Source;
 use super::sources::Sources;
 use super::template::{Escaping, Template};
-use super::{TemplateError, put_together};
+use super::{TemplateError, compiled};
 
 /// The template of all messages that have none of their own.
 pub(super) const MESSAGE: &str = "message";
@@ -115,8 +115,8 @@ impl MessageTemplate {
     fn compile(sources: &Sources, text: Source<'_>, language: &str) -> Result<Self, TemplateError> {
         let none = Source::file(Path::new(""), "");
         let subject = sources.words(SUBJECT, language).unwrap_or(none);
-        let compile = |source| put_together(sources, source, language, Escaping::None);
-        Ok(Self { subject: compile(subject)?.0, text: compile(text)?.0 })
+        let compile = |source| compiled(source, sources.expand(source, language)?, Escaping::None);
+        Ok(Self { subject: compile(subject)?, text: compile(text)? })
     }
 }
 

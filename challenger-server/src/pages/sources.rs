@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 
 use challenger_proto::FALLBACK_LANGUAGE;
 
-use super::TemplateError;
 use super::catalogue::{Catalogue, DIRECTION, SUBJECT};
 use super::expand::{Expanded, Source, expand};
 use super::lint::Kind;
 use super::message::MESSAGE;
+use super::{TemplateError, brand};
 
 /// The ending of a template's file, of a part's, and of a catalogue's.
 const TEMPLATE: &str = ".must";
@@ -29,10 +29,11 @@ const TAG: &str = "language.tag";
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
-const SHIPPED: [(&str, &str); 32] = shipped![
+const SHIPPED: [(&str, &str); 35] = shipped![
     "again.part.must",
     "already-done.must",
     "body.part.must",
+    "brand.part.must",
     "changes.part.must",
     "code-field.part.must",
     "de.lang",
@@ -53,6 +54,7 @@ const SHIPPED: [(&str, &str); 32] = shipped![
     "invalid-pin.must",
     "invalid-request.must",
     "it.lang",
+    "logo.part.must",
     "message-phone.must",
     "message-postal.must",
     "message.must",
@@ -60,6 +62,7 @@ const SHIPPED: [(&str, &str); 32] = shipped![
     "postal-lines.part.must",
     "postal-name.part.must",
     "reference.part.must",
+    "style.part.must",
     "support.part.must",
     "validation-unknown.must",
 ];
@@ -92,16 +95,31 @@ impl File {
 
 /// What a file is, by its name.
 enum Role {
-    Catalogue { language: String },
-    Part { name: String },
-    Template { name: String, language: Option<String> },
+    /// More rules for the style sheet.
+    Brand,
+    Catalogue {
+        language: String,
+    },
+    /// A picture of this type.
+    Logo(&'static str),
+    Part {
+        name: String,
+    },
+    Template {
+        name: String,
+        language: Option<String>,
+    },
 }
 
 impl Role {
     /// Takes a file name apart; `None` for a file that is none of ours.
     fn of(file: &str) -> Option<Result<Self, &'static str>> {
-        if file.starts_with('.') {
-            return None;
+        match file {
+            _ if file.starts_with('.') => return None,
+            "brand.css" => return Some(Ok(Self::Brand)),
+            "logo.png" => return Some(Ok(Self::Logo("image/png"))),
+            "logo.svg" => return Some(Ok(Self::Logo("image/svg+xml"))),
+            _ => {}
         }
         if let Some(language) = file.strip_suffix(CATALOGUE) {
             let role = Self::Catalogue { language: language.into() };
@@ -127,8 +145,15 @@ impl Role {
 fn template_name(file: &Path) -> Option<(String, Option<String>)> {
     match Role::of(&file.file_name()?.to_string_lossy())? {
         Ok(Role::Template { name, language }) => Some((name, language)),
-        Ok(Role::Catalogue { .. } | Role::Part { .. }) | Err(_) => None,
+        Ok(Role::Brand | Role::Catalogue { .. } | Role::Logo(_) | Role::Part { .. }) | Err(_) => {
+            None
+        }
     }
+}
+
+/// The text of a file.
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, String> {
+    str::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned())
 }
 
 /// Whether a text can be a language tag: it goes into a header and into the page.
@@ -217,12 +242,22 @@ impl Sources {
         if let Role::Catalogue { language } = role {
             return self.catalogues.entry(language).or_default().read(path, text);
         }
-        let Ok(text) = str::from_utf8(text) else {
-            return Vec::from([TemplateError::about(path, "the file is not UTF-8")]);
+        let text = match role {
+            Role::Logo(kind) => brand::logo(kind, text),
+            Role::Brand => brand::style(text),
+            Role::Catalogue { .. } | Role::Part { .. } | Role::Template { .. } => {
+                utf8(text).map(str::to_owned)
+            }
         };
-        let file = File { path: path.into(), text: text.to_owned() };
+        let text = match text {
+            Ok(text) => text,
+            Err(reason) => return Vec::from([TemplateError::about(path, reason)]),
+        };
+        let file = File { path: path.into(), text };
         match role {
+            Role::Brand => drop(layer.parts.insert("brand".to_owned(), file)),
             Role::Catalogue { .. } => {}
+            Role::Logo(_) => drop(layer.parts.insert("logo".to_owned(), file)),
             Role::Part { name } => drop(layer.parts.insert(name, file)),
             Role::Template { name, language } => {
                 layer.templates.insert((name, language), file);
@@ -274,7 +309,7 @@ impl Sources {
         &'a self,
         template: Source<'a>,
         language: &'a str,
-    ) -> Result<Expanded, TemplateError> {
+    ) -> Result<Expanded<'a>, TemplateError> {
         expand(template, &|name| {
             if name.contains('.') { self.words(name, language) } else { self.part(name) }
         })
