@@ -11,12 +11,14 @@ macro_rules! shipped {
     };
 }
 
+mod advice;
 mod brand;
 mod catalogue;
 mod expand;
 mod html;
 mod lint;
 mod message;
+mod sms;
 mod sources;
 mod template;
 
@@ -134,17 +136,17 @@ impl PageTemplate {
         let (inline, mut warnings) = html::inspect(&expanded);
         let unescaped = expanded.unescaped.iter();
         warnings.extend(unescaped.map(|tag| format!("{tag} prints its value without escaping")));
-        Ok((Self { template: compiled(source, expanded, Escaping::Html)?, inline }, warnings))
+        Ok((Self { template: compiled(source, &expanded, Escaping::Html)?, inline }, warnings))
     }
 }
 
 /// Compiles what a source was expanded to.
 fn compiled(
     source: Source<'_>,
-    expanded: Expanded<'_>,
+    expanded: &Expanded<'_>,
     escaping: Escaping,
 ) -> Result<Template, TemplateError> {
-    Template::compile(expanded.text, escaping)
+    Template::compile(expanded.text.clone(), escaping)
         .map_err(|reason| TemplateError::about(source.file, reason))
 }
 
