@@ -279,7 +279,7 @@ impl Reader {
                 400..500 => PageName::InvalidRequest,
                 _ => PageName::InternalError,
             };
-            let data = error_object("ec", &row, refused.detail.as_deref());
+            let data = self.error_data(service, refused, name);
             self.page(service, row.status, name, data).ok()
         } else {
             None
@@ -295,6 +295,21 @@ impl Reader {
         response.refusal = Some(refusal);
         self.add_headers(&mut response, refusal, &row);
         response
+    }
+
+    /// The variables of a page that says no. `refused` has the refusal's name, for templates that
+    /// say more about some, and `field_hint` what is expected of a field of the address, in the
+    /// page's language.
+    fn error_data(&self, service: &Service, refused: &Refused, name: PageName) -> Value {
+        let detail = refused.detail.as_deref();
+        let mut data = error_object("ec", &look_up(refused.refusal), detail);
+        insert(&mut data, "refused", json!({ format!("{:?}", refused.refusal): true }));
+        if let (Some(field), Ok(language)) = (detail, self.language(service, name))
+            && let Some(hint) = service.restrictions.hint(field, &language)
+        {
+            insert(&mut data, "field_hint", hint);
+        }
+        data
     }
 
     fn add_headers(&self, response: &mut Response, refusal: Refusal, row: &Row) {
