@@ -14,7 +14,7 @@ pub(super) fn style(file: &[u8]) -> Result<String, String> {
     if rules.to_ascii_lowercase().contains("</style") {
         return Err("the rules contain </style, which would end them".to_owned());
     }
-    Ok(rules.to_owned())
+    Ok(rules)
 }
 
 /// A picture of that type, as a part. It is in the page itself, so that nothing else is loaded, and

@@ -82,6 +82,12 @@ struct Layer {
     parts: BTreeMap<String, File>,
 }
 
+impl Layer {
+    fn add_part(&mut self, name: &str, path: &Path, text: String) {
+        self.parts.insert(name.to_owned(), File { path: path.into(), text });
+    }
+}
+
 struct File {
     path: PathBuf,
     text: String,
@@ -152,8 +158,8 @@ fn template_name(file: &Path) -> Option<(String, Option<String>)> {
 }
 
 /// The text of a file.
-pub(super) fn utf8(bytes: &[u8]) -> Result<&str, String> {
-    str::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned())
+pub(super) fn utf8(bytes: &[u8]) -> Result<String, String> {
+    str::from_utf8(bytes).map(str::to_owned).map_err(|_| "the file is not UTF-8".to_owned())
 }
 
 /// Whether a text can be a language tag: it goes into a header and into the page.
@@ -239,31 +245,21 @@ impl Sources {
             Some(Err(advice)) => return Vec::from([TemplateError::about(path, advice)]),
             Some(Ok(role)) => role,
         };
-        if let Role::Catalogue { language } = role {
-            return self.catalogues.entry(language).or_default().read(path, text);
-        }
-        let text = match role {
-            Role::Logo(kind) => brand::logo(kind, text),
-            Role::Brand => brand::style(text),
-            Role::Catalogue { .. } | Role::Part { .. } | Role::Template { .. } => {
-                utf8(text).map(str::to_owned)
+        let added = match role {
+            Role::Brand => brand::style(text).map(|text| layer.add_part("brand", path, text)),
+            Role::Catalogue { language } => {
+                return self.catalogues.entry(language).or_default().read(path, text);
             }
-        };
-        let text = match text {
-            Ok(text) => text,
-            Err(reason) => return Vec::from([TemplateError::about(path, reason)]),
-        };
-        let file = File { path: path.into(), text };
-        match role {
-            Role::Brand => drop(layer.parts.insert("brand".to_owned(), file)),
-            Role::Catalogue { .. } => {}
-            Role::Logo(_) => drop(layer.parts.insert("logo".to_owned(), file)),
-            Role::Part { name } => drop(layer.parts.insert(name, file)),
-            Role::Template { name, language } => {
+            Role::Logo(kind) => {
+                brand::logo(kind, text).map(|text| layer.add_part("logo", path, text))
+            }
+            Role::Part { name } => utf8(text).map(|text| layer.add_part(&name, path, text)),
+            Role::Template { name, language } => utf8(text).map(|text| {
+                let file = File { path: path.into(), text };
                 layer.templates.insert((name, language), file);
-            }
-        }
-        Vec::new()
+            }),
+        };
+        added.err().map(|reason| TemplateError::about(path, reason)).into_iter().collect()
     }
 
     /// The names of all templates.
