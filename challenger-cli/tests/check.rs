@@ -102,6 +102,7 @@ fn warnings_are_marked_and_forgiven() {
         ),
         ("CODE_DURATION = 5", ("", ""), "CODE_DURATION is less than a second"),
         ("TEMPLATE_DIR = $HERE/raw", ("", ""), ":1: {{{client}}} prints its value without"),
+        ("MESSAGE_TEMPLATE_FILE = $HERE/bare.en.must", ("", ""), "the message has no {{pin}}"),
         (
             "@inline-secret@ challenger-helper $HERE/no.conf",
             ("", ""),
@@ -114,6 +115,7 @@ fn warnings_are_marked_and_forgiven() {
         fs::write(here.join("legal/en/v1.txt"), "terms").unwrap();
         fs::write(here.join("legal/en/v1.doc"), "terms").unwrap();
         fs::create_dir(here.join("raw")).unwrap();
+        fs::write(here.join("bare.en.must"), "nothing").unwrap();
         fs::write(here.join("raw/already-done.en.must"), "{{{client}}}").unwrap();
         let output = check(&site);
         let said = stderr(&output);

@@ -66,6 +66,7 @@ fn the_same_in_a_browser() {
     assert_eq!(form.header("Content-Language"), Some("en"));
     let policy = form.header("Content-Security-Policy").unwrap();
     assert!(policy.contains("form-action 'self' https:;"), "{policy}");
+    assert!(policy.contains("style-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
     assert!(form.body.contains(&format!("action=\"../challenge/{nonce}\"")));
     let body = "CONTACT_EMAIL=%3Ci%3E%22%27%40example.com";
     let page = site.post(&format!("challenge/{nonce}"), &HTML, body);

@@ -197,7 +197,7 @@ impl Reader {
         self.scheme == Some(Scheme::Basic)
     }
 
-    /// A page in the language the reader likes best.
+    /// A page in the language the reader likes best, without a form.
     ///
     /// # Errors
     /// [`Refusal::TemplateMissing`] names the template.
@@ -206,7 +206,33 @@ impl Reader {
         service: &Service,
         status: u16,
         name: PageName,
+        data: Value,
+    ) -> Result<Response, Refused> {
+        self.page_with(service, status, name, data, NOWHERE)
+    }
+
+    /// A page whose forms lead to the client in the end.
+    ///
+    /// # Errors
+    /// [`Refusal::TemplateMissing`] names the template.
+    pub(crate) fn form_page(
+        &self,
+        service: &Service,
+        status: u16,
+        name: PageName,
+        data: Value,
+        redirect_uri: &RedirectUri,
+    ) -> Result<Response, Refused> {
+        self.page_with(service, status, name, data, &to_client(redirect_uri))
+    }
+
+    fn page_with(
+        &self,
+        service: &Service,
+        status: u16,
+        name: PageName,
         mut data: Value,
+        forms: &str,
     ) -> Result<Response, Refused> {
         let language = self.language(service, name)?;
         for (name, documents) in [("has_terms", &service.terms), ("has_privacy", &service.privacy)]
@@ -215,7 +241,10 @@ impl Reader {
                 insert(&mut data, name, true);
             }
         }
-        Ok(Response::new(status, Body::Page(Page { name, language, data })))
+        let inline = service.pages.inline(name, &language).cloned().unwrap_or_default();
+        let mut response = Response::new(status, Body::Page(Page { name, language, data }));
+        response.set("Content-Security-Policy", inline.policy(forms));
+        Ok(response)
     }
 
     /// The language in which the reader gets a page.
@@ -242,16 +271,21 @@ impl Reader {
 
     /// The answer that says no, in the reader's shape.
     pub(crate) fn refuse(&self, service: &Service, refused: &Refused) -> Response {
-        self.refuse_with(service, refused, json!({}))
+        self.say_no(service, refused, json!({}), NOWHERE)
     }
 
-    /// The same, with more variables for its page.
+    /// The same, with more variables for its page, whose forms lead to the client in the end.
     pub(crate) fn refuse_with(
         &self,
         service: &Service,
         refused: &Refused,
         more: Value,
+        redirect_uri: &RedirectUri,
     ) -> Response {
+        self.say_no(service, refused, more, &to_client(redirect_uri))
+    }
+
+    fn say_no(&self, service: &Service, refused: &Refused, more: Value, forms: &str) -> Response {
         let refusal = refused.refusal;
         let row = look_up(refusal);
         // A missing or broken template is told as JSON: there may be no page to tell it with.
@@ -263,10 +297,9 @@ impl Reader {
                 _ => PageName::InternalError,
             };
             let mut data = merge(more, error_object("ec", &row, refused.detail.as_deref()));
-            if let Some(flag) = page_flag(refusal) {
-                insert(&mut data, flag, true);
-            }
-            self.page(service, row.status, name, data).ok()
+            // By name, for templates that say more about some.
+            insert(&mut data, "refused", json!({ (format!("{refusal:?}")): true }));
+            self.page_with(service, row.status, name, data, forms).ok()
         } else {
             None
         };
@@ -313,15 +346,16 @@ impl Reader {
     }
 }
 
-/// The variable by which a page tells a refusal that people meet from the others of its status.
-const fn page_flag(refusal: Refusal) -> Option<&'static str> {
-    match refusal {
-        Refusal::AddressReadOnly => Some("read_only"),
-        Refusal::HelperFailed => Some("undelivered"),
-        Refusal::Contention | Refusal::HelpersBusy => Some("busy"),
-        Refusal::TooManyAttempts => Some("too_many_attempts"),
-        _ => None,
-    }
+/// Where the forms of a page may lead that has none.
+const NOWHERE: &str = "'none'";
+
+/// Where forms may lead that end at the client: Chromium applies `form-action` to every redirect
+/// that follows a form, and a client may well redirect once more, to a place that only it knows. So
+/// the policy names the schemes it may be reached by and no origin.
+fn to_client(redirect_uri: &RedirectUri) -> String {
+    let scheme = redirect_uri.scheme().to_ascii_lowercase();
+    let other = if scheme == "https" { String::new() } else { format!(" {scheme}:") };
+    format!("'self' https:{other}")
 }
 
 /// Whether credentials are of this scheme (RFC 9110 §11.1: case-insensitive).
@@ -356,21 +390,6 @@ pub(crate) fn merge(mut first: Value, second: Value) -> Value {
 pub(crate) fn insert(object: &mut Value, name: &str, value: impl Into<Value>) {
     if let Value::Object(members) = object {
         members.insert(name.to_string(), value.into());
-    }
-}
-
-/// Lets the page's forms lead to the client in the end: Chromium applies `form-action` to every
-/// redirect that follows a form, and a client may well redirect once more, to a place that only it
-/// knows. So the policy names the schemes it may be reached by and no origin.
-pub(crate) fn allow_form(response: &mut Response, redirect_uri: &RedirectUri) {
-    if matches!(response.body, Body::Page(_)) {
-        let scheme = redirect_uri.scheme().to_ascii_lowercase();
-        let other = if scheme == "https" { String::new() } else { format!(" {scheme}:") };
-        let policy = format!(
-            "default-src 'none'; base-uri 'none'; form-action 'self' https:{other}; \
-             frame-ancestors 'none'; img-src data:; style-src 'unsafe-inline'"
-        );
-        response.set("Content-Security-Policy", policy);
     }
 }
 

@@ -140,10 +140,6 @@ impl Status {
     }
 }
 
-/// What a page may do: show its own styles and pictures, and send no form anywhere.
-const PAGE_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; \
-                           frame-ancestors 'none'; img-src data:; style-src 'unsafe-inline'";
-
 /// What a response carries.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
@@ -195,7 +191,6 @@ impl Response {
                 response.set("Content-Type", "text/html; charset=utf-8");
                 response.set("Content-Language", language);
                 response.set("Vary", "Accept, Accept-Language");
-                response.set("Content-Security-Policy", PAGE_POLICY);
             }
             Body::Text(_) => response.set("Content-Type", "text/plain; charset=utf-8"),
             Body::Empty | Body::Document(_) => {}

@@ -5,9 +5,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
 
+use data_encoding::BASE64;
 use serde_json::Value;
 
 use crate::address::AddressType;
+use crate::digest::sha256;
 use crate::media;
 
 /// The language every template must exist in.
@@ -76,27 +78,108 @@ impl fmt::Debug for Page {
     }
 }
 
+/// The styles and scripts that are in a page itself. A browser applies and runs those and no others
+/// (Content Security Policy Level 3, §2.3.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inline {
+    styles: BTreeSet<String>,
+    scripts: BTreeSet<String>,
+}
+
+impl Inline {
+    /// Adds a style by what is between its tags.
+    pub fn add_style(&mut self, text: &str) {
+        self.styles.insert(source_of(text));
+    }
+
+    /// Adds a script by what is between its tags.
+    pub fn add_script(&mut self, text: &str) {
+        self.scripts.insert(source_of(text));
+    }
+
+    /// What a page with these may do beside: show pictures that are in it or beside it, and submit
+    /// forms there.
+    pub(crate) fn policy(&self, forms: &str) -> String {
+        let mut policy = format!(
+            "default-src 'none'; base-uri 'none'; form-action {forms}; frame-ancestors 'none'; \
+             img-src 'self' data:"
+        );
+        for (directive, sources) in [("script-src", &self.scripts), ("style-src", &self.styles)] {
+            if !sources.is_empty() {
+                policy.push_str("; ");
+                policy.push_str(directive);
+            }
+            for source in sources {
+                policy.push(' ');
+                policy.push_str(source);
+            }
+        }
+        policy
+    }
+}
+
+/// How a policy names a text: by a hash-source.
+fn source_of(text: &str) -> String {
+    // Browsers end lines like this before they hash them.
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    format!("'sha256-{}'", BASE64.encode(&sha256(&[text.as_bytes()])))
+}
+
 /// Which templates exist in which languages. An empty set makes a service without pages, which
 /// answers 406 to whoever wants HTML.
 #[derive(Clone, Debug, Default)]
-pub struct PageSet(BTreeMap<PageName, BTreeSet<String>>);
+pub struct PageSet(BTreeMap<PageName, BTreeMap<String, Inline>>);
 
 impl PageSet {
-    /// Adds a page in a language.
+    /// Adds a page in a language that has no styles and scripts in it.
     pub fn insert(&mut self, name: PageName, language: impl Into<String>) {
-        self.0.entry(name).or_default().insert(language.into());
+        self.insert_with(name, language, Inline::default());
+    }
+
+    /// Adds a page in a language, with the styles and scripts in it.
+    pub fn insert_with(&mut self, name: PageName, language: impl Into<String>, inline: Inline) {
+        self.0.entry(name).or_default().insert(language.into(), inline);
     }
 
     /// Whether the page exists in the language.
     pub fn contains(&self, name: PageName, language: &str) -> bool {
-        self.0.get(&name).is_some_and(|languages| languages.contains(language))
+        self.inline(name, language).is_some()
+    }
+
+    /// The styles and scripts in a page, if it exists.
+    pub fn inline(&self, name: PageName, language: &str) -> Option<&Inline> {
+        self.0.get(&name)?.get(language)
     }
 
     /// The page's language that `Accept-Language` ranks highest, else English; `None` when the page
     /// exists in neither.
     pub(crate) fn choose(&self, name: PageName, accept_language: Option<&str>) -> Option<&str> {
         let languages = self.0.get(&name)?;
-        media::best_language(accept_language, languages.iter().map(String::as_str))
-            .or_else(|| languages.get(FALLBACK_LANGUAGE).map(String::as_str))
+        let languages = || languages.keys().map(String::as_str);
+        media::best_language(accept_language, languages())
+            .or_else(|| languages().find(|language| *language == FALLBACK_LANGUAGE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_names_what_is_in_the_page_and_nothing_else() {
+        let mut inline = Inline::default();
+        let bare = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors \
+                    'none'; img-src 'self' data:";
+        assert_eq!(inline.policy("'none'"), bare);
+        // The script that the specification takes for an example.
+        inline.add_script("alert('Hello, world.');");
+        inline.add_style("a\r\nb\rc");
+        inline.add_style("a\nb\nc");
+        inline.add_style("");
+        let expected = "; script-src 'sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng='; \
+                        style-src 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' \
+                        'sha256-6n+wi3otxGGf+3x7s42VogR5NfoWXXGxLv04UqLm0Mw='";
+        assert_eq!(inline.policy("'self'").split_once(" data:").expect("it").1, expected);
+        assert!(inline.policy("'self' https:").contains("form-action 'self' https:; "));
     }
 }

@@ -11,10 +11,14 @@ macro_rules! shipped {
     };
 }
 
+mod advice;
+mod brand;
 mod catalogue;
 mod expand;
+mod html;
 mod lint;
 mod message;
+mod sms;
 mod sources;
 mod template;
 
@@ -24,17 +28,23 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use challenger_proto::{AddressType, FALLBACK_LANGUAGE, Page, PageName, PageSet};
+use challenger_proto::{AddressType, FALLBACK_LANGUAGE, Inline, Page, PageName, PageSet};
 
 use expand::{Expanded, Source};
 pub use message::{Message, Messages};
 pub use sources::Sources;
 use template::{Escaping, Template};
 
+/// A page in one language, with the styles and scripts in it.
+struct PageTemplate {
+    template: Template,
+    inline: Inline,
+}
+
 /// All pages, by name and language.
 #[derive(Default)]
 pub struct Templates {
-    by_name: BTreeMap<String, BTreeMap<String, Template>>,
+    by_name: BTreeMap<String, BTreeMap<String, PageTemplate>>,
     warnings: BTreeSet<String>,
 }
 
@@ -45,26 +55,19 @@ impl Templates {
         let mut errors = Vec::new();
         for name in sources.names().into_iter().filter(|name| !message::is_message(name)) {
             for (language, source) in sources.templates(name) {
-                let compiled = put_together(sources, source, language, Escaping::Html);
-                match compiled {
-                    Ok((template, unescaped)) => {
-                        templates.warn_unescaped(unescaped);
+                match PageTemplate::compile(sources, source, language) {
+                    Ok((template, warnings)) => {
+                        // What is in a part, or in a template for all languages, is told once.
+                        templates.warnings.extend(warnings);
                         let languages = templates.by_name.entry(name.to_owned()).or_default();
                         languages.insert(language.to_owned(), template);
                     }
-                    // A mistake in a part, or in a template for all languages, is one mistake.
                     Err(error) if errors.contains(&error) => {}
                     Err(error) => errors.push(error),
                 }
             }
         }
         (templates, errors)
-    }
-
-    fn warn_unescaped(&mut self, tags: Vec<String>) {
-        let warnings = tags.into_iter();
-        self.warnings
-            .extend(warnings.map(|tag| format!("{tag} prints its value without escaping")));
     }
 
     /// The pages that come with the program.
@@ -86,8 +89,8 @@ impl Templates {
         let mut set = PageSet::default();
         for page in PageName::ALL {
             let languages = self.by_name.get(&page.template(address_type));
-            for language in languages.into_iter().flat_map(BTreeMap::keys) {
-                set.insert(page, language.clone());
+            for (language, template) in languages.into_iter().flatten() {
+                set.insert_with(page, language.clone(), template.inline.clone());
             }
         }
         set
@@ -118,21 +121,33 @@ impl Templates {
     /// ```
     pub fn render(&self, page: &Page, address_type: &AddressType) -> Option<String> {
         let languages = self.by_name.get(&page.name.template(address_type))?;
-        Some(languages.get(&page.language)?.render(&page.data))
+        Some(languages.get(&page.language)?.template.render(&page.data))
     }
 }
 
-/// Compiles a template in a language; with it come the tags that do not escape.
-fn put_together<'a>(
-    sources: &'a Sources,
-    source: Source<'a>,
-    language: &'a str,
+impl PageTemplate {
+    /// Compiles a page; with it comes what deserves a look.
+    fn compile(
+        sources: &Sources,
+        source: Source<'_>,
+        language: &str,
+    ) -> Result<(Self, Vec<String>), TemplateError> {
+        let expanded = sources.expand(source, language)?;
+        let (inline, mut warnings) = html::inspect(&expanded);
+        let unescaped = expanded.unescaped.iter();
+        warnings.extend(unescaped.map(|tag| format!("{tag} prints its value without escaping")));
+        Ok((Self { template: compiled(source, &expanded, Escaping::Html)?, inline }, warnings))
+    }
+}
+
+/// Compiles what a source was expanded to.
+fn compiled(
+    source: Source<'_>,
+    expanded: &Expanded<'_>,
     escaping: Escaping,
-) -> Result<(Template, Vec<String>), TemplateError> {
-    let Expanded { text, unescaped } = sources.expand(source, language)?;
-    let template = Template::compile(text, escaping)
-        .map_err(|reason| TemplateError::about(source.file, reason))?;
-    Ok((template, unescaped))
+) -> Result<Template, TemplateError> {
+    Template::compile(expanded.text.clone(), escaping)
+        .map_err(|reason| TemplateError::about(source.file, reason))
 }
 
 /// A template that cannot be used.

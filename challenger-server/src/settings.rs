@@ -282,6 +282,7 @@ fn read_messages(
     }
     let (messages, errors) = Messages::compile(sources, address_type);
     reader.complain_about(option, errors);
+    reader.warnings.extend_from_slice(messages.warnings());
     messages
 }
 

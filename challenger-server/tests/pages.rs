@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use challenger_proto::{AddressType, Page, PageName};
+use challenger_proto::{AddressType, Inline, Page, PageName};
 use challenger_server::pages::{Sources, Templates};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -74,7 +74,7 @@ fn hostile() -> Value {
         "last_address": address, "next_tx_time": EVIL, "no_challenge": true, "nonce": EVIL,
         "pin_transmissions_left": 3, "reference": EVIL,
         "restrictions": names.map(|n| (n.to_string(), restriction.clone())).collect::<Value>(),
-        "pin_error": true, "wrong": true, "too_many_attempts": true, "undelivered": true,
+        "pin_error": true, "wrong": true, "refused": {"TooManyAttempts": true, "HelperFailed": true},
         "has_terms": true, "has_privacy": true, "wait": {"seconds": 60, "text": EVIL},
         "solved": true, "transmitted": true,
     })
@@ -85,7 +85,7 @@ fn sparse() -> Value {
     json!({
         "addresses_left": 0, "attempts_left": 1, "auth_attempts_left": 0, "can_retransmit": false,
         "can_retry": false, "changes_left": 0, "client": EVIL, "ec": 9758, "exhausted": false,
-        "busy": true, "by_email": true, "read_only": true,
+        "by_email": true, "refused": {"HelpersBusy": true, "AddressReadOnly": true},
         "fields": [{"name": EVIL, "value": EVIL, "masked": EVIL}], "fix_address": false, "hint": EVIL,
         "next_tx_time": EVIL, "no_challenge": false, "nonce": EVIL, "pin_transmissions_left": 1,
         "reference": EVIL, "restrictions": {}, "transmitted": false,
@@ -160,7 +160,7 @@ fn check_page(html: &str, language: &str) {
 
 fn check_elements(tags: &[Tag], ids: &BTreeSet<&str>) {
     let count = |name: &str| tags.iter().filter(|tag| tag.name == name).count();
-    for once in ["title", "h1", "main", "body", "head"] {
+    for once in ["title", "style", "h1", "main", "body", "head"] {
         assert_eq!(count(once), 1, "{once}");
     }
     let labelled: BTreeSet<_> = tags.iter().filter_map(|tag| tag.get("for")).collect();
@@ -223,6 +223,78 @@ fn every_page_is_plain_html_whatever_the_data() {
                 check_page(&html, language);
             }
         }
+    }
+}
+
+#[test]
+fn what_a_page_may_apply_is_what_is_in_it() {
+    let directory = directory(&[
+        ("brand.css", ":root { --accent: purple }\r\n"),
+        ("already-done.de.must", "{{>style}}<script>one()</script><style>x{}</style>"),
+    ]);
+    let (_, branded, errors) = overlaid(directory.path());
+    assert_eq!(errors, [""; 0]);
+    let between = |html: &str, name: &str| -> Vec<String> {
+        let (begin, end) = (format!("<{name}>"), format!("</{name}>"));
+        let parts = html.split(&begin).skip(1);
+        parts.map(|part| part.split_once(&end).expect("it ends").0.to_owned()).collect()
+    };
+    for templates in [embedded(), &branded] {
+        let set = templates.page_set(&kind("email"));
+        for (name, language) in PageName::ALL.iter().flat_map(|n| LANGUAGES.map(|l| (*n, l))) {
+            let page = Page { name, language: language.to_string(), data: hostile() };
+            let html = templates.render(&page, &kind("email")).expect("the page exists");
+            let mut inline = Inline::default();
+            between(&html, "style").iter().for_each(|style| inline.add_style(style));
+            between(&html, "script").iter().for_each(|script| inline.add_script(script));
+            assert_ne!(inline, Inline::default());
+            assert_eq!(set.inline(name, language), Some(&inline), "{name:?} {language}");
+        }
+        assert_eq!(templates.warnings().collect::<Vec<_>>(), [""; 0]);
+    }
+    let page = Page { name: PageName::EnterTanForm, language: "fr".to_string(), data: sparse() };
+    let html = branded.render(&page, &kind("email")).expect("the page exists");
+    assert!(html.contains("}\n:root { --accent: purple }\r\n</style>"), "{html}");
+}
+
+#[test]
+fn a_logo_is_in_every_page() {
+    let png = b"\x89PNG and so on";
+    let directory = TempDir::new().expect("a directory");
+    fs::write(directory.path().join("logo.png"), png).expect("written");
+    let rendered = |templates: &Templates| {
+        let page =
+            Page { name: PageName::AlreadyDone, language: "de".to_string(), data: json!({}) };
+        templates.render(&page, &kind("email")).expect("the page exists")
+    };
+    let (_, templates, errors) = overlaid(directory.path());
+    assert_eq!(errors, [""; 0]);
+    let image = "<img class=\"logo\" src=\"data:image/png;base64,iVBORyBhbmQgc28gb24=\" alt=\"\">";
+    assert!(rendered(&templates).contains(image), "{}", rendered(&templates));
+    fs::write(directory.path().join("logo.svg"), "<svg/>").expect("written");
+    let (_, templates, errors) = overlaid(directory.path());
+    assert_eq!(errors, [""; 0]);
+    let image = "src=\"data:image/svg+xml;base64,PHN2Zy8+\"";
+    assert!(rendered(&templates).contains(image), "{}", rendered(&templates));
+    assert!(!rendered(embedded()).contains("<img"));
+}
+
+#[test]
+fn what_browsers_would_refuse_is_said_at_start() {
+    let directory = directory(&[
+        ("already-done.must", "<p>\n<p style=\"x\">\n<img src=\"https://a.example/b\">"),
+        ("style.part.must", "<style>\n{{client}}</style>"),
+    ]);
+    let (_, templates, errors) = overlaid(directory.path());
+    assert_eq!(errors, [""; 0]);
+    let warnings: Vec<&str> = templates.warnings().collect();
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    for (warning, expected) in warnings.iter().zip([
+        "already-done.must:2: p has an attribute style, which browsers refuse",
+        "already-done.must:3: img loads something from elsewhere",
+        "style.part.must:1: this style has variables",
+    ]) {
+        assert!(warning.contains(expected), "{warning}");
     }
 }
 
@@ -418,6 +490,9 @@ fn bad_files_are_refused_by_name() {
         (".must", "", ""),
         ("d e.lang", "", "d e.lang: the name of a catalogue is LANGUAGE.lang"),
         ("a.b.part.must", "", "a.b.part.must: the name of a part is NAME.part.must"),
+        ("brand.css", "a{}\n{{x", "brand.css:2: `{{` has no `}}`"),
+        ("brand.css", "</STYLE>", "brand.css: the rules contain </style"),
+        ("logo.svg", &"x".repeat(64 * 1024 + 1), "has 65537 bytes: expected at most 65536"),
     ];
     for (name, text, expected) in cases {
         let directory = directory(&[(name, text)]);

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use serde_json::json;
 
 use crate::address::Address;
-use crate::answer::{allow_form, merge};
+use crate::answer::merge;
 use crate::endpoint::view::{self, Why, address_form, invalid_pin, is_challenged, next_time_text};
 use crate::endpoint::{completed, live_validation, load_validation, parse_nonce};
 use crate::entropy::Entropy;
@@ -132,9 +132,8 @@ impl Challenge {
             return Ok(Response::json(200, data));
         }
         data = merge(view::view(validation, &self.nonce, desk), data);
-        let mut page = desk.reader.page(desk.service, 200, PageName::EnterTanForm, data)?;
-        allow_form(&mut page, &validation.redirect_uri);
-        Ok(page)
+        let name = PageName::EnterTanForm;
+        desk.reader.form_page(desk.service, 200, name, data, &validation.redirect_uri)
     }
 
     fn transmission(

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde_json::{Value, json};
 
 use crate::address::{Address, AddressType};
-use crate::answer::{allow_form, insert, merge};
+use crate::answer::{insert, merge};
 use crate::budget::Budget;
 use crate::form::{Form, percent_encode};
 use crate::http::{Response, TARGET_MAX};
@@ -92,8 +92,8 @@ pub(super) fn address_form(
     let name = PageName::EnterAddressForm;
     let language = desk.reader.language(desk.service, name)?;
     insert(&mut data, "restrictions", desk.service.restrictions.to_page_json(&language));
-    let mut response = desk.reader.page(desk.service, status, name, data)?;
-    allow_form(&mut response, &validation.redirect_uri);
+    let mut response =
+        desk.reader.form_page(desk.service, status, name, data, &validation.redirect_uri)?;
     response.refusal = rejected.map(|(_, refused)| refused.refusal);
     Ok(response)
 }
@@ -136,10 +136,8 @@ pub(super) fn invalid_pin(
         insert(&mut data, "pin_error", true);
         insert(&mut data, why.variable(), true);
         let data = merge(view(validation, nonce, desk), data);
-        let mut page =
-            desk.reader.page(desk.service, refusal.status(), PageName::InvalidPin, data)?;
-        allow_form(&mut page, &validation.redirect_uri);
-        page
+        let (status, name) = (refusal.status(), PageName::InvalidPin);
+        desk.reader.form_page(desk.service, status, name, data, &validation.redirect_uri)?
     } else {
         // Older clients look for `ec`, the documentation says `code`.
         insert(&mut data, "code", refusal.code());
@@ -195,9 +193,7 @@ pub(super) fn refuse(
     desk: Desk<'_>,
 ) -> Response {
     let more = view(validation, nonce, desk);
-    let mut response = desk.reader.refuse_with(desk.service, refused, more);
-    allow_form(&mut response, &validation.redirect_uri);
-    response
+    desk.reader.refuse_with(desk.service, refused, more, &validation.redirect_uri)
 }
 
 pub(super) const fn is_challenged(validation: &Validation) -> bool {

@@ -2,7 +2,7 @@
 
 use challenger_proto::{
     AddressFormat, AddressType, Client, ClientId, Document, Documents, Entropy, HashedSecret,
-    PageName, RedirectUri, Refusal, Refused, Restrictions, Service, Span, Timestamp,
+    Inline, PageName, RedirectUri, Refusal, Refused, Restrictions, Service, Span, Timestamp,
 };
 
 /// Where a story begins.
@@ -19,7 +19,7 @@ impl Head {
         let values = |wanted: &str| -> Vec<&str> {
             lines().filter(|(word, _)| *word == wanted).map(|(_, rest)| rest.trim()).collect()
         };
-        let known = ["clock", "client", "config", "messages", "pages", "privacy", "terms"];
+        let known = ["clock", "client", "config", "messages", "pages", "privacy", "style", "terms"];
         if let Some((word, _)) = lines().find(|(word, _)| !known.contains(word)) {
             panic!("{story}: the head knows no {word}");
         }
@@ -32,7 +32,9 @@ impl Head {
             configure(&mut service, option, value, story);
         }
         for line in values("pages") {
-            add_pages(&mut service, line);
+            let mut inline = Inline::default();
+            values("style").iter().for_each(|style| inline.add_style(style));
+            add_pages(&mut service, line, &inline);
         }
         for line in values("messages") {
             service.message_languages.extend(line.split(' ').map(String::from));
@@ -78,12 +80,13 @@ fn configure(service: &mut Service, option: &str, value: &str, story: &str) {
     }
 }
 
-/// All pages, in English and German, but for those named after `except`.
-fn add_pages(service: &mut Service, line: &str) {
+/// All pages, in English and German, but for those named after `except`; the English ones have the
+/// styles of the story.
+fn add_pages(service: &mut Service, line: &str, inline: &Inline) {
     let except: Vec<&str> = line.strip_prefix("except").unwrap_or_default().split(' ').collect();
     for name in PageName::ALL {
         if !except.contains(&name.template(&service.address_type).as_str()) {
-            service.pages.insert(name, "en");
+            service.pages.insert_with(name, "en", inline.clone());
             service.pages.insert(name, "de");
         }
     }

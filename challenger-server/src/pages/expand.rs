@@ -50,10 +50,30 @@ pub(super) type Find<'a> = dyn Fn(&str) -> Option<Source<'a>> + 'a;
 
 /// A template that has no partials any more, and that ramhorns renders as Mustache would.
 #[derive(Debug, Default)]
-pub(super) struct Expanded {
+pub(super) struct Expanded<'a> {
     pub text: String,
     /// Tags that print their value without escaping, each with file and line.
     pub unescaped: Vec<String>,
+    /// Where the text changes from one source to another, and where that text was written.
+    marks: Vec<(usize, Source<'a>)>,
+}
+
+impl<'a> Expanded<'a> {
+    /// Copies a piece, and remembers where it came from.
+    fn push(&mut self, source: Source<'a>, piece: Piece<'a>) {
+        let lines_before = piece.line.saturating_sub(piece.text.matches('\n').count());
+        let line = source.line.saturating_add(lines_before).saturating_sub(1);
+        self.marks.push((self.text.len(), Source { line, text: piece.text, ..source }));
+        self.text.push_str(piece.text);
+    }
+
+    /// File and line of a byte of the text.
+    pub(super) fn place(&self, offset: usize) -> String {
+        let mark = self.marks.iter().rev().find(|(start, _)| *start <= offset);
+        let Some((start, source)) = mark else { return String::new() };
+        let before = source.text.get(..offset.saturating_sub(*start)).unwrap_or(source.text);
+        format!("{}:{}", source.file.display(), source.line + before.matches('\n').count())
+    }
 }
 
 /// A text that is being copied.
@@ -67,7 +87,7 @@ struct Frame<'a> {
 pub(super) fn expand<'a>(
     template: Source<'a>,
     partials: &Find<'a>,
-) -> Result<Expanded, TemplateError> {
+) -> Result<Expanded<'a>, TemplateError> {
     let mut expanded = Expanded::default();
     let mut count = 0;
     let mut sections = 0_usize;
@@ -80,7 +100,7 @@ pub(super) fn expand<'a>(
         };
         let source = frame.source;
         let complain = |reason: &str| Err(source.complain(piece.line, reason));
-        expanded.text.push_str(piece.text);
+        expanded.push(source, piece);
         if expanded.text.len() > TEMPLATE_MAX {
             return complain(&format!("the template gets longer than {TEMPLATE_MAX} bytes"));
         }
@@ -209,6 +229,20 @@ mod tests {
         let complaint = expanded(&around(8), &partials);
         let expected = "deep:7: sections nest deeper than 16, with those around";
         assert_eq!(complaint, Err(expected.to_string()));
+    }
+
+    #[test]
+    fn every_byte_knows_where_it_was_written() {
+        let part = Source { file: Path::new("part"), line: 7, text: "\n{{#a}}\nc\n{{/a}}\nd\n" };
+        let source = Source::file(Path::new("page"), "{{! x\n y }}\na\n{{>part}}\n\nb{{x}}\ne");
+        let expanded = expand(source, &|_| Some(part)).expect("good");
+        for (letter, place) in
+            [("a", "page:3"), ("c", "part:9"), ("d", "part:11"), ("b", "page:6"), ("e", "page:7")]
+        {
+            let text = expanded.text.replace("{{#a}}", "{{#.}}").replace("{{/a}}", "{{/.}}");
+            let offset = text.find(letter).expect(letter);
+            assert_eq!(expanded.place(offset), place, "{letter} in {text}");
+        }
     }
 
     #[test]

@@ -91,6 +91,7 @@ fn split(template: &str) -> Result<Vec<Piece<'_>>, Complaint> {
         line += tag.matches('\n').count();
         rest = after;
     }
+    line += rest.matches('\n').count();
     pieces.push(Piece { text: rest, kind: Kind::End, name: "", line });
     Ok(pieces)
 }

@@ -6,20 +6,24 @@ use std::path::Path;
 use challenger_proto::{AddressType, FALLBACK_LANGUAGE};
 use serde_json::Value;
 
+use super::advice::Draft;
 use super::catalogue::SUBJECT;
 use super::expand::Source;
 use super::sources::Sources;
 use super::template::{Escaping, Template};
-use super::{TemplateError, put_together};
+use super::{TemplateError, compiled};
 
 /// The template of all messages that have none of their own.
 pub(super) const MESSAGE: &str = "message";
+
+/// The type whose messages are SMS.
+const SMS: &str = "phone";
 
 /// The types whose messages are letters.
 const LETTERS: [&str; 3] = ["address", "postal", "postal-ch"];
 
 /// What a subject does not get to know: mail programs show it to whoever looks at the screen.
-const SECRETS: [&str; 3] = ["nonce", "pin", "pin_digits"];
+pub(super) const SECRETS: [&str; 3] = ["nonce", "pin", "pin_digits"];
 
 /// Whether a template is one of a message, and no page.
 pub(super) fn is_message(name: &str) -> bool {
@@ -36,7 +40,10 @@ pub struct Message {
 }
 
 /// The message by language. It is plain text, so nothing in it is escaped.
-pub struct Messages(BTreeMap<String, MessageTemplate>);
+pub struct Messages {
+    by_language: BTreeMap<String, MessageTemplate>,
+    warnings: Vec<String>,
+}
 
 /// A message in one language.
 struct MessageTemplate {
@@ -52,16 +59,17 @@ impl Messages {
         sources: &Sources,
         address_type: Option<&AddressType>,
     ) -> (Self, Vec<TemplateError>) {
-        let mut messages = BTreeMap::new();
+        let mut messages = Self { by_language: BTreeMap::new(), warnings: Vec::new() };
         let mut errors = Vec::new();
+        let is_sms = address_type.is_some_and(|it| it.as_str() == SMS);
         for (language, source) in sources.best_templates(&names(address_type)) {
-            match MessageTemplate::compile(sources, source, language) {
-                Ok(template) => drop(messages.insert(language.to_owned(), template)),
+            match MessageTemplate::compile(sources, source, language, is_sms) {
+                Ok((template, advice)) => messages.add(language, template, advice),
                 Err(error) if errors.contains(&error) => {}
                 Err(error) => errors.push(error),
             }
         }
-        (Self(messages), errors)
+        (messages, errors)
     }
 
     /// The message that comes with the program for types of address that have none of their own.
@@ -79,13 +87,31 @@ impl Messages {
     /// [`TemplateError`] when it is not a good template.
     pub fn parse(sources: &Sources, text: &str) -> Result<Self, TemplateError> {
         let source = Source::file(Path::new(MESSAGE), text);
-        let template = MessageTemplate::compile(sources, source, FALLBACK_LANGUAGE)?;
-        Ok(Self([(FALLBACK_LANGUAGE.to_owned(), template)].into()))
+        let mut messages = Self { by_language: BTreeMap::new(), warnings: Vec::new() };
+        let (template, advice) =
+            MessageTemplate::compile(sources, source, FALLBACK_LANGUAGE, false)?;
+        messages.add(FALLBACK_LANGUAGE, template, advice);
+        Ok(messages)
+    }
+
+    fn add(&mut self, language: &str, template: MessageTemplate, advice: Vec<String>) {
+        self.by_language.insert(language.to_owned(), template);
+        // What is in a template for all languages is told once.
+        for warning in advice {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+    }
+
+    /// What is allowed but deserves a look, each with its file.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The languages that it exists in.
     pub fn languages(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.by_language.keys().map(String::as_str)
     }
 
     /// Fills in a message; `None` when it does not exist in the language.
@@ -101,7 +127,7 @@ impl Messages {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn render(&self, language: &str, data: &Value) -> Option<Message> {
-        let MessageTemplate { subject, text } = self.0.get(language)?;
+        let MessageTemplate { subject, text } = self.by_language.get(language)?;
         let mut known = data.clone();
         if let Value::Object(known) = &mut known {
             known.retain(|name, _| !SECRETS.contains(&name.as_str()));
@@ -112,11 +138,25 @@ impl Messages {
 }
 
 impl MessageTemplate {
-    fn compile(sources: &Sources, text: Source<'_>, language: &str) -> Result<Self, TemplateError> {
+    /// Compiles a message; with it comes what is odd about it.
+    fn compile(
+        sources: &Sources,
+        source: Source<'_>,
+        language: &str,
+        is_sms: bool,
+    ) -> Result<(Self, Vec<String>), TemplateError> {
         let none = Source::file(Path::new(""), "");
-        let subject = sources.words(SUBJECT, language).unwrap_or(none);
-        let compile = |source| put_together(sources, source, language, Escaping::None);
-        Ok(Self { subject: compile(subject)?.0, text: compile(text)?.0 })
+        let subject_source = sources.words(SUBJECT, language).unwrap_or(none);
+        let subject = sources.expand(subject_source, language)?;
+        let text = sources.expand(source, language)?;
+        let template = Self {
+            subject: compiled(subject_source, &subject, Escaping::None)?,
+            text: compiled(source, &text, Escaping::None)?,
+        };
+        let place = format!("{} ({language})", source.file.display());
+        let draft = Draft { text: &text, subject: &subject, place, is_sms };
+        let advice = draft.advice(&template.text);
+        Ok((template, advice))
     }
 }
 
@@ -146,6 +186,7 @@ mod tests {
     fn shipped(address_type: &str) -> Messages {
         let (messages, errors) = Messages::compile(&Sources::embedded(), Some(&kind(address_type)));
         assert_eq!(errors, []);
+        assert_eq!(messages.warnings(), [""; 0]);
         assert!(messages.languages().eq(LANGUAGES));
         messages
     }
@@ -338,5 +379,72 @@ mod tests {
         assert_eq!(chosen("sms.must"), all);
         say("sms.txt", "{{pin}}");
         assert_eq!(chosen("sms.txt"), LANGUAGES.map(|language| format!("{language}: 1")));
+    }
+
+    #[test]
+    fn what_only_readers_would_notice_is_said_at_start() {
+        let advice = |address_type: &str, text: &str| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let file = folder.path().join("sms.txt");
+            fs::write(&file, text).expect("a file");
+            let mut sources = Sources::embedded();
+            assert_eq!(sources.choose_message(&file), []);
+            let (messages, errors) = Messages::compile(&sources, Some(&kind(address_type)));
+            assert_eq!(errors, []);
+            let name = file.display().to_string();
+            let advice = messages.warnings().iter().map(|it| it.replace(&name, "F"));
+            advice.filter(|it| !it.contains(" (es)") && !it.contains(" (it)")).collect::<Vec<_>>()
+        };
+        let last = "\n@{{host}} #{{pin_digits}}";
+        let good = format!("{{{{client}}}}{last}");
+        assert_eq!(advice("phone", &good), [""; 0]);
+        assert_eq!(advice("email", "’ {{pin}}{{#pin}}{{/pin}} {{reference}}"), [""; 0]);
+        let no_pin =
+            ["de", "en", "fr"].map(|it| format!("F ({it}): the message has no {{{{pin}}}}"));
+        assert_eq!(advice("email", "{{#pin}}pin{{/pin}}"), no_pin);
+        let nonce = advice("email", "{{pin}}\n\n{{{nonce}}}");
+        assert_eq!(nonce.len(), 1, "{nonce:?}");
+        assert!(nonce[0].starts_with("F:3: {{nonce}} lets whoever reads the message act"));
+        let text = format!("é\n{{{{#client}}}}\nê ê’{{{{/client}}}}{last}");
+        let odd = advice("phone", &text);
+        assert_eq!(odd.len(), 2, "{odd:?}");
+        for (advice, character) in odd.iter().zip(["`ê` (U+00EA)", "`’` (U+2019)"]) {
+            let expected = format!("F:3: an SMS has no {character} in its alphabet, and has room");
+            assert!(advice.starts_with(&expected), "{odd:?}");
+        }
+        let odd = advice("phone", &format!("{{{{>message.ignore}}}}{last}"));
+        let is_french = |it: &&String| it.starts_with("fr.lang:") && it.contains("has no `’`");
+        assert_eq!(odd.iter().filter(is_french).count(), 1, "{odd:?}");
+        let long = advice("phone", &format!("{}{{{{pin}}}}{good}", "x".repeat(61)));
+        let two = |it| {
+            format!(
+                "F ({it}): the message takes 2 SMS when the names of both sites have 40 characters"
+            )
+        };
+        assert_eq!(long, ["de", "en", "fr"].map(two));
+        let behind = advice("phone", &format!("{good}\n"));
+        assert!(behind[0].contains("has something behind the line `@{{host}} #{{pin_digits}}`"));
+        assert_eq!(behind.len(), 3);
+        for text in ["{{pin}}", "{{pin}} @{{host}} #{{pin_digits}}", "{{pin}}\n@{{host}} #{{pin}}"]
+        {
+            let advice = advice("phone", text);
+            assert!(
+                advice[0].contains("F (de): the message does not end with a line"),
+                "{advice:?}"
+            );
+            assert_eq!(advice.len(), 3, "{advice:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_a_subject_is_said_at_start() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("de.lang");
+        fs::write(&file, "[message]\n\nsubject = Code {{pin}}").expect("a file");
+        let mut sources = Sources::embedded();
+        assert_eq!(sources.overlay(folder.path()), []);
+        let (messages, _) = Messages::compile(&sources, None);
+        let expected = format!("{}:3: a subject does not get to know {{{{pin}}}}", file.display());
+        assert_eq!(messages.warnings(), [expected]);
     }
 }

@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 
 use challenger_proto::FALLBACK_LANGUAGE;
 
-use super::TemplateError;
 use super::catalogue::{Catalogue, DIRECTION, SUBJECT};
 use super::expand::{Expanded, Source, expand};
 use super::lint::Kind;
 use super::message::MESSAGE;
+use super::{TemplateError, brand};
 
 /// The ending of a template's file, of a part's, and of a catalogue's.
 const TEMPLATE: &str = ".must";
@@ -29,11 +29,12 @@ const TAG: &str = "language.tag";
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
-const SHIPPED: [(&str, &str); 36] = shipped![
+const SHIPPED: [(&str, &str); 38] = shipped![
     "again-form.part.must",
     "again.part.must",
     "already-done.must",
     "body.part.must",
+    "brand.part.must",
     "change.part.must",
     "code-form.part.must",
     "countdown.part.must",
@@ -54,6 +55,7 @@ const SHIPPED: [(&str, &str); 36] = shipped![
     "invalid-pin.must",
     "invalid-request.must",
     "it.lang",
+    "logo.part.must",
     "masked.part.must",
     "message-phone.must",
     "message-postal.must",
@@ -83,6 +85,12 @@ struct Layer {
     parts: BTreeMap<String, File>,
 }
 
+impl Layer {
+    fn add_part(&mut self, name: &str, path: &Path, text: String) {
+        self.parts.insert(name.to_owned(), File { path: path.into(), text });
+    }
+}
+
 struct File {
     path: PathBuf,
     text: String,
@@ -96,16 +104,31 @@ impl File {
 
 /// What a file is, by its name.
 enum Role {
-    Catalogue { language: String },
-    Part { name: String },
-    Template { name: String, language: Option<String> },
+    /// More rules for the style sheet.
+    Brand,
+    Catalogue {
+        language: String,
+    },
+    /// A picture of this type.
+    Logo(&'static str),
+    Part {
+        name: String,
+    },
+    Template {
+        name: String,
+        language: Option<String>,
+    },
 }
 
 impl Role {
     /// Takes a file name apart; `None` for a file that is none of ours.
     fn of(file: &str) -> Option<Result<Self, &'static str>> {
-        if file.starts_with('.') {
-            return None;
+        match file {
+            _ if file.starts_with('.') => return None,
+            "brand.css" => return Some(Ok(Self::Brand)),
+            "logo.png" => return Some(Ok(Self::Logo("image/png"))),
+            "logo.svg" => return Some(Ok(Self::Logo("image/svg+xml"))),
+            _ => {}
         }
         if let Some(language) = file.strip_suffix(CATALOGUE) {
             let role = Self::Catalogue { language: language.into() };
@@ -131,8 +154,15 @@ impl Role {
 fn template_name(file: &Path) -> Option<(String, Option<String>)> {
     match Role::of(&file.file_name()?.to_string_lossy())? {
         Ok(Role::Template { name, language }) => Some((name, language)),
-        Ok(Role::Catalogue { .. } | Role::Part { .. }) | Err(_) => None,
+        Ok(Role::Brand | Role::Catalogue { .. } | Role::Logo(_) | Role::Part { .. }) | Err(_) => {
+            None
+        }
     }
+}
+
+/// The text of a file.
+pub(super) fn utf8(bytes: &[u8]) -> Result<String, String> {
+    str::from_utf8(bytes).map(str::to_owned).map_err(|_| "the file is not UTF-8".to_owned())
 }
 
 /// Whether a text can be a language tag: it goes into a header and into the page.
@@ -218,21 +248,21 @@ impl Sources {
             Some(Err(advice)) => return Vec::from([TemplateError::about(path, advice)]),
             Some(Ok(role)) => role,
         };
-        if let Role::Catalogue { language } = role {
-            return self.catalogues.entry(language).or_default().read(path, text);
-        }
-        let Ok(text) = str::from_utf8(text) else {
-            return Vec::from([TemplateError::about(path, "the file is not UTF-8")]);
-        };
-        let file = File { path: path.into(), text: text.to_owned() };
-        match role {
-            Role::Catalogue { .. } => {}
-            Role::Part { name } => drop(layer.parts.insert(name, file)),
-            Role::Template { name, language } => {
-                layer.templates.insert((name, language), file);
+        let added = match role {
+            Role::Brand => brand::style(text).map(|text| layer.add_part("brand", path, text)),
+            Role::Catalogue { language } => {
+                return self.catalogues.entry(language).or_default().read(path, text);
             }
-        }
-        Vec::new()
+            Role::Logo(kind) => {
+                brand::logo(kind, text).map(|text| layer.add_part("logo", path, text))
+            }
+            Role::Part { name } => utf8(text).map(|text| layer.add_part(&name, path, text)),
+            Role::Template { name, language } => utf8(text).map(|text| {
+                let file = File { path: path.into(), text };
+                layer.templates.insert((name, language), file);
+            }),
+        };
+        added.err().map(|reason| TemplateError::about(path, reason)).into_iter().collect()
     }
 
     /// The names of all templates.
@@ -278,7 +308,7 @@ impl Sources {
         &'a self,
         template: Source<'a>,
         language: &'a str,
-    ) -> Result<Expanded, TemplateError> {
+    ) -> Result<Expanded<'a>, TemplateError> {
         expand(template, &|name| {
             if name.contains('.') { self.words(name, language) } else { self.part(name) }
         })

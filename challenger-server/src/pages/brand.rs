@@ -1,0 +1,28 @@
+//! What operators add to make the pages theirs, without a template: a few rules and a picture.
+
+use data_encoding::BASE64;
+
+use super::sources::utf8;
+
+/// The largest logo, in bytes: each page carries it, and takes a third more for it. A good one has
+/// a tenth of that.
+const LOGO_MAX: usize = 64 * 1024;
+
+/// More rules for the style sheet, as a part.
+pub(super) fn style(file: &[u8]) -> Result<String, String> {
+    let rules = utf8(file)?;
+    if rules.to_ascii_lowercase().contains("</style") {
+        return Err("the rules contain </style, which would end them".to_owned());
+    }
+    Ok(rules)
+}
+
+/// A picture of that type, as a part. It is in the page itself, so that nothing else is loaded, and
+/// has no words of its own, because the page says by its words what it is.
+pub(super) fn logo(kind: &str, file: &[u8]) -> Result<String, String> {
+    if file.len() > LOGO_MAX {
+        return Err(format!("the logo has {} bytes: expected at most {LOGO_MAX}", file.len()));
+    }
+    let data = BASE64.encode(file);
+    Ok(format!("<img class=\"logo\" src=\"data:{kind};base64,{data}\" alt=\"\">\n"))
+}

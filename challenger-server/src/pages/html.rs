@@ -1,0 +1,193 @@
+//! Looks through a page for what its Content-Security-Policy has to allow, and for what it never
+//! will.
+
+use challenger_proto::Inline;
+
+use super::expand::Expanded;
+
+/// Elements whose content is text and nothing else.
+const TEXT_ELEMENTS: [&str; 4] = ["script", "style", "textarea", "title"];
+
+/// Elements that load what they name, and the attribute that does.
+const LOADING: [(&str, &str); 4] =
+    [("iframe", "src"), ("img", "src"), ("link", "href"), ("script", "src")];
+
+/// A start tag, or an end tag.
+struct Tag<'a> {
+    /// Where it begins.
+    start: usize,
+    /// In lower case, with the slash of an end tag.
+    name: String,
+    /// Names in lower case, with values.
+    attributes: Vec<(String, &'a str)>,
+}
+
+/// The styles and scripts in a page, and what browsers will refuse, with file and line.
+pub(super) fn inspect(page: &Expanded<'_>) -> (Inline, Vec<String>) {
+    let mut inline = Inline::default();
+    let mut warnings = Vec::new();
+    let mut rest = 0;
+    while let Some((tag, end)) = next_tag(&page.text, rest) {
+        let mut warn = |what: String| {
+            warnings.push(format!(
+                "{}: {what}, which browsers refuse: a page has what it needs in itself",
+                page.place(tag.start)
+            ));
+        };
+        tag.check(&mut warn);
+        rest = end;
+        if TEXT_ELEMENTS.contains(&&*tag.name) {
+            let text = page.text.get(end..).unwrap_or_default();
+            let text = text.get(..end_of_element(text, &tag.name)).unwrap_or(text);
+            rest = end + text.len();
+            let is_code = matches!(&*tag.name, "script" | "style");
+            match &*tag.name {
+                _ if is_code && text.contains("{{") => {
+                    warn(format!("this {} has variables or sections in it", tag.name));
+                }
+                "script" => inline.add_script(text),
+                "style" => inline.add_style(text),
+                _ => {}
+            }
+        }
+    }
+    (inline, warnings)
+}
+
+impl Tag<'_> {
+    /// Tells what of it browsers will refuse.
+    fn check(&self, warn: &mut dyn FnMut(String)) {
+        for (attribute, value) in &self.attributes {
+            if attribute == "style" || attribute.starts_with("on") {
+                warn(format!("{} has an attribute {attribute}", self.name));
+            }
+            let value = value.trim().to_ascii_lowercase();
+            let is_foreign = ["http:", "https:", "//"].iter().any(|it| value.starts_with(it));
+            if is_foreign && LOADING.contains(&(&self.name, attribute)) {
+                warn(format!("{} loads something from elsewhere", self.name));
+            }
+        }
+    }
+}
+
+/// The next tag from there on, and where it ends. Comments and declarations are skipped.
+fn next_tag(html: &str, from: usize) -> Option<(Tag<'_>, usize)> {
+    let mut from = from;
+    loop {
+        let start = from + html.get(from..)?.find('<')?;
+        let inside = html.get(start + 1..)?;
+        if let Some(comment) = inside.strip_prefix("!--") {
+            from = html.len() - comment.len() + comment.find("-->")?;
+        } else if inside.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/') {
+            let is_end = |c: char| c.is_ascii_whitespace() || matches!(c, '>' | '{');
+            let name = inside.get(..inside.find(is_end)?)?;
+            let (attributes, end) = attributes(html, start + 1 + name.len())?;
+            let name = name.trim_end_matches('/').to_ascii_lowercase();
+            return Some((Tag { start, name, attributes }, end));
+        } else {
+            from = start + 1;
+        }
+    }
+}
+
+/// The attributes from there on up to the end of the tag, and that end.
+fn attributes(html: &str, from: usize) -> Option<(Vec<(String, &str)>, usize)> {
+    let mut attributes = Vec::new();
+    let mut at = from;
+    loop {
+        let rest = html.get(at..)?;
+        let text = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
+        at += rest.len() - text.len();
+        if text.starts_with('>') {
+            return Some((attributes, at + 1));
+        }
+        let is_end = |c: char| c.is_ascii_whitespace() || matches!(c, '>' | '=' | '/');
+        // Whatever it is, the first character belongs to it.
+        let first = text.chars().next()?.len_utf8();
+        let name = text.get(..first + text.get(first..)?.find(is_end)?)?;
+        // Between the braces of Mustache stands no name.
+        let plain = name.rsplit("}}").next().unwrap_or(name).to_ascii_lowercase();
+        let after = text.get(name.len()..)?;
+        let Some(value) = after.trim_ascii_start().strip_prefix('=').map(str::trim_ascii_start)
+        else {
+            attributes.push((plain, ""));
+            at += name.len();
+            continue;
+        };
+        at = html.len() - value.len();
+        let value = match value.chars().next()? {
+            quote @ ('"' | '\'') => {
+                let value = value.get(1..)?.split_once(quote)?.0;
+                at += value.len() + 2;
+                value
+            }
+            _ => {
+                let value =
+                    value.get(..value.find(|c: char| c.is_ascii_whitespace() || c == '>')?)?;
+                at += value.len();
+                value
+            }
+        };
+        attributes.push((plain, value));
+    }
+}
+
+/// Where the content of an element of text ends.
+fn end_of_element(text: &str, name: &str) -> usize {
+    let text = text.to_ascii_lowercase();
+    text.find(&format!("</{name}")).unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::expand::{Source, expand};
+    use super::*;
+
+    fn inspected(html: &str) -> (Inline, Vec<String>) {
+        let source = Source::file(Path::new("page"), html);
+        inspect(&expand(source, &|_| None).expect(html))
+    }
+
+    #[test]
+    fn styles_and_scripts_are_found() {
+        let mut expected = Inline::default();
+        expected.add_style("\na > b { c: \"<d>\" }\n");
+        expected.add_style("");
+        expected.add_script("if (a < b) { c('<p style=x>') }");
+        let html = "<!DOCTYPE html><!-- <style>no</style> --><title><style>no</style></title>\n\
+            <STYLE media=\"x\">\na > b { c: \"<d>\" }\n</Style><style></style >\n\
+            {{#x}}<script type='a>b'>if (a < b) { c('<p style=x>') }</script>{{/x}}\n\
+            <textarea>\n<script>no</script></textarea><p>1 < 2<br/>";
+        assert_eq!(inspected(html), (expected, Vec::new()));
+        for html in ["<", "<a", "<a b", "<a b=", "<a b='", "<!--", "<style>", "<a ü>", "</", "<a/>"]
+        {
+            assert!(inspected(html).1.is_empty(), "{html}");
+        }
+    }
+
+    #[test]
+    fn what_browsers_refuse_is_told_with_its_line() {
+        for (html, line, expected) in [
+            ("<p>\n<style>\n{{a}}</style>", 2, "this style has variables or sections in it"),
+            ("<script>{{#a}}{{/a}}</script>", 1, "this script has variables or sections in it"),
+            ("\n<p class=a STYLE='b'>", 2, "p has an attribute style"),
+            ("<p{{#a}} style=b{{/a}}>", 1, "p has an attribute style"),
+            ("<p {{#a}}style=b{{/a}}>", 1, "p has an attribute style"),
+            ("<body onload=\"a > b\">", 1, "body has an attribute onload"),
+            ("<img\n alt='>' src=\"https://a.example/b.png\">", 1, "img loads something from"),
+            ("<link rel=stylesheet href=//a.example/b.css>", 1, "link loads something from"),
+            ("<script src = HTTP://a.example></script>", 1, "script loads something from"),
+            ("<iframe src=' https://a.example'/>", 1, "iframe loads something from elsewhere"),
+        ] {
+            let (_, warnings) = inspected(html);
+            assert_eq!(warnings.len(), 1, "{html}: {warnings:?}");
+            let expected = format!("page:{line}: {expected}");
+            assert!(warnings[0].starts_with(&expected), "{html}: {warnings:?}");
+        }
+        let fine = "<a href='https://a.example'>a</a><img src='data:,x'><img src=\"{{a}}\">\
+            <form action='https://a.example'></form><p data-style=x title='style=x'>";
+        assert_eq!(inspected(fine).1, [""; 0]);
+    }
+}
