@@ -9,6 +9,7 @@ DESTDIR ?=
 PROFILE_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
 
 PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd
+HELPERS = $(wildcard challenger-cli/helpers/*)
 TEMPLATES = $(wildcard templates/*.must)
 ADDRESS_TYPES = $(wildcard docs/address-types/*.conf)
 DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT
@@ -23,14 +24,14 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 MAN = $(SHARE)/man
 OURS = $(SHARE)/challenger
 DOC = $(SHARE)/doc/challenger
-INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) challenger-dbconfig) \
+INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(HELPERS))) \
 	$(addprefix $(OURS)/,$(TEMPLATES) config.d/challenger.conf) \
 	$(addprefix $(OURS)/address-types/,$(notdir $(ADDRESS_TYPES))) \
 	$(addprefix $(MAN)/man1/,$(notdir $(wildcard docs/man/*.1))) \
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) docs/commands.md)
 
-.PHONY: all install uninstall demo selftest check fmt postgresql openssl
+.PHONY: all install uninstall demo selftest check fmt postgresql openssl tools
 
 all:
 	$(CARGO) build --release --locked
@@ -41,7 +42,7 @@ install:
 	{ echo '$(PROFILE_DIR) has no programs: run make first' >&2; exit 1; }
 	install -d $(BIN) $(OURS)/templates $(OURS)/address-types $(OURS)/config.d $(DOC)/docs $(MAN)/man1 $(MAN)/man5
 	install -m 755 $(addprefix $(PROFILE_DIR)/,$(PROGRAMS)) $(BIN)
-	install -m 755 challenger-cli/helpers/challenger-dbconfig $(BIN)
+	install -m 755 $(HELPERS) $(BIN)
 	install -m 644 $(TEMPLATES) $(OURS)/templates
 	install -m 644 $(ADDRESS_TYPES) $(OURS)/address-types
 	install -m 644 docs/config.d/challenger.conf $(OURS)/config.d
@@ -69,7 +70,7 @@ selftest:
 check: export PROPTEST_RNG_SEED ?= 20260105
 
 # Everything that has to hold.
-check: postgresql openssl
+check: postgresql openssl tools
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
@@ -103,6 +104,19 @@ openssl:
 	    apt-get install -y -qq --no-install-recommends libssl-dev openssl pkg-config; \
 	else \
 	    echo 'TLS needs OpenSSL: apt-get install libssl-dev openssl pkg-config' >&2; exit 1; \
+	fi
+
+# The helper scripts and the tests of these run programs of the system.
+tools:
+	@{ command -v curl && command -v jq && command -v pdftotext && command -v shellcheck && \
+	    command -v weasyprint && ls /usr/share/iso-codes/json/iso_3166-1.json; } >/dev/null 2>&1 \
+	|| if [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends \
+	    curl iso-codes jq poppler-utils shellcheck weasyprint; \
+	else \
+	    echo 'the helpers need programs:' \
+	    'apt-get install curl iso-codes jq poppler-utils shellcheck weasyprint' >&2; exit 1; \
 	fi
 
 fmt:

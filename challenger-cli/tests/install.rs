@@ -96,12 +96,13 @@ fn names(folder: &str) -> Vec<String> {
 fn everything_has_its_place_and_can_be_taken_away() {
     let machine = Machine::installed();
     let mut expected: BTreeSet<String> =
-        ["bin/challenger-dbconfig", "share/challenger/config.d/challenger.conf"]
-            .map(String::from)
-            .into();
+        ["share/challenger/config.d/challenger.conf"].map(String::from).into();
     let programs = ["challenger", "challenger-admin", "challenger-config", "challenger-dbinit"];
     for program in programs.into_iter().chain(["challenger-httpd"]) {
         expected.insert(format!("bin/{program}"));
+    }
+    for helper in names("challenger-cli/helpers") {
+        expected.insert(format!("bin/{helper}"));
     }
     for snippet in names("docs/address-types") {
         expected.insert(format!("share/challenger/address-types/{snippet}"));
