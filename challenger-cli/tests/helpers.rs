@@ -35,7 +35,7 @@ const TIMED_OUT: &str = "timed out after 1s";
 ///
 /// They write the processes that have to end with them into `group`, those that may outlive them
 /// into `others`.
-const MISDEEDS: [(&str, &str, &str); 17] = [
+const MISDEEDS: [(&str, &str, &str); 18] = [
     ("is good", SENT, "cat >/dev/null"),
     ("fails", "status 75", "cat >/dev/null; exit 75"),
     ("hangs", TIMED_OUT, "exec sleep 1000"),
@@ -64,6 +64,7 @@ const MISDEEDS: [(&str, &str, &str); 17] = [
         SENT,
         "exec 3<&0; sleep 1000 <&3 & echo $! >>others; exit 0",
     ),
+    ("fails and leaves a child", "status 1", "sleep 1000 & echo $! >>others; exit 1"),
     ("leaves a child that floods", SENT, "yes & echo $! >>group; exit 0"),
     (
         "becomes a daemon",
@@ -191,11 +192,11 @@ fn try_helper(site: &Site, rest: &Holdings, name: &str, expected: &str) {
     for process in processes(site, "group") {
         wait_for("the processes of a helper to end", || (!runs(process)).then_some(()));
     }
-    // Only what left its group by itself, or was left by a helper that succeeded, goes on.
+    // What left its group, or was left by a helper that ended by itself, goes on.
     for process in processes(site, "others") {
         assert!(runs(process), "{name}");
     }
-    // It holds what it holds; of the server's ends, none is left.
+    // It holds its ends of pipes; of the server's ends, none is left.
     wait_for(&format!("the server to be as before: a helper that {name}"), || {
         (Holdings::of(site.process()) == *rest).then_some(())
     });
