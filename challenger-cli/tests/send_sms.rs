@@ -178,12 +178,13 @@ fn refusals_are_told_without_secrets() {
         ),
         (
             400,
-            r#"{"status":{"code":11000,"description":"Invalid value for parameter phone_number."}}"#,
-            "HTTP 400, 11000 Invalid value for parameter phone_number.",
+            r#"{"status":{"code":11000,"description":"Invalid value for parameter x."}}"#,
+            "HTTP 400, 11000 Invalid value for parameter x.",
         ),
         (
             401,
-            r#"{"errors":[{"code":-10033,"description":"41791234567 or +41 79 123 45 67 is not\nü 1234-5678"}]}"#,
+            r#"{"errors":[{"code":-10033,
+                "description":"41791234567 or +41 79 123 45 67 is not\nü 1234-5678"}]}"#,
             "HTTP 401, -10033 *** or *** is not?? ***",
         ),
         (429, r#"{"status":{"code":3204}}"#, "HTTP 429, 3204 null"),
