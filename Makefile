@@ -35,7 +35,7 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) docs/commands.md)
 
-.PHONY: all install uninstall demo selftest check fmt postgresql openssl documents
+.PHONY: all install uninstall demo selftest check fmt postgresql openssl documents tools
 
 all:
 	$(CARGO) build --release --locked
@@ -80,7 +80,7 @@ selftest:
 check: export PROPTEST_RNG_SEED ?= 20260105
 
 # Everything that has to hold.
-check: postgresql openssl documents
+check: postgresql openssl documents tools
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
@@ -95,39 +95,38 @@ check: postgresql openssl documents
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
 
-# The tests run a PostgreSQL of their own, from the system's programs.
+# What a test cannot do without: $(call need,who needs it,how to find it,packages of Debian).
+# Root has it installed; others are told.
+define need
+@{ $(2); } >/dev/null 2>&1 || if [ "$$(id -u)" = 0 ]; then \
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends $(3); \
+else \
+    echo '$(1): apt-get install $(3)' >&2; exit 1; \
+fi
+endef
+
 postgresql:
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
-	|| { command -v initdb && command -v psql; } >/dev/null \
-	|| if [ "$$(id -u)" = 0 ]; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-	    apt-get install -y -qq --no-install-recommends postgresql; \
-	else \
-	    echo 'the tests need PostgreSQL: apt-get install postgresql' >&2; exit 1; \
-	fi
+	$(call need,the tests run a PostgreSQL of their own, \
+	    ls /usr/lib/postgresql/*/bin/initdb || { command -v initdb && command -v psql; }, postgresql)
 
 # TLS to PostgreSQL is built on the system's library, and the tests make certificates with its program.
 openssl:
-	@{ pkg-config --exists openssl && command -v openssl; } >/dev/null 2>&1 \
-	|| if [ "$$(id -u)" = 0 ]; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-	    apt-get install -y -qq --no-install-recommends libssl-dev openssl pkg-config; \
-	else \
-	    echo 'TLS needs OpenSSL: apt-get install libssl-dev openssl pkg-config' >&2; exit 1; \
-	fi
+	$(call need,TLS needs OpenSSL, \
+	    pkg-config --exists openssl && command -v openssl, libssl-dev openssl pkg-config)
 
-# The tests make legal documents, with the Python of the system, and look into the PDF.
+# The tests make legal documents, with the Python of the system.
 documents:
-	@{ /usr/bin/python3 -c 'import docutils' && command -v pandoc && command -v weasyprint \
-	    && command -v msgmerge && command -v pdftotext; } >/dev/null 2>&1 \
-	|| if [ "$$(id -u)" = 0 ]; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-	    apt-get install -y -qq --no-install-recommends \
-	    python3-docutils pandoc weasyprint gettext poppler-utils; \
-	else \
-	    echo 'the tests make documents: apt-get install python3-docutils pandoc weasyprint gettext' \
-	    'poppler-utils' >&2; exit 1; \
-	fi
+	$(call need,the tests make documents, \
+	    /usr/bin/python3 -c "import docutils" && command -v pandoc && command -v weasyprint && \
+	    command -v msgmerge, python3-docutils pandoc weasyprint gettext)
+
+# The helper scripts and the tests of these run programs of the system.
+tools:
+	$(call need,the helpers need programs, \
+	    command -v curl && command -v jq && command -v pdftotext && command -v shellcheck && \
+	    command -v weasyprint && ls /usr/share/iso-codes/json/iso_3166-1.json, \
+	    curl iso-codes jq poppler-utils shellcheck weasyprint)
 
 fmt:
 	$(CARGO) fmt --all

@@ -102,10 +102,11 @@ fn everything_has_its_place_and_can_be_taken_away() {
     let mut expected = BTreeSet::from(["share/challenger/config.d/challenger.conf".to_owned()]);
     let programs = ["challenger", "challenger-admin", "challenger-config", "challenger-dbinit"];
     let more = ["challenger-httpd", "challenger-send-email", "challenger-send-email.sh"];
-    let scripts = names("challenger-cli/helpers");
-    let more = more.map(String::from).into_iter().chain(scripts);
-    for program in programs.map(String::from).into_iter().chain(more) {
+    for program in programs.into_iter().chain(more) {
         expected.insert(format!("bin/{program}"));
+    }
+    for helper in names("challenger-cli/helpers") {
+        expected.insert(format!("bin/{helper}"));
     }
     for snippet in names("docs/address-types") {
         expected.insert(format!("share/challenger/address-types/{snippet}"));

@@ -275,21 +275,22 @@ fn said(command: &mut Command, arguments: &[&str]) -> String {
 }
 
 /// The programs with what `-h` prints.
-fn helps() -> Vec<(&'static str, String)> {
+fn helps() -> Vec<(String, String)> {
     let of = |program: &str| said(&mut Command::new(program), &["-h"]);
     let demo = env!("CARGO_BIN_EXE_challenger");
-    let helper =
-        |name: &str| of(root().join("challenger-cli/helpers").join(name).to_str().unwrap());
-    vec![
+    let programs = [
         ("challenger", of(demo) + &said(&mut Command::new(demo), &["demo", "-h"])),
         ("challenger-admin", of(env!("CARGO_BIN_EXE_challenger-admin"))),
         ("challenger-config", of(env!("CARGO_BIN_EXE_challenger-config"))),
-        ("challenger-dbconfig", helper("challenger-dbconfig")),
         ("challenger-dbinit", of(env!("CARGO_BIN_EXE_challenger-dbinit"))),
         ("challenger-httpd", of(env!("CARGO_BIN_EXE_challenger-httpd"))),
         ("challenger-send-email", of(env!("CARGO_BIN_EXE_challenger-send-email"))),
-        ("challenger-terms-generator", helper("challenger-terms-generator")),
-    ]
+    ];
+    let helpers = files("challenger-cli/helpers", "").into_iter().map(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        (name, of(path.to_str().unwrap()))
+    });
+    programs.map(|(name, help)| (name.to_owned(), help)).into_iter().chain(helpers).collect()
 }
 
 #[test]
@@ -323,6 +324,39 @@ fn help_and_manual_know_the_same_flags_and_exit_codes() {
             .collect();
         assert_eq!(codes_in_manual, codes, "{program}");
     }
+}
+
+/// The names of settings in a text: words in capital letters with an underscore.
+fn setting_names(text: &str) -> BTreeSet<String> {
+    let words = text.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
+    let is_setting = |word: &&str| {
+        ["CHALLENGER_F", "PINGEN_", "TELESIGN_"].iter().any(|beginning| word.starts_with(beginning))
+    };
+    words.filter(is_setting).map(String::from).collect()
+}
+
+#[test]
+fn help_and_manual_of_a_helper_know_its_settings() {
+    for program in ["challenger-send-file.sh", "challenger-send-post.sh", "challenger-send-sms.sh"]
+    {
+        let path = root().join("challenger-cli/helpers").join(program);
+        let settings = setting_names(&fs::read_to_string(&path).unwrap());
+        assert!(!settings.is_empty());
+        let help = said(&mut Command::new(&path), &["-h"]);
+        assert_eq!(setting_names(&help), settings, "{program}");
+        let page = manual(&format!("{program}.1"));
+        let documented = items(&chapter(&page, "ENVIRONMENT")).join(" ");
+        assert_eq!(setting_names(&documented), settings, "{program}");
+    }
+}
+
+#[test]
+fn shellcheck_has_nothing_to_say_about_the_scripts() {
+    let mut scripts = files("challenger-cli/helpers", "");
+    scripts.extend(files("testdata/helpers", ".sh"));
+    assert!(scripts.len() > 10, "{scripts:?}");
+    let output = Command::new("shellcheck").args(&scripts).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]

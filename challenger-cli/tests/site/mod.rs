@@ -214,9 +214,14 @@ impl Site {
         });
     }
 
+    /// The process of the server.
+    pub fn process(&self) -> u32 {
+        self.server.as_ref().unwrap().child.id()
+    }
+
     /// Sends a signal to the server.
     pub fn signal(&self, name: &str) {
-        let process = self.server.as_ref().unwrap().child.id().to_string();
+        let process = self.process().to_string();
         let kill = Command::new("sh").args(["-c", "kill -$0 $1", name, &process]).status();
         assert!(kill.unwrap().success());
     }

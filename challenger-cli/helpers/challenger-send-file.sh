@@ -1,0 +1,88 @@
+#!/bin/sh
+# Writes a message into a file, for tests.
+
+set -eu
+umask 077
+
+PROGRAM=challenger-send-file.sh
+
+usage() {
+    cat <<EOF
+Usage: $PROGRAM ADDRESS < MESSAGE
+
+Write a message into a file, for tests. ADDRESS is a JSON object that names the file, as filename,
+CONTACT_EMAIL or CONTACT_PHONE. The service runs this as its AUTH_COMMAND.
+
+Options:
+  -h  print this and exit
+
+Settings, from [challenger-helper] of the configuration, or from the environment:
+  CHALLENGER_FILE_DIR  the directory of the files, by its full path
+
+Examples:
+  echo 'It works.' | CHALLENGER_FILE_DIR=/tmp $PROGRAM '{"filename":"message.txt"}'
+
+Notes:
+  Exit status: 0, the file is written; 1, it is not; 6, the setting is missing or wrong.
+  More: $PROGRAM(1), challenger.conf(5).
+EOF
+}
+
+fail() {
+    printf '%s: %s\n' "$PROGRAM" "$*" >&2
+    exit 1
+}
+
+misconfigured() {
+    printf '%s: [challenger-helper] %s\n' "$PROGRAM" "$*" >&2
+    exit 6
+}
+
+parse_arguments() {
+    while getopts h option; do
+        case $option in
+            h) usage; exit 0 ;;
+            *) usage >&2; exit 1 ;;
+        esac
+    done
+    shift $((OPTIND - 1))
+    [ $# -eq 1 ] || fail 'expected one argument, the address'
+    ADDRESS=$1
+}
+
+check_settings() {
+    [ -n "${CHALLENGER_FILE_DIR-}" ] || misconfigured 'CHALLENGER_FILE_DIR is missing'
+    case $CHALLENGER_FILE_DIR in
+        /*) [ ! -d "$CHALLENGER_FILE_DIR" ] || return 0 ;;
+    esac
+    misconfigured 'CHALLENGER_FILE_DIR: expected a directory, by its full path'
+}
+
+# Sets NAME. It stays in the directory, is not hidden, and no program takes it for an option.
+read_name() {
+    # What jq says about broken JSON quotes it.
+    NAME=$(ADDRESS=$ADDRESS jq -nr '
+        env.ADDRESS | fromjson | .filename // .CONTACT_EMAIL // .CONTACT_PHONE
+        | select(test("\\A[A-Za-z0-9_+][A-Za-z0-9_+.@-]{0,99}\\z"))
+    ' 2>/dev/null) || NAME=
+    [ -n "$NAME" ] || fail 'expected an address with filename, CONTACT_EMAIL or CONTACT_PHONE:' \
+        'up to 100 letters, digits, or _ + . @ -, and none of . @ - in front'
+}
+
+main() {
+    parse_arguments "$@"
+    check_settings
+    command -v jq >/dev/null || fail 'jq is not installed: apt install jq'
+    read_name
+    # Written under another name, so that nobody finds half a message. Renaming replaces a symbolic
+    # link and does not follow it, and -T does not move into a directory.
+    new=$(mktemp "$CHALLENGER_FILE_DIR/.challenger-XXXXXX" 2>/dev/null) ||
+        fail 'cannot create a file in CHALLENGER_FILE_DIR'
+    trap 'rm -f "$new"' EXIT
+    trap 'exit 1' HUP INT TERM
+    cat >"$new" || fail 'cannot write the message'
+    mv -fT "$new" "$CHALLENGER_FILE_DIR/$NAME" 2>/dev/null ||
+        fail 'cannot replace what has the name of the file'
+}
+
+main "$@"

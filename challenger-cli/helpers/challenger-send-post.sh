@@ -1,0 +1,340 @@
+#!/bin/sh
+# Sends a message as a letter, through the API of Pingen, which prints, stamps and posts PDF files.
+#
+# What is nobody's business (address, message, credentials) reaches other programs by environment,
+# standard input and a directory of our own alone: everybody on a machine can read arguments.
+
+# Nor does a trace show it.
+set +x
+set -eu
+umask 077
+
+PROGRAM=challenger-send-post.sh
+
+PINGEN_URL=${PINGEN_URL:-https://api.pingen.com}
+PINGEN_AUTH_URL=${PINGEN_AUTH_URL:-https://identity.pingen.com}
+PINGEN_DELIVERY_PRODUCT=${PINGEN_DELIVERY_PRODUCT:-cheap}
+PINGEN_PRINT_MODE=${PINGEN_PRINT_MODE:-simplex}
+PINGEN_PRINT_SPECTRUM=${PINGEN_PRINT_SPECTRUM:-grayscale}
+PINGEN_ADDRESS_POSITION=${PINGEN_ADDRESS_POSITION:-left}
+PINGEN_COUNTRY=${PINGEN_COUNTRY:-CH}
+PINGEN_SENDER=${PINGEN_SENDER:-}
+PINGEN_TIMEOUT=${PINGEN_TIMEOUT:-25}
+
+# How long a connection may take to come about, in seconds.
+CONNECT_MAX=10
+# How much of an answer is read, in bytes. A real one has a few thousand.
+ANSWER_MAX=65536
+# The names of countries. Post offices want them in full.
+COUNTRIES=/usr/share/iso-codes/json/iso_3166-1.json
+
+NEWLINE='
+'
+
+usage() {
+    cat <<EOF
+Usage: $PROGRAM ADDRESS < MESSAGE
+
+Send a message as a letter, through Pingen. ADDRESS is a JSON object with CONTACT_NAME,
+ADDRESS_LINES and, if it is not in PINGEN_COUNTRY, ADDRESS_COUNTRY. The service runs this as its
+AUTH_COMMAND.
+
+Options:
+  -h  print this and exit
+
+Settings, from [challenger-helper] of the configuration, or from the environment:
+  PINGEN_CLIENT_ID         who sends
+  PINGEN_CLIENT_SECRET     the secret for that
+  PINGEN_ORGANISATION      for which organisation, by its ID
+  PINGEN_SENDER            a line at the top of the letter (default: none)
+  PINGEN_COUNTRY           where the organisation is at home (default: $PINGEN_COUNTRY)
+  PINGEN_ADDRESS_POSITION  where the window is, left or right (default: $PINGEN_ADDRESS_POSITION)
+  PINGEN_DELIVERY_PRODUCT  cheap, fast, or another (default: $PINGEN_DELIVERY_PRODUCT)
+  PINGEN_PRINT_MODE        simplex or duplex (default: $PINGEN_PRINT_MODE)
+  PINGEN_PRINT_SPECTRUM    grayscale or color (default: $PINGEN_PRINT_SPECTRUM)
+  PINGEN_URL               where the API is (default: $PINGEN_URL)
+  PINGEN_AUTH_URL          where access tokens are (default: $PINGEN_AUTH_URL)
+  PINGEN_TIMEOUT           how many seconds it may take, fewer than AUTH_TIMEOUT
+                           (default: $PINGEN_TIMEOUT)
+
+Examples:
+  echo 'It works.' | $PROGRAM \\
+    '{"CONTACT_NAME":"Ada","ADDRESS_LINES":"Bahnhofstrasse 1\n8001 Zürich"}'
+
+Notes:
+  Exit status: 0, Pingen has accepted the letter; 1, it was not sent; 6, a setting is missing or
+  wrong.
+  More: $PROGRAM(1), challenger.conf(5).
+EOF
+}
+
+fail() {
+    printf '%s: %s\n' "$PROGRAM" "$*" >&2
+    exit 1
+}
+
+misconfigured() {
+    printf '%s: [challenger-helper] %s\n' "$PROGRAM" "$*" >&2
+    exit 6
+}
+
+parse_arguments() {
+    while getopts h option; do
+        case $option in
+            h) usage; exit 0 ;;
+            *) usage >&2; exit 1 ;;
+        esac
+    done
+    shift $((OPTIND - 1))
+    [ $# -eq 1 ] || fail 'expected one argument, the address'
+    ADDRESS=$1
+}
+
+check_settings() {
+    [ -n "${PINGEN_CLIENT_ID-}" ] || misconfigured 'PINGEN_CLIENT_ID is missing'
+    [ -n "${PINGEN_CLIENT_SECRET-}" ] || misconfigured 'PINGEN_CLIENT_SECRET is missing'
+    case ${PINGEN_ORGANISATION-} in
+        '') misconfigured 'PINGEN_ORGANISATION is missing' ;;
+        *[!A-Za-z0-9-]*) misconfigured 'PINGEN_ORGANISATION: expected letters, digits and -' ;;
+    esac
+    case $PINGEN_COUNTRY in
+        [A-Z][A-Z]) ;;
+        *) misconfigured 'PINGEN_COUNTRY: expected the two capital letters of a country' ;;
+    esac
+    case $PINGEN_ADDRESS_POSITION in
+        left | right) ;;
+        *) misconfigured 'PINGEN_ADDRESS_POSITION: expected left or right' ;;
+    esac
+    case $PINGEN_DELIVERY_PRODUCT in
+        *[!a-z_]*) misconfigured 'PINGEN_DELIVERY_PRODUCT: expected small letters and _' ;;
+    esac
+    case $PINGEN_PRINT_MODE in
+        simplex | duplex) ;;
+        *) misconfigured 'PINGEN_PRINT_MODE: expected simplex or duplex' ;;
+    esac
+    case $PINGEN_PRINT_SPECTRUM in
+        grayscale | color) ;;
+        *) misconfigured 'PINGEN_PRINT_SPECTRUM: expected grayscale or color' ;;
+    esac
+    is_safe "$PINGEN_URL" || misconfigured 'PINGEN_URL: expected https://HOST'
+    is_safe "$PINGEN_AUTH_URL" || misconfigured 'PINGEN_AUTH_URL: expected https://HOST'
+    case $PINGEN_TIMEOUT in
+        *[!0-9]* | 0* | ????*) misconfigured 'PINGEN_TIMEOUT: expected seconds, from 1 to 999' ;;
+    esac
+}
+
+# Whether a URL has TLS, or needs none because it stays in this machine, as in tests.
+is_safe() {
+    case $1 in
+        *[!!-~]* | *@*) return 1 ;;
+        https://?* | http://127.0.0.1:* | http://\[::1\]:*) return 0 ;;
+        *) return 1 ;;
+    esac
+}
+
+# Fails unless there is a program, which is in this package of Debian.
+need() {
+    command -v "$1" >/dev/null || fail "$1 is not installed: apt install $2"
+}
+
+# Prints what a filter of jq finds in the address, which is a text.
+field() {
+    # What jq says about broken JSON quotes it.
+    ADDRESS=$ADDRESS jq -nr "env.ADDRESS | fromjson | $1 | strings" 2>/dev/null || true
+}
+
+# Sets RECIPIENT to the lines on the envelope.
+read_address() {
+    tidy='split("\n") | map(gsub("^[[:space:]]+|[[:space:]]+$"; "") | select(. != "")) | join("\n")'
+    name=$(field ".CONTACT_NAME | $tidy")
+    lines=$(field ".ADDRESS_LINES | $tidy")
+    country=$(field '.ADDRESS_COUNTRY // ""')
+    { [ -n "$name" ] && [ -n "$lines" ]; } ||
+        fail 'expected an address with CONTACT_NAME and ADDRESS_LINES'
+    RECIPIENT=$name$NEWLINE$lines
+    case $country in
+        '' | "$PINGEN_COUNTRY") ;;
+        *) RECIPIENT=$RECIPIENT$NEWLINE$(country_name "$country") || exit ;;
+    esac
+}
+
+# Prints the English name of a country.
+country_name() {
+    [ -r "$COUNTRIES" ] || fail 'letters abroad need names of countries: apt install iso-codes'
+    CODE=$1 jq -er '
+        .["3166-1"][] | select(.alpha_2 == env.CODE) | .common_name // .name
+    ' "$COUNTRIES" || fail 'ADDRESS_COUNTRY is not the two capital letters of a country'
+}
+
+# Sets TYPE to size and distance of the lines in the window, which has room for 6 lines, or for 8
+# small ones. Long lines count as often as they wrap, and the letters of the East count twice.
+choose_type() {
+    TYPE=$(RECIPIENT=$RECIPIENT jq -nr '
+        def columns: explode | map(if . < 4352 then 1 else 2 end) | add;
+        def rows($width): [env.RECIPIENT / "\n" | .[] | columns / $width | ceil] | add;
+        if rows(36) <= 6 then "10pt/11.5pt" elif rows(45) <= 8 then "8pt/8.6pt" else empty end
+    ')
+    [ -n "$TYPE" ] || fail 'the address has more lines than the window of an envelope, which has 8'
+}
+
+# Prints the letter as HTML. Pingen wants the address in a field of 85.5 mm by 25.5 mm that is 60 mm
+# from the upper edge, and from the left one 22 mm or, with the window on the right, 118 mm. The
+# 20 mm above it are for the stamp. What began before 100 mm could be seen in the window.
+letter() {
+    # From the margin, which is 23 mm wide.
+    case $PINGEN_ADDRESS_POSITION in
+        left) left=0mm ;;
+        right) left=97mm ;;
+    esac
+    printf '%s' "$MESSAGE" |
+        RECIPIENT=$RECIPIENT SENDER=$PINGEN_SENDER TYPE=$TYPE LEFT=$left jq -Rrs '
+        # The first code stands out.
+        def marked: sub("(?<![[:alnum:].-])(?<code>[0-9]{4}-?[0-9]{4})(?![[:alnum:]-])";
+            "<b>\(.code)</b>");
+        (env.CHALLENGER_SUBJECT // "" | @html) as $subject |
+        "<!DOCTYPE html>
+        <html lang=\"\(env.CHALLENGER_LANGUAGE // "en" | @html)\">
+        <meta charset=utf-8>
+        <title>\($subject)</title>
+        <style>
+        @page { size: A4; margin: 20mm 23mm }
+        @page :first { margin-top: 100mm }
+        body { margin: 0; font: 11pt/1.45 sans-serif; overflow-wrap: anywhere }
+        header { position: absolute; top: -82mm; font-size: 8pt }
+        address { position: absolute; top: -39mm; left: \(env.LEFT); width: 83mm;
+            font: \(env.TYPE) sans-serif; white-space: pre-line }
+        h1 { margin: 0 0 6mm; font-size: 12pt }
+        p { margin: 0; white-space: pre-line }
+        b { display: block; margin: 3mm 0; font: bold 24pt monospace }
+        </style>
+        <header>\(env.SENDER | @html)</header>
+        <address>\(env.RECIPIENT | @html)</address>
+        <h1>\($subject)</h1>
+        <p>\(@html | marked)</p>"
+    '
+}
+
+# Names what is done next, and sets LEFT to the seconds there are for it.
+begin() {
+    STEP=$1
+    LEFT=$((BEGUN + PINGEN_TIMEOUT - $(date +%s)))
+    [ "$LEFT" -gt 0 ] || fail "no time is left for $STEP"
+}
+
+# Prints what curl has to do: options with texts, which a filter of jq says. curl takes a text in
+# quotes as JSON has it, control characters aside.
+request() {
+    jq -nr '
+        def quoted: explode | map(select(. >= 32 and . != 127)) | implode | tojson;
+        def place($base; $path): ["url", ($base | rtrimstr("/")) + $path];
+        def token: ["header", "Authorization: Bearer " + env.TOKEN];
+        '"$1"' | "\(.[0]) = \(.[1] | quoted)"
+    '
+}
+
+# Asks Pingen at a URL that begins like the first argument, as the second says, with more options
+# for curl; sets BODY. Nothing is tried twice: that could send a second letter, and people can ask
+# for another.
+ask() {
+    url=$1 options=$2
+    shift 2
+    answer=$(request "$options" |
+        curl --disable --config - --globoff --silent --proto "=${url%%:*}" --tlsv1.2 \
+            --connect-timeout "$CONNECT_MAX" --max-time "$LEFT" --max-filesize "$ANSWER_MAX" \
+            --user-agent challenger --header 'Accept: application/vnd.api+json' \
+            --write-out '\n%{exitcode} %{http_code} %{errormsg}' "$@" | head -c "$ANSWER_MAX")
+    outcome=${answer##*"$NEWLINE"}
+    BODY=${answer%"$NEWLINE"*}
+    case $outcome in
+        '0 2'[0-9][0-9]' '*) ;;
+        '0 '[0-9]*) outcome=${outcome#* }
+            fail "Pingen refuses $STEP: HTTP ${outcome%% *}$(reason)" ;;
+        [1-9]*' '[0-9]*' '*) fail "Pingen does not answer about $STEP: ${outcome#* * }" ;;
+        *) fail "Pingen answers too much about $STEP" ;;
+    esac
+}
+
+# Prints what a filter of jq finds in the answer, which is a text of visible characters.
+found() {
+    text=$(printf '%s' "$BODY" | jq -r "$1"' | select(test("\\A[!-~]+\\z"))' 2>/dev/null) || text=
+    [ -n "$text" ] || fail "Pingen answers something else than $STEP"
+    printf '%s' "$text"
+}
+
+# Prints what kind of error the answer tells of, on one line, without what could be of the address
+# or the code.
+reason() {
+    printf '%s' "$BODY" | RECIPIENT=$RECIPIENT jq -r '
+        [(.errors | arrays[0], objects | .title?), .error?, .message?] | map(strings)[0]
+        | reduce (env.RECIPIENT / "\n" | .[] | select(length > 3)) as $line
+            (.; . / $line | join("***"))
+        | gsub("[^ -~]"; "?") | gsub("[+]?[0-9][0-9 -]{5,}[0-9]"; "***") | ", " + .[:200]
+    ' 2>/dev/null || true
+}
+
+# Makes the letter. In the foreground means in our process group, which the service kills as one.
+print_letter() {
+    begin 'making the letter'
+    { letter | timeout --foreground --kill-after 1 "$LEFT" \
+        weasyprint --quiet --encoding utf-8 - "$FOLDER/letter.pdf"; } 2>/dev/null ||
+        fail "weasyprint failed with status $?"
+}
+
+# Has it sent.
+send_letter() {
+    begin 'an access token'
+    ask "$PINGEN_AUTH_URL" 'place(env.PINGEN_AUTH_URL; "/auth/access-tokens"),
+        ["data-urlencode", "grant_type=client_credentials"],
+        ["data-urlencode", "client_id=" + env.PINGEN_CLIENT_ID],
+        ["data-urlencode", "client_secret=" + env.PINGEN_CLIENT_SECRET],
+        ["data-urlencode", "scope=letter"]'
+    TOKEN=$(found .access_token)
+
+    begin 'a place for the file'
+    ask "$PINGEN_URL" 'token, place(env.PINGEN_URL; "/file-upload")'
+    FILE_URL=$(found .data.attributes.url)
+    FILE_SIGNATURE=$(found .data.attributes.url_signature)
+    # Its host is anybody's, but never less safe than that of the API.
+    { is_safe "$FILE_URL" && [ "${FILE_URL%%:*}" = "${PINGEN_URL%%:*}" ]; } ||
+        fail 'Pingen names a place for the file without TLS'
+
+    begin 'the file'
+    ask "$FILE_URL" '["url", env.FILE_URL]' --upload-file "$FOLDER/letter.pdf"
+
+    begin 'the letter'
+    ask "$PINGEN_URL" 'token, ["header", "Content-Type: application/vnd.api+json"],
+        place(env.PINGEN_URL; "/organisations/\(env.PINGEN_ORGANISATION)/deliveries/letters"),
+        ["data-raw", ({data: {type: "letters", attributes: {
+            file_original_name: "letter.pdf",
+            file_url: env.FILE_URL,
+            file_url_signature: env.FILE_SIGNATURE,
+            address_position: env.PINGEN_ADDRESS_POSITION,
+            auto_send: true,
+            delivery_product: env.PINGEN_DELIVERY_PRODUCT,
+            print_mode: env.PINGEN_PRINT_MODE,
+            print_spectrum: env.PINGEN_PRINT_SPECTRUM
+        }}} | tojson)]'
+    found .data.id >/dev/null
+}
+
+main() {
+    BEGUN=$(date +%s)
+    parse_arguments "$@"
+    check_settings
+    need jq jq
+    need curl curl
+    need weasyprint weasyprint
+    read_address
+    choose_type
+    MESSAGE=$(cat)
+    [ -n "$MESSAGE" ] || fail 'the message is empty'
+    FOLDER=$(mktemp -d) || fail 'cannot create a directory for the letter'
+    trap 'rm -rf "$FOLDER"' EXIT
+    trap 'exit 1' HUP INT TERM
+    export PINGEN_URL PINGEN_AUTH_URL PINGEN_DELIVERY_PRODUCT PINGEN_PRINT_MODE \
+        PINGEN_PRINT_SPECTRUM PINGEN_ADDRESS_POSITION TOKEN FILE_URL FILE_SIGNATURE
+    print_letter
+    send_letter
+}
+
+main "$@"

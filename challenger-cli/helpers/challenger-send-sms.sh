@@ -1,0 +1,179 @@
+#!/bin/sh
+# Sends a message as an SMS, through the messaging API of Telesign.
+#
+# What is nobody's business (number, message, credentials) reaches other programs by environment and
+# standard input alone: everybody on a machine can read arguments.
+
+# Nor does a trace show it.
+set +x
+set -eu
+
+PROGRAM=challenger-send-sms.sh
+
+TELESIGN_URL=${TELESIGN_URL:-https://rest-ww.telesign.com}
+TELESIGN_TIMEOUT=${TELESIGN_TIMEOUT:-25}
+
+# How long a connection may take to come about, in seconds.
+CONNECT_MAX=10
+# What Telesign takes, in characters.
+MESSAGE_MAX=1600
+# How much of an answer is read, in bytes. A real one has some hundred.
+ANSWER_MAX=65536
+
+NEWLINE='
+'
+
+usage() {
+    cat <<EOF
+Usage: $PROGRAM ADDRESS < MESSAGE
+
+Send a message as an SMS, through Telesign. ADDRESS is a JSON object with the number as
+CONTACT_PHONE. The service runs this as its AUTH_COMMAND.
+
+Options:
+  -h  print this and exit
+
+Settings, from [challenger-helper] of the configuration, or from the environment:
+  TELESIGN_CUSTOMER_ID  who sends
+  TELESIGN_API_KEY      the secret for that
+  TELESIGN_URL          where the API is (default: $TELESIGN_URL)
+  TELESIGN_TIMEOUT      how many seconds it may take, fewer than AUTH_TIMEOUT
+                        (default: $TELESIGN_TIMEOUT)
+
+Examples:
+  echo 'It works.' | $PROGRAM '{"CONTACT_PHONE":"+41791234567"}'
+
+Notes:
+  Exit status: 0, Telesign has accepted the message; 1, it was not sent; 6, a setting is missing
+  or wrong.
+  More: $PROGRAM(1), challenger.conf(5).
+EOF
+}
+
+fail() {
+    printf '%s: %s\n' "$PROGRAM" "$*" >&2
+    exit 1
+}
+
+misconfigured() {
+    printf '%s: [challenger-helper] %s\n' "$PROGRAM" "$*" >&2
+    exit 6
+}
+
+parse_arguments() {
+    while getopts h option; do
+        case $option in
+            h) usage; exit 0 ;;
+            *) usage >&2; exit 1 ;;
+        esac
+    done
+    shift $((OPTIND - 1))
+    [ $# -eq 1 ] || fail 'expected one argument, the address'
+    ADDRESS=$1
+}
+
+check_settings() {
+    [ -n "${TELESIGN_CUSTOMER_ID-}" ] || misconfigured 'TELESIGN_CUSTOMER_ID is missing'
+    [ -n "${TELESIGN_API_KEY-}" ] || misconfigured 'TELESIGN_API_KEY is missing'
+    check_url TELESIGN_URL "$TELESIGN_URL"
+    check_seconds TELESIGN_TIMEOUT "$TELESIGN_TIMEOUT"
+}
+
+# Without TLS only within this machine, for tests.
+check_url() {
+    case $2 in
+        *[!!-~]* | *@*) ;;
+        https://?* | http://127.0.0.1:* | http://\[::1\]:*) return ;;
+    esac
+    misconfigured "$1: expected https://HOST"
+}
+
+check_seconds() {
+    case $2 in
+        *[!0-9]* | '' | 0* | ????*) misconfigured "$1: expected seconds, from 1 to 999" ;;
+    esac
+}
+
+# Fails unless there is a program, which is in this package of Debian.
+need() {
+    command -v "$1" >/dev/null || fail "$1 is not installed: apt install $2"
+}
+
+# Sets PHONE to the number, without the + in front.
+read_phone() {
+    # What jq says about broken JSON quotes it.
+    PHONE=$(ADDRESS=$ADDRESS jq -nr '
+        env.ADDRESS | fromjson | .CONTACT_PHONE | select(test("\\A[+][0-9]{1,15}\\z"))[1:]
+    ' 2>/dev/null) || PHONE=
+    [ -n "$PHONE" ] || fail 'expected an address with CONTACT_PHONE, a + and up to 15 digits'
+}
+
+# Sets MESSAGE.
+read_message() {
+    MESSAGE=$(cat)
+    length=$(printf '%s' "$MESSAGE" | jq -Rrs length)
+    [ "$length" -gt 0 ] || fail 'the message is empty'
+    [ "$length" -le "$MESSAGE_MAX" ] || fail "the message has more than $MESSAGE_MAX characters"
+}
+
+# Prints what curl has to do. It takes text in quotes as JSON has it, but for most control
+# characters, and a field to be encoded as it stands once a name and = are in front.
+request() {
+    printf '%s' "$MESSAGE" | URL=$TELESIGN_URL PHONE=$PHONE jq -Rrs '
+        def quoted: explode | map(select((. >= 32 and . != 127) or IN(9, 10, 13))) | implode
+            | tojson;
+        "url = \(env.URL | rtrimstr("/") + "/v1/messaging" | quoted)",
+        "user = \(env.TELESIGN_CUSTOMER_ID + ":" + env.TELESIGN_API_KEY | quoted)",
+        "data-urlencode = \("phone_number=" + env.PHONE | quoted)",
+        "data-urlencode = \("message=" + . | quoted)",
+        "data = message_type=OTP"
+    '
+}
+
+# Prints the answer, and on a line of its own how that went. It is tried once: a second time could
+# send a second message, and people can ask for another.
+ask() {
+    curl --disable --config - --globoff --silent --proto "=${TELESIGN_URL%%:*}" --tlsv1.2 \
+        --connect-timeout "$CONNECT_MAX" --max-time "$TELESIGN_TIMEOUT" \
+        --max-filesize "$ANSWER_MAX" --user-agent challenger \
+        --write-out '\n%{exitcode} %{http_code} %{errormsg}' | head -c "$ANSWER_MAX"
+}
+
+# Whether Telesign takes it on, by the code in the answer: 200 and 203 are delivered, 250, 290, 291
+# and 295 on their way.
+accepted() {
+    known=$(printf '%s' "$BODY" |
+        jq '.status.code | IN(200, 203, 250, 290, 291, 295)' 2>/dev/null) || known=
+    [ "$STATUS $known" = '200 true' ]
+}
+
+# Prints what the answer says, on one line, without any digits that could be the number or the code.
+reason() {
+    printf '%s' "$BODY" | jq -r '
+        def plain: tostring | gsub("[^ -~]"; "?") | gsub("[+]?[0-9][0-9 -]{5,}[0-9]"; "***");
+        [.status, .errors[]?] | map(objects | ", \(.code | plain) \(.description | plain)")
+        | join("")[:200]
+    ' 2>/dev/null || true
+}
+
+main() {
+    parse_arguments "$@"
+    check_settings
+    need jq jq
+    need curl curl
+    read_phone
+    read_message
+    answer=$(request | ask)
+    outcome=${answer##*"$NEWLINE"}
+    case $outcome in
+        '0 '[0-9]*) ;;
+        [1-9]*' '[0-9]*' '*) fail "Telesign does not answer: ${outcome#* * }" ;;
+        *) fail 'Telesign answers too much' ;;
+    esac
+    BODY=${answer%"$NEWLINE"*}
+    STATUS=${outcome#* }
+    STATUS=${STATUS%% *}
+    accepted || fail "Telesign does not accept the message: HTTP $STATUS$(reason)"
+}
+
+main "$@"

@@ -1,0 +1,126 @@
+//! Runs one of the helper scripts, with nothing in its `PATH` but programs that write down their
+//! arguments first.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::site::write_script;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The path of a script.
+pub fn path(name: &str) -> PathBuf {
+    root().join("challenger-cli/helpers").join(name)
+}
+
+/// A script, with the programs it may use.
+pub struct Script {
+    name: &'static str,
+    pub folder: TempDir,
+    settings: Vec<(String, String)>,
+}
+
+/// How it went.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// As when all is well, without a word.
+    pub fn well() -> Self {
+        Self { code: Some(0), stdout: String::new(), stderr: String::new() }
+    }
+}
+
+impl Script {
+    pub fn new(name: &'static str, programs: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for part in ["bin", "tmp", "home"] {
+            fs::create_dir(folder.path().join(part)).unwrap();
+        }
+        let script = Self { name, folder, settings: Vec::new() };
+        for program in programs {
+            script.install(program, "records.sh");
+        }
+        script
+    }
+
+    /// Sets a setting, also in place of an earlier value.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.unset(name);
+        self.settings.push((name.to_owned(), value.into()));
+    }
+
+    pub fn unset(&mut self, name: &str) {
+        self.settings.retain(|(it, _)| it != name);
+    }
+
+    fn install(&self, program: &str, stand_in: &str) {
+        let stand_in = root().join("testdata/helpers").join(stand_in);
+        symlink(stand_in, self.folder.path().join("bin").join(program)).unwrap();
+    }
+
+    /// Puts a stand-in of `testdata/helpers` in the place of a program.
+    pub fn replace(&self, program: &str, stand_in: &str) {
+        self.uninstall(program);
+        self.install(program, stand_in);
+    }
+
+    /// Puts a program in the place of another.
+    pub fn rewrite(&self, program: &str, text: &str) {
+        write_script(&self.folder.path().join("bin").join(program), text);
+    }
+
+    /// Takes a program away.
+    pub fn uninstall(&self, program: &str) {
+        fs::remove_file(self.folder.path().join("bin").join(program)).unwrap();
+    }
+
+    pub fn run(&self, address: &str, message: &str) -> Ran {
+        self.run_with(&[], &[address], message)
+    }
+
+    /// Runs it with options for the shell, and with these arguments.
+    pub fn run_with(&self, shell: &[&str], arguments: &[&str], message: &str) -> Ran {
+        let folder = self.folder.path();
+        let mut command = Command::new("/bin/sh");
+        command.args(shell).arg(path(self.name)).args(arguments).env_clear();
+        command.env("PATH", folder.join("bin")).env("RECORD", folder.join("record"));
+        command.env("TMPDIR", folder.join("tmp")).env("HOME", folder.join("home"));
+        command.env("LANG", "C.UTF-8");
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It need not read.
+        let _ = child.stdin.take().unwrap().write_all(message.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let left = fs::read_dir(folder.join("tmp")).unwrap().count();
+        assert_eq!(left, 0, "it cleans up");
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// What it must have said, as the only thing, when it failed.
+    pub fn complaint(&self, code: i32, complaint: &str) -> Ran {
+        let stderr = format!("{}: {complaint}\n", self.name);
+        Ran { code: Some(code), stdout: String::new(), stderr }
+    }
+
+    /// The command lines of all programs it ever ran.
+    pub fn command_lines(&self) -> String {
+        fs::read_to_string(self.folder.path().join("record")).unwrap_or_default()
+    }
+}

@@ -1,0 +1,182 @@
+//! `challenger-send-post.sh` with what it cannot send, and with a Pingen that is not well.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "a test fails by panicking, and shares its modules with others"
+)]
+
+mod pingen;
+mod provider;
+mod script;
+mod site;
+
+use std::thread;
+
+use pingen::{ADDRESS, MESSAGE, STEPS, address, bad, good, hasty_script, is_silent, place, script};
+use provider::{Act, Provider};
+use serde_json::json;
+
+#[test]
+fn other_addresses_and_messages_are_refused() {
+    let provider = Provider::start(good);
+    let script = script(&provider);
+    let fields = "expected an address with CONTACT_NAME and ADDRESS_LINES";
+    let country = "ADDRESS_COUNTRY is not the two capital letters of a country";
+    let room = "the address has more lines than the window of an envelope, which has 8";
+    for (address, complaint) in [
+        ("{}".to_owned(), fields),
+        ("[]".to_owned(), fields),
+        (String::new(), fields),
+        (ADDRESS.replace('}', ""), fields),
+        (r#"{"CONTACT_NAME":["Ada"],"ADDRESS_LINES":"x"}"#.to_owned(), fields),
+        (r#"{"CONTACT_EMAIL":"ada@example.com"}"#.to_owned(), fields),
+        (address(" ", "Weg 1", None), fields),
+        (address("Ada", "\n \n", None), fields),
+        (address("Ada", "Weg 1", Some("XX")), country),
+        (address("Ada", "Weg 1", Some("de")), country),
+        (address("Ada", "Weg 1", Some("$(id)")), country),
+        (address("Ada", "1\n2\n3\n4\n5\n6\n7\n8", None), room),
+        (address("Ada", "1\n2\n3\n4\n5\n6\n7", Some("DE")), room),
+        (address("Ada", &"x".repeat(400), None), room),
+    ] {
+        assert_eq!(script.run(&address, MESSAGE), script.complaint(1, complaint), "{address}");
+    }
+    assert_eq!(script.run(ADDRESS, "\n"), script.complaint(1, "the message is empty"));
+    assert_eq!(provider.asked().len(), 0);
+}
+
+#[test]
+fn each_step_may_be_refused() {
+    let title = |title: &str| json!({"errors": [{"code": "x", "title": title}]}).to_string();
+    let check = |step: usize, status: u16, body: String, said: &str| {
+        let provider = bad(step, Act::Answer(status, body));
+        let script = hasty_script(&provider);
+        let complaint = format!("Pingen refuses {}: {said}", STEPS[step].0);
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(1, &complaint));
+        assert_eq!(provider.asked().len(), step + 1, "it ends there, and tries once");
+    };
+    for step in 0..STEPS.len() {
+        check(step, 401, title("The token is wrong"), "HTTP 401, The token is wrong");
+        check(step, 302, String::new(), "HTTP 302");
+    }
+    check(0, 400, r#"{"error":"invalid_client"}"#.to_owned(), "HTTP 400, invalid_client");
+    check(2, 403, "<Error>oops</Error>".to_owned(), "HTTP 403");
+    check(3, 422, json!({"errors": {"title": "Not so"}}).to_string(), "HTTP 422, Not so");
+    check(3, 400, title("No: Ada Lovelace, 1234-5678\n"), "HTTP 400, No: ***, ***?");
+    check(3, 400, title("41791234567 in 8001 Zürich, ü"), "HTTP 400, *** in ***, ?");
+    check(3, 429, title(&"x".repeat(300)), &format!("HTTP 429, {}", "x".repeat(200)));
+    check(3, 500, "[]".to_owned(), "HTTP 500");
+}
+
+#[test]
+fn answers_that_make_no_sense_are_refused() {
+    let elsewhere =
+        |url: &str| (1, place(url).to_string(), "names a place for the file without TLS");
+    for (step, body, complaint) in [
+        (0, "{}".to_owned(), "answers something else than an access token"),
+        (0, json!({"access_token": ""}).to_string(), "answers something else than an access token"),
+        (0, json!({"access_token": "a\nb"}).to_string(), "answers something else than an access"),
+        (1, "[1, 2".to_owned(), "answers something else than a place for the file"),
+        (1, place("http://x/ y").to_string(), "answers something else than a place for the file"),
+        elsewhere("http://example.com/"),
+        elsewhere("https://example.com/"),
+        elsewhere("file:///etc/passwd"),
+        (
+            3,
+            json!({"data": {"type": "letters"}}).to_string(),
+            "answers something else than the letter",
+        ),
+        (3, String::new(), "answers something else than the letter"),
+    ] {
+        let provider = bad(step, Act::Answer(200, body));
+        let ran = hasty_script(&provider).run(ADDRESS, MESSAGE);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.stderr.contains(&format!("Pingen {complaint}")), "{}", ran.stderr);
+        assert_eq!(provider.asked().len(), step + 1);
+    }
+}
+
+#[test]
+fn a_provider_that_misbehaves_costs_a_failure_in_time() {
+    let check = |step: usize, act: Act, seconds: &str| {
+        let name = STEPS[step].0;
+        let told = format!("{name}: {act:?}");
+        let timed = matches!(act, Act::Hang | Act::HangAfter(_));
+        let provider = bad(step, act);
+        let mut script = hasty_script(&provider);
+        script.set("PINGEN_TIMEOUT", seconds);
+        let ran = script.run(ADDRESS, MESSAGE);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{told}");
+        assert!(ran.stderr.contains(name) && ran.stderr.contains("Pingen"), "{}", ran.stderr);
+        assert_eq!(ran.stderr.contains("timed out"), timed, "{told}: {}", ran.stderr);
+        assert!(ran.stderr.lines().count() == 1 && is_silent(&ran.stderr), "{}", ran.stderr);
+        assert_eq!(provider.asked().len(), step + 1, "it ends there, and tries once");
+    };
+    // Those that wait do so together, and long enough to come as far as that on a busy machine.
+    thread::scope(|scope| {
+        for step in 0..STEPS.len() {
+            scope.spawn(move || check(step, Act::Hang, "40"));
+        }
+        scope.spawn(move || check(3, Act::HangAfter("{".into()), "40"));
+    });
+    for step in 0..STEPS.len() {
+        check(step, Act::Close, "999");
+    }
+    check(3, Act::Flood, "999");
+}
+
+#[test]
+fn a_letter_that_cannot_be_made_is_not_sent() {
+    for (weasyprint, status) in [
+        ("#!/bin/sh\necho Ada Lovelace >&2\nexit 3\n", 3),
+        ("#!/bin/sh\nkill -KILL $$\n", 137),
+        ("#!/bin/sh\ntrap '' TERM\nexec /usr/bin/sleep 1000\n", 137),
+        ("#!/no/such/interpreter\n", 127),
+    ] {
+        let provider = Provider::start(good);
+        let mut script = script(&provider);
+        script.set("PINGEN_TIMEOUT", "2");
+        script.rewrite("weasyprint", weasyprint);
+        let complaint = format!("weasyprint failed with status {status}");
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(1, &complaint));
+        assert_eq!(provider.asked().len(), 0);
+    }
+}
+
+#[test]
+fn settings_and_programs_are_asked_for() {
+    let provider = Provider::start(good);
+    let expected = |name: &str, what: &str| format!("[challenger-helper] {name}: expected {what}");
+    for name in ["PINGEN_CLIENT_ID", "PINGEN_CLIENT_SECRET", "PINGEN_ORGANISATION"] {
+        let mut script = script(&provider);
+        script.unset(name);
+        let complaint = format!("[challenger-helper] {name} is missing");
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(6, &complaint));
+    }
+    for (name, value, what) in [
+        ("PINGEN_ORGANISATION", "../x", "letters, digits and -"),
+        ("PINGEN_COUNTRY", "Switzerland", "the two capital letters of a country"),
+        ("PINGEN_ADDRESS_POSITION", "top", "left or right"),
+        ("PINGEN_DELIVERY_PRODUCT", "A-Post", "small letters and _"),
+        ("PINGEN_PRINT_MODE", "both", "simplex or duplex"),
+        ("PINGEN_PRINT_SPECTRUM", "colour", "grayscale or color"),
+        ("PINGEN_URL", "http://api.pingen.com", "https://HOST"),
+        ("PINGEN_AUTH_URL", "identity.pingen.com", "https://HOST"),
+        ("PINGEN_TIMEOUT", "-1", "seconds, from 1 to 999"),
+    ] {
+        let mut script = script(&provider);
+        script.set(name, value);
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(6, &expected(name, what)));
+    }
+    for program in ["weasyprint", "curl", "jq"] {
+        let script = script(&provider);
+        script.uninstall(program);
+        let complaint = format!("{program} is not installed: apt install {program}");
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(1, &complaint));
+    }
+    assert_eq!(provider.asked().len(), 0);
+}
