@@ -11,7 +11,8 @@ PROFILE_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
 PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd
 TEMPLATES = $(wildcard templates/*.must)
 ADDRESS_TYPES = $(wildcard docs/address-types/*.conf)
-DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT
+DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT
+CHAPTERS = $(wildcard docs/*.md docs/*.svg)
 
 # Lists of files are separated by blanks, and some are deleted.
 ifneq ($(words [$(DESTDIR)$(PREFIX)]),1)
@@ -28,7 +29,7 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) challenger-dbconfig) \
 	$(addprefix $(OURS)/address-types/,$(notdir $(ADDRESS_TYPES))) \
 	$(addprefix $(MAN)/man1/,$(notdir $(wildcard docs/man/*.1))) \
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
-	$(addprefix $(DOC)/,$(DOCUMENTS) docs/commands.md)
+	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS))
 
 .PHONY: all install uninstall demo selftest check fmt postgresql openssl
 
@@ -48,7 +49,7 @@ install:
 	install -m 644 $(wildcard docs/man/*.1) $(MAN)/man1
 	install -m 644 $(wildcard docs/man/*.5) $(MAN)/man5
 	install -m 644 $(DOCUMENTS) $(DOC)
-	install -m 644 docs/commands.md $(DOC)/docs
+	install -m 644 $(CHAPTERS) $(DOC)/docs
 
 # Takes away what was installed, and the directories of ours that are empty then.
 uninstall:
@@ -96,13 +97,15 @@ postgresql:
 	fi
 
 # TLS to PostgreSQL is built on the system's library, and the tests make certificates with its program.
+# Those of the documents run what these have readers type, with curl.
 openssl:
-	@{ pkg-config --exists openssl && command -v openssl; } >/dev/null 2>&1 \
+	@{ pkg-config --exists openssl && command -v openssl && command -v curl; } >/dev/null 2>&1 \
 	|| if [ "$$(id -u)" = 0 ]; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-	    apt-get install -y -qq --no-install-recommends libssl-dev openssl pkg-config; \
+	    apt-get install -y -qq --no-install-recommends curl libssl-dev openssl pkg-config; \
 	else \
-	    echo 'TLS needs OpenSSL: apt-get install libssl-dev openssl pkg-config' >&2; exit 1; \
+	    echo 'TLS needs OpenSSL, tests need curl: apt-get install curl libssl-dev openssl pkg-config' >&2; \
+	    exit 1; \
 	fi
 
 fmt:
