@@ -97,15 +97,13 @@ postgresql:
 	fi
 
 # TLS to PostgreSQL is built on the system's library, and the tests make certificates with its program.
-# Those of the documents run what these have readers type, with curl.
 openssl:
-	@{ pkg-config --exists openssl && command -v openssl && command -v curl; } >/dev/null 2>&1 \
+	@{ pkg-config --exists openssl && command -v openssl; } >/dev/null 2>&1 \
 	|| if [ "$$(id -u)" = 0 ]; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-	    apt-get install -y -qq --no-install-recommends curl libssl-dev openssl pkg-config; \
+	    apt-get install -y -qq --no-install-recommends libssl-dev openssl pkg-config; \
 	else \
-	    echo 'TLS needs OpenSSL, tests need curl: apt-get install curl libssl-dev openssl pkg-config' >&2; \
-	    exit 1; \
+	    echo 'TLS needs OpenSSL: apt-get install libssl-dev openssl pkg-config' >&2; exit 1; \
 	fi
 
 fmt:
