@@ -14,7 +14,8 @@ SCRIPTS = $(wildcard challenger-cli/helpers/*)
 TEMPLATES = $(wildcard templates/*.must templates/*.lang)
 ADDRESS_TYPES = $(wildcard docs/address-types/*.conf)
 TERMS = $(wildcard docs/terms/*.rst)
-DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT
+DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT
+CHAPTERS = $(wildcard docs/*.md docs/*.svg)
 
 # Lists of files are separated by blanks, and some are deleted.
 ifneq ($(words [$(DESTDIR)$(PREFIX)]),1)
@@ -33,7 +34,7 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 	$(addprefix $(OURS)/terms/,$(notdir $(TERMS))) \
 	$(addprefix $(MAN)/man1/,$(notdir $(wildcard docs/man/*.1))) \
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
-	$(addprefix $(DOC)/,$(DOCUMENTS) docs/commands.md)
+	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS))
 
 .PHONY: all install uninstall demo selftest check fmt postgresql openssl documents tools
 
@@ -58,7 +59,7 @@ install:
 	install -m 644 $(wildcard docs/man/*.1) $(MAN)/man1
 	install -m 644 $(wildcard docs/man/*.5) $(MAN)/man5
 	install -m 644 $(DOCUMENTS) $(DOC)
-	install -m 644 docs/commands.md $(DOC)/docs
+	install -m 644 $(CHAPTERS) $(DOC)/docs
 
 # Takes away what was installed, and the directories of ours that are empty then.
 uninstall:

@@ -121,8 +121,12 @@ fn everything_has_its_place_and_can_be_taken_away() {
         let section = page.rsplit_once('.').unwrap().1;
         expected.insert(format!("share/man/man{section}/{page}"));
     }
-    for document in ["ARCHITECTURE.md", "CHANGELOG.md", "README.md", "docs/commands.md"] {
+    for document in ["ARCHITECTURE.md", "CHANGELOG.md", "README.md", "SECURITY.md"] {
         expected.insert(format!("share/doc/challenger/{document}"));
+    }
+    let is_chapter = |name: &&String| name.ends_with(".md") || name.ends_with(".svg");
+    for document in names("docs").iter().filter(is_chapter) {
+        expected.insert(format!("share/doc/challenger/docs/{document}"));
     }
     for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
         expected.insert(format!("share/doc/challenger/{licence}"));

@@ -182,21 +182,6 @@ fn arrows_in_the_core_point_down() {
     }
 }
 
-#[test]
-fn the_readme_knows_every_path_and_option() {
-    let readme = read("README.md");
-    let table = read("challenger-proto/src/route.rs");
-    let is_route = |text: &&str| text.starts_with('/') && !text.contains([' ', '\n']);
-    let routes: BTreeSet<&str> = table.split('"').filter(is_route).collect();
-    assert!(routes.len() >= 12, "{routes:?}");
-    for route in routes {
-        assert!(readme.contains(route), "{route} is not in the README");
-    }
-    for option in main_options().into_iter().chain(database_options()) {
-        assert!(readme.contains(&format!("{option}`")), "{option} is not in the README");
-    }
-}
-
 /// The texts in quotes that look like names of options.
 fn quoted_names(source: &str) -> BTreeSet<String> {
     let is_name = |word: &&str| {

@@ -77,11 +77,11 @@ impl fmt::Display for PatternFault {
                 r"there is nothing after this backslash, write '\\' for the character itself"
             }
             Self::EscapeUnknown => {
-                r"a backslash only takes the meaning from punctuation, as in '\.', write a bracket \
+                "a backslash only takes the meaning from punctuation, as in '\\.', write a bracket \
                  such as [[:digit:]] for a kind of character"
             }
             Self::GroupExtension => {
-                r"extended regular expressions have no '(?', write '(' for a group and '\(\?' for \
+                "extended regular expressions have no '(?', write '(' for a group and '\\(\\?' for \
                  the characters themselves"
             }
             Self::GroupOpen => r"this group has no ')', write '\(' for the character itself",

@@ -60,7 +60,8 @@ fn errors_say_what_and_where() {
     for (pattern, fault, position) in cases {
         let error = Pattern::parse(pattern).unwrap_err();
         assert_eq!(error, PatternError { fault, position }, "{pattern}");
-        assert!(!error.to_string().ends_with('.'));
+        let said = error.to_string();
+        assert!(!said.ends_with('.') && !said.contains("  "), "{said}");
     }
     let error = Pattern::parse("^a++$").unwrap_err().to_string();
     assert!(error.starts_with("at character 4: a quantifier after a quantifier"), "{error}");

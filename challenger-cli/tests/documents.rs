@@ -1,0 +1,207 @@
+//! The documents keep their word: links lead somewhere, nothing is left out, and what readers are
+//! told to type works.
+
+#![cfg(feature = "sqlite")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "a test fails by panicking, and shares its modules with others"
+)]
+
+mod site;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use site::{binary, stderr, stdout};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// All documents with their texts.
+fn documents() -> BTreeMap<PathBuf, String> {
+    let folders = [root().to_path_buf(), root().join("docs")];
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let is_document = |path: &PathBuf| path.extension().is_some_and(|it| it == "md");
+    paths
+        .filter(is_document)
+        .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
+        .collect()
+}
+
+/// The blocks of code in a language, without what a list indents them by.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let fence = line.trim_start();
+        if let Some(name) = fence.strip_prefix("```") {
+            let indent = line.len() - fence.len();
+            let code = lines.by_ref().take_while(|line| line.trim_start() != "```");
+            let code: Vec<&str> = code.map(|line| line.get(indent..).unwrap_or("")).collect();
+            if name == language {
+                blocks.push(code.join("\n") + "\n");
+            }
+        }
+    }
+    blocks
+}
+
+/// The text without what is code.
+fn prose(text: &str) -> String {
+    let outside: String = text.split("```").step_by(2).collect();
+    outside.split('`').step_by(2).collect()
+}
+
+/// The part of a text below a heading of the second level.
+fn chapter<'a>(text: &'a str, title: &str) -> &'a str {
+    let (_, rest) = text.split_once(&format!("\n## {title}\n")).unwrap();
+    rest.split("\n## ").next().unwrap()
+}
+
+/// What a link calls a heading.
+fn anchor(heading: &str) -> String {
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    heading.trim().to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")
+}
+
+fn anchors(text: &str) -> BTreeSet<String> {
+    let text = prose(text);
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| anchor(line.trim_start_matches('#'))).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let documents = documents();
+    let mut count = 0;
+    for (path, text) in &documents {
+        let text = prose(text);
+        let targets = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+        for target in targets.filter(|target| !target.starts_with("https://")) {
+            let (file, part) = target.split_once('#').unwrap_or((target, ""));
+            let found = match file {
+                "" => path.clone(),
+                _ => fs::canonicalize(path.parent().unwrap().join(file))
+                    .unwrap_or_else(|_| panic!("{}: {target}", path.display())),
+            };
+            let has = |text: &String| part.is_empty() || anchors(text).contains(part);
+            assert!(documents.get(&found).is_none_or(has), "{}: {target}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 50, "{count} links");
+}
+
+#[test]
+fn examples_are_json() {
+    let examples: Vec<String> = documents().values().flat_map(|it| blocks(it, "json")).collect();
+    assert!(examples.len() >= 7, "{examples:?}");
+    for example in examples {
+        let parsed: Result<Value, _> = serde_json::from_str(&example);
+        assert!(parsed.is_ok(), "{example}");
+    }
+}
+
+#[test]
+fn the_reference_has_every_path() {
+    let reference = read("docs/api.md");
+    let table = read("challenger-proto/src/route.rs");
+    let is_route = |text: &&str| text.starts_with('/') && !text.contains([' ', '\n']);
+    let routes: BTreeSet<&str> = table.split('"').filter(is_route).collect();
+    assert!(routes.len() >= 12, "{routes:?}");
+    for route in routes {
+        assert!(reference.contains(&format!("{route}`")), "{route} is not in docs/api.md");
+    }
+}
+
+/// challenger.conf(5) is compared with the program elsewhere.
+#[test]
+fn the_manual_has_every_option() {
+    let (_, options) = read("docs/man/challenger.conf.5")
+        .split_once(".SH OPTIONS\n")
+        .map(|(before, options)| (before.to_owned(), options.to_owned()))
+        .unwrap();
+    // What names behind a $ stand for is told there alone.
+    let options = options.split(".SS [PATHS]").next().unwrap();
+    let lines: Vec<&str> = options.lines().collect();
+    let items = lines.windows(2).filter(|pair| pair[0] == ".TP").map(|pair| pair[1]);
+    let names: BTreeSet<&str> = items
+        .filter_map(|item| item.strip_prefix("\\fB")?.split_once("\\fR = ").map(|(name, _)| name))
+        .collect();
+    assert!(names.len() >= 29, "{names:?}");
+    let manual = read("docs/configure.md");
+    for name in names {
+        assert!(manual.contains(&format!("{name}`")), "{name} is not in docs/configure.md");
+    }
+}
+
+#[test]
+fn the_manual_knows_all_programs_and_uses_no_others() {
+    let manual = read("docs/manual.md");
+    let (_, table) = manual.split_once("The programs:\n\n").unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let first_cells = rows.filter_map(|row| row.split('|').nth(1));
+    let known: BTreeSet<&str> =
+        first_cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    for page in fs::read_dir(root().join("docs/man")).unwrap() {
+        let page = page.unwrap().file_name().into_string().unwrap();
+        let program = page.strip_suffix(".1");
+        assert!(program.is_none_or(|name| known.contains(name)), "{page} is not in the table");
+    }
+
+    let mut used = BTreeSet::new();
+    for (path, text) in documents() {
+        for line in blocks(&text, "sh").iter().flat_map(|block| block.lines()) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            for (index, word) in words.iter().enumerate() {
+                let before = index.checked_sub(1).map_or("|", |before| words[before]);
+                let begins = matches!(before, "|" | "--" | "&&") || word.contains("$(");
+                let word = word.rsplit("$(").next().unwrap();
+                if begins && word.starts_with("challenger") {
+                    assert!(known.contains(word), "{}: {line}", path.display());
+                    used.insert(word.to_owned());
+                }
+            }
+        }
+    }
+    assert!(used.len() >= 5, "{used:?}");
+}
+
+#[test]
+fn the_walk_through_works_when_pasted() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let walk = blocks(chapter(&read("docs/api.md"), "A walk through"), "sh").concat();
+    // Whatever goes wrong, nothing is left running.
+    let script = format!("set -eu\ntrap 'kill $SERVER || true' EXIT\n{walk}");
+    let script = script.replace("9967", &port.to_string());
+    let programs = Path::new(binary("challenger")).parent().unwrap().display();
+    let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
+    let mut shell = Command::new("timeout");
+    shell.args(["60", "sh", "-c", &script]).current_dir(&folder).env("PATH", path);
+    shell.env("HOME", folder.path()).env("CHALLENGER_BASE_CONFIG", folder.path().join("none"));
+    let output = shell.output().unwrap();
+    let (said, complained) = (stdout(&output), stderr(&output));
+    assert!(said.contains("serving on") && !complained.contains("not my state"), "{complained}");
+    let (_, proof) = said.rsplit_once("{\"address\":").unwrap_or_else(|| panic!("{complained}"));
+    let proof: Value = serde_json::from_str(&format!("{{\"address\":{proof}")).unwrap();
+    assert_eq!(proof["address"], json!({"CONTACT_EMAIL": "ada@example.com"}));
+    let told = blocks(chapter(&read("docs/api.md"), "A walk through"), "json");
+    let told: Value = serde_json::from_str(&told[0]).unwrap();
+    let names = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&told), names(&proof));
+}
