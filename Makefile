@@ -8,6 +8,10 @@ DESTDIR ?=
 # Where the built programs are.
 PROFILE_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
 
+# What finds barriers on pages, for the tests only, and where it goes.
+AXE_VERSION = 4.14.1
+AXE = $(or $(CARGO_TARGET_DIR),target)/browser
+
 PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd
 TEMPLATES = $(wildcard templates/*.must)
 ADDRESS_TYPES = $(wildcard docs/address-types/*.conf)
@@ -30,7 +34,7 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) challenger-dbconfig) \
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) docs/commands.md)
 
-.PHONY: all install uninstall demo selftest check fmt postgresql openssl
+.PHONY: all install uninstall demo selftest check fmt postgresql openssl browser
 
 all:
 	$(CARGO) build --release --locked
@@ -69,7 +73,7 @@ selftest:
 check: export PROPTEST_RNG_SEED ?= 20260105
 
 # Everything that has to hold.
-check: postgresql openssl
+check: postgresql openssl browser
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
@@ -104,6 +108,20 @@ openssl:
 	else \
 	    echo 'TLS needs OpenSSL: apt-get install libssl-dev openssl pkg-config' >&2; exit 1; \
 	fi
+
+# The pages are tested in Chromium, by its driver; and by axe-core, which finds barriers for people who
+# use them without eyes or hands. That is fetched into the folder of what was built.
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null && command -v npm >/dev/null \
+	|| if [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends chromium chromium-driver npm; \
+	else \
+	    echo 'the tests need a browser: apt-get install chromium chromium-driver npm' >&2; exit 1; \
+	fi
+	@grep -q '"version": "$(AXE_VERSION)"' $(AXE)/node_modules/axe-core/package.json 2>/dev/null \
+	|| npm install --prefix $(AXE) --no-save --ignore-scripts --no-audit --no-fund --loglevel=error \
+	    axe-core@$(AXE_VERSION)
 
 fmt:
 	$(CARGO) fmt --all

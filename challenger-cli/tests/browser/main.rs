@@ -1,0 +1,22 @@
+//! The pages in a real browser: what people see, and what happens when they use it.
+
+#![cfg(feature = "sqlite")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "a test fails by panicking, and shares its modules with others"
+)]
+
+mod chromium;
+mod driver;
+mod flow;
+mod network;
+mod person;
+mod service;
+mod shop;
+#[path = "../site/mod.rs"]
+mod site;
