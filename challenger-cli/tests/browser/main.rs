@@ -13,9 +13,11 @@
 
 mod chromium;
 mod driver;
+mod fields;
 mod flow;
 mod network;
 mod person;
+mod repeats;
 mod service;
 mod shop;
 #[path = "../site/mod.rs"]

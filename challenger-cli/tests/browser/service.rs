@@ -115,6 +115,13 @@ impl Service {
         self.site.url(&format!("authorize/{nonce}?{}", form(&query)))
     }
 
+    /// How a person's validation stands, in the service's own words: how many changes, messages and
+    /// tries are left.
+    pub fn status(&self, link: &str) -> Value {
+        let (_, path) = link.split_once("authorize/").unwrap();
+        self.site.get(&format!("authorize/{path}"), &[]).json()
+    }
+
     /// The address that the shop reads with its code.
     pub fn redeem(&self, code: &str) -> Value {
         let token = self.site.post(
