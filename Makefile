@@ -8,6 +8,10 @@ DESTDIR ?=
 # Where the built programs are.
 PROFILE_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
 
+# What finds barriers on pages, for the tests only, and where it goes.
+AXE_VERSION = 4.14.1
+AXE = $(or $(CARGO_TARGET_DIR),target)/browser
+
 PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd \
 	challenger-send-email
 SCRIPTS = $(wildcard challenger-cli/helpers/*)
@@ -36,7 +40,7 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS))
 
-.PHONY: all install uninstall demo selftest check fmt postgresql openssl documents tools
+.PHONY: all install uninstall demo selftest check fmt postgresql openssl documents tools browser
 
 all:
 	$(CARGO) build --release --locked
@@ -81,7 +85,7 @@ selftest:
 check: export PROPTEST_RNG_SEED ?= 20260105
 
 # Everything that has to hold.
-check: postgresql openssl documents tools
+check: postgresql openssl documents tools browser
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
@@ -128,6 +132,15 @@ tools:
 	    command -v curl && command -v jq && command -v pdftotext && command -v shellcheck && \
 	    command -v weasyprint && ls /usr/share/iso-codes/json/iso_3166-1.json, \
 	    curl iso-codes jq poppler-utils shellcheck weasyprint)
+
+# The pages are tested in Chromium, by its driver; and by axe-core, which finds barriers for people who
+# use them without eyes or hands. That is fetched into the folder of what was built.
+browser:
+	$(call need,the tests need a browser, \
+	    command -v chromium && command -v chromedriver && command -v npm, chromium chromium-driver npm)
+	@grep -q '"version": "$(AXE_VERSION)"' $(AXE)/node_modules/axe-core/package.json 2>/dev/null \
+	|| npm install --prefix $(AXE) --no-save --ignore-scripts --no-audit --no-fund --loglevel=error \
+	    axe-core@$(AXE_VERSION)
 
 fmt:
 	$(CARGO) fmt --all

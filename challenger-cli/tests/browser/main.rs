@@ -1,0 +1,34 @@
+//! The pages in a real browser: what people see, and what happens when they use it.
+
+#![cfg(feature = "sqlite")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "a test fails by panicking, and shares its modules with others"
+)]
+
+mod accessible;
+mod chromium;
+mod complaints;
+mod driver;
+mod fields;
+mod flow;
+mod focus;
+mod keyboard;
+mod language;
+mod layout;
+mod mistakes;
+mod network;
+mod person;
+mod repeats;
+mod service;
+mod shop;
+#[path = "../site/mod.rs"]
+mod site;
+mod states;
+mod tour;
+mod view;

@@ -1,0 +1,93 @@
+//! The client: a web site on an origin of its own that people are sent back to.
+//!
+//! With the state [`ONWARD`] it sends them on to a third origin, as clients do that have a page
+//! elsewhere.
+
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use challenger_proto::http::{Request, Status};
+use challenger_proto::{Form, Refused};
+use challenger_server::front::{Answer, Front, Limits, Respond};
+
+/// The state of somebody who stays at the shop. It has everything that must be escaped.
+pub const HERE: &str = "a b&c=d/ü";
+/// The state of somebody who is sent on.
+pub const ONWARD: &str = "onward";
+
+/// The shop, and the place that it sends people on to.
+pub struct Shop {
+    /// Where people come back to.
+    pub redirect_uri: String,
+    /// Where those are sent on to who have that state.
+    pub onward_uri: String,
+    arrivals: Arc<Mutex<Vec<Arrival>>>,
+    _fronts: [Front; 2],
+}
+
+/// Somebody who came back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arrival {
+    pub code: String,
+    pub state: String,
+}
+
+impl Shop {
+    pub fn open() -> Self {
+        let arrivals = Arc::<Mutex<Vec<Arrival>>>::default();
+        let start = |host: &str, onward_uri: Option<String>| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let desk = Desk { onward_uri, arrivals: Arc::clone(&arrivals) };
+            let front = Front::start(listener, Arc::new(desk), Limits::default()).unwrap();
+            (front, format!("http://{host}:{port}"))
+        };
+        let (elsewhere, origin) = start("127.0.0.1", None);
+        let onward_uri = format!("{origin}/arrived");
+        let (shop, origin) = start("localhost", Some(onward_uri.clone()));
+        let redirect_uri = format!("{origin}/callback?shop=1");
+        Self { redirect_uri, onward_uri, arrivals, _fronts: [shop, elsewhere] }
+    }
+
+    /// Everybody who came back so far.
+    pub fn arrivals(&self) -> Vec<Arrival> {
+        self.arrivals.lock().unwrap().clone()
+    }
+}
+
+/// Who answers on one of the origins.
+struct Desk {
+    /// Where to send people on to; here they are where they were going.
+    onward_uri: Option<String>,
+    arrivals: Arc<Mutex<Vec<Arrival>>>,
+}
+
+impl Respond for Desk {
+    fn respond(&self, request: Request) -> Answer {
+        let query = Form::parse(request.query().as_bytes()).unwrap();
+        let Some(code) = query.get("code") else {
+            // Browsers ask for an icon, too.
+            return Answer { status: Status(204), headers: Vec::new(), body: Vec::new() };
+        };
+        let state = query.get("state").unwrap_or_default();
+        if let Some(place) = self.onward_uri.as_ref().filter(|_| state == ONWARD) {
+            let place = format!("{place}?{}", request.query());
+            return Answer {
+                status: Status(302),
+                headers: vec![("Location", place)],
+                body: Vec::new(),
+            };
+        }
+        let arrival = Arrival { code: code.to_string(), state: state.to_string() };
+        self.arrivals.lock().unwrap().push(arrival);
+        Answer {
+            status: Status(200),
+            headers: vec![("Content-Type", "text/html; charset=utf-8".to_string())],
+            body: b"<!DOCTYPE html><title>Shop</title>Welcome back".to_vec(),
+        }
+    }
+
+    fn refuse(&self, _: Option<&Request>, _: Refused) -> Answer {
+        Answer { status: Status(400), headers: Vec::new(), body: Vec::new() }
+    }
+}
