@@ -7,7 +7,7 @@ use core::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::client::RedirectUri;
-use crate::http::{Body, Request, Response};
+use crate::http::{Body, Method, Request, Response};
 use crate::media;
 use crate::page::{FALLBACK_LANGUAGE, Page, PageName};
 use crate::refusal::{Refusal, Refused};
@@ -158,6 +158,8 @@ pub(crate) struct Reader {
     /// How they have to prove themselves, for `WWW-Authenticate`, where that is told.
     scheme: Option<Scheme>,
     accept_language: Option<String>,
+    /// Whether a form was sent.
+    posted: bool,
 }
 
 /// A scheme of HTTP authentication (RFC 9110 §11.1).
@@ -189,6 +191,7 @@ impl Reader {
                 _ => None,
             },
             accept_language: request.header("Accept-Language").map(ToString::to_string),
+            posted: request.method == Method::Post,
         }
     }
 
@@ -244,6 +247,11 @@ impl Reader {
         let inline = service.pages.inline(name, &language).cloned().unwrap_or_default();
         let mut response = Response::new(status, Body::Page(Page { name, language, data }));
         response.set("Content-Security-Policy", inline.policy(forms));
+        if self.posted {
+            // So that one step back shows the page again, and not a browser's question whether to
+            // send the form once more.
+            response.set("Cache-Control", "private, no-cache");
+        }
         Ok(response)
     }
 

@@ -15,6 +15,7 @@ use crate::nonce::Nonce;
 use crate::page::PageName;
 use crate::plan::Desk;
 use crate::refusal::{Refusal, Refused};
+use crate::service::Service;
 use crate::time::{Span, Timestamp};
 use crate::validation::{Progress, Validation};
 
@@ -87,7 +88,7 @@ pub(super) fn address_form(
         insert(&mut data, "last_address", typed);
         insert(&mut data, "ec", refused.refusal.code());
         insert(&mut data, "hint", refused.refusal.hint());
-        insert(&mut data, "error", error_of(refused));
+        insert(&mut data, "error", error_of(refused, desk.service));
     }
     let name = PageName::EnterAddressForm;
     let language = desk.reader.language(desk.service, name)?;
@@ -98,12 +99,14 @@ pub(super) fn address_form(
     Ok(response)
 }
 
-/// Which field is wrong, and whether it is missing.
-fn error_of(refused: &Refused) -> Value {
+/// Which field is wrong, and whether it is missing; `other` is one that the form does not have.
+fn error_of(refused: &Refused, service: &Service) -> Value {
     let field = refused.detail.as_deref().unwrap_or_default();
+    let known = service.address_type.fields().is_none_or(|fields| fields.contains(&field));
     json!({
         "field": field,
         "missing": refused.refusal == Refusal::ParameterMissing,
+        "other": !known,
         // By name, so that a template can ask at each field.
         "at": { (field): true },
     })

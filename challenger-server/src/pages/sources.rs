@@ -29,7 +29,7 @@ const TAG: &str = "language.tag";
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
-const SHIPPED: [(&str, &str); 38] = shipped![
+const SHIPPED: [(&str, &str); 39] = shipped![
     "again-form.part.must",
     "again.part.must",
     "already-done.must",
@@ -49,6 +49,7 @@ const SHIPPED: [(&str, &str); 38] = shipped![
     "enter-tan-form.must",
     "es.lang",
     "foot.part.must",
+    "form-error.part.must",
     "fr.lang",
     "head.part.must",
     "internal-error.must",
