@@ -11,10 +11,15 @@
     reason = "a test fails by panicking, and shares its modules with others"
 )]
 
+mod accessible;
 mod chromium;
+mod complaints;
 mod driver;
 mod fields;
 mod flow;
+mod keyboard;
+mod language;
+mod layout;
 mod network;
 mod person;
 mod repeats;
@@ -22,3 +27,6 @@ mod service;
 mod shop;
 #[path = "../site/mod.rs"]
 mod site;
+mod states;
+mod tour;
+mod view;

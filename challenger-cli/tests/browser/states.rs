@@ -1,0 +1,218 @@
+//! Every page in every state that a person can meet, and how to get there.
+
+use serde_json::{Value, json};
+
+use crate::driver::Browser;
+use crate::service::{EMAIL, KINDS, Service, UNREACHABLE, form, to_json};
+use crate::shop::{HERE, Shop};
+use crate::site::wrong;
+
+/// Services in which every state can be reached.
+pub struct Stage {
+    pub shop: Shop,
+    /// One for each type of address; the first takes e-mail.
+    services: Vec<Service>,
+    /// One message to each of two addresses, and one guess.
+    meagre: Service,
+    /// One guess for each message, and no wait for the next.
+    eager: Service,
+    /// Its database cannot be read any more; and a link to it.
+    _broken: Service,
+    broken_link: String,
+}
+
+/// A page in a certain state.
+pub struct State {
+    pub name: String,
+    /// The HTTP status that it comes with.
+    pub status: u16,
+    way: Way,
+}
+
+/// What a browser does last to get to a page.
+enum Way {
+    Open(String),
+    /// Sends a form to a URL.
+    Send(String, Vec<(String, String)>),
+}
+
+/// One person at a service: a validation.
+struct Visit<'a> {
+    service: &'a Service,
+    link: String,
+}
+
+impl Stage {
+    pub fn build() -> Self {
+        let shop = Shop::open();
+        // So long a wait that a page has the same state however slow the tests are.
+        let wait = "RETRANSMISSION_INTERVAL = 1 day";
+        let services = KINDS.iter().map(|kind| Service::start(kind, &shop, wait)).collect();
+        let email = |options: &str| Service::start(EMAIL, &shop, options);
+        let meagre = email("ADDRESS_CHANGES = 2\nPIN_TRANSMISSIONS = 1\nPIN_ATTEMPTS = 1");
+        let eager = email("PIN_ATTEMPTS = 1\nRETRANSMISSION_INTERVAL = 0 s");
+        let broken = email("");
+        let broken_link = Visit::new(&broken).link;
+        broken.break_database();
+        Self { services, meagre, eager, _broken: broken, broken_link, shop }
+    }
+
+    /// Shows each state once.
+    pub fn tour(&self, browser: &Browser, mut look: impl FnMut(&State)) {
+        for state in self.address_states().into_iter().chain(self.other_states()) {
+            state.show(browser);
+            look(&state);
+        }
+    }
+
+    /// The forms for the address, and what comes of an address that cannot be.
+    pub fn address_states(&self) -> Vec<State> {
+        let mut states = Vec::new();
+        for service in &self.services {
+            let proposal = to_json(service.kind.good);
+            let mut fixed = proposal.clone();
+            fixed["read_only"] = json!(true);
+            let visit = |proposal| Visit { service, link: service.link(proposal, HERE) };
+            let named = |state| format!("address-{}-{state}", service.kind.name);
+            states.extend([
+                open(&named("fresh"), 200, visit(Value::Null).link),
+                open(&named("prefilled"), 200, visit(proposal).link),
+                open(&named("read-only"), 200, visit(fixed).link),
+                visit(Value::Null).sends_address(&named("bad"), 400, service.kind.bad),
+            ]);
+        }
+        let last = Visit::new(&self.meagre);
+        last.address(&[("CONTACT_EMAIL", "a@example.com")]);
+        last.address(&[("CONTACT_EMAIL", "b@example.com")]);
+        states.push(open("address-email-no-changes-left", 200, last.link));
+        states
+    }
+
+    /// All other pages.
+    pub fn other_states(&self) -> Vec<State> {
+        let email = &self.services[0];
+        let ada = EMAIL.good;
+        let sent = |service| {
+            let visit = Visit::new(service);
+            visit.address(ada);
+            visit
+        };
+        let letter = Visit::new(&self.services[2]);
+        let nowhere = &[("CONTACT_EMAIL", UNREACHABLE)];
+        let query = "response_type=code&client_id=1";
+        let unknown = email.site.url(&format!("authorize/{}?{query}", "0".repeat(52)));
+        let half = Visit::new(email).link.replace("response_type", "type");
+        let done = sent(email);
+        let code = email.latest_code();
+        done.redeem(&code);
+        let over = sent(&self.meagre);
+        over.guess_wrong();
+        over.address(&[("CONTACT_EMAIL", "b@example.com")]);
+        let exhausted = sent(&self.eager);
+        exhausted.guess_wrong();
+        vec![
+            Visit::new(email).sends_address("code-sent", 200, ada),
+            sent(email).sends_address("code-not-sent-again-yet", 200, ada),
+            Visit::new(&self.eager).sends_address("code-sent-and-may-be-again", 200, ada),
+            letter.sends_address("code-sent-by-post", 200, letter.service.kind.good),
+            sent(email).guesses_wrong("code-wrong", 403),
+            sent(&self.eager).guesses_wrong("code-wrong-no-tries-left", 403),
+            exhausted.guesses_wrong("code-not-judged", 403),
+            sent(&self.meagre).guesses_wrong("code-wrong-only-another-address", 403),
+            over.guesses_wrong("too-many-attempts", 429),
+            sent(email).guesses("code-malformed", 400, "1234"),
+            Visit::new(email).guesses("code-without-message", 403, "1234-5678"),
+            Visit::new(email).sends_address("message-not-sent", 502, nowhere),
+            done.guesses("already-done", 200, &code),
+            open("unknown-link", 404, unknown),
+            open("bad-request", 400, half),
+            open("internal-error", 500, self.broken_link.clone()),
+        ]
+    }
+}
+
+impl State {
+    /// Brings the browser there.
+    pub fn show(&self, browser: &Browser) {
+        match &self.way {
+            Way::Open(url) => browser.open(url),
+            Way::Send(url, fields) => {
+                // A page may only send forms where its policy lets it; the empty one has none.
+                browser.open("about:blank");
+                let send = || {
+                    browser.script(SEND, &[json!(url), json!(fields)]);
+                };
+                browser.follow(send);
+            }
+        }
+        let status = "return performance.getEntriesByType('navigation')[0].responseStatus";
+        let status = browser.script(status, &[]);
+        assert_eq!(status, self.status, "{}: {}", self.name, browser.text());
+    }
+}
+
+/// Sends a form that no page has: to a URL, with fields as pairs.
+const SEND: &str = "const [url, fields] = arguments;
+    const form = document.createElement('form');
+    form.method = 'post';
+    form.action = url;
+    for (const [name, value] of fields) {
+        const field = document.createElement('textarea');
+        field.name = name;
+        field.value = value;
+        form.append(field);
+    }
+    document.body.append(form);
+    form.submit();";
+
+impl<'a> Visit<'a> {
+    fn new(service: &'a Service) -> Self {
+        Self { service, link: service.link(Value::Null, HERE) }
+    }
+
+    /// The path of a step, below the service's URL.
+    fn path(&self, step: &str) -> String {
+        let (_, rest) = self.link.split_once("authorize/").unwrap();
+        format!("{step}/{}", rest.split('?').next().unwrap())
+    }
+
+    /// Sends the address; what the page says does not matter.
+    fn address(&self, fields: &[(&str, &str)]) {
+        self.service.site.post(&self.path("challenge"), &[], form(fields));
+    }
+
+    fn guess_wrong(&self) {
+        let code = wrong(&self.service.latest_code());
+        self.service.site.post(&self.path("solve"), &[], form(&[("pin", &code)]));
+    }
+
+    fn redeem(&self, code: &str) {
+        let reply = self.service.site.post(&self.path("solve"), &[], form(&[("pin", code)]));
+        let (_, code) = reply.header("Location").unwrap().split_once("code=").unwrap();
+        self.service.redeem(code.split('&').next().unwrap());
+    }
+
+    /// The page that comes of this address.
+    fn sends_address(&self, name: &str, status: u16, fields: &[(&str, &str)]) -> State {
+        self.sends(name, status, "challenge", fields)
+    }
+
+    /// The page that comes of this code.
+    fn guesses(&self, name: &str, status: u16, code: &str) -> State {
+        self.sends(name, status, "solve", &[("pin", code)])
+    }
+
+    fn guesses_wrong(&self, name: &str, status: u16) -> State {
+        self.guesses(name, status, &wrong(&self.service.latest_code()))
+    }
+
+    fn sends(&self, name: &str, status: u16, step: &str, fields: &[(&str, &str)]) -> State {
+        let url = self.service.site.url(&self.path(step));
+        let fields = fields.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        State { name: name.to_string(), status, way: Way::Send(url, fields.collect()) }
+    }
+}
+
+fn open(name: &str, status: u16, url: String) -> State {
+    State { name: name.to_string(), status, way: Way::Open(url) }
+}

@@ -1,0 +1,49 @@
+//! Every page in every state: what it weighs, whom it asks, in which language it is, whether
+//! everybody can use it, and how it looks. Pictures of all that are in
+//! `target/browser/screenshots`, as `STATE.LANGUAGE.WIDTH.TASTE.png`.
+
+use crate::chromium::Setup;
+use crate::complaints::Complaints;
+use crate::driver::Browser;
+use crate::states::Stage;
+use crate::view::{DESK, PHONE, Taste, photograph, please, resize};
+use crate::{accessible, language, network, view};
+
+/// How pages are looked at: on which width, to which taste.
+const LOOKS: [(u32, Taste); 5] = [
+    (PHONE, Taste::Light),
+    (PHONE, Taste::ForcedColors),
+    (PHONE, Taste::ReducedMotion),
+    (PHONE, Taste::Print),
+    (DESK, Taste::Light),
+];
+
+#[test]
+fn in_english() {
+    tour("en", &LOOKS);
+}
+
+fn tour(language: &str, looks: &[(u32, Taste)]) {
+    let stage = Stage::build();
+    let browser = Browser::start_as(Setup { languages: language, ..Setup::default() });
+    accessible::install(&browser);
+    browser.log("performance");
+    let mut complaints = Complaints::default();
+    stage.tour(&browser, |state| {
+        let fetched = network::fetched(&browser);
+        complaints.add(&state.name, network::complaints(&browser, &fetched));
+        complaints.add(&state.name, language::complaints(&browser, &fetched[0], language));
+        for (width, taste) in looks {
+            resize(&browser, *width, 1);
+            please(&browser, *taste);
+            let name = format!("{}.{language}.{width}.{}", state.name, taste.name());
+            complaints.add(&name, view::complaints(&browser, *taste));
+            if matches!(taste, Taste::Light | Taste::Dark) {
+                complaints.add(&name, accessible::complaints(&browser));
+            }
+            photograph(&browser, &name);
+        }
+    });
+    complaints.add("the console", network::console(&browser));
+    complaints.assert_none();
+}

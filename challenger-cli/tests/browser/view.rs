@@ -1,0 +1,92 @@
+//! How a page is shown: on which screen, and to which taste; and pictures of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::driver::Browser;
+use crate::site::wait_for;
+
+/// The widths that pages have to fit: a small phone (WCAG 2.2, 1.4.10), and a desk.
+pub const PHONE: u32 = 320;
+pub const DESK: u32 = 1280;
+
+/// What a person prefers, or how else a page is shown.
+#[derive(Clone, Copy)]
+pub enum Taste {
+    Dark,
+    ForcedColors,
+    Light,
+    Print,
+    ReducedMotion,
+}
+
+impl Taste {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dark => "dark",
+            Self::ForcedColors => "forced-colors",
+            Self::Light => "light",
+            Self::Print => "print",
+            Self::ReducedMotion => "reduced-motion",
+        }
+    }
+}
+
+/// Returns what is wrong with a page for a taste.
+const LOOK: &str = include_str!("look.js");
+
+/// Shows the page in a window of this width in CSS pixels, `zoom` times enlarged.
+pub fn resize(browser: &Browser, width: u32, zoom: u32) {
+    let screen = json!({
+        "width": width,
+        "height": 800,
+        "deviceScaleFactor": zoom,
+        "mobile": width == PHONE,
+    });
+    browser.devtools("Emulation.setDeviceMetricsOverride", screen);
+    wait_for("the window to have its width", || {
+        let has = "return matchMedia(`(width: ${arguments[0]}px)`).matches";
+        (browser.script(has, &[json!(width)]) == true).then_some(())
+    });
+}
+
+/// Shows pages to a taste from now on.
+pub fn please(browser: &Browser, taste: Taste) {
+    let (medium, feature, value) = match taste {
+        Taste::Dark => ("screen", "prefers-color-scheme", "dark"),
+        Taste::ForcedColors => ("screen", "forced-colors", "active"),
+        Taste::Light => ("screen", "prefers-color-scheme", "light"),
+        Taste::Print => ("print", "prefers-color-scheme", "light"),
+        Taste::ReducedMotion => ("screen", "prefers-reduced-motion", "reduce"),
+    };
+    let features = json!([{"name": feature, "value": value}]);
+    browser.devtools("Emulation.setEmulatedMedia", json!({"media": medium, "features": features}));
+}
+
+/// Adds rules to the style of the page, in place of those added before.
+pub fn restyle(browser: &Browser, rules: &str) {
+    let script = "const sheet = new CSSStyleSheet();
+        sheet.replaceSync(arguments[0]);
+        document.adoptedStyleSheets = [sheet];";
+    browser.script(script, &[json!(rules)]);
+}
+
+/// What is wrong with the page for the taste to which it is shown.
+pub fn complaints(browser: &Browser, taste: Taste) -> Vec<String> {
+    let found = browser.script(LOOK, &[json!(taste.name())]);
+    found.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_string()).collect()
+}
+
+/// Keeps a picture of the page for people to look at.
+pub fn photograph(browser: &Browser, name: &str) {
+    let folder = artifacts().join("screenshots");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(format!("{name}.png")), browser.picture(None)).unwrap();
+}
+
+/// The folder of what belongs to these tests and not to the project: `target/browser`.
+pub fn artifacts() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("browser")
+}
