@@ -1,7 +1,46 @@
-//! In which language a page is.
+//! In which language pages and messages are: in the reader's, all of them.
 
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::chromium::Setup;
 use crate::driver::Browser;
 use crate::network::Fetched;
+use crate::person::enter_address;
+use crate::service::{KINDS, Service};
+use crate::shop::{HERE, Shop};
+use crate::states::Stage;
+
+/// What browsers ask for, and the language that they should get.
+pub const READERS: [(&str, &str); 5] =
+    [("en", "en"), ("de-CH", "de"), ("fr-CA,en", "fr"), ("es", "es"), ("it,de", "it")];
+
+/// Names and examples, which are the same in all languages.
+const NAMES: [&str; 9] = [
+    "/tmp/message.txt",
+    "localhost",
+    "Ada Lovelace",
+    "Heidi Zürcher",
+    "St James’s Square",
+    "London",
+    "Bahnhofstrasse",
+    "Zürich",
+    "ada@example.com",
+];
+
+/// Whole sentences that are the same in English and another language.
+const SHARED: [&str; 2] = ["Code", "Name"];
+
+/// All texts of a page, those for screen readers included.
+const TEXTS: &str = "const texts = [document.title, ...document.body.innerText.split('\\n')];
+    for (const name of ['alt', 'aria-label', 'placeholder', 'title']) {
+        for (const it of document.querySelectorAll(`[${name}]`)) {
+            texts.push(it.getAttribute(name));
+        }
+    }
+    return texts;";
 
 /// What is wrong with the language of the page that is shown.
 pub fn complaints(browser: &Browser, page: &Fetched, language: &str) -> Vec<String> {
@@ -14,5 +53,75 @@ pub fn complaints(browser: &Browser, page: &Fetched, language: &str) -> Vec<Stri
     if told != language {
         complaints.push(format!("the answer says that its language is {told:?}"));
     }
+    if language != "en" {
+        let english = sentences_of(browser).into_iter().filter(|it| english().contains(it));
+        complaints.extend(english.map(|sentence| format!("{sentence:?} is English")));
+    }
     complaints
+}
+
+/// All sentences of all pages in English.
+fn english() -> &'static BTreeSet<String> {
+    static ENGLISH: OnceLock<BTreeSet<String>> = OnceLock::new();
+    ENGLISH.get_or_init(|| {
+        let browser = Browser::start();
+        let mut sentences = BTreeSet::new();
+        Stage::build().tour(&browser, |_| sentences.extend(sentences_of(&browser)));
+        sentences
+    })
+}
+
+fn sentences_of(browser: &Browser) -> BTreeSet<String> {
+    let texts = browser.script(TEXTS, &[]);
+    let texts = texts.as_array().unwrap().iter().map(|text| text.as_str().unwrap());
+    texts.flat_map(sentences).collect()
+}
+
+/// The sentences of a text that need a translation: without names and numbers, which differ from
+/// page to page.
+fn sentences(text: &str) -> BTreeSet<String> {
+    let text = NAMES.iter().fold(text.to_string(), |text, name| text.replace(name, ""));
+    let ends = text.replace(['!', '?', ':', ';'], ".");
+    let plain = |sentence: &str| {
+        let words = sentence.split(|it: char| !it.is_alphabetic() && it != '’');
+        let words = words.filter(|word| word.chars().any(char::is_lowercase));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let needs_translation = |it: &String| !it.is_empty() && !SHARED.contains(&it.as_str());
+    ends.split('.').map(plain).filter(needs_translation).collect()
+}
+
+#[test]
+fn a_message_is_in_the_language_of_the_page() {
+    let shop = Shop::open();
+    let services = ["email", "phone", "postal"].map(|name| {
+        let kind = KINDS.iter().find(|kind| kind.name == name).unwrap();
+        Service::start(kind, &shop, "")
+    });
+    let mut english = [(); 3].map(|()| BTreeSet::new());
+    for (languages, language) in READERS {
+        let browser = Browser::start_as(Setup { languages, ..Setup::default() });
+        for (service, english) in services.iter().zip(&mut english) {
+            browser.open(&service.link(Value::Null, HERE));
+            enter_address(&browser, service.kind.good);
+            let message = service.outbox().pop().unwrap();
+            let kind = service.kind.name;
+            assert_eq!(message.language, language, "what the helper for {kind} is told");
+            let sentences = sentences(&message.text);
+            assert!(!sentences.is_empty(), "{kind} {language}: {}", message.text);
+            if language == "en" {
+                *english = sentences;
+            } else {
+                let left: Vec<_> = sentences.intersection(english).collect();
+                assert!(left.is_empty(), "{kind} {language}: {left:?} is English");
+            }
+        }
+    }
+}
+
+#[test]
+fn sentences_are_told_apart_from_names_and_numbers() {
+    let text = "Your reference is ABCDEF. For localhost: 12 tries left!";
+    assert_eq!(Vec::from_iter(sentences(text)), ["For", "Your reference is", "tries left"]);
+    assert!(sentences("1234-5678 GHKLMN Ada Lovelace. Name:").is_empty());
 }

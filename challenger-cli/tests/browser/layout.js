@@ -44,6 +44,12 @@ for (const it of document.body.querySelectorAll('*')) {
     }
     if (it.matches('a[href], button, input, select, summary, textarea')) {
         controls.push([it, box]);
+        // A link within a sentence is as high as its line (WCAG 2.2, 2.5.8).
+        const sentence = it.parentElement.textContent.trim() !== it.textContent.trim();
+        const small = Math.min(box.width, box.height) < 24;
+        if (small && !(it.matches('a') && style.display === 'inline' && sentence)) {
+            complain(it, `has only ${Math.round(box.width)} by ${Math.round(box.height)} px`);
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! The pages on small and large screens, and with larger or wider text: all of it can be seen, and
-//! nothing has to be scrolled sideways (WCAG 2.2, 1.4.4, 1.4.10 and 1.4.12).
+//! nothing has to be scrolled sideways (WCAG 2.2, 1.4.4, 1.4.10, 1.4.12 and 2.5.8).
 
 use serde_json::json;
 

@@ -10,22 +10,48 @@ use crate::view::{DESK, PHONE, Taste, photograph, please, resize};
 use crate::{accessible, language, network, view};
 
 /// How pages are looked at: on which width, to which taste.
-const LOOKS: [(u32, Taste); 5] = [
+const LOOKS: [(u32, Taste); 7] = [
     (PHONE, Taste::Light),
+    (PHONE, Taste::Dark),
     (PHONE, Taste::ForcedColors),
     (PHONE, Taste::ReducedMotion),
     (PHONE, Taste::Print),
     (DESK, Taste::Light),
+    (DESK, Taste::Dark),
 ];
+
+/// The same for languages that are not the first to be looked at.
+const FEWER_LOOKS: [(u32, Taste); 2] = [(PHONE, Taste::Light), (DESK, Taste::Dark)];
 
 #[test]
 fn in_english() {
     tour("en", &LOOKS);
 }
 
+#[test]
+fn in_french() {
+    tour("fr", &FEWER_LOOKS);
+}
+
+#[test]
+fn in_german() {
+    tour("de", &FEWER_LOOKS);
+}
+
+#[test]
+fn in_italian() {
+    tour("it", &FEWER_LOOKS);
+}
+
+#[test]
+fn in_spanish() {
+    tour("es", &FEWER_LOOKS);
+}
+
 fn tour(language: &str, looks: &[(u32, Taste)]) {
     let stage = Stage::build();
-    let browser = Browser::start_as(Setup { languages: language, ..Setup::default() });
+    let (languages, _) = language::READERS.iter().find(|(_, it)| *it == language).unwrap();
+    let browser = Browser::start_as(Setup { languages, ..Setup::default() });
     accessible::install(&browser);
     browser.log("performance");
     let mut complaints = Complaints::default();
