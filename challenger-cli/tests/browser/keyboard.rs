@@ -14,8 +14,9 @@ use crate::view::restyle;
 const STOPS: &str = "const all = 'a[href], button, input, select, textarea, summary, [tabindex]';
     const stops = [...document.querySelectorAll(all)].filter((it) =>
         !it.disabled && it.tabIndex >= 0 && it.type !== 'hidden' && it.checkVisibility());
-    document.activeElement.blur();
-    getSelection().collapse(document.body);
+    document.body.tabIndex = -1;
+    document.body.focus();
+    document.body.removeAttribute('tabindex');
     return stops.map((it, number) => {
         it.stop = number;
         const box = it.getBoundingClientRect();
@@ -97,7 +98,9 @@ fn the_tab_key_goes_through_all_of_a_page_and_everybody_sees_where() {
             complaints.add(&state.name, found);
         }
         browser.press(TAB);
-        assert_eq!(browser.script(AT, &[])["stop"], Value::Null, "{}: it leaves", state.name);
+        // A browser without a window has nothing to go on to, and may begin again.
+        let next = browser.script(AT, &[])["stop"].take();
+        assert!(next == Value::Null || next == 0, "{}: it leaves, to {next}", state.name);
     });
     complaints.assert_none();
 }

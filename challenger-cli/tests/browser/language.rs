@@ -18,8 +18,9 @@ pub const READERS: [(&str, &str); 5] =
     [("en", "en"), ("de-CH", "de"), ("fr-CA,en", "fr"), ("es", "es"), ("it,de", "it")];
 
 /// Names and examples, which are the same in all languages.
-const NAMES: [&str; 9] = [
-    "/tmp/message.txt",
+const NAMES: [&str; 10] = [
+    "message.txt",
+    "challenger.example",
     "localhost",
     "Ada Lovelace",
     "Heidi Zürcher",
@@ -31,7 +32,7 @@ const NAMES: [&str; 9] = [
 ];
 
 /// Whole sentences that are the same in English and another language.
-const SHARED: [&str; 2] = ["Code", "Name"];
+const SHARED: [&str; 3] = ["Code", "Error", "Name"];
 
 /// All texts of a page, those for screen readers included.
 const TEXTS: &str = "const texts = [document.title, ...document.body.innerText.split('\\n')];
@@ -81,7 +82,9 @@ fn sentences_of(browser: &Browser) -> BTreeSet<String> {
 /// page to page.
 fn sentences(text: &str) -> BTreeSet<String> {
     let text = NAMES.iter().fold(text.to_string(), |text, name| text.replace(name, ""));
-    let ends = text.replace(['!', '?', ':', ';'], ".");
+    // Neither do addresses that are shown in part.
+    let parts = text.split_inclusive(char::is_whitespace).filter(|part| !part.contains("•••"));
+    let ends = parts.collect::<String>().replace(['!', '?', ':', ';'], ".");
     let plain = |sentence: &str| {
         let words = sentence.split(|it: char| !it.is_alphabetic() && it != '’');
         let words = words.filter(|word| word.chars().any(char::is_lowercase));

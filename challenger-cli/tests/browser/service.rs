@@ -70,7 +70,7 @@ pub const KINDS: [Kind; 6] = [
     },
     Kind {
         name: "file",
-        good: &[("filename", "/tmp/message.txt")],
+        good: &[("filename", "message.txt")],
         bad: &[("filename", "/etc/passwd")],
     },
     Kind { name: "address", good: LONDON, bad: NO_STREET },
