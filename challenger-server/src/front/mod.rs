@@ -37,7 +37,7 @@ use socket2::Socket;
 
 pub use self::answer::Answer;
 pub use self::listener::Listener;
-use self::table::{Full, Table};
+use self::table::Table;
 use crate::log::{self, Level};
 
 /// Whoever decides about requests. It is called by many threads at once.
@@ -165,8 +165,9 @@ impl Front {
         self.table.len()
     }
 
-    /// Stops listening, closes idle connections and waits for the requests in flight. Cuts off
-    /// whoever is left when the time has passed, and says whether nobody was.
+    /// Stops listening, closes idle connections and waits for the requests in flight, those of
+    /// newcomers included. Cuts off whoever is left when the time has passed, and says whether nobody
+    /// was.
     pub fn drain(&mut self, timeout: Duration) -> bool {
         self.table.drain(timeout)
     }
@@ -215,13 +216,9 @@ impl Entrance {
     }
 
     fn accept(&self, stream: Socket, peer: Option<IpAddr>, troubles: &mut Troubles) {
-        let seat = match self.table.admit(Arc::new(stream), peer, &self.limits) {
-            Ok(seat) => seat,
-            Err(Full::Busy) => {
-                troubles.turned_away += 1;
-                return;
-            }
-            Err(Full::Draining) => return,
+        let Ok(seat) = self.table.admit(Arc::new(stream), peer, &self.limits) else {
+            troubles.turned_away += 1;
+            return;
         };
         let (respond, limits) = (Arc::clone(&self.respond), self.limits);
         let serve = move || connection::serve(seat, &*respond, &limits);

@@ -11,6 +11,9 @@ use super::stream::Stream;
 /// How long a connection that must make room may take to end. Its socket is shut down, so its
 /// thread has nothing to wait for.
 const LEAVE: Duration = Duration::from_secs(1);
+/// How long, during a drain, a connection may take to begin its first request. As a rule that is on
+/// its way already: who connects has something to ask.
+const ARRIVE: Duration = Duration::from_secs(1);
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,14 +28,10 @@ pub(super) enum Phase {
     Writing,
 }
 
-/// Why a newcomer is not let in.
+/// Why a newcomer is not let in: there are as many connections as there may be, and none of them
+/// waits for its peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Full {
-    /// There are as many connections as there may be, and none of them waits for its peer.
-    Busy,
-    /// No connections are taken any more.
-    Draining,
-}
+pub(super) struct Full;
 
 /// All open connections.
 #[derive(Default)]
@@ -59,12 +58,15 @@ struct Row {
     /// When it began to wait for its peer; nothing the peer sends makes it look younger, short of a
     /// complete request.
     since: Instant,
+    /// It has not made a request yet.
+    is_new: bool,
     /// It was shut down to make room or to drain, and is about to go.
     leaving: bool,
 }
 
 impl Table {
-    /// Lets a newcomer in, if necessary in place of the connection that has waited longest.
+    /// Lets a newcomer in, if necessary in place of the connection that has waited longest. During a
+    /// drain it can make one request: whoever was accepted cannot be given to our successor.
     pub(super) fn admit(
         self: &Arc<Self>,
         stream: Arc<dyn Stream>,
@@ -76,17 +78,12 @@ impl Table {
         if rows.is_full(peer, limits) {
             let crowd = if rows.is_full_for(peer, limits) { peer } else { None };
             if !rows.evict(crowd) {
-                return Err(Full::Busy);
+                return Err(Full);
             }
-            let full = |rows: &mut Rows| rows.is_full(peer, limits) && !rows.draining;
-            let waited = self.changed.wait_timeout_while(rows, LEAVE, full);
-            rows = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        if rows.draining {
-            return Err(Full::Draining);
+            rows = self.wait_while(rows, LEAVE, |rows| rows.is_full(peer, limits));
         }
         if rows.is_full(peer, limits) {
-            return Err(Full::Busy);
+            return Err(Full);
         }
         let id = rows.next;
         rows.next += 1;
@@ -95,6 +92,7 @@ impl Table {
             peer,
             phase: Phase::Idle,
             since: Instant::now(),
+            is_new: true,
             leaving: false,
         };
         rows.open.insert(id, row);
@@ -126,21 +124,31 @@ impl Table {
         self.changed.notify_all();
     }
 
-    /// Ends all idle connections, waits for the others and for the listener, and ends whoever is
-    /// left when the time has passed. Says whether nobody was.
+    /// Ends the connections that are idle after a request, gives those that are new a moment to make
+    /// one, waits for the others and for the listener, and ends whoever is left when the time has
+    /// passed. Says whether nobody was.
     pub(super) fn drain(&self, timeout: Duration) -> bool {
+        let start = Instant::now();
         let mut rows = self.rows();
         rows.draining = true;
-        for row in rows.open.values_mut().filter(|row| row.phase == Phase::Idle) {
-            row.leave();
-        }
+        rows.end(|row| row.phase == Phase::Idle && !row.is_new);
+        let coming = |rows: &mut Rows| rows.listening || rows.open.values().any(|row| row.is_new);
+        rows = self.wait_while(rows, ARRIVE.min(timeout), coming);
+        rows.end(|row| row.phase == Phase::Idle);
         let busy = |rows: &mut Rows| rows.listening || !rows.open.is_empty();
-        let waited = self.changed.wait_timeout_while(rows, timeout, busy);
-        rows = waited.unwrap_or_else(PoisonError::into_inner).0;
-        for row in rows.open.values_mut() {
-            row.leave();
-        }
+        rows = self.wait_while(rows, timeout.saturating_sub(start.elapsed()), busy);
+        rows.end(|_| true);
         !busy(&mut rows)
+    }
+
+    fn wait_while<'a>(
+        &self,
+        rows: MutexGuard<'a, Rows>,
+        timeout: Duration,
+        condition: impl FnMut(&mut Rows) -> bool,
+    ) -> MutexGuard<'a, Rows> {
+        let waited = self.changed.wait_timeout_while(rows, timeout, condition);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// No code can panic while it holds the lock, so whatever is in there is in order.
@@ -157,6 +165,13 @@ impl Rows {
     fn is_full_for(&self, peer: Option<IpAddr>, limits: &Limits) -> bool {
         let open = || self.open.values().filter(|row| row.peer == peer).count();
         peer.is_some() && open() >= limits.connections_per_peer
+    }
+
+    /// Ends all connections of a kind.
+    fn end(&mut self, kind: impl Fn(&Row) -> bool) {
+        for row in self.open.values_mut().filter(|row| kind(row)) {
+            row.leave();
+        }
     }
 
     /// Ends the connection, if there is one, that has waited longest for its peer: for this peer if
@@ -207,7 +222,8 @@ impl Seat {
             row.since = Instant::now();
         }
         row.phase = phase;
-        let over = draining && phase == Phase::Idle;
+        row.is_new &= phase != Phase::Deciding;
+        let over = draining && phase == Phase::Idle && !row.is_new;
         !(row.leaving || over)
     }
 
@@ -327,7 +343,7 @@ mod tests {
         crowd.admit("192.0.2.5").unwrap();
         assert_eq!(crowd.present(), [2, 3, 4]);
         assert!(crowd.enter(3, Phase::Deciding) && crowd.enter(4, Phase::Deciding));
-        assert_eq!(crowd.admit("192.0.2.6"), Err(Full::Busy));
+        assert_eq!(crowd.admit("192.0.2.6"), Err(Full));
         assert_eq!(crowd.table.evicted(), 2);
     }
 
@@ -345,7 +361,7 @@ mod tests {
         crowd.admit("2001:db8::3").unwrap();
         assert_eq!(crowd.present(), [0, 2, 4, 5, 6, 7]);
         assert!(crowd.enter(2, Phase::Deciding) && crowd.enter(6, Phase::Deciding));
-        assert_eq!(crowd.admit("192.0.2.1"), Err(Full::Busy));
+        assert_eq!(crowd.admit("192.0.2.1"), Err(Full));
         assert_eq!(crowd.present(), [0, 2, 4, 5, 6, 7]);
     }
 
@@ -359,18 +375,44 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_ends_the_idle_and_admits_no_one() {
+    fn a_drain_ends_all_in_time() {
         let mut crowd = Crowd::new(100, 100);
         for _ in 0..3 {
             crowd.admit("192.0.2.1").unwrap();
         }
         assert!(crowd.enter(1, Phase::Reading) && crowd.enter(2, Phase::Deciding));
         assert!(!crowd.table.drain(Duration::ZERO));
-        assert_eq!(crowd.admit("192.0.2.1"), Err(Full::Draining));
-        // When the time has passed, everyone must go.
         assert!((0..3).all(|number| !crowd.enter(number, Phase::Writing)));
         crowd.seats.clear();
         assert!(crowd.table.drain(Duration::ZERO));
+    }
+
+    #[test]
+    fn who_comes_during_a_drain_makes_one_request() {
+        let mut crowd = Crowd::new(100, 100);
+        crowd.table.set_listening(true);
+        for _ in 0..2 {
+            crowd.admit("192.0.2.1").unwrap();
+        }
+        assert!(crowd.enter(0, Phase::Deciding) && crowd.enter(0, Phase::Idle));
+        let table = Arc::clone(&crowd.table);
+        let draining = thread::spawn(move || table.drain(Duration::from_secs(60)));
+        while !*crowd.seats[0].0.0.lock().unwrap() {
+            thread::yield_now();
+        }
+        crowd.admit("192.0.2.1").unwrap();
+        let ended: Vec<bool> =
+            crowd.seats.iter().map(|(socket, _)| *socket.0.lock().unwrap()).collect();
+        assert_eq!(ended, [true, false, false], "only who had been served");
+        for number in [1, 2] {
+            for phase in [Phase::Reading, Phase::Deciding, Phase::Writing] {
+                assert!(crowd.enter(number, phase), "{phase:?}");
+            }
+            assert!(!crowd.enter(number, Phase::Idle));
+        }
+        crowd.table.set_listening(false);
+        crowd.seats.clear();
+        assert!(draining.join().unwrap());
     }
 
     #[test]
