@@ -134,7 +134,7 @@ fn there_is_a_subject_in_the_language_of_the_message() {
         ("DE-ch", "Ihr Code"),
         ("fr", "Votre code"),
         ("es", "Su código"),
-        ("it", "Il suo codice"),
+        ("it", "Il Suo codice"),
         ("sv", "Your code"),
     ] {
         let mail = mail(&[("CHALLENGER_LANGUAGE", language)], MESSAGE);

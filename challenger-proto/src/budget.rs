@@ -1,5 +1,9 @@
 //! What is left to a validation: a view of its row for those who report it.
 
+use alloc::format;
+use alloc::string::String;
+
+use crate::form::Form;
 use crate::limits::Limits;
 use crate::time::Timestamp;
 use crate::validation::{Progress, Validation};
@@ -17,7 +21,26 @@ pub struct Budget {
     pub next_transmission: Timestamp,
 }
 
+/// The field by which a form says what was left when it was shown.
+pub(crate) const BUDGET_SEEN: &str = "budget_seen";
+
 impl Budget {
+    /// What is left, for a form to carry: changes, messages and guesses, as `2.1.3`.
+    pub(crate) fn seen(&self) -> String {
+        format!("{}.{}.{}", self.addresses, self.transmissions, self.attempts)
+    }
+
+    /// Whether a form was shown when as many changes and messages were left as now.
+    pub(crate) fn has_messages_of(&self, form: &Form) -> bool {
+        let both = format!("{}.{}.", self.addresses, self.transmissions);
+        form.get(BUDGET_SEEN).is_none_or(|seen| seen.starts_with(&both))
+    }
+
+    /// Whether a form was shown when all was left that is left now.
+    pub(crate) fn is_that_of(&self, form: &Form) -> bool {
+        form.get(BUDGET_SEEN).is_none_or(|seen| seen == self.seen())
+    }
+
     /// Whether nothing at all is left.
     pub const fn is_exhausted(&self) -> bool {
         self.addresses == 0 && self.transmissions == 0 && self.attempts == 0

@@ -7,15 +7,13 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 use crate::address::{Address, AddressType};
+use crate::budget::BUDGET_SEEN;
 use crate::form::Form;
 use crate::legal::Documents;
 use crate::limits::Limits;
 use crate::page::PageSet;
 use crate::refusal::{Refusal, Refused};
 use crate::restriction::Restrictions;
-
-/// The field by which a form says how many messages were left when it was shown.
-pub(crate) const TRANSMISSIONS_SEEN: &str = "pin_transmissions_left";
 
 /// How the helper gets the address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,7 +77,7 @@ impl Service {
     /// Names the field that is missing, unknown, too long, or not as the operator wants it.
     pub(crate) fn address_from_form(&self, form: &Form) -> Result<Address, Refused> {
         // The read-only flag is the client's alone; in a form it means nothing.
-        let no_field = ["read_only", TRANSMISSIONS_SEEN];
+        let no_field = ["read_only", BUDGET_SEEN];
         let pairs = || form.pairs().filter(|(name, _)| !no_field.contains(name));
         if let Some((unknown, _)) = pairs().find(|(name, _)| !self.has_field(name)) {
             return Err(Refusal::ParameterMalformed.about(unknown));

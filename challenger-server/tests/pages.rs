@@ -1,22 +1,21 @@
 //! Renders every shipped page with the worst of data, and reads what comes out as a browser would.
 #![expect(clippy::expect_used, reason = "the functions below are part of the tests")]
 
+mod markup;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use challenger_proto::{AddressType, Inline, Page, PageName};
+use challenger_proto::{AddressType, Inline, Page, PageName, Refusal};
 use challenger_server::pages::{Sources, Templates};
+use markup::{EVIL, check_page, tags};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const EVIL: &str = "<script>\"'&</p>{{nonce}}{{{hint}}}";
-const EVIL_ESCAPED: &str = "&lt;script&gt;&quot;&#39;&amp;&lt;/p&gt;{{nonce}}{{{hint}}}";
 const LANGUAGES: [&str; 5] = ["de", "en", "es", "fr", "it"];
 const TYPES: [&str; 6] = ["address", "email", "file", "phone", "postal", "postal-ch"];
-/// Elements without an end tag.
-const VOID: [&str; 4] = ["br", "input", "meta", "!DOCTYPE"];
 
 /// The shipped pages, put together once for all tests.
 fn embedded() -> &'static Templates {
@@ -65,7 +64,8 @@ fn hostile() -> Value {
     let at: Value = names.clone().map(|name| (name.to_string(), json!(true))).collect();
     let address: Value = names.clone().map(|name| (name.to_string(), json!(EVIL))).collect();
     json!({
-        "address": address, "address_form": true, "address_hint": EVIL, "addresses_left": 3,
+        "address": address, "address_form": true, "address_hint": EVIL,
+        "addresses_left": 3, "budget_seen": EVIL,
         "attempts_left": 3, "auth_attempts_left": 3, "by_post": true, "can_ask_again": true,
         "can_retransmit": true, "can_retry": true, "change_url": EVIL,
         "changes_left": 3, "client": EVIL, "detail": EVIL, "ec": 9758, "exhausted": true,
@@ -74,7 +74,8 @@ fn hostile() -> Value {
         "last_address": address, "next_tx_time": EVIL, "no_challenge": true, "nonce": EVIL,
         "pin_transmissions_left": 3, "reference": EVIL,
         "restrictions": names.map(|n| (n.to_string(), restriction.clone())).collect::<Value>(),
-        "pin_error": true, "wrong": true, "refused": {"TooManyAttempts": true, "HelperFailed": true},
+        "pin_error": true, "refused": {"TooManyAttempts": true, "HelperFailed": true},
+        "wrong": true,
         "has_terms": true, "has_privacy": true, "wait": {"seconds": 60, "text": EVIL},
         "solved": true, "transmitted": true,
     })
@@ -86,110 +87,11 @@ fn sparse() -> Value {
         "addresses_left": 0, "attempts_left": 1, "auth_attempts_left": 0, "can_retransmit": false,
         "can_retry": false, "changes_left": 0, "client": EVIL, "ec": 9758, "exhausted": false,
         "by_email": true, "refused": {"HelpersBusy": true, "AddressReadOnly": true},
-        "fields": [{"name": EVIL, "value": EVIL, "masked": EVIL}], "fix_address": false, "hint": EVIL,
+        "fields": [{"name": EVIL, "value": EVIL, "masked": EVIL}], "fix_address": false,
+        "hint": EVIL,
         "next_tx_time": EVIL, "no_challenge": false, "nonce": EVIL, "pin_transmissions_left": 1,
         "reference": EVIL, "restrictions": {}, "transmitted": false,
     })
-}
-
-/// A start or end tag: its name, and its attributes.
-struct Tag {
-    name: String,
-    attributes: Vec<(String, String)>,
-}
-
-impl Tag {
-    fn get(&self, attribute: &str) -> Option<&str> {
-        let found = self.attributes.iter().find(|(name, _)| name == attribute);
-        found.map(|(_, value)| value.as_str())
-    }
-}
-
-/// Reads the tags of a page, and fails on what is not plain and complete HTML.
-fn tags(html: &str) -> Vec<Tag> {
-    let mut tags = Vec::new();
-    for part in html.split('<').skip(1) {
-        let (tag, text) = part.split_once('>').expect("a tag ends");
-        let raw = ["style", "script"].contains(&tag);
-        assert!(raw || !text.contains(['>', '"', '\'']), "unescaped text: {text}");
-        assert!(!raw || !text.contains(EVIL_ESCAPED), "a value among {tag}: {text}");
-        let (name, mut rest) = tag.split_once([' ', '\n']).unwrap_or((tag, ""));
-        let mut attributes = Vec::new();
-        while !rest.trim().is_empty() {
-            rest = rest.trim_start();
-            let (name, after) = match rest.split_once("=\"") {
-                Some((name, after)) if !name.contains([' ', '\n']) => (name, after),
-                _ => {
-                    let (name, after) = rest.split_once([' ', '\n']).unwrap_or((rest, ""));
-                    attributes.push((name.to_string(), String::new()));
-                    rest = after;
-                    continue;
-                }
-            };
-            let (value, after) = after.split_once('"').expect("an attribute ends");
-            attributes.push((name.to_string(), value.to_string()));
-            rest = after;
-        }
-        tags.push(Tag { name: name.to_string(), attributes });
-    }
-    tags
-}
-
-fn check_page(html: &str, language: &str) {
-    let start = format!("<!DOCTYPE html>\n<html lang=\"{language}\" dir=\"ltr\">\n");
-    assert!(html.starts_with(&start), "{html}");
-    assert!(html.ends_with("</html>\n") && !html.contains("\n\n"), "{html}");
-    let tags = tags(html);
-    let mut open = Vec::new();
-    let mut ids = BTreeSet::new();
-    for tag in &tags {
-        match tag.name.strip_prefix('/') {
-            Some(name) => assert_eq!(open.pop(), Some(name), "{html}"),
-            None if VOID.contains(&tag.name.as_str()) => {}
-            None => open.push(&tag.name),
-        }
-        let names: BTreeSet<_> = tag.attributes.iter().map(|(name, _)| name).collect();
-        assert_eq!(names.len(), tag.attributes.len(), "no attribute twice: {html}");
-        if let Some(id) = tag.get("id") {
-            assert!(ids.insert(id), "{id} twice");
-        }
-    }
-    assert!(open.is_empty(), "{open:?} left open: {html}");
-    check_elements(&tags, &ids);
-}
-
-fn check_elements(tags: &[Tag], ids: &BTreeSet<&str>) {
-    let count = |name: &str| tags.iter().filter(|tag| tag.name == name).count();
-    for once in ["title", "style", "h1", "main", "body", "head"] {
-        assert_eq!(count(once), 1, "{once}");
-    }
-    let labelled: BTreeSet<_> = tags.iter().filter_map(|tag| tag.get("for")).collect();
-    for tag in tags {
-        let attributes = ["for", "aria-describedby", "aria-labelledby"];
-        let refers = attributes.iter().filter_map(|name| tag.get(name));
-        for id in refers.flat_map(str::split_whitespace) {
-            assert!(ids.contains(id), "{id} does not exist");
-        }
-        match tag.name.as_str() {
-            "form" => {
-                let action = tag.get("action").expect("an action");
-                let actions = ["../challenge/", "../solve/"].map(|a| a.to_string() + EVIL_ESCAPED);
-                assert!(actions.contains(&action.to_string()), "{action}");
-                assert_eq!(tag.get("method"), Some("post"));
-            }
-            "input" | "textarea" if tag.get("type") != Some("hidden") => {
-                let id = tag.get("id").expect("an id");
-                assert!(labelled.contains(id), "{id} has a label");
-                assert!(tag.get("name").is_some() && tag.get("autocomplete").is_some(), "{id}");
-            }
-            "a" => {
-                let href = tag.get("href").expect("a link leads somewhere");
-                assert!([EVIL_ESCAPED, "../terms", "../privacy"].contains(&href), "{href}");
-            }
-            "script" | "style" => assert!(tag.attributes.is_empty(), "all of it is inside"),
-            name => assert!(!["link", "img", "iframe"].contains(&name)),
-        }
-    }
 }
 
 #[test]
@@ -310,7 +212,7 @@ fn forms_have_the_registered_fields() {
             _ => kind(address_type).fields().expect("a registered type"),
         };
         let expected = expected.iter().copied();
-        let expected = expected.chain(["viewport", "robots", "pin_transmissions_left"]).collect();
+        let expected = expected.chain(["viewport", "robots", "budget_seen"]).collect();
         assert_eq!(names, expected, "{address_type}");
     }
 }
@@ -426,7 +328,7 @@ fn catalogues_and_parts_are_replaced_one_by_one() {
     let name = PageName::AlreadyDone;
     let page = Page { name, language: "de".to_string(), data: json!({"client": "shop.example"}) };
     let html = templates.render(&page, &kind("email")).expect("it is there");
-    for part in ["<h1>Geschafft</h1>", "<strong>shop.example</strong> weiss", "<p>By us</p>"] {
+    for part in ["<h1>Geschafft</h1>", "<strong>shop.example</strong> weiß", "<p>By us</p>"] {
         assert!(html.contains(part), "{part}: {html}");
     }
     let warnings = sources.warnings();
@@ -490,7 +392,7 @@ fn bad_files_are_refused_by_name() {
         (".must", "", ""),
         ("d e.lang", "", "d e.lang: the name of a catalogue is LANGUAGE.lang"),
         ("a.b.part.must", "", "a.b.part.must: the name of a part is NAME.part.must"),
-        ("brand.css", "a{}\n{{x", "brand.css:2: `{{` has no `}}`"),
+        ("brand.css", "a{}\n{{x", "brand.css: the rules contain {{, which begins a tag"),
         ("brand.css", "</STYLE>", "brand.css: the rules contain </style"),
         ("logo.svg", &"x".repeat(64 * 1024 + 1), "has 65537 bytes: expected at most 65536"),
     ];
@@ -512,4 +414,19 @@ fn bad_files_are_refused_by_name() {
 fn threads_can_share_templates() {
     fn shared<T: Send + Sync>(_: &T) {}
     shared(embedded());
+}
+
+#[test]
+fn templates_ask_for_refusals_that_exist() {
+    let names: Vec<String> = Refusal::ALL.iter().map(|refusal| format!("{refusal:?}")).collect();
+    let mut asked = 0;
+    for entry in fs::read_dir(templates()).expect("a directory") {
+        let text = fs::read_to_string(entry.expect("an entry").path()).expect("read");
+        for rest in text.split("refused.").skip(1) {
+            let name = rest.split("}}").next().unwrap_or_default();
+            assert!(names.iter().any(|it| it == name), "refused.{name}");
+            asked += 1;
+        }
+    }
+    assert!(asked > 0);
 }

@@ -94,8 +94,8 @@ fn world() -> (&'static Service, &'static Records) {
     (service, records)
 }
 
-/// A head has one reading, wherever the bytes are cut: what is said about the beginning of the bytes
-/// holds for all of them.
+/// A head has one reading, wherever the bytes are cut: what is said about the beginning of the
+/// bytes holds for all of them.
 pub fn head(data: &[u8]) {
     let whole = parse_head(data);
     for cut in 0..data.len().min(512) {

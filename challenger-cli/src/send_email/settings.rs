@@ -100,7 +100,7 @@ fn default_subject(language: Option<&str>) -> &'static str {
         "de" => "Ihr Code",
         "es" => "Su código",
         "fr" => "Votre code",
-        "it" => "Il suo codice",
+        "it" => "Il Suo codice",
         _ => "Your code",
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::address::Address;
 use crate::answer::merge;
-use crate::endpoint::view::{self, Why, address_form, invalid_pin, is_challenged, next_time_text};
+use crate::endpoint::view::{self, Why, address_form, code_refused, is_challenged, next_time_text};
 use crate::endpoint::{completed, live_validation, load_validation, parse_nonce};
 use crate::entropy::Entropy;
 use crate::form::Form;
@@ -15,8 +15,9 @@ use crate::nonce::Nonce;
 use crate::page::PageName;
 use crate::plan::{Desk, Outcome, Plan, Transmission};
 use crate::refusal::{Refusal, Refused};
-use crate::service::{Service, TRANSMISSIONS_SEEN};
+use crate::service::Service;
 use crate::storage::{Load, Loaded, Write};
+use crate::time::Timestamp;
 use crate::validation::{Challenged, Delivery, Validation};
 
 /// An address that a person entered.
@@ -99,13 +100,12 @@ impl Challenge {
         page.map(Outcome::respond).map_err(|_| refused.clone())
     }
 
-    /// Whether the form was shown when another number of messages was left: somebody clicked twice,
-    /// or reloaded the page, and does not ask for another message.
+    /// Whether the form was shown before a message went to this address: somebody clicked twice, or
+    /// reloaded the page, and does not ask for another. A message that failed is asked for again.
     fn is_stale(&self, validation: &Validation, address: &Address, desk: Desk<'_>) -> bool {
-        let left = validation.budget(&desk.service.limits).transmissions;
-        let seen = self.form.get(TRANSMISSIONS_SEEN).and_then(|seen| seen.parse::<u8>().ok());
+        let budget = validation.budget(&desk.service.limits);
         let same = is_challenged(validation) && validation.address() == Some(address);
-        same && seen.is_some_and(|seen| seen != left)
+        same && budget.next_transmission != Timestamp::EPOCH && !budget.has_messages_of(&self.form)
     }
 
     /// The wire's `ChallengeCreateResponse`, or the page with the form for the code.
@@ -118,7 +118,7 @@ impl Challenge {
         let budget = validation.budget(&desk.service.limits);
         if desk.reader.html && budget.attempts == 0 {
             // There is no guess to offer a form for until the next message.
-            return invalid_pin(validation, &self.nonce, Why::Exhausted, desk);
+            return Ok(code_refused(validation, &self.nonce, Why::Exhausted, desk));
         }
         let mut data = json!({
             "type": "created",

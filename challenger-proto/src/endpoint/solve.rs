@@ -1,9 +1,9 @@
 //! `POST /solve/$NONCE`: a person enters the code.
 
-use crate::endpoint::view::{self, Why, invalid_pin, is_challenged};
+use crate::endpoint::view::{self, Why, code_refused, is_challenged};
 use crate::endpoint::{completed, live_validation, load_validation, parse_nonce};
 use crate::form::Form;
-use crate::http::{Request, Response};
+use crate::http::Request;
 use crate::nonce::Nonce;
 use crate::oob::Attempt;
 use crate::plan::{Desk, Outcome};
@@ -11,15 +11,12 @@ use crate::refusal::{Refusal, Refused};
 use crate::storage::{Load, Loaded, Write};
 use crate::validation::{Validation, Verdict};
 
-/// The field by which a form says how many attempts were left when it was shown.
-const SEEN: &str = "auth_attempts_left";
-
 /// A PIN that a person entered.
 #[derive(Clone, Debug)]
 pub(crate) struct Solve {
     nonce: Nonce,
     attempt: Result<Attempt, Refused>,
-    seen: Option<u8>,
+    form: Form,
 }
 
 impl Solve {
@@ -29,8 +26,7 @@ impl Solve {
         let attempt = form.require("pin").and_then(|text| {
             Attempt::parse(text).ok_or_else(|| Refusal::ParameterMalformed.about("pin"))
         });
-        let seen = form.get(SEEN).and_then(|left| left.parse().ok());
-        Ok(Self { nonce, attempt, seen })
+        Ok(Self { nonce, attempt, form })
     }
 
     pub(crate) fn load(&self) -> Load {
@@ -44,7 +40,7 @@ impl Solve {
             Err(refused) => return self.unreadable(&validation, refused, desk),
         };
         if self.is_stale(&validation, desk) {
-            return Ok(Outcome::respond(self.refuse(&validation, Why::Stale, desk)));
+            return Ok(Outcome::respond(code_refused(&validation, &self.nonce, Why::Stale, desk)));
         }
         match validation.solve(&self.nonce, attempt, desk.now) {
             Verdict::Accepted(validation) => {
@@ -55,27 +51,27 @@ impl Solve {
                 Ok(Outcome::respond(completed(&validation, &self.nonce, desk)?))
             }
             Verdict::Exhausted(validation) => {
-                Ok(Outcome::respond(self.refuse(&validation, Why::Exhausted, desk)))
+                Ok(Outcome::respond(code_refused(&validation, &self.nonce, Why::Exhausted, desk)))
             }
             Verdict::NoChallenge(validation) => {
-                Ok(Outcome::respond(self.refuse(&validation, Why::NoChallenge, desk)))
+                Ok(Outcome::respond(code_refused(&validation, &self.nonce, Why::NoChallenge, desk)))
             }
             Verdict::Rejected(validation) => {
-                let response = self.refuse(&validation, Why::Wrong, desk);
+                let response = code_refused(&validation, &self.nonce, Why::Wrong, desk);
                 Ok(Outcome::write(Write::Update(validation), response))
             }
         }
     }
 
-    /// Whether the form was shown when another number of attempts was left: somebody clicked twice,
-    /// or reloaded the page. A guess is not charged twice for that, and not judged either, or old
-    /// forms would bring free guesses.
+    /// Whether something has become of the validation since the form was shown: somebody clicked
+    /// twice, or reloaded the page. A guess is not charged twice for that, and not judged either,
+    /// or old forms would bring free guesses.
     fn is_stale(&self, validation: &Validation, desk: Desk<'_>) -> bool {
-        let left = validation.budget(&desk.service.limits).attempts;
-        is_challenged(validation) && left > 0 && self.seen.is_some_and(|seen| seen != left)
+        let budget = validation.budget(&desk.service.limits);
+        is_challenged(validation) && budget.attempts > 0 && !budget.is_that_of(&self.form)
     }
 
-    /// What is no PIN costs nothing: people see their form again.
+    /// What is no PIN costs nothing: people see their form again, or else what they can do.
     fn unreadable(
         &self,
         validation: &Validation,
@@ -83,20 +79,16 @@ impl Solve {
         desk: Desk<'_>,
     ) -> Result<Outcome, Refused> {
         let left = validation.budget(&desk.service.limits).attempts;
-        if !desk.reader.html || !is_challenged(validation) || left == 0 {
+        if !desk.reader.html {
             return Err(refused.clone());
         }
         let why = match refused.refusal {
             Refusal::ParameterMissing => Why::Missing,
             _ => Why::Unreadable,
         };
-        let page = invalid_pin(validation, &self.nonce, why, desk);
-        page.map(Outcome::respond).map_err(|_| refused.clone())
-    }
-
-    /// Says what is left; when nothing is, that this validation is over.
-    fn refuse(&self, validation: &Validation, why: Why, desk: Desk<'_>) -> Response {
-        invalid_pin(validation, &self.nonce, why, desk)
-            .unwrap_or_else(|refused| view::refuse(validation, &self.nonce, &refused, desk))
+        let form = is_challenged(validation) && left > 0;
+        let page = form.then(|| view::invalid_pin(validation, &self.nonce, why, desk).ok());
+        let otherwise = || view::refuse(validation, &self.nonce, refused, desk);
+        Ok(Outcome::respond(page.flatten().unwrap_or_else(otherwise)))
     }
 }

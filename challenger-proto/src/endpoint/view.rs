@@ -1,4 +1,4 @@
-//! What the pages show of a validation: who asks, where the message goes, what is left, every way on.
+//! What the pages show of a validation: who asks, where messages go, what is left, every way on.
 
 use alloc::format;
 use alloc::string::String;
@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
-use crate::address::{Address, AddressType};
+use crate::address::{Address, Channel, masked};
 use crate::answer::{insert, merge};
 use crate::budget::Budget;
 use crate::form::{Form, percent_encode};
@@ -29,6 +29,7 @@ pub(super) fn view(validation: &Validation, nonce: &Nonce, desk: Desk<'_>) -> Va
     let mut data = json!({
         "addresses_left": budget.addresses,
         "auth_attempts_left": budget.attempts,
+        "budget_seen": budget.seen(),
         "can_ask_again": again,
         "can_retransmit": again && wait.as_seconds() == 0,
         "can_retry": challenged && budget.attempts > 0,
@@ -39,7 +40,7 @@ pub(super) fn view(validation: &Validation, nonce: &Nonce, desk: Desk<'_>) -> Va
         "pin_transmissions_left": budget.transmissions,
         "reference": validation.id.reference(),
     });
-    insert(&mut data, by_what(&desk.service.address_type), true);
+    insert(&mut data, by_what(desk.service.address_type.channel()), true);
     if again && wait.as_seconds() > 0 {
         insert(&mut data, "wait", json!({"seconds": wait.as_seconds(), "text": wait.to_text()}));
     }
@@ -55,12 +56,12 @@ pub(super) fn view(validation: &Validation, nonce: &Nonce, desk: Desk<'_>) -> Va
 }
 
 /// The variable that says how messages travel.
-fn by_what(address_type: &AddressType) -> &'static str {
-    match address_type.as_str() {
-        "email" => "by_email",
-        "phone" => "by_phone",
-        "address" | "postal" | "postal-ch" => "by_post",
-        _ => "by_other",
+const fn by_what(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Email => "by_email",
+        Channel::Other => "by_other",
+        Channel::Phone => "by_phone",
+        Channel::Post => "by_post",
     }
 }
 
@@ -150,6 +151,17 @@ pub(super) fn invalid_pin(
     Ok(response)
 }
 
+/// The same; when nothing is left, that this validation is over.
+pub(super) fn code_refused(
+    validation: &Validation,
+    nonce: &Nonce,
+    why: Why,
+    desk: Desk<'_>,
+) -> Response {
+    invalid_pin(validation, nonce, why, desk)
+        .unwrap_or_else(|refused| refuse(validation, nonce, &refused, desk))
+}
+
 /// Why a PIN was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
@@ -214,7 +226,10 @@ fn field_list(address: &Address) -> Value {
     let place = |name: &str| ON_LETTERS.iter().position(|field| *field == name);
     let mut fields: Vec<(&str, &str)> = address.fields().collect();
     fields.sort_by_key(|(name, _)| place(name).unwrap_or(ON_LETTERS.len()));
-    let shown = |(name, value): (&str, &str)| json!({"name": name, "value": value, "masked": address.masked(name)});
+    let shown = |(name, value): (&str, &str)| {
+        let masked = masked(name, value);
+        json!({"name": name, "value": value, "masked": masked})
+    };
     fields.into_iter().map(shown).collect()
 }
 

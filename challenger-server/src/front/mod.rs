@@ -166,8 +166,8 @@ impl Front {
     }
 
     /// Stops listening, closes idle connections and waits for the requests in flight, those of
-    /// newcomers included. Cuts off whoever is left when the time has passed, and says whether nobody
-    /// was.
+    /// newcomers included. Cuts off whoever is left when the time has passed, and says whether
+    /// nobody was.
     pub fn drain(&mut self, timeout: Duration) -> bool {
         self.table.drain(timeout)
     }

@@ -65,8 +65,8 @@ struct Row {
 }
 
 impl Table {
-    /// Lets a newcomer in, if necessary in place of the connection that has waited longest. During a
-    /// drain it can make one request: whoever was accepted cannot be given to our successor.
+    /// Lets a newcomer in, if necessary in place of the connection that has waited longest. During
+    /// a drain it can make one request: whoever was accepted cannot be given to our successor.
     pub(super) fn admit(
         self: &Arc<Self>,
         stream: Arc<dyn Stream>,
@@ -124,8 +124,8 @@ impl Table {
         self.changed.notify_all();
     }
 
-    /// Ends the connections that are idle after a request, gives those that are new a moment to make
-    /// one, waits for the others and for the listener, and ends whoever is left when the time has
+    /// Ends the connections that are idle after a request, gives those that are new a moment to
+    /// make one, waits for the others and for the listener, and ends whoever is left when the time has
     /// passed. Says whether nobody was.
     pub(super) fn drain(&self, timeout: Duration) -> bool {
         let start = Instant::now();

@@ -14,6 +14,9 @@ pub(super) fn style(file: &[u8]) -> Result<String, String> {
     if rules.to_ascii_lowercase().contains("</style") {
         return Err("the rules contain </style, which would end them".to_owned());
     }
+    if rules.contains("{{") {
+        return Err("the rules contain {{, which begins a tag: put a blank in between".to_owned());
+    }
     Ok(rules)
 }
 

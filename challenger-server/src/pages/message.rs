@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use challenger_proto::{AddressType, FALLBACK_LANGUAGE};
+use challenger_proto::{AddressType, Channel, FALLBACK_LANGUAGE};
 use serde_json::Value;
 
 use super::advice::Draft;
@@ -15,12 +15,6 @@ use super::{TemplateError, compiled};
 
 /// The template of all messages that have none of their own.
 pub(super) const MESSAGE: &str = "message";
-
-/// The type whose messages are SMS.
-const SMS: &str = "phone";
-
-/// The types whose messages are letters.
-const LETTERS: [&str; 3] = ["address", "postal", "postal-ch"];
 
 /// What a subject does not get to know: mail programs show it to whoever looks at the screen.
 pub(super) const SECRETS: [&str; 3] = ["nonce", "pin", "pin_digits"];
@@ -61,7 +55,7 @@ impl Messages {
     ) -> (Self, Vec<TemplateError>) {
         let mut messages = Self { by_language: BTreeMap::new(), warnings: Vec::new() };
         let mut errors = Vec::new();
-        let is_sms = address_type.is_some_and(|it| it.as_str() == SMS);
+        let is_sms = address_type.is_some_and(|it| it.channel() == Channel::Phone);
         for (language, source) in sources.best_templates(&names(address_type)) {
             match MessageTemplate::compile(sources, source, language, is_sms) {
                 Ok((template, advice)) => messages.add(language, template, advice),
@@ -163,7 +157,8 @@ impl MessageTemplate {
 /// The templates of a type's message, the best first.
 fn names(address_type: Option<&AddressType>) -> Vec<String> {
     let own = address_type.map(AddressType::as_str);
-    let letter = own.filter(|own| LETTERS.contains(own)).map(|_| "postal");
+    let is_letter = address_type.is_some_and(|it| it.channel() == Channel::Post);
+    let letter = is_letter.then_some("postal");
     let special = own.into_iter().chain(letter).map(|kind| format!("{MESSAGE}-{kind}"));
     special.chain([MESSAGE.to_owned()]).collect()
 }
