@@ -131,15 +131,16 @@ fn a_provider_that_misbehaves_costs_a_failure_in_time() {
 
 #[test]
 fn a_letter_that_cannot_be_made_is_not_sent() {
-    for (weasyprint, status) in [
-        ("#!/bin/sh\necho Ada Lovelace >&2\nexit 3\n", 3),
-        ("#!/bin/sh\nkill -KILL $$\n", 137),
-        ("#!/bin/sh\ntrap '' TERM\nexec /usr/bin/sleep 1000\n", 137),
-        ("#!/no/such/interpreter\n", 127),
+    for (weasyprint, seconds, status) in [
+        ("#!/bin/sh\necho Ada Lovelace >&2\nexit 3\n", "999", 3),
+        ("#!/bin/sh\nkill -KILL $$\n", "999", 137),
+        // Long enough to come as far as that on a busy machine.
+        ("#!/bin/sh\ntrap '' TERM\nexec /usr/bin/sleep 1000\n", "15", 137),
+        ("#!/no/such/interpreter\n", "999", 127),
     ] {
         let provider = Provider::start(good);
         let mut script = script(&provider);
-        script.set("PINGEN_TIMEOUT", "2");
+        script.set("PINGEN_TIMEOUT", seconds);
         script.rewrite("weasyprint", weasyprint);
         let complaint = format!("weasyprint failed with status {status}");
         assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(1, &complaint));

@@ -339,6 +339,8 @@ fn help_and_manual_of_a_helper_know_its_settings() {
 fn shellcheck_has_nothing_to_say_about_the_scripts() {
     let mut scripts = files("challenger-cli/helpers", "");
     scripts.extend(files("testdata/helpers", ".sh"));
+    // One is in Python.
+    scripts.retain(|path| fs::read_to_string(path).unwrap().starts_with("#!/bin/sh"));
     assert!(scripts.len() > 10, "{scripts:?}");
     let output = Command::new("shellcheck").args(&scripts).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));

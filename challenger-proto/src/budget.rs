@@ -3,7 +3,6 @@
 use alloc::format;
 use alloc::string::String;
 
-use crate::form::Form;
 use crate::limits::Limits;
 use crate::time::Timestamp;
 use crate::validation::{Progress, Validation};
@@ -31,14 +30,14 @@ impl Budget {
     }
 
     /// Whether a form was shown when as many changes and messages were left as now.
-    pub(crate) fn has_messages_of(&self, form: &Form) -> bool {
+    pub(crate) fn has_messages_of(&self, seen: Option<&str>) -> bool {
         let both = format!("{}.{}.", self.addresses, self.transmissions);
-        form.get(BUDGET_SEEN).is_none_or(|seen| seen.starts_with(&both))
+        seen.is_none_or(|seen| seen.starts_with(&both))
     }
 
     /// Whether a form was shown when all was left that is left now.
-    pub(crate) fn is_that_of(&self, form: &Form) -> bool {
-        form.get(BUDGET_SEEN).is_none_or(|seen| seen == self.seen())
+    pub(crate) fn is_that_of(&self, seen: Option<&str>) -> bool {
+        seen.is_none_or(|seen| seen == self.seen())
     }
 
     /// Whether nothing at all is left.

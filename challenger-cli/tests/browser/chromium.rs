@@ -54,8 +54,14 @@ pub struct Chromium {
 }
 
 impl Chromium {
-    /// Starts the driver, on a port that it chooses.
+    /// Starts the driver, on a port that it chooses. Two that start at once may choose the same: then
+    /// one ends again.
     pub fn prepare() -> Self {
+        let started = (0..5).find_map(|_| Self::try_to_prepare());
+        started.expect("chromedriver did not start; make browser installs it")
+    }
+
+    fn try_to_prepare() -> Option<Self> {
         let profile = tempfile::tempdir().unwrap();
         let mut keeper = Command::new("sh")
             .args(["-c", KEEPER])
@@ -70,8 +76,8 @@ impl Chromium {
             let (_, port) = line.split_once("started successfully on port ")?;
             port.trim_end_matches('.').parse().ok()
         });
-        let port = port.expect("chromedriver did not start; make browser installs it");
-        Self { port, keeper, lifeline, profile }
+        let chromium = Self { port: port.unwrap_or_default(), keeper, lifeline, profile };
+        port.is_some().then_some(chromium)
     }
 
     /// What the driver is told about the browser to start.

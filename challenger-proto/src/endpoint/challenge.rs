@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::address::Address;
 use crate::answer::merge;
+use crate::budget::BUDGET_SEEN;
 use crate::endpoint::view::{self, Why, address_form, code_refused, is_challenged, next_time_text};
 use crate::endpoint::{completed, live_validation, load_validation, parse_nonce};
 use crate::entropy::Entropy;
@@ -105,7 +106,8 @@ impl Challenge {
     fn is_stale(&self, validation: &Validation, address: &Address, desk: Desk<'_>) -> bool {
         let budget = validation.budget(&desk.service.limits);
         let same = is_challenged(validation) && validation.address() == Some(address);
-        same && budget.next_transmission != Timestamp::EPOCH && !budget.has_messages_of(&self.form)
+        let seen = self.form.get(BUDGET_SEEN);
+        same && budget.next_transmission != Timestamp::EPOCH && !budget.has_messages_of(seen)
     }
 
     /// The wire's `ChallengeCreateResponse`, or the page with the form for the code.

@@ -1,5 +1,6 @@
 //! `POST /solve/$NONCE`: a person enters the code.
 
+use crate::budget::BUDGET_SEEN;
 use crate::endpoint::view::{self, Why, code_refused, is_challenged};
 use crate::endpoint::{completed, live_validation, load_validation, parse_nonce};
 use crate::form::Form;
@@ -68,7 +69,9 @@ impl Solve {
     /// or old forms would bring free guesses.
     fn is_stale(&self, validation: &Validation, desk: Desk<'_>) -> bool {
         let budget = validation.budget(&desk.service.limits);
-        is_challenged(validation) && budget.attempts > 0 && !budget.is_that_of(&self.form)
+        is_challenged(validation)
+            && budget.attempts > 0
+            && !budget.is_that_of(self.form.get(BUDGET_SEEN))
     }
 
     /// What is no PIN costs nothing: people see their form again, or else what they can do.

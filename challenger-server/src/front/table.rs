@@ -125,8 +125,8 @@ impl Table {
     }
 
     /// Ends the connections that are idle after a request, gives those that are new a moment to
-    /// make one, waits for the others and for the listener, and ends whoever is left when the time has
-    /// passed. Says whether nobody was.
+    /// make one, waits for the others and for the listener, and ends whoever is left when the time
+    /// has passed. Says whether nobody was.
     pub(super) fn drain(&self, timeout: Duration) -> bool {
         let start = Instant::now();
         let mut rows = self.rows();
