@@ -54,8 +54,8 @@ pub struct Chromium {
 }
 
 impl Chromium {
-    /// Starts the driver, on a port that it chooses. Two that start at once may choose the same: then
-    /// one ends again.
+    /// Starts the driver, on a port that it chooses. Two that start at once may choose the same:
+    /// then one ends again.
     pub fn prepare() -> Self {
         let started = (0..5).find_map(|_| Self::try_to_prepare());
         started.expect("chromedriver did not start; make browser installs it")
