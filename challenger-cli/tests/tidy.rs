@@ -390,10 +390,11 @@ fn the_manual_knows_every_variable_and_no_other() {
     let page = manual("challenger.conf.5");
     let lines = chapter(&page, "TEMPLATES");
     let told = lines.into_iter().skip_while(|line| *line != ".SS Variables of pages");
-    // What is in bold is a name, a value in an example apart.
+    // What is in bold is a name, of a variable unless it begins with a capital letter or a bracket.
     let told = told.filter_map(|line| line.strip_prefix(".B").map(|rest| rest.replace("\\ ", " ")));
     let told: BTreeSet<String> = told
         .flat_map(|line| line.split_whitespace().map(String::from).collect::<Vec<_>>())
+        .filter(|word| !word.starts_with('['))
         .map(|word| word.trim_matches(|it: char| !(it.is_alphanumeric() || it == '_')).to_owned())
         .filter(|word| word.starts_with(|it: char| it.is_ascii_lowercase()))
         .collect();
