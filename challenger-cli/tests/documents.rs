@@ -182,6 +182,32 @@ fn the_manual_knows_all_programs_and_uses_no_others() {
 }
 
 #[test]
+fn what_readers_are_told_to_make_can_be_made() {
+    let makefile = read("Makefile");
+    let rules = makefile.lines().filter(|line| !line.starts_with(['\t', '#', ' ']));
+    let rules = rules.filter_map(|line| line.split_once(':'));
+    let targets: BTreeSet<&str> =
+        rules.flat_map(|(targets, _)| targets.split_whitespace()).collect();
+    let mut told = BTreeSet::new();
+    for (path, text) in documents() {
+        // In a line of a script, or in the prose as code; never as a verb.
+        let scripts = blocks(&text, "sh").concat();
+        let outside: String = text.split("```").step_by(2).collect();
+        let quoted = outside.split('`').skip(1).step_by(2);
+        for line in scripts.lines().chain(quoted) {
+            let line = line.trim().trim_start_matches("sudo ");
+            let Some(arguments) = line.strip_prefix("make ") else { continue };
+            let words = arguments.split_whitespace().take_while(|word| *word != "#");
+            for target in words.filter(|word| !word.contains('=')) {
+                assert!(targets.contains(target), "{}: {line}", path.display());
+                told.insert(target.to_owned());
+            }
+        }
+    }
+    assert!(told.len() >= 4, "{told:?}");
+}
+
+#[test]
 fn the_walk_through_works_when_pasted() {
     let folder = tempfile::tempdir().unwrap();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -371,6 +371,56 @@ fn the_manual_knows_every_option_and_no_other() {
     assert!(sections.is_empty(), "{sections:?}");
 }
 
+/// The variables that a template or a catalogue uses: the names in tags that are neither comments
+/// nor partials. Fields of addresses are the operator's affair, and all stand as `FIELD`.
+fn variables(text: &str) -> BTreeSet<String> {
+    let is_field = |part: &str| {
+        part == "filename" || part.chars().all(|it| it.is_ascii_uppercase() || it == '_')
+    };
+    let tags = text.split("{{").skip(1).map(|rest| rest.split("}}").next().unwrap());
+    let tags = tags.filter(|tag| !tag.starts_with(['!', '>']));
+    let names = tags.map(|tag| tag.trim_start_matches(['#', '^', '/', '{']));
+    let names = names.filter(|name| *name != ".").map(|name| {
+        let parts = name.split('.').map(|part| if is_field(part) { "FIELD" } else { part });
+        parts.collect::<Vec<_>>().join(".")
+    });
+    names.collect()
+}
+
+#[test]
+fn the_manual_knows_every_variable_and_no_other() {
+    let page = manual("challenger.conf.5");
+    let lines = chapter(&page, "TEMPLATES");
+    let told = lines.into_iter().skip_while(|line| *line != ".SS Variables of pages");
+    // What is in bold is a name, of a variable unless it begins with a capital letter or a bracket.
+    let told = told.filter_map(|line| line.strip_prefix(".B").map(|rest| rest.replace("\\ ", " ")));
+    let told: BTreeSet<String> = told
+        .flat_map(|line| line.split_whitespace().map(String::from).collect::<Vec<_>>())
+        .filter(|word| !word.starts_with('['))
+        .map(|word| word.trim_matches(|it: char| !(it.is_alphanumeric() || it == '_')).to_owned())
+        .filter(|word| word.starts_with(|it: char| it.is_ascii_lowercase()))
+        .collect();
+
+    let mut used = BTreeSet::new();
+    for path in files("templates", "") {
+        for name in variables(&fs::read_to_string(&path).unwrap()) {
+            assert!(told.contains(&name), "{} has {name}: {told:?}", path.display());
+            used.insert(name);
+        }
+    }
+    assert!(used.len() > 40, "{used:?}");
+
+    let core = files("challenger-proto/src", ".rs");
+    let core: String = core.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    for name in told {
+        // The names of errors and fields are not in quotes there.
+        let parts = name.split('.').filter(|part| part.starts_with(char::is_lowercase));
+        for part in parts {
+            assert!(core.contains(&format!("\"{part}\"")), "there is no {name}");
+        }
+    }
+}
+
 #[test]
 fn the_documents_speak_of_this_project_alone() {
     let sources = ["challenger-proto", "challenger-server", "challenger-cli"];
