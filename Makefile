@@ -40,7 +40,8 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS))
 
-.PHONY: all install uninstall demo selftest check fmt postgresql openssl documents tools browser
+.PHONY: all install uninstall demo selftest check deb check-package fmt \
+	postgresql openssl documents tools browser debhelper debian-tests
 
 all:
 	$(CARGO) build --release --locked
@@ -100,6 +101,27 @@ check: postgresql openssl documents tools browser
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
 
+# The Debian package: target/debian/challenger_VERSION_ARCHITECTURE.deb.
+DEBS = $(or $(CARGO_TARGET_DIR),target)/debian
+
+deb: openssl debhelper
+	@grep -q "^version = \"$$(dpkg-parsechangelog -S Version)\"" Cargo.toml || \
+	{ echo 'debian/changelog tells of another version than Cargo.toml' >&2; exit 1; }
+	mkdir -p $(DEBS)
+	rm -f $(DEBS)/challenger_*.deb
+	debian/rules clean
+	DEB_DESTDIR=$(DEBS) debian/rules binary
+
+# Installs the package on a fresh Debian, goes through the manual there, upgrades and removes it.
+check-package:
+	@test "$$(id -u)" = 0 || \
+	{ echo 'check-package starts a machine in namespaces, and only root may do that' >&2; exit 1; }
+	$(MAKE) deb debian-tests
+	shellcheck --external-sources --source-path=debian/tests --severity=warning \
+	    debian/tests/* debian/third-party debian/*.postinst debian/*.postrm debian/*.prerm
+	lintian --allow-root --fail-on error,warning $(DEBS)/challenger_*.deb
+	debian/tests/run-in-fresh-debian $(DEBS)/challenger_*.deb
+
 # What a test cannot do without: $(call need,who needs it,how to find it,packages of Debian).
 # Root has it installed; others are told.
 define need
@@ -141,6 +163,16 @@ browser:
 	@grep -q '"version": "$(AXE_VERSION)"' $(AXE)/node_modules/axe-core/package.json 2>/dev/null \
 	|| npm install --prefix $(AXE) --no-save --ignore-scripts --no-audit --no-fund --loglevel=error \
 	    axe-core@$(AXE_VERSION)
+
+# What packages are built with, beside cargo.
+debhelper:
+	$(call need,the package needs debhelper,command -v dh,debhelper)
+
+# What packages are tested with. The fresh Debian comes from this machine's lists, which have to be new.
+debian-tests:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    lintian mmdebstrap shellcheck
 
 fmt:
 	$(CARGO) fmt --all

@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# What the tests share: complaints, requests, and a whole validation.
+
+site=https://challenger.example.com
+callback=https://shop.example/callback
+# What may stand in no log: one regular expression a line.
+secrets=/root/secrets
+
+fail() {
+    echo "$(basename "$0"): $*" >&2
+    exit 1
+}
+
+# When a test ends early, it is told where, and what the service said.
+trap 'echo "$0:$LINENO: $BASH_COMMAND" >&2' ERR
+trap '[ $? = 0 ] || journalctl --no-pager --lines=40 SYSLOG_IDENTIFIER=challenger-httpd >&2' EXIT
+
+# request STATUS CURL-ARGUMENTS...: makes a request, prints the body, and insists on the status.
+request() {
+    local expected=$1 status
+    shift
+    status=$(curl --silent --show-error --max-time 100 --output /root/body \
+        --dump-header /root/head --write-out '%{http_code}' "$@") || fail "no answer to $*"
+    [ "$status" = "$expected" ] ||
+        fail "$status instead of $expected to $*: $(cat /root/body)"
+    cat /root/body
+}
+
+# The text of a member of the JSON object on standard input.
+member() {
+    sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" | grep .
+}
+
+# validate CLIENT_ID CLIENT_SECRET ADDRESS: as the application asks, and as the person answers.
+validate() {
+    local id=$1 secret=$2 address=$3 nonce pin location code token
+    nonce=$(request 200 --request POST --header "Authorization: Bearer $secret" "$site/setup/$id" |
+        member nonce) || fail 'no nonce'
+    echo "$nonce" >>"$secrets"
+    # The person's browser.
+    request 200 --get --header 'Accept: text/html' --data response_type=code \
+        --data "client_id=$id" --data state=the-state-of-the-shop \
+        --data-urlencode "redirect_uri=$callback" "$site/authorize/$nonce" |
+        grep -q 'name="CONTACT_EMAIL"' || fail 'no form for the address'
+    request 200 --header 'Accept: text/html' --data-urlencode "CONTACT_EMAIL=$address" \
+        "$site/challenge/$nonce" | grep -q 'name="pin"' || fail 'no form for the code'
+    # The person's mail.
+    pin=$(grep -o -E '[0-9]{4}-[0-9]{4}' "/var/lib/challenger/messages/$address") || fail 'no code'
+    echo "$pin" >>"$secrets"
+    request 403 --header 'Accept: text/html' --data "pin=0000-0000" "$site/solve/$nonce" >/dev/null
+    request 302 --header 'Accept: text/html' --data "pin=$pin" "$site/solve/$nonce" >/dev/null
+    location=$(sed -n 's/^location: \(.*\)\r$/\1/ip' /root/head)
+    case $location in
+        "$callback?code="*"&state=the-state-of-the-shop") ;;
+        *) fail "redirected to '$location'" ;;
+    esac
+    code=${location#*code=}
+    code=${code%%&*}
+    # The application again.
+    token=$(request 200 --data grant_type=authorization_code --data "client_id=$id" \
+        --data-urlencode "client_secret=$secret" --data-urlencode "redirect_uri=$callback" \
+        --data-urlencode "code=$code" "$site/token" | member access_token) || fail 'no access token'
+    printf '%s\n' "$code" "$token" the-state-of-the-shop >>"$secrets"
+    request 200 --header "Authorization: Bearer $token" "$site/info" >/root/info
+    [ "$(member CONTACT_EMAIL </root/info)" = "$address" ] || fail "/info is $(cat /root/info)"
+}
+
+# Nothing that was secret, no address of a person and no query is in a log.
+check_logs() {
+    local logs=/root/logs
+    rm -rf "$logs"
+    mkdir "$logs"
+    cp -r /var/log/nginx "$logs"
+    journalctl --no-pager --unit='challenger*' >"$logs/journal"
+    grep -q 'GET /authorize 200' "$logs/nginx/challenger.log" || fail 'nginx logs no requests'
+    if grep -r -i -F -f "$secrets" "$logs" || grep -r -F -e '?' -e '@example' "$logs/nginx"; then
+        fail 'a log has secrets in it'
+    fi
+}
