@@ -62,6 +62,8 @@ impl Browser {
         let mut browser = Self { agent, session, steps: Cell::new(0), _processes: chromium };
         let session = browser.post("", &json!({"capabilities": {"alwaysMatch": capabilities}}));
         browser.session += &format!("/{}", session["sessionId"].as_str().unwrap());
+        // As in the window that a person looks at; no other shows where the focus is.
+        browser.devtools("Emulation.setFocusEmulationEnabled", json!({"enabled": true}));
         browser
     }
 

@@ -23,8 +23,8 @@ name=$(mktemp "$here/outbox/XXXXXX")
 cat > "$name.message"
 touch "$here/begun"
 while [ ! -e "$here/go" ]; do sleep 0.05; done
-printf '%s' "$1" > "$name.address"
 touch "$name.language"
+printf '%s' "$1" > "$name.address"
 "#;
 
 #[test]

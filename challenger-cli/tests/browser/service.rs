@@ -11,8 +11,8 @@ use crate::site::{SECRET, Site, pin_in, stderr};
 /// An address that the helper cannot reach.
 pub const UNREACHABLE: &str = "unreachable@example.com";
 
-/// Keeps what it is given in the outbox, with the language that it was told, and fails for
-/// an address that cannot be reached.
+/// Keeps what it is given in the outbox, with the language that it is told, and fails for an
+/// address that cannot be reached.
 const HELPER: &str = r#"#!/bin/sh
 set -eu
 outbox=$(dirname "$0")/outbox
@@ -82,6 +82,7 @@ pub const EMAIL: &Kind = &KINDS[0];
 /// A message that went out.
 pub struct Message {
     pub address: String,
+    /// As the helper was told.
     pub language: String,
     pub text: String,
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::driver::Browser;
 use crate::service::{EMAIL, KINDS, Service, UNREACHABLE, form, to_json};
 use crate::shop::{HERE, Shop};
-use crate::site::wrong;
+use crate::site::{code_of, wrong};
 
 /// Services in which every state can be reached.
 pub struct Stage {
@@ -188,8 +188,7 @@ impl<'a> Visit<'a> {
 
     fn redeem(&self, code: &str) {
         let reply = self.service.site.post(&self.path("solve"), &[], form(&[("pin", code)]));
-        let (_, code) = reply.header("Location").unwrap().split_once("code=").unwrap();
-        self.service.redeem(code.split('&').next().unwrap());
+        self.service.redeem(&code_of(reply.header("Location").unwrap()));
     }
 
     /// The page that comes of this address.
