@@ -36,7 +36,7 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 	$(addprefix $(OURS)/,$(TEMPLATES) config.d/challenger.conf) \
 	$(addprefix $(OURS)/address-types/,$(notdir $(ADDRESS_TYPES))) \
 	$(addprefix $(OURS)/terms/,$(notdir $(TERMS))) \
-	$(addprefix $(MAN)/man1/,$(notdir $(wildcard docs/man/*.1))) \
+	$(addprefix $(MAN)/man1/,$(notdir $(wildcard docs/man/*.1)) challenger-send-email.sh.1) \
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS))
 
@@ -54,6 +54,7 @@ install:
 	install -m 755 $(addprefix $(PROFILE_DIR)/,$(PROGRAMS)) $(BIN)
 	install -m 755 $(SCRIPTS) $(BIN)
 	ln -sf challenger-send-email $(BIN)/challenger-send-email.sh
+	ln -sf challenger-send-email.1 $(MAN)/man1/challenger-send-email.sh.1
 	@# The name that the original's manual uses, unless something else has it.
 	[ -e $(TALER_NAME) ] || [ -L $(TALER_NAME) ] || ln -s challenger-terms-generator $(TALER_NAME)
 	install -m 644 $(TEMPLATES) $(OURS)/templates

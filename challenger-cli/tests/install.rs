@@ -131,6 +131,7 @@ fn everything_has_its_place_and_can_be_taken_away() {
     for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
         expected.insert(format!("share/doc/challenger/{licence}"));
     }
+    expected.insert("share/man/man1/challenger-send-email.sh.1".to_owned());
     let mut files = machine.files();
     assert!(files.remove(TALER_NAME));
     assert_eq!(files, expected);
@@ -140,9 +141,9 @@ fn everything_has_its_place_and_can_be_taken_away() {
         let output = machine.program(program).arg("-h").output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{program}");
         // One has a second name, that of the original.
-        let program =
-            if program == "challenger-send-email.sh" { "challenger-send-email" } else { program };
-        assert!(stdout(&output).contains(&format!("Usage: {program}")), "{}", stdout(&output));
+        let second = program == "challenger-send-email.sh";
+        let usage = if second { "challenger-send-email" } else { program };
+        assert!(stdout(&output).contains(&format!("Usage: {usage}")), "{}", stdout(&output));
         assert!(expected.contains(&format!("share/man/man1/{program}.1")), "{program}");
     }
 

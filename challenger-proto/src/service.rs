@@ -15,6 +15,9 @@ use crate::page::PageSet;
 use crate::refusal::{Refusal, Refused};
 use crate::restriction::Restrictions;
 
+/// Names that mean something else than a field of the address, wherever they stand.
+const NO_FIELDS: [&str; 2] = ["read_only", BUDGET_SEEN];
+
 /// How the helper gets the address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AddressFormat {
@@ -77,8 +80,7 @@ impl Service {
     /// Names the field that is missing, unknown, too long, or not as the operator wants it.
     pub(crate) fn address_from_form(&self, form: &Form) -> Result<Address, Refused> {
         // The read-only flag is the client's alone; in a form it means nothing.
-        let no_field = ["read_only", BUDGET_SEEN];
-        let pairs = || form.pairs().filter(|(name, _)| !no_field.contains(name));
+        let pairs = || form.pairs().filter(|(name, _)| !NO_FIELDS.contains(name));
         if let Some((unknown, _)) = pairs().find(|(name, _)| !self.has_field(name)) {
             return Err(Refusal::ParameterMalformed.about(unknown));
         }
@@ -134,7 +136,7 @@ impl Service {
     ) -> Result<Option<Address>, Refused> {
         let fields = proposal
             .iter()
-            .filter(|(name, _)| *name != "read_only" && self.has_field(name))
+            .filter(|(name, _)| !NO_FIELDS.contains(&name.as_str()) && self.has_field(name))
             .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
         match self.address(fields) {
             Ok(address) => Ok(Some(address)),

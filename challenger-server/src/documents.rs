@@ -6,6 +6,12 @@ use std::path::{Path, PathBuf};
 
 use challenger_proto::{Document, Documents};
 
+use crate::files;
+
+/// The longest document, in bytes. All of them are kept in memory, and whoever reads one slowly has a
+/// copy of it; legal texts have some hundred thousand bytes, even as PDF.
+const DOCUMENT_MAX: usize = 2 * 1024 * 1024;
+
 /// What a directory holds, and what is odd about it.
 pub struct Loaded {
     /// The documents of the version.
@@ -62,11 +68,8 @@ fn read(file: &Path, language: &str, version: &str) -> io::Result<Option<Documen
     if base != version {
         return Ok(None);
     }
-    // Reading anything else could take forever.
-    if !fs::metadata(file)?.is_file() {
-        return Err(io::Error::other("not served, because it is no regular file"));
-    }
-    let body = fs::read(file)?;
+    let body = files::read(file, DOCUMENT_MAX)
+        .map_err(|error| io::Error::other(format!("not served: {error}")))?;
     if body.is_empty() {
         return Err(io::Error::other("not served, because it is empty"));
     }
@@ -179,7 +182,7 @@ mod tests {
             "en/tos-v0: not served, because its extension is none of txt, html",
             "en/tos-v0.doc: not served, because its extension is none of txt, html",
             "en/tos-v0.html: not served, because it is empty",
-            "en/tos-v0.md: not served, because it is no regular file",
+            "en/tos-v0.md: not served: it is no regular file",
             "en/tos-v0.pdf: No such file",
             "english: not served, because it names no language",
             "stray.txt: not in the directory of a language",

@@ -14,6 +14,7 @@
 pub mod check;
 pub mod config;
 pub mod documents;
+mod files;
 pub mod front;
 pub mod helper;
 pub mod listen;

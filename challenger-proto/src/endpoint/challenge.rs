@@ -52,6 +52,10 @@ impl Challenge {
             Err(refused) => return self.reject(&validation, &refused, desk),
         };
         if self.is_stale(&validation, &address, desk) {
+            let budget = validation.budget(&desk.service.limits);
+            if budget.transmissions == 0 && budget.attempts == 0 && !desk.reader.html {
+                return Err(Refusal::TooManyAttempts.into());
+            }
             return Ok(Outcome::respond(self.created(&validation, false, desk)?));
         }
         // For the page that says no, with what is still possible.

@@ -27,12 +27,12 @@ impl Answer {
 
     /// Head and body in one piece: written in two, the second would wait until the peer
     /// acknowledges the first.
-    pub(super) fn to_bytes(&self, without_body: bool, close: bool) -> Vec<u8> {
+    pub(super) fn into_bytes(self, without_body: bool, close: bool) -> Vec<u8> {
         if !self.is_sendable() {
             let known: [(&str, &dyn fmt::Display); 2] =
                 [("status", &self.status.0), ("error", &"cannot be sent")];
             log::event(Level::Error, "answer", &known);
-            return Self::bare().to_bytes(without_body, close);
+            return Self::bare().into_bytes(without_body, close);
         }
         let mut text = format!("HTTP/1.1 {} {}\r\n", self.status.0, self.status.reason());
         let mut add = |name: &str, value: &str| {
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     fn text(answer: &Answer, without_body: bool, close: bool) -> String {
-        let text = String::from_utf8(answer.to_bytes(without_body, close)).unwrap();
+        let text = String::from_utf8(answer.clone().into_bytes(without_body, close)).unwrap();
         let is_date = |line: &&str| line.starts_with("Date: ") && line.ends_with(" GMT\r\n");
         assert_eq!(text.split_inclusive('\n').filter(is_date).count(), 1);
         text.split_inclusive('\n').filter(|line| !is_date(line)).collect()

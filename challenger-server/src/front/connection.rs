@@ -59,7 +59,7 @@ impl Connection<'_> {
             Err(NoRequest::Refused(head, refused)) => {
                 let answer = self.decide(|respond| respond.refuse(head.as_ref(), refused));
                 let is_head = head.is_some_and(|head| head.method == Method::Head);
-                self.write(&answer, is_head, true);
+                self.write(answer, is_head, true);
                 return Next::End;
             }
         };
@@ -72,7 +72,7 @@ impl Connection<'_> {
             return Next::End;
         }
         let close = !keep_alive || self.limits.close_each || self.seat.is_draining();
-        self.write(&answer, is_head, close)
+        self.write(answer, is_head, close)
     }
 
     /// A complete request, and whether there may be another.
@@ -161,8 +161,8 @@ impl Connection<'_> {
         answer
     }
 
-    fn write(&self, answer: &Answer, is_head: bool, close: bool) -> Next {
-        let written = self.send(&answer.to_bytes(is_head, close));
+    fn write(&self, answer: Answer, is_head: bool, close: bool) -> Next {
+        let written = self.send(&answer.into_bytes(is_head, close));
         if written && close {
             self.linger();
         }

@@ -16,6 +16,7 @@ use super::expand::{Expanded, Source, expand};
 use super::lint::Kind;
 use super::message::MESSAGE;
 use super::{TemplateError, brand};
+use crate::files;
 
 /// The ending of a template's file, of a part's, and of a catalogue's.
 const TEMPLATE: &str = ".must";
@@ -24,6 +25,9 @@ const CATALOGUE: &str = ".lang";
 
 /// The text that is the language's own tag, in no catalogue.
 const TAG: &str = "language.tag";
+
+/// The longest file, in bytes: as long as a template may get in all.
+const FILE_MAX: usize = 512 * 1024;
 
 /// How many missing texts are named in a warning.
 const MISSING_SHOWN: usize = 3;
@@ -202,7 +206,7 @@ impl Sources {
             if Role::of(&name).is_none() {
                 continue;
             }
-            match fs::read(&file) {
+            match files::read(&file, FILE_MAX) {
                 Ok(text) => errors.extend(self.add(&mut layer, &file, &text)),
                 Err(error) => errors.push(TemplateError::unread(&file, &error)),
             }
@@ -231,10 +235,11 @@ impl Sources {
         let mut layer = Layer::default();
         let mut errors = Vec::new();
         for (language, path) in files {
-            match fs::read_to_string(&path) {
-                Ok(text) => {
+            match files::read(&path, FILE_MAX).map(|bytes| utf8(&bytes)) {
+                Ok(Ok(text)) => {
                     layer.templates.insert((MESSAGE.to_owned(), language), File { path, text });
                 }
+                Ok(Err(reason)) => errors.push(TemplateError::about(&path, reason)),
                 Err(error) => errors.push(TemplateError::unread(&path, &error)),
             }
         }

@@ -1,0 +1,61 @@
+//! Reads what operators put into directories: regular files of a reasonable size, and nothing that
+//! would keep us waiting or fill the memory.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// Reads a file of at most `max` bytes.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is longer.
+pub(crate) fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
+    // A pipe would wait for its writer already while it is opened.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let limit = u64::try_from(max).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    // Some files say that they are empty and are not, and others grow.
+    if metadata.len() <= limit {
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    }
+    if metadata.len() > limit || bytes.len() > max {
+        return Err(io::Error::other(format!("it is longer than {max} bytes")));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn only_regular_files_of_a_reasonable_size_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("good"), "12345").unwrap();
+        fs::write(path("long"), "123456").unwrap();
+        File::create(path("sparse")).unwrap().set_len(1 << 40).unwrap();
+        assert!(Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+        let read = |path: &Path| read(path, 5).map_err(|error| error.to_string());
+        assert_eq!(read(&path("good")), Ok(b"12345".to_vec()));
+        for name in ["long", "sparse"] {
+            assert_eq!(read(&path(name)), Err("it is longer than 5 bytes".to_owned()), "{name}");
+        }
+        for other in [path("pipe"), directory.path().to_path_buf(), "/dev/zero".into()] {
+            let complaint = "it is no regular file".to_owned();
+            assert_eq!(read(&other), Err(complaint), "{}", other.display());
+        }
+        assert!(read(&path("none")).is_err());
+    }
+}
