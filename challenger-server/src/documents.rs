@@ -68,8 +68,7 @@ fn read(file: &Path, language: &str, version: &str) -> io::Result<Option<Documen
     if base != version {
         return Ok(None);
     }
-    let body = files::read(file, DOCUMENT_MAX)
-        .map_err(|error| io::Error::other(format!("not served: {error}")))?;
+    let body = files::read(file, DOCUMENT_MAX)?;
     if body.is_empty() {
         return Err(io::Error::other("not served, because it is empty"));
     }
@@ -182,7 +181,7 @@ mod tests {
             "en/tos-v0: not served, because its extension is none of txt, html",
             "en/tos-v0.doc: not served, because its extension is none of txt, html",
             "en/tos-v0.html: not served, because it is empty",
-            "en/tos-v0.md: not served: it is no regular file",
+            "en/tos-v0.md: it is no regular file",
             "en/tos-v0.pdf: No such file",
             "english: not served, because it names no language",
             "stray.txt: not in the directory of a language",
