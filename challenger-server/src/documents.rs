@@ -8,8 +8,8 @@ use challenger_proto::{Document, Documents};
 
 use crate::files;
 
-/// The longest document, in bytes. All of them are kept in memory, and whoever reads one slowly has a
-/// copy of it; legal texts have some hundred thousand bytes, even as PDF.
+/// The longest document, in bytes. All of them are kept in memory, and whoever reads one slowly has
+/// a copy of it; legal texts have some hundred thousand bytes, even as PDF.
 const DOCUMENT_MAX: usize = 2 * 1024 * 1024;
 
 /// What a directory holds, and what is odd about it.
