@@ -160,7 +160,9 @@ tools:
 # use them without eyes or hands. That is fetched into the folder of what was built.
 browser:
 	$(call need,the tests need a browser, \
-	    command -v chromium && command -v chromedriver && command -v npm, chromium chromium-driver npm)
+	    command -v chromium && command -v chromedriver, chromium chromium-driver)
+	@# Apart: where Node.js is from another place it brings its own npm, and conflicts with Debian's.
+	$(call need,the tests need axe-core,command -v npm,npm)
 	@grep -q '"version": "$(AXE_VERSION)"' $(AXE)/node_modules/axe-core/package.json 2>/dev/null \
 	|| npm install --prefix $(AXE) --no-save --ignore-scripts --no-audit --no-fund --loglevel=error \
 	    axe-core@$(AXE_VERSION)
