@@ -8,17 +8,18 @@
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use postgres::error::{Severity, SqlState};
-use postgres::types::ToSql;
-use postgres::{Client, Row, Statement};
-use r2d2_postgres::PostgresConnectionManager;
-use r2d2_postgres::r2d2::{self, ManageConnection, PooledConnection};
+use r2d2::{ManageConnection, PooledConnection};
+use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, Row, Statement};
 
 use super::database::PostgresDatabase;
+use super::line::Line;
+use super::schema;
 use super::tls::Connector;
 use crate::store::StoreError;
 
@@ -28,6 +29,9 @@ const CONNECTIONS_MAX: u32 = 16;
 /// How long a request waits for a connection, such as during a restart of the database.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long it may take to connect, whatever hangs.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// For how long after its last use a connection is believed to be alive. No database restarts so
 /// fast, and where many requests make questions dear, connections are seldom idle for so long.
 const TRUST: Duration = Duration::from_millis(100);
@@ -35,37 +39,64 @@ const TRUST: Duration = Duration::from_millis(100);
 /// The connections of a server.
 pub(super) struct Pool {
     sessions: r2d2::Pool<Manager>,
-    era: Arc<AtomicU64>,
+    manager: Manager,
+}
+
+/// What all connections share.
+#[derive(Default)]
+struct State {
+    era: AtomicU64,
+    /// Why the last attempt to connect failed, if it did. All who wait are told.
+    failure: Mutex<Option<Fault>>,
+}
+
+impl State {
+    fn failure(&self) -> MutexGuard<'_, Option<Fault>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Pool {
     /// A pool without connections: they are made when they are needed.
     pub(super) fn new(database: &PostgresDatabase, connector: Connector) -> Self {
-        let era = Arc::new(AtomicU64::new(0));
-        let connections = PostgresConnectionManager::new(database.serving(), connector);
+        let manager = Manager { config: database.serving(), connector, state: Arc::default() };
         let sessions = r2d2::Pool::builder()
             .max_size(CONNECTIONS_MAX)
             .min_idle(Some(0))
             .connection_timeout(CHECKOUT_TIMEOUT)
-            .build_unchecked(Manager { connections, era: Arc::clone(&era) });
-        Self { sessions, era }
+            .build_unchecked(manager.clone());
+        Self { sessions, manager }
     }
 
-    /// A connection of the present era.
-    pub(super) fn session(&self) -> Result<PooledConnection<Manager>, Fault> {
-        self.sessions.get().map_err(|error| Fault::Other(error.to_string()))
+    /// A connection of the present era, for something that has to be over at `until`.
+    pub(super) fn session(&self, until: Instant) -> Result<PooledConnection<Manager>, Fault> {
+        let patience = until.saturating_duration_since(Instant::now()).min(CHECKOUT_TIMEOUT);
+        let mut session = self.sessions.get_timeout(patience).map_err(|_| {
+            let cause = self.manager.state.failure().as_ref().map(ToString::to_string);
+            let cause = cause.unwrap_or_else(|| "all of them are in use".to_owned());
+            Fault::Away(format!("timed out waiting for a connection: {cause}"))
+        })?;
+        session.until = until;
+        Ok(session)
+    }
+
+    /// A connection that is not kept, for who wants to know at once why there is none.
+    pub(super) fn probe(&self) -> Result<Session, Fault> {
+        self.manager.connect()
     }
 
     /// Begins a new era, unless that has happened since the session was made.
     pub(super) fn end_era_of(&self, session: &Session) {
-        self.era.fetch_max(session.era.saturating_add(1), Ordering::Relaxed);
+        self.manager.state.era.fetch_max(session.era.saturating_add(1), Ordering::Relaxed);
     }
 }
 
 /// Makes connections, and tells which are still good, without asking them.
+#[derive(Clone)]
 pub(super) struct Manager {
-    connections: PostgresConnectionManager<Connector>,
-    era: Arc<AtomicU64>,
+    config: Config,
+    connector: Connector,
+    state: Arc<State>,
 }
 
 impl ManageConnection for Manager {
@@ -74,9 +105,10 @@ impl ManageConnection for Manager {
 
     fn connect(&self) -> Result<Session, Fault> {
         // Read first: what happens from now on may concern this connection.
-        let era = self.era.load(Ordering::Relaxed);
-        let client = self.connections.connect()?;
-        Ok(Session { client, era, statements: BTreeMap::new(), used: Instant::now() })
+        let era = self.state.era.load(Ordering::Relaxed);
+        let made = Session::connect(&self.config, &self.connector, era);
+        *self.state.failure() = made.as_ref().err().cloned();
+        made
     }
 
     fn is_valid(&self, session: &mut Session) -> Result<(), Fault> {
@@ -87,19 +119,42 @@ impl ManageConnection for Manager {
     }
 
     fn has_broken(&self, session: &mut Session) -> bool {
-        session.client.is_closed() || session.era < self.era.load(Ordering::Relaxed)
+        session.is_stale
+            || session.line.is_late()
+            || session.client.is_closed()
+            || session.era < self.state.era.load(Ordering::Relaxed)
     }
 }
 
 /// A connection, and the statements that were prepared on it.
 pub(super) struct Session {
+    // Before the line, because it has to go first.
     client: Client,
+    line: Line,
     era: u64,
     statements: BTreeMap<&'static str, Statement>,
     used: Instant,
+    /// When whoever has it wants to be done.
+    until: Instant,
+    /// Whether another one may be able to do more.
+    is_stale: bool,
 }
 
 impl Session {
+    /// Connects to a database that has our schema: it may be another one than the last time.
+    fn connect(config: &Config, connector: &Connector, era: u64) -> Result<Self, Fault> {
+        let until = Instant::now() + CONNECT_TIMEOUT;
+        let (client, line) = Line::connect(config, connector, until)?;
+        let (statements, used) = (BTreeMap::new(), Instant::now());
+        let mut session = Self { client, line, era, statements, used, until, is_stale: false };
+        let checked = schema::version(&mut |sql| session.ask_once(sql)).and_then(schema::check);
+        match checked {
+            Ok(()) => Ok(session),
+            Err(Fault::Lost(cause)) => Err(Fault::Away(cause)),
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// Runs a statement that must not run twice, and returns how many rows it touched.
     pub(super) fn execute(
         &mut self,
@@ -108,9 +163,9 @@ impl Session {
     ) -> Result<u64, Fault> {
         let alive = self.ask_if_idle().and_then(|()| self.prepared(sql));
         let statement = alive.map_err(Fault::before_leaving)?;
-        let executed = self.client.execute(&statement, parameters);
+        let executed = self.line.wait(self.until, self.client.execute(&statement, parameters));
         self.used = Instant::now();
-        executed.map_err(|error| self.failed(sql, &error))
+        executed.map_err(|fault| self.failed(sql, fault))
     }
 
     /// Runs a statement that returns one row.
@@ -120,9 +175,21 @@ impl Session {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Row, Fault> {
         let statement = self.prepared(sql)?;
-        let found = self.client.query_one(&statement, parameters);
+        let found = self.line.wait(self.until, self.client.query_one(&statement, parameters));
         self.used = Instant::now();
-        found.map_err(|error| self.failed(sql, &error))
+        found.map_err(|fault| self.failed(sql, fault))
+    }
+
+    /// Runs a statement that returns one row, and that is not needed again.
+    fn ask_once(&mut self, sql: &str) -> Result<Row, Fault> {
+        self.line
+            .wait(self.until, self.client.query_one(sql, &[]))
+            .map_err(|fault| self.fault(fault))
+    }
+
+    /// Whether there is no time left to try again.
+    pub(super) const fn is_late(&self) -> bool {
+        self.line.is_late()
     }
 
     /// Asks nothing, and so finds out whether the connection is alive.
@@ -130,27 +197,34 @@ impl Session {
         if self.used.elapsed() < TRUST {
             return Ok(());
         }
-        self.client.batch_execute("").map_err(|error| self.fault(&error))
+        let asked = self.line.wait(self.until, self.client.batch_execute(""));
+        asked.map_err(|fault| self.fault(fault))
     }
 
     fn prepared(&mut self, sql: &'static str) -> Result<Statement, Fault> {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare(sql).map_err(|error| self.fault(&error))?;
+        let prepared = self.line.wait(self.until, self.client.prepare(sql));
+        let statement = prepared.map_err(|fault| self.fault(fault))?;
         self.statements.insert(sql, statement.clone());
         Ok(statement)
     }
 
     /// Forgets the statement as well: the database may no longer know it, or know it otherwise.
-    fn failed(&mut self, sql: &'static str, error: &postgres::Error) -> Fault {
+    fn failed(&mut self, sql: &'static str, fault: Fault) -> Fault {
         self.statements.remove(sql);
-        self.fault(error)
+        self.fault(fault)
     }
 
-    fn fault(&self, error: &postgres::Error) -> Fault {
-        match Fault::new(error) {
+    fn fault(&mut self, fault: Fault) -> Fault {
+        match fault {
             Fault::Other(cause) if self.client.is_closed() => Fault::Lost(cause),
+            Fault::ReadOnly(cause) => {
+                // Connections remember that they may only read, even when others may write again.
+                self.is_stale = true;
+                Fault::Other(cause)
+            }
             fault => fault,
         }
     }
@@ -159,18 +233,23 @@ impl Session {
 /// What went wrong, before anybody said in which database.
 #[derive(Clone, Debug)]
 pub(super) enum Fault {
+    /// The database cannot be reached now, and perhaps later. Nothing was changed.
+    Away(String),
     /// Another transaction was faster, or took the client away. Nothing was changed.
     Conflict(String),
     /// The connection was lost, and nobody knows whether the statement had been carried out.
     Lost(String),
     /// Anything else. Nothing was changed.
     Other(String),
+    /// This connection may only read. Nothing was changed.
+    ReadOnly(String),
     /// The connection was lost, and the statement had not left yet.
     Unsent(String),
 }
 
 impl Fault {
-    fn new(error: &postgres::Error) -> Self {
+    /// What the database, or the way to it, said.
+    pub(super) fn new(error: &tokio_postgres::Error) -> Self {
         if let Some(refusal) = error.as_db_error() {
             // Keeps the number, because sentences are translated. Details would quote values.
             let code = refusal.code();
@@ -182,6 +261,7 @@ impl Fault {
                 SqlState::FOREIGN_KEY_VIOLATION
                 | SqlState::T_R_DEADLOCK_DETECTED
                 | SqlState::T_R_SERIALIZATION_FAILURE => Self::Conflict(said),
+                SqlState::READ_ONLY_SQL_TRANSACTION => Self::ReadOnly(said),
                 _ => Self::Other(said),
             };
         }
@@ -195,7 +275,11 @@ impl Fault {
     fn before_leaving(self) -> Self {
         match self {
             Self::Lost(cause) => Self::Unsent(cause),
-            Self::Conflict(_) | Self::Other(_) | Self::Unsent(_) => self,
+            Self::Away(_)
+            | Self::Conflict(_)
+            | Self::Other(_)
+            | Self::ReadOnly(_)
+            | Self::Unsent(_) => self,
         }
     }
 }
@@ -203,9 +287,11 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Conflict(cause)
+            Self::Away(cause)
+            | Self::Conflict(cause)
             | Self::Lost(cause)
             | Self::Other(cause)
+            | Self::ReadOnly(cause)
             | Self::Unsent(cause) => f.write_str(cause),
         }
     }
@@ -213,8 +299,8 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-impl From<postgres::Error> for Fault {
-    fn from(error: postgres::Error) -> Self {
+impl From<tokio_postgres::Error> for Fault {
+    fn from(error: tokio_postgres::Error) -> Self {
         Self::new(&error)
     }
 }

@@ -2,15 +2,16 @@
 //! that many commits share the cost of one sync.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use challenger_proto::{Commit, Write};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::file::{DatabaseFile, Fault};
 use super::statements;
-use crate::store::StoreError;
+use crate::store::{LIMIT, StoreError};
 
 /// The most commits of one transaction. More would make the first of them wait for little gain.
 pub(super) const BATCH_MAX: usize = 64;
@@ -26,6 +27,8 @@ pub(super) struct Writer {
 /// One write, and who waits for it.
 struct Job {
     write: Write,
+    /// When nobody waits any longer.
+    until: Instant,
     reply: SyncSender<Result<Commit, StoreError>>,
 }
 
@@ -51,8 +54,12 @@ impl Writer {
         let stopped = || self.file.error("the thread that writes has stopped");
         let (reply, answer) = mpsc::sync_channel(1);
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
-        queue.send(Job { write: write.clone(), reply }).map_err(|_| stopped())?;
-        answer.recv().map_err(|_| stopped())?
+        let until = Instant::now() + LIMIT;
+        queue.send(Job { write: write.clone(), until, reply }).map_err(|_| stopped())?;
+        answer.recv_timeout(LIMIT).map_err(|error| match error {
+            RecvTimeoutError::Disconnected => stopped(),
+            RecvTimeoutError::Timeout => self.file.error("was not written to in time"),
+        })?
     }
 }
 
@@ -70,7 +77,11 @@ fn work(jobs: &Receiver<Job>, mut connection: Connection, file: &DatabaseFile) {
     while let Ok(first) = jobs.recv() {
         let mut batch = vec![first];
         batch.extend(jobs.try_iter().take(BATCH_MAX - 1));
-        let replies = match commit_all(&mut connection, &batch) {
+        // The others were told that it failed.
+        let now = Instant::now();
+        batch.retain(|job| job.until > now);
+        let committed = file.check_in_place().and_then(|()| commit_all(&mut connection, &batch));
+        let replies = match committed {
             Ok(replies) => replies,
             Err(fault) => batch.iter().map(|_| Err(fault.clone())).collect(),
         };
