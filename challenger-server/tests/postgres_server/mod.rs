@@ -13,7 +13,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -156,8 +156,56 @@ impl Cluster {
             End::Immediate => "QUIT",
             End::Killed => "KILL",
         };
-        assert!(send(&child, signal));
+        assert!(send(child.id(), signal));
         child.wait().unwrap();
+    }
+
+    /// Stops all its processes in the middle of whatever they do: it hangs.
+    pub fn pause(&self) {
+        let postmaster = self.postmaster();
+        assert!(send(postmaster, "STOP"));
+        for process in children(postmaster) {
+            assert!(send(process, "STOP"));
+        }
+    }
+
+    /// Lets all its processes go on.
+    pub fn resume(&self) {
+        let postmaster = self.postmaster();
+        assert!(send(postmaster, "CONT"));
+        for process in children(postmaster) {
+            // It may be one of those that end by themselves.
+            send(process, "CONT");
+        }
+    }
+
+    /// The processes behind the connections of servers.
+    pub fn backends(&self, database: &str) -> Vec<u32> {
+        let pids = "SELECT pid FROM pg_stat_activity \
+            WHERE application_name = 'challenger' AND datname = current_database()";
+        self.psql(database, pids).lines().map(|pid| pid.parse().unwrap()).collect()
+    }
+
+    /// Ends all connections of servers.
+    pub fn end_backends(&self, database: &str) {
+        self.psql(
+            database,
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity \
+            WHERE application_name = 'challenger' AND datname = current_database()",
+        );
+    }
+
+    /// From now on, an empty table is on a disk that is full. Returns how to get it back.
+    pub fn fill_disk(&self, database: &str, table: &str) -> impl FnOnce() {
+        let empty = self.psql(database, &format!("SELECT pg_relation_size('{table}')"));
+        assert_eq!(empty, "0", "{table}");
+        let file = self.psql(database, &format!("SELECT pg_relation_filepath('{table}')"));
+        let (file, aside) = (self.data().join(&file), self.data().join(format!("{file}-aside")));
+        fs::rename(&file, &aside).unwrap();
+        symlink("/dev/full", &file).unwrap();
+        // They may have it open.
+        self.end_backends(database);
+        move || fs::rename(&aside, &file).unwrap()
     }
 
     /// Creates a database, and returns its name.
@@ -224,6 +272,10 @@ impl Cluster {
         command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
     }
 
+    fn postmaster(&self) -> u32 {
+        self.postmaster.lock().unwrap().as_ref().unwrap().id()
+    }
+
     fn is_ready(&self) -> bool {
         let mut command = self.command("pg_isready");
         command.arg("-q").arg("-h").arg(self.directory.path()).status().unwrap().success()
@@ -262,17 +314,34 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         let postmaster = self.postmaster.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(child) = postmaster {
-            // In a failing test, a second panic would hide the first.
-            send(child, "QUIT");
+            // In a failing test, a second panic would hide the first. It may be paused.
+            for process in children(child.id()).into_iter().chain([child.id()]) {
+                send(process, "CONT");
+            }
+            send(child.id(), "QUIT");
             let _ = child.wait();
         }
     }
 }
 
-fn send(child: &Child, signal: &str) -> bool {
-    let process = child.id().to_string();
-    let kill = Command::new("sh").args(["-c", "kill -$0 $1", signal, &process]).status();
+/// Sends a signal to a process.
+pub fn send(process: u32, signal: &str) -> bool {
+    let process = process.to_string();
+    let kill = Command::new("sh").args(["-c", "kill -$0 $1 2>&-", signal, &process]).status();
     kill.is_ok_and(|status| status.success())
+}
+
+/// Its processes, as far as they still run.
+fn children(parent: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let process = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // Behind the name, which may hold anything, come the state and the parent.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+        let is_child = fields.nth(1)?.parse() == Ok(parent);
+        is_child.then_some(process)
+    });
+    processes.collect()
 }
 
 /// Where its programs are: in the path, or where Debian keeps them, the newest version first.

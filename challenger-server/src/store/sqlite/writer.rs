@@ -16,6 +16,9 @@ use crate::store::{LIMIT, StoreError};
 /// The most commits of one transaction. More would make the first of them wait for little gain.
 pub(super) const BATCH_MAX: usize = 64;
 
+/// What they are told who wait no longer.
+const LATE: &str = "was not written to in time";
+
 /// The thread and the way to it.
 pub(super) struct Writer {
     file: Arc<DatabaseFile>,
@@ -30,6 +33,12 @@ struct Job {
     /// When nobody waits any longer.
     until: Instant,
     reply: SyncSender<Result<Commit, StoreError>>,
+}
+
+impl Job {
+    fn is_awaited(&self) -> bool {
+        Instant::now() < self.until
+    }
 }
 
 impl Writer {
@@ -58,7 +67,7 @@ impl Writer {
         queue.send(Job { write: write.clone(), until, reply }).map_err(|_| stopped())?;
         answer.recv_timeout(LIMIT).map_err(|error| match error {
             RecvTimeoutError::Disconnected => stopped(),
-            RecvTimeoutError::Timeout => self.file.error("was not written to in time"),
+            RecvTimeoutError::Timeout => self.file.error(LATE),
         })?
     }
 }
@@ -77,9 +86,7 @@ fn work(jobs: &Receiver<Job>, mut connection: Connection, file: &DatabaseFile) {
     while let Ok(first) = jobs.recv() {
         let mut batch = vec![first];
         batch.extend(jobs.try_iter().take(BATCH_MAX - 1));
-        // The others were told that it failed.
-        let now = Instant::now();
-        batch.retain(|job| job.until > now);
+        batch.retain(Job::is_awaited);
         let committed = file.check_in_place().and_then(|()| commit_all(&mut connection, &batch));
         let replies = match committed {
             Ok(replies) => replies,
@@ -100,6 +107,11 @@ fn commit_all(
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut replies = Vec::with_capacity(batch.len());
     for job in batch {
+        if !job.is_awaited() {
+            // They were told that it failed, while others had the file.
+            replies.push(Err(Fault(LATE.to_owned())));
+            continue;
+        }
         // So that one that fails takes back its own changes only.
         let savepoint = transaction.savepoint()?;
         let reply = statements::apply(&savepoint, &job.write);
