@@ -65,8 +65,8 @@ impl DatabaseFile {
         }
     }
 
-    /// Whether there is a file, and still the one that the connections have open. What is written to
-    /// one that was deleted, SQLite does not complain about, and nobody would find.
+    /// Whether there is a file, and still the one that the connections have open. SQLite goes on
+    /// writing to one that was deleted, where nobody would find it.
     pub(super) fn check_in_place(&self) -> Result<(), Fault> {
         let advice = "while it was in use; put it back, or restart the service";
         let found = fs::metadata(&self.path).map(|found| (found.dev(), found.ino()));
