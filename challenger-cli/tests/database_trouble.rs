@@ -1,5 +1,5 @@
-//! Every trouble that a database can have, end to end: while it lasts, answers are clear and in time;
-//! when it is over, the service goes on by itself, with nothing lost, doubled or left over.
+//! Every trouble that a database can have, end to end: while it lasts, answers are clear and do not
+//! keep anybody waiting; then the service goes on, with nothing lost, doubled or left over.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
 #![allow(
