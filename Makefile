@@ -94,6 +94,8 @@ check: postgresql openssl documents tools browser
 	$(CARGO) build --package challenger-cli --no-default-features --features postgres --locked
 	$(CARGO) build --package challenger-cli --no-default-features --features sqlite --locked
 	$(CARGO) test --workspace --locked
+	@# No part of the usual tests, so the commands above do not see it.
+	$(CARGO) clippy --package challenger-cli --test soak --locked -- -D warnings
 	SOAK_SECONDS=30 SOAK_RATE=6 $(CARGO) test --package challenger-cli --test soak --locked
 	$(CARGO) clippy --workspace --all-targets --features challenger-server/tls,challenger-cli/tls \
 	    --locked -- -D warnings

@@ -8,8 +8,8 @@ use super::world::World;
 
 /// How many KiB of memory the later quarter may have more than the earlier one, beside a tenth.
 const SLACK_KIB: u64 = 2048;
-/// The same for descriptors and threads, of which there are as many as there are connections.
-const SLACK: u64 = 8;
+/// The same for descriptors and threads: a pool grows to 16 connections when it likes.
+const SLACK: u64 = 24;
 
 /// What a process took at one time.
 #[derive(Clone, Copy)]
@@ -45,8 +45,8 @@ impl Series {
         [of(warm.first()), of(warm.last()), most]
     }
 
-    /// How fast its memory grows, in KiB per hour, by least squares.
-    pub fn slope(&self) -> i128 {
+    /// How fast its memory grows, in KiB per minute, by least squares.
+    pub fn slope(&self) -> String {
         let points = self.warm().iter();
         let points: Vec<(i128, i128)> =
             points.map(|it| (i128::from(it.seconds), i128::from(it.rss_kib))).collect();
@@ -55,7 +55,11 @@ impl Series {
         let (x, y) = (sum(|it| it.0), sum(|it| it.1));
         let below = count * sum(|it| it.0 * it.0) - x * x;
         let above = count * sum(|it| it.0 * it.1) - x * y;
-        if below == 0 { 0 } else { 3600 * above / below }
+        // In hundredths, because it should be close to nothing.
+        let hundredths = if below == 0 { 0 } else { 60 * 100 * above / below };
+        let sign = if hundredths < 0 { "-" } else { "" };
+        let size = hundredths.abs();
+        format!("{sign}{}.{:02}", size / 100, size % 100)
     }
 
     /// The second and the last quarter of its life.
