@@ -11,6 +11,7 @@
 
 mod site;
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -196,5 +197,49 @@ fn too_few_file_descriptors_are_told_at_the_start() {
     let told = "this process may open 1024 files, and should be allowed 1208";
     wait_for("the warning", || site.log().contains(told).then_some(()));
     wait_for("the server", || TcpStream::connect(("127.0.0.1", site.port)).ok());
+    site.stop();
+}
+
+/// The memory of the server, in bytes.
+fn memory(site: &Site) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", site.process())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
+}
+
+#[test]
+fn slow_readers_share_a_document() {
+    const SIZE: usize = 2 * 1024 * 1024;
+    const READERS: usize = 60;
+    let mut site = Site::new("TERMS_ETAG = v1\nTERMS_DIR = $CHALLENGER_TERMS");
+    let terms = site.directory.path().join("terms/en");
+    fs::create_dir_all(&terms).unwrap();
+    let text: String = (0..SIZE / 8).map(|number| format!("{number:07}\n")).collect();
+    fs::write(terms.join("v1.txt"), &text).unwrap();
+    let mut server = site.server();
+    server.env("CHALLENGER_TERMS", site.directory.path().join("terms"));
+    site.start_as(server);
+    wait_for("the server", || TcpStream::connect(("127.0.0.1", site.port)).ok());
+    let ask = |_| {
+        let mut stream =
+            connect(&site, "GET /terms HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let mut beginning = [0; 9];
+        stream.read_exact(&mut beginning).unwrap();
+        assert_eq!(&beginning, b"HTTP/1.1 ");
+        stream
+    };
+    // What one answer costs for the first time is not counted.
+    drop(ask(0));
+    let before = memory(&site);
+    let mut readers: Vec<TcpStream> = (0..READERS).map(ask).collect();
+    let more = memory(&site).saturating_sub(before);
+    assert!(more < READERS * SIZE / 3, "{more} bytes for {READERS} readers");
+    for stream in [0, READERS - 1].map(|number| readers[number].try_clone().unwrap()).iter_mut() {
+        let answer = read_to_end(stream);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("200 OK\r\n"), "{head}");
+        assert!(body == text, "{} bytes of {SIZE}", body.len());
+    }
+    readers.clear();
     site.stop();
 }

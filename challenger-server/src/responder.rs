@@ -135,7 +135,7 @@ impl Responder {
             return Answer {
                 status: response.status,
                 headers: response.headers,
-                body: html.into_bytes(),
+                body: html.into_bytes().into(),
             };
         }
         let template = page.name.template(&self.service.address_type);
@@ -150,10 +150,10 @@ impl Responder {
 /// An answer without a page: such a body needs nothing but to be written down.
 fn bytes_of(response: Response) -> Answer {
     let body = match response.body {
-        Body::Document(bytes) => bytes.to_vec(),
-        Body::Empty | Body::Page(_) => Vec::new(),
-        Body::Json(value) => value.to_string().into_bytes(),
-        Body::Text(text) => text.as_bytes().to_vec(),
+        Body::Document(bytes) => bytes,
+        Body::Empty | Body::Page(_) => Arc::default(),
+        Body::Json(value) => value.to_string().into_bytes().into(),
+        Body::Text(text) => text.as_bytes().into(),
     };
     Answer { status: response.status, headers: response.headers, body }
 }

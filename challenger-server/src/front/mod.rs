@@ -71,7 +71,8 @@ pub struct Limits {
     /// From one request to the next. People need longer to fill in a form; their browser then
     /// connects again.
     pub idle: Duration,
-    /// For writing an answer. A legal document of 100 KiB passes at 40 kbit/s.
+    /// For writing an answer, and as long again for every 128 KiB of it: it passes at 50 kbit/s. A
+    /// slow reader holds no copy of it.
     pub write: Duration,
     /// Closes each connection after its first request.
     pub close_each: bool,
@@ -121,11 +122,11 @@ const DROP: Duration = Duration::from_secs(5);
 ///
 /// impl Respond for Empty {
 ///     fn respond(&self, _: Request) -> Answer {
-///         Answer { status: Status(204), headers: Vec::new(), body: Vec::new() }
+///         Answer { status: Status(204), headers: Vec::new(), body: [].into() }
 ///     }
 ///
 ///     fn refuse(&self, _: Option<&Request>, _: Refused) -> Answer {
-///         Answer { status: Status(400), headers: Vec::new(), body: Vec::new() }
+///         Answer { status: Status(400), headers: Vec::new(), body: [].into() }
 ///     }
 /// }
 ///

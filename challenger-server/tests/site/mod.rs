@@ -71,7 +71,7 @@ impl Respond for Echo {
             "/panic" => panic!("on request"),
             _ => {}
         }
-        Answer { status: Status(status), headers, body }
+        Answer { status: Status(status), headers, body: body.into() }
     }
 
     fn refuse(&self, _: Option<&Request>, refused: Refused) -> Answer {
@@ -89,7 +89,7 @@ impl Respond for Echo {
             other => panic!("the front has no reason to say {other:?}"),
         };
         let body = format!("{status} {:?}", refused.refusal).into_bytes();
-        Answer { status: Status(status), headers: Vec::new(), body }
+        Answer { status: Status(status), headers: Vec::new(), body: body.into() }
     }
 }
 
