@@ -23,6 +23,8 @@ mod listener;
 mod network;
 mod stream;
 mod table;
+#[cfg(feature = "tiny-http")]
+mod tiny;
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -40,6 +42,8 @@ pub use self::answer::Answer;
 pub use self::listener::Listener;
 pub use self::network::Network;
 use self::table::Table;
+#[cfg(feature = "tiny-http")]
+pub use self::tiny::Tiny;
 use crate::log::{self, Level};
 
 /// Whoever decides about requests. It is called by many threads at once.
@@ -49,6 +53,16 @@ pub trait Respond: Send + Sync + 'static {
 
     /// Words a refusal of the front. `head` is there if the request got as far as its body.
     fn refuse(&self, head: Option<&Request>, refused: Refused) -> Answer;
+}
+
+/// Who reads from strangers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The [`Front`].
+    Front,
+    /// [`Tiny`], which withstands nobody but a proxy.
+    #[cfg(feature = "tiny-http")]
+    TinyHttp,
 }
 
 /// How much the front gives to strangers. The times are totals.

@@ -127,7 +127,7 @@ mod tests {
         fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
             let mut calls = self.calls.lock().unwrap();
             *calls += 1;
-            if *calls % 3 == 0 {
+            if calls.is_multiple_of(3) {
                 return Err(ErrorKind::WouldBlock.into());
             }
             let offered = parts.iter().flat_map(|part| part.iter().copied());
