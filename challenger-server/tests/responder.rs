@@ -231,7 +231,7 @@ fn without_a_free_helper_nothing_is_charged() {
     let answer = scene.challenge(&nonce);
     assert_eq!(refusal(&answer), (503, 9752));
     assert!(answer.headers.contains(&("Retry-After", "5".to_string())));
-    assert_eq!(scene.diary(), ["load"]);
+    assert_eq!(scene.diary(), ["load", "load"], "looked at again, and not charged");
 }
 
 #[test]
