@@ -97,11 +97,13 @@ check: postgresql openssl documents tools browser
 	@# No part of the usual tests, so the commands above do not see it.
 	$(CARGO) clippy --package challenger-cli --test soak --locked -- -D warnings
 	SOAK_SECONDS=30 SOAK_RATE=6 $(CARGO) test --package challenger-cli --test soak --locked
-	$(CARGO) clippy --workspace --all-targets --features challenger-server/tls,challenger-cli/tls \
-	    --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --locked \
+	    --features challenger-server/tls,challenger-cli/tls,challenger-cli/tiny-http -- -D warnings
 	$(CARGO) build --package challenger-cli --features tls --locked
 	$(CARGO) test --package challenger-server --features tls --locked \
 	    --lib --test database_settings --test store_postgres --test store_postgres_tls
+	$(CARGO) test --package challenger-server --package challenger-cli --features tiny-http \
+	    --locked --test wire --test engine
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
 

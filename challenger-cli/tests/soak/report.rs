@@ -171,8 +171,8 @@ fn tell_processes(world: &World, series: &[Series]) -> bool {
     println!("\n## What the servers took\n");
     println!("First (warm), last and most; the slope is by least squares over the warm part.\n");
     println!(
-        "| server | process | from–to s | RSS KiB | slope KiB/min | RSS 2nd, 4th quarter | threads | \
-         descriptors | flat |"
+        "| server | process | from–to s | RSS KiB | slope KiB/min | RSS 2nd, 4th quarter | \
+         threads | descriptors | flat |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
     let mut holds = true;
