@@ -46,7 +46,7 @@ impl Call<'_> {
         let Call { method, target, body, .. } = self;
         let connection = if keeps { "keep-alive" } else { "close" };
         let mut text = format!(
-            "{method} /{target} HTTP/1.1\r\nHost: challenger.example\r\nConnection: {connection}\r\n"
+            "{method} /{target} HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n"
         );
         for (name, value) in self.headers {
             write!(text, "{name}: {value}\r\n").unwrap();
