@@ -202,9 +202,9 @@ fn tell_processes(world: &World, series: &[Series]) -> bool {
         );
     }
     println!(
-        "\nJudged are, in a long run, processes that lived for half of it. Flat: mean RSS of the last \
-         quarter at most 10 % + 2 MiB above the second quarter's, least threads and descriptors at \
-         most 24."
+        "\nJudged are, in a long run, processes that lived for half of it. Flat: mean RSS of the \
+         last quarter at most 10 % + 2 MiB above the second quarter's, least threads and \
+         descriptors at most 24."
     );
     holds
 }
