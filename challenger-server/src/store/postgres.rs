@@ -8,6 +8,7 @@
 //! Each is one round trip. Nobody waits for anybody with a transaction open: a write names the
 //! version of the row that it rests on, and changes nothing if that is no longer there.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use challenger_proto::{Commit, Load, Loaded, Write};
@@ -46,7 +47,7 @@ impl PostgresStore {
         let store = Self::unopened(database)?;
         let opened = match mode {
             OpenMode::Maintain => {
-                store.connect().and_then(|mut it| schema::version_of(&mut it)).map(drop)
+                store.connect().and_then(|mut it| schema::version(&mut it)).map(drop)
             }
             OpenMode::Serve => store.pool.probe().map(drop),
         };
@@ -66,7 +67,9 @@ impl PostgresStore {
     /// What is in the way, and what to do.
     pub(super) fn check(database: PostgresDatabase, load: &Load) -> Result<(), StoreError> {
         let store = Self::unopened(database)?;
-        let loaded = store.pool.probe().and_then(|mut it| statements::load(&mut it, load));
+        let (until, load) = (Instant::now() + LIMIT, *load);
+        let look = move |session: &mut Session| statements::load(session, &load);
+        let loaded = store.pool.probe().and_then(|mut line| line.run(until, look));
         loaded.map(drop).map_err(|fault| store.error(fault))
     }
 
@@ -78,23 +81,25 @@ impl PostgresStore {
     }
 
     /// Does something, and does it again if the connection was lost and that is harmless.
-    fn run<T>(
+    fn run<T: Send + 'static>(
         &self,
-        task: impl Fn(&mut Session) -> Result<T, Fault>,
+        task: impl Fn(&mut Session) -> Result<T, Fault> + Send + Sync + 'static,
         is_harmless: impl Fn(&Fault) -> bool,
     ) -> Result<T, StoreError> {
         let until = Instant::now() + LIMIT;
+        let task = Arc::new(task);
         let mut tries = 1..TRIES;
         loop {
-            let mut session = self.pool.session(until).map_err(|fault| self.error(fault))?;
-            let fault = match task(&mut session) {
+            let mut line = self.pool.line(until).map_err(|fault| self.error(fault))?;
+            let task = Arc::clone(&task);
+            let fault = match line.run(until, move |session| task(session)) {
                 Ok(done) => return Ok(done),
                 Err(fault) => fault,
             };
             if matches!(fault, Fault::Lost(_) | Fault::Unsent(_)) {
-                self.pool.end_era_of(&session);
+                self.pool.end_era_of(&line);
             }
-            if session.is_late() || !is_harmless(&fault) || tries.next().is_none() {
+            if line.is_late() || !is_harmless(&fault) || tries.next().is_none() {
                 return Err(self.error(fault));
             }
         }
@@ -111,15 +116,17 @@ impl Store for PostgresStore {
         if load.is_empty() {
             return Ok(Loaded::default());
         }
+        let load = *load;
         self.run(
-            |session| statements::load(session, load),
+            move |session| statements::load(session, &load),
             |fault| matches!(fault, Fault::Lost(_) | Fault::Unsent(_)),
         )
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
+        let write = write.clone();
         self.run(
-            |session| statements::commit(session, write),
+            move |session| statements::commit(session, &write),
             // A write that was kept would be a conflict the second time, and be charged twice.
             |fault| matches!(fault, Fault::Unsent(_)),
         )

@@ -160,23 +160,21 @@ impl Cluster {
         child.wait().unwrap();
     }
 
-    /// Stops all its processes in the middle of whatever they do: it hangs.
+    /// Stops all of its processes where they are, so that nobody is answered and nothing is lost.
     pub fn pause(&self) {
-        let postmaster = self.postmaster();
-        assert!(send(postmaster, "STOP"));
-        for process in children(postmaster) {
-            assert!(send(process, "STOP"));
-        }
+        // First the one that makes the others.
+        self.signal_all("STOP");
     }
 
-    /// Lets all its processes go on.
+    /// Lets them go on.
     pub fn resume(&self) {
-        let postmaster = self.postmaster();
-        assert!(send(postmaster, "CONT"));
-        for process in children(postmaster) {
-            // It may be one of those that end by themselves.
-            send(process, "CONT");
-        }
+        self.signal_all("CONT");
+    }
+
+    fn signal_all(&self, signal: &str) {
+        let postmaster = self.postmaster.lock().unwrap().as_ref().unwrap().id();
+        assert!(send(postmaster, signal));
+        send_children(postmaster, signal);
     }
 
     /// The processes behind the connections of servers.
@@ -272,10 +270,6 @@ impl Cluster {
         command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
     }
 
-    fn postmaster(&self) -> u32 {
-        self.postmaster.lock().unwrap().as_ref().unwrap().id()
-    }
-
     fn is_ready(&self) -> bool {
         let mut command = self.command("pg_isready");
         command.arg("-q").arg("-h").arg(self.directory.path()).status().unwrap().success()
@@ -315,9 +309,8 @@ impl Drop for Cluster {
         let postmaster = self.postmaster.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(child) = postmaster {
             // In a failing test, a second panic would hide the first. It may be paused.
-            for process in children(child.id()).into_iter().chain([child.id()]) {
-                send(process, "CONT");
-            }
+            send(child.id(), "CONT");
+            send_children(child.id(), "CONT");
             send(child.id(), "QUIT");
             let _ = child.wait();
         }
@@ -331,17 +324,11 @@ pub fn send(process: u32, signal: &str) -> bool {
     kill.is_ok_and(|status| status.success())
 }
 
-/// Its processes, as far as they still run.
-fn children(parent: u32) -> Vec<u32> {
-    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        let process = entry.ok()?.file_name().to_str()?.parse().ok()?;
-        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        // Behind the name, which may hold anything, come the state and the parent.
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-        let is_child = fields.nth(1)?.parse() == Ok(parent);
-        is_child.then_some(process)
-    });
-    processes.collect()
+/// Sends a signal to whatever processes it has. One may have ended meanwhile.
+fn send_children(parent: u32, signal: &str) {
+    let script = "ps -o pid= --ppid $1 | xargs -r kill -$0";
+    let arguments = ["-c", script, signal, &parent.to_string()];
+    Command::new("sh").args(arguments).stderr(Stdio::null()).status().unwrap();
 }
 
 /// Where its programs are: in the path, or where Debian keeps them, the newest version first.

@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use postgres::Config;
+use postgres::config::Host;
 
 use super::tls::{Connector, Encryption};
 
@@ -60,7 +60,7 @@ impl PostgresDatabase {
         let (text, encryption) = Encryption::take(text).ok_or_else(|| EXPECTED.to_owned())?;
         let mut config = text.parse::<Config>().map_err(|error| complaint(&error))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            config.host(variable("PGHOST").unwrap_or_else(|| SOCKETS.to_owned()));
+            config.host(&variable("PGHOST").unwrap_or_else(|| SOCKETS.to_owned()));
         }
         if let (true, Some(port)) = (config.get_ports().is_empty(), variable("PGPORT")) {
             config.port(port.parse().map_err(|_| "a port in PGPORT".to_owned())?);
@@ -138,7 +138,7 @@ impl fmt::Debug for PostgresDatabase {
 }
 
 /// Of what the parser says, only this is certain not to quote the text.
-fn complaint(error: &tokio_postgres::Error) -> String {
+fn complaint(error: &postgres::Error) -> String {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     match cause.strip_prefix("invalid value for option ") {
         None => EXPECTED.to_owned(),

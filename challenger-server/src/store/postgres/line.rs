@@ -1,113 +1,109 @@
-//! One connection, driven by the thread that waits for an answer, and only for as long as it may
-//! wait: the database's own timeouts do not help when the database hangs.
+//! A connection in a thread of its own, so that whoever waits for an answer can give up: the
+//! database's own timeouts do not help when the database hangs.
 
-use std::error::Error as _;
-use std::future::Future;
-use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Builder, Runtime};
-use tokio::task::JoinHandle;
-use tokio::time::{timeout, timeout_at};
-use tokio_postgres::{Client, Config, Error};
+use super::pool::{Fault, Session};
 
-use super::pool::Fault;
-use super::tls::Connector;
+/// How many of these threads there may be: those of the pool, and as many that were given up. These
+/// end when the database goes on or the connection breaks, and until then no more are begun.
+const THREADS_MAX: usize = 32;
 
-/// How long saying goodbye may take, which is a matter of a few bytes.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// How long it may take to connect, whatever hangs.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Said of a database that does not answer, though it may be working on it.
-const LATE: &str = "the database did not answer in time";
+pub(super) const LATE: &str = "the database did not answer in time";
 
-/// What becomes of the connection, once it has ended.
-type Ending = JoinHandle<Result<(), Error>>;
+type Job = Box<dyn FnOnce(&mut Session) + Send>;
 
-/// The connection behind a [`Client`], which has to be dropped before.
+/// The way to the thread, which ends when this is dropped and the last statement has returned.
 pub(super) struct Line {
-    runtime: Runtime,
-    ending: Option<Ending>,
+    jobs: Sender<Job>,
+    era: u64,
     is_late: bool,
+    is_usable: bool,
 }
 
 impl Line {
-    /// Connects, with everything that belongs to it: names, TLS, passwords.
+    /// Starts a thread that connects. Each of them holds `threads`.
     pub(super) fn connect(
-        config: &Config,
-        connector: &Connector,
-        until: Instant,
-    ) -> Result<(Client, Self), Fault> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Fault::Away(format!("nothing to connect with: {error}")))?;
-        let connecting = config.connect(Connector::clone(connector));
-        match runtime.block_on(async { timeout_at(until.into(), connecting).await }) {
-            Ok(Ok((client, connection))) => {
-                let ending = Some(runtime.spawn(connection));
-                Ok((client, Self { runtime, ending, is_late: false }))
-            }
-            Ok(Err(error)) if may_pass(&error) => Err(Fault::Away(Fault::new(&error).to_string())),
-            Ok(Err(error)) => Err(Fault::new(&error)),
-            Err(_) => {
-                // Whoever is still looking for the host's name is not waited for.
-                runtime.shutdown_background();
-                Err(Fault::Away(LATE.to_owned()))
-            }
+        connect: impl FnOnce() -> Result<Session, Fault> + Send + 'static,
+        era: u64,
+        threads: &Arc<()>,
+    ) -> Result<Self, Fault> {
+        // One is held by whoever counts.
+        if Arc::strong_count(threads) > THREADS_MAX {
+            return Err(Fault::Away("too many connections hang".to_owned()));
         }
-    }
-
-    /// Waits for an answer. One that is late is not read later: the connection is of no use then.
-    pub(super) fn wait<T>(
-        &mut self,
-        until: Instant,
-        answer: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Fault> {
-        let answered = self.runtime.block_on(async { timeout_at(until.into(), answer).await });
-        let error = match answered {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => error,
-            Err(_) => {
-                self.is_late = true;
-                return Err(Fault::Lost(LATE.to_owned()));
+        let thread_counts = Arc::clone(threads);
+        let (jobs, tasks) = mpsc::channel::<Job>();
+        let (told, connected) = mpsc::sync_channel(1);
+        let work = move || {
+            let _counts = thread_counts;
+            match connect() {
+                Ok(mut session) => {
+                    told.send(Ok(())).ok();
+                    tasks.into_iter().for_each(|job| job(&mut session));
+                }
+                Err(fault) => drop(told.send(Err(fault))),
             }
         };
-        if !error.is_closed() {
-            return Err(Fault::new(&error));
-        }
-        // The connection knows why it was closed.
-        let ending = self.ending.take_if(|ending| ending.is_finished());
-        let cause = ending.map(|ending| self.runtime.block_on(ending));
-        match cause {
-            Some(Ok(Err(cause))) => Err(Fault::Lost(Fault::new(&cause).to_string())),
-            _ => Err(Fault::Lost(error.to_string())),
+        thread::Builder::new()
+            .name("database".to_owned())
+            .spawn(work)
+            .map_err(|error| Fault::Away(format!("no thread for a connection: {error}")))?;
+        match connected.recv_timeout(CONNECT_TIMEOUT) {
+            Ok(connected) => {
+                connected.map(|()| Self { jobs, era, is_late: false, is_usable: true })
+            }
+            Err(_) => Err(Fault::Away(LATE.to_owned())),
         }
     }
 
-    /// Whether an answer was late.
+    /// Has something done that has to be over at `until`. If it is late, nobody knows what becomes
+    /// of it, and the line is of no use any more.
+    pub(super) fn run<T: Send + 'static>(
+        &mut self,
+        until: Instant,
+        task: impl FnOnce(&mut Session) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (told, done) = mpsc::sync_channel(1);
+        let job: Job = Box::new(move |session| {
+            let result = session.until(until, task);
+            // Whoever gave up does not need to know.
+            told.send((result, session.is_usable())).ok();
+        });
+        let gone = "the thread of the connection has ended";
+        self.jobs.send(job).map_err(|_| Fault::Unsent(gone.to_owned()))?;
+        match done.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok((result, is_usable)) => {
+                self.is_usable = is_usable;
+                result
+            }
+            Err(error) => {
+                (self.is_late, self.is_usable) = (true, false);
+                let is_late = error == RecvTimeoutError::Timeout;
+                Err(Fault::Lost(if is_late { LATE } else { gone }.to_owned()))
+            }
+        }
+    }
+
+    /// When it was connected, as the pool counts.
+    pub(super) const fn era(&self) -> u64 {
+        self.era
+    }
+
+    /// Whether something was late, so that there is no time to try again.
     pub(super) const fn is_late(&self) -> bool {
         self.is_late
     }
-}
 
-impl Drop for Line {
-    /// Says goodbye, or the database would wonder what happened. After a late answer it would have
-    /// to be waited for first.
-    fn drop(&mut self) {
-        if let (Some(ending), false) = (self.ending.take(), self.is_late) {
-            drop(self.runtime.block_on(async { timeout(GOODBYE, ending).await }));
-        }
-    }
-}
-
-/// Whether what keeps us from connecting may pass by itself.
-fn may_pass(error: &Error) -> bool {
-    match error.code() {
-        // Connections broken, resources used up, and the database starting or stopping.
-        Some(code) => ["08", "53", "57"].iter().any(|class| code.code().starts_with(class)),
-        None => {
-            error.is_closed()
-                || error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>)
-        }
+    /// Whether it may be used again, as far as that is known without asking.
+    pub(super) const fn is_usable(&self) -> bool {
+        self.is_usable
     }
 }

@@ -1,7 +1,7 @@
 //! What stands in for TLS in a build without the feature `tls`: it must not pretend to have any.
 
-use tokio_postgres::config::SslMode;
-use tokio_postgres::{Config, NoTls};
+use postgres::config::SslMode;
+use postgres::{Config, NoTls};
 
 use super::database::remote_host;
 

@@ -8,17 +8,19 @@
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use r2d2::{ManageConnection, PooledConnection};
-use tokio_postgres::error::{Severity, SqlState};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, Row, Statement};
+use postgres::error::{Severity, SqlState};
+use postgres::types::ToSql;
+use postgres::{Client, Row, Statement};
+use r2d2_postgres::PostgresConnectionManager;
+use r2d2_postgres::r2d2::{self, ManageConnection, PooledConnection};
 
 use super::database::PostgresDatabase;
-use super::line::Line;
+use super::line::{LATE, Line};
 use super::schema;
 use super::tls::Connector;
 use crate::store::StoreError;
@@ -28,9 +30,6 @@ const CONNECTIONS_MAX: u32 = 16;
 
 /// How long a request waits for a connection, such as during a restart of the database.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long it may take to connect, whatever hangs.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// For how long after its last use a connection is believed to be alive. No database restarts so
 /// fast, and where many requests make questions dear, connections are seldom idle for so long.
@@ -48,6 +47,8 @@ struct State {
     era: AtomicU64,
     /// Why the last attempt to connect failed, if it did. All who wait are told.
     failure: Mutex<Option<Fault>>,
+    /// Held once more by each thread of a connection.
+    threads: Arc<()>,
 }
 
 impl State {
@@ -59,7 +60,8 @@ impl State {
 impl Pool {
     /// A pool without connections: they are made when they are needed.
     pub(super) fn new(database: &PostgresDatabase, connector: Connector) -> Self {
-        let manager = Manager { config: database.serving(), connector, state: Arc::default() };
+        let connections = PostgresConnectionManager::new(database.serving(), connector);
+        let manager = Manager { connections: Arc::new(connections), state: Arc::default() };
         let sessions = r2d2::Pool::builder()
             .max_size(CONNECTIONS_MAX)
             .min_idle(Some(0))
@@ -69,72 +71,64 @@ impl Pool {
     }
 
     /// A connection of the present era, for something that has to be over at `until`.
-    pub(super) fn session(&self, until: Instant) -> Result<PooledConnection<Manager>, Fault> {
+    pub(super) fn line(&self, until: Instant) -> Result<PooledConnection<Manager>, Fault> {
         let patience = until.saturating_duration_since(Instant::now()).min(CHECKOUT_TIMEOUT);
-        let mut session = self.sessions.get_timeout(patience).map_err(|_| {
+        self.sessions.get_timeout(patience).map_err(|_| {
             let cause = self.manager.state.failure().as_ref().map(ToString::to_string);
             let cause = cause.unwrap_or_else(|| "all of them are in use".to_owned());
             Fault::Away(format!("timed out waiting for a connection: {cause}"))
-        })?;
-        session.until = until;
-        Ok(session)
+        })
     }
 
     /// A connection that is not kept, for who wants to know at once why there is none.
-    pub(super) fn probe(&self) -> Result<Session, Fault> {
+    pub(super) fn probe(&self) -> Result<Line, Fault> {
         self.manager.connect()
     }
 
-    /// Begins a new era, unless that has happened since the session was made.
-    pub(super) fn end_era_of(&self, session: &Session) {
-        self.manager.state.era.fetch_max(session.era.saturating_add(1), Ordering::Relaxed);
+    /// Begins a new era, unless that has happened since the connection was made.
+    pub(super) fn end_era_of(&self, line: &Line) {
+        self.manager.state.era.fetch_max(line.era().saturating_add(1), Ordering::Relaxed);
     }
 }
 
 /// Makes connections, and tells which are still good, without asking them.
 #[derive(Clone)]
 pub(super) struct Manager {
-    config: Config,
-    connector: Connector,
+    connections: Arc<PostgresConnectionManager<Connector>>,
     state: Arc<State>,
 }
 
 impl ManageConnection for Manager {
-    type Connection = Session;
+    type Connection = Line;
     type Error = Fault;
 
-    fn connect(&self) -> Result<Session, Fault> {
+    fn connect(&self) -> Result<Line, Fault> {
         // Read first: what happens from now on may concern this connection.
         let era = self.state.era.load(Ordering::Relaxed);
-        let made = Session::connect(&self.config, &self.connector, era);
+        let connections = Arc::clone(&self.connections);
+        let made = Line::connect(move || Session::connect(&connections), era, &self.state.threads);
         *self.state.failure() = made.as_ref().err().cloned();
         made
     }
 
-    fn is_valid(&self, session: &mut Session) -> Result<(), Fault> {
-        if self.has_broken(session) {
+    fn is_valid(&self, line: &mut Line) -> Result<(), Fault> {
+        if self.has_broken(line) {
             return Err(Fault::Other("the database was restarted".to_owned()));
         }
         Ok(())
     }
 
-    fn has_broken(&self, session: &mut Session) -> bool {
-        session.is_stale
-            || session.line.is_late()
-            || session.client.is_closed()
-            || session.era < self.state.era.load(Ordering::Relaxed)
+    fn has_broken(&self, line: &mut Line) -> bool {
+        !line.is_usable() || line.era() < self.state.era.load(Ordering::Relaxed)
     }
 }
 
 /// A connection, and the statements that were prepared on it.
 pub(super) struct Session {
-    // Before the line, because it has to go first.
     client: Client,
-    line: Line,
-    era: u64,
     statements: BTreeMap<&'static str, Statement>,
     used: Instant,
-    /// When whoever has it wants to be done.
+    /// When whoever asked gives up.
     until: Instant,
     /// Whether another one may be able to do more.
     is_stale: bool,
@@ -142,17 +136,33 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects to a database that has our schema: it may be another one than the last time.
-    fn connect(config: &Config, connector: &Connector, era: u64) -> Result<Self, Fault> {
-        let until = Instant::now() + CONNECT_TIMEOUT;
-        let (client, line) = Line::connect(config, connector, until)?;
-        let (statements, used) = (BTreeMap::new(), Instant::now());
-        let mut session = Self { client, line, era, statements, used, until, is_stale: false };
-        let checked = schema::version(&mut |sql| session.ask_once(sql)).and_then(schema::check);
+    fn connect(connections: &PostgresConnectionManager<Connector>) -> Result<Self, Fault> {
+        let mut client = connections.connect().map_err(|error| match may_pass(&error) {
+            true => Fault::Away(Fault::new(&error).to_string()),
+            false => Fault::new(&error),
+        })?;
+        let checked = schema::version(&mut client).and_then(schema::check);
         match checked {
-            Ok(()) => Ok(session),
-            Err(Fault::Lost(cause)) => Err(Fault::Away(cause)),
-            Err(fault) => Err(fault),
+            Err(fault) if client.is_closed() => return Err(Fault::Away(fault.to_string())),
+            checked => checked?,
         }
+        let (statements, used) = (BTreeMap::new(), Instant::now());
+        Ok(Self { client, statements, used, until: used, is_stale: false })
+    }
+
+    /// Does something for somebody who waits that long.
+    pub(super) fn until<T>(
+        &mut self,
+        until: Instant,
+        task: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.until = until;
+        task(self)
+    }
+
+    /// Whether it may be used again, as far as that is known without asking.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.is_stale && !self.client.is_closed()
     }
 
     /// Runs a statement that must not run twice, and returns how many rows it touched.
@@ -163,9 +173,13 @@ impl Session {
     ) -> Result<u64, Fault> {
         let alive = self.ask_if_idle().and_then(|()| self.prepared(sql));
         let statement = alive.map_err(Fault::before_leaving)?;
-        let executed = self.line.wait(self.until, self.client.execute(&statement, parameters));
+        if self.until <= Instant::now() {
+            // They were told that it failed, and may have tried again.
+            return Err(Fault::Unsent(LATE.to_owned()));
+        }
+        let executed = self.client.execute(&statement, parameters);
         self.used = Instant::now();
-        executed.map_err(|fault| self.failed(sql, fault))
+        executed.map_err(|error| self.failed(sql, &error))
     }
 
     /// Runs a statement that returns one row.
@@ -175,21 +189,9 @@ impl Session {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Row, Fault> {
         let statement = self.prepared(sql)?;
-        let found = self.line.wait(self.until, self.client.query_one(&statement, parameters));
+        let found = self.client.query_one(&statement, parameters);
         self.used = Instant::now();
-        found.map_err(|fault| self.failed(sql, fault))
-    }
-
-    /// Runs a statement that returns one row, and that is not needed again.
-    fn ask_once(&mut self, sql: &str) -> Result<Row, Fault> {
-        self.line
-            .wait(self.until, self.client.query_one(sql, &[]))
-            .map_err(|fault| self.fault(fault))
-    }
-
-    /// Whether there is no time left to try again.
-    pub(super) const fn is_late(&self) -> bool {
-        self.line.is_late()
+        found.map_err(|error| self.failed(sql, &error))
     }
 
     /// Asks nothing, and so finds out whether the connection is alive.
@@ -197,28 +199,26 @@ impl Session {
         if self.used.elapsed() < TRUST {
             return Ok(());
         }
-        let asked = self.line.wait(self.until, self.client.batch_execute(""));
-        asked.map_err(|fault| self.fault(fault))
+        self.client.batch_execute("").map_err(|error| self.fault(&error))
     }
 
     fn prepared(&mut self, sql: &'static str) -> Result<Statement, Fault> {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
         }
-        let prepared = self.line.wait(self.until, self.client.prepare(sql));
-        let statement = prepared.map_err(|fault| self.fault(fault))?;
+        let statement = self.client.prepare(sql).map_err(|error| self.fault(&error))?;
         self.statements.insert(sql, statement.clone());
         Ok(statement)
     }
 
     /// Forgets the statement as well: the database may no longer know it, or know it otherwise.
-    fn failed(&mut self, sql: &'static str, fault: Fault) -> Fault {
+    fn failed(&mut self, sql: &'static str, error: &postgres::Error) -> Fault {
         self.statements.remove(sql);
-        self.fault(fault)
+        self.fault(error)
     }
 
-    fn fault(&mut self, fault: Fault) -> Fault {
-        match fault {
+    fn fault(&mut self, error: &postgres::Error) -> Fault {
+        match Fault::new(error) {
             Fault::Other(cause) if self.client.is_closed() => Fault::Lost(cause),
             Fault::ReadOnly(cause) => {
                 // Connections remember that they may only read, even when others may write again.
@@ -227,6 +227,15 @@ impl Session {
             }
             fault => fault,
         }
+    }
+}
+
+/// Whether what keeps us from connecting may pass by itself.
+fn may_pass(error: &postgres::Error) -> bool {
+    match error.code() {
+        // Connections broken, resources used up, and the database starting or stopping.
+        Some(code) => ["08", "53", "57"].iter().any(|class| code.code().starts_with(class)),
+        None => error.is_closed() || error.source().is_some_and(|cause| cause.is::<io::Error>()),
     }
 }
 
@@ -248,8 +257,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// What the database, or the way to it, said.
-    pub(super) fn new(error: &tokio_postgres::Error) -> Self {
+    fn new(error: &postgres::Error) -> Self {
         if let Some(refusal) = error.as_db_error() {
             // Keeps the number, because sentences are translated. Details would quote values.
             let code = refusal.code();
@@ -299,8 +307,8 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-impl From<tokio_postgres::Error> for Fault {
-    fn from(error: tokio_postgres::Error) -> Self {
+impl From<postgres::Error> for Fault {
+    fn from(error: postgres::Error) -> Self {
         Self::new(&error)
     }
 }

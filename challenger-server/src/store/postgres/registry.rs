@@ -124,7 +124,7 @@ impl PostgresStore {
     /// A connection for a tool.
     pub(super) fn connect(&self) -> Result<Client, Fault> {
         let connector = self.database.connector().map_err(Fault::Other)?;
-        Ok(postgres::Config::from(self.database.maintaining()).connect(connector)?)
+        Ok(self.database.maintaining().connect(connector)?)
     }
 
     /// Does something that others may do at the same time, and again when they were in the way: a

@@ -1,6 +1,6 @@
 //! The schema: which version a database has, and how it gets to the newest.
 
-use postgres::{Client, GenericClient, Row, Transaction};
+use postgres::{Client, GenericClient, Transaction};
 
 use super::pool::Fault;
 use crate::store::version;
@@ -10,32 +10,30 @@ use crate::store::version;
 const MIGRATIONS: [&str; 1] = [include_str!("../sql/postgres/0001.sql")];
 
 /// The version of the schema; 0 if there is none. Names of people need more than one alphabet, so
-/// a database in another encoding than UTF-8 is none for us. `ask` runs statements of one row.
-pub(super) fn version(ask: &mut dyn FnMut(&str) -> Result<Row, Fault>) -> Result<usize, Fault> {
-    let encoding: String = ask("SHOW server_encoding")?.try_get(0)?;
+/// a database in another encoding than UTF-8 is none for us.
+pub(super) fn version(client: &mut impl GenericClient) -> Result<usize, Fault> {
+    let encoding: String = client.query_one("SHOW server_encoding", &[])?.try_get(0)?;
     if encoding != "UTF8" {
         return Err(other(format!(
             "is in {encoding}; create it anew with createdb -E UTF8 -T template0"
         )));
     }
-    let row = ask("SELECT count(*), count(*) FILTER (WHERE relname = 'migrations') \
+    let row = client.query_one(
+        "SELECT count(*), count(*) FILTER (WHERE relname = 'migrations') \
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        WHERE n.nspname = 'challenger'")?;
+        WHERE n.nspname = 'challenger'",
+        &[],
+    )?;
     match (row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?) {
         (0, _) => Ok(0),
         // Such as the original, whose schema has the same name.
         (_, 0) => Err(other("has a schema \"challenger\" of another program".to_owned())),
         (_, _) => {
-            let newest = ask("SELECT coalesce(max(version), 0) FROM challenger.migrations")?;
-            let version: i32 = newest.try_get(0)?;
+            let newest = "SELECT coalesce(max(version), 0) FROM challenger.migrations";
+            let version: i32 = client.query_one(newest, &[])?.try_get(0)?;
             usize::try_from(version).map_err(|_| other("has no such version".to_owned()))
         }
     }
-}
-
-/// The same, for the operator's tools.
-pub(super) fn version_of(client: &mut impl GenericClient) -> Result<usize, Fault> {
-    version(&mut |sql| Ok(client.query_one(sql, &[])?))
 }
 
 /// Whether this program can work with that version.
@@ -50,7 +48,7 @@ fn check_not_newer(version: usize) -> Result<(), Fault> {
 /// Goes through the steps that the database has not seen yet.
 pub(super) fn migrate(client: &mut Client) -> Result<(), Fault> {
     let mut transaction = client.transaction()?;
-    let version = version_of(&mut transaction)?;
+    let version = version(&mut transaction)?;
     check_not_newer(version)?;
     migrate_from(&mut transaction, version)?;
     Ok(transaction.commit()?)
@@ -59,7 +57,7 @@ pub(super) fn migrate(client: &mut Client) -> Result<(), Fault> {
 /// Drops all tables and starts anew. The schema itself stays, with what roles may do in it.
 pub(super) fn reset(client: &mut Client) -> Result<(), Fault> {
     let mut transaction = client.transaction()?;
-    version_of(&mut transaction)?;
+    version(&mut transaction)?;
     let tables = "SELECT format('DROP TABLE %I.%I CASCADE', schemaname, tablename) \
         FROM pg_catalog.pg_tables WHERE schemaname = 'challenger'";
     for row in transaction.query(tables, &[])? {

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use challenger_proto::{
     Client, Commit, Grant, GrantSerial, Load, Loaded, TokenDigest, Validation, Write,
 };
-use tokio_postgres::Row;
-use tokio_postgres::types::{FromSql, ToSql};
+use postgres::Row;
+use postgres::types::{FromSql, ToSql};
 
 use super::pool::{Fault, Session};
 use crate::store::row::{ClientRow, GrantRow, ValidationRow};

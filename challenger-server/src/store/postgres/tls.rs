@@ -12,9 +12,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use native_tls::{Certificate, TlsConnector};
+use postgres::Config;
+use postgres::config::{Host, SslMode};
 use postgres_native_tls::{MakeTlsConnector, set_postgresql_alpn};
-use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
 
 use super::database::remote_host;
 
@@ -115,7 +115,7 @@ impl Encryption {
         if config.get_hosts().is_empty() {
             // The certificate may be for the address, which is all there is.
             for address in config.get_hostaddrs().to_vec() {
-                config.host(address.to_string());
+                config.host(&address.to_string());
             }
         }
         match (config.get_ssl_mode(), self.check, self.roots.as_deref()) {
