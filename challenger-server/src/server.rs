@@ -52,11 +52,11 @@ impl Server {
     ///
     /// # Errors
     /// The store or the place to listen cannot be used.
-    pub fn start(settings: Settings, limits: Limits) -> Result<Self, StartError> {
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
         for warning in settings.warnings.iter().chain(&settings.helper_missing()) {
             log::warn(format_args!("{warning}"));
         }
-        provide_descriptors(&limits);
+        provide_descriptors(&settings.limits, settings.helpers_max);
         let store = settings.database.store().map_err(StartError::Store)?;
         let address_type = settings.service.address_type.clone();
         let responder = Responder {
@@ -76,7 +76,7 @@ impl Server {
             helpers: Slots::new(settings.helpers_max),
         };
         let (listener, socket_file) = settings.listen.open().map_err(StartError::Listen)?;
-        let front = Front::start(listener, Arc::new(responder), limits);
+        let front = Front::start(listener, Arc::new(responder), settings.limits);
         let front = front.map_err(StartError::Front)?;
         log::event(Level::Info, "serving", &[("place", &front.place())]);
         Ok(Self { socket_file, front })
@@ -94,13 +94,16 @@ impl Server {
     }
 }
 
-/// What a server needs beside its connections: the store's, the helpers' pipes, files.
-const OTHER_DESCRIPTORS: u64 = 256;
+/// What a server needs beside connections and helpers: the store's, the log, files.
+const OTHER_DESCRIPTORS: usize = 128;
+/// What it needs for each helper: both ends of three pipes, while it starts.
+const HELPER_DESCRIPTORS: usize = 8;
 
-/// Sees to it that the connections it may serve can be opened.
-fn provide_descriptors(limits: &Limits) {
-    let wanted =
-        OTHER_DESCRIPTORS.saturating_add(limits.connections.try_into().unwrap_or(u64::MAX));
+/// Sees to it that the connections it may serve can be opened, and the helpers started.
+fn provide_descriptors(limits: &Limits, helpers_max: usize) {
+    let helpers = helpers_max.saturating_mul(HELPER_DESCRIPTORS);
+    let wanted = OTHER_DESCRIPTORS.saturating_add(helpers).saturating_add(limits.connections);
+    let wanted = wanted.try_into().unwrap_or(u64::MAX);
     let granted = os::want_descriptors(wanted);
     if granted < wanted {
         log::warn(format_args!(

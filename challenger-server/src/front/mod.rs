@@ -20,6 +20,7 @@ mod answer;
 mod connection;
 pub mod head;
 mod listener;
+mod network;
 mod stream;
 mod table;
 
@@ -37,6 +38,7 @@ use socket2::Socket;
 
 pub use self::answer::Answer;
 pub use self::listener::Listener;
+pub use self::network::Network;
 use self::table::Table;
 use crate::log::{self, Level};
 
@@ -50,7 +52,7 @@ pub trait Respond: Send + Sync + 'static {
 }
 
 /// How much the front gives to strangers. The times are totals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Open connections. Each costs a thread, a file descriptor and at most some 100 KiB: together
     /// 50 MiB, and half of the 1024 descriptors that a process usually may have.
@@ -59,6 +61,8 @@ pub struct Limits {
     /// people may share an address. Loopback and UNIX sockets do not count: behind a proxy everyone
     /// comes from there.
     pub connections_per_peer: usize,
+    /// Where else proxies are, whose connections do not count either.
+    pub trusted_proxies: Vec<Network>,
     /// From the first byte of a request to the end of its head. It is a few packets; a bad mobile
     /// network repeats one after 1, 3 and 7 seconds.
     pub head: Duration,
@@ -78,6 +82,7 @@ impl Default for Limits {
         Self {
             connections: 512,
             connections_per_peer: 64,
+            trusted_proxies: Vec::new(),
             head: Duration::from_secs(10),
             body: Duration::from_secs(20),
             idle: Duration::from_secs(60),
@@ -146,6 +151,7 @@ impl Front {
         listener.prepare(BACKLOG, TICK)?;
         let table = Arc::new(Table::default());
         table.set_listening(true);
+        let limits = Arc::new(limits);
         let entrance = Entrance { table: Arc::clone(&table), respond, limits };
         thread::Builder::new().name("accept".to_owned()).spawn(move || {
             entrance.accept_all(&listener);
@@ -191,7 +197,7 @@ impl fmt::Debug for Front {
 struct Entrance {
     table: Arc<Table>,
     respond: Arc<dyn Respond>,
-    limits: Limits,
+    limits: Arc<Limits>,
 }
 
 impl Entrance {
@@ -220,7 +226,7 @@ impl Entrance {
             troubles.turned_away += 1;
             return;
         };
-        let (respond, limits) = (Arc::clone(&self.respond), self.limits);
+        let (respond, limits) = (Arc::clone(&self.respond), Arc::clone(&self.limits));
         let serve = move || connection::serve(seat, &*respond, &limits);
         if let Err(error) = thread::Builder::new().name("connection".to_owned()).spawn(serve) {
             troubles.failures += 1;
