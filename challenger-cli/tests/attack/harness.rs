@@ -1,6 +1,7 @@
 //! Where attacks take place, the people who go on meanwhile, and what is looked at afterwards.
 
 use std::fs;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -26,13 +27,23 @@ static PEOPLE: AtomicUsize = AtomicUsize::new(0);
 /// Has something happen on a server at a port, and on another one at a UNIX socket. `options` are
 /// lines of the section [challenger].
 pub fn everywhere(options: &str, happens: impl Fn(&Site) + Sync) {
+    everywhere_with(options, Site::server, happens);
+}
+
+/// The same, with servers that are started in a way of their own.
+pub fn everywhere_with(
+    options: &str,
+    server: impl Fn(&Site) -> Command + Sync,
+    happens: impl Fn(&Site) + Sync,
+) {
     let places: [(&str, fn(&str) -> Site); 2] = [("tcp", Site::new), ("unix", Site::at_socket)];
     thread::scope(|scope| {
         for (name, place) in places {
-            let happens = &happens;
+            let (server, happens) = (&server, &happens);
             let happen = move || {
                 let mut site = place(options);
-                site.start();
+                site.start_as(server(&site));
+                site.wait_for_server();
                 happens(&site);
                 site.stop();
                 is_faultless(&site.log());
@@ -78,7 +89,7 @@ pub fn under<T>(site: &Site, attack: impl FnOnce() -> T) {
 }
 
 /// Raised when it goes out of scope, also by a panic.
-struct Raise<'a>(&'a AtomicBool);
+pub struct Raise<'a>(pub &'a AtomicBool);
 
 impl Drop for Raise<'_> {
     fn drop(&mut self) {
@@ -111,17 +122,17 @@ pub fn authorize(nonce: &str) -> String {
 }
 
 /// What a server has, and how much memory it takes.
-struct Footprint {
+pub struct Footprint {
     holdings: Holdings,
     resident: u64,
 }
 
 impl Footprint {
-    fn of(site: &Site) -> Self {
+    pub fn of(site: &Site) -> Self {
         Self { holdings: at_rest(site), resident: memory(site, "VmRSS") }
     }
 
-    fn comes_back(&self, site: &Site) {
+    pub fn comes_back(&self, site: &Site) {
         let peak = memory(site, "VmHWM");
         assert!(peak <= self.resident + PEAK_MAX, "{} KiB became {peak} KiB", self.resident);
         let mut now = None;

@@ -402,7 +402,7 @@ impl Drop for Site {
 }
 
 /// Keeps what it is given, as an outbox.
-const DELIVER: &str = r#"#!/bin/sh
+pub const DELIVER: &str = r#"#!/bin/sh
 set -eu
 outbox=$(dirname "$0")/outbox
 name=$(mktemp "$outbox/XXXXXX")
