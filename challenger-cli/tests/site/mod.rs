@@ -18,7 +18,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use ureq::Agent;
 
-pub use self::wire::{Peer, Stream, connect, request};
+pub use self::wire::{Peer, connect, request};
 
 pub const SECRET: &str = "secret-token:0123456789abcdef";
 pub const REDIRECT_URI: &str = "https://client.example/callback?shop=1";
@@ -489,6 +489,7 @@ pub fn wrong(pin: &str) -> String {
     format!("{:08}", (number + 1) % 100_000_000)
 }
 
-fn escape(text: &str) -> String {
+/// Every byte of a value, escaped for a form.
+pub fn escape(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

@@ -1,6 +1,6 @@
 //! HTTP by hand, over TCP or a UNIX socket: for who wants to send what no library would.
 
-use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -108,11 +108,10 @@ impl Peer {
     /// The next answer, whose body is left out after `HEAD`; `None` at the end of the connection.
     pub fn reply_to(&mut self, method: &str) -> Option<Reply> {
         let mut head = Vec::new();
-        let mut byte = [0];
         while !head.ends_with(b"\r\n\r\n") {
-            match self.0.read(&mut byte) {
-                Ok(1) => head.push(byte[0]),
-                Ok(_) => return Self::end(&head),
+            match self.0.read_until(b'\n', &mut head) {
+                Ok(0) => return Self::end(&head),
+                Ok(_) => {}
                 Err(error) => return self.cut_off(&error, &head),
             }
         }
