@@ -148,7 +148,7 @@ fn crowds_of_fields_are_read_or_refused() {
                 peer.send(request("POST", &path, &[], too_many.as_bytes()));
                 assert!(peer.reply().is_none_or(|reply| reply.status == 413));
             }
-            let query = &many[..8000];
+            let (query, _) = many[..8000].rsplit_once('&').unwrap();
             let reply = site.get(&format!("authorize/{nonce}?{query}"), &[]);
             assert_eq!(reply.refusal(), (400, 25));
         });
@@ -326,6 +326,5 @@ fn monsters_of_negotiation_are_read_like_any_other_header() {
             assert_eq!(site.get(&authorize(&nonce), &[("Accept", &accept)]).status, 200);
         }
         prove(site);
-    
     });
 }
