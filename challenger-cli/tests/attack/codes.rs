@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use crate::harness::{authorize, everywhere, prove, under};
-use crate::site::{DELIVER, Site, code_of, pin_in, wait_for, wrong};
+use crate::site::{DELIVER, Peer, Site, code_of, pin_in, request, wait_for, wrong};
 
 const ADA: &str = "ada@example.com";
 const JSON: [(&str, &str); 1] = [("Accept", "application/json")];
@@ -150,7 +150,7 @@ fn nobody_is_flooded_with_messages() {
                 site.challenge(&nonce, ADA).json()["transmitted"] == true
             };
             let all: Vec<_> = (0..32).map(|_| scope.spawn(ask)).collect();
-            all.into_iter().filter(|_| true).map(|it| it.join().unwrap()).filter(|it| *it).count()
+            all.into_iter().map(|it| it.join().unwrap()).filter(|it| *it).count()
         });
         assert_eq!((sent, site.messages().len()), (1, 1), "one, and then a minute's pause");
         // Other spellings of the same form, another order, a proposal: it is the same address.
@@ -164,6 +164,28 @@ fn nobody_is_flooded_with_messages() {
             assert_eq!(reply.json()["transmitted"], false, "{body}: {}", reply.body);
         }
         assert_eq!(site.messages().len(), 1);
+    });
+}
+
+#[test]
+fn a_crowd_on_one_validation_is_in_nobodys_way() {
+    everywhere("PIN_ATTEMPTS = 5", |site| {
+        let nonce = site.setup();
+        assert_eq!(site.challenge(&nonce, ADA).status, 200);
+        let pin = wrong(&site.pin(ADA));
+        under(site, || {
+            let request =
+                request("POST", &format!("solve/{nonce}"), &JSON, format!("pin={pin}").as_bytes());
+            let mut crowd: Vec<Peer> = (0..200).map(|_| site.connect()).collect();
+            assert!(crowd.iter_mut().all(|peer| peer.send(&request)));
+            let replies = crowd.iter_mut().map(|peer| peer.reply().unwrap());
+            // Beyond 64 at once, some may be told to try again: these guesses were not judged.
+            let judged = replies.map(|reply| match reply.status {
+                403 => reply.json()["exhausted"] == false,
+                _ => panic!("{:?}", reply.refusal()),
+            });
+            assert_eq!(judged.filter(|judged| *judged).count(), 5);
+        });
     });
 }
 
@@ -192,7 +214,7 @@ fn who_holds_all_helpers_costs_others_a_moment() {
             );
             fs::write(folder.join("go"), "").unwrap();
         });
-        under(site, || ());
+        prove(site);
     });
 }
 

@@ -43,6 +43,27 @@ fn a_crowd_that_is_stuck_is_in_nobodys_way() {
 }
 
 #[test]
+fn a_crowd_at_full_speed_is_served_to_the_last() {
+    everywhere("", |site| {
+        under(site, || {
+            let mut crowd: Vec<Peer> = (0..100).map(|_| site.connect()).collect();
+            thread::scope(|scope| {
+                for peers in crowd.chunks_mut(10) {
+                    scope.spawn(|| {
+                        for _ in 0..20 {
+                            assert!(peers.iter_mut().all(|peer| peer.send(GET)));
+                            let replies = peers.iter_mut().map(|peer| peer.reply().unwrap());
+                            assert!(replies.into_iter().all(|reply| reply.status == 200));
+                        }
+                    });
+                }
+            });
+            crowd
+        });
+    });
+}
+
+#[test]
 fn a_crowd_beyond_all_limits_makes_room() {
     everywhere("MAX_CONNECTIONS = 24\nHELPERS_MAX = 8", |site| {
         under(site, || stuck(site, 300));

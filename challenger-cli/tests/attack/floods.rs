@@ -1,9 +1,10 @@
 //! More bytes than anybody needs: none of them is kept.
 
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{everywhere, under};
+use crate::harness::{everywhere, everywhere_with, under};
 use crate::site::{Peer, Site};
 
 /// More than all buffers of the system between the server and a peer.
@@ -62,7 +63,7 @@ fn what_is_too_long_is_told_so() {
         (format!("GET /config HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"), (431, 23)),
         (format!("GET /config HTTP/1.1\r\nHost: a\r\n{long}: x\r\n\r\n"), (431, 23)),
         (format!("GET /config HTTP/1.1\r\nHost: a\r\n{many}\r\n"), (431, 23)),
-        (format!("POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n"), (413, 32)),
+        ("POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n".to_owned(), (413, 32)),
     ];
     everywhere("", |site| {
         for (bytes, expected) in &cases {
@@ -121,7 +122,13 @@ const SMALL: &str = "GET /robots.txt HTTP/1.1\r\nHost: a\r\n\r\n";
 #[test]
 fn a_hundred_thousand_requests_in_a_row_are_answered_in_turn() {
     const COUNT: usize = 100_000;
-    everywhere("", |site| {
+    // Without a line in the log for each of them.
+    let quiet = |site: &Site| {
+        let mut server = site.command("challenger-httpd");
+        server.args(["-L", "WARNING"]).stdin(Stdio::null());
+        server
+    };
+    everywhere_with("", quiet, |site| {
         under(site, || {
             let mut peer = site.connect();
             let mut writer = Peer::new(peer.stream().try_clone().unwrap());

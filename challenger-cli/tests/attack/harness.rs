@@ -18,8 +18,8 @@ const KEPT_MAX: u64 = 32 * 1024;
 /// How much more it may have in the meantime: some 100 KiB for each of its connections.
 const PEAK_MAX: u64 = 96 * 1024;
 
-/// How long people pause between two proofs.
-const PAUSE: Duration = Duration::from_millis(20);
+/// How long people pause between two proofs: they do not mean to keep the server busy.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Numbers the people.
 static PEOPLE: AtomicUsize = AtomicUsize::new(0);
@@ -36,12 +36,12 @@ pub fn everywhere_with(
     server: impl Fn(&Site) -> Command + Sync,
     happens: impl Fn(&Site) + Sync,
 ) {
-    let places: [(&str, fn(&str) -> Site); 2] = [("tcp", Site::new), ("unix", Site::at_socket)];
     thread::scope(|scope| {
-        for (name, place) in places {
+        for name in ["tcp", "unix"] {
             let (server, happens) = (&server, &happens);
             let happen = move || {
-                let mut site = place(options);
+                let mut site =
+                    if name == "tcp" { Site::new(options) } else { Site::at_socket(options) };
                 site.start_as(server(&site));
                 site.wait_for_server();
                 happens(&site);

@@ -58,7 +58,7 @@ fn pages_with(site: &Site, value: &str) -> Vec<Reply> {
         get(format!("{}&{escaped}=1&{escaped}=2", authorize(nonce))),
         get(format!("authorize/{escaped}?response_type=code&client_id=1")),
         get(format!("authorize/{nonce}?response_type={escaped}&client_id={escaped}")),
-        get(format!("{escaped}")),
+        get(escaped.clone()),
         post(format!("challenge/{nonce}"), format!("{escaped}={escaped}")),
         post(format!("challenge/{nonce}"), field(&format!("{value}\n{value}"))),
         post(format!("challenge/{nonce}"), field(value)),

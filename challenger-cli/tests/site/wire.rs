@@ -27,8 +27,12 @@ impl Stream {
 
     pub fn set_timeouts(&self, time: Duration) -> io::Result<()> {
         match self {
-            Self::Tcp(it) => it.set_read_timeout(Some(time)).and(it.set_write_timeout(Some(time))),
-            Self::Unix(it) => it.set_read_timeout(Some(time)).and(it.set_write_timeout(Some(time))),
+            Self::Tcp(it) => {
+                it.set_read_timeout(Some(time)).and_then(|()| it.set_write_timeout(Some(time)))
+            }
+            Self::Unix(it) => {
+                it.set_read_timeout(Some(time)).and_then(|()| it.set_write_timeout(Some(time)))
+            }
         }
     }
 
@@ -116,7 +120,7 @@ impl Peer {
             }
         }
         let head = String::from_utf8(head).unwrap();
-        let (first, fields) = head.trim_end().split_once("\r\n").unwrap_or((head.trim_end(), ""));
+        let (first, fields) = head.split_once("\r\n").unwrap();
         let status = first.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
         let headers = fields.split("\r\n").filter_map(|line| line.split_once(": "));
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
