@@ -94,11 +94,13 @@ check: postgresql openssl documents tools browser
 	$(CARGO) build --package challenger-cli --no-default-features --features postgres --locked
 	$(CARGO) build --package challenger-cli --no-default-features --features sqlite --locked
 	$(CARGO) test --workspace --locked
-	$(CARGO) clippy --workspace --all-targets --features challenger-server/tls,challenger-cli/tls \
-	    --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --locked \
+	    --features challenger-server/tls,challenger-cli/tls,challenger-cli/tiny-http -- -D warnings
 	$(CARGO) build --package challenger-cli --features tls --locked
 	$(CARGO) test --package challenger-server --features tls --locked \
 	    --lib --test database_settings --test store_postgres --test store_postgres_tls
+	$(CARGO) test --package challenger-server --package challenger-cli --features tiny-http \
+	    --locked --test wire --test engine
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
 

@@ -11,13 +11,13 @@ use std::fmt;
 
 use challenger_proto::{AddressType, RedirectUri, Service};
 
-use self::front::read_front;
+use self::front::{read_engine, read_front};
 use self::helper::read_command;
 use self::listen::read_listen;
 use self::reader::Reader;
 use self::service::read_service;
 use crate::config::Config;
-use crate::front::{Limits, Listener};
+use crate::front::{Engine, Limits, Listener};
 use crate::listen::Listen;
 use crate::pages::{Messages, Sources, Templates};
 use crate::process::Command;
@@ -27,7 +27,7 @@ use crate::store::Database;
 const MAIN: &str = "challenger";
 
 /// All options of the section.
-const OPTIONS: [&str; 34] = [
+const OPTIONS: [&str; 35] = [
     "ADDRESS_CHANGES",
     "ADDRESS_HINT",
     "ADDRESS_RESTRICTIONS",
@@ -40,6 +40,7 @@ const OPTIONS: [&str; 34] = [
     "BODY_TIMEOUT",
     "CODE_DURATION",
     "DB",
+    "ENGINE",
     "HEAD_TIMEOUT",
     "HELPERS_MAX",
     "IDLE_TIMEOUT",
@@ -70,6 +71,8 @@ pub struct Settings {
     pub service: Service,
     /// Where to listen.
     pub listen: Listen,
+    /// Who reads what comes there.
+    pub engine: Engine,
     /// Who delivers messages.
     pub command: Command,
     /// What the messages say, in each language.
@@ -168,6 +171,7 @@ pub(crate) struct Parts {
     pub(crate) database: Option<Database>,
     helpers_max: usize,
     limits: Limits,
+    engine: Engine,
 }
 
 impl Draft {
@@ -175,6 +179,7 @@ impl Draft {
         let mut reader = Reader { config, complaints: Vec::new(), warnings: Vec::new() };
         warn_about_unknown_options(&mut reader);
         let mut service = read_service(&mut reader);
+        let engine = read_engine(&mut reader, matches!(given, Given::Socket(_)));
         let listen = match given {
             Given::Socket(listener) => Some(Listen::Given(listener)),
             Given::Nothing => read_listen(&mut reader, false),
@@ -210,6 +215,7 @@ impl Draft {
             database,
             helpers_max,
             limits,
+            engine,
         };
         Self { parts, complaints, warnings }
     }
@@ -234,6 +240,7 @@ impl Parts {
             database,
             helpers_max: self.helpers_max,
             limits: self.limits,
+            engine: self.engine,
             warnings,
         })
     }

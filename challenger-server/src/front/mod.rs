@@ -23,6 +23,8 @@ mod listener;
 mod network;
 mod stream;
 mod table;
+#[cfg(feature = "tiny-http")]
+mod tiny;
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -40,6 +42,8 @@ pub use self::answer::Answer;
 pub use self::listener::Listener;
 pub use self::network::Network;
 use self::table::Table;
+#[cfg(feature = "tiny-http")]
+pub use self::tiny::Tiny;
 use crate::log::{self, Level};
 
 /// Whoever decides about requests. It is called by many threads at once.
@@ -49,6 +53,16 @@ pub trait Respond: Send + Sync + 'static {
 
     /// Words a refusal of the front. `head` is there if the request got as far as its body.
     fn refuse(&self, head: Option<&Request>, refused: Refused) -> Answer;
+}
+
+/// Who reads from strangers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The [`Front`].
+    Front,
+    /// [`Tiny`], which withstands nobody but a proxy.
+    #[cfg(feature = "tiny-http")]
+    TinyHttp,
 }
 
 /// How much the front gives to strangers. The times are totals.
@@ -71,7 +85,8 @@ pub struct Limits {
     /// From one request to the next. People need longer to fill in a form; their browser then
     /// connects again.
     pub idle: Duration,
-    /// For writing an answer. A legal document of 100 KiB passes at 40 kbit/s.
+    /// For writing an answer, and as long again for every 128 KiB of it: it passes at 50 kbit/s. A
+    /// slow reader holds no copy of it.
     pub write: Duration,
     /// Closes each connection after its first request.
     pub close_each: bool,
@@ -121,11 +136,11 @@ const DROP: Duration = Duration::from_secs(5);
 ///
 /// impl Respond for Empty {
 ///     fn respond(&self, _: Request) -> Answer {
-///         Answer { status: Status(204), headers: Vec::new(), body: Vec::new() }
+///         Answer { status: Status(204), headers: Vec::new(), body: [].into() }
 ///     }
 ///
 ///     fn refuse(&self, _: Option<&Request>, _: Refused) -> Answer {
-///         Answer { status: Status(400), headers: Vec::new(), body: Vec::new() }
+///         Answer { status: Status(400), headers: Vec::new(), body: [].into() }
 ///     }
 /// }
 ///

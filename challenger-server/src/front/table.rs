@@ -240,8 +240,8 @@ impl Drop for Seat {
 }
 
 /// Whom a connection counts for; `None` where many people share an address that we know of: a proxy
-/// on this machine, or one of the operator's. An IPv6 host usually has 2⁶⁴ addresses to choose from,
-/// so they count as one.
+/// on this machine, or one that the operator named. An IPv6 host usually has 2⁶⁴ addresses to
+/// choose from, so they count as one.
 fn counted_as(peer: IpAddr, trusted: &[Network]) -> Option<IpAddr> {
     match peer.to_canonical() {
         peer if peer.is_loopback() || trusted.iter().any(|it| it.contains(peer)) => None,
@@ -255,7 +255,7 @@ fn counted_as(peer: IpAddr, trusted: &[Network]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::io::{self, IoSlice};
     use std::thread;
 
     use super::*;
@@ -269,7 +269,7 @@ mod tests {
             Ok(0)
         }
 
-        fn write(&self, _: &[u8]) -> io::Result<usize> {
+        fn write(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
             Ok(0)
         }
 

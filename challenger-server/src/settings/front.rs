@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::MAIN;
 use super::reader::Reader;
 use crate::config::{Config, TimeSpan};
-use crate::front::{Limits, Network};
+use crate::front::{Engine, Limits, Network};
 
 /// How many messages are delivered at the same time. Each costs a process, and a mail server that
 /// hangs must not fill the machine with them.
@@ -41,6 +41,49 @@ pub(super) fn read_front(reader: &mut Reader<'_>) -> (Limits, usize) {
         ));
     }
     (limits, helpers_max)
+}
+
+/// The options that only the front heeds.
+const LIMITS: [&str; 6] = [
+    "MAX_CONNECTIONS",
+    "MAX_CONNECTIONS_PER_PEER",
+    "TRUSTED_PROXIES",
+    "HEAD_TIMEOUT",
+    "BODY_TIMEOUT",
+    "IDLE_TIMEOUT",
+];
+
+/// Which engines this program was built with.
+const ENGINES: &[(&str, Engine)] = &[
+    ("front", Engine::Front),
+    #[cfg(feature = "tiny-http")]
+    ("tiny-http", Engine::TinyHttp),
+];
+
+/// Reads who reads from strangers. All but the front withstand nobody, so they may only serve a
+/// proxy on a UNIX socket, and not one that was opened by somebody else, who may have let others in.
+pub(super) fn read_engine(reader: &mut Reader<'_>, given: bool) -> Engine {
+    let is = |option: &str, word: &str| {
+        let value = reader.config.value(MAIN, option);
+        value.is_some_and(|value| value.text.eq_ignore_ascii_case(word))
+    };
+    let (tiny, unix) = (is("ENGINE", "tiny-http"), is("SERVE", "unix"));
+    if tiny && ENGINES.len() == 1 {
+        reader.refuse("ENGINE", "front, because this program was built without tiny-http");
+        return Engine::Front;
+    }
+    if tiny && (given || !unix) {
+        reader.refuse(
+            "ENGINE",
+            "front, because tiny-http withstands nobody but a proxy that buffers requests, behind \
+             SERVE = unix and no socket of the service manager",
+        );
+        return Engine::Front;
+    }
+    let unused = LIMITS.into_iter().filter(|it| tiny && reader.config.value(MAIN, it).is_some());
+    let warning = |option| format!("[{MAIN}] {option} does nothing with ENGINE = tiny-http");
+    reader.warnings.extend(unused.map(warning));
+    reader.optional("ENGINE", |c, s, o| c.choice(s, o, ENGINES)).unwrap_or(Engine::Front)
 }
 
 fn number(reader: &mut Reader<'_>, option: &str, slot: &mut usize) {
