@@ -33,4 +33,6 @@ mod harness;
 mod holdings;
 #[path = "attack/pages.rs"]
 mod pages;
+#[path = "attack/redirects.rs"]
+mod redirects;
 mod site;

@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use crate::harness::{authorize, everywhere, prove, under};
-use crate::site::{DELIVER, Peer, Site, code_of, pin_in, request, wait_for, wrong};
+use crate::site::{DELIVER, Peer, Site, code_of, escape, pin_in, request, wait_for, wrong};
 
 const ADA: &str = "ada@example.com";
 const JSON: [(&str, &str); 1] = [("Accept", "application/json")];
@@ -136,6 +136,62 @@ fn what_is_no_code_costs_no_guess() {
             .map(|it| char::from_u32(0xff10 + it.to_digit(10).unwrap()).unwrap())
             .collect();
         assert_eq!(site.solve(&nonce, &wide).status, 200);
+    });
+}
+
+#[test]
+fn a_form_that_lies_about_the_budget_learns_nothing() {
+    everywhere("", |site| {
+        let nonce = site.setup();
+        assert_eq!(site.challenge(&nonce, ADA).status, 200);
+        let pin = site.pin(ADA);
+        for seen in ["0.0.0", "9.9.9", "2.2.4", "3.3.3", "2.2.", "2.2.3.", " 2.2.3", "-1", "x"] {
+            for accept in [("Accept", "text/html"), JSON[0]] {
+                let try_pin = |pin: &str| {
+                    let body = format!("pin={pin}&budget_seen={}", escape(seen));
+                    let reply = site.post(&format!("solve/{nonce}"), &[accept], body);
+                    (reply.status, reply.body)
+                };
+                let answer = try_pin(&pin);
+                assert_eq!(answer, try_pin(&wrong(&pin)), "{seen}");
+                assert_eq!(answer.0, 403, "{seen}");
+            }
+        }
+        let status = site.get(&authorize(&nonce), &[]).json();
+        assert_eq!((&status["solved"], &status["auth_attempts_left"]), (&false.into(), &3.into()));
+        let body = format!("pin={pin}&budget_seen=2.2.3");
+        assert_eq!(site.post(&format!("solve/{nonce}"), &JSON, body).status, 200);
+    });
+}
+
+#[test]
+fn a_code_that_races_a_change_of_its_address_proves_its_own() {
+    everywhere("", |site| {
+        for round in 0..20 {
+            let nonce = site.setup();
+            let (mine, hers) =
+                (format!("mine{round}@example.com"), format!("hers{round}@example.com"));
+            assert_eq!(site.challenge(&nonce, &mine).status, 200);
+            let pin = site.pin(&mine);
+            let barrier = Barrier::new(2);
+            let solved = thread::scope(|scope| {
+                let change = scope.spawn(|| {
+                    barrier.wait();
+                    site.challenge(&nonce, &hers)
+                });
+                barrier.wait();
+                let solved = site.solve(&nonce, &pin);
+                assert_eq!(change.join().unwrap().status, 200);
+                solved
+            });
+            if solved.status != 200 {
+                assert_eq!(solved.refusal(), (403, 9758), "it is the code of an old address");
+                continue;
+            }
+            let code = code_of(solved.json()["redirect_url"].as_str().unwrap());
+            let token = site.token(&code).json()["access_token"].as_str().unwrap().to_owned();
+            assert_eq!(site.info(&token).json()["address"]["CONTACT_EMAIL"], mine);
+        }
     });
 }
 

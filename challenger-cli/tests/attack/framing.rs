@@ -228,7 +228,7 @@ fn fields_that_are_none_and_expectations_nobody_meets_are_refused() {
 }
 
 #[test]
-fn a_nul_body_of_the_promised_length_leaves_the_next_request_alone() {
+fn a_body_is_never_a_request() {
     everywhere("", |site| {
         let mut peer = site.connect();
         // What looks like a request inside of a body is a body.
@@ -237,10 +237,16 @@ fn a_nul_body_of_the_promised_length_leaves_the_next_request_alone() {
             "POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{SMUGGLED}"
         ));
         peer.send("POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\0\r\n\0");
+        // So it is with methods that have no use for one.
+        for method in ["GET", "OPTIONS", "DELETE", "SMUGGLE"] {
+            peer.send(format!(
+                "{method} /config HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{SMUGGLED}"
+            ));
+        }
         peer.send("GET /config HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         let statuses: Vec<u16> =
             std::iter::from_fn(|| peer.reply()).map(|reply| reply.status).collect();
-        assert_eq!(statuses, [400, 400, 200]);
+        assert_eq!(statuses, [400, 400, 200, 204, 405, 405, 200]);
     });
 }
 
