@@ -61,7 +61,7 @@ const ENGINES: &[(&str, Engine)] = &[
 ];
 
 /// Reads who reads from strangers. All but the front withstand nobody, so they may only serve a
-/// proxy on a UNIX socket, and not one that was opened by somebody else, who may have let others in.
+/// proxy on a UNIX socket, and not one of somebody else, who may have let others in.
 pub(super) fn read_engine(reader: &mut Reader<'_>, given: bool) -> Engine {
     let is = |option: &str, word: &str| {
         let value = reader.config.value(MAIN, option);
