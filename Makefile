@@ -40,7 +40,7 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS))
 
-.PHONY: all install uninstall demo selftest check deb check-package fmt \
+.PHONY: all install uninstall demo selftest check soak deb check-package fmt \
 	postgresql openssl documents tools browser debhelper debian-tests
 
 all:
@@ -94,6 +94,9 @@ check: postgresql openssl documents tools browser
 	$(CARGO) build --package challenger-cli --no-default-features --features postgres --locked
 	$(CARGO) build --package challenger-cli --no-default-features --features sqlite --locked
 	$(CARGO) test --workspace --locked
+	@# No part of the usual tests, so the commands above do not see it.
+	$(CARGO) clippy --package challenger-cli --test soak --locked -- -D warnings
+	SOAK_SECONDS=30 SOAK_RATE=6 $(CARGO) test --package challenger-cli --test soak --locked
 	$(CARGO) clippy --workspace --all-targets --locked \
 	    --features challenger-server/tls,challenger-cli/tls,challenger-cli/tiny-http -- -D warnings
 	$(CARGO) build --package challenger-cli --features tls --locked
@@ -103,6 +106,12 @@ check: postgresql openssl documents tools browser
 	    --locked --test wire --test engine
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
+
+# An hour of load with faults, on PostgreSQL and SQLite at once, with a report at the end. It demands
+# something of times and memory, too: have the machine do nothing else.
+soak: export SOAK_SECONDS ?= 3600
+soak: postgresql
+	$(CARGO) test --release --package challenger-cli --test soak --locked
 
 # The Debian package: target/debian/challenger_VERSION_ARCHITECTURE.deb.
 DEBS = $(or $(CARGO_TARGET_DIR),target)/debian
