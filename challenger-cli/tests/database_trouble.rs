@@ -203,7 +203,8 @@ fn a_service_may_start_before_its_database() {
     let mut told = [0; 64];
     let length = manager.recv(&mut told).unwrap();
     assert_eq!(&told[..length], b"READY=1");
-    assert!(site.log().contains("serving without it until it can be reached"), "{}", site.log());
+    let warning = "serving without it until it can be reached";
+    wait_for("the warning", || site.log().contains(warning).then_some(()));
     assert_eq!(site.get("config", &[]).status, 200);
     assert_eq!(try_setup(&site).refusal(), (500, 53));
     let check = site.run("challenger-httpd", &["--check"]);
