@@ -40,7 +40,7 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS))
 
-.PHONY: all install uninstall demo selftest check deb check-package fmt \
+.PHONY: all install uninstall demo selftest check simulate planted-bugs deb check-package fmt \
 	postgresql openssl documents tools browser debhelper debian-tests
 
 all:
@@ -101,6 +101,17 @@ check: postgresql openssl documents tools browser
 	    --lib --test database_settings --test store_postgres --test store_postgres_tls
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
+
+# More histories than the tests play, each with its own dice: people, clients, foes and faults.
+SEEDS ?= 20000
+
+simulate:
+	SIM_SEEDS=$(SEEDS) $(CARGO) test --release --package challenger-proto --locked \
+	    --test simulation -- --nocapture
+
+# Plants known bugs in a copy of the core, one at a time: tests that overlook one have rotted.
+planted-bugs:
+	testdata/planted/run.sh
 
 # The Debian package: target/debian/challenger_VERSION_ARCHITECTURE.deb.
 DEBS = $(or $(CARGO_TARGET_DIR),target)/debian

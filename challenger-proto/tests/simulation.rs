@@ -10,6 +10,7 @@ mod simulation;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use simulation::{Dice, Simulation, Tally};

@@ -1,6 +1,16 @@
 //! What is claimed about everything that reads from strangers or operators, as functions of bytes.
 //! cargo-fuzz looks for bytes that break a claim; the test plays known ones.
 
+// The simulation of challenger-proto's tests, with its auditor.
+#[path = "../../challenger-proto/tests/audit/mod.rs"]
+mod audit;
+#[path = "../../challenger-proto/tests/bends/mod.rs"]
+mod bends;
+#[path = "../../challenger-proto/tests/simulation/mod.rs"]
+mod simulation;
+#[path = "../../challenger-proto/tests/world/mod.rs"]
+mod world;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -43,6 +53,13 @@ pub fn request(data: &[u8]) {
             assert_eq!(records.clone().commit(write), Commit::Done);
         }
     }
+}
+
+/// Bytes become the dice of a simulation: who does what, which request goes on, and what fails. The
+/// auditor asserts I1 to I12.
+pub fn history(data: &[u8]) {
+    let mut simulation = simulation::Simulation::new(simulation::Dice::fed(data));
+    simulation.run();
 }
 
 fn parse_request(data: &[u8]) -> Option<Request> {

@@ -1,20 +1,18 @@
 //! Honest people, and the clients that sent them here.
 
+mod mistakes;
+mod requests;
+
 use std::collections::BTreeSet;
 
 use challenger_proto::http::{Body, Method, Request, Response};
-use challenger_proto::{Entropy, Limits, Nonce, NonceDigest, Refusal};
+use challenger_proto::{Limits, Nonce, NonceDigest, Refusal};
 
 use super::dice::Dice;
 use super::screen::{Screen, View};
 use super::server::{Arrival, Errand, Message, Server, What};
-use crate::audit::{Ask, Case, S256_CHALLENGE, S256_VERIFIER, query_of, redirect_of};
-use crate::bends::Honest;
+use crate::audit::{Ask, Case, query_of, redirect_of};
 use crate::world::{self, Party, Redemption};
-
-const HTML: &str = "text/html";
-const JSON: &str = "application/json";
-const PLAIN: &str = "a-plain-verifier-of-forty-three-characters.";
 
 /// How a client means to prove that it is the one who asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,10 +130,6 @@ impl Journey {
 
     fn case<'a>(&self, server: &'a Server) -> Option<&'a Case> {
         server.auditor.case_of(&self.id()?)
-    }
-
-    const fn accept(&self) -> &'static str {
-        if self.has_pages { HTML } else { JSON }
     }
 
     /// One of the person's addresses: they read what arrives there.
@@ -288,50 +282,6 @@ impl Journey {
         }
     }
 
-    /// Sends the last form again.
-    fn again(&mut self, deed: &'static str, server: &mut Server) {
-        if let Some((what, request)) = self.last.clone() {
-            server.tally.did(deed);
-            self.send(what, request, server);
-        }
-    }
-
-    fn mistype_address(&mut self, server: &mut Server) {
-        let Screen::View(view) = &self.screen else { return };
-        if view.has_address_form && !view.is_fixed && !view.solved {
-            server.tally.did("a person mistypes the address");
-            let step = Step::Address(self.typo(), view.seen.clone());
-            self.take(step, server);
-        }
-    }
-
-    fn mistype_code(&mut self, server: &mut Server, dice: &mut Dice) {
-        let Screen::View(view) = &self.screen else { return };
-        if view.can_guess && !view.solved {
-            server.tally.did("a person mistypes a code");
-            let code = ["12345678", "0000 0000", "1234567", ""][dice.below(4)];
-            let step = Step::Code(code.to_string(), view.seen.clone());
-            self.take(step, server);
-        }
-    }
-
-    /// A form on a page that was left open.
-    fn use_old_form(&mut self, server: &mut Server, dice: &mut Dice) {
-        if self.tabs.is_empty() {
-            return;
-        }
-        let (view, crashes) = dice.pick(&self.tabs).clone();
-        server.tally.did(match crashes == server.crashes {
-            true => "a person submits an old form",
-            false => "a person submits an old form after a crash",
-        });
-        let step = match self.look(&view, server) {
-            Step::Wait(_) | Step::GiveUp => Step::Visit(None),
-            step => step,
-        };
-        self.take(step, server);
-    }
-
     pub(crate) fn take(&mut self, step: Step, server: &mut Server) {
         let Self { client, .. } = *self;
         let nonce = self.nonce.clone().unwrap_or_default();
@@ -393,68 +343,6 @@ impl Journey {
         self.in_flight += 1;
         self.requests += 1;
         server.come(Errand { who: self.who, what }, request);
-    }
-
-    fn setup(&self, server: &mut Server) -> Request {
-        server.tally.did("a client asks for a validation");
-        let address = match self.proposal {
-            Proposal::Nothing => return self.setup_with(""),
-            Proposal::Wrong => self.typo(),
-            Proposal::Fixed | Proposal::Right => self.address(0),
-        };
-        let fixed = self.proposal == Proposal::Fixed;
-        let deed = if fixed { "a client fixes an address" } else { "a client proposes an address" };
-        server.tally.did(deed);
-        self.setup_with(&format!(r#"{{"CONTACT_EMAIL":"{address}","read_only":{fixed}}}"#))
-    }
-
-    fn setup_with(&self, body: &str) -> Request {
-        world::setup_as(self.client.number, self.client.secret, body)
-    }
-
-    /// The link that the client gave to the person.
-    fn visit(&self, nonce: &str, server: &mut Server) -> Request {
-        let mut more = format!("&scope=address&state=visit-{}", self.visits);
-        let (deed, challenge) = match self.pkce {
-            Pkce::None => ("a client uses no PKCE", String::new()),
-            Pkce::Plain => ("a client uses PKCE in plain", format!("&code_challenge={PLAIN}")),
-            Pkce::S256 => (
-                "a client uses PKCE with S256",
-                format!("&code_challenge={S256_CHALLENGE}&code_challenge_method=S256"),
-            ),
-        };
-        server.tally.did(deed);
-        more.push_str(&challenge);
-        if self.who % 2 == 0 {
-            more.push_str("&redirect_uri=");
-            more.push_str(&world::escape(self.client.redirect));
-        }
-        world::authorize(nonce, self.client.number, &more, self.accept())
-    }
-
-    const fn verifier(&self) -> Option<&'static str> {
-        match self.pkce {
-            Pkce::None => None,
-            Pkce::Plain => Some(PLAIN),
-            Pkce::S256 => Some(S256_VERIFIER),
-        }
-    }
-
-    /// This journey's requests, each bent by somebody.
-    pub(crate) fn bent(&self) -> Vec<(&'static str, Request)> {
-        let (Some(nonce), Some(id)) = (&self.nonce, self.id()) else { return Vec::new() };
-        // Before there is a code, a text that could be it.
-        let name = Nonce::draw(Entropy::new(*id.as_bytes())).to_text();
-        let unknown = format!("{name}-{}", "0".repeat(52));
-        let code = self.code.as_deref().unwrap_or(&unknown);
-        let Self { client, other, .. } = *self;
-        Honest { client, other, nonce, code, verifier: self.verifier() }.bent()
-    }
-
-    /// Another address for a validation whose address is fixed.
-    pub(crate) fn forged(&self) -> Option<Request> {
-        let nonce = self.nonce.as_ref().filter(|_| self.proposal == Proposal::Fixed)?;
-        Some(world::challenge(nonce, "mallory@example.org", self.accept()))
     }
 
     /// An answer comes, or nothing.
