@@ -5,14 +5,10 @@ use challenger_proto::{
     Address, Form, Grant, Limits, Span, Timestamp, TokenDigest, Transmission, Validation,
 };
 
-use super::query_of;
+use super::{S256_CHALLENGE, S256_VERIFIER, query_of};
 
 /// A second use of a code within this time is forgiven (protocol, Q11).
 const GRACE: Span = Span::seconds(10);
-
-/// The challenge by hash that the auditor knows the verifier of (RFC 7636, appendix B).
-pub(crate) const S256_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-pub(crate) const S256_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// What a client was registered with.
 #[derive(Clone, Debug, PartialEq, Eq)]

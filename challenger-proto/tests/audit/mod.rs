@@ -35,7 +35,11 @@ use challenger_proto::{
 use serde_json::Value;
 
 pub(crate) use ask::Ask;
-pub(crate) use case::{Case, Registered, S256_CHALLENGE, S256_VERIFIER};
+pub(crate) use case::{Case, Registered};
+
+/// The challenge by hash of which the auditor knows the verifier (RFC 7636, appendix B).
+pub(crate) const S256_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub(crate) const S256_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// Why an outcome came to be.
 #[derive(Clone, Copy, Debug)]

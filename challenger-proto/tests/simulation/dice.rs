@@ -12,7 +12,7 @@ pub(crate) enum Dice {
 impl Dice {
     /// From what a fuzzer found.
     pub(crate) fn fed(bytes: &[u8]) -> Self {
-        Self::Fed(bytes.to_vec().into_iter())
+        Self::Fed(Vec::from(bytes).into_iter())
     }
 
     /// Whether nothing is left to throw.

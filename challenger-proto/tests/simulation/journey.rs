@@ -63,7 +63,7 @@ pub(crate) struct Journey {
     tabs: Vec<(View, usize)>,
     last: Option<(What, Request)>,
     pub(crate) in_flight: usize,
-    /// Whether the screen is new, or the person should look once more before giving up.
+    /// Whether the person tried the link once more since they last sent a form.
     has_looked: bool,
     /// Codes that were refused, and so are not entered again.
     wrong: BTreeSet<String>,
@@ -253,26 +253,31 @@ impl Journey {
             }
             _ if self.in_flight > 0 => {}
             _ => match self.sensible(server) {
-                Step::GiveUp => self.give_up(server),
+                Step::GiveUp if self.has_looked => self.give_up(server),
+                Step::GiveUp => self.look_again(),
                 step => self.take(step, server),
             },
         }
     }
 
-    pub(crate) fn give_up(&mut self, server: &mut Server) {
+    fn give_up(&mut self, server: &mut Server) {
         server.tally.did("a person gives up");
         self.start_over();
     }
 
-    /// When a page leads nowhere, people try the link that they got; when that does not help either,
-    /// they start over, and then there must be a reason.
+    /// When a page leads nowhere, people try the link that they got.
+    fn look_again(&mut self) {
+        self.has_looked = true;
+        self.screen = Screen::Nothing;
+    }
+
+    /// When the link does not help either, they start over, and then there must be a reason.
     pub(crate) fn despair(&mut self, server: &mut Server) {
         if self.is_lost(server) {
             return self.give_up(server);
         }
         assert!(!self.has_looked, "I12: person {} is stranded: {:?}", self.who, self.screen);
-        self.has_looked = true;
-        self.screen = Screen::Nothing;
+        self.look_again();
     }
 
     /// The time that a page said to wait is over.

@@ -55,20 +55,32 @@ impl Screen {
 }
 
 impl View {
+    /// The forms and links that the shipped template of a page shows.
     fn of_page(name: PageName, data: &Value) -> Self {
         let is = |name: &str| data.get(name).is_some_and(|it| *it == true);
         let text = |name: &str| data.get(name).and_then(Value::as_str).map(ToString::to_string);
+        let refused = |name: &str| data.get("refused").is_some_and(|it| it.get(name).is_some());
         let field = data.get("fields").and_then(|fields| fields.get(0));
         let address = field.and_then(|it| it.get("value")).and_then(Value::as_str);
+        let (code, again, change) = match name {
+            PageName::EnterAddressForm => (true, false, false),
+            PageName::EnterTanForm => (true, true, true),
+            PageName::InvalidPin => (true, !is("no_challenge"), true),
+            PageName::InternalError => (false, refused("HelperFailed"), refused("HelperFailed")),
+            PageName::InvalidRequest if refused("TooManyAttempts") => (true, false, false),
+            PageName::InvalidRequest => (refused("AddressReadOnly"), false, true),
+            PageName::AlreadyDone | PageName::ValidationUnknown => (false, false, false),
+        };
+        let change = text("change_url").filter(|_| change);
         Self {
             address: address.map(ToString::to_string),
             has_address_form: name == PageName::EnterAddressForm,
             is_fixed: is("fix_address"),
-            can_guess: is("can_retry"),
-            can_ask_again: is("can_ask_again"),
+            can_guess: code && is("can_retry"),
+            can_ask_again: again && is("can_ask_again"),
             wait: data.get("wait").and_then(|it| it.get("seconds")?.as_u64()).unwrap_or(0),
             messages: number(data, "pin_transmissions_left"),
-            change: text("change_url").map(|url| url.trim_start_matches("..").to_string()),
+            change: change.map(|url| url.trim_start_matches("..").to_string()),
             seen: text("budget_seen"),
             solved: false,
             was_wrong: is("wrong"),

@@ -16,7 +16,7 @@ use crate::audit::{Ask, Auditor, Case, Cause, name_of, row_of};
 use crate::world;
 
 /// Fewer than the server grants, so that some requests use them up.
-const ROUNDS_MAX: usize = 6;
+const ROUNDS_MAX: usize = 4;
 /// How much of the past a failure tells.
 const TOLD: usize = 40;
 
@@ -347,14 +347,14 @@ impl Server {
     }
 
     /// Another round, if there is one.
-    fn look_again(&mut self, walker: &mut Walker) -> Beat {
+    fn look_again(&self, walker: &mut Walker) -> Beat {
         walker.slot = false;
         walker.rounds += 1;
         if walker.rounds < ROUNDS_MAX { Beat::Load } else { self.stop(walker, Refusal::Contention) }
     }
 
     /// Something outside the protocol stands in the way.
-    fn stop(&mut self, walker: &mut Walker, refusal: Refusal) -> Beat {
+    fn stop(&self, walker: &mut Walker, refusal: Refusal) -> Beat {
         walker.slot = false;
         let response = walker.plan.refuse(&refusal.into(), &self.service);
         Beat::Respond(Box::new(response), self.now)

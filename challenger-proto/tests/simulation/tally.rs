@@ -64,6 +64,8 @@ pub(crate) struct Tally {
     pub(crate) beats: u64,
     pub(crate) seeds: u64,
     pub(crate) validations: u64,
+    /// The most requests that somebody needed in the end, once nothing failed any more.
+    pub(crate) patience: usize,
     pub(crate) refusals: BTreeMap<Refusal, u64>,
     states: BTreeMap<&'static str, u64>,
     deeds: BTreeMap<&'static str, u64>,
@@ -91,6 +93,7 @@ impl Tally {
         self.beats += other.beats;
         self.seeds += other.seeds;
         self.validations += other.validations;
+        self.patience = self.patience.max(other.patience);
         add(&mut self.refusals, &other.refusals);
         add(&mut self.states, &other.states);
         add(&mut self.deeds, &other.deeds);

@@ -48,7 +48,7 @@ impl Journey {
         };
         server.tally.did(deed);
         more.push_str(&challenge);
-        if self.who % 2 == 0 {
+        if self.who.is_multiple_of(2) {
             more.push_str("&redirect_uri=");
             more.push_str(&world::escape(self.client.redirect));
         }
