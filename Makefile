@@ -99,6 +99,7 @@ check: postgresql openssl documents tools browser
 	$(CARGO) build --package challenger-cli --features tls --locked
 	$(CARGO) test --package challenger-server --features tls --locked \
 	    --lib --test database_settings --test store_postgres --test store_postgres_tls
+	testdata/planted/run.sh
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
 

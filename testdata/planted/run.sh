@@ -56,7 +56,7 @@ for patch in "$@"; do
         case " $invariants " in *" ${said%%:*} "*) notices=$test && break ;; esac
     done
     [ $notices != nobody ] || missed=$((missed + 1))
-    printf '%-28s %-12s %s\n' "$name" $notices "$said"
+    printf '%-28s %-12s %.80s\n' "$name" $notices "$said"
     patch --quiet --strip=1 --reverse <"$patch"
 done
 echo "$# bugs, $missed missed"
