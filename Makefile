@@ -164,9 +164,10 @@ documents:
 # The helper scripts and the tests of these run programs of the system.
 tools:
 	$(call need,the helpers need programs, \
-	    command -v curl && command -v jq && command -v pdftotext && command -v shellcheck && \
+	    command -v curl && command -v jq && command -v patch && command -v pdftotext && \
+	    command -v shellcheck && \
 	    command -v weasyprint && ls /usr/share/iso-codes/json/iso_3166-1.json, \
-	    curl iso-codes jq poppler-utils shellcheck weasyprint)
+	    curl iso-codes jq patch poppler-utils shellcheck weasyprint)
 
 # The pages are tested in Chromium, by its driver; and by axe-core, which finds barriers for people who
 # use them without eyes or hands. That is fetched into the folder of what was built.

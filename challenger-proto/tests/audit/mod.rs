@@ -6,8 +6,9 @@
 //! Clients must authenticate in the form for it to follow them, and PINs must be ASCII.
 //!
 //! - I1 A validation runs the helper at most (addresses + 1 if prefilled) × transmissions + refunds
-//!   times, of which at most (addresses + 1 if prefilled) × transmissions reported success.
-//! - I2 At most `attempts` guesses are judged for each message.
+//!   times, of which at most (addresses + 1 if prefilled) × transmissions reported success. A form
+//!   that says it saw another budget sends none to the same address.
+//! - I2 At most `attempts` guesses are judged for each message, and none of such an old form.
 //! - I3 A validation yields one grant at most.
 //! - I4 A solve is first accepted on the secret that was sent, and the grant's address is where it
 //!   was sent.
@@ -18,6 +19,8 @@
 //! - I9 A bent request writes nothing.
 //! - I10 Versions rise by one with each commit, and no transition touches them.
 //! - I11 No secret in any answer but its own, none in any `Debug`.
+//!
+//! I12, that honest people get through, is for whoever plays them: see the simulation.
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "an auditor speaks by failing")]
 

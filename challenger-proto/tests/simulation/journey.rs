@@ -255,6 +255,8 @@ impl Journey {
             _ => match self.sensible(server) {
                 Step::GiveUp if self.has_looked => self.give_up(server),
                 Step::GiveUp => self.look_again(),
+                // Some wait, and some ask too early.
+                Step::Wait(_) => self.has_waited(),
                 step => self.take(step, server),
             },
         }
