@@ -9,7 +9,7 @@ mod bends;
 mod simulation;
 mod world;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -23,10 +23,8 @@ const FAILED_ONCE: &str = include_str!("../../testdata/seeds.txt");
 
 /// One history. When it fails, this tells how to see it again.
 fn play(seed: u64) -> Option<Tally> {
-    let mut simulation = Simulation::new(Dice::Seeded(seed));
-    let tally = catch_unwind(AssertUnwindSafe(|| simulation.run().clone())).ok();
+    let tally = catch_unwind(|| Simulation::new(Dice::Seeded(seed)).run()).ok();
     if tally.is_none() {
-        simulation.print_history();
         println!("SIM_SEED={seed} cargo test -p challenger-proto --test simulation");
     }
     tally

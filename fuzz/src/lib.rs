@@ -58,8 +58,7 @@ pub fn request(data: &[u8]) {
 /// Bytes become the dice of a simulation: who does what, which request goes on, and what fails. The
 /// auditor asserts I1 to I12.
 pub fn history(data: &[u8]) {
-    let mut simulation = simulation::Simulation::new(simulation::Dice::fed(data));
-    simulation.run();
+    simulation::Simulation::new(simulation::Dice::fed(data)).run();
 }
 
 fn parse_request(data: &[u8]) -> Option<Request> {

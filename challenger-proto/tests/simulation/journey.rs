@@ -256,7 +256,7 @@ impl Journey {
                 Step::GiveUp if self.has_looked => self.give_up(server),
                 Step::GiveUp => self.look_again(),
                 // Some wait, and some ask too early.
-                Step::Wait(_) => self.has_waited(),
+                Step::Wait(wait) => self.has_waited(wait),
                 step => self.take(step, server),
             },
         }
@@ -282,10 +282,10 @@ impl Journey {
         self.look_again();
     }
 
-    /// The time that a page said to wait is over.
-    pub(crate) const fn has_waited(&mut self) {
+    /// Time went by while the person looked at a page that says how long to wait.
+    pub(crate) const fn has_waited(&mut self, seconds: u64) {
         if let Screen::View(view) = &mut self.screen {
-            view.wait = 0;
+            view.wait = view.wait.saturating_sub(seconds);
         }
     }
 
@@ -392,6 +392,10 @@ impl Journey {
             return;
         }
         self.screen = Screen::of(response, server.now);
+        if matches!(self.screen, Screen::Done) && self.token.is_none() && self.in_flight == 0 {
+            // The client lost what the code bought.
+            self.code = None;
+        }
         let mut wrong = world::member(response, "exhausted").as_deref() == Some("false")
             && world::member(response, "no_challenge").as_deref() == Some("false");
         if let Screen::View(view) = &self.screen {

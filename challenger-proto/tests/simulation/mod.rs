@@ -57,7 +57,7 @@ impl Simulation {
     }
 
     /// Both phases.
-    pub(crate) fn run(&mut self) -> &Tally {
+    pub(crate) fn run(mut self) -> Tally {
         for _ in 0..300 + self.dice.below(500) {
             if self.dice.is_spent() {
                 break;
@@ -65,6 +65,10 @@ impl Simulation {
             self.tick();
         }
         self.server.weather = Weather::CALM;
+        // Nobody gets through whose turn never comes: from here on the dice are fair.
+        if matches!(self.dice, Dice::Fed(_)) {
+            self.dice = Dice::Seeded(0);
+        }
         self.foes.clear();
         for journey in &mut self.journeys {
             journey.requests = 0;
@@ -77,11 +81,7 @@ impl Simulation {
         tally.patience = most.unwrap_or(0);
         tally.seeds = 1;
         tally.validations = self.server.auditor.cases().count().try_into().unwrap();
-        tally
-    }
-
-    pub(crate) fn print_history(&self) {
-        self.server.print_history();
+        tally.clone()
     }
 
     /// Somebody moves.
@@ -133,25 +133,44 @@ impl Simulation {
         if self.server.walkers() > 0 && self.dice.below(3) > 0 {
             return self.advance();
         }
-        let idle: Vec<usize> = (0..self.journeys.len())
-            .filter(|who| self.journeys[*who].in_flight == 0 && !self.journeys[*who].is_done)
+        let idle = |journey: &Journey| journey.in_flight == 0 && !journey.is_done;
+        let steps: Vec<(usize, Step)> = (0..self.journeys.len())
+            .filter(|who| idle(&self.journeys[*who]))
+            .map(|who| (who, self.journeys[who].sensible(&self.server)))
             .collect();
-        if idle.is_empty() {
-            return if self.server.walkers() > 0 {
-                self.advance()
-            };
+        let (waiting, ready): (Vec<_>, Vec<_>) =
+            steps.into_iter().partition(|(_, step)| matches!(step, Step::Wait(_)));
+        if ready.is_empty() {
+            return if self.server.walkers() > 0 { self.advance() } else { self.wait(&waiting) };
         }
-        let who = *self.dice.pick(&idle);
-        let journey = &mut self.journeys[who];
+        let (who, step) = self.dice.pick(&ready);
+        let journey = &mut self.journeys[*who];
         assert!(journey.requests < PATIENCE, "I12: person {who} gets nowhere");
-        match journey.sensible(&self.server) {
+        match step {
             Step::GiveUp => journey.despair(&mut self.server),
-            // Others may be waiting for less; but everybody's time goes by.
-            Step::Wait(seconds) => {
-                self.server.pass(seconds);
-                journey.has_waited();
-            }
-            step => journey.take(step, &mut self.server),
+            step => journey.take(step.clone(), &mut self.server),
+        }
+    }
+
+    /// Time goes by when everybody waits for it, and not while somebody holds a code.
+    fn wait(&mut self, waiting: &[(usize, Step)]) {
+        let waits = waiting.iter().filter_map(|(_, step)| match step {
+            Step::Wait(seconds) => Some(*seconds),
+            _ => None,
+        });
+        let least = waits.min().unwrap();
+        self.server.pass(least);
+        for (who, _) in waiting {
+            self.journeys[*who].has_waited(least);
+        }
+    }
+}
+
+/// Whoever fails tells what happened last.
+impl Drop for Simulation {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.server.print_history();
         }
     }
 }
