@@ -40,7 +40,8 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS))
 
-.PHONY: all install uninstall demo selftest check simulate planted-bugs deb check-package fmt \
+.PHONY: all install uninstall demo selftest check simulate planted-bugs soak deb \
+	check-package fmt \
 	postgresql openssl documents tools browser debhelper debian-tests
 
 all:
@@ -94,11 +95,16 @@ check: postgresql openssl documents tools browser
 	$(CARGO) build --package challenger-cli --no-default-features --features postgres --locked
 	$(CARGO) build --package challenger-cli --no-default-features --features sqlite --locked
 	$(CARGO) test --workspace --locked
-	$(CARGO) clippy --workspace --all-targets --features challenger-server/tls,challenger-cli/tls \
-	    --locked -- -D warnings
+	@# No part of the usual tests, so the commands above do not see it.
+	$(CARGO) clippy --package challenger-cli --test soak --locked -- -D warnings
+	SOAK_SECONDS=30 SOAK_RATE=6 $(CARGO) test --package challenger-cli --test soak --locked
+	$(CARGO) clippy --workspace --all-targets --locked \
+	    --features challenger-server/tls,challenger-cli/tls,challenger-cli/tiny-http -- -D warnings
 	$(CARGO) build --package challenger-cli --features tls --locked
 	$(CARGO) test --package challenger-server --features tls --locked \
 	    --lib --test database_settings --test store_postgres --test store_postgres_tls
+	$(CARGO) test --package challenger-server --package challenger-cli --features tiny-http \
+	    --locked --test wire --test engine
 	testdata/planted/run.sh
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
@@ -113,6 +119,12 @@ simulate:
 # Plants known bugs in a copy of the core, one at a time: tests that overlook one have rotted.
 planted-bugs:
 	testdata/planted/run.sh
+
+# An hour of load with faults, on PostgreSQL and SQLite at once, with a report at the end. It demands
+# something of times and memory, too: have the machine do nothing else.
+soak: export SOAK_SECONDS ?= 3600
+soak: postgresql
+	$(CARGO) test --release --package challenger-cli --test soak --locked
 
 # The Debian package: target/debian/challenger_VERSION_ARCHITECTURE.deb.
 DEBS = $(or $(CARGO_TARGET_DIR),target)/debian

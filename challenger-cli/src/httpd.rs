@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use argh::FromArgs;
 use challenger_server::check::{Report, check};
-use challenger_server::front::Limits;
 use challenger_server::listen::activated;
 use challenger_server::log::{self, Level};
 use challenger_server::notify::{READY, STOPPING, notify};
@@ -69,7 +68,7 @@ fn run() -> Result<(), Exit> {
     set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref(), Level::Warning)?;
     let given = activated().map_err(|error| Exit::failed(error.to_string()))?;
     let config = load_config(arguments.config.as_deref())?;
-    let settings = Settings::read(&config, given).map_err(|error| {
+    let mut settings = Settings::read(&config, given).map_err(|error| {
         for warning in &error.warnings {
             log::warn(format_args!("{warning}"));
         }
@@ -82,9 +81,8 @@ fn run() -> Result<(), Exit> {
     signal_hook::flag::register(SIGXFSZ, Arc::default())
         .map_err(|error| Exit::failed(format!("signals: {error}")))?;
     let patience = settings.command.timeout().saturating_add(DRAIN);
-    let limits = Limits { close_each: arguments.connection_close, ..Limits::default() };
-    let server =
-        Server::start(settings, limits).map_err(|error| Exit::failed(error.to_string()))?;
+    settings.limits.close_each = arguments.connection_close;
+    let server = Server::start(settings).map_err(|error| Exit::failed(error.to_string()))?;
     // At the usual level the log is silent about what goes well. Nobody has to read this.
     let _ = say(&format!("{PROGRAM}: serving on {}", server.place()));
     notify(READY);

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 use challenger_proto::http::{Body, Request, Response};
@@ -82,6 +82,7 @@ impl Responder {
     fn carry_out(&self, request: &Request) -> (Response, &'static str) {
         let mut plan = route(request);
         let name = plan.route();
+        let mut was_full = false;
         for _ in 0..ROUNDS_MAX {
             let loaded = match self.load(plan.load()) {
                 Ok(loaded) => loaded,
@@ -92,12 +93,20 @@ impl Responder {
             let now = self.clock.now();
             let outcome = plan.decide(loaded, now, self.entropy.draw(), &self.service);
             // Taken before anything is charged: a message that cannot be sent now costs nothing.
-            let slot = outcome.send.as_ref().map(|_| self.helpers.take());
-            if matches!(slot, Some(None)) {
-                return (plan.refuse(&Refusal::HelpersBusy.into(), &self.service), name);
+            let mut slot = outcome.send.as_ref().and_then(|_| self.helpers.take());
+            if outcome.send.is_some() && slot.is_none() {
+                if was_full {
+                    return (plan.refuse(&Refusal::HelpersBusy.into(), &self.service), name);
+                }
+                // One of those who have them may be about to send this very message.
+                self.helpers.settle();
+                was_full = true;
+                continue;
             }
             if let Some(write) = &outcome.write {
-                match self.store.commit(write) {
+                let committed = self.store.commit(write);
+                slot.iter_mut().for_each(Slot::committed);
+                match committed {
                     Ok(Commit::Done) => {}
                     Ok(Commit::Conflict) => continue, // Another request moved the row: look again.
                     Err(error) => {
@@ -135,7 +144,7 @@ impl Responder {
             return Answer {
                 status: response.status,
                 headers: response.headers,
-                body: html.into_bytes(),
+                body: html.into_bytes().into(),
             };
         }
         let template = page.name.template(&self.service.address_type);
@@ -150,10 +159,10 @@ impl Responder {
 /// An answer without a page: such a body needs nothing but to be written down.
 fn bytes_of(response: Response) -> Answer {
     let body = match response.body {
-        Body::Document(bytes) => bytes.to_vec(),
-        Body::Empty | Body::Page(_) => Vec::new(),
-        Body::Json(value) => value.to_string().into_bytes(),
-        Body::Text(text) => text.as_bytes().to_vec(),
+        Body::Document(bytes) => bytes,
+        Body::Empty | Body::Page(_) => Arc::default(),
+        Body::Json(value) => value.to_string().into_bytes().into(),
+        Body::Text(text) => text.as_bytes().into(),
     };
     Answer { status: response.status, headers: response.headers, body }
 }
@@ -192,30 +201,49 @@ fn tell(method: &str, route: &str, response: &Response, begun: Option<Instant>) 
     log::event(Level::Info, "request", &known);
 }
 
-/// A number of places that can be taken and are given back.
+/// Places for messages that are being delivered, which are taken and given back.
 pub struct Slots {
     free: AtomicUsize,
+    /// Read by those who have a place and have yet to commit the message that goes with it.
+    committing: RwLock<()>,
 }
 
 impl Slots {
     /// So many places.
     pub const fn new(count: usize) -> Self {
-        Self { free: AtomicUsize::new(count) }
+        Self { free: AtomicUsize::new(count), committing: RwLock::new(()) }
     }
 
     fn take(&self) -> Option<Slot<'_>> {
+        // Before the place, so that whoever finds none left waits for those who were quicker.
+        let committing = self.committing.read().unwrap_or_else(PoisonError::into_inner);
         self.free
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1))
             .ok()
-            .map(|_| Slot(self))
+            .map(|_| Slot { slots: self, committing: Some(committing) })
+    }
+
+    /// Waits until everyone who has a place now has committed or given it back. Nobody is held up
+    /// by a helper here: a commit takes milliseconds.
+    fn settle(&self) {
+        drop(self.committing.write().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
 /// A taken place.
-struct Slot<'a>(&'a Slots);
+struct Slot<'a> {
+    slots: &'a Slots,
+    committing: Option<RwLockReadGuard<'a, ()>>,
+}
+
+impl Slot<'_> {
+    fn committed(&mut self) {
+        self.committing = None;
+    }
+}
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        self.0.free.fetch_add(1, Ordering::AcqRel);
+        self.slots.free.fetch_add(1, Ordering::AcqRel);
     }
 }

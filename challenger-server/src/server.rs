@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use challenger_proto::{AddressType, Page};
 
-use crate::front::{Front, Limits};
+#[cfg(feature = "tiny-http")]
+use crate::front::Tiny;
+use crate::front::{Engine, Front, Limits, Respond};
 use crate::helper::AuthCommand;
 use crate::listen::{ListenError, SocketFile};
 use crate::log::{self, Level};
@@ -21,7 +23,14 @@ use crate::store::StoreError;
 pub struct Server {
     // Before the front, because it has to go first.
     socket_file: Option<SocketFile>,
-    front: Front,
+    engine: Running,
+}
+
+/// The engine at work.
+enum Running {
+    Front(Front),
+    #[cfg(feature = "tiny-http")]
+    TinyHttp(Tiny),
 }
 
 /// Why a server did not start.
@@ -52,14 +61,14 @@ impl Server {
     ///
     /// # Errors
     /// The store or the place to listen cannot be used.
-    pub fn start(settings: Settings, limits: Limits) -> Result<Self, StartError> {
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
         for warning in settings.warnings.iter().chain(&settings.helper_missing()) {
             log::warn(format_args!("{warning}"));
         }
-        provide_descriptors(&limits);
+        provide_descriptors(&settings.limits, settings.helpers_max);
         let store = settings.database.store().map_err(StartError::Store)?;
         let address_type = settings.service.address_type.clone();
-        let responder = Responder {
+        let responder: Arc<dyn Respond> = Arc::new(Responder {
             service: settings.service,
             store,
             helper: Arc::new(AuthCommand {
@@ -74,33 +83,55 @@ impl Server {
                 address_type,
             }),
             helpers: Slots::new(settings.helpers_max),
-        };
+        });
         let (listener, socket_file) = settings.listen.open().map_err(StartError::Listen)?;
-        let front = Front::start(listener, Arc::new(responder), limits);
-        let front = front.map_err(StartError::Front)?;
-        log::event(Level::Info, "serving", &[("place", &front.place())]);
-        Ok(Self { socket_file, front })
+        let engine = match settings.engine {
+            Engine::Front => Front::start(listener, responder, settings.limits).map(Running::Front),
+            #[cfg(feature = "tiny-http")]
+            Engine::TinyHttp => {
+                let workers = settings.helpers_max.saturating_add(OTHER_WORKERS);
+                Tiny::start(listener, &responder, workers).map(Running::TinyHttp)
+            }
+        };
+        let server = Self { socket_file, engine: engine.map_err(StartError::Front)? };
+        log::event(Level::Info, "serving", &[("place", &server.place())]);
+        Ok(server)
     }
 
     /// Where it listens: an address with a port, or a path.
     pub fn place(&self) -> &str {
-        self.front.place()
+        match &self.engine {
+            Running::Front(front) => front.place(),
+            #[cfg(feature = "tiny-http")]
+            Running::TinyHttp(tiny) => tiny.place(),
+        }
     }
 
     /// Stops accepting, lets what is in flight finish, and tells whether all of it did in time.
     pub fn drain(mut self, timeout: Duration) -> bool {
         drop(self.socket_file.take());
-        self.front.drain(timeout)
+        match &mut self.engine {
+            Running::Front(front) => front.drain(timeout),
+            #[cfg(feature = "tiny-http")]
+            Running::TinyHttp(tiny) => tiny.drain(timeout),
+        }
     }
 }
 
-/// What a server needs beside its connections: the store's, the helpers' pipes, files.
-const OTHER_DESCRIPTORS: u64 = 256;
+/// How many requests tiny_http serves beside those that wait for a helper.
+#[cfg(feature = "tiny-http")]
+const OTHER_WORKERS: usize = 16;
 
-/// Sees to it that the connections it may serve can be opened.
-fn provide_descriptors(limits: &Limits) {
-    let wanted =
-        OTHER_DESCRIPTORS.saturating_add(limits.connections.try_into().unwrap_or(u64::MAX));
+/// What a server needs beside connections and helpers: the store's, the log, files.
+const OTHER_DESCRIPTORS: usize = 128;
+/// What it needs for each helper: both ends of three pipes, while it starts.
+const HELPER_DESCRIPTORS: usize = 8;
+
+/// Sees to it that the connections it may serve can be opened, and the helpers started.
+fn provide_descriptors(limits: &Limits, helpers_max: usize) {
+    let helpers = helpers_max.saturating_mul(HELPER_DESCRIPTORS);
+    let wanted = OTHER_DESCRIPTORS.saturating_add(helpers).saturating_add(limits.connections);
+    let wanted = wanted.try_into().unwrap_or(u64::MAX);
     let granted = os::want_descriptors(wanted);
     if granted < wanted {
         log::warn(format_args!(

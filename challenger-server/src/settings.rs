@@ -1,6 +1,7 @@
 //! From the configuration to what the server runs on, with every complaint at once.
 
 mod database;
+mod front;
 mod helper;
 mod listen;
 mod reader;
@@ -10,12 +11,13 @@ use std::fmt;
 
 use challenger_proto::{AddressType, RedirectUri, Service};
 
+use self::front::{read_engine, read_front};
 use self::helper::read_command;
 use self::listen::read_listen;
 use self::reader::Reader;
 use self::service::read_service;
 use crate::config::Config;
-use crate::front::Listener;
+use crate::front::{Engine, Limits, Listener};
 use crate::listen::Listen;
 use crate::pages::{Messages, Sources, Templates};
 use crate::process::Command;
@@ -23,12 +25,9 @@ use crate::store::Database;
 
 /// The section of the service.
 const MAIN: &str = "challenger";
-/// How many messages are delivered at the same time. Each costs a process, and a mail server that
-/// hangs must not fill the machine with them.
-const HELPERS_MAX: usize = 16;
 
 /// All options of the section.
-const OPTIONS: [&str; 27] = [
+const OPTIONS: [&str; 35] = [
     "ADDRESS_CHANGES",
     "ADDRESS_HINT",
     "ADDRESS_RESTRICTIONS",
@@ -38,8 +37,15 @@ const OPTIONS: [&str; 27] = [
     "AUTH_TIMEOUT",
     "BASE_URL",
     "BIND_TO",
+    "BODY_TIMEOUT",
     "CODE_DURATION",
     "DB",
+    "ENGINE",
+    "HEAD_TIMEOUT",
+    "HELPERS_MAX",
+    "IDLE_TIMEOUT",
+    "MAX_CONNECTIONS",
+    "MAX_CONNECTIONS_PER_PEER",
     "MESSAGE_TEMPLATE_FILE",
     "PIN_ATTEMPTS",
     "PIN_TRANSMISSIONS",
@@ -52,6 +58,7 @@ const OPTIONS: [&str; 27] = [
     "TERMS_DIR",
     "TERMS_ETAG",
     "TOKEN_DURATION",
+    "TRUSTED_PROXIES",
     "UNIXPATH",
     "UNIXPATH_MODE",
     "VALIDATION_DURATION",
@@ -64,6 +71,8 @@ pub struct Settings {
     pub service: Service,
     /// Where to listen.
     pub listen: Listen,
+    /// Who reads what comes there.
+    pub engine: Engine,
     /// Who delivers messages.
     pub command: Command,
     /// What the messages say, in each language.
@@ -76,6 +85,8 @@ pub struct Settings {
     pub database: Database,
     /// How many messages are delivered at the same time.
     pub helpers_max: usize,
+    /// How much strangers get.
+    pub limits: Limits,
     /// What works, but may not be meant.
     pub warnings: Vec<String>,
 }
@@ -158,6 +169,9 @@ pub(crate) struct Parts {
     templates: Templates,
     host: String,
     pub(crate) database: Option<Database>,
+    helpers_max: usize,
+    limits: Limits,
+    engine: Engine,
 }
 
 impl Draft {
@@ -165,6 +179,7 @@ impl Draft {
         let mut reader = Reader { config, complaints: Vec::new(), warnings: Vec::new() };
         warn_about_unknown_options(&mut reader);
         let mut service = read_service(&mut reader);
+        let engine = read_engine(&mut reader, matches!(given, Given::Socket(_)));
         let listen = match given {
             Given::Socket(listener) => Some(Listen::Given(listener)),
             Given::Nothing => read_listen(&mut reader, false),
@@ -173,6 +188,7 @@ impl Draft {
         let command = read_command(&mut reader);
         let host = read_host(&mut reader);
         let database = database::read(&mut reader);
+        let (limits, helpers_max) = read_front(&mut reader);
         let address_type = service.as_ref().map(|service| service.address_type.clone());
         let mut sources = read_sources(&mut reader);
         let messages = read_messages(&mut reader, address_type.as_ref(), &mut sources);
@@ -189,22 +205,7 @@ impl Draft {
         let Reader { complaints, warnings: own, .. } = reader;
         // Last, because some of it is only noticed when an option is read.
         let warnings = config.warnings().into_iter().chain(own).collect();
-        let parts = Parts { service, listen, command, messages, templates, host, database };
-        Self { parts, complaints, warnings }
-    }
-}
-
-impl Parts {
-    /// All parts as one; if one is missing, the warnings come back.
-    fn complete(self, warnings: Vec<String>) -> Result<Settings, Vec<String>> {
-        let Self { service, listen, command, messages, templates, host, database } = self;
-        let (Some(service), Some(listen), Some(command), Some(database)) =
-            (service, listen, command, database)
-        else {
-            return Err(warnings);
-        };
-        let helpers_max = HELPERS_MAX;
-        Ok(Settings {
+        let parts = Parts {
             service,
             listen,
             command,
@@ -213,6 +214,33 @@ impl Parts {
             host,
             database,
             helpers_max,
+            limits,
+            engine,
+        };
+        Self { parts, complaints, warnings }
+    }
+}
+
+impl Parts {
+    /// All parts as one; if one is missing, the warnings come back.
+    fn complete(self, warnings: Vec<String>) -> Result<Settings, Vec<String>> {
+        let Self { service, listen, command, messages, templates, host, database, .. } = self;
+        let (Some(service), Some(listen), Some(command), Some(database)) =
+            (service, listen, command, database)
+        else {
+            return Err(warnings);
+        };
+        Ok(Settings {
+            service,
+            listen,
+            command,
+            messages,
+            templates,
+            host,
+            database,
+            helpers_max: self.helpers_max,
+            limits: self.limits,
+            engine: self.engine,
             warnings,
         })
     }

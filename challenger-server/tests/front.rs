@@ -189,6 +189,16 @@ fn who_does_not_read_is_cut_off() {
 }
 
 #[test]
+fn a_slow_reader_has_the_time_that_the_size_takes() {
+    let site = Site::start(Limits { write: SOON, ..patient() });
+    let mut peer = site.connect_and_send("GET /huge HTTP/1.1\r\nHost: a\r\n\r\n");
+    thread::sleep(SOON * 3);
+    assert_eq!(peer.read_answer().body.len(), 10_000_000);
+    drop(peer);
+    site.is_unharmed();
+}
+
+#[test]
 fn connections_are_kept_until_someone_closes_them() {
     let site = Site::start(patient());
     let mut peer = site.connect();

@@ -231,7 +231,7 @@ fn without_a_free_helper_nothing_is_charged() {
     let answer = scene.challenge(&nonce);
     assert_eq!(refusal(&answer), (503, 9752));
     assert!(answer.headers.contains(&("Retry-After", "5".to_string())));
-    assert_eq!(scene.diary(), ["load"]);
+    assert_eq!(scene.diary(), ["load", "load"], "looked at again, and not charged");
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn pages_are_rendered_and_a_broken_template_is_told_as_json() {
     let html = [("Accept", "text/html")];
     let target = format!("/authorize/{nonce}?response_type=code&client_id=1");
     let answer = scene.responder.respond(request(Method::Get, &target, &html, ""));
-    assert_eq!((answer.status.0, answer.body.as_slice()), (200, &b"a form"[..]));
+    assert_eq!((answer.status.0, &*answer.body), (200, &b"a form"[..]));
     let answer = scene.post(&format!("/challenge/{nonce}"), &html, "CONTACT_EMAIL=a%40b");
     assert_eq!(refusal(&answer), (500, 75));
     assert_eq!(json(&answer)["detail"], "enter-tan-form");

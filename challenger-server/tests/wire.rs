@@ -11,6 +11,8 @@ mod postgres_server;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+#[cfg(feature = "tiny-http")]
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -19,7 +21,9 @@ use std::time::Duration;
 use challenger_proto::{
     AddressType, Entropy, HashedSecret, Page, RedirectUri, Timestamp, Transmission,
 };
-use challenger_server::front::{Front, Limits};
+#[cfg(feature = "tiny-http")]
+use challenger_server::front::Tiny;
+use challenger_server::front::{Front, Limits, Respond};
 use challenger_server::log::{self, Level};
 use challenger_server::pages::Templates;
 use challenger_server::responder::{
@@ -73,17 +77,70 @@ impl Helper for Postbag {
     }
 }
 
+/// An engine that serves a responder for as long as it is there, and where to connect to it.
+trait Engine: Sized {
+    type Stream: Read + Write;
+
+    fn start(respond: Arc<dyn Respond>) -> Self;
+    fn connect(&self) -> Self::Stream;
+}
+
+impl Engine for Front {
+    type Stream = TcpStream;
+
+    fn start(respond: Arc<dyn Respond>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start(listener, respond, Limits::default()).unwrap()
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.place()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+}
+
+/// tiny_http on a UNIX socket.
+#[cfg(feature = "tiny-http")]
+struct Behind {
+    tiny: Tiny,
+    _folder: tempfile::TempDir,
+}
+
+#[cfg(feature = "tiny-http")]
+impl Engine for Behind {
+    type Stream = UnixStream;
+
+    fn start(respond: Arc<dyn Respond>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
+        Self { tiny: Tiny::start(listener.into(), &respond, 2).unwrap(), _folder: folder }
+    }
+
+    fn connect(&self) -> UnixStream {
+        let stream = UnixStream::connect(self.tiny.place()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+}
+
+#[cfg(feature = "tiny-http")]
+impl Drop for Behind {
+    fn drop(&mut self) {
+        assert!(thread::panicking() || self.tiny.drain(PATIENCE));
+    }
+}
+
 /// A server behind a socket.
-struct Wire {
-    place: String,
+struct Wire<E> {
+    engine: E,
     address_type: AddressType,
     clock: Arc<Hands>,
     postbag: Arc<Postbag>,
     pages: Arc<RenderedPages>,
-    _front: Front,
 }
 
-impl Wire {
+impl<E: Engine> Wire<E> {
     fn start(story: &Transcript, templates: Arc<Templates>, store: Arc<dyn Store>) -> Self {
         let clock = Arc::new(Hands::default());
         let postbag = Arc::new(Postbag::default());
@@ -98,20 +155,16 @@ impl Wire {
             pages: Arc::clone(&pages) as Arc<dyn Pages>,
             helpers: Slots::new(1),
         };
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let front = Front::start(listener, Arc::new(responder), Limits::default()).unwrap();
-        let place = front.place().to_owned();
-        Self { place, address_type, clock, postbag, pages, _front: front }
+        Self { engine: E::start(Arc::new(responder)), address_type, clock, postbag, pages }
     }
 }
 
-impl Stage for Wire {
+impl<E: Engine> Stage for Wire<E> {
     fn play(&mut self, cue: &Cue) -> Played {
         self.clock.seconds.store(cue.now.seconds(), Ordering::SeqCst);
         self.postbag.pins.lock().unwrap().clear();
         *self.postbag.failure.lock().unwrap() = cue.helper_fails.clone();
-        let mut stream = TcpStream::connect(&self.place).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut stream = self.engine.connect();
         stream.write_all(&cue.to_bytes()).unwrap();
         let (status, headers, body) = read_response(&mut stream, cue.verb == "HEAD");
         Played {
@@ -132,7 +185,7 @@ impl Stage for Wire {
     }
 }
 
-fn read_response(stream: &mut TcpStream, is_head: bool) -> (u16, Vec<(String, String)>, Vec<u8>) {
+fn read_response(stream: &mut impl Read, is_head: bool) -> (u16, Vec<(String, String)>, Vec<u8>) {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     let end = loop {
@@ -171,7 +224,7 @@ fn register(story: &Transcript, registry: &dyn Registry) {
 }
 
 /// Replays all portable stories, some at the same time, because most of it is waiting.
-fn replay(store: impl Fn(&Transcript) -> Arc<dyn Store> + Sync) {
+fn replay<E: Engine>(store: impl Fn(&Transcript) -> Arc<dyn Store> + Sync) {
     log::set_level(Some(Level::Error));
     let templates = Arc::new(Templates::embedded().unwrap());
     let stories: Vec<Transcript> =
@@ -182,7 +235,11 @@ fn replay(store: impl Fn(&Transcript) -> Arc<dyn Store> + Sync) {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(story) = stories.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    story.replay(&mut Wire::start(story, Arc::clone(&templates), store(story)));
+                    story.replay(&mut Wire::<E>::start(
+                        story,
+                        Arc::clone(&templates),
+                        store(story),
+                    ));
                 }
             });
         }
@@ -191,8 +248,18 @@ fn replay(store: impl Fn(&Transcript) -> Arc<dyn Store> + Sync) {
 
 #[test]
 fn every_portable_story_comes_true_on_sqlite() {
+    replay_on_sqlite::<Front>();
+}
+
+#[cfg(feature = "tiny-http")]
+#[test]
+fn every_portable_story_comes_true_through_tiny_http() {
+    replay_on_sqlite::<Behind>();
+}
+
+fn replay_on_sqlite<E: Engine>() {
     let directory = tempfile::tempdir().unwrap();
-    replay(|story| {
+    replay::<E>(|story| {
         let file = directory.path().join(format!("{}.sqlite", story.name));
         let store = SqliteStore::open(&file, OpenMode::Maintain).unwrap();
         store.migrate().unwrap();
@@ -204,7 +271,7 @@ fn every_portable_story_comes_true_on_sqlite() {
 #[test]
 fn every_portable_story_comes_true_on_postgresql() {
     let cluster = Cluster::shared();
-    replay(|story| {
+    replay::<Front>(|story| {
         let uri = cluster.uri(&cluster.create_database());
         let open = |mode| {
             let database = PostgresDatabase::parse(&uri, |_| None).unwrap();

@@ -151,7 +151,7 @@ fn sorry(problem: &str) -> Answer {
 
 fn redirect(location: String) -> Answer {
     let headers = vec![("Location", location), ("Cache-Control", "no-store".to_string())];
-    Answer { status: Status(303), headers, body: Vec::new() }
+    Answer { status: Status(303), headers, body: [].into() }
 }
 
 fn page(status: u16, title: &str, content: &str) -> Answer {
@@ -166,5 +166,5 @@ fn page(status: u16, title: &str, content: &str) -> Answer {
         ("Cache-Control", "no-store".to_string()),
         ("X-Content-Type-Options", "nosniff".to_string()),
     ];
-    Answer { status: Status(status), headers, body: body.into_bytes() }
+    Answer { status: Status(status), headers, body: body.into_bytes().into() }
 }

@@ -67,7 +67,7 @@ impl Respond for Desk {
         let query = Form::parse(request.query().as_bytes()).unwrap();
         let Some(code) = query.get("code") else {
             // Browsers ask for an icon, too.
-            return Answer { status: Status(204), headers: Vec::new(), body: Vec::new() };
+            return Answer { status: Status(204), headers: Vec::new(), body: [].into() };
         };
         let state = query.get("state").unwrap_or_default();
         if let Some(place) = self.onward_uri.as_ref().filter(|_| state == ONWARD) {
@@ -75,7 +75,7 @@ impl Respond for Desk {
             return Answer {
                 status: Status(302),
                 headers: vec![("Location", place)],
-                body: Vec::new(),
+                body: [].into(),
             };
         }
         let arrival = Arrival { code: code.to_string(), state: state.to_string() };
@@ -83,11 +83,11 @@ impl Respond for Desk {
         Answer {
             status: Status(200),
             headers: vec![("Content-Type", "text/html; charset=utf-8".to_string())],
-            body: b"<!DOCTYPE html><title>Shop</title>Welcome back".to_vec(),
+            body: b"<!DOCTYPE html><title>Shop</title>Welcome back"[..].into(),
         }
     }
 
     fn refuse(&self, _: Option<&Request>, _: Refused) -> Answer {
-        Answer { status: Status(400), headers: Vec::new(), body: Vec::new() }
+        Answer { status: Status(400), headers: Vec::new(), body: [].into() }
     }
 }

@@ -1,6 +1,7 @@
 //! From an answer to its bytes.
 
 use std::fmt;
+use std::sync::Arc;
 
 use challenger_proto::http::Status;
 
@@ -15,24 +16,24 @@ pub struct Answer {
     /// Names and values in the order to send them. Without control characters and without the
     /// headers that the front adds; otherwise the peer gets a bare 500 instead.
     pub headers: Vec<(&'static str, String)>,
-    /// The body; for `HEAD` what it would be for `GET`.
-    pub body: Vec<u8>,
+    /// The body; for `HEAD` what it would be for `GET`. Shared, because many slow readers may be
+    /// getting the same document.
+    pub body: Arc<[u8]>,
 }
 
 impl Answer {
     /// The answer when there is nothing else left to say: 500 without a body.
     pub(super) fn bare() -> Self {
-        Self { status: Status(500), headers: Vec::new(), body: Vec::new() }
+        Self { status: Status(500), headers: Vec::new(), body: Arc::default() }
     }
 
-    /// Head and body in one piece: written in two, the second would wait until the peer
-    /// acknowledges the first.
-    pub(super) fn into_bytes(self, without_body: bool, close: bool) -> Vec<u8> {
+    /// The bytes of head and body.
+    pub(super) fn into_parts(self, without_body: bool, close: bool) -> (Vec<u8>, Arc<[u8]>) {
         if !self.is_sendable() {
             let known: [(&str, &dyn fmt::Display); 2] =
                 [("status", &self.status.0), ("error", &"cannot be sent")];
             log::event(Level::Error, "answer", &known);
-            return Self::bare().into_bytes(without_body, close);
+            return Self::bare().into_parts(without_body, close);
         }
         let mut text = format!("HTTP/1.1 {} {}\r\n", self.status.0, self.status.reason());
         let mut add = |name: &str, value: &str| {
@@ -53,11 +54,8 @@ impl Answer {
             add("Connection", "close");
         }
         text.push_str("\r\n");
-        let mut bytes = text.into_bytes();
-        if !never_has_body && !without_body {
-            bytes.extend_from_slice(&self.body);
-        }
-        bytes
+        let no_body = never_has_body || without_body;
+        (text.into_bytes(), if no_body { Arc::default() } else { self.body })
     }
 
     /// A line end in a value would let whoever chose the value write headers, or a second answer.
@@ -78,7 +76,8 @@ mod tests {
     use super::*;
 
     fn text(answer: &Answer, without_body: bool, close: bool) -> String {
-        let text = String::from_utf8(answer.clone().into_bytes(without_body, close)).unwrap();
+        let (head, body) = answer.clone().into_parts(without_body, close);
+        let text = String::from_utf8([&head[..], &body].concat()).unwrap();
         let is_date = |line: &&str| line.starts_with("Date: ") && line.ends_with(" GMT\r\n");
         assert_eq!(text.split_inclusive('\n').filter(is_date).count(), 1);
         text.split_inclusive('\n').filter(|line| !is_date(line)).collect()
@@ -86,7 +85,7 @@ mod tests {
 
     fn answer(status: u16, name: &'static str, value: &str) -> Answer {
         let headers = vec![(name, value.to_owned())];
-        Answer { status: Status(status), headers, body: b"body".to_vec() }
+        Answer { status: Status(status), headers, body: (*b"body").into() }
     }
 
     #[test]

@@ -20,6 +20,9 @@ use crate::log::{self, Level};
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
+/// How much of an answer may take the time for writing.
+const WRITE_PART: usize = 128 * 1024;
+
 /// Serves a connection until either side ends it.
 pub(super) fn serve(seat: Seat, respond: &dyn Respond, limits: &Limits) {
     let mut connection = Connection { seat, respond, limits, bytes: Vec::new() };
@@ -131,7 +134,7 @@ impl Connection<'_> {
     fn read_body(&mut self, head: &Head) -> Arrival {
         let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
         let may_go_on =
-            self.seat.enter(Phase::Reading) && (!head.expects_continue || self.send(interim));
+            self.seat.enter(Phase::Reading) && (!head.expects_continue || self.send(interim, &[]));
         if !may_go_on {
             return Arrival::Never;
         }
@@ -162,15 +165,19 @@ impl Connection<'_> {
     }
 
     fn write(&self, answer: Answer, is_head: bool, close: bool) -> Next {
-        let written = self.send(&answer.into_bytes(is_head, close));
+        let (head, body) = answer.into_parts(is_head, close);
+        let written = self.send(&head, &body);
         if written && close {
             self.linger();
         }
         if written && !close { Next::Request } else { Next::End }
     }
 
-    fn send(&self, bytes: &[u8]) -> bool {
-        stream::write(self.seat.stream(), bytes, deadline(self.limits.write))
+    /// Sends all of it, a large answer in as many turns of the time for writing as it has parts.
+    fn send(&self, head: &[u8], body: &[u8]) -> bool {
+        let turns = u32::try_from(body.len() / WRITE_PART).unwrap_or(u32::MAX);
+        let time = self.limits.write.saturating_mul(turns.saturating_add(1));
+        stream::write(self.seat.stream(), [head, body], deadline(time))
     }
 
     /// Says that nothing more will come, and lets the peer finish.

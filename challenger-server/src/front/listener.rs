@@ -21,6 +21,12 @@ impl Listener {
         self.0.local_addr().map(|address| place(&address))
     }
 
+    /// The same, for those who know only UNIX sockets.
+    #[cfg(feature = "tiny-http")]
+    pub(super) fn into_unix(self) -> UnixListener {
+        OwnedFd::from(self.0).into()
+    }
+
     /// Makes it ready for [`Listener::accept`], which then gives up after `tick`.
     pub(super) fn prepare(&self, backlog: i32, tick: Duration) -> io::Result<()> {
         self.0.set_nonblocking(false)?;

@@ -20,8 +20,11 @@ mod answer;
 mod connection;
 pub mod head;
 mod listener;
+mod network;
 mod stream;
 mod table;
+#[cfg(feature = "tiny-http")]
+mod tiny;
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -37,7 +40,10 @@ use socket2::Socket;
 
 pub use self::answer::Answer;
 pub use self::listener::Listener;
+pub use self::network::Network;
 use self::table::Table;
+#[cfg(feature = "tiny-http")]
+pub use self::tiny::Tiny;
 use crate::log::{self, Level};
 
 /// Whoever decides about requests. It is called by many threads at once.
@@ -49,8 +55,18 @@ pub trait Respond: Send + Sync + 'static {
     fn refuse(&self, head: Option<&Request>, refused: Refused) -> Answer;
 }
 
-/// How much the front gives to strangers. The times are totals.
+/// Who reads from strangers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The [`Front`].
+    Front,
+    /// [`Tiny`], which withstands nobody but a proxy.
+    #[cfg(feature = "tiny-http")]
+    TinyHttp,
+}
+
+/// How much the front gives to strangers. The times are totals.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Open connections. Each costs a thread, a file descriptor and at most some 100 KiB: together
     /// 50 MiB, and half of the 1024 descriptors that a process usually may have.
@@ -59,6 +75,8 @@ pub struct Limits {
     /// people may share an address. Loopback and UNIX sockets do not count: behind a proxy everyone
     /// comes from there.
     pub connections_per_peer: usize,
+    /// Where else proxies are, whose connections do not count either.
+    pub trusted_proxies: Vec<Network>,
     /// From the first byte of a request to the end of its head. It is a few packets; a bad mobile
     /// network repeats one after 1, 3 and 7 seconds.
     pub head: Duration,
@@ -67,7 +85,8 @@ pub struct Limits {
     /// From one request to the next. People need longer to fill in a form; their browser then
     /// connects again.
     pub idle: Duration,
-    /// For writing an answer. A legal document of 100 KiB passes at 40 kbit/s.
+    /// For writing an answer, and as long again for every 128 KiB of it: it passes at 50 kbit/s. A
+    /// slow reader holds no copy of it.
     pub write: Duration,
     /// Closes each connection after its first request.
     pub close_each: bool,
@@ -78,6 +97,7 @@ impl Default for Limits {
         Self {
             connections: 512,
             connections_per_peer: 64,
+            trusted_proxies: Vec::new(),
             head: Duration::from_secs(10),
             body: Duration::from_secs(20),
             idle: Duration::from_secs(60),
@@ -116,11 +136,11 @@ const DROP: Duration = Duration::from_secs(5);
 ///
 /// impl Respond for Empty {
 ///     fn respond(&self, _: Request) -> Answer {
-///         Answer { status: Status(204), headers: Vec::new(), body: Vec::new() }
+///         Answer { status: Status(204), headers: Vec::new(), body: [].into() }
 ///     }
 ///
 ///     fn refuse(&self, _: Option<&Request>, _: Refused) -> Answer {
-///         Answer { status: Status(400), headers: Vec::new(), body: Vec::new() }
+///         Answer { status: Status(400), headers: Vec::new(), body: [].into() }
 ///     }
 /// }
 ///
@@ -146,6 +166,7 @@ impl Front {
         listener.prepare(BACKLOG, TICK)?;
         let table = Arc::new(Table::default());
         table.set_listening(true);
+        let limits = Arc::new(limits);
         let entrance = Entrance { table: Arc::clone(&table), respond, limits };
         thread::Builder::new().name("accept".to_owned()).spawn(move || {
             entrance.accept_all(&listener);
@@ -191,7 +212,7 @@ impl fmt::Debug for Front {
 struct Entrance {
     table: Arc<Table>,
     respond: Arc<dyn Respond>,
-    limits: Limits,
+    limits: Arc<Limits>,
 }
 
 impl Entrance {
@@ -220,7 +241,7 @@ impl Entrance {
             troubles.turned_away += 1;
             return;
         };
-        let (respond, limits) = (Arc::clone(&self.respond), self.limits);
+        let (respond, limits) = (Arc::clone(&self.respond), Arc::clone(&self.limits));
         let serve = move || connection::serve(seat, &*respond, &limits);
         if let Err(error) = thread::Builder::new().name("connection".to_owned()).spawn(serve) {
             troubles.failures += 1;

@@ -1,6 +1,6 @@
 //! What the front needs of a socket, and reads and writes that end by a given time.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,8 @@ use socket2::Socket;
 /// end that, it is one file descriptor all the same.
 pub(super) trait Stream: Send + Sync {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
-    fn write(&self, bytes: &[u8]) -> io::Result<usize>;
+    /// Writes from several places as if they were one.
+    fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize>;
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
@@ -21,8 +22,8 @@ impl Stream for Socket {
         (&mut &*self).read(buffer)
     }
 
-    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        (&mut &*self).write(bytes)
+    fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&mut &*self).write_vectored(parts)
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
@@ -74,15 +75,20 @@ pub(super) fn read(stream: &dyn Stream, buffer: &mut Vec<u8>, deadline: Instant)
     }
 }
 
-/// Writes everything and says whether it could.
-pub(super) fn write(stream: &dyn Stream, mut bytes: &[u8], deadline: Instant) -> bool {
-    while !bytes.is_empty() {
-        let Some(left) = time_left(deadline) else {
+/// Writes everything and says whether it could. Head and body go together: a second write would
+/// wait until the peer acknowledges the first. And neither is copied.
+pub(super) fn write(stream: &dyn Stream, parts: [&[u8]; 2], deadline: Instant) -> bool {
+    let mut parts = parts.map(IoSlice::new);
+    let mut left = &mut parts[..];
+    // Forgets those that are empty from the beginning.
+    IoSlice::advance_slices(&mut left, 0);
+    while !left.is_empty() {
+        let Some(time) = time_left(deadline) else {
             return false;
         };
-        match stream.set_write_timeout(left).and_then(|()| stream.write(bytes)) {
+        match stream.set_write_timeout(time).and_then(|()| stream.write(left)) {
             Ok(0) => return false,
-            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Ok(count) => IoSlice::advance_slices(&mut left, count),
             Err(error) if is_passing(&error) => {}
             Err(_) => return false,
         }
@@ -98,4 +104,61 @@ fn time_left(deadline: Instant) -> Option<Duration> {
 /// Whether to look at the deadline and try again.
 fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::TimedOut | ErrorKind::WouldBlock)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Takes a few bytes at a time, and now and then none.
+    #[derive(Default)]
+    struct Sip {
+        calls: Mutex<usize>,
+        taken: Mutex<Vec<u8>>,
+    }
+
+    impl Stream for Sip {
+        fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+
+        fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+            let mut calls = self.calls.lock().unwrap();
+            *calls += 1;
+            if calls.is_multiple_of(3) {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            let offered = parts.iter().flat_map(|part| part.iter().copied());
+            let mut taken = self.taken.lock().unwrap();
+            let before = taken.len();
+            taken.extend(offered.take(*calls));
+            Ok(taken.len() - before)
+        }
+
+        fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn all_of_both_parts_is_written_in_order() {
+        let late = deadline(Duration::from_secs(60));
+        for (head, body) in [("", ""), ("h", ""), ("", "b"), ("head of an answer", "and its body")]
+        {
+            let sip = Sip::default();
+            assert!(write(&sip, [head.as_bytes(), body.as_bytes()], late));
+            assert_eq!(*sip.taken.lock().unwrap(), format!("{head}{body}").into_bytes());
+        }
+        assert!(!write(&Sip::default(), [b"head", b"body"], Instant::now()), "too late");
+    }
 }

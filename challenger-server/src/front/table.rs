@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv6Addr, Shutdown};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Limits;
 use super::stream::Stream;
+use super::{Limits, Network};
 
 /// How long a connection that must make room may take to end. Its socket is shut down, so its
 /// thread has nothing to wait for.
@@ -73,7 +73,7 @@ impl Table {
         peer: Option<IpAddr>,
         limits: &Limits,
     ) -> Result<Seat, Full> {
-        let peer = peer.and_then(counted_as);
+        let peer = peer.and_then(|peer| counted_as(peer, &limits.trusted_proxies));
         let mut rows = self.rows();
         if rows.is_full(peer, limits) {
             let crowd = if rows.is_full_for(peer, limits) { peer } else { None };
@@ -240,10 +240,11 @@ impl Drop for Seat {
 }
 
 /// Whom a connection counts for; `None` where many people share an address that we know of: a proxy
-/// on this machine. An IPv6 host usually has 2⁶⁴ addresses to choose from, so they count as one.
-fn counted_as(peer: IpAddr) -> Option<IpAddr> {
+/// on this machine, or one that the operator named. An IPv6 host usually has 2⁶⁴ addresses to
+/// choose from, so they count as one.
+fn counted_as(peer: IpAddr, trusted: &[Network]) -> Option<IpAddr> {
     match peer.to_canonical() {
-        peer if peer.is_loopback() => None,
+        peer if peer.is_loopback() || trusted.iter().any(|it| it.contains(peer)) => None,
         IpAddr::V4(peer) => Some(IpAddr::V4(peer)),
         IpAddr::V6(peer) => {
             let network = u128::from(peer) >> 64 << 64;
@@ -254,7 +255,7 @@ fn counted_as(peer: IpAddr) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::io::{self, IoSlice};
     use std::thread;
 
     use super::*;
@@ -268,7 +269,7 @@ mod tests {
             Ok(0)
         }
 
-        fn write(&self, _: &[u8]) -> io::Result<usize> {
+        fn write(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
             Ok(0)
         }
 
@@ -301,7 +302,7 @@ mod tests {
 
         fn admit(&mut self, peer: &str) -> Result<(), Full> {
             let socket = Arc::new(Socket::default());
-            let (table, limits) = (Arc::clone(&self.table), self.limits);
+            let (table, limits) = (Arc::clone(&self.table), self.limits.clone());
             let (stream, peer) = (Arc::clone(&socket), peer.parse().ok());
             let newcomer = thread::spawn(move || table.admit(stream, peer, &limits));
             while !newcomer.is_finished() {
@@ -372,6 +373,24 @@ mod tests {
             crowd.admit(peer).unwrap();
         }
         assert_eq!(crowd.present().len(), 6);
+    }
+
+    #[test]
+    fn many_may_come_through_a_proxy_that_is_named() {
+        let mut crowd = Crowd::new(100, 1);
+        for network in ["10.0.0.5", "10.1.0.0/16", "2001:db8::/32"] {
+            crowd.limits.trusted_proxies.push(Network::parse(network).unwrap());
+        }
+        let trusted = ["10.0.0.5", "::ffff:10.0.0.5", "::ffff:10.1.2.3", "2001:db8::1"];
+        for peer in trusted.into_iter().chain(trusted) {
+            crowd.admit(peer).unwrap();
+        }
+        assert_eq!(crowd.present().len(), 8);
+        // Who stands beside them counts, and makes room.
+        for peer in ["10.0.0.6", "2001:db9::1", "10.0.0.6", "2001:db9::2"] {
+            crowd.admit(peer).unwrap();
+        }
+        assert_eq!(crowd.present(), [0, 1, 2, 3, 4, 5, 6, 7, 10, 11]);
     }
 
     #[test]

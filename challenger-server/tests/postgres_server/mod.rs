@@ -160,6 +160,27 @@ impl Cluster {
         child.wait().unwrap();
     }
 
+    /// Stops all of its processes where they are, so that nobody is answered and nothing is lost.
+    pub fn pause(&self) {
+        // First the one that makes the others.
+        self.signal_all("STOP");
+    }
+
+    /// Lets them go on.
+    pub fn resume(&self) {
+        self.signal_all("CONT");
+    }
+
+    fn signal_all(&self, signal: &str) {
+        let postmaster = self.postmaster.lock().unwrap();
+        let postmaster = postmaster.as_ref().unwrap();
+        assert!(send(postmaster, signal));
+        let script = "ps -o pid= --ppid $1 | xargs -r kill -$0";
+        let arguments = ["-c", script, signal, &postmaster.id().to_string()];
+        // One may have ended meanwhile.
+        Command::new("sh").args(arguments).stderr(Stdio::null()).status().unwrap();
+    }
+
     /// Creates a database, and returns its name.
     pub fn create_database(&self) -> String {
         let name = format!("db{}", self.databases.fetch_add(1, Ordering::Relaxed));

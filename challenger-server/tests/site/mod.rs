@@ -67,11 +67,12 @@ impl Respond for Echo {
                 drop(self.gate_opens.wait_while(gate, |open| !*open).unwrap());
             }
             "/inject" => headers.push(("Location", "http://a\r\nSet-Cookie: evil=1".to_owned())),
+            "/huge" => body = vec![b'x'; 10_000_000],
             "/large" => body = vec![b'x'; 100_000],
             "/panic" => panic!("on request"),
             _ => {}
         }
-        Answer { status: Status(status), headers, body }
+        Answer { status: Status(status), headers, body: body.into() }
     }
 
     fn refuse(&self, _: Option<&Request>, refused: Refused) -> Answer {
@@ -89,7 +90,7 @@ impl Respond for Echo {
             other => panic!("the front has no reason to say {other:?}"),
         };
         let body = format!("{status} {:?}", refused.refusal).into_bytes();
-        Answer { status: Status(status), headers: Vec::new(), body }
+        Answer { status: Status(status), headers: Vec::new(), body: body.into() }
     }
 }
 

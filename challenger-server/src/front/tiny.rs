@@ -1,0 +1,99 @@
+//! Another engine in place of the front: tiny_http, for a UNIX socket behind a proxy that sends
+//! whole requests. It has none of the front's limits, but reads heads by the same parser.
+
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use challenger_proto::http::{BODY_MAX, Request};
+use challenger_proto::{Refusal, Refused};
+use tiny_http::{Method, Server};
+
+use super::head::{Head, Parsed, parse_head};
+use super::{Listener, PAUSE, Respond};
+use crate::log::{self, Level};
+
+/// A listener whose connections tiny_http serves.
+pub struct Tiny {
+    /// Never dropped: that would remove the socket's file, which may be our successor's by then.
+    server: &'static Server,
+    workers: Vec<JoinHandle<()>>,
+    place: String,
+}
+
+impl Tiny {
+    /// Serves whoever connects to a UNIX socket, with so many requests at the same time.
+    pub fn start(listener: Listener, respond: &Arc<dyn Respond>, count: usize) -> io::Result<Self> {
+        let place = listener.place()?;
+        let server = Server::from_listener(listener.into_unix(), None).map_err(io::Error::other)?;
+        let mut tiny = Self { server: Box::leak(Box::new(server)), workers: Vec::new(), place };
+        for _ in 0..count {
+            let (server, respond) = (tiny.server, Arc::clone(respond));
+            tiny.workers.push(thread::Builder::new().spawn(move || work(server, &*respond))?);
+        }
+        Ok(tiny)
+    }
+
+    /// Where it listens: a path.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Waits for the requests that have come, and says whether all were answered in time. Others
+    /// wait until this process ends.
+    pub fn drain(&mut self, timeout: Duration) -> bool {
+        let start = Instant::now();
+        // Each call wakes one of them.
+        self.workers.iter().for_each(|_| self.server.unblock());
+        let busy = || self.workers.iter().any(|worker| !worker.is_finished());
+        while busy() && start.elapsed() < timeout {
+            thread::sleep(PAUSE);
+        }
+        !busy()
+    }
+}
+
+fn work(server: &Server, respond: &dyn Respond) {
+    loop {
+        match server.recv() {
+            // A panic costs this one answer, which is a bare 500 then.
+            Ok(request) => drop(catch_unwind(AssertUnwindSafe(|| serve(request, respond)))),
+            Err(error) if error.raw_os_error().is_none() => return,
+            // Nobody accepts any more; only a restart repairs that.
+            Err(error) => log::event(Level::Error, "engine failed", &[("error", &error)]),
+        }
+    }
+}
+
+fn serve(mut request: tiny_http::Request, respond: &dyn Respond) {
+    let (answer, close) = match read(&mut request) {
+        Ok(head) => (respond.respond(head.request), !head.keep_alive),
+        Err((head, refused)) => {
+            // tiny_http would read what is left of a body into as much memory as that takes.
+            let _ = io::copy(request.as_reader(), &mut io::sink());
+            (respond.refuse(head.as_ref(), refused), false)
+        }
+    };
+    // Not by tiny_http, which lets line ends into headers. An error means that the peer has left.
+    let (head, body) = answer.into_parts(*request.method() == Method::Head, close);
+    let mut to = request.into_writer();
+    let _ = to.write_all(&head).and_then(|()| to.write_all(&body)).and_then(|()| to.flush());
+}
+
+/// What tiny_http understood, once more through our parser.
+fn read(from: &mut tiny_http::Request) -> Result<Head, (Option<Request>, Refused)> {
+    let mut text = format!("{} {} HTTP/{}\r\n", from.method(), from.url(), from.http_version());
+    from.headers().iter().for_each(|header| text.extend([&header.to_string(), "\r\n"]));
+    let parsed = parse_head((text + "\r\n").as_bytes()).map_err(|refused| (None, refused))?;
+    let Parsed::Complete(mut head) = parsed else {
+        return Err((None, Refusal::HeadMalformed.into()));
+    };
+    if head.body_length > BODY_MAX {
+        return Err((Some(head.request), Refusal::BodyTooLarge.into()));
+    }
+    head.request.body.resize(head.body_length, 0);
+    let result = from.as_reader().read_exact(&mut head.request.body);
+    result.map(|()| head).map_err(|_| (None, Refusal::RequestTimeout.into()))
+}
