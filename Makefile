@@ -40,7 +40,8 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS))
 
-.PHONY: all install uninstall demo selftest check soak deb check-package fmt \
+.PHONY: all install uninstall demo selftest check simulate planted-bugs soak deb \
+	check-package fmt \
 	postgresql openssl documents tools browser debhelper debian-tests
 
 all:
@@ -104,8 +105,20 @@ check: postgresql openssl documents tools browser
 	    --lib --test database_settings --test store_postgres --test store_postgres_tls
 	$(CARGO) test --package challenger-server --package challenger-cli --features tiny-http \
 	    --locked --test wire --test engine
+	testdata/planted/run.sh
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
+
+# More histories than the tests play, each with its own dice: people, clients, foes and faults.
+SEEDS ?= 20000
+
+simulate:
+	SIM_SEEDS=$(SEEDS) $(CARGO) test --release --package challenger-proto --locked \
+	    --test simulation -- --nocapture
+
+# Plants known bugs in a copy of the core, one at a time: tests that overlook one have rotted.
+planted-bugs:
+	testdata/planted/run.sh
 
 # An hour of load with faults, on PostgreSQL and SQLite at once, with a report at the end. It demands
 # something of times and memory, too: have the machine do nothing else.
@@ -163,9 +176,10 @@ documents:
 # The helper scripts and the tests of these run programs of the system.
 tools:
 	$(call need,the helpers need programs, \
-	    command -v curl && command -v jq && command -v pdftotext && command -v shellcheck && \
+	    command -v curl && command -v jq && command -v patch && command -v pdftotext && \
+	    command -v shellcheck && \
 	    command -v weasyprint && ls /usr/share/iso-codes/json/iso_3166-1.json, \
-	    curl iso-codes jq poppler-utils shellcheck weasyprint)
+	    curl iso-codes jq patch poppler-utils shellcheck weasyprint)
 
 # The pages are tested in Chromium, by its driver; and by axe-core, which finds barriers for people who
 # use them without eyes or hands. That is fetched into the folder of what was built.

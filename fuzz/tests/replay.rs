@@ -8,10 +8,11 @@ const BENT: usize = 400;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 6] = [
+const TARGETS: [(&str, Target); 7] = [
     ("config", challenger_fuzz::config),
     ("form", challenger_fuzz::form),
     ("head", challenger_fuzz::head),
+    ("history", challenger_fuzz::history),
     ("pattern", challenger_fuzz::pattern),
     ("request", challenger_fuzz::request),
     ("template", challenger_fuzz::template),
