@@ -266,6 +266,28 @@ fn a_wrong_code_always_leaves_a_way_on() {
 }
 
 #[test]
+fn a_limit_leaves_a_way_on_while_there_is_one() {
+    for (can_retry, can_change) in [(false, false), (false, true), (true, false)] {
+        let url = if can_change { json!("../authorize/N?a=1&b=2") } else { Value::Null };
+        let html = render(
+            PageName::InvalidRequest,
+            "email",
+            json!({
+                "nonce": "N", "can_retry": can_retry, "change_url": url, "client": "shop.example",
+                "refused": {"TooManyAttempts": true},
+            }),
+        );
+        assert_eq!(html.contains("action=\"../solve/N\""), can_retry, "{html}");
+        assert_eq!(html.contains("href=\"../authorize/N?a=1&amp;b=2\""), can_change, "{html}");
+        assert_eq!(
+            html.contains("Please go back to <strong>"),
+            !can_retry && !can_change,
+            "{html}"
+        );
+    }
+}
+
+#[test]
 fn an_operators_page_is_in_its_language() {
     let directory = directory(&[
         ("already-done.pt.must", "Pronto {{client}} {{>done.close}}{{>language.tag}}"),
