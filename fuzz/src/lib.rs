@@ -6,6 +6,7 @@
 mod audit;
 #[path = "../../challenger-proto/tests/bends/mod.rs"]
 mod bends;
+pub mod found;
 mod request;
 #[path = "../../challenger-proto/tests/simulation/mod.rs"]
 mod simulation;

@@ -70,3 +70,13 @@ fn every_claim_holds_for_the_seeds_and_near_them() {
         }
     }
 }
+
+#[test]
+fn every_claim_holds_for_what_fuzzers_found() {
+    for (name, target) in TARGETS {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("found").join(format!("{name}.txt"));
+        let inputs = challenger_fuzz::found::read(&fs::read_to_string(path).expect("a corpus"));
+        assert!(inputs.len() >= 30, "{name} has found too little");
+        inputs.iter().for_each(|input| target(input));
+    }
+}
