@@ -113,7 +113,7 @@ mod tiny {
         let here = site.directory.path().to_path_buf();
         site.set_helper(
             "#!/bin/sh\ncd \"$(dirname \"$0\")\"\necho >begun\n\
-             while [ ! -e go ]; do sleep 0.01; done\n",
+             while [ -e begun ] && [ ! -e go ]; do sleep 0.01; done\n",
         );
         site.start_as(site.server());
         site.wait_until(|| serves(&path));

@@ -25,7 +25,7 @@ pub const REDIRECT_URI: &str = "https://client.example/callback?shop=1";
 
 /// How often to look for something that takes its time, and how many times at most.
 const LOOK: Duration = Duration::from_millis(20);
-const LOOKS: usize = 1500;
+const LOOKS: usize = 6000;
 
 /// Shorter secrets than this are none, but what a test made up.
 const SECRET_LEN_MIN: usize = 6;
@@ -196,6 +196,8 @@ impl Site {
     pub fn server(&self) -> Command {
         let mut command = self.command("challenger-httpd");
         command.args(["-L", "DEBUG"]).stdin(Stdio::null());
+        // Where tests look for what must not be there.
+        command.current_dir(self.directory.path());
         command
     }
 

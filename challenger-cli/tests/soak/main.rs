@@ -46,6 +46,7 @@ mod world;
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -119,7 +120,8 @@ fn run(world: &World) -> Vec<Series> {
 fn end(world: &World) {
     for pair in &world.pairs {
         for server in &pair.servers {
-            let code = server.end(&mut server.site.lock().unwrap(), "TERM");
+            let code =
+                server.end(&mut server.site.lock().unwrap_or_else(PoisonError::into_inner), "TERM");
             if code != Some(0) {
                 let case = format!("{code:?}, {}", server.name);
                 world.ledger.break_rule("servers stop in good order", case);

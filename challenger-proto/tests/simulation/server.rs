@@ -95,6 +95,8 @@ struct Walker {
     rounds: usize,
     /// Whether it holds one of the places for helpers.
     slot: bool,
+    /// Whether it found them taken before.
+    was_full: bool,
 }
 
 impl Walker {
@@ -173,6 +175,7 @@ impl Server {
             sight: Sight::default(),
             rounds: 0,
             slot: false,
+            was_full: false,
         };
         self.tell(Some(&walker), "comes", None);
         self.walkers.push(walker);
@@ -272,7 +275,11 @@ impl Server {
         if outcome.send.is_some() {
             let taken = self.walkers.iter().filter(|other| other.slot).count();
             if taken >= self.slots || self.strikes(Fault::HelpersTaken, dice) {
-                return self.stop(walker, Refusal::HelpersBusy);
+                if walker.was_full {
+                    return self.stop(walker, Refusal::HelpersBusy);
+                }
+                walker.was_full = true;
+                return self.look_again(walker);
             }
             walker.slot = true;
         }
