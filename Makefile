@@ -40,7 +40,7 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS))
 
-.PHONY: all install uninstall demo selftest check simulate planted-bugs soak deb \
+.PHONY: all install uninstall demo selftest fuzz keep check simulate planted-bugs soak deb \
 	check-package fmt \
 	postgresql openssl documents tools browser debhelper debian-tests
 
@@ -119,6 +119,21 @@ simulate:
 # Plants known bugs in a copy of the core, one at a time: tests that overlook one have rotted.
 planted-bugs:
 	testdata/planted/run.sh
+
+# Looks for bytes that break a claim: make fuzz TARGET=head SECONDS=1200, and then make keep TARGET=head,
+# for the tests to play what was found. Needs cargo-fuzz (cargo install cargo-fuzz) and g++.
+SECONDS ?= 1200
+FUZZ = cd fuzz && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz
+
+fuzz:
+	mkdir -p fuzz/corpus/$(TARGET)
+	$(FUZZ) run --features libfuzzer $(TARGET) corpus/$(TARGET) seeds/$(TARGET) -- -max_total_time=$(SECONDS)
+
+keep:
+	$(FUZZ) cmin --features libfuzzer $(TARGET)
+	$(CARGO) run --manifest-path fuzz/Cargo.toml --target-dir target --locked --quiet --bin keep \
+	    fuzz/corpus/$(TARGET) >fuzz/found/$(TARGET).new
+	mv fuzz/found/$(TARGET).new fuzz/found/$(TARGET).txt
 
 # An hour of load with faults, on PostgreSQL and SQLite at once, with a report at the end. It demands
 # something of times and memory, too: have the machine do nothing else.
