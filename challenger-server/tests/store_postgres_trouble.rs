@@ -30,6 +30,9 @@ const CROWD: usize = 24;
 /// What is said of an answer that does not come.
 const LATE: &str = ": the database did not answer in time";
 
+/// What a program after ours would do to the schema.
+const NEWER_SCHEMA: &str = "INSERT INTO challenger.migrations (version) VALUES (1000)";
+
 /// A store in a database of its own, in a cluster that may be shared.
 struct Fixture {
     cluster: Arc<Cluster>,
@@ -167,7 +170,8 @@ fn an_answer_that_is_late_is_unknown_and_the_write_is_not_repeated() {
 #[test]
 fn a_database_may_come_later_and_has_to_have_our_schema() {
     let cluster = Cluster::durable();
-    let uri = cluster.uri(&cluster.create_database());
+    let name = cluster.create_database();
+    let uri = cluster.uri(&name);
     cluster.end(End::Fast);
     let store = opened(&uri, OpenMode::Serve).unwrap();
     let load = Load { client: ClientId::new(1), ..Load::default() };
@@ -177,7 +181,24 @@ fn a_database_may_come_later_and_has_to_have_our_schema() {
     let message = complaint(store.load(&load));
     assert!(message.ends_with(": has no schema yet; run challenger-dbinit"), "{message}");
     opened(&uri, OpenMode::Maintain).unwrap().migrate().unwrap();
+    cluster.psql(&name, NEWER_SCHEMA);
+    let message = complaint(store.load(&load));
+    assert!(message.ends_with("; upgrade the program"), "{message}");
+    cluster.psql(&name, "DELETE FROM challenger.migrations WHERE version = 1000");
     assert!(store.load(&load).is_ok());
+}
+
+#[test]
+fn who_serves_goes_on_with_a_newer_schema() {
+    let it = Fixture::new(Cluster::shared(), "");
+    it.cluster.psql(&it.name, NEWER_SCHEMA);
+    it.cluster.end_backends(&it.name);
+    assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
+    assert_eq!(it.store.commit(&Write::Update(it.row.clone())), Ok(Commit::Done));
+    let uri = it.cluster.uri(&it.name);
+    let begun = complaint(opened(&uri, OpenMode::Serve));
+    assert!(begun.ends_with("; upgrade the program"), "{begun}");
+    assert_eq!(complaint(Database::Postgres(database(&uri)).check()), begun);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,8 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct State {
     era: AtomicU64,
+    /// Whether there was a connection. From then on, the schema may be newer than ours.
+    has_begun: AtomicBool,
     /// Why the last attempt to connect failed, if it did. All who wait are told.
     failure: Mutex<Option<Fault>>,
     /// Held once more by each thread of a connection.
@@ -105,8 +107,16 @@ impl ManageConnection for Manager {
     fn connect(&self) -> Result<Line, Fault> {
         // Read first: what happens from now on may concern this connection.
         let era = self.state.era.load(Ordering::Relaxed);
+        let check = match self.state.has_begun.load(Ordering::Relaxed) {
+            true => schema::check_not_older,
+            false => schema::check,
+        };
         let connections = Arc::clone(&self.connections);
-        let made = Line::connect(move || Session::connect(&connections), era, &self.state.threads);
+        let connect = move || Session::connect(&connections, check);
+        let made = Line::connect(connect, era, &self.state.threads);
+        if made.is_ok() {
+            self.state.has_begun.store(true, Ordering::Relaxed);
+        }
         *self.state.failure() = made.as_ref().err().cloned();
         made
     }
@@ -136,12 +146,15 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects to a database that has our schema: it may be another one than the last time.
-    fn connect(connections: &PostgresConnectionManager<Connector>) -> Result<Self, Fault> {
+    fn connect(
+        connections: &PostgresConnectionManager<Connector>,
+        check: fn(usize) -> Result<(), Fault>,
+    ) -> Result<Self, Fault> {
         let mut client = connections.connect().map_err(|error| match may_pass(&error) {
             true => Fault::Away(Fault::new(&error).to_string()),
             false => Fault::new(&error),
         })?;
-        let checked = schema::version(&mut client).and_then(schema::check);
+        let checked = schema::version(&mut client).and_then(check);
         match checked {
             Err(fault) if client.is_closed() => return Err(Fault::Away(fault.to_string())),
             checked => checked?,
