@@ -99,7 +99,7 @@ impl PostgresStore {
             if matches!(fault, Fault::Lost(_) | Fault::Unsent(_)) {
                 self.pool.end_era_of(&line);
             }
-            if line.is_late() || !is_harmless(&fault) || tries.next().is_none() {
+            if line.is_given_up() || !is_harmless(&fault) || tries.next().is_none() {
                 return Err(self.error(fault));
             }
         }

@@ -24,7 +24,7 @@ type Job = Box<dyn FnOnce(&mut Session) + Send>;
 pub(super) struct Line {
     jobs: Sender<Job>,
     era: u64,
-    is_late: bool,
+    is_given_up: bool,
     is_usable: bool,
 }
 
@@ -58,7 +58,7 @@ impl Line {
             .map_err(|error| Fault::Away(format!("no thread for a connection: {error}")))?;
         match connected.recv_timeout(CONNECT_TIMEOUT) {
             Ok(connected) => {
-                connected.map(|()| Self { jobs, era, is_late: false, is_usable: true })
+                connected.map(|()| Self { jobs, era, is_given_up: false, is_usable: true })
             }
             Err(_) => Err(Fault::Away(LATE.to_owned())),
         }
@@ -85,7 +85,7 @@ impl Line {
                 result
             }
             Err(error) => {
-                (self.is_late, self.is_usable) = (true, false);
+                (self.is_given_up, self.is_usable) = (true, false);
                 let is_late = error == RecvTimeoutError::Timeout;
                 Err(Fault::Lost(if is_late { LATE } else { gone }.to_owned()))
             }
@@ -97,9 +97,9 @@ impl Line {
         self.era
     }
 
-    /// Whether something was late, so that there is no time to try again.
-    pub(super) const fn is_late(&self) -> bool {
-        self.is_late
+    /// Whether something was late, so that there is no time to try again, or the thread ended.
+    pub(super) const fn is_given_up(&self) -> bool {
+        self.is_given_up
     }
 
     /// Whether it may be used again, as far as that is known without asking.

@@ -37,7 +37,7 @@ const TRUST: Duration = Duration::from_millis(100);
 
 /// The connections of a server.
 pub(super) struct Pool {
-    sessions: r2d2::Pool<Manager>,
+    lines: r2d2::Pool<Manager>,
     manager: Manager,
 }
 
@@ -64,18 +64,18 @@ impl Pool {
     pub(super) fn new(database: &PostgresDatabase, connector: Connector) -> Self {
         let connections = PostgresConnectionManager::new(database.serving(), connector);
         let manager = Manager { connections: Arc::new(connections), state: Arc::default() };
-        let sessions = r2d2::Pool::builder()
+        let lines = r2d2::Pool::builder()
             .max_size(CONNECTIONS_MAX)
             .min_idle(Some(0))
             .connection_timeout(CHECKOUT_TIMEOUT)
             .build_unchecked(manager.clone());
-        Self { sessions, manager }
+        Self { lines, manager }
     }
 
     /// A connection of the present era, for something that has to be over at `until`.
     pub(super) fn line(&self, until: Instant) -> Result<PooledConnection<Manager>, Fault> {
         let patience = until.saturating_duration_since(Instant::now()).min(CHECKOUT_TIMEOUT);
-        self.sessions.get_timeout(patience).map_err(|_| {
+        self.lines.get_timeout(patience).map_err(|_| {
             let cause = self.manager.state.failure().as_ref().map(ToString::to_string);
             let cause = cause.unwrap_or_else(|| "all of them are in use".to_owned());
             Fault::Away(format!("timed out waiting for a connection: {cause}"))
