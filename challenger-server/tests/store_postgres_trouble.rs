@@ -150,6 +150,9 @@ fn one_connection_that_hangs_harms_nobody_else() {
 #[test]
 fn an_answer_that_is_late_is_unknown_and_the_write_is_not_repeated() {
     let it = Fixture::new(Cluster::shared(), "&options=-c%20statement_timeout%3D0");
+    assert!(it.crowd().iter().all(Result::is_ok));
+    let row = it.recover();
+    let it = Fixture { row, ..it };
     let sql = |sql: &str| it.cluster.psql(&it.name, sql);
     // Ends after we gave up.
     sql("CREATE SEQUENCE runs; \
@@ -157,8 +160,14 @@ fn an_answer_that_is_late_is_unknown_and_the_write_is_not_repeated() {
             'BEGIN PERFORM nextval(''runs''), pg_sleep(12); RETURN new; END'; \
         CREATE TRIGGER slow BEFORE UPDATE ON challenger.validations \
             FOR EACH ROW EXECUTE FUNCTION slow()");
+    let connections = it.cluster.backends(&it.name);
+    assert!(connections.len() > 1, "a crowd needs more than one");
     let message = complaint(it.store.commit(&Write::Update(it.row.clone())));
     assert!(message.ends_with(LATE), "{message}");
+    it.recover();
+    let kept = it.cluster.backends(&it.name);
+    let kept = connections.iter().filter(|it| kept.contains(it)).count();
+    assert!(kept >= connections.len() - 1, "the others are still good: {kept}");
     // Waits for the write that is still under way.
     sql("DROP TRIGGER slow ON challenger.validations");
     assert_eq!(sql("SELECT last_value FROM runs"), "1");

@@ -96,10 +96,14 @@ impl PostgresStore {
                 Ok(done) => return Ok(done),
                 Err(fault) => fault,
             };
+            if line.is_given_up() {
+                // That says nothing about the other connections.
+                return Err(self.error(fault));
+            }
             if matches!(fault, Fault::Lost(_) | Fault::Unsent(_)) {
                 self.pool.end_era_of(&line);
             }
-            if line.is_given_up() || !is_harmless(&fault) || tries.next().is_none() {
+            if !is_harmless(&fault) || tries.next().is_none() {
                 return Err(self.error(fault));
             }
         }
