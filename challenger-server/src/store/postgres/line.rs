@@ -2,6 +2,7 @@
 //! database's own timeouts do not help when the database hangs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +19,28 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Said of a database that does not answer, though it may be working on it.
 pub(super) const LATE: &str = "the database did not answer in time";
 
+/// How many of these threads there are.
+#[derive(Clone, Default)]
+pub(super) struct Threads(Arc<AtomicUsize>);
+
+impl Threads {
+    /// Counts one more, unless there are too many.
+    fn one_more(&self) -> Option<Counted> {
+        let more = |count| (count < THREADS_MAX).then_some(count + 1);
+        let counted = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        counted.ok().map(|_| Counted(self.clone()))
+    }
+}
+
+/// One of them, until it is dropped.
+struct Counted(Threads);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 type Job = Box<dyn FnOnce(&mut Session) + Send>;
 
 /// The way to the thread, which ends when this is dropped and the last statement has returned.
@@ -29,21 +52,19 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Starts a thread that connects. Each of them holds `threads`.
+    /// Starts a thread that connects, and is one of `threads`.
     pub(super) fn connect(
         connect: impl FnOnce() -> Result<Session, Fault> + Send + 'static,
         era: u64,
-        threads: &Arc<()>,
+        threads: &Threads,
     ) -> Result<Self, Fault> {
-        // One is held by whoever counts.
-        if Arc::strong_count(threads) > THREADS_MAX {
-            return Err(Fault::Away("too many connections hang".to_owned()));
-        }
-        let thread_counts = Arc::clone(threads);
+        let counted = threads
+            .one_more()
+            .ok_or_else(|| Fault::Away("too many connections hang".to_owned()))?;
         let (jobs, tasks) = mpsc::channel::<Job>();
         let (told, connected) = mpsc::sync_channel(1);
         let work = move || {
-            let _counts = thread_counts;
+            let _counted = counted;
             match connect() {
                 Ok(mut session) => {
                     told.send(Ok(())).ok();
@@ -105,5 +126,21 @@ impl Line {
     /// Whether it may be used again, as far as that is known without asking.
     pub(super) const fn is_usable(&self) -> bool {
         self.is_usable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_counted_until_they_end() {
+        let threads = Threads::default();
+        let counted: Vec<_> = (0..THREADS_MAX).map(|_| threads.one_more().unwrap()).collect();
+        let connect = || unreachable!("there is no thread for it");
+        let refused = Line::connect(connect, 0, &threads).err().unwrap();
+        assert_eq!(refused.to_string(), "too many connections hang");
+        drop(counted);
+        assert!(threads.one_more().is_some());
     }
 }

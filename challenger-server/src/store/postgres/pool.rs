@@ -20,12 +20,12 @@ use r2d2_postgres::PostgresConnectionManager;
 use r2d2_postgres::r2d2::{self, ManageConnection, PooledConnection};
 
 use super::database::PostgresDatabase;
-use super::line::{LATE, Line};
+use super::line::{LATE, Line, Threads};
 use super::schema;
 use super::tls::Connector;
 use crate::store::StoreError;
 
-/// How many connections there are at most. More statements at once do not make a database faster.
+/// How many connections are kept at most. More statements at once do not make a database faster.
 const CONNECTIONS_MAX: u32 = 16;
 
 /// How long a request waits for a connection, such as during a restart of the database.
@@ -49,8 +49,7 @@ struct State {
     has_begun: AtomicBool,
     /// Why the last attempt to connect failed, if it did. All who wait are told.
     failure: Mutex<Option<Fault>>,
-    /// Held once more by each thread of a connection.
-    threads: Arc<()>,
+    threads: Threads,
 }
 
 impl State {
