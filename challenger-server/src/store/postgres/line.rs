@@ -41,6 +41,9 @@ impl Drop for Counted {
     }
 }
 
+/// Said when the thread is gone without a word.
+const GONE: &str = "the thread of the connection has ended";
+
 type Job = Box<dyn FnOnce(&mut Session) + Send>;
 
 /// The way to the thread, which ends when this is dropped and the last statement has returned.
@@ -81,7 +84,11 @@ impl Line {
             Ok(connected) => {
                 connected.map(|()| Self { jobs, era, is_given_up: false, is_usable: true })
             }
-            Err(_) => Err(Fault::Away(LATE.to_owned())),
+            Err(RecvTimeoutError::Timeout) => Err(Fault::Away(LATE.to_owned())),
+            // The postgres crate panics where it finds no descriptors for its runtime.
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(Fault::Away(format!("{GONE}; are there enough file descriptors?")))
+            }
         }
     }
 
@@ -98,17 +105,17 @@ impl Line {
             // Whoever gave up does not need to know.
             told.send((result, session.is_usable())).ok();
         });
-        let gone = "the thread of the connection has ended";
-        self.jobs.send(job).map_err(|_| Fault::Unsent(gone.to_owned()))?;
+        self.is_usable = false;
+        self.jobs.send(job).map_err(|_| Fault::Unsent(GONE.to_owned()))?;
         match done.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok((result, is_usable)) => {
                 self.is_usable = is_usable;
                 result
             }
             Err(error) => {
-                (self.is_given_up, self.is_usable) = (true, false);
+                self.is_given_up = true;
                 let is_late = error == RecvTimeoutError::Timeout;
-                Err(Fault::Lost(if is_late { LATE } else { gone }.to_owned()))
+                Err(Fault::Lost(if is_late { LATE } else { GONE }.to_owned()))
             }
         }
     }
@@ -142,5 +149,12 @@ mod tests {
         assert_eq!(refused.to_string(), "too many connections hang");
         drop(counted);
         assert!(threads.one_more().is_some());
+    }
+
+    #[test]
+    fn a_thread_that_panics_is_not_late() {
+        let connect = || panic!("no descriptors for a runtime");
+        let gone = Line::connect(connect, 0, &Threads::default()).err().unwrap();
+        assert!(matches!(&gone, Fault::Away(cause) if cause.starts_with(GONE)), "{gone}");
     }
 }
