@@ -5,6 +5,8 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 use std::io::{Read, Write as _};
+use std::iter;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -208,6 +210,24 @@ fn who_serves_goes_on_with_a_newer_schema() {
     let begun = complaint(opened(&uri, OpenMode::Serve));
     assert!(begun.ends_with("; upgrade the program"), "{begun}");
     assert_eq!(complaint(Database::Postgres(database(&uri)).check()), begun);
+}
+
+#[test]
+fn the_last_of_several_hosts_is_reached() {
+    let it = Fixture::new(Cluster::shared(), "");
+    // Nobody takes what waits here, so that there is no answer when no more can wait.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let place = silent.local_addr().unwrap();
+    let waiting: Vec<_> =
+        iter::from_fn(|| TcpStream::connect_timeout(&place, Duration::from_secs(1)).ok()).collect();
+    let (port, uri) = (place.port(), it.cluster.uri(&it.name));
+    let uri = uri.replace("?host=", "?host=127.0.0.1,127.0.0.1,");
+    let uri = format!("{uri}&port={port},{port},5432");
+    assert_eq!(Database::Postgres(database(&uri)).check(), Ok(()));
+    // It takes longer than a request waits, and those that come later find the connection.
+    let late = Fixture { store: Arc::new(opened(&uri, OpenMode::Serve).unwrap()), ..it };
+    assert_eq!(late.recover(), late.row);
+    drop(waiting);
 }
 
 #[test]

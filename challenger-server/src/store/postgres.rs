@@ -67,9 +67,10 @@ impl PostgresStore {
     /// What is in the way, and what to do.
     pub(super) fn check(database: PostgresDatabase, load: &Load) -> Result<(), StoreError> {
         let store = Self::unopened(database)?;
-        let (until, load) = (Instant::now() + LIMIT, *load);
+        let load = *load;
         let look = move |session: &mut Session| statements::load(session, &load);
-        let loaded = store.pool.probe().and_then(|mut line| line.run(until, look));
+        let loaded =
+            store.pool.probe().and_then(|mut line| line.run(Instant::now() + LIMIT, look));
         loaded.map(drop).map_err(|fault| store.error(fault))
     }
 

@@ -13,9 +13,6 @@ use super::pool::{Fault, Session};
 /// end when the database goes on or the connection breaks, and until then no more are begun.
 const THREADS_MAX: usize = 32;
 
-/// How long it may take to connect, whatever hangs.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Said of a database that does not answer, though it may be working on it.
 pub(super) const LATE: &str = "the database did not answer in time";
 
@@ -55,11 +52,12 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Starts a thread that connects, and is one of `threads`.
+    /// Starts a thread that connects, and is one of `threads`. After `limit` it is given up.
     pub(super) fn connect(
         connect: impl FnOnce() -> Result<Session, Fault> + Send + 'static,
         era: u64,
         threads: &Threads,
+        limit: Duration,
     ) -> Result<Self, Fault> {
         let counted = threads
             .one_more()
@@ -80,7 +78,7 @@ impl Line {
             .name("database".to_owned())
             .spawn(work)
             .map_err(|error| Fault::Away(format!("no thread for a connection: {error}")))?;
-        match connected.recv_timeout(CONNECT_TIMEOUT) {
+        match connected.recv_timeout(limit) {
             Ok(connected) => {
                 connected.map(|()| Self { jobs, era, is_given_up: false, is_usable: true })
             }
@@ -140,12 +138,14 @@ impl Line {
 mod tests {
     use super::*;
 
+    const LIMIT: Duration = Duration::from_secs(60);
+
     #[test]
     fn threads_are_counted_until_they_end() {
         let threads = Threads::default();
         let counted: Vec<_> = (0..THREADS_MAX).map(|_| threads.one_more().unwrap()).collect();
         let connect = || unreachable!("there is no thread for it");
-        let refused = Line::connect(connect, 0, &threads).err().unwrap();
+        let refused = Line::connect(connect, 0, &threads, LIMIT).err().unwrap();
         assert_eq!(refused.to_string(), "too many connections hang");
         drop(counted);
         assert!(threads.one_more().is_some());
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_thread_that_panics_is_not_late() {
         let connect = || panic!("no descriptors for a runtime");
-        let gone = Line::connect(connect, 0, &Threads::default()).err().unwrap();
+        let gone = Line::connect(connect, 0, &Threads::default(), LIMIT).err().unwrap();
         assert!(matches!(&gone, Fault::Away(cause) if cause.starts_with(GONE)), "{gone}");
     }
 }

@@ -62,7 +62,8 @@ impl Pool {
     /// A pool without connections: they are made when they are needed.
     pub(super) fn new(database: &PostgresDatabase, connector: Connector) -> Self {
         let connections = PostgresConnectionManager::new(database.serving(), connector);
-        let manager = Manager { connections: Arc::new(connections), state: Arc::default() };
+        let (connections, limit) = (Arc::new(connections), database.connecting());
+        let manager = Manager { connections, limit, state: Arc::default() };
         let lines = r2d2::Pool::builder()
             .max_size(CONNECTIONS_MAX)
             .min_idle(Some(0))
@@ -76,7 +77,10 @@ impl Pool {
         let patience = until.saturating_duration_since(Instant::now()).min(CHECKOUT_TIMEOUT);
         self.lines.get_timeout(patience).map_err(|_| {
             let cause = self.manager.state.failure().as_ref().map(ToString::to_string);
-            let cause = cause.unwrap_or_else(|| "all of them are in use".to_owned());
+            let cause = cause.unwrap_or_else(|| match self.lines.state().connections {
+                CONNECTIONS_MAX.. => "all of them are in use".to_owned(),
+                _ => LATE.to_owned(),
+            });
             Fault::Away(format!("timed out waiting for a connection: {cause}"))
         })
     }
@@ -96,6 +100,9 @@ impl Pool {
 #[derive(Clone)]
 pub(super) struct Manager {
     connections: Arc<PostgresConnectionManager<Connector>>,
+    /// How long it may take to connect, which may be longer than anybody waits: then the next ones
+    /// find the connection.
+    limit: Duration,
     state: Arc<State>,
 }
 
@@ -112,7 +119,7 @@ impl ManageConnection for Manager {
         };
         let connections = Arc::clone(&self.connections);
         let connect = move || Session::connect(&connections, check);
-        let made = Line::connect(connect, era, &self.state.threads);
+        let made = Line::connect(connect, era, &self.state.threads, self.limit);
         if made.is_ok() {
             self.state.has_begun.store(true, Ordering::Relaxed);
         }
