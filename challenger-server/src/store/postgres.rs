@@ -69,8 +69,7 @@ impl PostgresStore {
         let store = Self::unopened(database)?;
         let load = *load;
         let look = move |session: &mut Session| statements::load(session, &load);
-        let loaded =
-            store.pool.probe().and_then(|mut line| line.run(Instant::now() + LIMIT, look));
+        let loaded = store.pool.probe().and_then(|mut line| line.run(Instant::now() + LIMIT, look));
         loaded.map(drop).map_err(|fault| store.error(fault))
     }
 
