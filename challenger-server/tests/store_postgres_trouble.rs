@@ -5,6 +5,8 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 use std::io::{Read, Write as _};
+use std::iter;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -29,6 +31,9 @@ const CROWD: usize = 24;
 
 /// What is said of an answer that does not come.
 const LATE: &str = ": the database did not answer in time";
+
+/// What a program after ours would do to the schema.
+const NEWER_SCHEMA: &str = "INSERT INTO challenger.migrations (version) VALUES (1000)";
 
 /// A store in a database of its own, in a cluster that may be shared.
 struct Fixture {
@@ -147,6 +152,9 @@ fn one_connection_that_hangs_harms_nobody_else() {
 #[test]
 fn an_answer_that_is_late_is_unknown_and_the_write_is_not_repeated() {
     let it = Fixture::new(Cluster::shared(), "&options=-c%20statement_timeout%3D0");
+    assert!(it.crowd().iter().all(Result::is_ok));
+    let row = it.recover();
+    let it = Fixture { row, ..it };
     let sql = |sql: &str| it.cluster.psql(&it.name, sql);
     // Ends after we gave up.
     sql("CREATE SEQUENCE runs; \
@@ -154,8 +162,14 @@ fn an_answer_that_is_late_is_unknown_and_the_write_is_not_repeated() {
             'BEGIN PERFORM nextval(''runs''), pg_sleep(12); RETURN new; END'; \
         CREATE TRIGGER slow BEFORE UPDATE ON challenger.validations \
             FOR EACH ROW EXECUTE FUNCTION slow()");
+    let connections = it.cluster.backends(&it.name);
+    assert!(connections.len() > 1, "a crowd needs more than one");
     let message = complaint(it.store.commit(&Write::Update(it.row.clone())));
     assert!(message.ends_with(LATE), "{message}");
+    it.recover();
+    let kept = it.cluster.backends(&it.name);
+    let kept = connections.iter().filter(|it| kept.contains(it)).count();
+    assert!(kept >= connections.len() - 1, "the others are still good: {kept}");
     // Waits for the write that is still under way.
     sql("DROP TRIGGER slow ON challenger.validations");
     assert_eq!(sql("SELECT last_value FROM runs"), "1");
@@ -167,7 +181,8 @@ fn an_answer_that_is_late_is_unknown_and_the_write_is_not_repeated() {
 #[test]
 fn a_database_may_come_later_and_has_to_have_our_schema() {
     let cluster = Cluster::durable();
-    let uri = cluster.uri(&cluster.create_database());
+    let name = cluster.create_database();
+    let uri = cluster.uri(&name);
     cluster.end(End::Fast);
     let store = opened(&uri, OpenMode::Serve).unwrap();
     let load = Load { client: ClientId::new(1), ..Load::default() };
@@ -177,7 +192,42 @@ fn a_database_may_come_later_and_has_to_have_our_schema() {
     let message = complaint(store.load(&load));
     assert!(message.ends_with(": has no schema yet; run challenger-dbinit"), "{message}");
     opened(&uri, OpenMode::Maintain).unwrap().migrate().unwrap();
+    cluster.psql(&name, NEWER_SCHEMA);
+    let message = complaint(store.load(&load));
+    assert!(message.ends_with("; upgrade the program"), "{message}");
+    cluster.psql(&name, "DELETE FROM challenger.migrations WHERE version = 1000");
     assert!(store.load(&load).is_ok());
+}
+
+#[test]
+fn who_serves_goes_on_with_a_newer_schema() {
+    let it = Fixture::new(Cluster::shared(), "");
+    it.cluster.psql(&it.name, NEWER_SCHEMA);
+    it.cluster.end_backends(&it.name);
+    assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
+    assert_eq!(it.store.commit(&Write::Update(it.row.clone())), Ok(Commit::Done));
+    let uri = it.cluster.uri(&it.name);
+    let begun = complaint(opened(&uri, OpenMode::Serve));
+    assert!(begun.ends_with("; upgrade the program"), "{begun}");
+    assert_eq!(complaint(Database::Postgres(database(&uri)).check()), begun);
+}
+
+#[test]
+fn the_last_of_several_hosts_is_reached() {
+    let it = Fixture::new(Cluster::shared(), "");
+    // Nobody takes what waits here, so that there is no answer when no more can wait.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let place = silent.local_addr().unwrap();
+    let waiting: Vec<_> =
+        iter::from_fn(|| TcpStream::connect_timeout(&place, Duration::from_secs(1)).ok()).collect();
+    let (port, uri) = (place.port(), it.cluster.uri(&it.name));
+    let uri = uri.replace("?host=", "?host=127.0.0.1,127.0.0.1,");
+    let uri = format!("{uri}&port={port},{port},5432");
+    assert_eq!(Database::Postgres(database(&uri)).check(), Ok(()));
+    // It takes longer than a request waits, and those that come later find the connection.
+    let late = Fixture { store: Arc::new(opened(&uri, OpenMode::Serve).unwrap()), ..it };
+    assert_eq!(late.recover(), late.row);
+    drop(waiting);
 }
 
 #[test]

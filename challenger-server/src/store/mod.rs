@@ -27,7 +27,8 @@ pub use sqlite::SqliteStore;
 
 /// How long a load or a commit may take in all, whatever happens: waits for a connection or for
 /// others, tries, and the work itself, for which databases have shorter limits. People are waiting,
-/// and whatever is later than that hangs.
+/// and whatever is later than that hangs. One exception: a load from an SQLite file is carried out
+/// by whoever asks, and waits as long as a disk that hangs.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Keeps clients, validations and grants. [`challenger_proto::Records`] says what the verbs mean.

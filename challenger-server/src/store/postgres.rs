@@ -67,9 +67,9 @@ impl PostgresStore {
     /// What is in the way, and what to do.
     pub(super) fn check(database: PostgresDatabase, load: &Load) -> Result<(), StoreError> {
         let store = Self::unopened(database)?;
-        let (until, load) = (Instant::now() + LIMIT, *load);
+        let load = *load;
         let look = move |session: &mut Session| statements::load(session, &load);
-        let loaded = store.pool.probe().and_then(|mut line| line.run(until, look));
+        let loaded = store.pool.probe().and_then(|mut line| line.run(Instant::now() + LIMIT, look));
         loaded.map(drop).map_err(|fault| store.error(fault))
     }
 
@@ -96,10 +96,14 @@ impl PostgresStore {
                 Ok(done) => return Ok(done),
                 Err(fault) => fault,
             };
+            if line.is_given_up() {
+                // That says nothing about the other connections.
+                return Err(self.error(fault));
+            }
             if matches!(fault, Fault::Lost(_) | Fault::Unsent(_)) {
                 self.pool.end_era_of(&line);
             }
-            if line.is_late() || !is_harmless(&fault) || tries.next().is_none() {
+            if !is_harmless(&fault) || tries.next().is_none() {
                 return Err(self.error(fault));
             }
         }

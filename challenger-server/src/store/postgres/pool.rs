@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,12 +20,12 @@ use r2d2_postgres::PostgresConnectionManager;
 use r2d2_postgres::r2d2::{self, ManageConnection, PooledConnection};
 
 use super::database::PostgresDatabase;
-use super::line::{LATE, Line};
+use super::line::{LATE, Line, Threads};
 use super::schema;
 use super::tls::Connector;
 use crate::store::StoreError;
 
-/// How many connections there are at most. More statements at once do not make a database faster.
+/// How many connections are kept at most. More statements at once do not make a database faster.
 const CONNECTIONS_MAX: u32 = 16;
 
 /// How long a request waits for a connection, such as during a restart of the database.
@@ -37,7 +37,7 @@ const TRUST: Duration = Duration::from_millis(100);
 
 /// The connections of a server.
 pub(super) struct Pool {
-    sessions: r2d2::Pool<Manager>,
+    lines: r2d2::Pool<Manager>,
     manager: Manager,
 }
 
@@ -45,10 +45,11 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct State {
     era: AtomicU64,
+    /// Whether there was a connection. From then on, the schema may be newer than ours.
+    has_begun: AtomicBool,
     /// Why the last attempt to connect failed, if it did. All who wait are told.
     failure: Mutex<Option<Fault>>,
-    /// Held once more by each thread of a connection.
-    threads: Arc<()>,
+    threads: Threads,
 }
 
 impl State {
@@ -61,21 +62,25 @@ impl Pool {
     /// A pool without connections: they are made when they are needed.
     pub(super) fn new(database: &PostgresDatabase, connector: Connector) -> Self {
         let connections = PostgresConnectionManager::new(database.serving(), connector);
-        let manager = Manager { connections: Arc::new(connections), state: Arc::default() };
-        let sessions = r2d2::Pool::builder()
+        let (connections, limit) = (Arc::new(connections), database.connecting());
+        let manager = Manager { connections, limit, state: Arc::default() };
+        let lines = r2d2::Pool::builder()
             .max_size(CONNECTIONS_MAX)
             .min_idle(Some(0))
             .connection_timeout(CHECKOUT_TIMEOUT)
             .build_unchecked(manager.clone());
-        Self { sessions, manager }
+        Self { lines, manager }
     }
 
     /// A connection of the present era, for something that has to be over at `until`.
     pub(super) fn line(&self, until: Instant) -> Result<PooledConnection<Manager>, Fault> {
         let patience = until.saturating_duration_since(Instant::now()).min(CHECKOUT_TIMEOUT);
-        self.sessions.get_timeout(patience).map_err(|_| {
+        self.lines.get_timeout(patience).map_err(|_| {
             let cause = self.manager.state.failure().as_ref().map(ToString::to_string);
-            let cause = cause.unwrap_or_else(|| "all of them are in use".to_owned());
+            let cause = cause.unwrap_or_else(|| match self.lines.state().connections {
+                CONNECTIONS_MAX.. => "all of them are in use".to_owned(),
+                _ => LATE.to_owned(),
+            });
             Fault::Away(format!("timed out waiting for a connection: {cause}"))
         })
     }
@@ -95,6 +100,9 @@ impl Pool {
 #[derive(Clone)]
 pub(super) struct Manager {
     connections: Arc<PostgresConnectionManager<Connector>>,
+    /// How long it may take to connect, which may be longer than anybody waits: then the next ones
+    /// find the connection.
+    limit: Duration,
     state: Arc<State>,
 }
 
@@ -105,8 +113,16 @@ impl ManageConnection for Manager {
     fn connect(&self) -> Result<Line, Fault> {
         // Read first: what happens from now on may concern this connection.
         let era = self.state.era.load(Ordering::Relaxed);
+        let check = match self.state.has_begun.load(Ordering::Relaxed) {
+            true => schema::check_not_older,
+            false => schema::check,
+        };
         let connections = Arc::clone(&self.connections);
-        let made = Line::connect(move || Session::connect(&connections), era, &self.state.threads);
+        let connect = move || Session::connect(&connections, check);
+        let made = Line::connect(connect, era, &self.state.threads, self.limit);
+        if made.is_ok() {
+            self.state.has_begun.store(true, Ordering::Relaxed);
+        }
         *self.state.failure() = made.as_ref().err().cloned();
         made
     }
@@ -136,12 +152,15 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects to a database that has our schema: it may be another one than the last time.
-    fn connect(connections: &PostgresConnectionManager<Connector>) -> Result<Self, Fault> {
+    fn connect(
+        connections: &PostgresConnectionManager<Connector>,
+        check: fn(usize) -> Result<(), Fault>,
+    ) -> Result<Self, Fault> {
         let mut client = connections.connect().map_err(|error| match may_pass(&error) {
             true => Fault::Away(Fault::new(&error).to_string()),
             false => Fault::new(&error),
         })?;
-        let checked = schema::version(&mut client).and_then(schema::check);
+        let checked = schema::version(&mut client).and_then(check);
         match checked {
             Err(fault) if client.is_closed() => return Err(Fault::Away(fault.to_string())),
             checked => checked?,

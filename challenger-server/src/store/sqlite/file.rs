@@ -132,7 +132,12 @@ impl From<rusqlite::Error> for Fault {
         match error.sqlite_error() {
             Some(cause) => {
                 let advice = match cause.code {
-                    ErrorCode::CannotOpen | ErrorCode::ReadOnly => {
+                    ErrorCode::CannotOpen => {
+                        "; the file and its folder have to be writable by this user, so run \
+                         challenger-dbinit as the user of the service; if that was done, are \
+                         there enough file descriptors?"
+                    }
+                    ErrorCode::ReadOnly => {
                         "; the file and its folder have to be writable by this user, so run \
                          challenger-dbinit as the user of the service"
                     }
