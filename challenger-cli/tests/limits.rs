@@ -25,7 +25,6 @@ use site::{Site, stderr, wait_for};
 /// Far more than anything takes here.
 const PATIENCE: Duration = Duration::from_secs(60);
 const GET: &str = "GET /config HTTP/1.1\r\nHost: a\r\n\r\n";
-const POST: &str = "POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nbegun";
 
 fn started(options: &str) -> Site {
     let mut site = Site::new(options);
@@ -81,30 +80,6 @@ fn no_more_connections_than_there_may_be() {
     wait_for("a place", || (site.get("config", &[]).status == 200).then_some(()));
     site.stop();
     assert!(site.log().contains("WARNING too many connections ended=1"), "{}", site.log());
-}
-
-#[test]
-fn times_are_those_that_are_set() {
-    for (option, text, expected) in [
-        ("HEAD_TIMEOUT = 500 ms", "GET / HT", "HTTP/1.1 408 "),
-        ("BODY_TIMEOUT = 500 ms", POST, "HTTP/1.1 408 "),
-        ("IDLE_TIMEOUT = 500 ms", "", ""),
-    ] {
-        let times = ["HEAD_TIMEOUT", "BODY_TIMEOUT", "IDLE_TIMEOUT"];
-        let others = times.iter().filter(|time| !option.starts_with(**time));
-        let others: String = others.map(|time| format!("{time} = 1 h\n")).collect();
-        let mut site = started(&format!("{others}{option}"));
-        // Who waits for another time is still there when this one is up.
-        let patient = [("", "IDLE"), ("GET / HT", "HEAD"), (POST, "BODY")];
-        let patient = patient.into_iter().filter(|(_, time)| !option.starts_with(time));
-        let patient: Vec<TcpStream> = patient.map(|(text, _)| connect(&site, text)).collect();
-        let answer = read_to_end(&mut connect(&site, text));
-        assert!(answer.starts_with(expected), "{option}: {answer}");
-        assert_eq!(answer.is_empty(), expected.is_empty(), "{option}: {answer}");
-        assert!(!patient.iter().any(is_over), "{option}");
-        drop(patient);
-        site.stop();
-    }
 }
 
 #[test]
