@@ -169,7 +169,7 @@ fn too_few_file_descriptors_are_told_at_the_start() {
     limited.args(server.get_args()).stdin(Stdio::null());
     limited.envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))));
     site.start_as(limited);
-    let told = "this process may open 1024 files, and should be allowed 1208";
+    let told = "this process may open 1024 files, and should be allowed 1400";
     wait_for("the warning", || site.log().contains(told).then_some(()));
     wait_for("the server", || TcpStream::connect(("127.0.0.1", site.port)).ok());
     site.stop();
