@@ -173,5 +173,11 @@ mod tiny {
         };
         let expected = warning("MAX_CONNECTIONS") + &warning("IDLE_TIMEOUT");
         assert_eq!((code, said), (Some(0), expected));
+        // Nor is what they say compared with what it heeds, which has a limit of its own.
+        let most = "SERVE = unix\nENGINE = tiny-http\nHELPERS_MAX = 1000";
+        assert_eq!(check(most), (Some(0), String::new()));
+        let (code, said) = check(&most.replace("1000", "1001"));
+        assert_eq!(code, Some(6));
+        assert!(said.contains("expected at most 1000 with ENGINE = tiny-http"), "{said}");
     }
 }

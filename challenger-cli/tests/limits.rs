@@ -94,6 +94,7 @@ fn each_option_is_a_limit_of_its_own() {
         (settings.limits, settings.helpers_max)
     };
     assert_eq!(read(""), (Limits::default(), 16));
+    assert_eq!(read("MAX_CONNECTIONS = 50").0.connections_per_peer, 50);
     let options = "MAX_CONNECTIONS = 9\nMAX_CONNECTIONS_PER_PEER = 8\nHELPERS_MAX = 7\n\
                    HEAD_TIMEOUT = 1 ms\nBODY_TIMEOUT = 2500 ms\nIDLE_TIMEOUT = 1 day\n\
                    TRUSTED_PROXIES = 10.0.0.5\t10.1.0.0/16  2001:db8::/32";
@@ -154,7 +155,15 @@ fn limits_that_may_not_be_meant_are_warned_about() {
     assert_eq!(check("TRUSTED_PROXIES ="), "");
     let peers = "warning: [challenger] MAX_CONNECTIONS_PER_PEER is 64, more than MAX_CONNECTIONS, \
                  which is 63: one address may take all of them\n";
-    assert_eq!(check("MAX_CONNECTIONS = 63"), peers);
+    assert_eq!(check("MAX_CONNECTIONS = 63\nMAX_CONNECTIONS_PER_PEER = 64"), peers);
+    assert_eq!(check("MAX_CONNECTIONS = 63"), "", "nobody set the other");
+    for everybody in ["0.0.0.0/0", "::/0"] {
+        let expected = format!(
+            "warning: [challenger] TRUSTED_PROXIES has {everybody}, which is everybody: \
+             MAX_CONNECTIONS_PER_PEER holds for none of them\n"
+        );
+        assert_eq!(check(&format!("TRUSTED_PROXIES = 10.0.0.5 {everybody}")), expected);
+    }
     let helpers = "warning: [challenger] HELPERS_MAX is 512, not less than MAX_CONNECTIONS, which \
                    is 512: nobody else is served while people wait for as many messages\n";
     assert_eq!(check("HELPERS_MAX = 512"), helpers);
