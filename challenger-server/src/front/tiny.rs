@@ -1,5 +1,6 @@
 //! Another engine in place of the front: tiny_http, for a UNIX socket behind a proxy that sends
-//! whole requests. It has none of the front's limits, but reads heads by the same parser.
+//! whole requests. It has none of the front's limits. Our parser sees what tiny_http has made of a
+//! head, which trims lines before, so that it takes a few that the front refuses.
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -72,14 +73,23 @@ fn serve(mut request: tiny_http::Request, respond: &dyn Respond) {
         Ok(head) => (respond.respond(head.request), !head.keep_alive),
         Err((head, refused)) => {
             // tiny_http would read what is left of a body into as much memory as that takes.
-            let _ = io::copy(request.as_reader(), &mut io::sink());
-            (respond.refuse(head.as_ref(), refused), false)
+            if !is_upgrade(&request) {
+                let _ = io::copy(request.as_reader(), &mut io::sink());
+            }
+            // What comes next may be a part of this one to whoever reads it in another way.
+            (respond.refuse(head.as_ref(), refused), true)
         }
     };
     // Not by tiny_http, which lets line ends into headers. An error means that the peer has left.
     let (head, body) = answer.into_parts(*request.method() == Method::Head, close);
     let mut to = request.into_writer();
     let _ = to.write_all(&head).and_then(|()| to.write_all(&body)).and_then(|()| to.flush());
+}
+
+/// Whether tiny_http takes everything that follows for the body, which has no end then.
+fn is_upgrade(request: &tiny_http::Request) -> bool {
+    let field = request.headers().iter().find(|header| header.field.equiv("Connection"));
+    field.is_some_and(|it| it.value.as_str().to_ascii_lowercase().contains("upgrade"))
 }
 
 /// What tiny_http understood, once more through our parser.
