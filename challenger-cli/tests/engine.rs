@@ -156,6 +156,29 @@ mod tiny {
     }
 
     #[test]
+    fn the_process_ends_in_failure_when_the_engine_accepts_no_more() {
+        // Each connection costs two, so one of the limits is met by the first, which is an error of
+        // the engine, and the other by the second, which is a panic.
+        for limit in [90, 91] {
+            let mut site = Site::at_socket("ENGINE = tiny-http");
+            let server = site.server();
+            let mut limited = Command::new("sh");
+            let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+            limited.arg("-c").arg(script).arg(server.get_program()).args(server.get_args());
+            limited.envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            limited.stdin(Stdio::null());
+            site.start_as(limited);
+            site.wait_for_server();
+            let path = site.directory.path().join("socket");
+            let crowd: Vec<UnixStream> =
+                (0..limit).map_while(|_| UnixStream::connect(&path).ok()).collect();
+            assert_eq!(site.wait(), Some(1), "{}", site.log());
+            assert!(site.log().contains("ERROR engine failed "), "{}", site.log());
+            drop(crowd);
+        }
+    }
+
+    #[test]
     fn it_is_for_a_socket_of_our_own_alone() {
         let why = "expected front, because tiny-http withstands nobody but a proxy";
         for options in ["ENGINE = tiny-http", "SERVE = systemd\nENGINE = Tiny-HTTP"] {

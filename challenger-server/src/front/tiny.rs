@@ -1,6 +1,5 @@
 //! Another engine in place of the front: tiny_http, for a UNIX socket behind a proxy that sends
-//! whole requests. It has none of the front's limits. Our parser sees what tiny_http has made of a
-//! head, which trims lines before, so that it takes a few that the front refuses.
+//! whole requests. It has none of the front's limits, and our parser sees what it made of a head.
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -62,7 +61,7 @@ fn work(server: &Server, respond: &dyn Respond) {
             // A panic costs this one answer, which is a bare 500 then.
             Ok(request) => drop(catch_unwind(AssertUnwindSafe(|| serve(request, respond)))),
             Err(error) if error.raw_os_error().is_none() => return,
-            // Nobody accepts any more; only a restart repairs that.
+            // Nobody accepts any more, which the server notices.
             Err(error) => log::event(Level::Error, "engine failed", &[("error", &error)]),
         }
     }
@@ -72,8 +71,11 @@ fn serve(mut request: tiny_http::Request, respond: &dyn Respond) {
     let (answer, close) = match read(&mut request) {
         Ok(head) => (respond.respond(head.request), !head.keep_alive),
         Err((head, refused)) => {
-            // tiny_http would read what is left of a body into as much memory as that takes.
-            if !is_upgrade(&request) {
+            // tiny_http would read what is left of a body into as much memory as that takes. With
+            // an upgrade it does not, and what is left has no end.
+            let field = request.headers().iter().find(|it| it.field.equiv("Connection"));
+            let word = field.map(|it| it.value.as_str().to_ascii_lowercase());
+            if !word.is_some_and(|it| it.contains("upgrade")) {
                 let _ = io::copy(request.as_reader(), &mut io::sink());
             }
             // What comes next may be a part of this one to whoever reads it in another way.
@@ -84,12 +86,6 @@ fn serve(mut request: tiny_http::Request, respond: &dyn Respond) {
     let (head, body) = answer.into_parts(*request.method() == Method::Head, close);
     let mut to = request.into_writer();
     let _ = to.write_all(&head).and_then(|()| to.write_all(&body)).and_then(|()| to.flush());
-}
-
-/// Whether tiny_http takes everything that follows for the body, which has no end then.
-fn is_upgrade(request: &tiny_http::Request) -> bool {
-    let field = request.headers().iter().find(|header| header.field.equiv("Connection"));
-    field.is_some_and(|it| it.value.as_str().to_ascii_lowercase().contains("upgrade"))
 }
 
 /// What tiny_http understood, once more through our parser.
