@@ -401,6 +401,7 @@ fn what_is_not_escaped_is_said_once() {
 
 #[test]
 fn bad_files_are_refused_by_name() {
+    let long = format!("a.en{}.must", "-abcdefg".repeat(24));
     let cases = [
         ("a.en.must", "x\n{{#a}}", "a.en.must:2: {{#a}} is never closed"),
         ("a.must", "\n{{#a}}", "a.must:2: {{#a}} is never closed"),
@@ -413,6 +414,12 @@ fn bad_files_are_refused_by_name() {
         ("a.e n.must", "", "a.e n.must: the name of a template is"),
         (".must", "", ""),
         ("d e.lang", "", "d e.lang: the name of a catalogue is LANGUAGE.lang"),
+        ("en-.lang", "", "en-.lang: the name of a catalogue is LANGUAGE.lang, with a language tag"),
+        ("en--GB.lang", "", "en--GB.lang: the name of a catalogue is"),
+        ("e1.lang", "", "e1.lang: the name of a catalogue is"),
+        ("deutschland.lang", "", "deutschland.lang: the name of a catalogue is"),
+        ("a.en-aaaaaaaaa.must", "", "a.en-aaaaaaaaa.must: the name of a template is"),
+        (&long, "", &format!("{long}: the name of a template is")),
         ("a.b.part.must", "", "a.b.part.must: the name of a part is NAME.part.must"),
         ("brand.css", "a{}\n{{x", "brand.css: the rules contain {{, which begins a tag"),
         ("brand.css", "</STYLE>", "brand.css: the rules contain </style"),
