@@ -221,8 +221,10 @@ fn the_last_of_several_hosts_is_reached() {
     let waiting: Vec<_> =
         iter::from_fn(|| TcpStream::connect_timeout(&place, Duration::from_secs(1)).ok()).collect();
     let (port, uri) = (place.port(), it.cluster.uri(&it.name));
-    let uri = uri.replace("?host=", "?host=127.0.0.1,127.0.0.1,");
-    let uri = format!("{uri}&port={port},{port},5432");
+    // As pairs, because a URI takes what follows `host=` for one host.
+    let pairs = uri.replace("postgres:///", "dbname=").replace('&', " ");
+    let pairs = pairs.replace("?host=", " host=127.0.0.1,127.0.0.1,");
+    let uri = format!("{pairs} port={port},{port},5432");
     assert_eq!(Database::Postgres(database(&uri)).check(), Ok(()));
     // It takes longer than a request waits, and those that come later find the connection.
     let late = Fixture { store: Arc::new(opened(&uri, OpenMode::Serve).unwrap()), ..it };
