@@ -202,7 +202,7 @@ fn decisions(cases: &mut Vec<Case>) -> Result<(), String> {
         cases.push(Case::new(format!("decide {name}"), move || {
             let plan = route(&scene.request);
             let loaded = scene.loaded.clone();
-            black_box(plan.decide(loaded, scene.now, Entropy::new([7; 32]), &service));
+            let _ = black_box(plan.decide(loaded, scene.now, Entropy::new([7; 32]), &service));
         }));
     }
     let email = AddressType::new("email").ok_or("email is no type")?;

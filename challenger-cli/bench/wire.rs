@@ -118,9 +118,9 @@ impl Connection {
         if self.filled > whole {
             return Err(odd("more than one answer"));
         }
-        let text = |part: Option<&[u8]>| str::from_utf8(part.unwrap_or_default());
-        let head = text(self.bytes.get(..end)).map_err(|_| odd("a head that is no text"))?;
-        let body = text(self.bytes.get(end..whole)).map_err(|_| odd("a body that is no text"))?;
+        let (head, body) = self.bytes.get(..whole).unwrap_or_default().split_at(end);
+        let head = str::from_utf8(head).map_err(|_| odd("a head that is no text"))?;
+        let body = str::from_utf8(body).map_err(|_| odd("a body that is no text"))?;
         let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
         let status = status.ok_or_else(|| odd("no status of HTTP/1.1"))?;
         let is_last =

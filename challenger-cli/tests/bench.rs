@@ -3,6 +3,7 @@
 
 #![cfg(feature = "bench")]
 #![allow(
+    dead_code,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     missing_docs,
@@ -26,9 +27,11 @@ use site::{REDIRECT_URI, SECRET, Site, stderr};
 /// them from what happens once.
 const FLOWS: u64 = 20;
 
-fn bench(arguments: &[&str]) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_challenger-bench")).args(arguments).output();
-    let output = output.unwrap();
+/// Runs `challenger-bench flows`, for a moment.
+fn bench(arguments: &str) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_challenger-bench"));
+    command.args("flows --json --connections 2 --seconds 1 --runs 1".split(' '));
+    let output = command.args(arguments.split_whitespace()).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -45,7 +48,7 @@ fn went_well(cell: &Value) {
 
 #[test]
 fn flows_go_through_on_both_stores_beside_their_limit() {
-    let report = bench(&["flows", "--connections=2", "--seconds=1", "--runs=1", "--json"]);
+    let report = bench("");
     let services = report["services"].as_array().unwrap();
     let names: Vec<&str> = services.iter().map(|it| it["service"].as_str().unwrap()).collect();
     assert_eq!(names, ["PostgreSQL", "SQLite"]);
@@ -62,31 +65,13 @@ fn flows_go_through_on_both_stores_beside_their_limit() {
 
 #[test]
 fn flows_go_through_with_real_helpers_over_a_unix_socket_and_for_programs() {
-    let report = bench(&[
-        "flows",
-        "--stores=sqlite",
-        "--helper=process",
-        "--socket=unix",
-        "--reader=program",
-        "--connections=2",
-        "--seconds=1",
-        "--runs=1",
-        "--alone",
-        "--json",
-    ]);
+    let report = bench("--stores sqlite --helper process --socket unix --reader program --alone");
     went_well(&report["services"][0]);
 }
 
 #[test]
 fn flows_go_through_while_old_rows_are_deleted() {
-    let report = bench(&[
-        "flows",
-        "--old-rows=3000",
-        "--connections=2",
-        "--seconds=2",
-        "--runs=1",
-        "--json",
-    ]);
+    let report = bench("--old-rows 3000");
     for aged in report["old_rows"].as_array().unwrap() {
         went_well(&aged["empty"]);
         went_well(&aged["full"]);
@@ -102,10 +87,12 @@ fn a_service_that_runs_is_measured_by_its_messages() {
     let codes = site.directory.path().join("codes");
     std::fs::create_dir(&codes).unwrap();
     site.start();
-    let url = format!("http://127.0.0.1:{}", site.port);
-    let mut arguments = vec!["flows", "--url", &url, "--codes", codes.to_str().unwrap()];
-    arguments.extend(["--client-secret", SECRET, "--redirect-uri", REDIRECT_URI]);
-    arguments.extend(["--connections=2", "--seconds=1", "--runs=1", "--json"]);
+    let arguments = format!(
+        "--url http://127.0.0.1:{} --client-secret {SECRET} --redirect-uri {REDIRECT_URI} \
+         --codes {}",
+        site.port,
+        codes.display()
+    );
     went_well(&bench(&arguments)["services"][0]);
     site.stop();
 }
