@@ -104,10 +104,9 @@ impl World {
         let entropy = Entropy::new([self.drawn; 32]);
         let scene = Scene { request, loaded: loaded.clone(), now: NOW };
         let outcome = plan.decide(loaded, NOW, entropy, &self.service);
-        if let Some(write) = &outcome.write {
-            if self.store.commit(write) != Commit::Done {
-                return Err("a conflict without anybody else".to_owned());
-            }
+        let committed = outcome.write.as_ref().map(|write| self.store.commit(write));
+        if committed == Some(Commit::Conflict) {
+            return Err("a conflict without anybody else".to_owned());
         }
         let pin = outcome.send.map(|it| it.secret.digits().to_owned());
         let location = outcome.response.headers.iter().find(|(name, _)| *name == "Location");

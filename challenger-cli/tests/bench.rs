@@ -27,10 +27,10 @@ use site::{REDIRECT_URI, SECRET, Site, stderr};
 /// them from what happens once.
 const FLOWS: u64 = 20;
 
-/// Runs `challenger-bench flows`, for a moment.
+/// Runs `challenger-bench flows` once, with these more arguments.
 fn bench(arguments: &str) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_challenger-bench"));
-    command.args("flows --json --connections 2 --seconds 1 --runs 1".split(' '));
+    command.args("flows --json --connections 2 --runs 1".split(' '));
     let output = command.args(arguments.split_whitespace()).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     serde_json::from_slice(&output.stdout).unwrap()
@@ -48,7 +48,7 @@ fn went_well(cell: &Value) {
 
 #[test]
 fn flows_go_through_on_both_stores_beside_their_limit() {
-    let report = bench("");
+    let report = bench("--seconds 1");
     let services = report["services"].as_array().unwrap();
     let names: Vec<&str> = services.iter().map(|it| it["service"].as_str().unwrap()).collect();
     assert_eq!(names, ["PostgreSQL", "SQLite"]);
@@ -65,13 +65,15 @@ fn flows_go_through_on_both_stores_beside_their_limit() {
 
 #[test]
 fn flows_go_through_with_real_helpers_over_a_unix_socket_and_for_programs() {
-    let report = bench("--stores sqlite --helper process --socket unix --reader program --alone");
+    let report = bench(
+        "--stores sqlite --helper process --socket unix --reader program --alone --seconds 1",
+    );
     went_well(&report["services"][0]);
 }
 
 #[test]
 fn flows_go_through_while_old_rows_are_deleted() {
-    let report = bench("--old-rows 3000");
+    let report = bench("--old-rows 3000 --seconds 4");
     for aged in report["old_rows"].as_array().unwrap() {
         went_well(&aged["empty"]);
         went_well(&aged["full"]);
@@ -89,7 +91,7 @@ fn a_service_that_runs_is_measured_by_its_messages() {
     site.start();
     let arguments = format!(
         "--url http://127.0.0.1:{} --client-secret {SECRET} --redirect-uri {REDIRECT_URI} \
-         --codes {}",
+         --codes {} --seconds 1",
         site.port,
         codes.display()
     );
