@@ -43,8 +43,8 @@ pub fn count() -> Result<Costs, String> {
     command.args([
         "--tool=callgrind",
         "--collect-atstart=no",
-        "--toggle-collect=*Case*measured*",
-        "--dump-after=*Case*measured*",
+        "--toggle-collect=challenger_bench::micro::Case::measured",
+        "--dump-after=challenger_bench::micro::Case::measured",
         "--compress-strings=no",
         "--compress-pos=no",
     ]);

@@ -1,4 +1,4 @@
-//! `challenger-bench`: measures the service, and what is beside it. Nobody installs it.
+//! `challenger-bench`: measures the service, and what is beside it. It is not installed.
 //!
 //! ```text
 //!   drive ──▶ one thread per connection, each a person who goes through flows ──▶ a server
@@ -341,7 +341,10 @@ impl Micro {
     fn run(self) -> Result<(), String> {
         let mut cases = micro::cases()?;
         if self.once {
-            cases.iter_mut().for_each(|case| case.measured(instructions::TIMES));
+            for case in &mut cases {
+                case.warm_up();
+                case.measured(instructions::TIMES);
+            }
             return Ok(());
         }
         let costs = instructions::count()?;
