@@ -53,9 +53,9 @@ pub fn write(order: &Order) -> Result<String, String> {
     let mut tables = Tables::default()
         .text("# Benchmarks")
         .text(&format!(
-            "Written by `make bench BENCH_SECONDS={seconds} BENCH_RUNS={}`, and not by hand. Where a \
-             figure has two others in brackets, it is the median of the runs, and they are the least \
-             and the most. Everything that is compared was run in turn.",
+            "Written by `make bench BENCH_SECONDS={seconds} BENCH_RUNS={}`, and not by hand. Where \
+             a figure has two others in brackets, it is the median of the runs, and they are the \
+             least and the most. Everything that is compared was run in turn.",
             order.runs
         ))
         .table(&["machine", ""], &machine)
@@ -85,8 +85,8 @@ pub fn write(order: &Order) -> Result<String, String> {
     tables = tables
         .text("## Small things")
         .text(
-            "Decisions of the core, heads of requests, and pages. `x10` and `x100` have so many times \
-             the input. Instructions and allocations are counted by Valgrind; `make \
+            "Decisions of the core, heads of requests, and pages. `x10` and `x100` have so many \
+             times the input. Instructions and allocations are counted by Valgrind; `make \
              check-instructions` compares them with `testdata/bench/instructions.txt`.",
         )
         .micro(&figures.times, &figures.costs)
@@ -97,12 +97,13 @@ pub fn write(order: &Order) -> Result<String, String> {
 }
 
 const FLOWS: &str = "\
-    A flow is a person who proves an address: setup, authorize, challenge, a wrong and a right solve, \
-    token and info, over one connection that stays; every answer is checked, and the address that is \
-    read is the one that was entered. The server is a process of its own, and so is the database. The \
-    helper costs nothing: it tells the driver the code. pgbench runs the statements of a flow \
-    (`testdata/bench/flow.sql`) with as many clients on the same PostgreSQL, and nobody between. \
-    Driver, server and database share the machine, so that the CPU of one is missed by the others.";
+    A flow is a person who proves an address: setup, authorize, challenge, a wrong and a right \
+    solve, token and info, over one connection that stays; every answer is checked, and the address \
+    that is read is the one that was entered. The server is a process of its own, and so is the \
+    database. The helper costs nothing: it tells the driver the code. pgbench runs the statements \
+    of a flow (`testdata/bench/flow.sql`) with as many clients on the same PostgreSQL, and nobody \
+    between. Driver, server and database share the machine, so that the CPU of one is missed by \
+    the others.";
 
 fn measure(order: &Order) -> Result<Figures, String> {
     let all = Plan {
