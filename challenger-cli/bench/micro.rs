@@ -1,4 +1,4 @@
-//! The core without a network, a database or a clock: what one decision, one head and one page cost.
+//! The core without a network, a database or a clock: what one decision, one head, one page cost.
 
 use std::hint::black_box;
 use std::rc::Rc;

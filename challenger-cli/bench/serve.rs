@@ -1,5 +1,5 @@
-//! Two servers, each a process of its own so that its CPU and memory can be told apart: the real one
-//! with a helper that costs nothing, and one that does nothing.
+//! Two servers, each a process of its own so that its CPU and memory can be told apart: the real
+//! one with a helper that costs nothing, and one that does nothing.
 
 use std::fs;
 use std::io::{self, Read, Write};

@@ -83,7 +83,7 @@ impl Site {
         fs::write(&script, DELIVER)?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
         let (place, serve) = free_place(socket, root)?;
-        // More helpers than connections are measured with, so that nobody is refused for want of one.
+        // More helpers than connections, so that nobody is refused for want of one.
         let config = format!(
             "[challenger]\n{serve}BASE_URL = https://challenger.example/\nADDRESS_TYPE = email\n\
              AUTH_COMMAND = {}\nAUTH_ADDRESS_FORMAT = plain\nHELPERS_MAX = 256\n{}",
