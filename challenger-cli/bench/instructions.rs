@@ -11,6 +11,9 @@ use super::site::output;
 
 /// How often a case is done under Valgrind.
 pub const TIMES: u32 = 20;
+/// Rounds of that, of which the last counts: the first has what happens only once, and calls that
+/// were made before it.
+pub const ROUNDS: usize = 2;
 
 /// How many more instructions than committed are a failure, in percent, by whether the compiler is
 /// the one that the committed figures are from. Another compiler makes other code: what then stays
@@ -54,7 +57,7 @@ pub fn count() -> Result<Costs, String> {
     let cases = micro::cases()?;
     let mut costs = Costs::new();
     for (number, case) in (1..).zip(cases) {
-        let dump = directory.path().join(format!("out.{number}"));
+        let dump = directory.path().join(format!("out.{}", number * ROUNDS));
         let text = fs::read_to_string(&dump)
             .map_err(|error| format!("Valgrind counted nothing of {}: {error}", case.name))?;
         costs.insert(case.name, read(&text).ok_or("Valgrind's figures cannot be read")?);

@@ -342,8 +342,9 @@ impl Micro {
         let mut cases = micro::cases()?;
         if self.once {
             for case in &mut cases {
-                case.warm_up();
-                case.measured(instructions::TIMES);
+                for _ in 0..instructions::ROUNDS {
+                    case.measured(instructions::TIMES);
+                }
             }
             return Ok(());
         }

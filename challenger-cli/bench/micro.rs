@@ -38,11 +38,6 @@ impl Case {
         Self { name: name.into(), work: Box::new(work) }
     }
 
-    /// Does it once, so that what happens only the first time counts for nobody.
-    pub fn warm_up(&mut self) {
-        (self.work)();
-    }
-
     /// How many nanoseconds it takes.
     pub fn nanoseconds(&mut self) -> Spread {
         self.measured(TIMES);
