@@ -40,8 +40,8 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS))
 
-.PHONY: all install uninstall demo selftest check deb check-package bench microbench \
-	check-instructions update-instructions programs fmt \
+.PHONY: all install uninstall demo selftest fuzz keep check simulate planted-bugs soak bench \
+	microbench check-instructions update-instructions programs deb check-package fmt \
 	postgresql openssl documents tools browser valgrind debhelper debian-tests
 
 all:
@@ -95,6 +95,9 @@ check: postgresql openssl documents tools browser
 	$(CARGO) build --package challenger-cli --no-default-features --features postgres --locked
 	$(CARGO) build --package challenger-cli --no-default-features --features sqlite --locked
 	$(CARGO) test --workspace --locked
+	@# No part of the usual tests, so the commands above do not see it.
+	$(CARGO) clippy --package challenger-cli --test soak --locked -- -D warnings
+	SOAK_SECONDS=30 SOAK_RATE=6 $(CARGO) test --package challenger-cli --test soak --locked
 	$(CARGO) clippy --workspace --all-targets --locked \
 	    --features challenger-server/tls,challenger-cli/tls,challenger-cli/tiny-http -- -D warnings
 	$(CARGO) build --package challenger-cli --features tls --locked
@@ -103,9 +106,43 @@ check: postgresql openssl documents tools browser
 	$(CARGO) test --package challenger-server --package challenger-cli --features tiny-http \
 	    --locked --test wire --test engine
 	$(CARGO) clippy --package challenger-cli --all-targets --features bench --locked -- -D warnings
-	$(CARGO) test --package challenger-cli --features bench --locked --bin challenger-bench --test bench
+	$(CARGO) test --package challenger-cli --features bench --locked \
+	    --bin challenger-bench --test bench
+	testdata/planted/run.sh
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
+
+# More histories than the tests play, each with its own dice: people, clients, foes and faults.
+SEEDS ?= 20000
+
+simulate:
+	SIM_SEEDS=$(SEEDS) $(CARGO) test --release --package challenger-proto --locked \
+	    --test simulation -- --nocapture
+
+# Plants known bugs in a copy of the core, one at a time: tests that overlook one have rotted.
+planted-bugs:
+	testdata/planted/run.sh
+
+# Looks for bytes that break a claim: make fuzz TARGET=head SECONDS=1200, and then make keep TARGET=head,
+# for the tests to play what was found. Needs cargo-fuzz (cargo install cargo-fuzz) and g++.
+SECONDS ?= 1200
+FUZZ = cd fuzz && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz
+
+fuzz:
+	mkdir -p fuzz/corpus/$(TARGET)
+	$(FUZZ) run --features libfuzzer $(TARGET) corpus/$(TARGET) seeds/$(TARGET) -- -max_total_time=$(SECONDS)
+
+keep:
+	$(FUZZ) cmin --features libfuzzer $(TARGET)
+	$(CARGO) run --manifest-path fuzz/Cargo.toml --target-dir target --locked --quiet --bin keep \
+	    fuzz/corpus/$(TARGET) >fuzz/found/$(TARGET).new
+	mv fuzz/found/$(TARGET).new fuzz/found/$(TARGET).txt
+
+# An hour of load with faults, on PostgreSQL and SQLite at once, with a report at the end. It demands
+# something of times and memory, too: have the machine do nothing else.
+soak: export SOAK_SECONDS ?= 3600
+soak: postgresql
+	$(CARGO) test --release --package challenger-cli --test soak --locked
 
 # Measures everything, and writes docs/benchmarks.md: for a machine with nothing else to do.
 # BENCH_OLD_ROWS=10000000 compares with a full database, too, and BENCH_BUILD=1 times a build.
@@ -185,9 +222,10 @@ documents:
 # The helper scripts and the tests of these run programs of the system.
 tools:
 	$(call need,the helpers need programs, \
-	    command -v curl && command -v jq && command -v pdftotext && command -v shellcheck && \
+	    command -v curl && command -v jq && command -v patch && command -v pdftotext && \
+	    command -v shellcheck && \
 	    command -v weasyprint && ls /usr/share/iso-codes/json/iso_3166-1.json, \
-	    curl iso-codes jq poppler-utils shellcheck weasyprint)
+	    curl iso-codes jq patch poppler-utils shellcheck weasyprint)
 
 # The pages are tested in Chromium, by its driver; and by axe-core, which finds barriers for people who
 # use them without eyes or hands. That is fetched into the folder of what was built.

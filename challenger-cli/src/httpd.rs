@@ -97,7 +97,7 @@ fn run() -> Result<(), Exit> {
     if server.drain(patience) {
         Ok(())
     } else {
-        Err(Exit::failed("some requests did not finish in time"))
+        Err(Exit::failed("some requests were not served in time"))
     }
 }
 

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use site::{Site, stderr, stdout};
 
@@ -135,6 +135,12 @@ fn each_mistake_is_one_line() {
         ("", ("deliver.sh", "challenger.conf"), "challenger.conf that this user may run", 6),
         ("", ("deliver.sh", "outbox"), "outbox that this user may run", 6),
         ("AUTH_COMMAND = no-such-program", ("", ""), "no program no-such-program", 6),
+        (
+            "AUTH_COMMAND = sh\n[challenger-helper]\npath = $HERE/none",
+            ("", ""),
+            "no program sh that",
+            6,
+        ),
         ("ADDRESS_RESTRICTIONS = {", ("", ""), "[challenger] ADDRESS_RESTRICTIONS", 6),
         ("MESSAGE_TEMPLATE_FILE = $HERE/none", ("", ""), "none: No such file", 6),
         ("TEMPLATE_DIR = $HERE/none", ("", ""), "TEMPLATE_DIR", 6),
@@ -172,6 +178,24 @@ fn no_setting_of_the_helper_can_break_its_environment() {
     assert!(said.contains("challenger.conf:10: the line has a NUL byte"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
     assert_eq!(output.status.code(), Some(6));
+}
+
+#[test]
+fn a_setting_of_the_helper_that_no_program_can_be_given_is_refused() {
+    // By the system, too.
+    let longest = "x".repeat(128 * 1024 - "SECRET=\0".len());
+    for (value, is_good) in [(longest.clone(), true), (format!("{longest}x"), false)] {
+        let started = Command::new("/bin/true").env("SECRET", &value).status();
+        assert_eq!(started.is_ok(), is_good);
+        let site = site(&format!("[challenger-helper]\nsecret = {value}"), &[("", "")]);
+        let output = check(&site);
+        let expected = "challenger.conf:10: [challenger-helper] \"secret\" is too long for an \
+                        environment variable: expected at most 131064 bytes\n";
+        let said = stderr(&output);
+        assert_eq!(said.contains(expected), !is_good, "{} bytes", said.len());
+        assert!(!said.contains("xxxxx"));
+        assert_eq!(output.status.code(), Some(if is_good { 0 } else { 6 }));
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use site::{Reply, Site, wait_for};
 
 /// Says that it has begun, and waits until it may go on.
 const SLOW: &str = "#!/bin/sh\ncd \"$(dirname \"$0\")\"\ncat >/dev/null\necho >>begun\n\
-                    while [ ! -e go ]; do sleep 0.01; done\n";
+                    while [ -e begun ] && [ ! -e go ]; do sleep 0.01; done\n";
 
 fn started(options: &str, helper: &str) -> Site {
     let mut site = Site::new(options);

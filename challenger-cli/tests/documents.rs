@@ -231,3 +231,54 @@ fn the_walk_through_works_when_pasted() {
     let names = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&told), names(&proof));
 }
+
+/// The names of all tests in a file.
+fn tests_in(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    let after = text.split("#[test]\n").skip(1);
+    let names = after.map(|rest| rest.split_once("fn ").unwrap().1.split('(').next().unwrap());
+    names.map(str::to_owned).collect()
+}
+
+/// All files of ours in Rust.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("target") {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn every_attack_is_tried_where_it_is_said() {
+    let text = read("docs/attacks.md");
+    let rows = text.lines().filter(|line| line.starts_with("| ") && line.matches('|').count() == 4);
+    let tried = rows.filter_map(|row| row.rsplit('|').nth(1)).filter(|cell| *cell != " tried by ");
+    let crates = ["challenger-proto", "challenger-server", "challenger-cli"];
+    let known: BTreeSet<String> = crates
+        .iter()
+        .flat_map(|name| rust_files(&root().join(name)))
+        .flat_map(|path| tests_in(&path))
+        .collect();
+    let mut named = BTreeSet::new();
+    for cell in tried {
+        let names: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "{cell}");
+        for name in names {
+            let is_story = name.ends_with(".http");
+            let story = root().join("testdata/transcripts").join(name);
+            assert!(if is_story { story.exists() } else { known.contains(name) }, "{name}");
+            named.insert(name.to_owned());
+        }
+    }
+    for path in rust_files(&root().join("challenger-cli/tests/attack")) {
+        for name in tests_in(&path) {
+            assert!(named.contains(&name), "{name} is not in docs/attacks.md");
+        }
+    }
+}

@@ -81,8 +81,9 @@ mod tiny {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o660);
 
         let post = "POST /token HTTP/1.1\r\nHost: a\r\n";
+        let understood = "Content-Length: 3\r\n\r\na=b";
         for (fields, expected) in [
-            ("Content-Length: 3\r\n\r\na=b", "HTTP/1.1 400 Bad Request"),
+            (understood, "HTTP/1.1 400 Bad Request"),
             (&format!("Content-Length: 1000000\r\n\r\n{}", "x".repeat(1_000_000)), "HTTP/1.1 413 "),
             ("Content-Length: 3\r\nContent-Length: 4\r\n\r\na=bc", "HTTP/1.1 400 Bad Request"),
             ("Content-Length: 30\r\n\r\na=b", ""),
@@ -91,12 +92,24 @@ mod tiny {
             ("Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", "HTTP/1.1 501 Not Implem"),
             ("Cookie: J\u{fc}rgen\r\n\r\n", ""),
         ] {
+            let refused = fields != understood;
             for _ in 0..20 {
                 let answer = exchange(&path, &format!("{post}{fields}")).unwrap();
                 assert!(answer.starts_with(expected), "{fields}: {answer}");
                 assert_eq!(answer.is_empty(), expected.is_empty(), "{fields}: {answer}");
+                // What follows a request that was understood in two ways is not the next one.
+                let closes = answer.contains("\r\nConnection: close\r\n");
+                assert_eq!(closes, refused && !answer.is_empty(), "{fields}: {answer}");
             }
         }
+        // After an upgrade there is no end to wait for.
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.set_read_timeout(Some(WAIT)).unwrap();
+        let upgrade = "Connection: upgrade\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\na=bc";
+        stream.write_all(format!("{post}{upgrade}").as_bytes()).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 400");
         let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(9000));
         assert!(exchange(&path, &long).unwrap().starts_with("HTTP/1.1 414 "));
         assert!(serves(&path));
@@ -113,7 +126,7 @@ mod tiny {
         let here = site.directory.path().to_path_buf();
         site.set_helper(
             "#!/bin/sh\ncd \"$(dirname \"$0\")\"\necho >begun\n\
-             while [ ! -e go ]; do sleep 0.01; done\n",
+             while [ -e begun ] && [ ! -e go ]; do sleep 0.01; done\n",
         );
         site.start_as(site.server());
         site.wait_until(|| serves(&path));
@@ -140,6 +153,29 @@ mod tiny {
             assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         });
         assert_eq!(site.wait(), Some(0), "{}", site.log());
+    }
+
+    #[test]
+    fn the_process_ends_in_failure_when_the_engine_accepts_no_more() {
+        // Each connection costs two, so one of the limits is met by the first, which is an error of
+        // the engine, and the other by the second, which is a panic.
+        for limit in [90, 91] {
+            let mut site = Site::at_socket("ENGINE = tiny-http");
+            let server = site.server();
+            let mut limited = Command::new("sh");
+            let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+            limited.arg("-c").arg(script).arg(server.get_program()).args(server.get_args());
+            limited.envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            limited.stdin(Stdio::null());
+            site.start_as(limited);
+            site.wait_for_server();
+            let path = site.directory.path().join("socket");
+            let crowd: Vec<UnixStream> =
+                (0..limit).map_while(|_| UnixStream::connect(&path).ok()).collect();
+            assert_eq!(site.wait(), Some(1), "{}", site.log());
+            assert!(site.log().contains("ERROR engine failed "), "{}", site.log());
+            drop(crowd);
+        }
     }
 
     #[test]
@@ -173,5 +209,11 @@ mod tiny {
         };
         let expected = warning("MAX_CONNECTIONS") + &warning("IDLE_TIMEOUT");
         assert_eq!((code, said), (Some(0), expected));
+        // Nor is what they say compared with what it heeds, which has a limit of its own.
+        let most = "SERVE = unix\nENGINE = tiny-http\nHELPERS_MAX = 1000";
+        assert_eq!(check(most), (Some(0), String::new()));
+        let (code, said) = check(&most.replace("1000", "1001"));
+        assert_eq!(code, Some(6));
+        assert!(said.contains("expected at most 1000 with ENGINE = tiny-http"), "{said}");
     }
 }

@@ -10,9 +10,10 @@
     reason = "a test fails by panicking, and shares its modules with others"
 )]
 
+mod holdings;
 mod site;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use std::process::Command;
 use std::sync::Barrier;
 use std::thread;
 
+use holdings::{Holdings, at_rest, entries};
 use site::{Reply, Site, wait_for};
 
 /// How many messages are sent at the same time, and how often.
@@ -103,59 +105,6 @@ fn send_at_once(site: &Site, count: usize) -> Vec<Reply> {
     thread::scope(|scope| {
         let threads: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
-}
-
-/// What a process has: descriptors and threads by their kinds, and its children.
-#[derive(Debug, PartialEq, Eq)]
-struct Holdings {
-    descriptors: BTreeMap<String, usize>,
-    threads: BTreeMap<String, usize>,
-    children: Vec<String>,
-}
-
-impl Holdings {
-    fn of(process: u32) -> Self {
-        let process = process.to_string();
-        let folder = Path::new("/proc").join(&process);
-        // A socket or pipe has a number behind its kind. What ends meanwhile cannot be read.
-        let kind = |path: PathBuf| {
-            let target = fs::read_link(path).ok()?.to_str().unwrap().to_owned();
-            // The store opens its file as often as it needs it, up to some number.
-            (!target.contains(".sqlite")).then(|| target.split(":[").next().unwrap().to_owned())
-        };
-        let name = |path: PathBuf| fs::read_to_string(path.join("comm")).ok();
-        let child = |path: PathBuf| {
-            let stat = fs::read_to_string(path.join("stat")).ok()?;
-            let parent = stat.rsplit(") ").next()?.split(' ').nth(1)?.to_owned();
-            (parent == process).then_some(stat)
-        };
-        Self {
-            descriptors: counted(entries(&folder.join("fd")).into_iter().filter_map(kind)),
-            threads: counted(entries(&folder.join("task")).into_iter().filter_map(name)),
-            children: entries(Path::new("/proc")).into_iter().filter_map(child).collect(),
-        }
-    }
-}
-
-fn entries(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder).unwrap().filter_map(|entry| Some(entry.ok()?.path())).collect()
-}
-
-fn counted(kinds: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for kind in kinds {
-        *counts.entry(kind).or_default() += 1;
-    }
-    counts
-}
-
-/// What the server has when nobody asks anything of it.
-fn at_rest(site: &Site) -> Holdings {
-    wait_for("the server to come to rest", || {
-        let holdings = Holdings::of(site.process());
-        let idle = !holdings.threads.contains_key("connection\n") && holdings.children.is_empty();
-        idle.then_some(holdings)
     })
 }
 

@@ -25,7 +25,6 @@ use site::{Site, stderr, wait_for};
 /// Far more than anything takes here.
 const PATIENCE: Duration = Duration::from_secs(60);
 const GET: &str = "GET /config HTTP/1.1\r\nHost: a\r\n\r\n";
-const POST: &str = "POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nbegun";
 
 fn started(options: &str) -> Site {
     let mut site = Site::new(options);
@@ -84,30 +83,6 @@ fn no_more_connections_than_there_may_be() {
 }
 
 #[test]
-fn times_are_those_that_are_set() {
-    for (option, text, expected) in [
-        ("HEAD_TIMEOUT = 500 ms", "GET / HT", "HTTP/1.1 408 "),
-        ("BODY_TIMEOUT = 500 ms", POST, "HTTP/1.1 408 "),
-        ("IDLE_TIMEOUT = 500 ms", "", ""),
-    ] {
-        let times = ["HEAD_TIMEOUT", "BODY_TIMEOUT", "IDLE_TIMEOUT"];
-        let others = times.iter().filter(|time| !option.starts_with(**time));
-        let others: String = others.map(|time| format!("{time} = 1 h\n")).collect();
-        let mut site = started(&format!("{others}{option}"));
-        // Who waits for another time is still there when this one is up.
-        let patient = [("", "IDLE"), ("GET / HT", "HEAD"), (POST, "BODY")];
-        let patient = patient.into_iter().filter(|(_, time)| !option.starts_with(time));
-        let patient: Vec<TcpStream> = patient.map(|(text, _)| connect(&site, text)).collect();
-        let answer = read_to_end(&mut connect(&site, text));
-        assert!(answer.starts_with(expected), "{option}: {answer}");
-        assert_eq!(answer.is_empty(), expected.is_empty(), "{option}: {answer}");
-        assert!(!patient.iter().any(is_over), "{option}");
-        drop(patient);
-        site.stop();
-    }
-}
-
-#[test]
 fn each_option_is_a_limit_of_its_own() {
     let read = |options: &str| {
         let text = format!(
@@ -119,6 +94,7 @@ fn each_option_is_a_limit_of_its_own() {
         (settings.limits, settings.helpers_max)
     };
     assert_eq!(read(""), (Limits::default(), 16));
+    assert_eq!(read("MAX_CONNECTIONS = 50").0.connections_per_peer, 50);
     let options = "MAX_CONNECTIONS = 9\nMAX_CONNECTIONS_PER_PEER = 8\nHELPERS_MAX = 7\n\
                    HEAD_TIMEOUT = 1 ms\nBODY_TIMEOUT = 2500 ms\nIDLE_TIMEOUT = 1 day\n\
                    TRUSTED_PROXIES = 10.0.0.5\t10.1.0.0/16  2001:db8::/32";
@@ -179,7 +155,15 @@ fn limits_that_may_not_be_meant_are_warned_about() {
     assert_eq!(check("TRUSTED_PROXIES ="), "");
     let peers = "warning: [challenger] MAX_CONNECTIONS_PER_PEER is 64, more than MAX_CONNECTIONS, \
                  which is 63: one address may take all of them\n";
-    assert_eq!(check("MAX_CONNECTIONS = 63"), peers);
+    assert_eq!(check("MAX_CONNECTIONS = 63\nMAX_CONNECTIONS_PER_PEER = 64"), peers);
+    assert_eq!(check("MAX_CONNECTIONS = 63"), "", "nobody set the other");
+    for everybody in ["0.0.0.0/0", "::/0"] {
+        let expected = format!(
+            "warning: [challenger] TRUSTED_PROXIES has {everybody}, which is everybody: \
+             MAX_CONNECTIONS_PER_PEER holds for none of them\n"
+        );
+        assert_eq!(check(&format!("TRUSTED_PROXIES = 10.0.0.5 {everybody}")), expected);
+    }
     let helpers = "warning: [challenger] HELPERS_MAX is 512, not less than MAX_CONNECTIONS, which \
                    is 512: nobody else is served while people wait for as many messages\n";
     assert_eq!(check("HELPERS_MAX = 512"), helpers);
@@ -194,7 +178,7 @@ fn too_few_file_descriptors_are_told_at_the_start() {
     limited.args(server.get_args()).stdin(Stdio::null());
     limited.envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))));
     site.start_as(limited);
-    let told = "this process may open 1024 files, and should be allowed 1208";
+    let told = "this process may open 1024 files, and should be allowed 1400";
     wait_for("the warning", || site.log().contains(told).then_some(()));
     wait_for("the server", || TcpStream::connect(("127.0.0.1", site.port)).ok());
     site.stop();

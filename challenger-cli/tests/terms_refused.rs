@@ -129,10 +129,41 @@ fn texts_with_mistakes_are_refused() {
         let last = said.lines().last().unwrap();
         assert!(last.starts_with("challenger-terms-generator: v0.rst: "), "{said}");
     }
-    let desk = Desk::new(&[]);
-    desk.write("v0.rst", b"Title \xff\n=======\n");
-    let said = desk.fail(&mut desk.generator(&["-i", "v0"]));
-    assert_eq!(said, "challenger-terms-generator: v0.rst: expected UTF-8\n");
+    let nested: String = (0..400).map(|level| format!("{}* x\n\n", "  ".repeat(level))).collect();
+    for (text, complaint) in [
+        (&b"Title \xff\n=======\n"[..], "v0.rst: expected UTF-8"),
+        (
+            b"Title\n=====\n\nx\x07y\n",
+            "v0.rst:4: there is a control character, U+0007: expected text",
+        ),
+        (
+            "Title\r\n=====\r\n\u{85}\r\n".as_bytes(),
+            "v0.rst:3: there is a control character, U+0085: expected text",
+        ),
+        (
+            format!("{title}{nested}").as_bytes(),
+            "v0.rst: there are too many lists or blocks in each other",
+        ),
+    ] {
+        let desk = Desk::new(&[]);
+        desk.write("v0.rst", text);
+        let said = desk.fail(&mut desk.generator(&["-i", "v0"]));
+        assert_eq!(said, format!("challenger-terms-generator: {complaint}\n"));
+    }
+}
+
+#[test]
+fn what_could_be_waited_for_for_ever_is_not_read() {
+    let po = "locale/de/LC_MESSAGES/v0.po";
+    for (pipe, arguments) in
+        [(po, &["-i", "v0"][..]), (po, &["-i", "v0", "-l", "de"]), ("v1.rst", &["-i", "v1"])]
+    {
+        let desk = Desk::new(&[("v0.rst", TEXT)]);
+        fs::create_dir_all(desk.path("locale/de/LC_MESSAGES")).unwrap();
+        assert!(Command::new("mkfifo").arg(desk.path(pipe)).status().unwrap().success());
+        let said = desk.fail(&mut desk.generator(arguments));
+        assert_eq!(said, format!("challenger-terms-generator: {pipe}: expected a regular file\n"));
+    }
 }
 
 #[test]
@@ -163,6 +194,11 @@ fn translations_with_mistakes_are_refused() {
     let said = desk.fail(&mut desk.generator(&["-i", "v0"]));
     assert!(said.contains("NONE"), "{said}");
 
+    desk.write(po, &empty);
+    desk.translate(po, &[("one item", "ein\\aPunkt")]);
+    let said = desk.fail(&mut desk.generator(&["-i", "v0"]));
+    assert!(said.contains("v0.po: the translation of 'one item' has a control"), "{said}");
+
     // Blocks in a translation are but text.
     desk.write(po, &empty);
     let block = ".. include:: /etc/passwd\\n\\n* one";
@@ -182,7 +218,7 @@ fn arguments_that_make_no_sense_are_refused() {
         (&[][..], "there is no input: expected -i INPUT"),
         (&["-i", ""], "there is no input: expected -i INPUT"),
         (&["-i", "v1"], "v1.rst: No such file or directory"),
-        (&["-i", "folder"], "folder.rst: Is a directory"),
+        (&["-i", "folder"], "folder.rst: expected a regular file"),
         (&["-i", ".."], name),
         (&["-i", "./.hidden"], name),
         (&["-i", "a b"], name),

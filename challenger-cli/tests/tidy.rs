@@ -338,7 +338,7 @@ fn help_and_manual_of_a_helper_know_its_settings() {
 #[test]
 fn shellcheck_has_nothing_to_say_about_the_scripts() {
     let mut scripts = files("challenger-cli/helpers", "");
-    scripts.extend(files("testdata/helpers", ".sh"));
+    scripts.extend(files("testdata", ".sh"));
     // One is in Python.
     scripts.retain(|path| fs::read_to_string(path).unwrap().starts_with("#!/bin/sh"));
     assert!(scripts.len() > 10, "{scripts:?}");
@@ -428,6 +428,32 @@ fn the_documents_speak_of_this_project_alone() {
         for path in files(folder, "") {
             let Ok(text) = fs::read_to_string(&path) else { continue };
             assert!(!text.contains(root().to_str().unwrap()), "{}", path.display());
+        }
+    }
+}
+
+/// What `make planted-bugs` plants has to fit the sources, and say which invariant it breaks.
+#[test]
+fn planted_bugs_can_still_be_planted() {
+    let patches = files("testdata/planted", ".patch");
+    assert!(patches.len() >= 20);
+    for path in patches {
+        let patch = fs::read_to_string(&path).unwrap();
+        let path = path.display();
+        let first = patch.lines().next().unwrap();
+        assert!(first.contains("; caught by I") && first.ends_with('.'), "{path}: {first}");
+        let target = patch.lines().find_map(|line| line.strip_prefix("--- a/")).unwrap();
+        let source = read(target);
+        for hunk in patch.split("\n@@ ").skip(1) {
+            let lines = hunk.lines().skip(1);
+            let before =
+                lines.filter_map(|line| line.strip_prefix(['-', ' '])).map(|it| format!("{it}\n"));
+            let before: String = before.collect();
+            assert_eq!(
+                source.matches(&before).count(),
+                1,
+                "{path} does not fit {target}:\n{before}"
+            );
         }
     }
 }

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails loudly")]
 
 mod audit;
+mod bends;
 #[path = "exhaustive/node.rs"]
 mod node;
 mod world;

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use challenger_proto::{Entropy, Timestamp};
 use rand::RngExt;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 
 use crate::responder::{Clock, EntropySource};
 
@@ -30,6 +30,12 @@ impl EntropySource for OsEntropy {
     fn draw(&self) -> Entropy {
         Entropy::new(rand::rng().random())
     }
+}
+
+/// Asks this process to stop, as the service manager does.
+pub fn stop() {
+    // An error would mean that we may not send ourselves a signal.
+    let _ = kill_process(getpid(), Signal::TERM);
 }
 
 /// Asks for so many file descriptors, as far as the hard limit goes, and returns how many there may

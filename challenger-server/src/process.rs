@@ -9,7 +9,7 @@ mod redact;
 use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, PipeReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -98,13 +98,15 @@ impl Command {
         self.timeout
     }
 
-    /// Whether there is such a program that we may run, in `PATH` if it is a bare name.
+    /// Whether there is such a program that we may run, in `PATH` if it is a bare name: in that of
+    /// the program, if it is given one.
     pub fn exists(&self) -> bool {
         let runs = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
         if self.program.contains('/') {
             return runs(Path::new(&self.program));
         }
-        let path = env::var_os("PATH").unwrap_or_default();
+        let own = self.environment.get("PATH").map(OsString::from);
+        let path = own.or_else(|| env::var_os("PATH")).unwrap_or_default();
         env::split_paths(&path).any(|folder| runs(&folder.join(&self.program)))
     }
 

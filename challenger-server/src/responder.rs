@@ -1,10 +1,10 @@
 //! The loop that carries out what the core decides: load, decide, write, send, respond.
 
 use std::fmt;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::{
@@ -19,6 +19,10 @@ use crate::store::{Store, StoreError};
 /// How often a request looks again after another one moved its row. Each round of conflicts lets at
 /// least one request through, so 64 requests on one row get along with it.
 pub const ROUNDS_MAX: usize = 64;
+
+/// How long a request that finds no helper free waits for others to commit. They take milliseconds,
+/// unless the database hangs.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// Delivers messages.
 pub trait Helper: Send + Sync {
@@ -203,47 +207,63 @@ fn tell(method: &str, route: &str, response: &Response, begun: Option<Instant>) 
 
 /// Places for messages that are being delivered, which are taken and given back.
 pub struct Slots {
-    free: AtomicUsize,
-    /// Read by those who have a place and have yet to commit the message that goes with it.
-    committing: RwLock<()>,
+    places: Mutex<Places>,
+    /// Told when nobody is committing any more.
+    settled: Condvar,
+}
+
+struct Places {
+    free: usize,
+    /// How many who have a place have yet to commit the message that goes with it.
+    committing: usize,
 }
 
 impl Slots {
     /// So many places.
     pub const fn new(count: usize) -> Self {
-        Self { free: AtomicUsize::new(count), committing: RwLock::new(()) }
+        let places = Places { free: count, committing: 0 };
+        Self { places: Mutex::new(places), settled: Condvar::new() }
     }
 
     fn take(&self) -> Option<Slot<'_>> {
-        // Before the place, so that whoever finds none left waits for those who were quicker.
-        let committing = self.committing.read().unwrap_or_else(PoisonError::into_inner);
-        self.free
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1))
-            .ok()
-            .map(|_| Slot { slots: self, committing: Some(committing) })
+        let mut places = self.places();
+        places.free = places.free.checked_sub(1)?;
+        places.committing += 1;
+        Some(Slot { slots: self, committing: true })
     }
 
-    /// Waits until everyone who has a place now has committed or given it back. Nobody is held up
-    /// by a helper here: a commit takes milliseconds.
+    /// Waits until everyone who has a place has committed or given it back, but not for a database
+    /// that hangs. Nobody is held up by a helper here.
     fn settle(&self) {
-        drop(self.committing.write().unwrap_or_else(PoisonError::into_inner));
+        let committing = |places: &mut Places| places.committing > 0;
+        drop(self.settled.wait_timeout_while(self.places(), SETTLE, committing));
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A taken place.
 struct Slot<'a> {
     slots: &'a Slots,
-    committing: Option<RwLockReadGuard<'a, ()>>,
+    committing: bool,
 }
 
 impl Slot<'_> {
     fn committed(&mut self) {
-        self.committing = None;
+        let mut places = self.slots.places();
+        places.committing -= usize::from(mem::take(&mut self.committing));
+        if places.committing == 0 {
+            self.slots.settled.notify_all();
+        }
     }
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        self.slots.free.fetch_add(1, Ordering::AcqRel);
+        // In this order, so that whoever waited for this one finds its place.
+        self.slots.places().free += 1;
+        self.committed();
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use challenger_proto::{AddressType, Page};
 
-#[cfg(feature = "tiny-http")]
-use crate::front::Tiny;
 use crate::front::{Engine, Front, Limits, Respond};
+#[cfg(feature = "tiny-http")]
+use crate::front::{Tiny, Watch};
 use crate::helper::AuthCommand;
 use crate::listen::{ListenError, SocketFile};
 use crate::log::{self, Level};
@@ -30,7 +30,7 @@ pub struct Server {
 enum Running {
     Front(Front),
     #[cfg(feature = "tiny-http")]
-    TinyHttp(Tiny),
+    TinyHttp(Tiny, Watch),
 }
 
 /// Why a server did not start.
@@ -101,7 +101,11 @@ impl Server {
             #[cfg(feature = "tiny-http")]
             Engine::TinyHttp => {
                 let workers = settings.helpers_max.saturating_add(OTHER_WORKERS);
-                Tiny::start(listener, &responder, workers).map(Running::TinyHttp)
+                listener.watch().and_then(|watch| {
+                    let tiny = Tiny::start(listener, &responder, workers)?;
+                    watch.clone().stop_when_closed()?;
+                    Ok(Running::TinyHttp(tiny, watch))
+                })
             }
         };
         let server = Self { socket_file, engine: engine.map_err(StartError::Front)? };
@@ -114,17 +118,18 @@ impl Server {
         match &self.engine {
             Running::Front(front) => front.place(),
             #[cfg(feature = "tiny-http")]
-            Running::TinyHttp(tiny) => tiny.place(),
+            Running::TinyHttp(tiny, _) => tiny.place(),
         }
     }
 
-    /// Stops accepting, lets what is in flight finish, and tells whether all of it did in time.
+    /// Stops accepting, lets what is in flight finish, and tells whether all of it did in time and
+    /// the engine had not failed before.
     pub fn drain(mut self, timeout: Duration) -> bool {
         drop(self.socket_file.take());
         match &mut self.engine {
             Running::Front(front) => front.drain(timeout),
             #[cfg(feature = "tiny-http")]
-            Running::TinyHttp(tiny) => tiny.drain(timeout),
+            Running::TinyHttp(tiny, watch) => tiny.drain(timeout) && watch.is_open(),
         }
     }
 }
@@ -133,8 +138,9 @@ impl Server {
 #[cfg(feature = "tiny-http")]
 const OTHER_WORKERS: usize = 16;
 
-/// What a server needs beside connections and helpers: the store's, the log, files.
-const OTHER_DESCRIPTORS: usize = 128;
+/// What a server needs beside connections and helpers. Most are the store's: up to 32 connections to
+/// PostgreSQL with 4 or so each, or 64 readers of SQLite with 3 or so; then the log and files.
+const OTHER_DESCRIPTORS: usize = 320;
 /// What it needs for each helper: both ends of three pipes, while it starts.
 const HELPER_DESCRIPTORS: usize = 8;
 

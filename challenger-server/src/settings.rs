@@ -11,7 +11,7 @@ use std::fmt;
 
 use challenger_proto::{AddressType, RedirectUri, Service};
 
-use self::front::{read_engine, read_front};
+use self::front::{read_engine, read_limits};
 use self::helper::read_command;
 use self::listen::read_listen;
 use self::reader::Reader;
@@ -188,7 +188,7 @@ impl Draft {
         let command = read_command(&mut reader);
         let host = read_host(&mut reader);
         let database = database::read(&mut reader);
-        let (limits, helpers_max) = read_front(&mut reader);
+        let (limits, helpers_max) = read_limits(&mut reader, engine);
         let address_type = service.as_ref().map(|service| service.address_type.clone());
         let mut sources = read_sources(&mut reader);
         let messages = read_messages(&mut reader, address_type.as_ref(), &mut sources);

@@ -109,21 +109,22 @@ fn endless_heads_are_cut_off() {
 
 #[test]
 fn slow_peers_hold_nobody_up_and_get_an_answer() {
-    let site = Site::start(Limits { head: SOON, body: SOON, ..patient() });
-    let mut slow = Vec::new();
-    for start in [
-        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\nabc",
-        "GET / HTTP/1.1\r\nHo",
-        "G",
+    let head = Limits { head: SOON, ..patient() };
+    let body = Limits { body: SOON, ..patient() };
+    for (limits, start) in [
+        (body, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\nabc"),
+        (head.clone(), "GET / HTTP/1.1\r\nHo"),
+        (head, "G"),
     ] {
-        slow.extend((0..20).map(|_| site.connect_and_send(start)));
+        let site = Site::start(limits);
+        let slow: Vec<Peer> = (0..20).map(|_| site.connect_and_send(start)).collect();
+        site.serves();
+        for mut peer in slow {
+            let answer = peer.read_to_end();
+            assert!(answer.ends_with("408 RequestTimeout"), "{answer:?}");
+        }
+        site.is_unharmed();
     }
-    site.serves();
-    for mut peer in slow {
-        let answer = peer.read_to_end();
-        assert!(answer.ends_with("408 RequestTimeout"), "{answer:?}");
-    }
-    site.is_unharmed();
 }
 
 #[test]

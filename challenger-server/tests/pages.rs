@@ -266,6 +266,28 @@ fn a_wrong_code_always_leaves_a_way_on() {
 }
 
 #[test]
+fn a_limit_leaves_a_way_on_while_there_is_one() {
+    for (can_retry, can_change) in [(false, false), (false, true), (true, false)] {
+        let url = if can_change { json!("../authorize/N?a=1&b=2") } else { Value::Null };
+        let html = render(
+            PageName::InvalidRequest,
+            "email",
+            json!({
+                "nonce": "N", "can_retry": can_retry, "change_url": url, "client": "shop.example",
+                "refused": {"TooManyAttempts": true},
+            }),
+        );
+        assert_eq!(html.contains("action=\"../solve/N\""), can_retry, "{html}");
+        assert_eq!(html.contains("href=\"../authorize/N?a=1&amp;b=2\""), can_change, "{html}");
+        assert_eq!(
+            html.contains("Please go back to <strong>"),
+            !can_retry && !can_change,
+            "{html}"
+        );
+    }
+}
+
+#[test]
 fn an_operators_page_is_in_its_language() {
     let directory = directory(&[
         ("already-done.pt.must", "Pronto {{client}} {{>done.close}}{{>language.tag}}"),
@@ -379,6 +401,7 @@ fn what_is_not_escaped_is_said_once() {
 
 #[test]
 fn bad_files_are_refused_by_name() {
+    let long = format!("a.en{}.must", "-abcdefg".repeat(24));
     let cases = [
         ("a.en.must", "x\n{{#a}}", "a.en.must:2: {{#a}} is never closed"),
         ("a.must", "\n{{#a}}", "a.must:2: {{#a}} is never closed"),
@@ -391,6 +414,12 @@ fn bad_files_are_refused_by_name() {
         ("a.e n.must", "", "a.e n.must: the name of a template is"),
         (".must", "", ""),
         ("d e.lang", "", "d e.lang: the name of a catalogue is LANGUAGE.lang"),
+        ("en-.lang", "", "en-.lang: the name of a catalogue is LANGUAGE.lang, with a language tag"),
+        ("en--GB.lang", "", "en--GB.lang: the name of a catalogue is"),
+        ("e1.lang", "", "e1.lang: the name of a catalogue is"),
+        ("deutschland.lang", "", "deutschland.lang: the name of a catalogue is"),
+        ("a.en-aaaaaaaaa.must", "", "a.en-aaaaaaaaa.must: the name of a template is"),
+        (&long, "", &format!("{long}: the name of a template is")),
         ("a.b.part.must", "", "a.b.part.must: the name of a part is NAME.part.must"),
         ("brand.css", "a{}\n{{x", "brand.css: the rules contain {{, which begins a tag"),
         ("brand.css", "</STYLE>", "brand.css: the rules contain </style"),

@@ -1,6 +1,7 @@
 //! Runs real programs, good and bad, and looks for what they leave behind.
 #![expect(clippy::expect_used, reason = "the functions below are part of the tests")]
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::Path;
@@ -275,4 +276,24 @@ fn children() -> Vec<String> {
     let entries = fs::read_dir("/proc").expect("procfs");
     let stats = entries.filter_map(|entry| stat(&entry.ok()?.path()));
     stats.filter(|stat| stat.get(1..).is_some_and(|rest| rest.starts_with(&parent))).collect()
+}
+
+#[test]
+fn a_bare_name_is_looked_up_in_the_path_that_the_program_is_given() {
+    let folder = TempDir::new().expect("a directory");
+    let script = fs::canonicalize(helper("delivers.sh")).expect("the helper");
+    std::os::unix::fs::symlink(script, folder.path().join("only-here")).expect("a link");
+    let with_path = |path: String| {
+        let settings = BTreeMap::from([("PATH".to_owned(), path)]);
+        Command::new("only-here", LONG).with_environment(settings)
+    };
+    let good = with_path(format!("{}:/usr/bin:/bin", folder.path().display()));
+    assert!(good.exists());
+    let outbox = Outbox::new();
+    good.run(&outbox.address(), MESSAGE, &[], &[]).expect("it runs");
+    for missing in [with_path("/usr/bin:/bin".to_owned()), Command::new("only-here", LONG)] {
+        assert!(!missing.exists());
+        let error = missing.run(&outbox.address(), MESSAGE, &[], &[]).expect_err("not there");
+        assert!(matches!(error.death, Death::NotStarted(_)), "{error}");
+    }
 }

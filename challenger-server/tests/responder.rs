@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use challenger_proto::http::{Method, Request};
 use challenger_proto::{
@@ -30,6 +31,8 @@ struct Shelf {
     unreadable: AtomicBool,
     unwritable: AtomicBool,
     panics: AtomicBool,
+    /// What commits wait for, if anything: a receiver of a word.
+    hangs: Mutex<Option<mpsc::Receiver<()>>>,
 }
 
 impl Store for Shelf {
@@ -49,6 +52,8 @@ impl Store for Shelf {
             return Err(StoreError("no pencil".to_string()));
         }
         self.diary.lock().unwrap().push("commit");
+        let hangs = self.hangs.lock().unwrap().take();
+        hangs.into_iter().for_each(|word| word.recv().unwrap());
         let left = self.conflicts.load(Ordering::SeqCst);
         if left > 0 {
             self.conflicts.store(left - 1, Ordering::SeqCst);
@@ -232,6 +237,31 @@ fn without_a_free_helper_nothing_is_charged() {
     assert_eq!(refusal(&answer), (503, 9752));
     assert!(answer.headers.contains(&("Retry-After", "5".to_string())));
     assert_eq!(scene.diary(), ["load", "load"], "looked at again, and not charged");
+}
+
+#[test]
+fn nobody_waits_long_for_the_commit_of_another() {
+    let scene = scene_with(1);
+    let (first, second) = (scene.setup(), scene.setup());
+    let (word, hangs) = mpsc::channel();
+    *scene.shelf.hangs.lock().unwrap() = Some(hangs);
+    scene.forget();
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| scene.challenge(&first));
+        while !scene.diary().contains(&"commit") {
+            thread::yield_now();
+        }
+        let (told, answers) = mpsc::channel();
+        scope.spawn({
+            let (scene, second) = (&scene, &second);
+            move || told.send(scene.challenge(second)).unwrap()
+        });
+        let answer = answers.recv_timeout(Duration::from_secs(60));
+        word.send(()).unwrap();
+        assert_eq!(refusal(&answer.expect("an answer before the commit")), (503, 9752));
+        assert_eq!(slow.join().unwrap().status.0, 200);
+    });
+    assert_eq!(scene.challenge(&second).status.0, 200, "nothing was charged, nothing is taken");
 }
 
 #[test]

@@ -8,11 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 use challenger_proto::{
-    Client, Commit, Entropy, HashedSecret, Load, Loaded, RedirectUri, Span, Timestamp, TokenDigest,
-    Validation, Write,
+    Client, ClientId, Commit, Entropy, HashedSecret, Load, Loaded, RedirectUri, Span, Timestamp,
+    TokenDigest, Validation, Write,
 };
 use challenger_server::store::{
-    Added, Collected, OpenMode, PostgresDatabase, PostgresStore, Registry, Store, StoreError,
+    Added, Collected, Database, OpenMode, PostgresDatabase, PostgresStore, Registry, Store,
+    StoreError,
 };
 use conformance::{NOW, fresh, has_grant, open, redemption, register, reload};
 use postgres::NoTls;
@@ -407,8 +408,17 @@ fn an_empty_load_needs_no_connection() {
 #[test]
 fn what_is_out_of_reach_is_named_without_the_password() {
     let uri = "postgres://ada:secret@/c?host=/nowhere";
-    let message = complaint(opened(uri, OpenMode::Serve));
-    assert!(message.starts_with("PostgreSQL database c at /nowhere: "), "{message}");
-    assert!(message.contains("error connecting to server: No such file"), "{message}");
-    assert!(!message.contains("secret"), "{message}");
+    let database = Database::Postgres(PostgresDatabase::parse(uri, |_| None).unwrap());
+    let load = Load { client: ClientId::new(1), ..Load::default() };
+    // Whoever serves may begin, and wait for it to come.
+    let store = opened(uri, OpenMode::Serve).unwrap();
+    for message in [
+        complaint(opened(uri, OpenMode::Maintain)),
+        complaint(database.check()),
+        complaint(store.load(&load)),
+    ] {
+        assert!(message.starts_with("PostgreSQL database c at /nowhere: "), "{message}");
+        assert!(message.contains("error connecting to server: No such file"), "{message}");
+        assert!(!message.contains("secret"), "{message}");
+    }
 }

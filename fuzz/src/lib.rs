@@ -1,6 +1,18 @@
 //! What is claimed about everything that reads from strangers or operators, as functions of bytes.
 //! cargo-fuzz looks for bytes that break a claim; the test plays known ones.
 
+// The simulation of challenger-proto's tests, with its auditor.
+#[path = "../../challenger-proto/tests/audit/mod.rs"]
+mod audit;
+#[path = "../../challenger-proto/tests/bends/mod.rs"]
+mod bends;
+pub mod found;
+mod request;
+#[path = "../../challenger-proto/tests/simulation/mod.rs"]
+mod simulation;
+#[path = "../../challenger-proto/tests/world/mod.rs"]
+mod world;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -10,9 +22,13 @@ use challenger_server::config::{Config, Environment};
 use challenger_server::front::head::{Parsed, parse_head};
 use challenger_server::pages::{Messages, Sources};
 
-mod request;
-
 pub use request::request;
+
+/// Bytes become the dice of a simulation: who does what, which request goes on, and what fails. The
+/// auditor asserts I1 to I12.
+pub fn history(data: &[u8]) {
+    simulation::Simulation::new(simulation::Dice::fed(data)).run();
+}
 
 /// A head has one reading, wherever the bytes are cut: what is said about the beginning of the
 /// bytes holds for all of them.

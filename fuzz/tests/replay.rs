@@ -8,10 +8,11 @@ const BENT: usize = 400;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 6] = [
+const TARGETS: [(&str, Target); 7] = [
     ("config", challenger_fuzz::config),
     ("form", challenger_fuzz::form),
     ("head", challenger_fuzz::head),
+    ("history", challenger_fuzz::history),
     ("pattern", challenger_fuzz::pattern),
     ("request", challenger_fuzz::request),
     ("template", challenger_fuzz::template),
@@ -67,5 +68,15 @@ fn every_claim_holds_for_the_seeds_and_near_them() {
                 target(&bend(&seed, &mut dice));
             }
         }
+    }
+}
+
+#[test]
+fn every_claim_holds_for_what_fuzzers_found() {
+    for (name, target) in TARGETS {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("found").join(format!("{name}.txt"));
+        let inputs = challenger_fuzz::found::read(&fs::read_to_string(path).expect("a corpus"));
+        assert!(inputs.len() >= 30, "{name} has found too little");
+        inputs.iter().for_each(|input| target(input));
     }
 }

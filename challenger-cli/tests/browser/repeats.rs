@@ -22,7 +22,7 @@ here=$(dirname "$0")
 name=$(mktemp "$here/outbox/XXXXXX")
 cat > "$name.message"
 touch "$here/begun"
-while [ ! -e "$here/go" ]; do sleep 0.05; done
+while [ -e "$here/begun" ] && [ ! -e "$here/go" ]; do sleep 0.05; done
 touch "$name.language"
 printf '%s' "$1" > "$name.address"
 "#;

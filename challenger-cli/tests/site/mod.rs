@@ -1,8 +1,11 @@
 //! A whole site in a directory of its own: configuration, database, helper, and the real programs.
 
+mod wire;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::iter;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -15,12 +18,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 use ureq::Agent;
 
+pub use self::wire::{Peer, connect, request};
+
 pub const SECRET: &str = "secret-token:0123456789abcdef";
 pub const REDIRECT_URI: &str = "https://client.example/callback?shop=1";
 
 /// How often to look for something that takes its time, and how many times at most.
 const LOOK: Duration = Duration::from_millis(20);
-const LOOKS: usize = 1500;
+const LOOKS: usize = 6000;
 
 /// Shorter secrets than this are none, but what a test made up.
 const SECRET_LEN_MIN: usize = 6;
@@ -29,6 +34,8 @@ const SECRET_LEN_MIN: usize = 6;
 pub struct Site {
     pub directory: TempDir,
     pub port: u16,
+    /// Where it listens, if not at the port.
+    socket: Option<PathBuf>,
     server: Option<Running>,
     /// Everything the server ever said.
     log: Arc<Mutex<String>>,
@@ -67,14 +74,17 @@ impl Reply {
 }
 
 /// Waits until there is something.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..LOOKS {
-        if let Some(found) = look() {
-            return found;
-        }
+pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    try_for(look).unwrap_or_else(|| panic!("waited in vain for {what}"))
+}
+
+/// Waits until there is something, unless that takes too long.
+pub fn try_for<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let mut looks = iter::repeat_with(|| {
         thread::sleep(LOOK);
-    }
-    panic!("waited in vain for {what}");
+        look()
+    });
+    looks.by_ref().take(LOOKS).flatten().next()
 }
 
 impl Site {
@@ -89,7 +99,14 @@ impl Site {
         site
     }
 
-    /// A site with a configuration only.
+    /// The same, at a UNIX socket.
+    pub fn at_socket(options: &str) -> Self {
+        let mut site = Self::new(&format!("SERVE = unix\nUNIXPATH = $SITE/socket\n{options}"));
+        site.socket = Some(site.directory.path().join("socket"));
+        site
+    }
+
+    /// A site with a configuration only. `$SITE` in the options is its directory.
     pub fn bare(options: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
@@ -104,9 +121,10 @@ impl Site {
              [challengerdb-sqlite]\nFILENAME = {root}/data/challenger.sqlite\n",
             root = root.display(),
         );
+        let config = config.replace("$SITE", root.to_str().unwrap());
         fs::write(root.join("challenger.conf"), config).unwrap();
-        let site =
-            Self { directory, port, server: None, log: Arc::default(), secrets: Mutex::default() };
+        let (log, secrets) = (Arc::default(), Mutex::default());
+        let site = Self { directory, port, socket: None, server: None, log, secrets };
         site.remember(SECRET);
         site
     }
@@ -119,7 +137,7 @@ impl Site {
     }
 
     /// Remembers what an answer gives away.
-    fn learn(&self, reply: &Reply) {
+    pub fn learn(&self, reply: &Reply) {
         let json = serde_json::from_str(&reply.body).unwrap_or(Value::Null);
         for key in ["nonce", "access_token"] {
             self.remember(json[key].as_str().unwrap_or_default());
@@ -178,14 +196,21 @@ impl Site {
     pub fn server(&self) -> Command {
         let mut command = self.command("challenger-httpd");
         command.args(["-L", "DEBUG"]).stdin(Stdio::null());
+        // Where tests look for what must not be there.
+        command.current_dir(self.directory.path());
         command
     }
 
     /// Starts the server and waits until it answers.
     pub fn start(&mut self) {
         self.start_as(self.server());
-        let url = self.url("config");
-        self.wait_until(|| agent().get(&url).call().is_ok());
+        self.wait_for_server();
+    }
+
+    /// Waits until somebody can connect to the server.
+    pub fn wait_for_server(&mut self) {
+        let (port, socket) = (self.port, self.socket.clone());
+        self.wait_until(|| connect(port, socket.as_deref()).is_ok());
     }
 
     /// Starts the server by another command.
@@ -249,22 +274,31 @@ impl Site {
         format!("http://127.0.0.1:{}/{path}", self.port)
     }
 
+    /// A connection of one's own.
+    pub fn connect(&self) -> Peer {
+        Peer::new(connect(self.port, self.socket.as_deref()).unwrap())
+    }
+
     pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
-        let mut request = agent().get(&self.url(path));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let reply = read(request.call().unwrap());
-        self.learn(&reply);
-        reply
+        self.ask("GET", path, headers, b"")
     }
 
     pub fn post(&self, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Reply {
-        let mut request = agent().post(&self.url(path));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let reply = read(request.send(body.as_ref()).unwrap());
+        self.ask("POST", path, headers, body.as_ref())
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let reply = if self.socket.is_some() {
+            let mut peer = self.connect();
+            peer.send(request(method, path, headers, body));
+            peer.reply().unwrap()
+        } else {
+            let mut request = ureq::http::Request::builder().method(method).uri(self.url(path));
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            read(agent().run(request.body(body).unwrap()).unwrap())
+        };
         self.learn(&reply);
         reply
     }
@@ -370,7 +404,7 @@ impl Drop for Site {
 }
 
 /// Keeps what it is given, as an outbox.
-const DELIVER: &str = r#"#!/bin/sh
+pub const DELIVER: &str = r#"#!/bin/sh
 set -eu
 outbox=$(dirname "$0")/outbox
 name=$(mktemp "$outbox/XXXXXX")
@@ -428,9 +462,11 @@ fn read(mut response: ureq::http::Response<ureq::Body>) -> Reply {
     Reply { status: response.status().as_u16(), headers, body }
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago. It is below those that connections are given, or a crowd of
+/// another test could have it before the server does.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    iter::repeat_with(|| rand::random_range(10_000..32_000)).find(free).unwrap()
 }
 
 /// `NNNN-NNNN` in a message, without the dash.
@@ -455,6 +491,7 @@ pub fn wrong(pin: &str) -> String {
     format!("{:08}", (number + 1) % 100_000_000)
 }
 
-fn escape(text: &str) -> String {
+/// Every byte of a value, escaped for a form.
+pub fn escape(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

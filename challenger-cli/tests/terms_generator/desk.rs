@@ -108,7 +108,8 @@ impl Desk {
                 if path.is_dir() {
                     folders.push(path.clone());
                 }
-                found.insert(path.clone(), fs::read(path).ok());
+                let content = path.is_file().then(|| fs::read(&path).unwrap());
+                found.insert(path, content);
             }
         }
         found

@@ -5,7 +5,7 @@ use challenger_proto::{
     Address, Form, Grant, Limits, Span, Timestamp, TokenDigest, Transmission, Validation,
 };
 
-use super::query_of;
+use super::{S256_CHALLENGE, S256_VERIFIER, query_of};
 
 /// A second use of a code within this time is forgiven (protocol, Q11).
 const GRACE: Span = Span::seconds(10);
@@ -46,8 +46,9 @@ pub(crate) struct Case {
     pub(crate) nonce: String,
     pub(crate) version: i64,
     pub(crate) state: Option<String>,
-    /// The PKCE challenge, if it is a plain one, which is its own verifier.
-    pub(crate) plain: Option<String>,
+    /// Whether there is a PKCE challenge, and its verifier if the auditor knows that.
+    has_challenge: bool,
+    pub(crate) verifier: Option<String>,
     pub(crate) round: Option<Round>,
     /// The PINs of this and earlier rounds, as digits and spelled.
     pins: Vec<String>,
@@ -81,7 +82,8 @@ impl Case {
             opened,
             nonce,
             state: None,
-            plain: None,
+            has_challenge: false,
+            verifier: None,
             round: None,
             pins: Vec::new(),
             paid: 0,
@@ -108,6 +110,21 @@ impl Case {
         u32::from(limits.address_changes) + u32::from(self.opened.prefill.is_some())
     }
 
+    /// How many changes, messages and guesses are left, as forms tell (`budget_seen`).
+    pub(crate) fn left(&self, limits: &Limits) -> [u32; 3] {
+        let fixed = self.opened.read_only;
+        let changes = if fixed { 0 } else { u32::from(limits.address_changes) - self.paid };
+        let (messages, guesses) = match &self.round {
+            _ if self.solved.is_some() => (0, 0),
+            None => (limits.pin_transmissions.into(), limits.pin_attempts.into()),
+            Some(round) => (
+                u32::from(limits.pin_transmissions) - round.charges,
+                u32::from(limits.pin_attempts) - round.guesses,
+            ),
+        };
+        [changes, messages, guesses]
+    }
+
     /// A commit replaced the row.
     pub(super) fn moved(&mut self, row: &Validation) {
         assert_eq!(row.version.0, self.version, "I10: a commit on another version than it loaded");
@@ -126,9 +143,13 @@ impl Case {
         let uri = form.get("redirect_uri");
         assert!(uri.is_none_or(|it| it == registered.redirect_uri), "I9: a foreign URI");
         self.state = form.get("state").map(ToString::to_string);
-        let is_plain = form.get("code_challenge_method").unwrap_or("plain") == "plain";
-        let challenge = form.get("code_challenge").filter(|_| is_plain);
-        self.plain = challenge.map(ToString::to_string);
+        let challenge = form.get("code_challenge");
+        self.has_challenge = challenge.is_some();
+        let verifier = match form.get("code_challenge_method") {
+            None | Some("plain") => challenge,
+            Some(_) => challenge.filter(|it| *it == S256_CHALLENGE).map(|_| S256_VERIFIER),
+        };
+        self.verifier = verifier.map(ToString::to_string);
     }
 
     /// A commit paid for a message.
@@ -141,13 +162,18 @@ impl Case {
     ) {
         assert!(self.solved.is_none(), "a message after the solve");
         assert_eq!(send.nonce.digest(), self.opened.id, "I4: another validation's PIN");
-        let wanted: Vec<(&str, &str)> = form.pairs().filter(|(it, _)| *it != "read_only").collect();
+        let is_field = |(name, _): &(&str, &str)| !matches!(*name, "budget_seen" | "read_only");
+        let wanted: Vec<(&str, &str)> = form.pairs().filter(is_field).collect();
         let mut fields: Vec<(&str, &str)> = send.address.fields().collect();
         fields.sort_unstable_by_key(|field| wanted.iter().position(|it| it == field));
         assert_eq!(fields, wanted, "I4: a message to another address");
         let pin = send.secret.digits().to_string();
+        let [changes, messages, _] = self.left(limits);
         match &mut self.round {
             Some(round) if round.address == send.address => {
+                let fresh = format!("{changes}.{messages}.");
+                let seen = form.get("budget_seen").filter(|_| round.latest.is_some());
+                assert!(seen.is_none_or(|it| it.starts_with(&fresh)), "I1: an old form sends");
                 assert_eq!(pin, round.pin, "one address has one PIN");
                 let early = round.latest.is_some_and(|latest| {
                     latest <= now && now < latest.plus(limits.retransmission_interval)
@@ -210,6 +236,7 @@ impl Case {
         now: Timestamp,
         limits: &Limits,
     ) {
+        let left = self.left(limits).map(|it| it.to_string()).join(".");
         let round = self.round.as_mut().expect("I2: a guess before any message");
         let entered: String = form.get("pin").unwrap_or_default().to_string();
         let digits: String = entered.chars().filter(char::is_ascii_digit).collect();
@@ -219,6 +246,8 @@ impl Case {
             solved.renewed_at = now;
             return;
         }
+        let seen = form.get("budget_seen");
+        assert!(seen.is_none_or(|seen| seen == left), "I2: a guess of an old form is charged");
         round.guesses += 1;
         self.judged += 1;
         assert!(round.guesses <= u32::from(limits.pin_attempts), "I2: too many guesses");
@@ -245,8 +274,10 @@ impl Case {
         assert_eq!(uri, Some(registered.redirect_uri.as_str()), "I9: a foreign URI");
         assert!(self.code.is_some(), "I9: a code was never given out");
         assert_eq!(form.get("code"), self.code.as_deref(), "I9: another code");
-        if self.plain.is_some() {
-            assert_eq!(form.get("code_verifier"), self.plain.as_deref(), "I9: the verifier");
+        let verifier = form.get("code_verifier");
+        assert_eq!(verifier.is_some(), self.has_challenge, "I9: a verifier without a challenge");
+        if self.verifier.is_some() {
+            assert_eq!(verifier, self.verifier.as_deref(), "I9: the verifier");
         }
     }
 

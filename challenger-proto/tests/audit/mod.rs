@@ -6,8 +6,9 @@
 //! Clients must authenticate in the form for it to follow them, and PINs must be ASCII.
 //!
 //! - I1 A validation runs the helper at most (addresses + 1 if prefilled) × transmissions + refunds
-//!   times, of which at most (addresses + 1 if prefilled) × transmissions reported success.
-//! - I2 At most `attempts` guesses are judged for each message.
+//!   times, of which at most (addresses + 1 if prefilled) × transmissions reported success. A form
+//!   that says it saw another budget sends none to the same address.
+//! - I2 At most `attempts` guesses are judged for each message, and none of such an old form.
 //! - I3 A validation yields one grant at most.
 //! - I4 A solve is first accepted on the secret that was sent, and the grant's address is where it
 //!   was sent.
@@ -18,6 +19,8 @@
 //! - I9 A bent request writes nothing.
 //! - I10 Versions rise by one with each commit, and no transition touches them.
 //! - I11 No secret in any answer but its own, none in any `Debug`.
+//!
+//! I12, that honest people get through, is for whoever plays them: see the simulation.
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "an auditor speaks by failing")]
 
@@ -29,11 +32,17 @@ use std::fmt::Debug;
 
 use challenger_proto::http::{Body, Response};
 use challenger_proto::{
-    ClientId, Form, Limits, NonceDigest, Outcome, Timestamp, Transmission, Validation, Write,
+    ClientId, Form, Limits, NonceDigest, Outcome, Progress, Timestamp, Transmission, Validation,
+    Write,
 };
+use serde_json::Value;
 
 pub(crate) use ask::Ask;
 pub(crate) use case::{Case, Registered};
+
+/// The challenge by hash of which the auditor knows the verifier (RFC 7636, appendix B).
+pub(crate) const S256_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub(crate) const S256_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// Why an outcome came to be.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +91,17 @@ impl Auditor {
     /// All validations.
     pub(crate) fn cases(&self) -> impl Iterator<Item = &Case> {
         self.cases.values()
+    }
+
+    /// Whether a request that loads now must not be answered 200: its token was taken back.
+    pub(crate) fn denies(&self, ask: &Ask) -> bool {
+        let Ask::Info(token) = ask else { return false };
+        self.case_of_token(token).is_some_and(|case| case.is_revoked)
+    }
+
+    /// Whose validation an access token came from.
+    pub(crate) fn case_of_token(&self, token: &str) -> Option<&Case> {
+        self.cases.get(self.tokens.get(token)?)
     }
 
     /// To be called with every outcome, before anything is carried out.
@@ -156,9 +176,7 @@ impl Auditor {
     pub(crate) fn responded(&mut self, ask: &Ask, response: &Response, now: Timestamp) {
         let text = text_of(response);
         for case in self.cases.values() {
-            for pin in case.pins() {
-                assert!(!text.contains(pin), "I11: a PIN in an answer");
-            }
+            assert!(!case.pins().any(|pin| shows(&text, pin)), "I11: a PIN in an answer");
             let its_own =
                 matches!(ask, Ask::Setup { .. }) || matches!(response.body, Body::Page(_));
             assert!(its_own || !text.contains(&case.nonce), "I11: a nonce in an answer");
@@ -173,10 +191,12 @@ impl Auditor {
         let tokens = self.tokens.keys().filter(|token| text.contains(*token)).count();
         assert!(tokens == 0 || (is_token && tokens == 1), "I11: a token in an answer");
         if let (Ask::Info(token), 200) = (ask, response.status.0) {
-            let case = self.tokens.get(token).and_then(|id| self.cases.get(id));
+            let case = self.case_of_token(token);
             case.expect("I3: a token that was never issued").informed(response, now);
         }
-        if let (Ask::Solve(id, _), true) = (ask, judges(response)) {
+        if let Ask::Solve(id, form) = ask
+            && judges(form, response)
+        {
             self.cases.get_mut(id).expect("I9: a stranger's guess is judged").refused_guess();
         }
         let Some(url) = redirect_of(response) else { return };
@@ -195,7 +215,7 @@ impl Auditor {
                 case.code.as_ref().is_none_or(|it| !text.contains(it)),
                 "I11: a code in {text}"
             );
-            assert!(case.pins().all(|pin| !text.contains(pin)), "I11: a PIN in {text}");
+            assert!(case.pins().all(|pin| !shows(&text, pin)), "I11: a PIN in {text}");
         }
         assert!(self.tokens.keys().all(|token| !text.contains(token)), "I11: a token in {text}");
         let mut secrets = self.clients.values().map(|registered| &registered.secret);
@@ -247,15 +267,38 @@ pub(crate) fn redirect_of(response: &Response) -> Option<String> {
     location.or_else(|| member(response, "redirect_url"))
 }
 
-/// Whether an answer tells that a PIN was looked at and wrong.
-fn judges(response: &Response) -> bool {
-    let data = match &response.body {
-        Body::Json(value) => value,
-        Body::Page(page) => &page.data,
-        Body::Empty | Body::Document(_) | Body::Text(_) => return false,
-    };
-    let denies = |name| data.get(name).and_then(|it| it.as_bool()) == Some(false);
-    denies("exhausted") && denies("no_challenge")
+/// Whether a PIN stands in a text, and is not a part of some longer number, such as a time.
+fn shows(text: &str, pin: &str) -> bool {
+    text.match_indices(pin).any(|(at, _)| {
+        let before = text[..at].ends_with(|it: char| it.is_ascii_digit());
+        let after = text[at + pin.len()..].starts_with(|it: char| it.is_ascii_digit());
+        !before && !after
+    })
+}
+
+/// How far a row got.
+pub(crate) const fn name_of(progress: &Progress) -> &'static str {
+    match progress {
+        Progress::Open => "Open",
+        Progress::Challenged(_) => "Challenged",
+        Progress::Solved(_) => "Solved",
+        Progress::Redeemed { .. } => "Redeemed",
+        Progress::Revoked(_) => "Revoked",
+    }
+}
+
+/// Whether an answer tells that a PIN was looked at and wrong. To programs that send what they saw,
+/// an old form's answer looks like that, too.
+fn judges(form: &Form, response: &Response) -> bool {
+    let is = |data: &Value, name, what| data.get(name).and_then(Value::as_bool) == Some(what);
+    match &response.body {
+        Body::Json(data) => {
+            let sees = form.get("budget_seen").is_some();
+            !sees && is(data, "exhausted", false) && is(data, "no_challenge", false)
+        }
+        Body::Page(page) => is(&page.data, "wrong", true),
+        Body::Empty | Body::Document(_) | Body::Text(_) => false,
+    }
 }
 
 /// The parameters of a URL's query.

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use challenger_proto::http::{Method, Request};
 use challenger_proto::{Entropy, Nonce, Outcome, Plan, Timestamp, route};
 
-use super::{A, B, HTML, JSON, Node, TOKEN_SEED};
+use super::{A, B, JSON, Node, TOKEN_SEED};
+use crate::bends::Honest;
 use crate::world::{self, Redemption};
 
 /// A request that nobody honest would send.
@@ -22,15 +23,7 @@ impl Node {
         let outcome = self.answer(&world::authorize(&self.nonce, 1, "", JSON), self.now);
         let response = &outcome.response;
         let (solved, fixed) = (case.solved.is_some(), case.opened.read_only);
-        let changes = if fixed { 0 } else { u32::from(limits.address_changes) - case.paid };
-        let (messages, guesses) = match &case.round {
-            _ if solved => (0, 0),
-            None => (limits.pin_transmissions.into(), limits.pin_attempts.into()),
-            Some(round) => (
-                u32::from(limits.pin_transmissions) - round.charges,
-                u32::from(limits.pin_attempts) - round.guesses,
-            ),
-        };
+        let [changes, messages, guesses] = case.left(limits);
         let due = match case.round.as_ref().and_then(|round| round.latest) {
             Some(latest) if !solved => latest.plus(limits.retransmission_interval),
             Some(_) | None => Timestamp::EPOCH,
@@ -57,11 +50,15 @@ impl Node {
 
     /// I9: whoever bends an honest request is refused, and nothing is written.
     pub(crate) fn check_bent_requests(&self) {
-        let key = format!("{} {:?}", self.code(), self.case().plain);
+        let key = format!("{} {:?}", self.code(), self.case().verifier);
         let known = self.bent.borrow().get(&key).cloned();
         let bent = known.unwrap_or_else(|| {
-            let requests = self.bent_requests();
-            let bent: Rc<[Bent]> = requests
+            let [client, other] = &world::CLIENTS;
+            let (nonce, code, verifier) =
+                (&self.nonce, &self.code(), self.case().verifier.as_deref());
+            let honest = Honest { client, other, nonce, code, verifier };
+            let bent: Rc<[Bent]> = honest
+                .bent()
                 .into_iter()
                 .map(|(bend, request)| Bent { bend, plan: route(&request) })
                 .collect();
@@ -76,63 +73,11 @@ impl Node {
         }
     }
 
-    fn bent_requests(&self) -> Vec<(&'static str, Request)> {
-        let nonce = self.nonce.as_str();
-        let stranger = Nonce::draw(Entropy::new([99; 32])).to_text();
-        let foreign = format!("&redirect_uri={}", world::escape(world::OTHER_REDIRECT));
-        let wrong_secret = world::OTHER_SECRET;
-        let no_challenge = "&code_challenge_method=S256";
-        let mut bent = vec![
-            ("a method without a challenge", world::authorize(nonce, 1, no_challenge, JSON)),
-            ("a foreign client", world::authorize(nonce, 2, "", HTML)),
-            ("an unknown client", world::authorize(nonce, 3, "", JSON)),
-            ("a foreign redirect URI", world::authorize(nonce, 1, &foreign, JSON)),
-            ("a stranger's authorization", world::authorize(&stranger, 1, "", JSON)),
-            ("a stranger's address", world::challenge(&stranger, A, JSON)),
-            ("a stranger's PIN", world::solve(&stranger, "12345678", JSON)),
-            ("a PIN that is none", world::solve(nonce, "1234567", JSON)),
-            ("a setup with a wrong secret", world::setup(wrong_secret, "")),
-        ];
-        let code = self.code();
-        let verifier = self.case().plain.clone();
-        let honest = Redemption::honest(&code, verifier.as_deref());
-        let altered: Vec<String> = [0, 53, 80].map(|at| alter(&code, at)).into();
-        bent.extend(
-            altered
-                .iter()
-                .map(|code| ("an altered code", Redemption { code, ..honest.clone() }.request())),
-        );
-        for (bend, redemption) in [
-            ("a wrong secret", Redemption { secret: wrong_secret, ..honest.clone() }),
-            ("an unknown client's code", Redemption { client: 3, ..honest.clone() }),
-            (
-                "a foreign redirect URI at /token",
-                Redemption { redirect: world::OTHER_REDIRECT, ..honest.clone() },
-            ),
-            (
-                "another client's code",
-                Redemption { client: 2, secret: wrong_secret, ..honest.clone() },
-            ),
-        ] {
-            bent.push((bend, redemption.request()));
-        }
-        if let Some(verifier) = &verifier {
-            let wrong = verifier.replace('a', "b");
-            for verifier in [None, Some(wrong.as_str())] {
-                bent.push((
-                    "a wrong verifier",
-                    Redemption { verifier, ..honest.clone() }.request(),
-                ));
-            }
-        }
-        bent
-    }
-
     /// I8: at its end and later a validation is only refused.
     pub(crate) fn check_after_the_end(&self) {
         let (nonce, accept) = (self.nonce.as_str(), self.accept());
         let code = self.code();
-        let verifier = self.case().plain.as_deref();
+        let verifier = self.case().verifier.as_deref();
         let pin = self.case().round.as_ref().map_or("12345678", |round| &round.pin);
         for request in [
             world::authorize(nonce, 1, "&state=late", accept),
@@ -163,10 +108,4 @@ impl Node {
         assert!(matches!(request.method, Method::Get | Method::Post));
         self.decide(&route(request), now, TOKEN_SEED)
     }
-}
-
-/// The text with another character at a place.
-fn alter(text: &str, at: usize) -> String {
-    let other = |it: char| if it == '0' { 'G' } else { '0' };
-    text.chars().enumerate().map(|(place, it)| if place == at { other(it) } else { it }).collect()
 }

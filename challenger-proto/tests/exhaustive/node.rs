@@ -13,7 +13,7 @@ use challenger_proto::{
     Timestamp, Transmission, Validation, route,
 };
 
-use crate::audit::{Ask, Auditor, Case, Cause, redirect_of};
+use crate::audit::{Ask, Auditor, Case, Cause, name_of, redirect_of};
 use crate::world;
 use checks::Bent;
 
@@ -138,13 +138,7 @@ impl Node {
     }
 
     pub(crate) fn progress(&self) -> &'static str {
-        match self.row().progress {
-            Progress::Open => "Open",
-            Progress::Challenged(_) => "Challenged",
-            Progress::Solved(_) => "Solved",
-            Progress::Redeemed { .. } => "Redeemed",
-            Progress::Revoked(_) => "Revoked",
-        }
+        name_of(&self.row().progress)
     }
 
     /// Everything on which the future depends, in the row, in the auditor and in between. Versions
@@ -296,7 +290,7 @@ impl Node {
 
     fn redeem(&mut self) -> Step {
         let owed = self.owed_to_redeem();
-        let (code, verifier) = (self.code(), self.case().plain.clone());
+        let (code, verifier) = (self.code(), self.case().verifier.clone());
         let redemption = world::Redemption::honest(&code, verifier.as_deref());
         let step = self.step("redeem", &redemption.request(), TOKEN_SEED);
         assert_eq!((step.wrote.is_some(), step.refused), owed, "the code in {}", self.key());

@@ -18,6 +18,20 @@ pub(crate) const REDIRECT: &str = "https://client.example/cb?x=1";
 pub(crate) const OTHER_SECRET: &str = "secret-token:second-client";
 /// Where the second client's users return to.
 pub(crate) const OTHER_REDIRECT: &str = "https://other.example/cb";
+/// A client as it knows itself.
+#[derive(Debug)]
+pub(crate) struct Party {
+    pub(crate) number: i64,
+    pub(crate) secret: &'static str,
+    pub(crate) redirect: &'static str,
+}
+
+/// Both clients.
+pub(crate) const CLIENTS: [Party; 2] = [
+    Party { number: 1, secret: SECRET, redirect: REDIRECT },
+    Party { number: 2, secret: OTHER_SECRET, redirect: OTHER_REDIRECT },
+];
+
 /// When the world begins.
 pub(crate) const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
 
@@ -48,7 +62,7 @@ pub(crate) fn service(limits: Limits) -> Service {
 /// A store with two clients.
 pub(crate) fn records() -> Records {
     let mut records = Records::default();
-    for (number, secret, redirect) in [(1, SECRET, REDIRECT), (2, OTHER_SECRET, OTHER_REDIRECT)] {
+    for Party { number, secret, redirect } in CLIENTS {
         records.insert_client(Client {
             id: ClientId::new(number).unwrap(),
             redirect_uri: RedirectUri::parse(redirect).unwrap(),
@@ -61,7 +75,7 @@ pub(crate) fn records() -> Records {
 /// An auditor who knows both clients.
 pub(crate) fn auditor(limits: &Limits) -> Auditor {
     let mut auditor = Auditor::new(limits);
-    for (number, secret, redirect) in [(1, SECRET, REDIRECT), (2, OTHER_SECRET, OTHER_REDIRECT)] {
+    for Party { number, secret, redirect } in CLIENTS {
         let registered = Registered { secret: secret.into(), redirect_uri: redirect.into() };
         auditor.know(ClientId::new(number).unwrap(), registered);
     }
@@ -81,8 +95,13 @@ pub(crate) fn request(
 
 /// `POST /setup/1`
 pub(crate) fn setup(secret: &str, body: &str) -> Request {
+    setup_as(1, secret, body)
+}
+
+/// `POST /setup/$CLIENT_ID`
+pub(crate) fn setup_as(client: i64, secret: &str, body: &str) -> Request {
     let bearer = format!("Bearer {secret}");
-    request(Method::Post, "/setup/1".into(), &[("Authorization", &bearer)], body)
+    request(Method::Post, format!("/setup/{client}"), &[("Authorization", &bearer)], body)
 }
 
 /// `GET /authorize/$NONCE`, with more parameters as they are.
@@ -117,6 +136,12 @@ impl<'a> Redemption<'a> {
     /// What the first client honestly says.
     pub(crate) const fn honest(code: &'a str, verifier: Option<&'a str>) -> Self {
         Self { client: 1, secret: SECRET, redirect: REDIRECT, code, verifier }
+    }
+
+    /// What a client honestly says.
+    pub(crate) const fn of(party: &Party, code: &'a str, verifier: Option<&'a str>) -> Self {
+        let Party { number, secret, redirect } = *party;
+        Self { client: number, secret, redirect, code, verifier }
     }
 
     /// `POST /token`

@@ -203,6 +203,12 @@ fn complete(line: RequestLine<'_>, fields: &[u8], length: usize) -> Result<Head,
     if values(fields, "Transfer-Encoding").next().is_some() {
         return Err(Refusal::TransferEncodingUnsupported.about("Transfer-Encoding"));
     }
+    // Of two, one server would take the first and another the last (RFC 9110 §5.3).
+    for name in ["Authorization", "Content-Encoding"] {
+        if values(fields, name).nth(1).is_some() {
+            return Err(Refusal::HeadMalformed.about(name));
+        }
+    }
     let body_length = body_length(fields)?;
     check_host(fields, line.is_http_1_1)?;
     let expects_continue = expects_continue(fields)? && line.is_http_1_1;

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use socket2::{SockAddr, Socket};
 
+#[cfg(feature = "tiny-http")]
+use super::watch::Watch;
+
 /// A listening socket, TCP or UNIX.
 #[derive(Debug)]
 pub struct Listener(Socket);
@@ -19,6 +22,12 @@ impl Listener {
     /// What the system says.
     pub fn place(&self) -> io::Result<String> {
         self.0.local_addr().map(|address| place(&address))
+    }
+
+    /// Tells later whether it is still open, although somebody else has it.
+    #[cfg(feature = "tiny-http")]
+    pub(crate) fn watch(&self) -> io::Result<Watch> {
+        Watch::new(&self.0)
     }
 
     /// The same, for those who know only UNIX sockets.

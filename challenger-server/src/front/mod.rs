@@ -25,6 +25,8 @@ mod stream;
 mod table;
 #[cfg(feature = "tiny-http")]
 mod tiny;
+#[cfg(feature = "tiny-http")]
+mod watch;
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -44,6 +46,8 @@ pub use self::network::Network;
 use self::table::Table;
 #[cfg(feature = "tiny-http")]
 pub use self::tiny::Tiny;
+#[cfg(feature = "tiny-http")]
+pub(crate) use self::watch::Watch;
 use crate::log::{self, Level};
 
 /// Whoever decides about requests. It is called by many threads at once.

@@ -48,6 +48,11 @@ impl Network {
         })
     }
 
+    /// Whether every address of its kind is in it.
+    pub const fn is_everything(&self) -> bool {
+        self.prefix == 0
+    }
+
     /// Whether an address is in it. One of IPv4 may come in IPv6, as it does to a socket that
     /// serves both.
     pub fn contains(&self, address: IpAddr) -> bool {

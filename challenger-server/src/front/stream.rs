@@ -59,7 +59,7 @@ pub(super) fn deadline(after: Duration) -> Instant {
 pub(super) fn read(stream: &dyn Stream, buffer: &mut Vec<u8>, deadline: Instant) -> Arrival {
     let mut bytes = [0; 8 * 1024];
     loop {
-        let Some(left) = time_left(deadline) else {
+        let Some(left) = time_left(deadline, Instant::now()) else {
             return Arrival::Late;
         };
         let count = stream.set_read_timeout(left).and_then(|()| stream.read(&mut bytes));
@@ -83,7 +83,7 @@ pub(super) fn write(stream: &dyn Stream, parts: [&[u8]; 2], deadline: Instant) -
     // Forgets those that are empty from the beginning.
     IoSlice::advance_slices(&mut left, 0);
     while !left.is_empty() {
-        let Some(time) = time_left(deadline) else {
+        let Some(time) = time_left(deadline, Instant::now()) else {
             return false;
         };
         match stream.set_write_timeout(time).and_then(|()| stream.write(left)) {
@@ -96,9 +96,11 @@ pub(super) fn write(stream: &dyn Stream, parts: [&[u8]; 2], deadline: Instant) -
     true
 }
 
-/// `None` when there is none. A socket takes a timeout of zero for none at all.
-fn time_left(deadline: Instant) -> Option<Duration> {
-    deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+/// `None` when there is none. A socket takes a timeout of zero for none at all, and forgets what is
+/// less than a microsecond.
+fn time_left(deadline: Instant, now: Instant) -> Option<Duration> {
+    let left = deadline.checked_duration_since(now).filter(|left| !left.is_zero());
+    left.map(|left| left.max(Duration::from_micros(1)))
 }
 
 /// Whether to look at the deadline and try again.
@@ -148,6 +150,17 @@ mod tests {
         fn shutdown(&self, _: Shutdown) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn time_that_is_left_is_never_taken_for_no_limit() {
+        let now = Instant::now();
+        for (nanoseconds, expected) in [(1, 1000), (999, 1000), (1000, 1000), (1001, 1001)] {
+            let [left, expected] = [nanoseconds, expected].map(Duration::from_nanos);
+            assert_eq!(time_left(now + left, now), Some(expected));
+        }
+        assert_eq!(time_left(now, now), None);
+        assert_eq!(time_left(now, now + Duration::from_nanos(1)), None);
     }
 
     #[test]

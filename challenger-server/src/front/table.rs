@@ -37,7 +37,8 @@ pub(super) struct Full;
 #[derive(Default)]
 pub(super) struct Table {
     rows: Mutex<Rows>,
-    /// Told whenever a row goes away, or the listener.
+    /// Told whenever a drain or a newcomer may go on: a row or the listener went away, or a request
+    /// that a drain waits for has come.
     changed: Condvar,
 }
 
@@ -223,6 +224,9 @@ impl Seat {
         }
         row.phase = phase;
         row.is_new &= phase != Phase::Deciding;
+        if draining && phase == Phase::Deciding {
+            self.table.changed.notify_all();
+        }
         let over = draining && phase == Phase::Idle && !row.is_new;
         !(row.leaving || over)
     }

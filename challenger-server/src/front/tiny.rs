@@ -1,5 +1,5 @@
 //! Another engine in place of the front: tiny_http, for a UNIX socket behind a proxy that sends
-//! whole requests. It has none of the front's limits, but reads heads by the same parser.
+//! whole requests. It has none of the front's limits, and our parser sees what it made of a head.
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -61,7 +61,7 @@ fn work(server: &Server, respond: &dyn Respond) {
             // A panic costs this one answer, which is a bare 500 then.
             Ok(request) => drop(catch_unwind(AssertUnwindSafe(|| serve(request, respond)))),
             Err(error) if error.raw_os_error().is_none() => return,
-            // Nobody accepts any more; only a restart repairs that.
+            // Nobody accepts any more, which the server notices.
             Err(error) => log::event(Level::Error, "engine failed", &[("error", &error)]),
         }
     }
@@ -71,9 +71,15 @@ fn serve(mut request: tiny_http::Request, respond: &dyn Respond) {
     let (answer, close) = match read(&mut request) {
         Ok(head) => (respond.respond(head.request), !head.keep_alive),
         Err((head, refused)) => {
-            // tiny_http would read what is left of a body into as much memory as that takes.
-            let _ = io::copy(request.as_reader(), &mut io::sink());
-            (respond.refuse(head.as_ref(), refused), false)
+            // tiny_http would read what is left of a body into as much memory as that takes. With
+            // an upgrade it does not, and what is left has no end.
+            let field = request.headers().iter().find(|it| it.field.equiv("Connection"));
+            let word = field.map(|it| it.value.as_str().to_ascii_lowercase());
+            if !word.is_some_and(|it| it.contains("upgrade")) {
+                let _ = io::copy(request.as_reader(), &mut io::sink());
+            }
+            // What comes next may be a part of this one to whoever reads it in another way.
+            (respond.refuse(head.as_ref(), refused), true)
         }
     };
     // Not by tiny_http, which lets line ends into headers. An error means that the peer has left.

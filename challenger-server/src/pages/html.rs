@@ -22,6 +22,9 @@ struct Tag<'a> {
     attributes: Vec<(String, &'a str)>,
 }
 
+/// How much is told about one page. Who has more than that to put right comes back.
+const WARNINGS_MAX: usize = 20;
+
 /// The styles and scripts in a page, and what browsers will refuse, with file and line.
 pub(super) fn inspect(page: &Expanded<'_>) -> (Inline, Vec<String>) {
     let mut inline = Inline::default();
@@ -29,10 +32,13 @@ pub(super) fn inspect(page: &Expanded<'_>) -> (Inline, Vec<String>) {
     let mut rest = 0;
     while let Some((tag, end)) = next_tag(&page.text, rest) {
         let mut warn = |what: String| {
-            warnings.push(format!(
-                "{}: {what}, which browsers refuse: a page has what it needs in itself",
-                page.place(tag.start)
-            ));
+            // Each of them looks for its line.
+            if warnings.len() < WARNINGS_MAX {
+                warnings.push(format!(
+                    "{}: {what}, which browsers refuse: a page has what it needs in itself",
+                    page.place(tag.start)
+                ));
+            }
         };
         tag.check(&mut warn);
         rest = end;
@@ -70,14 +76,17 @@ impl Tag<'_> {
     }
 }
 
-/// The next tag from there on, and where it ends. Comments and declarations are skipped.
+/// The next tag from there on, and where it ends. Comments and declarations are skipped, as browsers
+/// do (HTML Living Standard, 13.2.5).
 fn next_tag(html: &str, from: usize) -> Option<(Tag<'_>, usize)> {
     let mut from = from;
     loop {
         let start = from + html.get(from..)?.find('<')?;
         let inside = html.get(start + 1..)?;
         if let Some(comment) = inside.strip_prefix("!--") {
-            from = html.len() - comment.len() + comment.find("-->")?;
+            from = html.len() - comment.len() + end_of_comment(comment)?;
+        } else if is_bogus_comment(inside) {
+            from = start + 1 + inside.find('>')? + 1;
         } else if inside.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/') {
             let is_end = |c: char| c.is_ascii_whitespace() || matches!(c, '>' | '{');
             let name = inside.get(..inside.find(is_end)?)?;
@@ -132,10 +141,34 @@ fn attributes(html: &str, from: usize) -> Option<(Vec<(String, &str)>, usize)> {
     }
 }
 
-/// Where the content of an element of text ends.
+/// Where a comment ends that has just begun. One that ends at once is one, too.
+fn end_of_comment(comment: &str) -> Option<usize> {
+    if let Some(end) = [">", "->"].into_iter().find(|end| comment.starts_with(end)) {
+        return Some(end.len());
+    }
+    let is_end = |before: &str| before.ends_with("--") || before.ends_with("--!");
+    let mut brackets = comment.match_indices('>');
+    brackets.find(|(at, _)| comment.get(..*at).is_some_and(is_end)).map(|(at, _)| at + 1)
+}
+
+/// Whether this is a declaration, or something else that ends with the next `>`.
+fn is_bogus_comment(inside: &str) -> bool {
+    let after_slash = inside.strip_prefix('/').and_then(|rest| rest.chars().next());
+    inside.starts_with(['!', '?']) || after_slash.is_some_and(|c| !c.is_ascii_alphabetic())
+}
+
+/// Where the content of an element of text ends: at its end tag.
 fn end_of_element(text: &str, name: &str) -> usize {
-    let text = text.to_ascii_lowercase();
-    text.find(&format!("</{name}")).unwrap_or(text.len())
+    let is_end = |tag: &str| {
+        let (Some(found), Some(after)) = (tag.get(..name.len()), tag.get(name.len()..)) else {
+            return false;
+        };
+        found.eq_ignore_ascii_case(name)
+            && after.starts_with(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>'))
+    };
+    let mut tags = text.match_indices("</");
+    let end = tags.find(|(at, slash)| text.get(at + slash.len()..).is_some_and(is_end));
+    end.map_or(text.len(), |(at, _)| at)
 }
 
 #[cfg(test)]
@@ -165,6 +198,54 @@ mod tests {
         {
             assert!(inspected(html).1.is_empty(), "{html}");
         }
+    }
+
+    #[test]
+    fn comments_end_where_they_do_in_browsers() {
+        let mut expected = Inline::default();
+        expected.add_style("yes");
+        for before in [
+            "<!-->",
+            "<!--->",
+            "<!---->",
+            "<!----!>",
+            "<!-- --!>",
+            "<!-- <style>no</style> --!>",
+            "<!---!> <style>no</style> -->",
+            "<!-- > <style>no</style> -- > -->",
+            "<!--<!-->",
+            "<!x <style>",
+            "<?x <style>",
+            "</3 '>",
+            "</>",
+            "</ <style>",
+            "<!DOCTYPE html>",
+            "<style></style/>",
+            "<style></STYLE\n>",
+            "<style></style >",
+        ] {
+            let html = format!("{before}<style>yes</style>");
+            let (inline, warnings) = inspected(&html);
+            let mut expected = expected.clone();
+            if before.starts_with("<style>") {
+                expected.add_style("");
+            }
+            assert_eq!((inline, warnings), (expected, Vec::new()), "{html}");
+        }
+        let mut expected = Inline::default();
+        expected.add_style("</styles></styl</ style>ü</");
+        let html = "<!-- --!><style></styles></styl</ style>ü</</style>";
+        assert_eq!(inspected(html).0, expected);
+    }
+
+    #[test]
+    fn a_page_full_of_elements_is_looked_through_once() {
+        let mut expected = Inline::default();
+        expected.add_style("a");
+        expected.add_script("");
+        let html = "<style>a</style><script style></script>".repeat(10_000);
+        let (inline, warnings) = inspected(&html);
+        assert_eq!((inline, warnings.len()), (expected, WARNINGS_MAX));
     }
 
     #[test]

@@ -29,6 +29,10 @@ const TAG: &str = "language.tag";
 /// The longest file, in bytes: as long as a template may get in all.
 const FILE_MAX: usize = 512 * 1024;
 
+/// The longest part of a language tag, and the room for all of it that RFC 5646 §4.4.1 recommends.
+const SUBTAG_MAX: usize = 8;
+const TAG_MAX: usize = 35;
+
 /// How many missing texts are named in a warning.
 const MISSING_SHOWN: usize = 3;
 
@@ -137,7 +141,8 @@ impl Role {
         }
         if let Some(language) = file.strip_suffix(CATALOGUE) {
             let role = Self::Catalogue { language: language.into() };
-            let advice = "the name of a catalogue is LANGUAGE.lang";
+            let advice = "the name of a catalogue is LANGUAGE.lang, with a language tag such as de \
+                          or pt-BR";
             return Some(if is_tag(language) { Ok(role) } else { Err(advice) });
         }
         if let Some(name) = file.strip_suffix(PART) {
@@ -148,8 +153,8 @@ impl Role {
         let name = file.strip_suffix(TEMPLATE)?;
         let (name, language) = name.split_once('.').map_or((name, None), |(n, l)| (n, Some(l)));
         let is_good = !name.is_empty() && language.is_none_or(is_tag);
-        let advice = "the name of a template is NAME.must or NAME.LANGUAGE.must, without further \
-                      dots";
+        let advice = "the name of a template is NAME.must or NAME.LANGUAGE.must, with a language \
+                      tag such as de or pt-BR, and without further dots";
         let language = language.map(str::to_owned);
         Some(if is_good { Ok(Self::Template { name: name.into(), language }) } else { Err(advice) })
     }
@@ -170,10 +175,15 @@ pub(super) fn utf8(bytes: &[u8]) -> Result<String, String> {
     str::from_utf8(bytes).map(str::to_owned).map_err(|_| "the file is not UTF-8".to_owned())
 }
 
-/// Whether a text can be a language tag: it goes into a header and into the page.
+/// Whether a text can be a language tag, by its shape (RFC 5646 §2.1): it goes into a header and
+/// into the page.
 fn is_tag(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    !text.is_empty() && text.bytes().all(allowed)
+    let is_subtag = |it: &str| {
+        (1..=SUBTAG_MAX).contains(&it.len()) && it.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    text.len() <= TAG_MAX
+        && text.split('-').all(is_subtag)
+        && text.split('-').next().is_some_and(|it| it.bytes().all(|b| b.is_ascii_alphabetic()))
 }
 
 impl Sources {

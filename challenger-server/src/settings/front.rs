@@ -13,45 +13,72 @@ const HELPERS_MAX: usize = 16;
 /// More of anything is a slip of the finger, and more than a machine's threads.
 const MOST: u64 = 65_535;
 
-/// Reads the limits of the front, and how many helpers may run.
-pub(super) fn read_front(reader: &mut Reader<'_>) -> (Limits, usize) {
+/// tiny_http has a thread for each helper, and all of them from the beginning.
+const MOST_OF_TINY: usize = 1000;
+
+/// Reads an option into its limit.
+type Read = fn(&mut Reader<'_>, &str, &mut Limits);
+
+/// The options that only the front heeds.
+const LIMITS: [(&str, Read); 6] = [
+    ("MAX_CONNECTIONS", |r, o, limits| number(r, o, &mut limits.connections)),
+    ("MAX_CONNECTIONS_PER_PEER", |r, o, limits| number(r, o, &mut limits.connections_per_peer)),
+    ("TRUSTED_PROXIES", |r, o, limits| networks(r, o, &mut limits.trusted_proxies)),
+    ("HEAD_TIMEOUT", |r, o, limits| time(r, o, &mut limits.head)),
+    ("BODY_TIMEOUT", |r, o, limits| time(r, o, &mut limits.body)),
+    ("IDLE_TIMEOUT", |r, o, limits| time(r, o, &mut limits.idle)),
+];
+
+/// Reads the limits of an engine, and how many helpers may run.
+pub(super) fn read_limits(reader: &mut Reader<'_>, engine: Engine) -> (Limits, usize) {
     let mut limits = Limits::default();
     let mut helpers_max = HELPERS_MAX;
-    number(reader, "MAX_CONNECTIONS", &mut limits.connections);
-    number(reader, "MAX_CONNECTIONS_PER_PEER", &mut limits.connections_per_peer);
-    number(reader, "HELPERS_MAX", &mut helpers_max);
-    time(reader, "HEAD_TIMEOUT", &mut limits.head);
-    time(reader, "BODY_TIMEOUT", &mut limits.body);
-    time(reader, "IDLE_TIMEOUT", &mut limits.idle);
-    if let Some(networks) = reader.optional("TRUSTED_PROXIES", Config::string) {
-        limits.trusted_proxies = read_networks(reader, &networks);
+    for (option, read) in LIMITS {
+        read(reader, option, &mut limits);
     }
-    let all = limits.connections;
-    if limits.connections_per_peer > all {
+    number(reader, "HELPERS_MAX", &mut helpers_max);
+    let config = reader.config;
+    let is_set = |option: &str| config.value(MAIN, option).is_some();
+    if engine != Engine::Front {
+        let unused = LIMITS.into_iter().filter(|(option, _)| is_set(option));
+        let warning =
+            |(option, _)| format!("[{MAIN}] {option} does nothing with ENGINE = tiny-http");
+        reader.warnings.extend(unused.map(warning));
+        if helpers_max > MOST_OF_TINY {
+            let expected = format!("at most {MOST_OF_TINY} with ENGINE = tiny-http");
+            reader.refuse("HELPERS_MAX", &expected);
+        }
+        return (limits, helpers_max);
+    }
+    if !is_set("MAX_CONNECTIONS_PER_PEER") {
+        limits.connections_per_peer = limits.connections_per_peer.min(limits.connections);
+    }
+    warn(reader, &limits, helpers_max);
+    (limits, helpers_max)
+}
+
+/// Warns about limits that are none.
+fn warn(reader: &mut Reader<'_>, limits: &Limits, helpers_max: usize) {
+    let Limits { connections: all, connections_per_peer, trusted_proxies, .. } = limits;
+    if connections_per_peer > all {
         reader.warnings.push(format!(
-            "[{MAIN}] MAX_CONNECTIONS_PER_PEER is {}, more than MAX_CONNECTIONS, which is {all}: \
-             one address may take all of them",
-            limits.connections_per_peer
+            "[{MAIN}] MAX_CONNECTIONS_PER_PEER is {connections_per_peer}, more than \
+             MAX_CONNECTIONS, which is {all}: one address may take all of them"
         ));
     }
-    if helpers_max >= all {
+    for network in trusted_proxies.iter().filter(|network| network.is_everything()) {
+        reader.warnings.push(format!(
+            "[{MAIN}] TRUSTED_PROXIES has {network}, which is everybody: \
+             MAX_CONNECTIONS_PER_PEER holds for none of them"
+        ));
+    }
+    if helpers_max >= *all {
         reader.warnings.push(format!(
             "[{MAIN}] HELPERS_MAX is {helpers_max}, not less than MAX_CONNECTIONS, which is {all}: \
              nobody else is served while people wait for as many messages"
         ));
     }
-    (limits, helpers_max)
 }
-
-/// The options that only the front heeds.
-const LIMITS: [&str; 6] = [
-    "MAX_CONNECTIONS",
-    "MAX_CONNECTIONS_PER_PEER",
-    "TRUSTED_PROXIES",
-    "HEAD_TIMEOUT",
-    "BODY_TIMEOUT",
-    "IDLE_TIMEOUT",
-];
 
 /// Which engines this program was built with.
 const ENGINES: &[(&str, Engine)] = &[
@@ -80,9 +107,6 @@ pub(super) fn read_engine(reader: &mut Reader<'_>, given: bool) -> Engine {
         );
         return Engine::Front;
     }
-    let unused = LIMITS.into_iter().filter(|it| tiny && reader.config.value(MAIN, it).is_some());
-    let warning = |option| format!("[{MAIN}] {option} does nothing with ENGINE = tiny-http");
-    reader.warnings.extend(unused.map(warning));
     reader.optional("ENGINE", |c, s, o| c.choice(s, o, ENGINES)).unwrap_or(Engine::Front)
 }
 
@@ -105,10 +129,11 @@ fn time(reader: &mut Reader<'_>, option: &str, slot: &mut Duration) {
 }
 
 /// Addresses and networks that blanks separate.
-fn read_networks(reader: &mut Reader<'_>, text: &str) -> Vec<Network> {
+fn networks(reader: &mut Reader<'_>, option: &str, slot: &mut Vec<Network>) {
+    let Some(text) = reader.optional(option, Config::string) else { return };
     let networks: Result<_, String> = text.split_ascii_whitespace().map(Network::parse).collect();
-    networks.unwrap_or_else(|expected| {
-        reader.refuse("TRUSTED_PROXIES", &expected);
-        Vec::new()
-    })
+    match networks {
+        Ok(networks) => *slot = networks,
+        Err(expected) => reader.refuse(option, &expected),
+    }
 }

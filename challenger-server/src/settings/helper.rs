@@ -10,6 +10,10 @@ use crate::process::Command;
 /// The section whose options are the helper's environment.
 const HELPER: &str = "challenger-helper";
 
+/// The longest variable that Linux lets a program begin with: its `MAX_ARG_STRLEN`, name, `=` and the
+/// zero at the end included.
+const VARIABLE_LEN_MAX: usize = 128 * 1024;
+
 /// How long a helper may take, unless the operator says otherwise.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -47,15 +51,24 @@ fn read_environment(reader: &mut Reader<'_>) -> BTreeMap<String, String> {
     let mut environment = BTreeMap::new();
     for setting in section.map_or(&[][..], |section| &section.settings) {
         let name = setting.name.to_ascii_uppercase();
-        if is_variable(&name) {
-            environment.insert(name, setting.value.text.clone());
-        } else {
-            // Without the value, which may be a password.
-            reader.complaints.push(format!(
-                "{}: [{HELPER}] {:?} cannot be the name of an environment variable: expected \
-                 letters, digits and _, and no digit in front",
-                setting.value.origin, setting.name
+        // Without the value, which may be a password.
+        let mut refuse = |what: &str| {
+            let (origin, option) = (&setting.value.origin, &setting.name);
+            reader.complaints.push(format!("{origin}: [{HELPER}] {option:?} {what}"));
+        };
+        let value = &setting.value.text;
+        let room = VARIABLE_LEN_MAX.saturating_sub(name.len() + "=\0".len());
+        if !is_variable(&name) {
+            refuse(
+                "cannot be the name of an environment variable: expected letters, digits and _, \
+                 and no digit in front",
+            );
+        } else if value.len() > room {
+            refuse(&format!(
+                "is too long for an environment variable: expected at most {room} bytes"
             ));
+        } else {
+            environment.insert(name, value.clone());
         }
     }
     environment

@@ -54,9 +54,7 @@ impl Database {
     pub fn check(&self) -> Result<(), StoreError> {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(it) => {
-                PostgresStore::open(it.clone(), OpenMode::Serve)?.load(&something()).map(drop)
-            }
+            Self::Postgres(it) => PostgresStore::check(it.clone(), &something()),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(file) => SqliteStore::check(file, &something()),
         }

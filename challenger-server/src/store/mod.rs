@@ -2,6 +2,7 @@
 //! operator's tools, and its implementations.
 
 use std::fmt;
+use std::time::Duration;
 
 use challenger_proto::{
     ClientId, Commit, HashedSecret, Load, Loaded, RedirectUri, Timestamp, Write,
@@ -24,6 +25,12 @@ pub use postgres::{PostgresDatabase, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
+/// How long a load or a commit may take in all, whatever happens: waits for a connection or for
+/// others, tries, and the work itself, for which databases have shorter limits. People are waiting,
+/// and whatever is later than that hangs. One exception: a load from an SQLite file is carried out
+/// by whoever asks, and waits as long as a disk that hangs.
+const LIMIT: Duration = Duration::from_secs(10);
+
 /// Keeps clients, validations and grants. [`challenger_proto::Records`] says what the verbs mean.
 pub trait Store: Send + Sync {
     /// Finds what is asked for; an empty load does not touch the store.
@@ -36,7 +43,8 @@ pub trait Store: Send + Sync {
     /// survives a crash.
     ///
     /// # Errors
-    /// The store is out of reach, or cannot write.
+    /// The store is out of reach, cannot write, or did not answer in time. Whether something was
+    /// written is then not known: the connection may have been lost after it.
     fn commit(&self, write: &Write) -> Result<Commit, StoreError>;
 }
 

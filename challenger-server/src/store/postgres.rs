@@ -8,13 +8,18 @@
 //! Each is one round trip. Nobody waits for anybody with a transaction open: a write names the
 //! version of the row that it rests on, and changes nothing if that is no longer there.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use challenger_proto::{Commit, Load, Loaded, Write};
 
 pub use self::database::PostgresDatabase;
 use self::pool::{Fault, Pool, Session};
-use super::{OpenMode, Store, StoreError};
+use super::{LIMIT, OpenMode, Store, StoreError};
+use crate::log;
 
 mod database;
+mod line;
 mod pool;
 mod registry;
 mod schema;
@@ -33,42 +38,70 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Opens a database.
+    /// Opens a database. One to serve from may be out of reach: it is looked for when it is needed.
     ///
     /// # Errors
-    /// The database is out of reach, or has another schema than the mode asks for; the error says
-    /// what to do.
+    /// The database has another schema than the mode asks for, or does not let us in, or is out of
+    /// reach of a tool; the error says what to do.
     pub fn open(database: PostgresDatabase, mode: OpenMode) -> Result<Self, StoreError> {
-        let connector =
-            database.connector().map_err(|cause| StoreError(format!("{database}: {cause}")))?;
-        let pool = Pool::new(&database, connector);
-        let store = Self { database, pool };
-        store
-            .connect()
-            .and_then(|mut client| schema::version(&mut client))
-            .and_then(|version| match mode {
-                OpenMode::Maintain => Ok(()),
-                OpenMode::Serve => schema::check(version),
-            })
-            .map_err(|fault| store.error(fault))?;
+        let store = Self::unopened(database)?;
+        let opened = match mode {
+            OpenMode::Maintain => {
+                store.connect().and_then(|mut it| schema::version(&mut it)).map(drop)
+            }
+            OpenMode::Serve => store.pool.probe().map(drop),
+        };
+        match opened.map_err(|fault| (matches!(fault, Fault::Away(_)), store.error(fault))) {
+            Err((true, error)) if mode == OpenMode::Serve => {
+                log::warn(format_args!("{error}; serving without it until it can be reached"));
+            }
+            Err((_, error)) => return Err(error),
+            Ok(()) => {}
+        }
         Ok(store)
     }
 
+    /// Reads something from a database, which must not be out of reach.
+    ///
+    /// # Errors
+    /// What is in the way, and what to do.
+    pub(super) fn check(database: PostgresDatabase, load: &Load) -> Result<(), StoreError> {
+        let store = Self::unopened(database)?;
+        let load = *load;
+        let look = move |session: &mut Session| statements::load(session, &load);
+        let loaded = store.pool.probe().and_then(|mut line| line.run(Instant::now() + LIMIT, look));
+        loaded.map(drop).map_err(|fault| store.error(fault))
+    }
+
+    fn unopened(database: PostgresDatabase) -> Result<Self, StoreError> {
+        let connector =
+            database.connector().map_err(|cause| StoreError(format!("{database}: {cause}")))?;
+        let pool = Pool::new(&database, connector);
+        Ok(Self { database, pool })
+    }
+
     /// Does something, and does it again if the connection was lost and that is harmless.
-    fn run<T>(
+    fn run<T: Send + 'static>(
         &self,
-        task: impl Fn(&mut Session) -> Result<T, Fault>,
+        task: impl Fn(&mut Session) -> Result<T, Fault> + Send + Sync + 'static,
         is_harmless: impl Fn(&Fault) -> bool,
     ) -> Result<T, StoreError> {
+        let until = Instant::now() + LIMIT;
+        let task = Arc::new(task);
         let mut tries = 1..TRIES;
         loop {
-            let mut session = self.pool.session().map_err(|fault| self.error(fault))?;
-            let fault = match task(&mut session) {
+            let mut line = self.pool.line(until).map_err(|fault| self.error(fault))?;
+            let task = Arc::clone(&task);
+            let fault = match line.run(until, move |session| task(session)) {
                 Ok(done) => return Ok(done),
                 Err(fault) => fault,
             };
+            if line.is_given_up() {
+                // That says nothing about the other connections.
+                return Err(self.error(fault));
+            }
             if matches!(fault, Fault::Lost(_) | Fault::Unsent(_)) {
-                self.pool.end_era_of(&session);
+                self.pool.end_era_of(&line);
             }
             if !is_harmless(&fault) || tries.next().is_none() {
                 return Err(self.error(fault));
@@ -87,15 +120,17 @@ impl Store for PostgresStore {
         if load.is_empty() {
             return Ok(Loaded::default());
         }
+        let load = *load;
         self.run(
-            |session| statements::load(session, load),
+            move |session| statements::load(session, &load),
             |fault| matches!(fault, Fault::Lost(_) | Fault::Unsent(_)),
         )
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
+        let write = write.clone();
         self.run(
-            |session| statements::commit(session, write),
+            move |session| statements::commit(session, &write),
             // A write that was kept would be a conflict the second time, and be charged twice.
             |fault| matches!(fault, Fault::Unsent(_)),
         )

@@ -105,6 +105,7 @@ impl Store for SqliteStore {
         if load.is_empty() {
             return Ok(Loaded::default());
         }
+        self.file.check_in_place().map_err(|fault| self.file.error(fault))?;
         let mut reader = self.reader()?;
         let loaded = read(&mut reader, load).map_err(|fault| self.file.error(fault))?;
         // One that failed is closed instead, whatever state it may be in.

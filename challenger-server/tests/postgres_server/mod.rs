@@ -13,7 +13,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -156,8 +156,54 @@ impl Cluster {
             End::Immediate => "QUIT",
             End::Killed => "KILL",
         };
-        assert!(send(&child, signal));
+        assert!(send(child.id(), signal));
         child.wait().unwrap();
+    }
+
+    /// Stops all of its processes where they are, so that nobody is answered and nothing is lost.
+    pub fn pause(&self) {
+        // First the one that makes the others.
+        self.signal_all("STOP");
+    }
+
+    /// Lets them go on.
+    pub fn resume(&self) {
+        self.signal_all("CONT");
+    }
+
+    fn signal_all(&self, signal: &str) {
+        let postmaster = self.postmaster.lock().unwrap().as_ref().unwrap().id();
+        assert!(send(postmaster, signal));
+        send_children(postmaster, signal);
+    }
+
+    /// The processes behind the connections of servers.
+    pub fn backends(&self, database: &str) -> Vec<u32> {
+        let pids = "SELECT pid FROM pg_stat_activity \
+            WHERE application_name = 'challenger' AND datname = current_database()";
+        self.psql(database, pids).lines().map(|pid| pid.parse().unwrap()).collect()
+    }
+
+    /// Ends all connections of servers.
+    pub fn end_backends(&self, database: &str) {
+        self.psql(
+            database,
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity \
+            WHERE application_name = 'challenger' AND datname = current_database()",
+        );
+    }
+
+    /// From now on, an empty table is on a disk that is full. Returns how to get it back.
+    pub fn fill_disk(&self, database: &str, table: &str) -> impl FnOnce() {
+        let empty = self.psql(database, &format!("SELECT pg_relation_size('{table}')"));
+        assert_eq!(empty, "0", "{table}");
+        let file = self.psql(database, &format!("SELECT pg_relation_filepath('{table}')"));
+        let (file, aside) = (self.data().join(&file), self.data().join(format!("{file}-aside")));
+        fs::rename(&file, &aside).unwrap();
+        symlink("/dev/full", &file).unwrap();
+        // They may have it open.
+        self.end_backends(database);
+        move || fs::rename(&aside, &file).unwrap()
     }
 
     /// Creates a database, and returns its name.
@@ -262,17 +308,27 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         let postmaster = self.postmaster.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(child) = postmaster {
-            // In a failing test, a second panic would hide the first.
-            send(child, "QUIT");
+            // In a failing test, a second panic would hide the first. It may be paused.
+            send(child.id(), "CONT");
+            send_children(child.id(), "CONT");
+            send(child.id(), "QUIT");
             let _ = child.wait();
         }
     }
 }
 
-fn send(child: &Child, signal: &str) -> bool {
-    let process = child.id().to_string();
-    let kill = Command::new("sh").args(["-c", "kill -$0 $1", signal, &process]).status();
+/// Sends a signal to a process.
+pub fn send(process: u32, signal: &str) -> bool {
+    let process = process.to_string();
+    let kill = Command::new("sh").args(["-c", "kill -$0 $1 2>&-", signal, &process]).status();
     kill.is_ok_and(|status| status.success())
+}
+
+/// Sends a signal to whatever processes it has. One may have ended meanwhile.
+fn send_children(parent: u32, signal: &str) {
+    let script = "ps -o pid= --ppid $1 | xargs -r kill -$0";
+    let arguments = ["-c", script, signal, &parent.to_string()];
+    Command::new("sh").args(arguments).stderr(Stdio::null()).status().unwrap();
 }
 
 /// Where its programs are: in the path, or where Debian keeps them, the newest version first.

@@ -22,9 +22,10 @@ pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /// Longer than anything takes, on the busiest machine.
 pub(crate) const WAIT: Duration = Duration::from_secs(60);
 
-/// Limits that nothing but a fault reaches. Tests shorten what they want to reach.
+/// Limits that nothing reaches before a test has given up. Tests shorten what they want to reach.
 pub(crate) fn patient() -> Limits {
-    Limits { head: WAIT, body: WAIT, idle: WAIT, write: WAIT, ..Limits::default() }
+    let long = WAIT * 2;
+    Limits { head: long, body: long, idle: long, write: long, ..Limits::default() }
 }
 
 /// Shorter than a slow peer is slow.

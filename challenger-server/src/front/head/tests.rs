@@ -154,6 +154,8 @@ fn two_readings_are_refused() {
         ("X", HeadMalformed),
         ("Host: a", HeadMalformed),
         ("Host: b", HeadMalformed),
+        ("Authorization: Bearer a\r\nauthorization: Bearer a", HeadMalformed),
+        ("Content-Encoding: deflate\r\nContent-Encoding: identity", HeadMalformed),
         ("Expect: 200-ok", ExpectationUnknown),
         ("Expect: 100-continue\r\nExpect: more", ExpectationUnknown),
     ];

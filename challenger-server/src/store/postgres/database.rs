@@ -12,8 +12,14 @@ use super::tls::{Connector, Encryption};
 /// Where Debian's PostgreSQL listens, and where libpq looks there.
 const SOCKETS: &str = "/var/run/postgresql";
 
-/// How long to wait for a connection to each host.
+/// How long to wait for each address of each host to answer, as in `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How many addresses a name is believed to have: one of each protocol.
+const ADDRESSES: u32 = 2;
+
+/// How long the rest of connecting may take: to be let in, and to look at the schema.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// After how long without an acknowledgement a connection over TCP counts as lost. The database's
 /// own timeouts do not help when the network is gone.
@@ -92,6 +98,22 @@ impl PostgresDatabase {
     /// What makes the connections.
     pub(super) fn connector(&self) -> Result<Connector, String> {
         self.encryption.connector()
+    }
+
+    /// How long it may take to connect: all hosts but the last may be out of reach, and each attempt
+    /// begins with the first.
+    pub(super) fn connecting(&self) -> Duration {
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) if name.parse::<IpAddr>().is_err() => ADDRESSES,
+            Host::Tcp(_) | Host::Unix(_) => 1,
+        });
+        // An address of its own takes the place of what the name says.
+        let addresses = match self.config.get_hostaddrs() {
+            [] => hosts.fold(0, u32::saturating_add),
+            some => u32::try_from(some.len()).unwrap_or(u32::MAX),
+        };
+        let each = self.config.get_connect_timeout().unwrap_or(&CONNECT_TIMEOUT);
+        each.saturating_mul(addresses).saturating_add(LOGIN_TIMEOUT)
     }
 
     /// Later options win, so those of the operator come last.
@@ -288,6 +310,21 @@ mod tests {
             ("postgres://ada:secret@h/c?sslcert=/x", EXPECTED),
         ] {
             assert_refused(text, complaint);
+        }
+    }
+
+    #[test]
+    fn each_host_has_its_time() {
+        for (text, seconds) in [
+            ("postgres:///c", 3 + 2),
+            ("postgres:///c?connect_timeout=10", 10 + 2),
+            ("postgres:///c?connect_timeout=0", 3 + 2),
+            ("host=127.0.0.1,::1,/run/pg", 3 * 3 + 2),
+            ("host=a,b,192.0.2.1 sslmode=disable connect_timeout=4", (2 + 2 + 1) * 4 + 2),
+            ("host=a,b hostaddr=192.0.2.1,192.0.2.2 sslmode=disable", 2 * 3 + 2),
+        ] {
+            let limit = parse(text).unwrap().connecting();
+            assert_eq!(limit, Duration::from_secs(seconds), "{text}");
         }
     }
 

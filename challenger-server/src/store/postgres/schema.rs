@@ -36,9 +36,14 @@ pub(super) fn version(client: &mut impl GenericClient) -> Result<usize, Fault> {
     }
 }
 
-/// Whether this program can work with that version.
+/// Whether this program can begin to work with that version.
 pub(super) fn check(version: usize) -> Result<(), Fault> {
     version::check(version, MIGRATIONS.len()).map_err(other)
+}
+
+/// Whether it can go on. Servers are upgraded one after the other, and the first of them migrates.
+pub(super) fn check_not_older(version: usize) -> Result<(), Fault> {
+    version::check_not_older(version, MIGRATIONS.len()).map_err(other)
 }
 
 fn check_not_newer(version: usize) -> Result<(), Fault> {
@@ -98,6 +103,8 @@ mod tests {
         assert!(check(newest).is_ok());
         assert!(complaint(0).contains("run challenger-dbinit"));
         assert!(complaint(newest + 1).contains("upgrade the program"));
+        assert!(check_not_older(newest + 1).is_ok());
+        assert_eq!(check_not_older(0).unwrap_err().to_string(), complaint(0));
         assert!(check_not_newer(0).is_ok());
         assert!(check_not_newer(newest + 1).is_err());
     }

@@ -1,9 +1,11 @@
 //! The database file: who may read it, how it is connected to, and how its errors are told.
 
 use std::fmt;
-use std::fs::{DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -20,6 +22,8 @@ const READER_CACHE_KIB: i64 = 256;
 /// Where the database is.
 pub(super) struct DatabaseFile {
     path: PathBuf,
+    /// Device and number of the file that was first connected to.
+    identity: OnceLock<(u64, u64)>,
 }
 
 impl DatabaseFile {
@@ -28,7 +32,7 @@ impl DatabaseFile {
     pub(super) fn new(path: &Path) -> Result<Self, StoreError> {
         let path = std::path::absolute(path)
             .map_err(|error| StoreError(format!("{}: {error}", path.display())))?;
-        Ok(Self { path })
+        Ok(Self { path, identity: OnceLock::new() })
     }
 
     /// Creates file and folder if they do not exist. SQLite gives the files that it adds the mode
@@ -52,17 +56,33 @@ impl DatabaseFile {
 
     /// A connection that reads and writes.
     pub(super) fn connect(&self) -> Result<Connection, StoreError> {
-        match self.path.try_exists() {
-            Ok(true) => {}
-            Ok(false) => return Err(self.error("does not exist; run challenger-dbinit")),
-            Err(error) => return Err(self.error(format_args!("cannot be reached: {error}"))),
-        }
-        let connection = self.configured().map_err(|fault| self.error(fault))?;
+        let connection = self.check_in_place().and_then(|()| self.configured());
+        let connection = connection.map_err(|fault| self.error(fault))?;
         match connection.is_readonly("main") {
             Ok(false) => Ok(connection),
             Ok(true) => Err(self.error("cannot be written; check its owner and its mode")),
             Err(error) => Err(self.error(Fault::from(error))),
         }
+    }
+
+    /// Whether there is a file, and still the one that the connections have open. SQLite goes on
+    /// writing to one that was deleted, where nobody would find it.
+    pub(super) fn check_in_place(&self) -> Result<(), Fault> {
+        let advice = "while it was in use; put it back, or restart the service";
+        let found = fs::metadata(&self.path).map(|found| (found.dev(), found.ino()));
+        Err(Fault(match (found, self.identity.get()) {
+            (Ok(found), opened) => {
+                if found == *opened.unwrap_or_else(|| self.identity.get_or_init(|| found)) {
+                    return Ok(());
+                }
+                format!("was replaced {advice}")
+            }
+            (Err(error), opened) if error.kind() == io::ErrorKind::NotFound => match opened {
+                None => "does not exist; run challenger-dbinit".to_owned(),
+                Some(_) => format!("was deleted {advice}"),
+            },
+            (Err(error), _) => format!("cannot be reached: {error}"),
+        }))
     }
 
     /// A connection that refuses to write. It is no read-only one for SQLite, which would then not
@@ -112,7 +132,12 @@ impl From<rusqlite::Error> for Fault {
         match error.sqlite_error() {
             Some(cause) => {
                 let advice = match cause.code {
-                    ErrorCode::CannotOpen | ErrorCode::ReadOnly => {
+                    ErrorCode::CannotOpen => {
+                        "; the file and its folder have to be writable by this user, so run \
+                         challenger-dbinit as the user of the service; if that was done, are \
+                         there enough file descriptors?"
+                    }
+                    ErrorCode::ReadOnly => {
                         "; the file and its folder have to be writable by this user, so run \
                          challenger-dbinit as the user of the service"
                     }

@@ -2,18 +2,22 @@
 //! that many commits share the cost of one sync.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use challenger_proto::{Commit, Write};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::file::{DatabaseFile, Fault};
 use super::statements;
-use crate::store::StoreError;
+use crate::store::{LIMIT, StoreError};
 
 /// The most commits of one transaction. More would make the first of them wait for little gain.
 pub(super) const BATCH_MAX: usize = 64;
+
+/// What they are told who wait no longer.
+const LATE: &str = "was not written to in time";
 
 /// The thread and the way to it.
 pub(super) struct Writer {
@@ -26,7 +30,15 @@ pub(super) struct Writer {
 /// One write, and who waits for it.
 struct Job {
     write: Write,
+    /// When nobody waits any longer.
+    until: Instant,
     reply: SyncSender<Result<Commit, StoreError>>,
+}
+
+impl Job {
+    fn is_awaited(&self) -> bool {
+        Instant::now() < self.until
+    }
 }
 
 impl Writer {
@@ -51,8 +63,12 @@ impl Writer {
         let stopped = || self.file.error("the thread that writes has stopped");
         let (reply, answer) = mpsc::sync_channel(1);
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
-        queue.send(Job { write: write.clone(), reply }).map_err(|_| stopped())?;
-        answer.recv().map_err(|_| stopped())?
+        let until = Instant::now() + LIMIT;
+        queue.send(Job { write: write.clone(), until, reply }).map_err(|_| stopped())?;
+        answer.recv_timeout(LIMIT).map_err(|error| match error {
+            RecvTimeoutError::Disconnected => stopped(),
+            RecvTimeoutError::Timeout => self.file.error(LATE),
+        })?
     }
 }
 
@@ -70,7 +86,9 @@ fn work(jobs: &Receiver<Job>, mut connection: Connection, file: &DatabaseFile) {
     while let Ok(first) = jobs.recv() {
         let mut batch = vec![first];
         batch.extend(jobs.try_iter().take(BATCH_MAX - 1));
-        let replies = match commit_all(&mut connection, &batch) {
+        batch.retain(Job::is_awaited);
+        let committed = file.check_in_place().and_then(|()| commit_all(&mut connection, &batch));
+        let replies = match committed {
             Ok(replies) => replies,
             Err(fault) => batch.iter().map(|_| Err(fault.clone())).collect(),
         };
@@ -89,6 +107,11 @@ fn commit_all(
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut replies = Vec::with_capacity(batch.len());
     for job in batch {
+        if !job.is_awaited() {
+            // They were told that it failed, while others had the file.
+            replies.push(Err(Fault(LATE.to_owned())));
+            continue;
+        }
         // So that one that fails takes back its own changes only.
         let savepoint = transaction.savepoint()?;
         let reply = statements::apply(&savepoint, &job.write);

@@ -1,0 +1,38 @@
+//! Attacks on the real server, each over TCP and over a UNIX socket.
+//!
+//! While somebody attacks, honest people go on proving their addresses; afterwards the server has
+//! what it had before: as many threads and descriptors, and hardly more memory. Its log tells of no
+//! fault, and holds no secret. `docs/attacks.md` says which attack is tried where.
+
+#![cfg(all(feature = "sqlite", target_os = "linux"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "a test fails by panicking, and shares its modules with others"
+)]
+
+#[path = "attack/addresses.rs"]
+mod addresses;
+#[path = "attack/bodies.rs"]
+mod bodies;
+#[path = "attack/codes.rs"]
+mod codes;
+#[path = "attack/crowds.rs"]
+mod crowds;
+#[path = "attack/floods.rs"]
+mod floods;
+#[path = "attack/framing.rs"]
+mod framing;
+#[path = "attack/grants.rs"]
+mod grants;
+#[path = "attack/harness.rs"]
+mod harness;
+mod holdings;
+#[path = "attack/pages.rs"]
+mod pages;
+#[path = "attack/redirects.rs"]
+mod redirects;
+mod site;

@@ -1,0 +1,330 @@
+//! What is in bodies, paths and headers that are read: bombs, depths, crowds of fields, detours.
+
+use std::fmt::Write;
+use std::fs;
+use std::thread;
+
+use miniz_oxide::deflate::compress_to_vec_zlib;
+
+use crate::harness::{authorize, everywhere, everywhere_with, prove, under};
+use crate::site::{Reply, SECRET, Site, request};
+
+/// The largest body.
+const BODY_MAX: usize = 64 * 1024;
+
+fn setup(site: &Site, coding: &str, body: &[u8]) -> Reply {
+    let bearer = format!("Bearer {SECRET}");
+    let mut headers = vec![("Authorization", bearer.as_str())];
+    if !coding.is_empty() {
+        headers.push(("Content-Encoding", coding));
+    }
+    site.post("setup/1", &headers, body)
+}
+
+#[test]
+fn bombs_do_not_unfold() {
+    let bomb = compress_to_vec_zlib(&vec![b' '; 60 << 20], 9);
+    assert!(bomb.len() <= BODY_MAX, "{}", bomb.len());
+    let twice = compress_to_vec_zlib(&bomb, 9);
+    everywhere("", |site| {
+        under(site, || {
+            thread::scope(|scope| {
+                for _ in 0..16 {
+                    scope.spawn(|| assert_eq!(setup(site, "deflate", &bomb).refusal(), (413, 32)));
+                }
+            });
+            // What is inside is inside.
+            assert_eq!(setup(site, "deflate", &twice).refusal(), (400, 22));
+        });
+    });
+}
+
+#[test]
+fn compressed_bodies_that_are_none_are_refused() {
+    let good = compress_to_vec_zlib(b"{}", 6);
+    let mut wrong_sum = good.clone();
+    *wrong_sum.last_mut().unwrap() ^= 1;
+    let (half, _) = good.split_at(good.len() / 2);
+    let preset = [&[0x78, 0xbb, 0, 0, 0, 1], &good[2..]].concat();
+    let just_fits = compress_to_vec_zlib(format!("{{}}{:1$}", "", BODY_MAX - 2).as_bytes(), 9);
+    let too_much = compress_to_vec_zlib(format!("{{}}{:1$}", "", BODY_MAX - 1).as_bytes(), 9);
+    let cases: [(&str, &[u8], (u16, u64)); 12] = [
+        ("deflate", half, (400, 28)),
+        ("deflate", &wrong_sum, (400, 28)),
+        ("deflate", &preset, (400, 28)),
+        ("deflate", &good[2..], (400, 28)),
+        ("deflate", b"\x1f\x8b\x08\0\0\0\0\0\0\x03", (400, 28)),
+        ("deflate", b"{}", (400, 28)),
+        ("deflate", &too_much, (413, 32)),
+        ("deflate, deflate", &good, (400, 28)),
+        ("gzip", &good, (400, 28)),
+        ("br", &good, (400, 28)),
+        ("x-deflate", &good, (400, 28)),
+        ("", &good, (400, 22)),
+    ];
+    everywhere("", |site| {
+        for (coding, body, expected) in cases {
+            assert_eq!(setup(site, coding, body).refusal(), expected, "{coding} {body:?}");
+        }
+        assert_eq!(setup(site, "deflate", &good).status, 200);
+        assert_eq!(setup(site, "deflate", &just_fits).status, 200);
+        // Nobody else inflates anything.
+        let reply = site.post("token", &[("Content-Encoding", "deflate")], &good);
+        assert_eq!(reply.status, 400);
+    });
+}
+
+#[test]
+fn json_that_is_deep_wide_or_wrong_is_refused() {
+    let deep = BODY_MAX / 2;
+    let wide: String =
+        (0..6000).fold("{\"a\":\"b\"".to_owned(), |text, n| text + &format!(",\"{n}\":1")) + "}";
+    let digits = "9".repeat(60_000);
+    let cases = [
+        ("[".repeat(deep), 400),
+        ("[".repeat(deep) + &"]".repeat(deep), 400),
+        ("{\"a\":".repeat(10_000), 400),
+        ("{\"a\":".repeat(10_000) + "1" + &"}".repeat(10_000), 400),
+        (format!("{{\"a\":{}{}}}", "[".repeat(120), "]".repeat(120)), 200),
+        (wide, 200),
+        (format!("{{\"a\":{digits}}}"), 400),
+        (format!("{{\"a\":1e{digits}}}"), 400),
+        (format!("{{\"a\":0.{digits}}}"), 200),
+        ("{\"a\":1e999}".to_owned(), 400),
+        ("{\"a\":NaN}".to_owned(), 400),
+        ("{\"a\":\"\\ud800\"}".to_owned(), 400),
+        ("{\"a\":\"\\u0000\"}".to_owned(), 400),
+        ("{\"\\u0000\":1}".to_owned(), 400),
+        ("\u{feff}{}".to_owned(), 400),
+        ("{}{}".to_owned(), 400),
+        ("{}\0".to_owned(), 400),
+        ("{\"read_only\":\"true\"}".to_owned(), 400),
+        ("{\"read_only\":true,\"contact_email\":\"x\"}".to_owned(), 400),
+        ("null".to_owned(), 400),
+        (format!("{{\"CONTACT_EMAIL\":\"{}\"}}", "x".repeat(60_000)), 400),
+        ("{\"__proto__\":{\"CONTACT_EMAIL\":\"x\"},\"constructor\":1}".to_owned(), 200),
+    ];
+    everywhere("", |site| {
+        under(site, || {
+            for (body, status) in &cases {
+                assert_eq!(setup(site, "", body.as_bytes()).status, *status, "{:.60}", body);
+            }
+            assert_eq!(setup(site, "", b"\0{\0\"\0a\0\"\0:\x001\0}").status, 400, "UTF-16");
+        });
+    });
+}
+
+/// As many fields as fit.
+fn many_fields() -> String {
+    let mut body = "pin=1".to_owned();
+    for number in 0.. {
+        if body.len() > BODY_MAX - 10 {
+            break;
+        }
+        write!(body, "&{number:x}").unwrap();
+    }
+    body
+}
+
+#[test]
+fn crowds_of_fields_are_refused() {
+    let many = many_fields();
+    let too_many = (0..100_000).map(|number| format!("{number}=&")).collect::<String>();
+    let separators = "&".repeat(BODY_MAX);
+    let escapes = "%41".repeat(BODY_MAX / 3);
+    everywhere("", |site| {
+        let nonce = site.setup();
+        under(site, || {
+            for path in ["token".to_owned(), format!("challenge/{nonce}"), format!("solve/{nonce}")]
+            {
+                for body in [&many, &separators, &escapes] {
+                    let reply = site.post(&path, &[("Accept", "application/json")], body);
+                    assert_eq!(reply.status, 400, "{path} {body:.20}: {}", reply.body);
+                    let reply = site.post(&path, &[("Accept", "text/html")], body);
+                    assert_eq!(reply.status, 400, "{path} {body:.20}: {}", reply.body);
+                }
+                // What is too long is not read, and may be cut off before it was sent.
+                let mut peer = site.connect();
+                peer.send(request("POST", &path, &[], too_many.as_bytes()));
+                assert!(peer.reply().is_none_or(|reply| reply.status == 413));
+            }
+            let (query, _) = many[..8000].rsplit_once('&').unwrap();
+            let reply = site.get(&format!("authorize/{nonce}?{query}"), &[]);
+            assert_eq!(reply.refusal(), (400, 25));
+        });
+        let status = site.get(&authorize(&nonce), &[]).json();
+        assert_eq!(status["changes_left"], 3, "nothing was charged: {status}");
+    });
+}
+
+#[test]
+fn lossy_fields_are_refused_everywhere() {
+    let bodies: [&[u8]; 14] = [
+        b"pin=%",
+        b"pin=%4",
+        b"pin=%zz",
+        b"pin=%u0031",
+        b"pin=%ff",
+        b"pin=\xff",
+        b"pin=%c0%b1",
+        b"pin=%ed%a0%80",
+        b"pin=%00",
+        b"pin=1\0",
+        b"pin=1&pin=2",
+        b"pin=1&p%69n=2",
+        b"x=1&x=2&pin=1",
+        b"%00=1&pin=1",
+    ];
+    everywhere("", |site| {
+        let nonce = site.setup();
+        for body in bodies {
+            for path in ["token".to_owned(), format!("challenge/{nonce}"), format!("solve/{nonce}")]
+            {
+                let json = [("Accept", "application/json")];
+                assert_eq!(site.post(&path, &json, body).refusal(), (400, 26), "{path} {body:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn paths_have_one_spelling() {
+    let unknown = [
+        "%63onfig",
+        "config/",
+        "config%00",
+        "config%20",
+        "config;x=1",
+        "config%3Fx",
+        "CONFIG",
+        "./config",
+        "x/../config",
+        "%2e/config",
+        "..%2fconfig",
+        "terms/",
+        "terms/en",
+        "terms/../../../../../etc/passwd",
+        "../../../../etc/passwd",
+        "..%2f..%2f..%2f..%2fetc%2fpasswd",
+        "..\\..\\etc\\passwd",
+        "%5c..%5cetc",
+        "%c0%ae%c0%ae/etc/passwd",
+        ".git/config",
+        "challenger.conf",
+        "webui/../config",
+        "setup",
+        "setup/",
+        "setup//1",
+        "setup/1/",
+        "setup/1/2",
+        "setup/../config",
+        "authorize",
+        "authorize//",
+        "info/x",
+        "token/",
+        "admin",
+        "metrics",
+        "debug/pprof",
+    ];
+    let no_client =
+        ["%31", "+1", "-1", "1e0", "0x1", "0", "1%00", "1%20", "\u{ff11}", "9".repeat(99).leak()];
+    everywhere("", |site| {
+        let raw = |method: &str, path: &str| {
+            let mut peer = site.connect();
+            let bearer = format!("Bearer {SECRET}");
+            peer.send(request(method, path, &[("Authorization", &bearer)], b""));
+            peer.reply().unwrap()
+        };
+        for path in unknown {
+            for method in ["GET", "POST"] {
+                assert_eq!(raw(method, path).refusal(), (404, 21), "{method} {path}");
+            }
+        }
+        for id in no_client {
+            let status = raw("POST", &format!("setup/{id}")).status;
+            assert_eq!(status, 400, "{id}");
+        }
+        let nonce = site.setup();
+        let ends = ["%20", "%00", ";x", "%2f", ".", "=", "0"];
+        for end in ends {
+            let reply = raw("POST", &format!("solve/{nonce}{end}"));
+            assert!(matches!(reply.status, 404), "{end}: {}", reply.status);
+        }
+    });
+}
+
+#[test]
+fn documents_come_from_their_folder_only() {
+    let server = |site: &Site| {
+        let folder = site.directory.path().join("terms/en");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("v1.txt"), "Terms.\n").unwrap();
+        fs::write(folder.join("other.txt"), "Secret.\n").unwrap();
+        site.server()
+    };
+    everywhere_with("TERMS_ETAG = v1\nTERMS_DIR = $SITE/terms", server, |site| {
+        for path in ["terms", "terms?lang=../..", "terms?etag=other"] {
+            for language in
+                ["..", "../..", "/etc", "en/../../..", "%2e%2e", "en%00", "*", "\u{e9}", "-"]
+            {
+                let reply = site.get(path, &[("Accept-Language", language)]);
+                assert_eq!((reply.status, reply.body.as_str()), (200, "Terms.\n"), "{language}");
+            }
+        }
+        for etag in ["*", "W/\"v1\"", "\"\"", &"\"x\",".repeat(3000)] {
+            let reply = site.get("terms", &[("If-None-Match", etag)]);
+            assert!(matches!(reply.status, 200 | 304), "{etag:.20}");
+        }
+    });
+}
+
+#[test]
+fn monsters_of_negotiation_are_read_like_any_other_header() {
+    let many = |range: &str| range.repeat(15_000 / range.len());
+    let accepts = [
+        many("a/b;q=0.1,"),
+        many("*/*,"),
+        many(","),
+        many(";"),
+        many("q=;=,"),
+        many("text/*;q=1,"),
+    ];
+    let languages = [
+        many("xx-yy;q=0.9,"),
+        many("en-x;q=0,"),
+        many("*;q=0.1,"),
+        many("-"),
+        many("a-,"),
+        many(";q=9999999999999999999,"),
+    ];
+    everywhere("", |site| {
+        let nonce = site.setup();
+        under(site, || {
+            for accept in &accepts {
+                let accept = format!("{accept}text/html");
+                let headers = [("Accept", accept.as_str())];
+                let page = site.get(&authorize(&nonce), &headers);
+                let is_html = page.header("Content-Type").unwrap().starts_with("text/html");
+                assert_eq!(page.status, 200);
+                assert_eq!(is_html, !accept.contains(";;"), "{accept:.20}");
+                for path in ["terms", "", "config", "nowhere"] {
+                    assert!(site.get(path, &headers).status < 502, "{path}");
+                }
+            }
+            for language in &languages {
+                let language = format!("{language},de;q=0.95");
+                let headers = [("Accept", "text/html"), ("Accept-Language", language.as_str())];
+                let page = site.get(&authorize(&nonce), &headers);
+                assert_eq!(page.status, 200);
+                let chosen = page.header("Content-Language").unwrap();
+                assert!(["de", "en"].contains(&chosen), "{language:.20}: {chosen}");
+            }
+        });
+        let weights = ["-1", "nan", "1e9", "0.0000001", "1.001", "\u{221e}", "", "0x1"];
+        for weight in weights {
+            let accept = format!("text/html;q={weight},application/json;q=0.5");
+            assert_eq!(site.get(&authorize(&nonce), &[("Accept", &accept)]).status, 200);
+        }
+        prove(site);
+    });
+}

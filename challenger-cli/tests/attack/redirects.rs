@@ -1,0 +1,169 @@
+//! Where a browser is sent after a proof: to the registered URI, with nothing but code and state.
+
+use crate::grants::{ADA, HTML, token};
+use crate::harness::{authorize, everywhere};
+use crate::site::{REDIRECT_URI, code_of, escape, wrong};
+
+/// What is almost the registered URI, at least for somebody who reads URLs.
+const ELSEWHERE: [&str; 45] = [
+    "https://mallory.example/",
+    "https://client.example/callback",
+    "https://client.example/callback?shop=2",
+    "https://client.example/callback?shop=1&x=2",
+    "https://client.example/callback?shop=1#x",
+    "https://client.example/callback?shop=1#",
+    "https://client.example/callback/?shop=1",
+    "https://client.example/callback?Shop=1",
+    "https://client.example/callback%3Fshop=1",
+    "https://client.example/%63allback?shop=1",
+    "https://client.example/./callback?shop=1",
+    "https://client.example/x/../callback?shop=1",
+    "https://client.example//callback?shop=1",
+    "https://client.example/callback;x?shop=1",
+    "https://client.example:443/callback?shop=1",
+    "https://client.example:8443/callback?shop=1",
+    "https://client.example:/callback?shop=1",
+    "https://client.example./callback?shop=1",
+    "https://Client.example/callback?shop=1",
+    "https://x.client.example/callback?shop=1",
+    "https://client.example.mallory.example/callback?shop=1",
+    "https://user@client.example/callback?shop=1",
+    "https://client.example@mallory.example/callback?shop=1",
+    "https://client.example\\@mallory.example/callback?shop=1",
+    "https://mallory.example\\client.example/callback?shop=1",
+    "https://mallory.example/https://client.example/callback?shop=1",
+    "https://mallory.example#client.example/callback?shop=1",
+    "https://\u{441}lient.example/callback?shop=1",
+    "https://client\u{3002}example/callback?shop=1",
+    "https:client.example/callback?shop=1",
+    "https:/client.example/callback?shop=1",
+    "https:///client.example/callback?shop=1",
+    "//client.example/callback?shop=1",
+    "HTTPS://client.example/callback?shop=1",
+    "http://client.example/callback?shop=1",
+    " https://client.example/callback?shop=1",
+    "https://client.example/callback?shop=1 ",
+    "https://client.example/callback?shop=1\n",
+    "https://client.example/callback?shop=1\r\nLocation: https://mallory.example/",
+    "\thttps://client.example/callback?shop=1",
+    "javascript:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "client.example",
+    "*",
+    "https://*/callback?shop=1",
+];
+
+#[test]
+fn redirects_lead_to_the_registered_uri_and_nowhere_else() {
+    everywhere("", |site| {
+        let nonce = site.setup();
+        for uri in ELSEWHERE {
+            let path = format!("{}&redirect_uri={}&state=x", authorize(&nonce), escape(uri));
+            for reply in [
+                site.get(&path, &[]),
+                site.post(&path, &[], ""),
+                site.get(&path, &[HTML]),
+                site.post(&path, &[HTML], ""),
+            ] {
+                assert_eq!(reply.status, 400, "{uri:?}");
+                assert_eq!(reply.header("Location"), None, "{uri:?}");
+                assert!(!reply.body.contains("mallory"), "{uri:?}: {}", reply.body);
+            }
+            assert_eq!(site.get(&path, &[]).refusal(), (400, 9751), "{uri:?}");
+        }
+        let twice = format!("{0}&redirect_uri={1}&redirect_uri={1}", authorize(&nonce), "x");
+        assert_eq!(site.get(&twice, &[]).refusal(), (400, 26));
+        // In the body it means nothing: the request is in the query.
+        let body = format!("redirect_uri={}", escape("https://mallory.example/"));
+        assert_eq!(site.post(&authorize(&nonce), &[], body).status, 200);
+        assert_eq!(site.challenge(&nonce, ADA).status, 200);
+        let body = format!("pin={}&redirect_uri=https://mallory.example/", site.pin(ADA));
+        let solved = site.post(&format!("solve/{nonce}?redirect_uri=//mallory"), &[], body);
+        let location = solved.header("Location").unwrap();
+        assert!(location.starts_with(&format!("{REDIRECT_URI}&code=")), "{location}");
+        let code = code_of(location);
+        for uri in ELSEWHERE {
+            assert_eq!(token(site, &code, &[("redirect_uri", uri)]).refusal(), (401, 9751));
+        }
+        assert_eq!(token(site, &code, &[]).status, 200, "none of them spent it");
+    });
+}
+
+#[test]
+fn no_parameter_writes_a_header_or_another_parameter() {
+    let long = "\u{20ac}".repeat(400);
+    let values = [
+        "x\r\nSet-Cookie: evil=1",
+        "x\r\n\r\n<script>alert(1)</script>",
+        "x\nX: y",
+        "x\rX: y",
+        "\u{560a}\u{560d}Set-Cookie: evil=1",
+        "\u{85}\u{2028}\u{2029}",
+        "x&code=forged",
+        "x#fragment",
+        "x;code=forged",
+        "x?code=forged",
+        "%0d%0aSet-Cookie: evil=1",
+        "a+b c%20d",
+        "\"><script>",
+        "\u{202e}\u{feff}\u{1f600}",
+        &long,
+    ];
+    everywhere("", |site| {
+        for (number, value) in values.into_iter().enumerate() {
+            let email = format!("ada{number}@example.com");
+            let nonce = site.setup();
+            let parameters = ["state", "scope"].map(|name| format!("{name}={}", escape(value)));
+            let path = format!("{}&{}", authorize(&nonce), parameters.join("&"));
+            assert_eq!(site.get(&path, &[]).status, 200, "{value:?}");
+            assert_eq!(site.challenge(&nonce, &email).status, 200);
+            let pin = site.pin(&email);
+            let solved = site.post(&format!("solve/{nonce}"), &[], format!("pin={pin}"));
+            assert_eq!(solved.status, 302);
+            let location = solved.header("Location").unwrap();
+            let (before, state) = location.rsplit_once("&state=").unwrap();
+            assert_eq!(before, format!("{REDIRECT_URI}&code={}", code_of(location)));
+            assert!(state.bytes().all(|it| it.is_ascii_alphanumeric() || b"%-._~".contains(&it)));
+            assert_eq!(unescape(state), value);
+            assert_eq!(solved.header("Set-Cookie"), None);
+            let names: Vec<&str> = solved.headers.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names.len(), 10, "{names:?}");
+        }
+    });
+}
+
+#[test]
+fn a_state_as_long_as_may_be_comes_back() {
+    everywhere("", |site| {
+        let nonce = site.setup();
+        // In an answer, each of these takes three bytes.
+        let state = "!".repeat(8000);
+        let path = format!("{}&state={state}", authorize(&nonce));
+        assert_eq!(site.get(&path, &[HTML]).status, 200);
+        assert_eq!(site.challenge(&nonce, ADA).status, 200);
+        let body = format!("pin={}", site.pin(ADA));
+        let page = site.post(&format!("solve/{nonce}"), &[], format!("pin={}", wrong(&body[4..])));
+        assert_eq!(page.status, 403);
+        let solved = site.post(&format!("solve/{nonce}"), &[], body);
+        let (_, found) = solved.header("Location").unwrap().rsplit_once("&state=").unwrap();
+        assert_eq!(unescape(found), state);
+        let longer = format!("{}&state={state}{state}", authorize(&nonce));
+        assert_eq!(site.get(&longer, &[]).refusal(), (414, 31));
+    });
+}
+
+/// A value of a query, without its escapes.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, left @ ..] = rest {
+        if *first == b'%' {
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&left[..2]).unwrap(), 16).unwrap());
+            rest = &left[2..];
+        } else {
+            bytes.push(*first);
+            rest = left;
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}

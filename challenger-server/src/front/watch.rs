@@ -1,0 +1,45 @@
+//! Notices that a listener was closed by somebody else: tiny_http stops to listen after any error,
+//! which may be a panic of which nobody is told.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::MetadataExt;
+use std::thread;
+
+use super::TICK;
+use crate::log::{self, Level};
+use crate::os;
+
+/// A listener that somebody else has.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    path: String,
+    /// Of the socket, since another one may get the same descriptor.
+    inode: u64,
+}
+
+impl Watch {
+    /// Watches a listener from now on.
+    pub(super) fn new(listener: &impl AsFd) -> io::Result<Self> {
+        let path = format!("/dev/fd/{}", listener.as_fd().as_raw_fd());
+        fs::metadata(&path).map(|it| Self { path, inode: it.ino() })
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        fs::metadata(&self.path).is_ok_and(|it| it.ino() == self.inode)
+    }
+
+    /// Stops the service once the listener was closed: only a new start repairs that.
+    pub(crate) fn stop_when_closed(self) -> io::Result<()> {
+        let watch = move || {
+            while self.is_open() {
+                thread::sleep(TICK);
+            }
+            let error = "it accepts no more connections";
+            log::event(Level::Error, "engine failed", &[("error", &error)]);
+            os::stop();
+        };
+        thread::Builder::new().name("watch".to_owned()).spawn(watch).map(drop)
+    }
+}

@@ -1,0 +1,304 @@
+//! The database hangs, is full, may only be read, or is not there yet: every load and commit is an
+//! error in time, and no store has to be opened anew.
+
+#![cfg(feature = "postgres")]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+
+use std::io::{Read, Write as _};
+use std::iter;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use challenger_proto::{Client, ClientId, Commit, Load, Validation, Write};
+use challenger_server::store::{
+    Database, OpenMode, PostgresDatabase, PostgresStore, Registry, Store, StoreError,
+};
+use conformance::{open, redemption, register, reload};
+use postgres_server::{Cluster, End, send};
+
+#[allow(dead_code, unused_imports, reason = "other tests use the rest")]
+mod conformance;
+mod postgres_server;
+
+/// When a test gives up on something that should have been over long ago.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// More than there are connections.
+const CROWD: usize = 24;
+
+/// What is said of an answer that does not come.
+const LATE: &str = ": the database did not answer in time";
+
+/// What a program after ours would do to the schema.
+const NEWER_SCHEMA: &str = "INSERT INTO challenger.migrations (version) VALUES (1000)";
+
+/// A store in a database of its own, in a cluster that may be shared.
+struct Fixture {
+    cluster: Arc<Cluster>,
+    name: String,
+    store: Arc<PostgresStore>,
+    client: Client,
+    row: Validation,
+}
+
+impl Fixture {
+    fn new(cluster: Arc<Cluster>, parameters: &str) -> Self {
+        let name = cluster.create_database();
+        let uri = format!("{}{parameters}", cluster.uri(&name));
+        opened(&uri, OpenMode::Maintain).unwrap().migrate().unwrap();
+        let store = Arc::new(opened(&uri, OpenMode::Serve).unwrap());
+        let client = register(&*store, "https://client.example/cb", "x");
+        let row = open(&*store, &client, [1; 32]);
+        Self { cluster, name, store, client, row }
+    }
+
+    fn load(&self) -> Load {
+        Load { validation: Some(self.row.id), ..Load::default() }
+    }
+
+    /// Many load, or try to change the same row, at once. What became of it, in time.
+    fn crowd(&self) -> Vec<Result<(), StoreError>> {
+        let (told, results) = mpsc::channel();
+        for number in 0..CROWD {
+            let (store, told) = (Arc::clone(&self.store), told.clone());
+            let (load, write) = (self.load(), Write::Update(self.row.clone()));
+            thread::spawn(move || {
+                told.send(match number % 2 {
+                    0 => store.load(&load).map(drop),
+                    _ => store.commit(&write).map(drop),
+                })
+            });
+        }
+        (0..CROWD).map(|_| results.recv_timeout(PATIENCE).expect("an end in time")).collect()
+    }
+
+    /// Waits until it can be read again.
+    fn recover(&self) -> Validation {
+        (0..)
+            .find_map(|tries| match self.store.load(&self.load()) {
+                Ok(loaded) => Some(loaded.validation.unwrap()),
+                Err(error) => {
+                    assert!(tries < 20, "{error}");
+                    None
+                }
+            })
+            .unwrap()
+    }
+}
+
+fn database(uri: &str) -> PostgresDatabase {
+    PostgresDatabase::parse(uri, |_| None).unwrap()
+}
+
+fn opened(uri: &str, mode: OpenMode) -> Result<PostgresStore, StoreError> {
+    PostgresStore::open(database(uri), mode)
+}
+
+fn complaint<T>(result: Result<T, StoreError>) -> String {
+    result.map_or_else(|error| error.to_string(), |_| panic!("it should have failed"))
+}
+
+#[test]
+fn a_database_that_hangs_is_an_error_in_time() {
+    let it = Fixture::new(Arc::new(Cluster::durable()), "");
+    assert!(it.crowd().iter().all(Result::is_ok));
+    let row = it.recover();
+    assert_eq!(row.version, it.row.version.next(), "one of the crowd was first");
+    let it = Fixture { row, ..it };
+    it.cluster.pause();
+    let uri = it.cluster.uri(&it.name);
+    let newcomer = thread::scope(|scope| {
+        // Nor does it take forever to begin.
+        let checked = scope.spawn(|| complaint(Database::Postgres(database(&uri)).check()));
+        let newcomer = scope.spawn(|| opened(&uri, OpenMode::Serve));
+        let mut late = 0;
+        for result in it.crowd() {
+            let message = complaint(result);
+            let place = format!("PostgreSQL database {} at ", it.name);
+            assert!(message.starts_with(&place), "{message}");
+            let is_late = message.ends_with(LATE);
+            let waited = message.contains(": timed out waiting for a connection: ");
+            assert!(is_late || waited, "{message}");
+            late += usize::from(is_late);
+        }
+        assert!(late > 0, "some had a connection");
+        assert!(checked.join().unwrap().ends_with(LATE));
+        newcomer.join().unwrap().unwrap()
+    });
+    it.cluster.resume();
+    let row = it.recover();
+    assert!(row.version <= it.row.version.next(), "at most one of the writes was carried out");
+    assert_eq!(it.store.commit(&Write::Update(row.clone())), Ok(Commit::Done));
+    assert_eq!(reload(&newcomer, &row).unwrap().version, row.version.next());
+    assert!(it.cluster.backends(&it.name).len() <= 2 * 16, "nobody is left over");
+}
+
+#[test]
+fn one_connection_that_hangs_harms_nobody_else() {
+    let it = Fixture::new(Arc::new(Cluster::durable()), "");
+    assert!(it.crowd().iter().all(Result::is_ok));
+    let victim = it.cluster.backends(&it.name)[0];
+    assert!(send(victim, "STOP"));
+    let failed = it.crowd().into_iter().filter_map(Result::err);
+    let failed: Vec<_> = failed.map(|error| error.to_string()).collect();
+    assert!(failed.len() <= 1, "{failed:?}");
+    it.recover();
+    assert!(send(victim, "CONT"));
+}
+
+#[test]
+fn an_answer_that_is_late_is_unknown_and_the_write_is_not_repeated() {
+    let it = Fixture::new(Cluster::shared(), "&options=-c%20statement_timeout%3D0");
+    assert!(it.crowd().iter().all(Result::is_ok));
+    let row = it.recover();
+    let it = Fixture { row, ..it };
+    let sql = |sql: &str| it.cluster.psql(&it.name, sql);
+    // Ends after we gave up.
+    sql("CREATE SEQUENCE runs; \
+        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+            'BEGIN PERFORM nextval(''runs''), pg_sleep(12); RETURN new; END'; \
+        CREATE TRIGGER slow BEFORE UPDATE ON challenger.validations \
+            FOR EACH ROW EXECUTE FUNCTION slow()");
+    let connections = it.cluster.backends(&it.name);
+    assert!(connections.len() > 1, "a crowd needs more than one");
+    let message = complaint(it.store.commit(&Write::Update(it.row.clone())));
+    assert!(message.ends_with(LATE), "{message}");
+    it.recover();
+    let kept = it.cluster.backends(&it.name);
+    let kept = connections.iter().filter(|it| kept.contains(it)).count();
+    assert!(kept >= connections.len() - 1, "the others are still good: {kept}");
+    // Waits for the write that is still under way.
+    sql("DROP TRIGGER slow ON challenger.validations");
+    assert_eq!(sql("SELECT last_value FROM runs"), "1");
+    assert_eq!(it.recover().version, it.row.version.next());
+    let late = it.store.commit(&Write::Update(it.row.clone()));
+    assert_eq!(late, Ok(Commit::Conflict), "whoever tries again looks first");
+}
+
+#[test]
+fn a_database_may_come_later_and_has_to_have_our_schema() {
+    let cluster = Cluster::durable();
+    let name = cluster.create_database();
+    let uri = cluster.uri(&name);
+    cluster.end(End::Fast);
+    let store = opened(&uri, OpenMode::Serve).unwrap();
+    let load = Load { client: ClientId::new(1), ..Load::default() };
+    let message = complaint(store.load(&load));
+    assert!(message.contains("error connecting to server: "), "{message}");
+    cluster.start();
+    let message = complaint(store.load(&load));
+    assert!(message.ends_with(": has no schema yet; run challenger-dbinit"), "{message}");
+    opened(&uri, OpenMode::Maintain).unwrap().migrate().unwrap();
+    cluster.psql(&name, NEWER_SCHEMA);
+    let message = complaint(store.load(&load));
+    assert!(message.ends_with("; upgrade the program"), "{message}");
+    cluster.psql(&name, "DELETE FROM challenger.migrations WHERE version = 1000");
+    assert!(store.load(&load).is_ok());
+}
+
+#[test]
+fn who_serves_goes_on_with_a_newer_schema() {
+    let it = Fixture::new(Cluster::shared(), "");
+    it.cluster.psql(&it.name, NEWER_SCHEMA);
+    it.cluster.end_backends(&it.name);
+    assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
+    assert_eq!(it.store.commit(&Write::Update(it.row.clone())), Ok(Commit::Done));
+    let uri = it.cluster.uri(&it.name);
+    let begun = complaint(opened(&uri, OpenMode::Serve));
+    assert!(begun.ends_with("; upgrade the program"), "{begun}");
+    assert_eq!(complaint(Database::Postgres(database(&uri)).check()), begun);
+}
+
+#[test]
+fn the_last_of_several_hosts_is_reached() {
+    let it = Fixture::new(Cluster::shared(), "");
+    // Nobody takes what waits here, so that there is no answer when no more can wait.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let place = silent.local_addr().unwrap();
+    let waiting: Vec<_> =
+        iter::from_fn(|| TcpStream::connect_timeout(&place, Duration::from_secs(1)).ok()).collect();
+    let (port, uri) = (place.port(), it.cluster.uri(&it.name));
+    let uri = uri.replace("?host=", "?host=127.0.0.1,127.0.0.1,");
+    let uri = format!("{uri}&port={port},{port},5432");
+    assert_eq!(Database::Postgres(database(&uri)).check(), Ok(()));
+    // It takes longer than a request waits, and those that come later find the connection.
+    let late = Fixture { store: Arc::new(opened(&uri, OpenMode::Serve).unwrap()), ..it };
+    assert_eq!(late.recover(), late.row);
+    drop(waiting);
+}
+
+#[test]
+fn a_database_that_will_not_have_us_is_told_from_one_that_cannot_now() {
+    for (code, may_pass) in [
+        ("53300", true),
+        ("57P03", true),
+        ("57P01", true),
+        ("08P01", true),
+        ("28P01", false),
+        ("28000", false),
+        ("3D000", false),
+        ("42501", false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).unwrap();
+        let doorman = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+            let fields = format!("SFATAL\0VFATAL\0C{code}\0Mnot you\0\0");
+            let length = u32::try_from(4 + fields.len()).unwrap().to_be_bytes();
+            stream.write_all(&[b"E", &length[..], fields.as_bytes()].concat()).unwrap();
+        });
+        let uri = format!("postgres:///c?host={}&user=ada", folder.path().display());
+        let store = opened(&uri, OpenMode::Serve);
+        doorman.join().unwrap();
+        match may_pass {
+            true => assert!(store.is_ok(), "{code}"),
+            false => {
+                let message = complaint(store);
+                assert!(message.ends_with(&format!(": not you (SQLSTATE {code})")), "{message}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_may_only_be_read_is_read() {
+    let it = Fixture::new(Cluster::shared(), "");
+    let database = |change: &str| {
+        it.cluster.psql("postgres", &format!("ALTER DATABASE {} {change}", it.name));
+    };
+    database("SET default_transaction_read_only = on");
+    it.cluster.end_backends(&it.name);
+    for _ in 0..3 {
+        let message = complaint(it.store.commit(&Write::Update(it.row.clone())));
+        assert!(message.contains("read-only transaction (SQLSTATE 25006)"), "{message}");
+        assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
+    }
+    database("RESET default_transaction_read_only");
+    // The connections that are there were told otherwise.
+    let mut row = it.row.clone();
+    let done = (0..20).any(|_| {
+        row = it.recover();
+        it.store.commit(&Write::Update(row.clone())).is_ok()
+    });
+    assert!(done);
+    assert_eq!(it.recover().version, it.row.version.next());
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_no_harm() {
+    let it = Fixture::new(Arc::new(Cluster::durable()), "");
+    let free = it.cluster.fill_disk(&it.name, "challenger.grants");
+    for token in 1..4 {
+        let message = complaint(it.store.commit(&redemption(it.row.clone(), [token; 32])));
+        assert!(message.contains("No space left on device (SQLSTATE 53100)"), "{message}");
+        assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
+    }
+    open(&*it.store, &it.client, [2; 32]);
+    free();
+    it.cluster.end_backends(&it.name);
+    assert_eq!(it.store.commit(&redemption(it.row.clone(), [9; 32])), Ok(Commit::Done));
+}

@@ -1,0 +1,112 @@
+//! The database file is locked, moved away or replaced while it is in use: every load and
+//! commit is an error in time, and nothing is written to where nobody looks.
+
+#![cfg(feature = "sqlite")]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use challenger_proto::{Commit, Load, Validation, Write};
+use challenger_server::store::{OpenMode, Registry, SqliteStore, Store, StoreError};
+use conformance::{fresh, open, register, reload};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+#[allow(dead_code, unused_imports, reason = "other tests use the rest")]
+mod conformance;
+
+/// When a test gives up on something that should have been over long ago.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// More than three times as many as the writer takes at once.
+const CROWD: u8 = 200;
+
+/// A store in a folder that is deleted in the end, with one row.
+struct Fixture {
+    store: Arc<SqliteStore>,
+    row: Validation,
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("challenger.sqlite");
+        create(&path);
+        let store = Arc::new(SqliteStore::open(&path, OpenMode::Serve).unwrap());
+        let client = register(&*store, "https://client.example/cb", "x");
+        let row = open(&*store, &client, [255; 32]);
+        Self { store, row, path, _folder: folder }
+    }
+
+    fn refuses(&self, expected: &str) {
+        let load = Load { validation: Some(self.row.id), ..Load::default() };
+        for message in [
+            complaint(self.store.load(&load)),
+            complaint(self.store.commit(&Write::Update(self.row.clone()))),
+        ] {
+            assert_eq!(message, format!("{}: {expected}", self.path.display()));
+        }
+    }
+}
+
+fn create(path: &Path) {
+    SqliteStore::open(path, OpenMode::Maintain).unwrap().migrate().unwrap();
+}
+
+fn complaint<T>(result: Result<T, StoreError>) -> String {
+    result.map_or_else(|error| error.to_string(), |_| panic!("it should have failed"))
+}
+
+#[test]
+fn a_file_that_goes_away_is_noticed_and_may_come_back() {
+    let it = Fixture::new();
+    let aside = it.path.with_extension("aside");
+    fs::rename(&it.path, &aside).unwrap();
+    it.refuses("was deleted while it was in use; put it back, or restart the service");
+    fs::write(&it.path, "").unwrap();
+    it.refuses("was replaced while it was in use; put it back, or restart the service");
+    fs::rename(&aside, &it.path).unwrap();
+    assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
+    assert_eq!(it.store.commit(&Write::Update(it.row)), Ok(Commit::Done));
+}
+
+#[test]
+fn a_lock_that_outlasts_everybody_is_an_error_in_time() {
+    let it = Fixture::new();
+    let other = Connection::open(&it.path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let client = register_of(&it);
+    let (told, results) = mpsc::channel();
+    for number in 0..CROWD {
+        let (store, told) = (Arc::clone(&it.store), told.clone());
+        let write = Write::Open(fresh(&client, [number; 32]));
+        thread::spawn(move || told.send((number, store.commit(&write))));
+    }
+    let (mut locked, mut late) = (0, 0);
+    for _ in 0..CROWD {
+        let (_, result) = results.recv_timeout(PATIENCE).expect("an end in time");
+        let message = complaint(result);
+        locked += usize::from(message.contains("database is locked"));
+        late += usize::from(message.ends_with(": was not written to in time"));
+    }
+    assert_eq!(locked + late, usize::from(CROWD));
+    assert!(locked > 0 && late > 0, "{locked} {late}");
+    assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()), "reading goes on");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(it.store.commit(&Write::Update(it.row.clone())), Ok(Commit::Done));
+    // Whoever gave up is not served behind their back once the queue is empty.
+    let mut count = other.prepare("SELECT count(*) FROM validations").unwrap();
+    let rows: i64 = count.query_row((), |row| row.get(0)).unwrap();
+    assert_eq!(rows, 1);
+}
+
+fn register_of(it: &Fixture) -> challenger_proto::Client {
+    let load = Load { client: Some(it.row.client), ..Load::default() };
+    it.store.load(&load).unwrap().client.unwrap()
+}
