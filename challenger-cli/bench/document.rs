@@ -99,11 +99,11 @@ pub fn write(order: &Order) -> Result<String, String> {
 const FLOWS: &str = "\
     A flow is a person who proves an address: setup, authorize, challenge, a wrong and a right \
     solve, token and info, over one connection that stays; every answer is checked, and the \
-    address that is read is the one that was entered. The server is a process of its own, and so is the \
-    database. The helper costs nothing: it tells the driver the code. pgbench runs the statements \
-    of a flow (`testdata/bench/flow.sql`) with as many clients on the same PostgreSQL, and nobody \
-    between. Driver, server and database share the machine, so that the CPU of one is missed by \
-    the others.";
+    address that is read is the one that was entered. The server is a process of its own, and so \
+    is the database. The helper costs nothing: it tells the driver the code. pgbench runs the \
+    statements of a flow (`testdata/bench/flow.sql`) with as many clients on the same PostgreSQL, \
+    and nobody between. Driver, server and database share the machine, so that the CPU of one is \
+    missed by the others.";
 
 fn measure(order: &Order) -> Result<Figures, String> {
     let all = Plan {
