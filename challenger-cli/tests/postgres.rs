@@ -14,6 +14,8 @@
 mod postgres_server;
 mod site;
 
+use std::process::Stdio;
+
 use postgres_server::{Cluster, End};
 use site::{REDIRECT_URI, SECRET, Site, stderr, stdout, wait_for};
 
@@ -105,4 +107,27 @@ fn a_bad_uri_is_named_by_its_place_and_not_quoted() {
             assert!(!said.contains("swordfish"), "{said}");
         }
     }
+}
+
+#[test]
+fn a_database_that_hangs_does_not_keep_the_tools() {
+    let cluster = Cluster::durable();
+    let site = site(&cluster, "challengerdb-postgres");
+    initialize(&site);
+    cluster.pause();
+    for (program, arguments) in [
+        ("challenger-dbinit", &[][..]),
+        ("challenger-dbinit", &["--garbagecollect"]),
+        ("challenger-admin", &["--list"]),
+    ] {
+        let mut child = site.command(program);
+        let child = child.args(arguments).stdin(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let mut child = child.unwrap();
+        let status = wait_for("the end of a tool", || child.try_wait().unwrap());
+        assert_eq!(status.code(), Some(1), "{program}");
+        let said = stderr(&child.wait_with_output().unwrap());
+        assert!(said.ends_with(": the database did not answer in time\n"), "{said}");
+    }
+    cluster.resume();
+    assert_eq!(site.run("challenger-admin", &["--list"]).status.code(), Some(0));
 }

@@ -76,8 +76,8 @@ impl Tag<'_> {
     }
 }
 
-/// The next tag from there on, and where it ends. Comments and declarations are skipped, as browsers
-/// do (HTML Living Standard, 13.2.5).
+/// The next tag from there on, and where it ends. Comments and declarations are skipped, as
+/// browsers do (HTML Living Standard, 13.2.5).
 fn next_tag(html: &str, from: usize) -> Option<(Tag<'_>, usize)> {
     let mut from = from;
     loop {

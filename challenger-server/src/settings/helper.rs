@@ -10,8 +10,8 @@ use crate::process::Command;
 /// The section whose options are the helper's environment.
 const HELPER: &str = "challenger-helper";
 
-/// The longest variable that Linux lets a program begin with: its `MAX_ARG_STRLEN`, name, `=` and the
-/// zero at the end included.
+/// The longest variable that Linux lets a program begin with: its `MAX_ARG_STRLEN`, name, `=` and
+/// the zero at the end included.
 const VARIABLE_LEN_MAX: usize = 128 * 1024;
 
 /// How long a helper may take, unless the operator says otherwise.

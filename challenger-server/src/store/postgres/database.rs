@@ -100,8 +100,8 @@ impl PostgresDatabase {
         self.encryption.connector()
     }
 
-    /// How long it may take to connect: all hosts but the last may be out of reach, and each attempt
-    /// begins with the first.
+    /// How long it may take to connect: all hosts but the last may be out of reach, and each
+    /// attempt begins with the first.
     pub(super) fn connecting(&self) -> Duration {
         let hosts = self.config.get_hosts().iter().map(|host| match host {
             Host::Tcp(name) if name.parse::<IpAddr>().is_err() => ADDRESSES,

@@ -1,5 +1,6 @@
 //! What the operator's tools do. Each call has a connection of its own, because they are rare.
 
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use challenger_proto::{ClientId, HashedSecret, RedirectUri, Timestamp};
 use postgres::Client;
 use postgres::types::ToSql;
 
+use super::line::LATE;
 use super::pool::Fault;
 use super::{PostgresStore, schema};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
@@ -15,6 +17,9 @@ use crate::store::{Added, ClientSummary, Collected, Registry, StoreError};
 /// Whoever creates, upgrades or cleans holds this lock, so that only one does. Any number will do;
 /// this one spells `Chal`.
 const LOCK: i64 = 0x4368_616c;
+
+/// How long it may take to connect, whatever hangs. What is done then may take as long as it takes.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many rows are deleted at once: a server may wait for them.
 const CHUNK_ROWS: i64 = 1000;
@@ -121,10 +126,18 @@ impl Registry for PostgresStore {
 }
 
 impl PostgresStore {
-    /// A connection for a tool.
+    /// A connection for a tool, made on the side: the limits of the client are for each host, and
+    /// none of them helps when the database hangs.
     pub(super) fn connect(&self) -> Result<Client, Fault> {
         let connector = self.database.connector().map_err(Fault::Other)?;
-        Ok(self.database.maintaining().connect(connector)?)
+        let config = self.database.maintaining();
+        let (told, connected) = mpsc::sync_channel(1);
+        thread::Builder::new()
+            .name("database".to_owned())
+            .spawn(move || told.send(config.connect(connector)).ok())
+            .map_err(|error| Fault::Away(format!("no thread for a connection: {error}")))?;
+        let made = connected.recv_timeout(CONNECT_TIMEOUT);
+        Ok(made.map_err(|_| Fault::Away(LATE.to_owned()))??)
     }
 
     /// Does something that others may do at the same time, and again when they were in the way: a
