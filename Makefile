@@ -40,9 +40,9 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
 	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS))
 
-.PHONY: all install uninstall demo selftest fuzz keep check simulate planted-bugs soak deb \
-	check-package fmt \
-	postgresql openssl documents tools browser debhelper debian-tests
+.PHONY: all install uninstall demo selftest fuzz keep check simulate planted-bugs soak bench \
+	microbench check-instructions update-instructions programs deb check-package fmt \
+	postgresql openssl documents tools browser valgrind debhelper debian-tests
 
 all:
 	$(CARGO) build --release --locked
@@ -105,6 +105,9 @@ check: postgresql openssl documents tools browser
 	    --lib --test database_settings --test store_postgres --test store_postgres_tls
 	$(CARGO) test --package challenger-server --package challenger-cli --features tiny-http \
 	    --locked --test wire --test engine
+	$(CARGO) clippy --package challenger-cli --all-targets --features bench --locked -- -D warnings
+	$(CARGO) test --package challenger-cli --features bench --locked \
+	    --bin challenger-bench --test bench
 	testdata/planted/run.sh
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
@@ -140,6 +143,34 @@ keep:
 soak: export SOAK_SECONDS ?= 3600
 soak: postgresql
 	$(CARGO) test --release --package challenger-cli --test soak --locked
+
+# Measures everything, and writes docs/benchmarks.md: for a machine with nothing else to do.
+# BENCH_OLD_ROWS=10000000 compares with a full database, too, and BENCH_BUILD=1 times a build.
+BENCH_SECONDS ?= 10
+BENCH_RUNS ?= 5
+BENCH_OLD_ROWS ?=
+BENCH_BUILD ?=
+BENCH = $(PROFILE_DIR)/challenger-bench
+
+bench: postgresql valgrind programs
+	$(BENCH) document --seconds $(BENCH_SECONDS) --runs $(BENCH_RUNS) \
+	    $(if $(BENCH_OLD_ROWS),--old-rows $(BENCH_OLD_ROWS)) $(if $(BENCH_BUILD),--build) \
+	    docs/benchmarks.md
+
+# Decisions, heads and pages alone.
+microbench: valgrind programs
+	$(BENCH) micro
+
+# Their instructions and allocations, which a busy machine does not change.
+check-instructions: valgrind programs
+	$(BENCH) instructions testdata/bench/instructions.txt
+
+update-instructions: valgrind programs
+	$(BENCH) instructions --update testdata/bench/instructions.txt
+
+# All programs, with the one that measures them.
+programs:
+	$(CARGO) build --release --locked --package challenger-cli --features bench
 
 # The Debian package: target/debian/challenger_VERSION_ARCHITECTURE.deb.
 DEBS = $(or $(CARGO_TARGET_DIR),target)/debian
@@ -206,6 +237,10 @@ browser:
 	@grep -q '"version": "$(AXE_VERSION)"' $(AXE)/node_modules/axe-core/package.json 2>/dev/null \
 	|| npm install --prefix $(AXE) --no-save --ignore-scripts --no-audit --no-fund --loglevel=error \
 	    axe-core@$(AXE_VERSION)
+
+# Instructions are counted by it.
+valgrind:
+	$(call need,instructions are counted by Valgrind,command -v valgrind,valgrind)
 
 # What packages are built with, beside cargo.
 debhelper:

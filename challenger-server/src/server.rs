@@ -15,7 +15,7 @@ use crate::listen::{ListenError, SocketFile};
 use crate::log::{self, Level};
 use crate::os::{self, OsEntropy, SystemClock};
 use crate::pages::Templates;
-use crate::responder::{Pages, Responder, Slots};
+use crate::responder::{Helper, Pages, Responder, Slots};
 use crate::settings::Settings;
 use crate::store::StoreError;
 
@@ -62,6 +62,17 @@ impl Server {
     /// # Errors
     /// The store or the place to listen cannot be used.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
+        Self::start_with(settings, |command| Arc::new(command))
+    }
+
+    /// Starts to serve with another helper in the place of the operator's command.
+    ///
+    /// # Errors
+    /// The same as [`Self::start`]'s.
+    pub fn start_with(
+        settings: Settings,
+        helper: impl FnOnce(AuthCommand) -> Arc<dyn Helper>,
+    ) -> Result<Self, StartError> {
         for warning in settings.warnings.iter().chain(&settings.helper_missing()) {
             log::warn(format_args!("{warning}"));
         }
@@ -71,7 +82,7 @@ impl Server {
         let responder: Arc<dyn Respond> = Arc::new(Responder {
             service: settings.service,
             store,
-            helper: Arc::new(AuthCommand {
+            helper: helper(AuthCommand {
                 command: settings.command,
                 messages: settings.messages,
                 host: settings.host,

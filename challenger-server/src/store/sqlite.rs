@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use challenger_proto::{Commit, Load, Loaded, Write};
 use rusqlite::Connection;
+use rusqlite::types::Value;
 
 use self::file::{DatabaseFile, Fault};
 use self::writer::Writer;
@@ -52,6 +53,21 @@ impl SqliteStore {
         }
         let writer = Writer::start(connection, Arc::clone(&file))?;
         Ok(Self { file, writer, readers: Mutex::new(Vec::new()) })
+    }
+
+    /// What SQLite says about a setting of the connections to this file.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or SQLite knows no such setting.
+    pub fn pragma(path: &Path, name: &str) -> Result<String, StoreError> {
+        let file = DatabaseFile::new(path)?;
+        let connection = file.connect()?;
+        let value = connection.pragma_query_value(None, name, |row| row.get::<_, Value>(0));
+        match value.map_err(|error| file.error(Fault::from(error)))? {
+            Value::Integer(number) => Ok(number.to_string()),
+            Value::Text(text) => Ok(text),
+            other => Err(file.error(format_args!("{name} is {other:?}"))),
+        }
     }
 
     /// Reads something from a file and leaves it as it is.

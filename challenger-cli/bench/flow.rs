@@ -1,0 +1,208 @@
+//! One person proves an address, and the client reads it: seven requests, every answer checked.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::codes::Codes;
+use super::wire::{Answer, Connection, Place};
+
+/// The requests of a flow in their order.
+pub const STEPS: [&str; 7] =
+    ["setup", "authorize", "challenge", "solve wrong", "solve right", "token", "info"];
+
+/// What the client sends along, and wants back.
+const STATE: &str = "a1b2c3d4";
+
+/// Who comes back to whom.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The client's number.
+    pub id: String,
+    /// Its secret.
+    pub secret: String,
+    /// Where its users are sent back to.
+    pub redirect_uri: String,
+}
+
+/// Which answers are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Pages, as people see them.
+    Browser,
+    /// JSON.
+    Program,
+}
+
+impl Reader {
+    const fn accept(self) -> &'static str {
+        match self {
+            Self::Browser => {
+                "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
+                 Accept-Language: en-US,en;q=0.5\r\n"
+            }
+            Self::Program => "Accept: application/json\r\n",
+        }
+    }
+}
+
+/// Why a flow did not come to its end.
+#[derive(Debug)]
+pub struct Trouble(pub String);
+
+/// How long each answered request took, in the order of [`STEPS`].
+pub type Times = [Option<Duration>; STEPS.len()];
+
+/// Somebody who goes through flows, one after the other, over one connection.
+pub struct Person<'a> {
+    place: &'a Place,
+    client: &'a Client,
+    reader: Reader,
+    codes: Codes,
+    connection: Option<Connection>,
+    number: usize,
+    flows: u64,
+}
+
+impl<'a> Person<'a> {
+    pub const fn new(
+        place: &'a Place,
+        client: &'a Client,
+        reader: Reader,
+        codes: Codes,
+        number: usize,
+    ) -> Self {
+        Self { place, client, reader, codes, connection: None, number, flows: 0 }
+    }
+
+    /// Goes through one flow.
+    pub fn walk(&mut self, times: &mut Times) -> Result<(), Trouble> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Connection::open(self.place).map_err(|e| lost("connect", &e))?,
+        };
+        self.flows += 1;
+        let keeps = self.go(&mut connection, times)?;
+        self.connection = keeps.then_some(connection);
+        Ok(())
+    }
+
+    fn go(&self, connection: &mut Connection, times: &mut Times) -> Result<bool, Trouble> {
+        let Client { id, secret, redirect_uri } = self.client;
+        let accept = self.reader.accept();
+        let bearer = format!("Authorization: Bearer {secret}\r\n");
+        let nonce = step(connection, times, 0, &post(&format!("/setup/{id}"), &bearer, ""), {
+            |it| (it.status == 200).then(|| member(it.body, "nonce")).flatten()
+        })?;
+        let target = format!(
+            "/authorize/{nonce}?response_type=code&client_id={id}&redirect_uri={}&state={STATE}",
+            escape(redirect_uri)
+        );
+        let is_good = |it: &Answer<'_>| (it.status == 200 && it.body.len() > 100).then_some(());
+        step(connection, times, 1, &get(&target, accept), is_good)?;
+        let address = format!("person{}.{}@bench.example", self.number, self.flows);
+        let body = format!("CONTACT_EMAIL={}", escape(&address));
+        let request = post(&format!("/challenge/{nonce}"), accept, &body);
+        step(connection, times, 2, &request, |it| (it.status == 200).then_some(()))?;
+        let code = self.codes.take(&address).map_err(|e| Trouble(format!("no code: {e}")))?;
+        let solve = format!("/solve/{nonce}");
+        let request = post(&solve, accept, &format!("pin={}", other_than(&code)));
+        step(connection, times, 3, &request, |it| (it.status == 403).then_some(()))?;
+        let request = post(&solve, accept, &format!("pin={code}"));
+        let code = step(connection, times, 4, &request, |it| self.code_in(it))?;
+        let body = format!(
+            "grant_type=authorization_code&client_id={id}&client_secret={}&code={}&redirect_uri={}",
+            escape(secret),
+            escape(&code),
+            escape(redirect_uri)
+        );
+        let token = step(connection, times, 5, &post("/token", "", &body), |it| {
+            (it.status == 200).then(|| member(it.body, "access_token")).flatten()
+        })?;
+        let mut is_last = false;
+        let request = get("/info", &format!("Authorization: Bearer {token}\r\n"));
+        let proved = step(connection, times, 6, &request, |it| {
+            is_last = it.is_last;
+            (it.status == 200).then(|| member(it.body, "CONTACT_EMAIL")).flatten()
+        })?;
+        if proved != address {
+            return Err(Trouble("info tells of another address than was entered".to_owned()));
+        }
+        Ok(!is_last)
+    }
+
+    /// The authorization code with which the person is sent back.
+    fn code_in(&self, answer: &Answer<'_>) -> Option<String> {
+        let url = match self.reader {
+            Reader::Browser if answer.status == 302 => answer.header("Location")?.to_owned(),
+            Reader::Program if answer.status == 200 => member(answer.body, "redirect_url")?,
+            Reader::Browser | Reader::Program => return None,
+        };
+        let query = url.strip_prefix(&self.client.redirect_uri)?;
+        let mut pairs = query.trim_start_matches(['?', '&']).split('&');
+        let code = pairs.next()?.strip_prefix("code=")?;
+        (pairs.next()?.strip_prefix("state=")? == STATE).then(|| code.to_owned())
+    }
+}
+
+/// Sends the request of a step, and takes from its answer what is wanted.
+fn step<T>(
+    connection: &mut Connection,
+    times: &mut Times,
+    number: usize,
+    request: &str,
+    read: impl FnOnce(&Answer<'_>) -> Option<T>,
+) -> Result<T, Trouble> {
+    let name = STEPS.get(number).copied().unwrap_or_default();
+    let begun = Instant::now();
+    let answer = connection.ask(request).map_err(|error| lost(name, &error))?;
+    if let Some(time) = times.get_mut(number) {
+        *time = Some(begun.elapsed());
+    }
+    read(&answer).ok_or_else(|| {
+        let code = answer.code().map_or_else(|| "-".to_owned(), |code| code.to_string());
+        Trouble(format!("{name}: status {}, code {code}", answer.status))
+    })
+}
+
+fn lost(what: &str, error: &io::Error) -> Trouble {
+    Trouble(format!("{what}: {}", error.kind()))
+}
+
+fn get(target: &str, headers: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: bench.example\r\n{headers}\r\n")
+}
+
+fn post(target: &str, headers: &str, body: &str) -> String {
+    format!(
+        "POST {target} HTTP/1.1\r\nHost: bench.example\r\n{headers}\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// The text that a name stands for, wherever it is in a JSON object. Reading all of it would cost
+/// the driver more than it tells: what is compared is long and random.
+fn member(json: &str, name: &str) -> Option<String> {
+    let (_, rest) = json.split_once(&format!("\"{name}\":"))?;
+    let (value, _) = rest.trim_start().strip_prefix('"')?.split_once('"')?;
+    Some(value.to_owned())
+}
+
+/// A code that is not this one.
+fn other_than(code: &str) -> String {
+    let (rest, last) = code.split_at(code.len().saturating_sub(1));
+    format!("{rest}{}", if last == "1" { "2" } else { "1" })
+}
+
+/// As forms and queries have it.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}

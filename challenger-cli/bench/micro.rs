@@ -1,0 +1,241 @@
+//! The core without a network, a database or a clock: what one decision, one head, one page cost.
+
+use std::hint::black_box;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use challenger_proto::http::{Body, Method, Request};
+use challenger_proto::{
+    AddressType, Client, ClientId, Commit, Entropy, HashedSecret, Loaded, Page, Records,
+    RedirectUri, Service, Timestamp, route,
+};
+use challenger_server::front::head::parse_head;
+use challenger_server::pages::Templates;
+
+use super::flow::escape;
+use super::spread::Spread;
+
+const SECRET: &str = "secret-token:0123456789abcdef0123456789abcdef";
+const REDIRECT_URI: &str = "https://client.example/callback";
+const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
+const BROWSER: (&str, &str) = ("Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
+
+/// How often something is done between two looks at the clock, and how often that is repeated.
+const TIMES: u32 = 200;
+const BATCHES: usize = 15;
+
+/// Inputs of these many times the size: what is not linear shows.
+pub const SCALES: [usize; 3] = [1, 10, 100];
+
+/// Something small to be measured.
+pub struct Case {
+    pub name: String,
+    work: Box<dyn FnMut()>,
+}
+
+impl Case {
+    fn new(name: impl Into<String>, work: impl FnMut() + 'static) -> Self {
+        Self { name: name.into(), work: Box::new(work) }
+    }
+
+    /// How many nanoseconds it takes.
+    pub fn nanoseconds(&mut self) -> Spread {
+        self.measured(TIMES);
+        Spread::of((0..BATCHES).map(|_| {
+            let begun = Instant::now();
+            self.measured(TIMES);
+            per(begun.elapsed(), TIMES)
+        }))
+    }
+
+    /// Does it so many times. Valgrind finds it by its name, and counts what happens inside of it.
+    #[inline(never)]
+    pub fn measured(&mut self, times: u32) {
+        for _ in 0..times {
+            (self.work)();
+        }
+    }
+}
+
+fn per(time: Duration, times: u32) -> f64 {
+    time.as_nanos() as f64 / f64::from(times)
+}
+
+/// All of them, always in this order.
+pub fn cases() -> Result<Vec<Case>, String> {
+    let mut cases = Vec::new();
+    decisions(&mut cases)?;
+    heads(&mut cases);
+    Ok(cases)
+}
+
+/// A whole service in memory, with one client.
+struct World {
+    service: Service,
+    store: Records,
+    drawn: u8,
+}
+
+/// A request with the rows that it meets.
+struct Scene {
+    request: Request,
+    loaded: Loaded,
+    now: Timestamp,
+}
+
+impl World {
+    fn new(templates: &Templates) -> Result<Self, String> {
+        let address_type = AddressType::new("email").ok_or("email is no type")?;
+        let mut service = Service::new(address_type.clone());
+        service.pages = templates.page_set(&address_type);
+        let mut store = Records::default();
+        store.insert_client(Client {
+            id: ClientId::new(1).ok_or("1 is no client")?,
+            redirect_uri: RedirectUri::parse(REDIRECT_URI).map_err(|it| it.to_string())?,
+            secret: HashedSecret::new(SECRET, Entropy::new([1; 32])),
+        });
+        Ok(Self { service, store, drawn: 1 })
+    }
+
+    /// Carries out a request, and remembers what it met.
+    fn ask(&mut self, request: Request) -> Result<(Scene, Answered), String> {
+        let plan = route(&request);
+        let loaded = self.store.load(plan.load());
+        self.drawn = self.drawn.wrapping_add(1);
+        let entropy = Entropy::new([self.drawn; 32]);
+        let scene = Scene { request, loaded: loaded.clone(), now: NOW };
+        let outcome = plan.decide(loaded, NOW, entropy, &self.service);
+        let committed = outcome.write.as_ref().map(|write| self.store.commit(write));
+        if committed == Some(Commit::Conflict) {
+            return Err("a conflict without anybody else".to_owned());
+        }
+        let pin = outcome.send.map(|it| it.secret.digits().to_owned());
+        let location = outcome.response.headers.iter().find(|(name, _)| *name == "Location");
+        let location = location.map(|(_, value)| value.clone());
+        Ok((scene, Answered { body: outcome.response.body, pin, location }))
+    }
+}
+
+struct Answered {
+    body: Body,
+    pin: Option<String>,
+    location: Option<String>,
+}
+
+impl Answered {
+    fn member(&self, name: &str) -> Result<String, String> {
+        let Body::Json(json) = &self.body else { return Err(format!("no JSON with {name}")) };
+        let text = json.get(name).and_then(|it| it.as_str()).map(str::to_owned);
+        text.ok_or_else(|| format!("no {name}"))
+    }
+
+    fn page(&self) -> Result<Page, String> {
+        let Body::Page(page) = &self.body else { return Err("no page".to_owned()) };
+        let (name, language) = (page.name, page.language.clone());
+        Ok(Page { name, language, data: page.data.clone() })
+    }
+}
+
+/// Route and decide for each step of a flow, and the pages that come of it.
+fn decisions(cases: &mut Vec<Case>) -> Result<(), String> {
+    let templates = Templates::embedded().map_err(|error| error.to_string())?;
+    let templates = Rc::new(templates);
+    let mut world = World::new(&templates)?;
+    let mut scenes = Vec::new();
+    let mut pages = Vec::new();
+    let html = [BROWSER];
+
+    let bearer = format!("Bearer {SECRET}");
+    let (scene, answer) =
+        world.ask(request(Method::Post, "/setup/1", &[("Authorization", &bearer)], ""))?;
+    scenes.push(("setup".to_owned(), scene));
+    let nonce = answer.member("nonce")?;
+    scenes.push(("config".to_owned(), world.ask(request(Method::Get, "/config", &[], ""))?.0));
+    let unknown = world.ask(request(Method::Get, "/nowhere", &[], ""))?.0;
+    scenes.push(("unknown path".to_owned(), unknown));
+
+    let target = format!(
+        "/authorize/{nonce}?response_type=code&client_id=1&redirect_uri={}&state=a1b2c3d4",
+        escape(REDIRECT_URI)
+    );
+    let (scene, answer) = world.ask(request(Method::Get, &target, &html, ""))?;
+    scenes.push(("authorize".to_owned(), scene));
+    pages.push(("enter-address".to_owned(), answer.page()?));
+
+    let target = format!("/challenge/{nonce}");
+    // First without carrying it out, because only one address can be proved.
+    for scale in SCALES {
+        let body = format!("CONTACT_EMAIL={}%40bench.example", "person".repeat(2 * scale));
+        let mut other = World { store: world.store.clone(), ..World::new(&templates)? };
+        let (scene, answer) = other.ask(request(Method::Post, &target, &html, &body))?;
+        scenes.push((format!("challenge x{scale}"), scene));
+        pages.push((format!("enter-code x{scale}"), answer.page()?));
+    }
+    let body = "CONTACT_EMAIL=person%40bench.example";
+    let (_, answer) = world.ask(request(Method::Post, &target, &html, body))?;
+    let pin = answer.pin.ok_or("no PIN")?;
+
+    let target = format!("/solve/{nonce}");
+    let wrong = if pin == "12345678" { "pin=12345679" } else { "pin=12345678" };
+    let (scene, answer) = world.ask(request(Method::Post, &target, &html, wrong))?;
+    scenes.push(("solve wrong".to_owned(), scene));
+    pages.push(("enter-code again".to_owned(), answer.page()?));
+    let body = format!("pin={pin}");
+    let (scene, answer) = world.ask(request(Method::Post, &target, &html, &body))?;
+    scenes.push(("solve right".to_owned(), scene));
+    let location = answer.location.ok_or("no way back")?;
+    let code = location.split(['?', '&']).find_map(|pair| pair.strip_prefix("code="));
+    let code = code.ok_or("no code")?;
+
+    let body = format!(
+        "grant_type=authorization_code&client_id=1&client_secret={}&code={code}&redirect_uri={}",
+        escape(SECRET),
+        escape(REDIRECT_URI)
+    );
+    let (scene, answer) = world.ask(request(Method::Post, "/token", &[], &body))?;
+    scenes.push(("token".to_owned(), scene));
+    let bearer = format!("Bearer {}", answer.member("access_token")?);
+    let info = request(Method::Get, "/info", &[("Authorization", &bearer)], "");
+    scenes.push(("info".to_owned(), world.ask(info)?.0));
+
+    let service = Rc::new(world.service);
+    for (name, scene) in scenes {
+        let service = Rc::clone(&service);
+        cases.push(Case::new(format!("decide {name}"), move || {
+            let plan = route(&scene.request);
+            let loaded = scene.loaded.clone();
+            let _ = black_box(plan.decide(loaded, scene.now, Entropy::new([7; 32]), &service));
+        }));
+    }
+    let email = AddressType::new("email").ok_or("email is no type")?;
+    for (name, page) in pages {
+        let (templates, email) = (Rc::clone(&templates), email.clone());
+        cases.push(Case::new(format!("render {name}"), move || {
+            black_box(templates.render(&page, &email));
+        }));
+    }
+    Ok(())
+}
+
+/// Heads as a browser behind a proxy sends them, with more and more cookies of others.
+fn heads(cases: &mut Vec<Case>) {
+    for scale in SCALES {
+        let cookie = "session=0123456789abcdef0123456789abcdef; theme=dark; consent=all; ";
+        let text = format!(
+            "POST /solve/{} HTTP/1.1\r\nHost: challenger.example\r\n{}: {}\r\nCookie: {}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 12\r\n\r\n",
+            "N".repeat(52),
+            BROWSER.0,
+            BROWSER.1,
+            cookie.repeat(scale),
+        );
+        cases.push(Case::new(format!("head x{scale}"), move || {
+            let _ = black_box(parse_head(black_box(text.as_bytes())));
+        }));
+    }
+}
+
+fn request(method: Method, target: &str, headers: &[(&str, &str)], body: &str) -> Request {
+    let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    Request { method, target: target.into(), headers, body: body.into() }
+}

@@ -1,0 +1,286 @@
+//! A service of our own for as long as it is measured: a database, a configuration and a server.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::codes::Post;
+use super::database::Database;
+use super::drive::Target;
+use super::flow::{Client, Reader};
+use super::serve::NULL_CODE;
+use super::wire::{Connection, Place};
+
+const SECRET: &str = "secret-token:0123456789abcdef0123456789abcdef";
+const REDIRECT_URI: &str = "https://client.example/callback";
+
+/// How long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often to look whether it does. A start takes tens of milliseconds.
+const LOOK: Duration = Duration::from_micros(200);
+
+/// The helper of a site with real processes: it keeps the message where the driver finds it.
+const DELIVER: &str = "#!/bin/sh\nexec cat > \"${0%/*}/codes/$1\"\n";
+
+/// Who delivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deliverer {
+    /// Our own server, whose helper costs nothing.
+    BuiltIn,
+    /// `challenger-httpd`, which starts a program for each message.
+    Process,
+}
+
+/// Where the server listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Socket {
+    Tcp,
+    Unix,
+}
+
+/// A service with everything that belongs to it.
+pub struct Site {
+    directory: TempDir,
+    pub database: Arc<Database>,
+    place: Place,
+    client: Client,
+    deliverer: Deliverer,
+    server: Option<Child>,
+    /// How long the server took from its start to its first answer.
+    pub started_in: Duration,
+}
+
+impl Site {
+    /// Sets one up and starts its server.
+    pub fn start(
+        database: Arc<Database>,
+        deliverer: Deliverer,
+        socket: Socket,
+    ) -> Result<Self, String> {
+        let mut site = Self::prepare(database, deliverer, socket).map_err(|it| it.to_string())?;
+        site.run("challenger-dbinit", &[])?;
+        let told = site.run("challenger-admin", &["--add", SECRET, REDIRECT_URI])?;
+        let id = told.trim().rsplit(' ').next().unwrap_or_default();
+        site.client.id = id.trim_end_matches(['.', '\n']).to_owned();
+        site.start_server()?;
+        Ok(site)
+    }
+
+    fn prepare(database: Arc<Database>, deliverer: Deliverer, socket: Socket) -> io::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("challenger-bench-").tempdir()?;
+        let root = directory.path();
+        fs::create_dir(root.join("codes"))?;
+        fs::create_dir(root.join("config.d"))?;
+        let script = root.join("deliver.sh");
+        fs::write(&script, DELIVER)?;
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+        let (place, serve) = free_place(socket, root)?;
+        // More helpers than connections, so that nobody is refused for want of one.
+        let config = format!(
+            "[challenger]\n{serve}BASE_URL = https://challenger.example/\nADDRESS_TYPE = email\n\
+             AUTH_COMMAND = {}\nAUTH_ADDRESS_FORMAT = plain\nHELPERS_MAX = 256\n{}",
+            script.display(),
+            database.config()
+        );
+        fs::write(root.join("challenger.conf"), config)?;
+        let client = Client {
+            id: String::new(),
+            secret: SECRET.to_owned(),
+            redirect_uri: REDIRECT_URI.to_owned(),
+        };
+        let started_in = Duration::ZERO;
+        Ok(Self { directory, database, place, client, deliverer, server: None, started_in })
+    }
+
+    fn config(&self) -> PathBuf {
+        self.directory.path().join("challenger.conf")
+    }
+
+    fn codes(&self) -> PathBuf {
+        self.directory.path().join("codes")
+    }
+
+    /// One of our programs with this site's configuration.
+    pub fn command(&self, program: &str) -> Result<Command, String> {
+        let mut command = Command::new(sibling(program)?);
+        command.env("CHALLENGER_BASE_CONFIG", self.directory.path().join("config.d"));
+        command.stdin(Stdio::null());
+        if program == "challenger-bench" {
+            command.arg("serve").arg("--codes").arg(self.codes()).arg("--config");
+        } else {
+            command.arg("-c");
+        }
+        command.arg(self.config());
+        Ok(command)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Result<String, String> {
+        output(self.command(program)?.args(arguments))
+    }
+
+    /// Starts the server and waits for its first answer.
+    pub fn start_server(&mut self) -> Result<(), String> {
+        self.stop_server();
+        let mut command = self.command(match self.deliverer {
+            Deliverer::BuiltIn => "challenger-bench",
+            Deliverer::Process => "challenger-httpd",
+        })?;
+        let begun = Instant::now();
+        let mut server = spawn(&mut command)?;
+        let answers = wait_for_answer(&self.place, &mut server);
+        self.server = Some(server);
+        self.started_in = begun.elapsed();
+        answers
+    }
+
+    fn stop_server(&mut self) {
+        stop(&mut self.server);
+    }
+
+    /// The server's process.
+    pub fn process(&self) -> Option<u32> {
+        self.server.as_ref().map(Child::id)
+    }
+
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// How to measure it.
+    pub fn target(&self, reader: Reader) -> Target {
+        let post = match self.deliverer {
+            Deliverer::BuiltIn => Post::Datagrams(self.codes()),
+            Deliverer::Process => Post::Files(self.codes()),
+        };
+        let (place, client) = (self.place.clone(), self.client.clone());
+        let (server, database) = (self.process(), self.database.process());
+        Target { place, client, reader, post, server, database }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.stop_server();
+    }
+}
+
+/// A server that does nothing, to see how fast the driver is.
+pub struct NullSite {
+    directory: TempDir,
+    place: Place,
+    server: Option<Child>,
+}
+
+impl NullSite {
+    pub fn start(socket: Socket) -> Result<Self, String> {
+        let directory = tempfile::tempdir().map_err(|it| it.to_string())?;
+        let (place, _) = free_place(socket, directory.path()).map_err(|it| it.to_string())?;
+        let mut command = Command::new(sibling("challenger-bench")?);
+        command.arg("serve").arg("--null");
+        match &place {
+            Place::Tcp(host) => command.arg(format!("http://{host}")),
+            Place::Unix(path) => command.arg(path),
+        };
+        let mut server = spawn(&mut command)?;
+        let answers = wait_for_answer(&place, &mut server);
+        let site = Self { directory, place, server: Some(server) };
+        answers.map(|()| site)
+    }
+
+    pub fn target(&self, reader: Reader) -> Target {
+        let client = Client {
+            id: "1".to_owned(),
+            secret: SECRET.to_owned(),
+            redirect_uri: REDIRECT_URI.to_owned(),
+        };
+        let (place, post) = (self.place.clone(), Post::Known(NULL_CODE));
+        let server = self.server.as_ref().map(Child::id);
+        Target { place, client, reader, post, server, database: None }
+    }
+}
+
+impl Drop for NullSite {
+    fn drop(&mut self) {
+        stop(&mut self.server);
+        let _ = self.directory.path();
+    }
+}
+
+fn spawn(command: &mut Command) -> Result<Child, String> {
+    let program = command.get_program().to_owned();
+    let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+    spawned.map_err(|error| format!("{}: {error}", program.display()))
+}
+
+fn stop(server: &mut Option<Child>) {
+    if let Some(mut server) = server.take() {
+        // It may have ended by itself; either way nobody waits for what it has in hand.
+        let _ = server.kill();
+        let _ = server.wait();
+    }
+}
+
+fn wait_for_answer(place: &Place, server: &mut Child) -> Result<(), String> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        let ask = "GET /config HTTP/1.1\r\nHost: bench.example\r\n\r\n";
+        let answer = Connection::open(place);
+        if answer.is_ok_and(|mut it| it.ask(ask).is_ok_and(|answer| answer.status == 200)) {
+            return Ok(());
+        }
+        if let Ok(Some(status)) = server.try_wait() {
+            return Err(format!("the server ended with {status}"));
+        }
+        thread::sleep(LOOK);
+    }
+    Err(format!("the server did not answer within {PATIENCE:?}"))
+}
+
+/// Somewhere to listen, and how a configuration says it.
+fn free_place(socket: Socket, directory: &Path) -> io::Result<(Place, String)> {
+    Ok(match socket {
+        Socket::Tcp => {
+            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+            let serve = format!("SERVE = tcp\nBIND_TO = 127.0.0.1\nPORT = {port}\n");
+            (Place::Tcp(format!("127.0.0.1:{port}")), serve)
+        }
+        Socket::Unix => {
+            let path = directory.join("socket");
+            let serve = format!("SERVE = unix\nUNIXPATH = {}\n", path.display());
+            (Place::Unix(path), serve)
+        }
+    })
+}
+
+/// A program that was built together with this one.
+pub fn sibling(program: &str) -> Result<PathBuf, String> {
+    let own = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
+    let path = own.with_file_name(program);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(format!("{} is not there: build all programs of challenger-cli", path.display()))
+    }
+}
+
+/// Runs a program to its end, and returns what it printed.
+pub fn output(command: &mut Command) -> Result<String, String> {
+    let program = command.get_program().to_owned();
+    let program = program.display();
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        Err(format!("{program}: {}: {}", output.status, complaint.trim_end()))
+    }
+}

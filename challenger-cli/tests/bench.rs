@@ -1,0 +1,197 @@
+//! The benchmark works: flows come to their end on both stores, and what it calls the limit is what
+//! the server really asks of PostgreSQL. Nothing is said about how fast.
+
+#![cfg(feature = "bench")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, and shares its modules with others"
+)]
+
+#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
+mod postgres_server;
+mod site;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use postgres_server::{Cluster, End};
+use serde_json::Value;
+use site::{REDIRECT_URI, SECRET, Site, stderr};
+
+/// How many flows go through when statements are counted: enough to tell what belongs to each of
+/// them from what happens once.
+const FLOWS: u64 = 20;
+
+/// Runs `challenger-bench flows` once, with these more arguments.
+fn bench(arguments: &str) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_challenger-bench"));
+    command.args("flows --json --connections 2 --runs 1".split(' '));
+    let output = command.args(arguments.split_whitespace()).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Flows came to their end, and nothing else happened.
+fn went_well(cell: &Value) {
+    for run in cell["runs"].as_array().unwrap() {
+        let flows = run["flows"].as_u64().unwrap();
+        assert!(flows > 0, "{run}");
+        assert_eq!(run["requests"], 7 * flows, "{run}");
+        assert_eq!(run["errors"].as_object().unwrap().len(), 0, "{run}");
+    }
+}
+
+#[test]
+fn flows_go_through_on_both_stores_beside_their_limit() {
+    let report = bench("--seconds 1");
+    let services = report["services"].as_array().unwrap();
+    let names: Vec<&str> = services.iter().map(|it| it["service"].as_str().unwrap()).collect();
+    assert_eq!(names, ["PostgreSQL", "SQLite"]);
+    services.iter().for_each(went_well);
+    assert!(services[0]["limit_flows_per_second"]["median"].as_f64().unwrap() > 0.0);
+    went_well(&report["driver_alone"][0]);
+    let settings = &report["settings"];
+    assert_eq!(settings["PostgreSQL"]["fsync"], "on");
+    assert_eq!(settings["PostgreSQL"]["synchronous_commit"], "on");
+    assert_eq!(settings["SQLite"]["journal_mode"], "wal");
+    // 2 is FULL.
+    assert_eq!(settings["SQLite"]["synchronous"], "2");
+}
+
+#[test]
+fn flows_go_through_with_real_helpers_over_a_unix_socket_and_for_programs() {
+    let report = bench(
+        "--stores sqlite --helper process --socket unix --reader program --alone --seconds 1",
+    );
+    went_well(&report["services"][0]);
+}
+
+#[test]
+fn flows_go_through_while_old_rows_are_deleted() {
+    let report = bench("--old-rows 3000 --seconds 4");
+    for aged in report["old_rows"].as_array().unwrap() {
+        went_well(&aged["empty"]);
+        went_well(&aged["full"]);
+        let deleted = aged["deleted"].as_u64().unwrap();
+        assert!((1..=3000).contains(&deleted), "{aged}");
+    }
+}
+
+#[test]
+fn a_service_that_runs_is_measured_by_its_messages() {
+    let mut site = Site::new("AUTH_ADDRESS_FORMAT = plain\nHELPERS_MAX = 64");
+    site.set_helper("#!/bin/sh\nexec cat > \"${0%/*}/codes/$1\"\n");
+    let codes = site.directory.path().join("codes");
+    std::fs::create_dir(&codes).unwrap();
+    site.start();
+    let arguments = format!(
+        "--url http://127.0.0.1:{} --client-secret {SECRET} --redirect-uri {REDIRECT_URI} \
+         --codes {} --seconds 1",
+        site.port,
+        codes.display()
+    );
+    went_well(&bench(&arguments)["services"][0]);
+    site.stop();
+}
+
+#[test]
+fn the_limit_is_what_the_server_asks_of_the_database() {
+    let cluster = Cluster::durable();
+    let library = "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'";
+    cluster.psql("postgres", library);
+    cluster.end(End::Fast);
+    cluster.start();
+    let database = cluster.create_database();
+    cluster.psql(&database, "CREATE EXTENSION pg_stat_statements");
+    let mut site = Site::bare("");
+    let text = std::fs::read_to_string(site.config()).unwrap().replace("DB = sqlite\n", "");
+    let section = format!("[challengerdb-postgres]\nCONFIG = {}\n", cluster.uri(&database));
+    std::fs::write(site.config(), text + &section).unwrap();
+    for (program, arguments) in
+        [("challenger-dbinit", &[][..]), ("challenger-admin", &["--add", SECRET, REDIRECT_URI])]
+    {
+        let output = site.run(program, arguments);
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+
+    site.start();
+    cluster.psql(&database, "SELECT pg_stat_statements_reset()");
+    for number in 0..FLOWS {
+        flow(&site, &format!("person{number}@example.com"));
+    }
+    let served = statements(&cluster, &database);
+    site.stop();
+
+    cluster.psql(&database, "SELECT pg_stat_statements_reset()");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/bench/flow.sql");
+    let mut pgbench = Command::new("pgbench");
+    pgbench.args(["-M", "prepared", "-n", "-t", &FLOWS.to_string()]);
+    let output = pgbench.arg("-f").arg(file).arg(cluster.uri(&database)).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let limit = statements(&cluster, &database);
+
+    assert_eq!(served, limit);
+    assert_eq!(served.values().sum::<u64>(), 13, "{served:#?}");
+    let rows = format!(
+        "SELECT count(*) FROM challenger.validations v JOIN challenger.grants g \
+         ON g.token = v.token WHERE v.progress = 'redeemed' AND v.version = 6 \
+         HAVING count(*) = {}",
+        2 * FLOWS
+    );
+    assert_eq!(cluster.psql(&database, &rows), (2 * FLOWS).to_string());
+}
+
+/// One flow, as the benchmark's people go through it.
+fn flow(site: &Site, address: &str) {
+    let nonce = site.setup();
+    let query = "response_type=code&client_id=1&state=a1b2c3d4";
+    assert_eq!(site.get(&format!("authorize/{nonce}?{query}"), &[]).status, 200);
+    assert_eq!(site.challenge(&nonce, address).status, 200);
+    let pin = site.pin(address);
+    assert_eq!(site.solve(&nonce, &site::wrong(&pin)).status, 403);
+    let reply = site.solve(&nonce, &pin);
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let token = site.token(&site::code_of(reply.json()["redirect_url"].as_str().unwrap()));
+    assert_eq!(token.status, 200, "{}", token.body);
+    assert_eq!(site.info(token.json()["access_token"].as_str().unwrap()).status, 200);
+}
+
+/// What was asked of our tables, without the values, and how often for each flow.
+fn statements(cluster: &Cluster, database: &str) -> BTreeMap<String, u64> {
+    let json = cluster.psql(
+        database,
+        "SELECT json_agg(json_build_object('query', query, 'calls', calls)) \
+         FROM pg_stat_statements WHERE query LIKE '%challenger.%' AND query NOT LIKE '%json_agg%'",
+    );
+    let rows: Vec<Value> = serde_json::from_str(&json).unwrap();
+    let mut calls = BTreeMap::<String, u64>::new();
+    for row in rows {
+        let text = without_values(row["query"].as_str().unwrap());
+        *calls.entry(text).or_default() += row["calls"].as_u64().unwrap();
+    }
+    // What happens less often belongs to no flow.
+    calls.retain(|_, calls| *calls >= FLOWS);
+    calls.into_iter().map(|(text, calls)| (text, calls / FLOWS)).collect()
+}
+
+/// A statement with `?` for each value, however it is made, and single blanks.
+fn without_values(query: &str) -> String {
+    let words: Vec<&str> = query.split_whitespace().collect();
+    let mut left = words.join(" ");
+    let mut text = String::new();
+    while let Some(at) = left.find('$') {
+        let digits = left[at + 1..].bytes().take_while(u8::is_ascii_digit).count();
+        text.push_str(&left[..at]);
+        text.push('?');
+        left.drain(..=at + digits);
+    }
+    text.push_str(&left);
+    let text = text.replace("sha256(int8send(?))", "?").replace("( ", "(").replace(" )", ")");
+    // Literals that are not replaced, in some versions of PostgreSQL.
+    text.replace("NULL", "?").replace("true", "?").replace("false", "?").replace('\n', " ")
+}
