@@ -139,7 +139,7 @@ impl Server {
 const OTHER_WORKERS: usize = 16;
 
 /// What a server needs beside connections and helpers. Most are the store's: up to 32 connections
-/// to PostgreSQL with 4 or so each, or 64 readers of SQLite with 3 or so; then the log and files.
+/// to PostgreSQL with 4 or so each, or 64 readers that SQLite keeps, with 3 or so.
 const OTHER_DESCRIPTORS: usize = 320;
 /// What it needs for each helper: both ends of three pipes, while it starts.
 const HELPER_DESCRIPTORS: usize = 8;
