@@ -162,7 +162,9 @@ fn what_could_be_waited_for_for_ever_is_not_read() {
         fs::create_dir_all(desk.path("locale/de/LC_MESSAGES")).unwrap();
         assert!(Command::new("mkfifo").arg(desk.path(pipe)).status().unwrap().success());
         let said = desk.fail(&mut desk.generator(arguments));
-        assert_eq!(said, format!("challenger-terms-generator: {pipe}: expected a regular file\n"));
+        // Before it, there is a warning about the text.
+        let complaint = format!("challenger-terms-generator: {pipe}: expected a regular file\n");
+        assert!(said.ends_with(&complaint), "{said}");
     }
 }
 
