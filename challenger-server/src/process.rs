@@ -12,6 +12,7 @@ use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, PipeReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{self, Child, ChildStdin, ExitStatus, Stdio};
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Access, access};
 use rustix::io::{Errno, ioctl_fionbio};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use redact::Redaction;
 
@@ -29,8 +30,8 @@ use redact::Redaction;
 /// context, while a flood is read and dropped.
 pub const OUTPUT_MAX: usize = 4096;
 
-/// How long the end of a program can go unnoticed: nothing wakes us portably. Looking costs a few
-/// microseconds.
+/// How often to look whether a program has ended where the kernel does not wake us: Linux before 5.3,
+/// or a filter of system calls that does not know `pidfd_open`. And while one is killed.
 const TICK: Duration = Duration::from_millis(2);
 /// How long to wait for more output after the program has ended: what it wrote is in the pipe
 /// already, and the pipe stays open only when something it left running holds it.
@@ -245,6 +246,8 @@ impl<'a> Dialogue<'a> {
         if let Some(input) = &self.input {
             ioctl_fionbio(input, true)?;
         }
+        let end = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).ok();
+        let nap = if end.is_some() { limit } else { TICK };
         loop {
             if let Some(status) = child.try_wait()? {
                 self.input = None;
@@ -254,7 +257,7 @@ impl<'a> Dialogue<'a> {
             if left.is_zero() {
                 return Ok(None);
             }
-            self.step(left.min(TICK))?;
+            self.step(end.as_ref(), left.min(nap))?;
         }
     }
 
@@ -263,18 +266,20 @@ impl<'a> Dialogue<'a> {
         let started = Instant::now();
         while self.output.is_some() {
             let left = limit.saturating_sub(started.elapsed());
-            if left.is_zero() || self.step(left).is_err() {
+            if left.is_zero() || self.step(None, left).is_err() {
                 self.output = None;
             }
         }
     }
 
-    /// Waits until a pipe is ready, but not longer than `limit`, and moves what can be moved.
-    fn step(&mut self, limit: Duration) -> io::Result<()> {
+    /// Waits until a pipe is ready, or the program has ended, but not longer than `limit`, and moves
+    /// what can be moved.
+    fn step(&mut self, end: Option<&OwnedFd>, limit: Duration) -> io::Result<()> {
         let input = self.input.iter().map(|input| PollFd::new(input, PollFlags::OUT));
         let output = self.output.iter().map(|output| PollFd::new(output, PollFlags::IN));
-        let mut pipes: Vec<PollFd<'_>> = input.chain(output).collect();
-        match poll(&mut pipes, Timespec::try_from(limit).ok().as_ref()) {
+        let end = end.into_iter().map(|end| PollFd::new(end, PollFlags::IN));
+        let mut awaited: Vec<PollFd<'_>> = input.chain(output).chain(end).collect();
+        match poll(&mut awaited, Timespec::try_from(limit).ok().as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
