@@ -136,7 +136,7 @@ fn the_limit_is_what_the_server_asks_of_the_database() {
     let limit = statements(&cluster, &database);
 
     assert_eq!(served, limit);
-    assert_eq!(served.values().sum::<u64>(), 13, "{served:#?}");
+    assert_eq!(served.values().sum::<u64>(), 14, "{served:#?}");
     let rows = format!(
         "SELECT count(*) FROM challenger.validations v JOIN challenger.grants g \
          ON g.token = v.token WHERE v.progress = 'redeemed' AND v.version = 6 \

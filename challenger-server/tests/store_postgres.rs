@@ -291,18 +291,26 @@ fn clients_are_counted_changed_and_deleted() {
 fn rows_that_hold_what_they_must_not_are_refused() {
     let it = Fixture::new();
     let client = register(&it.store, "https://client.example/cb", "x");
-    let validation = open(&it.store, &client, [1; 32]);
-    for nonsense in ["progress = 'solved'", "version = 0", "addresses_left = 256", "salt = '\\x00'"]
-    {
-        let update = format!("UPDATE challenger.validations SET {nonsense}");
-        let said = it.cluster.psql_as("postgres", &it.name, &update).unwrap_err();
-        assert!(said.contains("violates check constraint"), "{nonsense}: {said}");
+    for (nonce, nonsense, column) in [
+        (1, "redirect_uri = 'secret nonsense'", "redirect_uri"),
+        (2, "progress = 'nonsense'", "progress"),
+        (3, "progress = 'challenged'", "address"),
+        (4, "addresses_left = 256", "addresses_left"),
+        (5, "expires = -1", "expires"),
+        (6, "progress = 'challenged', address = '{}', salt = '\\x00'", "salt"),
+        (7, "authorized = true, code_challenge = 'nonsense'", "code_challenge_method"),
+    ] {
+        let validation = open(&it.store, &client, [nonce; 32]);
+        let load = Load { validation: Some(validation.id), ..Load::default() };
+        assert!(it.store.load(&load).is_ok());
+        // It is the one that has not changed yet.
+        it.sql(&format!(
+            "UPDATE challenger.validations SET version = 9, {nonsense} WHERE version = 1"
+        ));
+        let message = complaint(it.store.load(&load));
+        assert!(message.contains(&format!("validations.{column} ")), "{nonsense}: {message}");
+        assert!(!message.contains("nonsense"), "{message}");
     }
-    it.sql("UPDATE challenger.validations SET redirect_uri = 'secret nonsense'");
-    let load = Load { validation: Some(validation.id), ..Load::default() };
-    let message = complaint(it.store.load(&load));
-    assert!(message.contains("validations.redirect_uri"), "{message}");
-    assert!(!message.contains("nonsense"), "{message}");
 }
 
 #[test]

@@ -5,16 +5,7 @@
 \set token random(1, 9000000000000000000)
 
 -- setup
-SELECT c.id, c.redirect_uri, c.secret_salt, c.secret_digest,
-    v.id, v.version, v.authorized, v.state, v.scope, v.code_challenge,
-    v.code_challenge_method, v.addresses_left, v.refunds_left, v.progress, v.address, v.salt,
-    v.sent_at, v.transmissions_left, v.attempts_left, v.solved_at, v.renewed_at, v.code,
-    v.token, v.redeemed_at, v.client, v.expires, v.redirect_uri, v.prefill, v.read_only,
-    g.id, g.token, g.client, g.address, g.valid_until, g.expires
-  FROM (VALUES (1::bigint, NULL::bytea, NULL::bytea)) AS asked (client, validation, token)
-    LEFT JOIN challenger.clients c ON c.id = asked.client
-    LEFT JOIN challenger.validations v ON v.id = asked.validation
-    LEFT JOIN challenger.grants g ON g.token = asked.token;
+SELECT id, redirect_uri, secret_salt, secret_digest FROM challenger.clients WHERE id = 1;
 INSERT INTO challenger.validations (
     id, version, authorized, state, scope, code_challenge, code_challenge_method,
     addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
@@ -26,16 +17,11 @@ INSERT INTO challenger.validations (
   ON CONFLICT (id) DO NOTHING;
 
 -- authorize
-SELECT c.id, c.redirect_uri, c.secret_salt, c.secret_digest,
-    v.id, v.version, v.authorized, v.state, v.scope, v.code_challenge,
-    v.code_challenge_method, v.addresses_left, v.refunds_left, v.progress, v.address, v.salt,
-    v.sent_at, v.transmissions_left, v.attempts_left, v.solved_at, v.renewed_at, v.code,
-    v.token, v.redeemed_at, v.client, v.expires, v.redirect_uri, v.prefill, v.read_only,
-    g.id, g.token, g.client, g.address, g.valid_until, g.expires
-  FROM (VALUES (NULL::bigint, sha256(int8send(:nonce))::bytea, NULL::bytea)) AS asked (client, validation, token)
-    LEFT JOIN challenger.clients c ON c.id = asked.client
-    LEFT JOIN challenger.validations v ON v.id = asked.validation
-    LEFT JOIN challenger.grants g ON g.token = asked.token;
+SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
+    addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
+    attempts_left, solved_at, renewed_at, code, token, redeemed_at,
+    client, expires, redirect_uri, prefill, read_only
+  FROM challenger.validations WHERE id = sha256(int8send(:nonce));
 UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
     code_challenge_method = NULL, addresses_left = 3, refunds_left = 3, progress = 'open',
@@ -44,16 +30,11 @@ UPDATE challenger.validations SET version = version + 1,
   WHERE id = sha256(int8send(:nonce)) AND version = 1;
 
 -- challenge
-SELECT c.id, c.redirect_uri, c.secret_salt, c.secret_digest,
-    v.id, v.version, v.authorized, v.state, v.scope, v.code_challenge,
-    v.code_challenge_method, v.addresses_left, v.refunds_left, v.progress, v.address, v.salt,
-    v.sent_at, v.transmissions_left, v.attempts_left, v.solved_at, v.renewed_at, v.code,
-    v.token, v.redeemed_at, v.client, v.expires, v.redirect_uri, v.prefill, v.read_only,
-    g.id, g.token, g.client, g.address, g.valid_until, g.expires
-  FROM (VALUES (NULL::bigint, sha256(int8send(:nonce))::bytea, NULL::bytea)) AS asked (client, validation, token)
-    LEFT JOIN challenger.clients c ON c.id = asked.client
-    LEFT JOIN challenger.validations v ON v.id = asked.validation
-    LEFT JOIN challenger.grants g ON g.token = asked.token;
+SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
+    addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
+    attempts_left, solved_at, renewed_at, code, token, redeemed_at,
+    client, expires, redirect_uri, prefill, read_only
+  FROM challenger.validations WHERE id = sha256(int8send(:nonce));
 UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
     code_challenge_method = NULL, addresses_left = 2, refunds_left = 3, progress =
@@ -63,16 +44,11 @@ UPDATE challenger.validations SET version = version + 1,
   WHERE id = sha256(int8send(:nonce)) AND version = 2;
 
 -- solve, wrong
-SELECT c.id, c.redirect_uri, c.secret_salt, c.secret_digest,
-    v.id, v.version, v.authorized, v.state, v.scope, v.code_challenge,
-    v.code_challenge_method, v.addresses_left, v.refunds_left, v.progress, v.address, v.salt,
-    v.sent_at, v.transmissions_left, v.attempts_left, v.solved_at, v.renewed_at, v.code,
-    v.token, v.redeemed_at, v.client, v.expires, v.redirect_uri, v.prefill, v.read_only,
-    g.id, g.token, g.client, g.address, g.valid_until, g.expires
-  FROM (VALUES (NULL::bigint, sha256(int8send(:nonce))::bytea, NULL::bytea)) AS asked (client, validation, token)
-    LEFT JOIN challenger.clients c ON c.id = asked.client
-    LEFT JOIN challenger.validations v ON v.id = asked.validation
-    LEFT JOIN challenger.grants g ON g.token = asked.token;
+SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
+    addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
+    attempts_left, solved_at, renewed_at, code, token, redeemed_at,
+    client, expires, redirect_uri, prefill, read_only
+  FROM challenger.validations WHERE id = sha256(int8send(:nonce));
 UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
     code_challenge_method = NULL, addresses_left = 2, refunds_left = 3, progress =
@@ -82,16 +58,11 @@ UPDATE challenger.validations SET version = version + 1,
   WHERE id = sha256(int8send(:nonce)) AND version = 3;
 
 -- solve, right
-SELECT c.id, c.redirect_uri, c.secret_salt, c.secret_digest,
-    v.id, v.version, v.authorized, v.state, v.scope, v.code_challenge,
-    v.code_challenge_method, v.addresses_left, v.refunds_left, v.progress, v.address, v.salt,
-    v.sent_at, v.transmissions_left, v.attempts_left, v.solved_at, v.renewed_at, v.code,
-    v.token, v.redeemed_at, v.client, v.expires, v.redirect_uri, v.prefill, v.read_only,
-    g.id, g.token, g.client, g.address, g.valid_until, g.expires
-  FROM (VALUES (NULL::bigint, sha256(int8send(:nonce))::bytea, NULL::bytea)) AS asked (client, validation, token)
-    LEFT JOIN challenger.clients c ON c.id = asked.client
-    LEFT JOIN challenger.validations v ON v.id = asked.validation
-    LEFT JOIN challenger.grants g ON g.token = asked.token;
+SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
+    addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
+    attempts_left, solved_at, renewed_at, code, token, redeemed_at,
+    client, expires, redirect_uri, prefill, read_only
+  FROM challenger.validations WHERE id = sha256(int8send(:nonce));
 UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
     code_challenge_method = NULL, addresses_left = 2, refunds_left = 3, progress = 'solved',
@@ -102,16 +73,12 @@ UPDATE challenger.validations SET version = version + 1,
   WHERE id = sha256(int8send(:nonce)) AND version = 4;
 
 -- token
-SELECT c.id, c.redirect_uri, c.secret_salt, c.secret_digest,
-    v.id, v.version, v.authorized, v.state, v.scope, v.code_challenge,
-    v.code_challenge_method, v.addresses_left, v.refunds_left, v.progress, v.address, v.salt,
-    v.sent_at, v.transmissions_left, v.attempts_left, v.solved_at, v.renewed_at, v.code,
-    v.token, v.redeemed_at, v.client, v.expires, v.redirect_uri, v.prefill, v.read_only,
-    g.id, g.token, g.client, g.address, g.valid_until, g.expires
-  FROM (VALUES (1::bigint, sha256(int8send(:nonce))::bytea, NULL::bytea)) AS asked (client, validation, token)
-    LEFT JOIN challenger.clients c ON c.id = asked.client
-    LEFT JOIN challenger.validations v ON v.id = asked.validation
-    LEFT JOIN challenger.grants g ON g.token = asked.token;
+SELECT id, redirect_uri, secret_salt, secret_digest FROM challenger.clients WHERE id = 1;
+SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
+    addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
+    attempts_left, solved_at, renewed_at, code, token, redeemed_at,
+    client, expires, redirect_uri, prefill, read_only
+  FROM challenger.validations WHERE id = sha256(int8send(:nonce));
 WITH changed AS (UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
     code_challenge_method = NULL, addresses_left = 2, refunds_left = 3, progress =
@@ -126,13 +93,5 @@ WITH changed AS (UPDATE challenger.validations SET version = version + 1,
     address = excluded.address, valid_until = excluded.valid_until, expires = excluded.expires;
 
 -- info
-SELECT c.id, c.redirect_uri, c.secret_salt, c.secret_digest,
-    v.id, v.version, v.authorized, v.state, v.scope, v.code_challenge,
-    v.code_challenge_method, v.addresses_left, v.refunds_left, v.progress, v.address, v.salt,
-    v.sent_at, v.transmissions_left, v.attempts_left, v.solved_at, v.renewed_at, v.code,
-    v.token, v.redeemed_at, v.client, v.expires, v.redirect_uri, v.prefill, v.read_only,
-    g.id, g.token, g.client, g.address, g.valid_until, g.expires
-  FROM (VALUES (NULL::bigint, NULL::bytea, sha256(int8send(:token))::bytea)) AS asked (client, validation, token)
-    LEFT JOIN challenger.clients c ON c.id = asked.client
-    LEFT JOIN challenger.validations v ON v.id = asked.validation
-    LEFT JOIN challenger.grants g ON g.token = asked.token;
+SELECT id, token, client, address, valid_until, expires FROM challenger.grants
+  WHERE token = sha256(int8send(:token));

@@ -201,14 +201,14 @@ impl Session {
         executed.map_err(|error| self.failed(sql, &error))
     }
 
-    /// Runs a statement that returns one row.
-    pub(super) fn query_one(
+    /// Runs a statement that finds a row by its key, if there is one.
+    pub(super) fn find(
         &mut self,
         sql: &'static str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Row, Fault> {
+        key: &(dyn ToSql + Sync),
+    ) -> Result<Option<Row>, Fault> {
         let statement = self.prepared(sql)?;
-        let found = self.client.query_one(&statement, parameters);
+        let found = self.client.query_opt(&statement, &[key]);
         self.used = Instant::now();
         found.map_err(|error| self.failed(sql, &error))
     }

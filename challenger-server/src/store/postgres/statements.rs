@@ -11,23 +11,19 @@ use postgres::types::{FromSql, ToSql};
 use super::pool::{Fault, Session};
 use crate::store::row::{ClientRow, GrantRow, ValidationRow};
 
-/// Everything that may be asked for; what is not asked for is NULL, and NULL equals nothing.
-const SELECT: &str = "\
-    SELECT c.id, c.redirect_uri, c.secret_salt, c.secret_digest, \
-        v.id, v.version, v.authorized, v.state, v.scope, v.code_challenge, \
-        v.code_challenge_method, v.addresses_left, v.refunds_left, v.progress, v.address, v.salt, \
-        v.sent_at, v.transmissions_left, v.attempts_left, v.solved_at, v.renewed_at, v.code, \
-        v.token, v.redeemed_at, v.client, v.expires, v.redirect_uri, v.prefill, v.read_only, \
-        g.id, g.token, g.client, g.address, g.valid_until, g.expires \
-    FROM (VALUES ($1::bigint, $2::bytea, $3::bytea)) AS asked (client, validation, token) \
-        LEFT JOIN challenger.clients c ON c.id = asked.client \
-        LEFT JOIN challenger.validations v ON v.id = asked.validation \
-        LEFT JOIN challenger.grants g ON g.token = asked.token";
+const SELECT_CLIENT: &str = "\
+    SELECT id, redirect_uri, secret_salt, secret_digest FROM challenger.clients WHERE id = $1";
 
-// Where the columns of each row begin.
-const CLIENT: usize = 0;
-const VALIDATION: usize = 4;
-const GRANT: usize = 29;
+const SELECT_VALIDATION: &str = "\
+    SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method, \
+        addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left, \
+        attempts_left, solved_at, renewed_at, code, token, redeemed_at, \
+        client, expires, redirect_uri, prefill, read_only \
+    FROM challenger.validations WHERE id = $1";
+
+const SELECT_GRANT: &str = "\
+    SELECT id, token, client, address, valid_until, expires FROM challenger.grants \
+    WHERE token = $1";
 
 const INSERT: &str = "\
     INSERT INTO challenger.validations (\
@@ -68,17 +64,23 @@ static REVOKE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Finds what is asked for.
+/// Finds what is asked for. One statement for each is faster than one for all: it has no joins, and
+/// mostly only one thing is asked for.
 pub(super) fn load(session: &mut Session, load: &Load) -> Result<Loaded, Fault> {
-    let client = load.client.map(|id| id.number());
-    let validation = load.validation.as_ref().map(|id| id.as_bytes().as_slice());
-    let grant = load.grant.as_ref().map(|token| token.as_bytes().as_slice());
-    let row = session.query_one(SELECT, &[&client, &validation, &grant])?;
-    Ok(Loaded {
-        client: client_row(&row)?.map(Client::try_from).transpose()?,
-        validation: validation_row(&row)?.map(Validation::try_from).transpose()?,
-        grant: grant_row(&row)?,
-    })
+    let mut loaded = Loaded::default();
+    if let Some(id) = load.client {
+        let row = session.find(SELECT_CLIENT, &id.number())?;
+        loaded.client = row.as_ref().map(client).transpose()?;
+    }
+    if let Some(id) = &load.validation {
+        let row = session.find(SELECT_VALIDATION, &id.as_bytes().as_slice())?;
+        loaded.validation = row.as_ref().map(validation).transpose()?;
+    }
+    if let Some(token) = &load.grant {
+        let row = session.find(SELECT_GRANT, &token.as_bytes().as_slice())?;
+        loaded.grant = row.as_ref().map(grant).transpose()?;
+    }
+    Ok(loaded)
 }
 
 /// Carries out a write.
@@ -160,6 +162,10 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
+    const fn of(row: &'a Row) -> Self {
+        Self { row, next: 0 }
+    }
+
     fn next<T: FromSql<'a>>(&mut self) -> Result<T, Fault> {
         let column = self.row.try_get(self.next)?;
         self.next += 1;
@@ -167,24 +173,21 @@ impl<'a> Columns<'a> {
     }
 }
 
-// Where the first column is NULL, there was no row to join.
-
-fn client_row(row: &Row) -> Result<Option<ClientRow>, Fault> {
-    let mut columns = Columns { row, next: CLIENT };
-    let Some(id) = columns.next()? else { return Ok(None) };
-    Ok(Some(ClientRow {
-        id,
+fn client(row: &Row) -> Result<Client, Fault> {
+    let mut columns = Columns::of(row);
+    let row = ClientRow {
+        id: columns.next()?,
         redirect_uri: columns.next()?,
         secret_salt: columns.next()?,
         secret_digest: columns.next()?,
-    }))
+    };
+    Ok(Client::try_from(row)?)
 }
 
-fn validation_row(row: &Row) -> Result<Option<ValidationRow>, Fault> {
-    let mut columns = Columns { row, next: VALIDATION };
-    let Some(id) = columns.next()? else { return Ok(None) };
-    Ok(Some(ValidationRow {
-        id,
+fn validation(row: &Row) -> Result<Validation, Fault> {
+    let mut columns = Columns::of(row);
+    let row = ValidationRow {
+        id: columns.next()?,
         version: columns.next()?,
         authorized: columns.next()?,
         state: columns.next()?,
@@ -209,18 +212,19 @@ fn validation_row(row: &Row) -> Result<Option<ValidationRow>, Fault> {
         redirect_uri: columns.next()?,
         prefill: columns.next()?,
         read_only: columns.next()?,
-    }))
+    };
+    Ok(Validation::try_from(row)?)
 }
 
-fn grant_row(row: &Row) -> Result<Option<(GrantSerial, Grant)>, Fault> {
-    let mut columns = Columns { row, next: GRANT };
-    let Some(serial) = columns.next()? else { return Ok(None) };
-    let grant = GrantRow {
+fn grant(row: &Row) -> Result<(GrantSerial, Grant), Fault> {
+    let mut columns = Columns::of(row);
+    let serial = GrantSerial(columns.next()?);
+    let row = GrantRow {
         token: columns.next()?,
         client: columns.next()?,
         address: columns.next()?,
         valid_until: columns.next()?,
         expires: columns.next()?,
     };
-    Ok(Some((GrantSerial(serial), Grant::try_from(grant)?)))
+    Ok((serial, Grant::try_from(row)?))
 }
