@@ -30,8 +30,8 @@ use redact::Redaction;
 /// context, while a flood is read and dropped.
 pub const OUTPUT_MAX: usize = 4096;
 
-/// How often to look whether a program has ended where the kernel does not wake us: Linux before 5.3,
-/// or a filter of system calls that does not know `pidfd_open`. And while one is killed.
+/// How often to look whether a program has ended where the kernel does not wake us: Linux before
+/// 5.3, or a filter of system calls that does not know `pidfd_open`. And while one is killed.
 const TICK: Duration = Duration::from_millis(2);
 /// How long to wait for more output after the program has ended: what it wrote is in the pipe
 /// already, and the pipe stays open only when something it left running holds it.
@@ -272,8 +272,8 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// Waits until a pipe is ready, or the program has ended, but not longer than `limit`, and moves
-    /// what can be moved.
+    /// Waits until a pipe is ready, or the program has ended, but not longer than `limit`, and
+    /// moves what can be moved.
     fn step(&mut self, end: Option<&OwnedFd>, limit: Duration) -> io::Result<()> {
         let input = self.input.iter().map(|input| PollFd::new(input, PollFlags::OUT));
         let output = self.output.iter().map(|output| PollFd::new(output, PollFlags::IN));
