@@ -1,12 +1,12 @@
 //! The store in a PostgreSQL database, which many servers may share.
 //!
 //! ```text
-//!   load   ──▶ a connection of the pool ──▶ a SELECT for each row  lost? once more
-//!   commit ──▶ a connection of the pool ──▶ one statement          lost before it left? once more
+//!   load   ──▶ a connection of the pool ──▶ one SELECT a row  lost? once more
+//!   commit ──▶ a connection of the pool ──▶ one statement     lost before it left? once more
 //! ```
 //!
-//! Each statement is one round trip. Nobody waits for anybody with a transaction open: a write names the
-//! version of the row that it rests on, and changes nothing if that is no longer there.
+//! Each statement is one round trip. Nobody waits for anybody with a transaction open: a write
+//! names the version of the row that it rests on, and changes nothing if that is no longer there.
 
 use std::sync::Arc;
 use std::time::Instant;
