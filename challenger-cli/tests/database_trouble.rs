@@ -270,7 +270,8 @@ fn a_database_that_is_locked_for_long() {
     thread::scope(|scope| {
         let unlock = Unlock(&it);
         let lock = || {
-            let locks = "LOCK TABLE challenger.validations; SELECT pg_sleep(600)";
+            let locks =
+                "LOCK TABLE challenger.clients, challenger.validations; SELECT pg_sleep(600)";
             scope.spawn(|| it.cluster.psql_as("postgres", &it.name, locks));
             let held = "SELECT count(*) FROM pg_locks WHERE granted \
                 AND relation = 'challenger.validations'::regclass AND mode = 'AccessExclusiveLock'";

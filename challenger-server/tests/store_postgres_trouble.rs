@@ -129,9 +129,14 @@ fn a_database_that_hangs_is_an_error_in_time() {
         newcomer.join().unwrap().unwrap()
     });
     it.cluster.resume();
-    let row = it.recover();
+    // A write that had left may be carried out only now, even between these two.
+    let ours = || {
+        let row = it.recover();
+        let commit = it.store.commit(&Write::Update(row.clone()));
+        (commit == Ok(Commit::Done)).then_some(row)
+    };
+    let row = ours().or_else(ours).expect("at most one other");
     assert!(row.version <= it.row.version.next(), "at most one of the writes was carried out");
-    assert_eq!(it.store.commit(&Write::Update(row.clone())), Ok(Commit::Done));
     assert_eq!(reload(&newcomer, &row).unwrap().version, row.version.next());
     assert!(it.cluster.backends(&it.name).len() <= 2 * 16, "nobody is left over");
 }
