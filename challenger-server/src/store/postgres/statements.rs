@@ -65,7 +65,8 @@ static REVOKE: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Finds what is asked for. One statement for each is faster than one for all: it has no joins, and
-/// mostly only one thing is asked for.
+/// mostly only one thing is asked for. Two rows may be of two moments: a client that is deleted
+/// between them takes its validations along, so that a write which rests on both is a conflict.
 pub(super) fn load(session: &mut Session, load: &Load) -> Result<Loaded, Fault> {
     let mut loaded = Loaded::default();
     if let Some(id) = load.client {
