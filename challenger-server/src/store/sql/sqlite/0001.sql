@@ -61,10 +61,12 @@ CREATE TABLE validations (
     -- Failed messages that are not charged.
     refunds_left INTEGER NOT NULL CHECK (refunds_left BETWEEN 0 AND 255),
 
-    -- How far it got, and what belongs to that.
+    -- How far it got, and what belongs to that. For each list of more than two, SQLite would make
+    -- a table for every statement, which took half the time of a write.
 
     progress TEXT NOT NULL
-        CHECK (progress IN ('open', 'challenged', 'solved', 'redeemed', 'revoked')),
+        CHECK (progress IN ('open', 'challenged') OR progress IN ('solved', 'redeemed')
+            OR progress = 'revoked'),
     -- The address under test, or proved.
     address TEXT,
     -- 32 random bytes, from which, with the nonce, PIN and code follow.
@@ -93,9 +95,9 @@ CREATE TABLE validations (
     CHECK (sent_at IS NULL OR progress = 'challenged'),
     CHECK ((transmissions_left IS NOT NULL) = (progress = 'challenged')),
     CHECK ((attempts_left IS NOT NULL) = (progress = 'challenged')),
-    CHECK ((solved_at IS NOT NULL) = (progress IN ('solved', 'redeemed', 'revoked'))),
-    CHECK ((renewed_at IS NOT NULL) = (progress IN ('solved', 'redeemed', 'revoked'))),
-    CHECK ((code IS NOT NULL) = (progress IN ('solved', 'redeemed', 'revoked'))),
+    CHECK ((solved_at IS NOT NULL) = (progress NOT IN ('open', 'challenged'))),
+    CHECK ((renewed_at IS NOT NULL) = (progress NOT IN ('open', 'challenged'))),
+    CHECK ((code IS NOT NULL) = (progress NOT IN ('open', 'challenged'))),
     CHECK ((token IS NOT NULL) = (progress = 'redeemed')),
     CHECK ((redeemed_at IS NOT NULL) = (progress = 'redeemed'))
 ) STRICT;
