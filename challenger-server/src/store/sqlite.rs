@@ -119,17 +119,26 @@ impl Store for SqliteStore {
 }
 
 fn read(connection: &mut Connection, load: &Load) -> Result<Loaded, Fault> {
-    // Outside of a transaction each statement would see the database at another moment.
+    // Outside of a transaction each statement would see the database at another moment, which
+    // makes no difference if there is only one.
+    let names = [load.client.is_some(), load.validation.is_some(), load.grant.is_some()];
+    if names.into_iter().filter(|&named| named).count() <= 1 {
+        return select(connection, load);
+    }
     let snapshot = connection.transaction()?;
-    let loaded = Loaded {
-        client: load.client.map(|id| statements::client(&snapshot, id)).transpose()?.flatten(),
-        validation: load
-            .validation
-            .map(|id| statements::validation(&snapshot, &id))
-            .transpose()?
-            .flatten(),
-        grant: load.grant.map(|token| statements::grant(&snapshot, &token)).transpose()?.flatten(),
-    };
+    let loaded = select(&snapshot, load)?;
     snapshot.commit()?;
     Ok(loaded)
+}
+
+fn select(connection: &Connection, load: &Load) -> Result<Loaded, Fault> {
+    Ok(Loaded {
+        client: load.client.map(|id| statements::client(connection, id)).transpose()?.flatten(),
+        validation: load
+            .validation
+            .map(|id| statements::validation(connection, &id))
+            .transpose()?
+            .flatten(),
+        grant: load.grant.map(|token| statements::grant(connection, &token)).transpose()?.flatten(),
+    })
 }

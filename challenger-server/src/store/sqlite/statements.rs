@@ -93,6 +93,14 @@ pub(super) fn grant(
     Ok(found.map(|(serial, row)| Grant::try_from(row).map(|grant| (serial, grant))).transpose()?)
 }
 
+/// Whether a write is one statement, which is carried out whole or not at all.
+pub(super) const fn is_single(write: &Write) -> bool {
+    match write {
+        Write::Open(_) | Write::Update(_) => true,
+        Write::Redeem(..) | Write::Revoke(..) => false,
+    }
+}
+
 /// Carries out a write. Unless it is done, the caller has to roll it back.
 pub(super) fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Commit> {
     let commit = match write {

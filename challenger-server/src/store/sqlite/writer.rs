@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use challenger_proto::{Commit, Write};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::file::{DatabaseFile, Fault};
 use super::statements;
@@ -112,20 +112,35 @@ fn commit_all(
             replies.push(Err(Fault(LATE.to_owned())));
             continue;
         }
-        // So that one that fails takes back its own changes only.
-        let savepoint = transaction.savepoint()?;
-        let reply = statements::apply(&savepoint, &job.write);
-        if savepoint.is_autocommit() {
+        let reply = apply_alone(&mut transaction, &job.write)?;
+        if transaction.is_autocommit() {
             // Some errors, such as a full disk, end the whole transaction. What came after would
             // belong to none.
             return Err(reply.map_or_else(Fault::from, |_| Fault("lost its transaction".into())));
-        }
-        match reply {
-            Ok(Commit::Done) => savepoint.commit()?,
-            Ok(Commit::Conflict) | Err(_) => savepoint.finish()?,
         }
         replies.push(reply.map_err(Fault::from));
     }
     transaction.commit()?;
     Ok(replies)
+}
+
+/// Carries out a write so that, if it fails, it takes back its own changes only. `Err`: it could
+/// not take them back.
+fn apply_alone(
+    transaction: &mut Transaction<'_>,
+    write: &Write,
+) -> Result<rusqlite::Result<Commit>, Fault> {
+    if statements::is_single(write) {
+        // SQLite itself takes back what one statement did.
+        return Ok(statements::apply(transaction, write));
+    }
+    let savepoint = transaction.savepoint()?;
+    let reply = statements::apply(&savepoint, write);
+    match reply {
+        // There is nothing left to take back.
+        Err(_) if savepoint.is_autocommit() => {}
+        Ok(Commit::Done) => savepoint.commit()?,
+        Ok(Commit::Conflict) | Err(_) => savepoint.finish()?,
+    }
+    Ok(reply)
 }
