@@ -26,6 +26,7 @@ mod schema;
 mod statements;
 #[cfg_attr(not(feature = "tls"), path = "postgres/no_tls.rs")]
 mod tls;
+mod turns;
 
 /// How often to try something that can be repeated. The second connection is a new one, and lost
 /// only if the database is stopping.

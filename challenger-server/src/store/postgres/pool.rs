@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fmt;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use super::database::PostgresDatabase;
 use super::line::{LATE, Line, Threads};
 use super::schema;
 use super::tls::Connector;
+use super::turns::{Turn, Turns};
 use crate::store::StoreError;
 
 /// How many connections are kept at most. More statements at once do not make a database faster.
@@ -38,6 +40,8 @@ const TRUST: Duration = Duration::from_millis(100);
 /// The connections of a server.
 pub(super) struct Pool {
     lines: r2d2::Pool<Manager>,
+    /// One for each connection.
+    turns: Turns,
     manager: Manager,
 }
 
@@ -69,13 +73,18 @@ impl Pool {
             .min_idle(Some(0))
             .connection_timeout(CHECKOUT_TIMEOUT)
             .build_unchecked(manager.clone());
-        Self { lines, manager }
+        Self { lines, turns: Turns::new(CONNECTIONS_MAX), manager }
     }
 
     /// A connection of the present era, for something that has to be over at `until`.
-    pub(super) fn line(&self, until: Instant) -> Result<PooledConnection<Manager>, Fault> {
-        let patience = until.saturating_duration_since(Instant::now()).min(CHECKOUT_TIMEOUT);
-        self.lines.get_timeout(patience).map_err(|_| {
+    pub(super) fn line(&self, until: Instant) -> Result<Lent<'_>, Fault> {
+        let patient = until.min(Instant::now() + CHECKOUT_TIMEOUT);
+        let lent = self.turns.take(patient).and_then(|turn| {
+            let patience = patient.saturating_duration_since(Instant::now());
+            let line = self.lines.get_timeout(patience).ok()?;
+            Some(Lent { line, _turn: turn })
+        });
+        lent.ok_or_else(|| {
             let cause = self.manager.state.failure().as_ref().map(ToString::to_string);
             let cause = cause.unwrap_or_else(|| match self.lines.state().connections {
                 CONNECTIONS_MAX.. => "all of them are in use".to_owned(),
@@ -93,6 +102,26 @@ impl Pool {
     /// Begins a new era, unless that has happened since the connection was made.
     pub(super) fn end_era_of(&self, line: &Line) {
         self.manager.state.era.fetch_max(line.era().saturating_add(1), Ordering::Relaxed);
+    }
+}
+
+/// A connection until it is dropped, which goes back before the turn does.
+pub(super) struct Lent<'a> {
+    line: PooledConnection<Manager>,
+    _turn: Turn<'a>,
+}
+
+impl Deref for Lent<'_> {
+    type Target = Line;
+
+    fn deref(&self) -> &Line {
+        &self.line
+    }
+}
+
+impl DerefMut for Lent<'_> {
+    fn deref_mut(&mut self) -> &mut Line {
+        &mut self.line
     }
 }
 
