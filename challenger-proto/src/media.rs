@@ -1,5 +1,7 @@
 //! What a request would like to read: `Accept` (RFC 9110 §12.5.1) and `Accept-Language` (§12.5.4).
 
+use core::cmp::Reverse;
+
 /// A weight in thousandths, as RFC 9110 §12.4.2 counts them.
 type Weight = u16;
 
@@ -92,21 +94,32 @@ pub(crate) fn fit(accept: Option<&str>, media_type: &str) -> Fit {
     elements(accept.unwrap_or("text/plain")).map(fit).max().unwrap_or(Fit::None)
 }
 
-/// How much a language is liked: the weight of its own tag, else of a tag of one of its regions
-/// (`de-CH` for `de`; RFC 4647 §3.4 in reverse), else nothing.
-pub(crate) fn language_weight(accept_language: Option<&str>, language: &str) -> Weight {
-    let accept_language = accept_language.unwrap_or("en");
-    let exact = elements(accept_language).find(|(tag, _)| tag.eq_ignore_ascii_case(language));
-    if let Some((_, weight)) = exact {
-        return weight;
+/// What is liked if no language is named.
+const LANGUAGE: &str = "en";
+
+/// How much a language is liked, and where it is named first: by the weight of its own tag, else of
+/// a tag of one of its regions (`de-CH` for `de`; RFC 4647 §3.4 in reverse), else not at all.
+fn rank(accept_language: Option<&str>, language: &str) -> (Weight, Reverse<usize>) {
+    let mut exact = None;
+    let mut regional = 0;
+    let mut first = usize::MAX;
+    for (position, (tag, weight)) in elements(accept_language.unwrap_or(LANGUAGE)).enumerate() {
+        let primary = tag.split_once('-').map(|(primary, _)| primary);
+        if tag.eq_ignore_ascii_case(language) {
+            exact = exact.or(Some(weight));
+        } else if primary.is_some_and(|primary| primary.eq_ignore_ascii_case(language)) {
+            regional = regional.max(weight);
+        } else {
+            continue;
+        }
+        first = first.min(position);
     }
-    elements(accept_language)
-        .filter(|(tag, _)| {
-            tag.split_once('-').is_some_and(|(primary, _)| primary.eq_ignore_ascii_case(language))
-        })
-        .map(|(_, weight)| weight)
-        .max()
-        .unwrap_or(0)
+    (exact.unwrap_or(regional), Reverse(first))
+}
+
+/// How much a language is liked.
+pub(crate) fn language_weight(accept_language: Option<&str>, language: &str) -> Weight {
+    rank(accept_language, language).0
 }
 
 /// The language with the highest weight; of equals, the one the header names first.
@@ -114,19 +127,10 @@ pub(crate) fn best_language<'a>(
     accept_language: Option<&str>,
     languages: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let header = accept_language.unwrap_or("en");
-    let position = |language: &str| {
-        elements(header)
-            .position(|(tag, _)| {
-                tag.split('-').next().is_some_and(|primary| primary.eq_ignore_ascii_case(language))
-                    || tag.eq_ignore_ascii_case(language)
-            })
-            .unwrap_or(usize::MAX)
-    };
     languages
-        .map(|language| (language_weight(accept_language, language), language))
-        .filter(|(weight, _)| *weight > 0)
-        .max_by_key(|(weight, language)| (*weight, usize::MAX - position(language)))
+        .map(|language| (rank(accept_language, language), language))
+        .filter(|((weight, _), _)| *weight > 0)
+        .max_by_key(|(rank, _)| *rank)
         .map(|(_, language)| language)
 }
 
