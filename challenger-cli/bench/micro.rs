@@ -111,7 +111,7 @@ impl World {
         }
         let pin = outcome.send.map(|it| it.secret.digits().to_owned());
         let location = outcome.response.headers.iter().find(|(name, _)| *name == "Location");
-        let location = location.map(|(_, value)| value.clone());
+        let location = location.map(|(_, value)| value.to_string());
         Ok((scene, Answered { body: outcome.response.body, pin, location }))
     }
 }

@@ -244,9 +244,11 @@ impl Reader {
                 insert(&mut data, name, true);
             }
         }
-        let inline = service.pages.inline(name, &language).cloned().unwrap_or_default();
+        let policy = service.pages.inline(name, &language).map(|inline| inline.policy(forms));
         let mut response = Response::new(status, Body::Page(Page { name, language, data }));
-        response.set("Content-Security-Policy", inline.policy(forms));
+        if let Some(policy) = policy {
+            response.set("Content-Security-Policy", policy);
+        }
         if self.posted {
             // So that one step back shows the page again, and not a browser's question whether to
             // send the form once more.
@@ -386,8 +388,13 @@ fn error_object(number: &str, row: &Row, detail: Option<&str>) -> Value {
     object
 }
 
+/// An object of these members; of equal names, the last. The macro of serde_json would copy values.
+pub(crate) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+    members.into_iter().collect()
+}
+
 /// All members of both objects; of equal names, the second's.
-pub(crate) fn merge(mut first: Value, second: Value) -> Value {
+fn merge(mut first: Value, second: Value) -> Value {
     if let (Value::Object(members), Value::Object(more)) = (&mut first, second) {
         members.extend(more);
     }

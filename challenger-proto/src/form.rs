@@ -92,7 +92,7 @@ pub(crate) fn hex_digit(byte: u8) -> Option<u8> {
 pub(crate) fn percent_encode(value: &str) -> String {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let digit = |value: u8| HEX.get(usize::from(value)).map_or('0', |byte| char::from(*byte));
-    let mut encoded = String::with_capacity(value.len());
+    let mut encoded = String::with_capacity(3 * value.len());
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));

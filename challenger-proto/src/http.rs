@@ -1,5 +1,6 @@
 //! The part of HTTP that the protocol speaks: whole requests in, whole responses out.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -161,7 +162,7 @@ pub struct Response {
     /// The status.
     pub status: Status,
     /// Names and values in the order to send them; no value has a control character.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// The body.
     pub body: Body,
     /// Why the request was refused, for the log line only.
@@ -174,15 +175,16 @@ impl Response {
     /// Nothing may be stored by default (RFC 6749 §5.1), nobody may guess at content types, frame a
     /// page, or learn its URL; any origin may call the API, which uses no cookies.
     pub(crate) fn new(status: u16, body: Body) -> Self {
-        let headers = Vec::from([
-            ("Access-Control-Allow-Origin", String::from("*")),
-            ("Access-Control-Expose-Headers", String::from("*")),
-            ("Cache-Control", String::from("no-store")),
-            ("Content-Security-Policy", String::from("default-src 'none'; frame-ancestors 'none'")),
-            ("Referrer-Policy", String::from("no-referrer")),
-            ("X-Content-Type-Options", String::from("nosniff")),
-            ("X-Frame-Options", String::from("DENY")),
-        ]);
+        let headers: [(_, &'static str); 7] = [
+            ("Access-Control-Allow-Origin", "*"),
+            ("Access-Control-Expose-Headers", "*"),
+            ("Cache-Control", "no-store"),
+            ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+            ("Referrer-Policy", "no-referrer"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("X-Frame-Options", "DENY"),
+        ];
+        let headers = headers.map(|(name, value)| (name, Cow::Borrowed(value))).into();
         let mut response = Self { status: Status(status), headers, body, refusal: None };
         match &response.body {
             Body::Json(_) => response.set("Content-Type", "application/json"),
@@ -211,7 +213,7 @@ impl Response {
     }
 
     /// Sets a header, replacing an earlier value.
-    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<String>) {
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<Cow<'static, str>>) {
         let value = value.into();
         match self.headers.iter_mut().find(|(present, _)| *present == name) {
             Some((_, slot)) => *slot = value,
@@ -224,7 +226,7 @@ impl Response {
         self.headers
             .iter()
             .find(|(present, _)| present.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+            .map(|(_, value)| value.as_ref())
     }
 }
 

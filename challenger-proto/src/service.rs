@@ -99,7 +99,10 @@ impl Service {
         fields: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Result<Address, Refused> {
         let demanded = |name: &str| self.restrictions.fields().any(|field| field == name);
-        let clean = |text: &str| text.trim().replace("\r\n", "\n").replace('\r', "\n");
+        let clean = |text: &str| match text.contains('\r') {
+            true => text.trim().replace("\r\n", "\n").replace('\r', "\n"),
+            false => text.trim().to_string(),
+        };
         let fields: Vec<(String, String)> = fields
             .map(|(name, value)| (name.to_string(), clean(value)))
             .filter(|(name, value)| !value.is_empty() || demanded(name))
@@ -152,7 +155,7 @@ impl Service {
     /// helper would take for an option.
     pub(crate) fn address_argument(&self, address: &Address) -> Result<String, Refused> {
         match self.address_format {
-            AddressFormat::Json => Ok(address.to_json().to_string()),
+            AddressFormat::Json => Ok(address.to_json_text()),
             AddressFormat::Plain => match address.only_value() {
                 Some(value) if !value.starts_with('-') => Ok(value.to_string()),
                 Some(_) | None => {

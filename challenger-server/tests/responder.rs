@@ -208,7 +208,7 @@ fn endless_conflicts_end_with_a_clear_no() {
     scene.shelf.conflicts.store(usize::MAX, Ordering::SeqCst);
     let answer = scene.challenge(&nonce);
     assert_eq!(refusal(&answer), (500, 55));
-    assert!(answer.headers.contains(&("Retry-After", "1".to_string())));
+    assert!(answer.headers.contains(&("Retry-After", "1".into())));
     assert!(!scene.diary().contains(&"send"));
 }
 
@@ -235,7 +235,7 @@ fn without_a_free_helper_nothing_is_charged() {
     scene.forget();
     let answer = scene.challenge(&nonce);
     assert_eq!(refusal(&answer), (503, 9752));
-    assert!(answer.headers.contains(&("Retry-After", "5".to_string())));
+    assert!(answer.headers.contains(&("Retry-After", "5".into())));
     assert_eq!(scene.diary(), ["load", "load"], "looked at again, and not charged");
 }
 

@@ -150,7 +150,7 @@ fn sorry(problem: &str) -> Answer {
 }
 
 fn redirect(location: String) -> Answer {
-    let headers = vec![("Location", location), ("Cache-Control", "no-store".to_string())];
+    let headers = vec![("Location", location.into()), ("Cache-Control", "no-store".into())];
     Answer { status: Status(303), headers, body: [].into() }
 }
 
@@ -162,9 +162,9 @@ fn page(status: u16, title: &str, content: &str) -> Answer {
          </body>\n</html>\n"
     );
     let headers = vec![
-        ("Content-Type", "text/html; charset=utf-8".to_string()),
-        ("Cache-Control", "no-store".to_string()),
-        ("X-Content-Type-Options", "nosniff".to_string()),
+        ("Content-Type", "text/html; charset=utf-8".into()),
+        ("Cache-Control", "no-store".into()),
+        ("X-Content-Type-Options", "nosniff".into()),
     ];
     Answer { status: Status(status), headers, body: body.into_bytes().into() }
 }

@@ -74,7 +74,7 @@ impl Respond for Desk {
             let place = format!("{place}?{}", request.query());
             return Answer {
                 status: Status(302),
-                headers: vec![("Location", place)],
+                headers: vec![("Location", place.into())],
                 body: [].into(),
             };
         }
@@ -82,7 +82,7 @@ impl Respond for Desk {
         self.arrivals.lock().unwrap().push(arrival);
         Answer {
             status: Status(200),
-            headers: vec![("Content-Type", "text/html; charset=utf-8".to_string())],
+            headers: vec![("Content-Type", "text/html; charset=utf-8".into())],
             body: b"<!DOCTYPE html><title>Shop</title>Welcome back"[..].into(),
         }
     }

@@ -2,10 +2,10 @@
 
 use alloc::string::{String, ToString};
 
-use serde_json::json;
+use serde_json::Value;
 
 use crate::address::Address;
-use crate::answer::merge;
+use crate::answer::{insert, object};
 use crate::budget::BUDGET_SEEN;
 use crate::endpoint::view::{self, Why, address_form, code_refused, is_challenged, next_time_text};
 use crate::endpoint::{completed, live_validation, load_validation, parse_nonce};
@@ -126,18 +126,19 @@ impl Challenge {
             // There is no guess to offer a form for until the next message.
             return Ok(code_refused(validation, &self.nonce, Why::Exhausted, desk));
         }
-        let mut data = json!({
-            "type": "created",
-            "attempts_left": budget.attempts,
-            "address": validation.address().map(|address| address.to_json()),
-            "transmitted": transmitted,
-            "retransmission_time": budget.next_transmission.to_json(),
-            "next_tx_time": next_time_text(&budget),
-        });
+        let data = [
+            ("type", "created".into()),
+            ("attempts_left", budget.attempts.into()),
+            ("address", validation.address().map_or(Value::Null, Address::to_json)),
+            ("transmitted", transmitted.into()),
+            ("retransmission_time", budget.next_transmission.to_json()),
+        ];
         if !desk.reader.html {
+            let mut data = object(data);
+            insert(&mut data, "next_tx_time", next_time_text(&budget));
             return Ok(Response::json(200, data));
         }
-        data = merge(view::view(validation, &self.nonce, desk), data);
+        let data = view::view(validation, &self.nonce, desk, data);
         let name = PageName::EnterTanForm;
         desk.reader.form_page(desk.service, 200, name, data, &validation.redirect_uri)
     }

@@ -79,6 +79,6 @@ fn add_validators(response: &mut Response, documents: &Documents, etag: &str, no
     response.set("Cache-Control", "public,max-age=864000");
     response.set("ETag", format!("\"{etag}\""));
     response.set("Expires", now.plus(Span::days(1)).to_http_date());
-    response.set("Taler-Terms-Version", documents.version());
+    response.set("Taler-Terms-Version", String::from(documents.version()));
     response.set("Vary", "Accept-Language,Accept,Accept-Encoding");
 }

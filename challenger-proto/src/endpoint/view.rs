@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde_json::{Value, json};
 
 use crate::address::{Address, Channel, masked};
-use crate::answer::{insert, merge};
+use crate::answer::{insert, object};
 use crate::budget::Budget;
 use crate::form::{Form, percent_encode};
 use crate::http::{Response, TARGET_MAX};
@@ -19,39 +19,46 @@ use crate::service::Service;
 use crate::time::{Span, Timestamp};
 use crate::validation::{Progress, Validation};
 
-/// The variables that every page about a validation has.
-pub(super) fn view(validation: &Validation, nonce: &Nonce, desk: Desk<'_>) -> Value {
+/// The variables that every page about a validation has, and more.
+pub(super) fn view<const N: usize>(
+    validation: &Validation,
+    nonce: &Nonce,
+    desk: Desk<'_>,
+    more: [(&str, Value); N],
+) -> Value {
     let budget = validation.budget(&desk.service.limits);
     let challenged = is_challenged(validation);
     let next = budget.next_transmission;
     let again = challenged && budget.transmissions > 0 && next != Timestamp::NEVER;
     let wait = next.since(desk.now);
-    let mut data = json!({
-        "addresses_left": budget.addresses,
-        "auth_attempts_left": budget.attempts,
-        "budget_seen": budget.seen(),
-        "can_ask_again": again,
-        "can_retransmit": again && wait.as_seconds() == 0,
-        "can_retry": challenged && budget.attempts > 0,
-        "client": validation.redirect_uri.host(),
-        "fields": validation.address().map_or(Value::Null, field_list),
-        "next_tx_time": next_time_text(&budget),
-        "nonce": nonce.to_text(),
-        "pin_transmissions_left": budget.transmissions,
-        "reference": validation.id.reference(),
-    });
-    insert(&mut data, by_what(desk.service.address_type.channel()), true);
+    let nonce = nonce.to_text();
+    let members = [
+        ("addresses_left", budget.addresses.into()),
+        ("auth_attempts_left", budget.attempts.into()),
+        ("budget_seen", budget.seen().into()),
+        (by_what(desk.service.address_type.channel()), true.into()),
+        ("can_ask_again", again.into()),
+        ("can_retransmit", (again && wait.as_seconds() == 0).into()),
+        ("can_retry", (challenged && budget.attempts > 0).into()),
+        ("client", validation.redirect_uri.host().into()),
+        ("fields", validation.address().map_or(Value::Null, field_list)),
+        ("next_tx_time", next_time_text(&budget).into()),
+        ("pin_transmissions_left", budget.transmissions.into()),
+        ("reference", validation.id.reference().into()),
+    ];
+    let mut data = object(members.into_iter().chain(more));
     if again && wait.as_seconds() > 0 {
         insert(&mut data, "wait", json!({"seconds": wait.as_seconds(), "text": wait.to_text()}));
     }
     // Before the first message, even an address that is fixed has to be confirmed there.
     if !validation.is_address_fixed() || !challenged {
-        let url = authorize_url(validation, nonce);
+        let url = authorize_url(validation, &nonce);
         // A state that just fitted may not, in this spelling; then there is no way back but theirs.
         if url.len() < TARGET_MAX {
             insert(&mut data, "change_url", url);
         }
     }
+    insert(&mut data, "nonce", nonce);
     data
 }
 
@@ -73,7 +80,7 @@ pub(super) fn address_form(
     desk: Desk<'_>,
     rejected: Option<(&Form, &Refused)>,
 ) -> Result<Response, Refused> {
-    let mut data = view(validation, nonce, desk);
+    let mut data = view(validation, nonce, desk, []);
     let left = validation.budget(&desk.service.limits).addresses;
     insert(&mut data, "address_form", true);
     insert(&mut data, "address_hint", desk.service.address_hint.as_str());
@@ -126,24 +133,25 @@ pub(super) fn invalid_pin(
     }
     let refusal = why.refusal();
     let challenged = is_challenged(validation);
-    let mut data = json!({
-        "type": "pending",
-        "ec": refusal.code(),
-        "hint": refusal.hint(),
-        "addresses_left": budget.addresses,
-        "pin_transmissions_left": budget.transmissions,
-        "auth_attempts_left": budget.attempts,
-        "exhausted": why == Why::Exhausted,
-        "no_challenge": !challenged,
-    });
+    let data = [
+        ("type", "pending".into()),
+        ("ec", refusal.code().into()),
+        ("hint", refusal.hint().into()),
+        ("addresses_left", budget.addresses.into()),
+        ("pin_transmissions_left", budget.transmissions.into()),
+        ("auth_attempts_left", budget.attempts.into()),
+        ("exhausted", (why == Why::Exhausted).into()),
+        ("no_challenge", (!challenged).into()),
+    ];
     let mut response = if desk.reader.html {
+        let mut data = view(validation, nonce, desk, data);
         insert(&mut data, "pin_error", true);
         insert(&mut data, why.variable(), true);
-        let data = merge(view(validation, nonce, desk), data);
         let (status, name) = (refusal.status(), PageName::InvalidPin);
         desk.reader.form_page(desk.service, status, name, data, &validation.redirect_uri)?
     } else {
         // Older clients look for `ec`, the documentation says `code`.
+        let mut data = object(data);
         insert(&mut data, "code", refusal.code());
         Response::json(refusal.status(), data)
     };
@@ -207,7 +215,7 @@ pub(super) fn refuse(
     refused: &Refused,
     desk: Desk<'_>,
 ) -> Response {
-    let more = view(validation, nonce, desk);
+    let more = view(validation, nonce, desk, []);
     desk.reader.refuse_with(desk.service, refused, more, &validation.redirect_uri)
 }
 
@@ -227,17 +235,19 @@ fn field_list(address: &Address) -> Value {
     let mut fields: Vec<(&str, &str)> = address.fields().collect();
     fields.sort_by_key(|(name, _)| place(name).unwrap_or(ON_LETTERS.len()));
     let shown = |(name, value): (&str, &str)| {
-        let masked = masked(name, value);
-        json!({"name": name, "value": value, "masked": masked})
+        object([
+            ("name", name.into()),
+            ("value", value.into()),
+            ("masked", masked(name, value).into()),
+        ])
     };
     fields.into_iter().map(shown).collect()
 }
 
 /// The page with the address form, relative to the other pages, asking for the same as before.
-fn authorize_url(validation: &Validation, nonce: &Nonce) -> String {
+fn authorize_url(validation: &Validation, nonce: &str) -> String {
     let mut url = format!(
-        "../authorize/{}?response_type=code&client_id={}&redirect_uri={}",
-        nonce.to_text(),
+        "../authorize/{nonce}?response_type=code&client_id={}&redirect_uri={}",
         validation.client,
         percent_encode(validation.redirect_uri.as_str()),
     );

@@ -139,7 +139,11 @@ impl Played {
             pins: Vec::new(),
             grant: None,
             status: response.status.0,
-            headers: response.headers.into_iter().map(|(name, it)| (name.into(), it)).collect(),
+            headers: response
+                .headers
+                .into_iter()
+                .map(|(name, it)| (name.into(), it.into_owned()))
+                .collect(),
             body: match response.body {
                 Body::Empty => Shown::Bytes(Vec::new()),
                 Body::Document(bytes) => Shown::Bytes(bytes.to_vec()),

@@ -1,5 +1,6 @@
 //! From an answer to its bytes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ pub struct Answer {
     pub status: Status,
     /// Names and values in the order to send them. Without control characters and without the
     /// headers that the front adds; otherwise the peer gets a bare 500 instead.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// The body; for `HEAD` what it would be for `GET`. Shared, because many slow readers may be
     /// getting the same document.
     pub body: Arc<[u8]>,
@@ -84,7 +85,7 @@ mod tests {
     }
 
     fn answer(status: u16, name: &'static str, value: &str) -> Answer {
-        let headers = vec![(name, value.to_owned())];
+        let headers = vec![(name, value.to_owned().into())];
         Answer { status: Status(status), headers, body: (*b"body").into() }
     }
 

@@ -4,6 +4,8 @@
 //! `0`, and empty strings, arrays and objects. A variable that names an array or an object prints
 //! its JSON.
 
+use std::borrow::Cow;
+
 use ramhorns::encoding::Encoder;
 use ramhorns::traits::ContentSequence;
 use ramhorns::{Content, Section};
@@ -148,11 +150,13 @@ fn is_truthy(value: &Value) -> bool {
     }
 }
 
-fn text(value: &Value) -> String {
+fn text(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        Value::Null => "".into(),
+        Value::String(text) => text.into(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string().into()
+        }
     }
 }
 

@@ -108,7 +108,7 @@ impl From<&Validation> for ValidationRow {
             client: validation.client.number(),
             expires: to_seconds(validation.expires),
             redirect_uri: validation.redirect_uri.as_str().to_owned(),
-            prefill: validation.prefill.as_ref().map(to_json),
+            prefill: validation.prefill.as_ref().map(Address::to_json_text),
             read_only: validation.read_only,
             addresses_left: validation.addresses_left.into(),
             refunds_left: validation.refunds_left.into(),
@@ -155,7 +155,7 @@ impl ValidationRow {
     }
 
     fn challenge(&mut self, challenge: &Challenge) {
-        self.address = Some(to_json(&challenge.address));
+        self.address = Some(challenge.address.to_json_text());
         self.salt = Some(challenge.salt.as_bytes().to_vec());
         self.sent_at = challenge.sent_at.map(to_seconds);
         self.transmissions_left = Some(challenge.transmissions_left.into());
@@ -163,7 +163,7 @@ impl ValidationRow {
     }
 
     fn solve(&mut self, solution: &Solution) {
-        self.address = Some(to_json(&solution.address));
+        self.address = Some(solution.address.to_json_text());
         self.salt = Some(solution.salt.as_bytes().to_vec());
         self.solved_at = Some(to_seconds(solution.at));
         self.renewed_at = Some(to_seconds(solution.renewed_at));
@@ -252,7 +252,7 @@ impl From<&Grant> for GrantRow {
         Self {
             token: grant.token.as_bytes().to_vec(),
             client: grant.client.number(),
-            address: to_json(&grant.address),
+            address: grant.address.to_json_text(),
             valid_until: to_seconds(grant.valid_until),
             expires: to_seconds(grant.expires),
         }
@@ -274,10 +274,6 @@ impl TryFrom<GrantRow> for Grant {
 }
 
 // From the core's types to plain values.
-
-fn to_json(address: &Address) -> String {
-    address.to_json().to_string()
-}
 
 /// Seconds as a signed number, which [`Timestamp::NEVER`] was made for.
 pub(super) fn to_seconds(timestamp: Timestamp) -> i64 {

@@ -60,14 +60,14 @@ impl Respond for Echo {
         };
         let mut body = format!("{method} {} {}", request.target, request.body.len()).into_bytes();
         let mut status = 200;
-        let mut headers = vec![("Content-Type", "text/plain".to_owned())];
+        let mut headers = vec![("Content-Type", "text/plain".into())];
         match request.path() {
             "/empty" => status = 204,
             "/gate" => {
                 let gate = self.gate.lock().unwrap();
                 drop(self.gate_opens.wait_while(gate, |open| !*open).unwrap());
             }
-            "/inject" => headers.push(("Location", "http://a\r\nSet-Cookie: evil=1".to_owned())),
+            "/inject" => headers.push(("Location", "http://a\r\nSet-Cookie: evil=1".into())),
             "/huge" => body = vec![b'x'; 10_000_000],
             "/large" => body = vec![b'x'; 100_000],
             "/panic" => panic!("on request"),
