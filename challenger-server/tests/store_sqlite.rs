@@ -6,6 +6,9 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use challenger_proto::{
     Client, Commit, Load, Loaded, Span, Timestamp, TokenDigest, Validation, Write,
@@ -110,7 +113,7 @@ fn two_processes_change_one_row() {
         }
         done
     };
-    let (here, there) = std::thread::scope(|scope| {
+    let (here, there) = thread::scope(|scope| {
         let there = scope.spawn(|| count(&other));
         (count(&it.store), there.join().unwrap())
     });
@@ -121,7 +124,7 @@ fn two_processes_change_one_row() {
 fn closing_leaves_one_file_with_everything_in_it() {
     let Fixture { store, path, _folder } = Fixture::new();
     let client = register(&store, "https://client.example/cb", "x");
-    let done: Vec<Validation> = std::thread::scope(|scope| {
+    let done: Vec<Validation> = thread::scope(|scope| {
         let (store, client) = (&store, &client);
         let open = |id| scope.spawn(move || open(store, client, [id; 32]));
         let threads: Vec<_> = (0..20).map(open).collect();
@@ -342,6 +345,37 @@ fn a_lock_that_lasts_is_an_error_and_no_harm() {
     assert_eq!(it.store.commit(&Write::Update(validation)), Ok(Commit::Done));
 }
 
+/// As a server under load and the garbage collection do to each other.
+#[test]
+fn who_writes_all_the_time_starves_nobody() {
+    let it = Fixture::new();
+    let client = register(&it.store, "https://client.example/cb", "x");
+    let other = it.sqlite();
+    other.pragma_update(None, "busy_timeout", 60_000).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let done = &done;
+        scope.spawn(move || {
+            while !done.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(2));
+                other.execute_batch("COMMIT").unwrap();
+                // As long as a writer needs to see what is next.
+                let next = Instant::now() + Duration::from_micros(20);
+                while Instant::now() < next {
+                    std::hint::spin_loop();
+                }
+                other.execute_batch("BEGIN IMMEDIATE").unwrap();
+            }
+        });
+        let commits: Vec<_> = (0..10)
+            .map(|number| it.store.commit(&Write::Open(fresh(&client, [number; 32]))))
+            .collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(commits.iter().all(|commit| *commit == Ok(Commit::Done)), "{commits:?}");
+    });
+}
+
 /// Opens sixty validations at once, every third of which SQLite is made to refuse.
 fn open_some_bad_ones(it: &Fixture, how: &str) -> Vec<(Validation, Result<Commit, StoreError>)> {
     let client = register(&it.store, "https://client.example/cb", "x");
@@ -351,7 +385,7 @@ fn open_some_bad_ones(it: &Fixture, how: &str) -> Vec<(Validation, Result<Commit
             BEGIN SELECT RAISE({how}, 'thirteen'); END"
         ))
         .unwrap();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let store = &it.store;
         let threads: Vec<_> = (0..60_u8)
             .map(|number| {
