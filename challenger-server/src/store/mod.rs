@@ -2,7 +2,8 @@
 //! operator's tools, and its implementations.
 
 use std::fmt;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use challenger_proto::{
     ClientId, Commit, HashedSecret, Load, Loaded, RedirectUri, Timestamp, Write,
@@ -30,6 +31,15 @@ pub use sqlite::SqliteStore;
 /// and whatever is later than that hangs. One exception: a load from an SQLite file is carried out
 /// by whoever asks, and waits as long as a disk that hangs.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// How many times as long as a piece of a garbage collection took the database is left to those who
+/// serve.
+const GARBAGE_REST: u32 = 9;
+
+/// Lets others have the database after a piece of a garbage collection.
+fn rest(begun: Instant) {
+    thread::sleep(begun.elapsed().saturating_mul(GARBAGE_REST));
+}
 
 /// Keeps clients, validations and grants. [`challenger_proto::Records`] says what the verbs mean.
 pub trait Store: Send + Sync {

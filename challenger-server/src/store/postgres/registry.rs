@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use challenger_proto::{ClientId, HashedSecret, RedirectUri, Timestamp};
 use postgres::Client;
@@ -12,7 +12,7 @@ use super::line::LATE;
 use super::pool::Fault;
 use super::{PostgresStore, schema};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
-use crate::store::{Added, ClientSummary, Collected, Registry, StoreError};
+use crate::store::{Added, ClientSummary, Collected, Registry, StoreError, rest};
 
 /// Whoever creates, upgrades or cleans holds this lock, so that only one does. Any number will do;
 /// this one spells `Chal`.
@@ -27,8 +27,8 @@ const CHUNK_ROWS: i64 = 1000;
 /// How often a tool tries a change that meets a conflict.
 const TRIES: u32 = 5;
 
-/// After each chunk, the time for others to get at the disk.
-const CHUNK_PAUSE: Duration = Duration::from_millis(20);
+/// How long it waits before.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Forgets some expired rows and counts them, in one statement. What a server is changing is left
 /// to the next time.
@@ -147,7 +147,7 @@ impl PostgresStore {
         loop {
             tries -= 1;
             match self.connect().and_then(|mut client| task(&mut client)) {
-                Err(Fault::Conflict(_)) if tries > 0 => thread::sleep(CHUNK_PAUSE),
+                Err(Fault::Conflict(_)) if tries > 0 => thread::sleep(PAUSE),
                 done => return done.map_err(|fault| self.error(fault)),
             }
         }
@@ -171,13 +171,14 @@ fn collect(client: &mut Client, chunk: &str, now: Timestamp) -> Result<u64, Faul
     let statement = client.prepare(chunk)?;
     let mut collected = 0;
     loop {
+        let begun = Instant::now();
         let row = client.query_one(&statement, &[&to_seconds(now), &CHUNK_ROWS])?;
         let rows: i64 = row.try_get(0)?;
         collected += rows.cast_unsigned();
         if rows < CHUNK_ROWS {
             return Ok(collected);
         }
-        thread::sleep(CHUNK_PAUSE);
+        rest(begun);
     }
 }
 

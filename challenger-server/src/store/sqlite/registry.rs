@@ -1,22 +1,19 @@
 //! What the operator's tools do. Each call has a connection of its own, because they are rare.
 
 use std::collections::BTreeMap;
-use std::thread;
-use std::time::Duration;
+use std::time::Instant;
 
 use challenger_proto::{ClientId, HashedSecret, RedirectUri, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Params, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Params, Transaction, TransactionBehavior};
 
 use super::file::Fault;
 use super::{SqliteStore, schema};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
-use crate::store::{Added, ClientSummary, Collected, Registry, StoreError};
+use crate::store::{Added, ClientSummary, Collected, Registry, StoreError, rest};
 
-/// How many rows are deleted at once: a server that runs waits for them.
-const CHUNK_ROWS: i64 = 1000;
-
-/// After each chunk, the time for a server that waits to get in.
-const CHUNK_PAUSE: Duration = Duration::from_millis(20);
+/// How many rows are deleted at once: a server that runs waits for them, and they are scattered over
+/// as many pages.
+const CHUNK_ROWS: i64 = 100;
 
 /// How to forget the expired rows of a table, and to count them.
 struct Expiring {
@@ -117,21 +114,24 @@ impl SqliteStore {
 fn collect(connection: &mut Connection, table: &Expiring, now: Timestamp) -> rusqlite::Result<u64> {
     let mut collected = 0;
     loop {
-        let chunk = collect_chunk(connection, table, now)?;
+        // Nobody waits for us while we wait for others.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let begun = Instant::now();
+        let chunk = collect_chunk(&transaction, table, now)?;
+        transaction.commit()?;
         collected += chunk.cast_unsigned();
         if chunk < CHUNK_ROWS {
             return Ok(collected);
         }
-        thread::sleep(CHUNK_PAUSE);
+        rest(begun);
     }
 }
 
 fn collect_chunk(
-    connection: &mut Connection,
+    transaction: &Transaction<'_>,
     table: &Expiring,
     now: Timestamp,
 ) -> rusqlite::Result<i64> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut rows_of_client = BTreeMap::<i64, i64>::new();
     let mut delete = transaction.prepare(table.delete)?;
     let clients = delete.query_map((to_seconds(now), CHUNK_ROWS), |row| row.get(0))?;
@@ -142,7 +142,6 @@ fn collect_chunk(
     for (client, rows) in &rows_of_client {
         transaction.execute(table.count, (client, rows))?;
     }
-    transaction.commit()?;
     Ok(rows_of_client.values().sum())
 }
 
