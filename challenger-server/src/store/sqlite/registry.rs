@@ -11,8 +11,8 @@ use super::{SqliteStore, schema};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
 use crate::store::{Added, ClientSummary, Collected, Registry, StoreError, rest};
 
-/// How many rows are deleted at once: a server that runs waits for them, and they are scattered over
-/// as many pages.
+/// How many rows are deleted at once: a server that runs waits for them, and they are scattered
+/// over as many pages.
 const CHUNK_ROWS: i64 = 100;
 
 /// How to forget the expired rows of a table, and to count them.
