@@ -50,12 +50,14 @@ pub fn write(order: &Order) -> Result<String, String> {
     let machine: Vec<_> =
         machine.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     let seconds = order.time.as_secs();
+    let old_rows = order.old_rows.map(|rows| format!(" BENCH_OLD_ROWS={rows}")).unwrap_or_default();
+    let build = if order.build { " BENCH_BUILD=1" } else { "" };
     let mut tables = Tables::default()
         .text("# Benchmarks")
         .text(&format!(
-            "Written by `make bench BENCH_SECONDS={seconds} BENCH_RUNS={}`, and not by hand. Where \
-             a figure has two others in brackets, it is the median of the runs, and they are the \
-             least and the most. Everything that is compared was run in turn.",
+            "Written by `make bench BENCH_SECONDS={seconds} BENCH_RUNS={}{old_rows}{build}`, and \
+             not by hand. Where a figure has two others in brackets, it is the median of the runs, \
+             and they are the least and the most. Everything that is compared was run in turn.",
             order.runs
         ))
         .table(&["machine", ""], &machine)
