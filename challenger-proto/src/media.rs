@@ -94,16 +94,14 @@ pub(crate) fn fit(accept: Option<&str>, media_type: &str) -> Fit {
     elements(accept.unwrap_or("text/plain")).map(fit).max().unwrap_or(Fit::None)
 }
 
-/// What is liked if no language is named.
-const LANGUAGE: &str = "en";
-
 /// How much a language is liked, and where it is named first: by the weight of its own tag, else of
-/// a tag of one of its regions (`de-CH` for `de`; RFC 4647 §3.4 in reverse), else not at all.
+/// a tag of one of its regions (`de-CH` for `de`; RFC 4647 §3.4 in reverse), else not at all. No
+/// header means English.
 fn rank(accept_language: Option<&str>, language: &str) -> (Weight, Reverse<usize>) {
     let mut exact = None;
     let mut regional = 0;
     let mut first = usize::MAX;
-    for (position, (tag, weight)) in elements(accept_language.unwrap_or(LANGUAGE)).enumerate() {
+    for (position, (tag, weight)) in elements(accept_language.unwrap_or("en")).enumerate() {
         let primary = tag.split_once('-').map(|(primary, _)| primary);
         if tag.eq_ignore_ascii_case(language) {
             exact = exact.or(Some(weight));

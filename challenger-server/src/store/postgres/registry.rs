@@ -27,7 +27,7 @@ const CHUNK_ROWS: i64 = 1000;
 /// How often a tool tries a change that meets a conflict.
 const TRIES: u32 = 5;
 
-/// How long it waits before.
+/// How long it waits before it tries again.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Forgets some expired rows and counts them, in one statement. What a server is changing is left

@@ -41,6 +41,7 @@ impl Turns {
         let is_given = given.try_recv().is_ok();
         drop(given);
         drop(queue);
+        // Not `then_some`, which makes a turn in any case, and drops it: that gives one back.
         if is_given { Some(Turn(self)) } else { None }
     }
 
