@@ -57,6 +57,8 @@ pub struct Taken {
 /// The server.
 pub struct MailServer {
     pub port: u16,
+    /// Not the threads', which nobody ends: it goes with the server.
+    directory: TempDir,
     house: Arc<House>,
     mailbox: Arc<Mutex<Vec<Taken>>>,
 }
@@ -65,7 +67,6 @@ pub struct MailServer {
 struct House {
     security: Security,
     misbehaviour: Vec<(&'static str, Instead)>,
-    directory: TempDir,
 }
 
 /// What the servers of all tests show, and who vouches for that.
@@ -87,8 +88,8 @@ impl MailServer {
         let port = listener.local_addr().unwrap().port();
         fs::write(directory.path().join("ca.pem"), &certificates().ca).unwrap();
         fs::write(directory.path().join("other.pem"), &certificates().other).unwrap();
-        let house = House { security, misbehaviour: misbehaviour.to_vec(), directory };
-        let server = Self { port, house: Arc::new(house), mailbox: Arc::default() };
+        let house = Arc::new(House { security, misbehaviour: misbehaviour.to_vec() });
+        let server = Self { port, directory, house, mailbox: Arc::default() };
         let (house, mailbox) = (Arc::clone(&server.house), Arc::clone(&server.mailbox));
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -122,7 +123,7 @@ impl MailServer {
 
     /// A file of the server's: the certificates of the authorities are `ca.pem` and `other.pem`.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.house.directory.path().join(name)
+        self.directory.path().join(name)
     }
 
     /// What it has taken so far.
