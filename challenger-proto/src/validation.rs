@@ -136,6 +136,8 @@ pub struct Delivery {
 pub enum Challenged {
     /// The validation is solved already.
     Completed(Validation),
+    /// No message may be sent: the address is fixed, or nothing is left. The row is as it was.
+    Refused(Validation, Refusal),
     /// A message has to be sent.
     Send(Validation, Delivery),
     /// A message was sent a short while ago, so none is sent now.
@@ -213,39 +215,39 @@ impl Validation {
     /// Another address than the current one is charged, gets a budget and, by its new salt, a PIN
     /// of its own. The same address is sent its PIN again, if it is time and there is a message
     /// left.
-    ///
-    /// # Errors
-    /// [`Refusal::AddressReadOnly`], [`Refusal::TooManyAttempts`].
     pub fn challenge(
         mut self,
         address: Address,
         now: Timestamp,
         limits: &Limits,
         entropy: Entropy,
-    ) -> Result<Challenged, Refusal> {
+    ) -> Challenged {
         if self.is_solved() {
-            return Ok(Challenged::Completed(self));
+            return Challenged::Completed(self);
         }
-        if self.address() != Some(&address) {
+        let another = self.address() != Some(&address);
+        if another {
             if self.read_only {
-                return Err(Refusal::AddressReadOnly);
+                return Challenged::Refused(self, Refusal::AddressReadOnly);
             }
-            self.addresses_left =
-                self.addresses_left.checked_sub(1).ok_or(Refusal::TooManyAttempts)?;
-            self.progress = Progress::Challenged(Challenge::new(address, limits, entropy));
-        } else if self.progress == Progress::Open {
-            // The proposed address, confirmed: free of charge.
+            let Some(left) = self.addresses_left.checked_sub(1) else {
+                return Challenged::Refused(self, Refusal::TooManyAttempts);
+            };
+            self.addresses_left = left;
+        }
+        // The proposed address, confirmed, is free of charge.
+        if another || self.progress == Progress::Open {
             self.progress = Progress::Challenged(Challenge::new(address, limits, entropy));
         }
         let Progress::Challenged(challenge) = &mut self.progress else {
-            return Err(Refusal::Internal);
+            return Challenged::Refused(self, Refusal::Internal);
         };
         if let Some(delivery) = challenge.transmit(now, limits) {
-            Ok(Challenged::Send(self, delivery))
+            Challenged::Send(self, delivery)
         } else if challenge.transmissions_left == 0 && challenge.attempts_left == 0 {
-            Err(Refusal::TooManyAttempts)
+            Challenged::Refused(self, Refusal::TooManyAttempts)
         } else {
-            Ok(Challenged::Wait(self))
+            Challenged::Wait(self)
         }
     }
 

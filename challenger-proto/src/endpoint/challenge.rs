@@ -58,23 +58,16 @@ impl Challenge {
             }
             return Ok(Outcome::respond(self.created(&validation, false, desk)?));
         }
-        // For the page that says no, with what is still possible.
-        let kept = desk.reader.html.then(|| validation.clone());
-        let limits = &desk.service.limits;
-        let challenged = match (validation.challenge(address, desk.now, limits, entropy), kept) {
-            (Ok(challenged), _) => challenged,
-            (Err(refusal), None) => return Err(refusal.into()),
-            (Err(refusal), Some(kept)) => {
-                let response = view::refuse(&kept, &self.nonce, &refusal.into(), desk);
-                return Ok(Outcome::respond(response));
-            }
-        };
-        match challenged {
+        match validation.challenge(address, desk.now, &desk.service.limits, entropy) {
             Challenged::Completed(validation) => {
                 Ok(Outcome::respond(completed(&validation, &self.nonce, desk)?))
             }
             Challenged::Wait(validation) => {
                 Ok(Outcome::respond(self.created(&validation, false, desk)?))
+            }
+            Challenged::Refused(validation, refusal) => {
+                let response = view::refuse(&validation, &self.nonce, &refusal.into(), desk);
+                Ok(Outcome::respond(response))
             }
             Challenged::Send(validation, delivery) => {
                 let response = self.created(&validation, true, desk)?;
