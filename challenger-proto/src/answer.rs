@@ -1,5 +1,6 @@
 //! The table of refusals: what each looks like on the wire. And who reads it.
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt::Write as _;
@@ -362,10 +363,13 @@ const NOWHERE: &str = "'none'";
 /// Where forms may lead that end at the client: Chromium applies `form-action` to every redirect
 /// that follows a form, and a client may well redirect once more, to a place that only it knows. So
 /// the policy names the schemes it may be reached by and no origin.
-fn to_client(redirect_uri: &RedirectUri) -> String {
-    let scheme = redirect_uri.scheme().to_ascii_lowercase();
-    let other = if scheme == "https" { String::new() } else { format!(" {scheme}:") };
-    format!("'self' https:{other}")
+fn to_client(redirect_uri: &RedirectUri) -> Cow<'static, str> {
+    let scheme = redirect_uri.scheme();
+    if scheme.eq_ignore_ascii_case("https") {
+        Cow::Borrowed("'self' https:")
+    } else {
+        Cow::Owned(format!("'self' https: {}:", scheme.to_ascii_lowercase()))
+    }
 }
 
 /// Whether credentials are of this scheme (RFC 9110 §11.1: case-insensitive).

@@ -8,7 +8,7 @@ use core::fmt;
 use crate::base32;
 use crate::digest::{ClientSecretDigest, sha256};
 use crate::entropy::Entropy;
-use crate::form::percent_encode;
+use crate::form::push_percent_encoded;
 use crate::secret::Secret;
 
 /// The longest redirect URI. It has to fit into a request's target, escaped.
@@ -198,10 +198,11 @@ impl RedirectUri {
             Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
             Some(_) => "&",
         };
-        let mut location = format!("{}{joint}code={}", self.0, percent_encode(code));
+        let mut location = format!("{}{joint}code=", self.0);
+        push_percent_encoded(&mut location, code);
         if let Some(state) = state {
             location.push_str("&state=");
-            location.push_str(&percent_encode(state));
+            push_percent_encoded(&mut location, state);
         }
         location
     }

@@ -88,19 +88,17 @@ pub(crate) fn hex_digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// Escapes everything but RFC 3986's unreserved characters, for a query.
-pub(crate) fn percent_encode(value: &str) -> String {
+/// Adds a value to a query, with everything escaped but RFC 3986's unreserved characters.
+pub(crate) fn push_percent_encoded(query: &mut String, value: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let digit = |value: u8| HEX.get(usize::from(value)).map_or('0', |byte| char::from(*byte));
-    let mut encoded = String::with_capacity(3 * value.len());
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
+            query.push(char::from(byte));
         } else {
-            encoded.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+            query.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
-    encoded
 }
 
 #[cfg(test)]
@@ -142,6 +140,8 @@ mod tests {
 
     #[test]
     fn encoding_leaves_unreserved_characters() {
-        assert_eq!(percent_encode("aZ9-._~ /é&"), "aZ9-._~%20%2F%C3%A9%26");
+        let mut query = String::from("a=");
+        push_percent_encoded(&mut query, "aZ9-._~ /é&");
+        assert_eq!(query, "a=aZ9-._~%20%2F%C3%A9%26");
     }
 }

@@ -184,8 +184,14 @@ impl Response {
             ("X-Content-Type-Options", "nosniff"),
             ("X-Frame-Options", "DENY"),
         ];
-        let headers = headers.map(|(name, value)| (name, Cow::Borrowed(value))).into();
-        let mut response = Self { status: Status(status), headers, body, refusal: None };
+        let mut response = Self {
+            status: Status(status),
+            // A page adds three, and some responses one more.
+            headers: Vec::with_capacity(headers.len() + 4),
+            body,
+            refusal: None,
+        };
+        response.headers.extend(headers.map(|(name, value)| (name, Cow::Borrowed(value))));
         match &response.body {
             Body::Json(_) => response.set("Content-Type", "application/json"),
             Body::Page(page) => {

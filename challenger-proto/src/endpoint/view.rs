@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::address::{Address, Channel, masked};
 use crate::answer::{insert, object};
 use crate::budget::Budget;
-use crate::form::{Form, percent_encode};
+use crate::form::{Form, push_percent_encoded};
 use crate::http::{Response, TARGET_MAX};
 use crate::nonce::Nonce;
 use crate::page::PageName;
@@ -246,17 +246,15 @@ fn field_list(address: &Address) -> Value {
 
 /// The page with the address form, relative to the other pages, asking for the same as before.
 fn authorize_url(validation: &Validation, nonce: &str) -> String {
-    let mut url = format!(
-        "../authorize/{nonce}?response_type=code&client_id={}&redirect_uri={}",
-        validation.client,
-        percent_encode(validation.redirect_uri.as_str()),
-    );
+    let client = validation.client;
+    let mut url = format!("../authorize/{nonce}?response_type=code&client_id={client}");
     let mut add = |name: &str, value: &str| {
         url.push('&');
         url.push_str(name);
         url.push('=');
-        url.push_str(&percent_encode(value));
+        push_percent_encoded(&mut url, value);
     };
+    add("redirect_uri", validation.redirect_uri.as_str());
     if let Some(request) = &validation.authorization {
         if let Some(state) = &request.state {
             add("state", state);
