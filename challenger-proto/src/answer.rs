@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::client::RedirectUri;
 use crate::http::{Body, Method, Request, Response};
 use crate::media;
-use crate::page::{FALLBACK_LANGUAGE, Page, PageName};
+use crate::page::{FALLBACK_LANGUAGE, Page, PageName, Variables};
 use crate::refusal::{Refusal, Refused};
 use crate::route::{Route, Shape};
 use crate::service::Service;
@@ -210,7 +210,7 @@ impl Reader {
         service: &Service,
         status: u16,
         name: PageName,
-        data: Value,
+        data: Variables,
     ) -> Result<Response, Refused> {
         self.page_with(service, status, name, data, NOWHERE)
     }
@@ -224,7 +224,7 @@ impl Reader {
         service: &Service,
         status: u16,
         name: PageName,
-        data: Value,
+        data: Variables,
         redirect_uri: &RedirectUri,
     ) -> Result<Response, Refused> {
         self.page_with(service, status, name, data, &to_client(redirect_uri))
@@ -235,14 +235,14 @@ impl Reader {
         service: &Service,
         status: u16,
         name: PageName,
-        mut data: Value,
+        mut data: Variables,
         forms: &str,
     ) -> Result<Response, Refused> {
         let language = self.language(service, name)?;
         for (name, documents) in [("has_terms", &service.terms), ("has_privacy", &service.privacy)]
         {
             if !documents.is_empty() {
-                insert(&mut data, name, true);
+                data.set(name, true);
             }
         }
         let policy = service.pages.inline(name, &language).map(|inline| inline.policy(forms));
@@ -282,7 +282,7 @@ impl Reader {
 
     /// The answer that says no, in the reader's shape.
     pub(crate) fn refuse(&self, service: &Service, refused: &Refused) -> Response {
-        self.say_no(service, refused, json!({}), NOWHERE)
+        self.say_no(service, refused, Variables::default(), NOWHERE)
     }
 
     /// The same, with more variables for its page, whose forms lead to the client in the end.
@@ -290,13 +290,19 @@ impl Reader {
         &self,
         service: &Service,
         refused: &Refused,
-        more: Value,
+        more: Variables,
         redirect_uri: &RedirectUri,
     ) -> Response {
         self.say_no(service, refused, more, &to_client(redirect_uri))
     }
 
-    fn say_no(&self, service: &Service, refused: &Refused, more: Value, forms: &str) -> Response {
+    fn say_no(
+        &self,
+        service: &Service,
+        refused: &Refused,
+        mut data: Variables,
+        forms: &str,
+    ) -> Response {
         let refusal = refused.refusal;
         let row = look_up(refusal);
         // A missing or broken template is told as JSON: there may be no page to tell it with.
@@ -307,15 +313,22 @@ impl Reader {
                 400..500 => PageName::InvalidRequest,
                 _ => PageName::InternalError,
             };
-            let mut data = merge(more, error_object("ec", &row, refused.detail.as_deref()));
+            data.set("ec", row.code);
+            data.set("hint", row.hint);
+            if let Some(detail) = refused.detail.as_deref() {
+                data.set("detail", detail);
+            }
             // By name, for templates that say more about some.
-            insert(&mut data, "refused", json!({ (format!("{refusal:?}")): true }));
+            data.set("refused", json!({ (format!("{refusal:?}")): true }));
             self.page_with(service, row.status, name, data, forms).ok()
         } else {
             None
         };
         let mut response = page.unwrap_or_else(|| {
-            let mut body = error_object("code", &row, refused.detail.as_deref());
+            let mut body = json!({ "code": row.code, "hint": row.hint });
+            if let Some(detail) = refused.detail.as_deref() {
+                insert(&mut body, "detail", detail);
+            }
             if self.oauth {
                 insert(&mut body, "error", row.oauth);
                 insert(&mut body, "error_description", row.hint);
@@ -383,26 +396,9 @@ pub(crate) fn strip_scheme<'a>(credentials: &'a str, scheme: &str) -> Option<&'a
     name.eq_ignore_ascii_case(scheme).then(|| rest.trim_start_matches(' '))
 }
 
-/// The error object of the wire; pages call the number `ec`.
-fn error_object(number: &str, row: &Row, detail: Option<&str>) -> Value {
-    let mut object = json!({ number: row.code, "hint": row.hint });
-    if let Some(detail) = detail {
-        insert(&mut object, "detail", detail);
-    }
-    object
-}
-
 /// An object of these members; of equal names, the last. The macro of serde_json would copy values.
 pub(crate) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     members.into_iter().collect()
-}
-
-/// All members of both objects; of equal names, the second's.
-fn merge(mut first: Value, second: Value) -> Value {
-    if let (Value::Object(members), Value::Object(more)) = (&mut first, second) {
-        members.extend(more);
-    }
-    first
 }
 
 /// Adds a member to an object.

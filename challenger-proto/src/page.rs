@@ -1,12 +1,13 @@
 //! The pages that people see: a name, a language, and the data for the template.
 
+use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
 
 use data_encoding::BASE64;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::address::AddressType;
 use crate::digest::sha256;
@@ -68,13 +69,68 @@ pub struct Page {
     /// In which language its template exists and the reader likes best.
     pub language: String,
     /// The template's variables.
-    pub data: Value,
+    pub data: Variables,
 }
 
 /// Without the data, which may hold a nonce and an address.
 impl fmt::Debug for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Page({:?}, {})", self.name, self.language)
+    }
+}
+
+/// The variables of a template: JSON values, each with a name, which is mostly one of ours and then
+/// not copied.
+#[derive(Clone, Default, PartialEq)]
+pub struct Variables(BTreeMap<Cow<'static, str>, Value>);
+
+impl Variables {
+    /// The value of a variable.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// Sets a variable, replacing an earlier value.
+    pub fn set(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.0.insert(Cow::Borrowed(name), value.into());
+    }
+
+    /// All of them but those with these names.
+    pub fn without(&self, names: &[&str]) -> Self {
+        let others = self.0.iter().filter(|(name, _)| !names.contains(&name.as_ref()));
+        Self(others.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+}
+
+/// Of equal names, the last counts.
+impl FromIterator<(&'static str, Value)> for Variables {
+    fn from_iter<I: IntoIterator<Item = (&'static str, Value)>>(members: I) -> Self {
+        let mut variables = Self::default();
+        members.into_iter().for_each(|(name, value)| variables.set(name, value));
+        variables
+    }
+}
+
+/// The members of an object; anything else has none.
+impl From<Value> for Variables {
+    fn from(value: Value) -> Self {
+        let Value::Object(members) = value else { return Self::default() };
+        Self(members.into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect())
+    }
+}
+
+impl From<Variables> for Value {
+    fn from(variables: Variables) -> Self {
+        let members = variables.0.into_iter();
+        Self::Object(members.map(|(name, value)| (name.into_owned(), value)).collect::<Map<_, _>>())
+    }
+}
+
+/// Without the values, which may be a nonce, a PIN or an address.
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Variables")?;
+        f.debug_set().entries(self.0.keys()).finish()
     }
 }
 

@@ -13,8 +13,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde_json::{Value, json};
-
 use crate::address::Address;
 use crate::answer::Reader;
 use crate::endpoint::authorize::Authorize;
@@ -29,6 +27,7 @@ use crate::entropy::Entropy;
 use crate::http::{BODY_MAX, Body, Method, Request, Response, TARGET_MAX};
 use crate::nonce::Nonce;
 use crate::oob::OobSecret;
+use crate::page::Variables;
 use crate::refusal::{Refusal, Refused};
 use crate::route::Route;
 use crate::service::Service;
@@ -129,18 +128,19 @@ impl fmt::Debug for Transmission {
 impl Transmission {
     /// The variables of the message's template. `host` is the service's own, from its base URL.
     /// `pin` is for people, and `pin_digits` for programs that fill in the form.
-    pub fn variables(&self, host: &str) -> Value {
-        json!({
-            "address": self.address.to_json(),
-            "client": self.client_host,
-            "expires": self.expires.to_text(),
-            "host": host,
-            "minutes": self.expires.since(self.now).as_minutes(),
-            "nonce": self.nonce.to_text(),
-            "pin": self.secret.spelled(),
-            "pin_digits": self.secret.digits(),
-            "reference": self.nonce.digest().reference(),
-        })
+    pub fn variables(&self, host: &str) -> Variables {
+        let variables = [
+            ("address", self.address.to_json()),
+            ("client", self.client_host.as_str().into()),
+            ("expires", self.expires.to_text().into()),
+            ("host", host.into()),
+            ("minutes", self.expires.since(self.now).as_minutes().into()),
+            ("nonce", self.nonce.to_text().into()),
+            ("pin", self.secret.spelled().into()),
+            ("pin_digits", self.secret.digits().into()),
+            ("reference", self.nonce.digest().reference().into()),
+        ];
+        variables.into_iter().collect()
     }
 
     /// Everything that must not reach a log from whatever the helper says.

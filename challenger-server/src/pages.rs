@@ -113,7 +113,7 @@ impl Templates {
     /// use serde_json::json;
     ///
     /// let email = AddressType::new("email").ok_or("not a name")?;
-    /// let data = json!({"client": "shop.example"});
+    /// let data = json!({"client": "shop.example"}).into();
     /// let page = Page { name: PageName::AlreadyDone, language: "en".to_string(), data };
     /// let html = Templates::embedded()?.render(&page, &email).ok_or("no template")?;
     /// assert!(html.contains("<strong>shop.example</strong>"));

@@ -27,8 +27,12 @@ fn kind(name: &str) -> AddressType {
     AddressType::new(name).expect("a good name")
 }
 
+fn page(name: PageName, language: &str, data: Value) -> Page {
+    Page { name, language: language.to_string(), data: data.into() }
+}
+
 fn render(name: PageName, address_type: &str, data: Value) -> String {
-    let page = Page { name, language: "en".to_string(), data };
+    let page = page(name, "en", data);
     embedded().render(&page, &kind(address_type)).expect("the page exists")
 }
 
@@ -103,7 +107,7 @@ fn the_shipped_files_are_the_directory() {
         assert_eq!(embedded().missing(&kind(address_type)), [""; 0]);
         for name in PageName::ALL {
             for language in LANGUAGES {
-                let page = Page { name, language: language.to_string(), data: hostile() };
+                let page = page(name, language, hostile());
                 let render = |it: &Templates| it.render(&page, &kind(address_type));
                 assert!(render(embedded()).is_some());
                 assert_eq!(render(embedded()), render(&loaded), "{name:?} {language}");
@@ -118,7 +122,7 @@ fn every_page_is_plain_html_whatever_the_data() {
     for (address_type, language) in TYPES.iter().flat_map(|t| LANGUAGES.map(|l| (t, l))) {
         for name in PageName::ALL {
             for data in [hostile(), sparse()] {
-                let page = Page { name, language: language.to_string(), data };
+                let page = page(name, language, data);
                 let html = templates.render(&page, &kind(address_type)).expect("the page exists");
                 assert!(!html.contains(EVIL), "{html}");
                 assert!(html.matches("<script").count() <= 1, "{html}");
@@ -144,7 +148,7 @@ fn what_a_page_may_apply_is_what_is_in_it() {
     for templates in [embedded(), &branded] {
         let set = templates.page_set(&kind("email"));
         for (name, language) in PageName::ALL.iter().flat_map(|n| LANGUAGES.map(|l| (*n, l))) {
-            let page = Page { name, language: language.to_string(), data: hostile() };
+            let page = page(name, language, hostile());
             let html = templates.render(&page, &kind("email")).expect("the page exists");
             let mut inline = Inline::default();
             between(&html, "style").iter().for_each(|style| inline.add_style(style));
@@ -154,7 +158,7 @@ fn what_a_page_may_apply_is_what_is_in_it() {
         }
         assert_eq!(templates.warnings().collect::<Vec<_>>(), [""; 0]);
     }
-    let page = Page { name: PageName::EnterTanForm, language: "fr".to_string(), data: sparse() };
+    let page = page(PageName::EnterTanForm, "fr", sparse());
     let html = branded.render(&page, &kind("email")).expect("the page exists");
     assert!(html.contains("}\n:root { --accent: purple }\r\n</style>"), "{html}");
 }
@@ -165,8 +169,7 @@ fn a_logo_is_in_every_page() {
     let directory = TempDir::new().expect("a directory");
     fs::write(directory.path().join("logo.png"), png).expect("written");
     let rendered = |templates: &Templates| {
-        let page =
-            Page { name: PageName::AlreadyDone, language: "de".to_string(), data: json!({}) };
+        let page = page(PageName::AlreadyDone, "de", json!({}));
         templates.render(&page, &kind("email")).expect("the page exists")
     };
     let (_, templates, errors) = overlaid(directory.path());
@@ -305,8 +308,7 @@ fn an_operators_page_is_in_its_language() {
     assert!(!set.contains(PageName::EnterAddressForm, "en"));
     assert_eq!(templates.missing(&kind("own")), ["enter-own-form.must"]);
     let page = |language: &str| {
-        let data = json!({"client": "<b>"});
-        let page = Page { name: PageName::AlreadyDone, language: language.to_string(), data };
+        let page = page(PageName::AlreadyDone, language, json!({"client": "<b>"}));
         templates.render(&page, &kind("email"))
     };
     // Where a language has no catalogue, the words are English ones.
@@ -328,7 +330,7 @@ fn what_is_written_for_one_language_wins_in_its_place_only() {
         assert_eq!(errors, []);
         ["de", "en", "fr"].map(|language| {
             let name = PageName::AlreadyDone;
-            let page = Page { name, language: language.to_string(), data: json!({}) };
+            let page = page(name, language, json!({}));
             templates.render(&page, &kind("email")).expect("it is there")
         })
     };
@@ -348,7 +350,7 @@ fn catalogues_and_parts_are_replaced_one_by_one() {
     let (sources, templates, errors) = overlaid(directory.path());
     assert_eq!(errors, [""; 0]);
     let name = PageName::AlreadyDone;
-    let page = Page { name, language: "de".to_string(), data: json!({"client": "shop.example"}) };
+    let page = page(name, "de", json!({"client": "shop.example"}));
     let html = templates.render(&page, &kind("email")).expect("it is there");
     for part in ["<h1>Geschafft</h1>", "<strong>shop.example</strong> weiß", "<p>By us</p>"] {
         assert!(html.contains(part), "{part}: {html}");
@@ -369,7 +371,7 @@ fn a_new_language_is_a_new_catalogue() {
     let (sources, templates, errors) = overlaid(directory.path());
     assert_eq!(errors, [""; 0]);
     let page = |language: &str, name| {
-        let page = Page { name, language: language.to_string(), data: json!({}) };
+        let page = page(name, language, json!({}));
         templates.render(&page, &kind("email")).expect("it is there")
     };
     let html = page("ar", PageName::AlreadyDone);

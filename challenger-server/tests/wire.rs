@@ -180,7 +180,7 @@ impl<E: Engine> Stage for Wire<E> {
 
     fn render(&mut self, page: &str, language: &str, data: &Value) -> Vec<u8> {
         let name = transcript::page_name(page, &self.address_type).unwrap();
-        let page = Page { name, language: language.to_string(), data: data.clone() };
+        let page = Page { name, language: language.to_string(), data: data.clone().into() };
         self.pages.render(&page).unwrap().into_bytes()
     }
 }

@@ -55,7 +55,7 @@ fn completed(validation: &Validation, nonce: &Nonce, desk: Desk<'_>) -> Result<R
         return Ok(Response::json(200, json!({"type": "completed", "redirect_url": url})));
     }
     if validation.is_redeemed() {
-        let data = json!({"client": validation.redirect_uri.host()});
+        let data = [("client", validation.redirect_uri.host().into())].into_iter().collect();
         return desk.reader.page(desk.service, 200, PageName::AlreadyDone, data);
     }
     Ok(Response::found(url))

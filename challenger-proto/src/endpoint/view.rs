@@ -12,7 +12,7 @@ use crate::budget::Budget;
 use crate::form::{Form, push_percent_encoded};
 use crate::http::{Response, TARGET_MAX};
 use crate::nonce::Nonce;
-use crate::page::PageName;
+use crate::page::{PageName, Variables};
 use crate::plan::Desk;
 use crate::refusal::{Refusal, Refused};
 use crate::service::Service;
@@ -24,8 +24,8 @@ pub(super) fn view<const N: usize>(
     validation: &Validation,
     nonce: &Nonce,
     desk: Desk<'_>,
-    more: [(&str, Value); N],
-) -> Value {
+    more: [(&'static str, Value); N],
+) -> Variables {
     let budget = validation.budget(&desk.service.limits);
     let challenged = is_challenged(validation);
     let next = budget.next_transmission;
@@ -46,19 +46,19 @@ pub(super) fn view<const N: usize>(
         ("pin_transmissions_left", budget.transmissions.into()),
         ("reference", validation.id.reference().into()),
     ];
-    let mut data = object(members.into_iter().chain(more));
+    let mut data: Variables = members.into_iter().chain(more).collect();
     if again && wait.as_seconds() > 0 {
-        insert(&mut data, "wait", json!({"seconds": wait.as_seconds(), "text": wait.to_text()}));
+        data.set("wait", json!({"seconds": wait.as_seconds(), "text": wait.to_text()}));
     }
     // Before the first message, even an address that is fixed has to be confirmed there.
     if !validation.is_address_fixed() || !challenged {
         let url = authorize_url(validation, &nonce);
         // A state that just fitted may not, in this spelling; then there is no way back but theirs.
         if url.len() < TARGET_MAX {
-            insert(&mut data, "change_url", url);
+            data.set("change_url", url);
         }
     }
-    insert(&mut data, "nonce", nonce);
+    data.set("nonce", nonce);
     data
 }
 
@@ -82,25 +82,25 @@ pub(super) fn address_form(
 ) -> Result<Response, Refused> {
     let mut data = view(validation, nonce, desk, []);
     let left = validation.budget(&desk.service.limits).addresses;
-    insert(&mut data, "address_form", true);
-    insert(&mut data, "address_hint", desk.service.address_hint.as_str());
-    insert(&mut data, "changes_left", left);
-    insert(&mut data, "fix_address", validation.is_address_fixed());
+    data.set("address_form", true);
+    data.set("address_hint", desk.service.address_hint.as_str());
+    data.set("changes_left", left);
+    data.set("fix_address", validation.is_address_fixed());
     if let Some(address) = validation.address() {
-        insert(&mut data, "last_address", address.to_json());
+        data.set("last_address", address.to_json());
     }
     let mut status = 200;
     if let Some((form, refused)) = rejected {
         status = refused.refusal.status();
         let typed: Value = form.pairs().collect();
-        insert(&mut data, "last_address", typed);
-        insert(&mut data, "ec", refused.refusal.code());
-        insert(&mut data, "hint", refused.refusal.hint());
-        insert(&mut data, "error", error_of(refused, desk.service));
+        data.set("last_address", typed);
+        data.set("ec", refused.refusal.code());
+        data.set("hint", refused.refusal.hint());
+        data.set("error", error_of(refused, desk.service));
     }
     let name = PageName::EnterAddressForm;
     let language = desk.reader.language(desk.service, name)?;
-    insert(&mut data, "restrictions", desk.service.restrictions.to_page_json(&language));
+    data.set("restrictions", desk.service.restrictions.to_page_json(&language));
     let mut response =
         desk.reader.form_page(desk.service, status, name, data, &validation.redirect_uri)?;
     response.refusal = rejected.map(|(_, refused)| refused.refusal);
@@ -145,8 +145,8 @@ pub(super) fn invalid_pin(
     ];
     let mut response = if desk.reader.html {
         let mut data = view(validation, nonce, desk, data);
-        insert(&mut data, "pin_error", true);
-        insert(&mut data, why.variable(), true);
+        data.set("pin_error", true);
+        data.set(why.variable(), true);
         let (status, name) = (refusal.status(), PageName::InvalidPin);
         desk.reader.form_page(desk.service, status, name, data, &validation.redirect_uri)?
     } else {

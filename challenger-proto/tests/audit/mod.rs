@@ -290,13 +290,13 @@ pub(crate) const fn name_of(progress: &Progress) -> &'static str {
 /// Whether an answer tells that a PIN was looked at and wrong. To programs that send what they saw,
 /// an old form's answer looks like that, too.
 fn judges(form: &Form, response: &Response) -> bool {
-    let is = |data: &Value, name, what| data.get(name).and_then(Value::as_bool) == Some(what);
+    let is = |value: Option<&Value>, what| value.and_then(Value::as_bool) == Some(what);
     match &response.body {
         Body::Json(data) => {
             let sees = form.get("budget_seen").is_some();
-            !sees && is(data, "exhausted", false) && is(data, "no_challenge", false)
+            !sees && is(data.get("exhausted"), false) && is(data.get("no_challenge"), false)
         }
-        Body::Page(page) => is(&page.data, "wrong", true),
+        Body::Page(page) => is(page.data.get("wrong"), true),
         Body::Empty | Body::Document(_) | Body::Text(_) => false,
     }
 }
@@ -316,7 +316,7 @@ fn member(response: &Response, name: &str) -> Option<String> {
 fn text_of(response: &Response) -> String {
     let mut text = match &response.body {
         Body::Json(value) => value.to_string(),
-        Body::Page(page) => page.data.to_string(),
+        Body::Page(page) => Value::from(page.data.clone()).to_string(),
         Body::Empty | Body::Document(_) => String::new(),
         Body::Text(text) => (*text).to_string(),
     };

@@ -1,7 +1,7 @@
 //! What a person sees after an answer, and which forms are there to be sent.
 
 use challenger_proto::http::{Body, Response};
-use challenger_proto::{PageName, Timestamp};
+use challenger_proto::{PageName, Timestamp, Variables};
 use serde_json::Value;
 
 /// What a person has before them.
@@ -56,7 +56,7 @@ impl Screen {
 
 impl View {
     /// The forms and links that the shipped template of a page shows.
-    fn of_page(name: PageName, data: &Value) -> Self {
+    fn of_page(name: PageName, data: &Variables) -> Self {
         let is = |name: &str| data.get(name).is_some_and(|it| *it == true);
         let text = |name: &str| data.get(name).and_then(Value::as_str).map(ToString::to_string);
         let refused = |name: &str| data.get("refused").is_some_and(|it| it.get(name).is_some());
@@ -79,7 +79,7 @@ impl View {
             can_guess: code && is("can_retry"),
             can_ask_again: again && is("can_ask_again"),
             wait: data.get("wait").and_then(|it| it.get("seconds")?.as_u64()).unwrap_or(0),
-            messages: number(data, "pin_transmissions_left"),
+            messages: number(data.get("pin_transmissions_left")),
             change: change.map(|url| url.trim_start_matches("..").to_string()),
             seen: text("budget_seen"),
             solved: false,
@@ -91,12 +91,12 @@ impl View {
         let address = status.get("last_address").and_then(|it| it.get("CONTACT_EMAIL"));
         let due = status.get("retransmission_time").and_then(|it| it.get("t_s")?.as_u64());
         let is = |name: &str| status.get(name).is_some_and(|it| *it == true);
-        let messages = number(status, "pin_transmissions_left");
+        let messages = number(status.get("pin_transmissions_left"));
         Self {
             address: address.and_then(Value::as_str).map(ToString::to_string),
             has_address_form: true,
             is_fixed: is("fix_address"),
-            can_guess: number(status, "auth_attempts_left") > 0,
+            can_guess: number(status.get("auth_attempts_left")) > 0,
             can_ask_again: messages > 0,
             wait: due.unwrap_or(0).saturating_sub(now.seconds()),
             messages,
@@ -108,6 +108,6 @@ impl View {
     }
 }
 
-fn number(data: &Value, name: &str) -> u64 {
-    data.get(name).and_then(Value::as_u64).unwrap_or(0)
+fn number(value: Option<&Value>) -> u64 {
+    value.and_then(Value::as_u64).unwrap_or(0)
 }

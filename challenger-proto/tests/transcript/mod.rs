@@ -148,7 +148,10 @@ impl Played {
                 Body::Empty => Shown::Bytes(Vec::new()),
                 Body::Document(bytes) => Shown::Bytes(bytes.to_vec()),
                 Body::Json(value) => Shown::Bytes(value.to_string().into_bytes()),
-                Body::Page(it) => Shown::Page(it.name.template(address_type), it.language, it.data),
+                Body::Page(page) => {
+                    let name = page.name.template(address_type);
+                    Shown::Page(name, page.language, page.data.into())
+                }
                 Body::Text(text) => Shown::Bytes(text.into()),
             },
             refusal: response.refusal,

@@ -182,11 +182,10 @@ pub(crate) fn escape(text: &str) -> String {
 
 /// A member of a JSON answer or of a page's data, as text.
 pub(crate) fn member(response: &Response, name: &str) -> Option<String> {
-    let data = match &response.body {
-        Body::Json(value) => value,
-        Body::Page(page) => &page.data,
-        Body::Empty | Body::Document(_) | Body::Text(_) => return None,
-    };
-    let value = data.get(name)?;
+    let value = match &response.body {
+        Body::Json(value) => value.get(name),
+        Body::Page(page) => page.data.get(name),
+        Body::Empty | Body::Document(_) | Body::Text(_) => None,
+    }?;
     Some(value.as_str().map_or_else(|| value.to_string(), ToString::to_string))
 }

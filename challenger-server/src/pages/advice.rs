@@ -1,6 +1,7 @@
 //! What is odd about a message: mistakes that only its readers would notice.
 
-use serde_json::{Value, json};
+use challenger_proto::Variables;
+use serde_json::json;
 
 use super::expand::Expanded;
 use super::message::SECRETS;
@@ -109,8 +110,8 @@ fn tag(expanded: &Expanded<'_>, name: &str) -> Option<String> {
     Some(expanded.place(offset))
 }
 
-fn sample() -> Value {
-    json!({
+fn sample() -> Variables {
+    Variables::from(json!({
         "address": {"CONTACT_PHONE": "+41791234567"},
         "client": "a".repeat(HOST_LEN),
         "expires": "2026-01-05 10:01 UTC",
@@ -120,5 +121,5 @@ fn sample() -> Value {
         "pin": PIN,
         "pin_digits": PIN_DIGITS,
         "reference": "KWRTBA",
-    })
+    }))
 }

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use challenger_proto::{AddressType, Channel, FALLBACK_LANGUAGE};
-use serde_json::Value;
+use challenger_proto::{AddressType, Channel, FALLBACK_LANGUAGE, Variables};
 
 use super::advice::Draft;
 use super::catalogue::SUBJECT;
@@ -114,19 +113,15 @@ impl Messages {
     /// use challenger_server::pages::Messages;
     /// use serde_json::json;
     ///
-    /// let data = json!({"pin": "1234-5678", "client": "shop.example"});
+    /// let data = json!({"pin": "1234-5678", "client": "shop.example"}).into();
     /// let message = Messages::embedded()?.render("de", &data).ok_or("no German")?;
     /// assert_eq!(message.subject, "Ihr Code für shop.example");
     /// assert!(message.text.starts_with("1234-5678 ist Ihr Code für shop.example."));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn render(&self, language: &str, data: &Value) -> Option<Message> {
+    pub fn render(&self, language: &str, data: &Variables) -> Option<Message> {
         let MessageTemplate { subject, text } = self.by_language.get(language)?;
-        let mut known = data.clone();
-        if let Value::Object(known) = &mut known {
-            known.retain(|name, _| !SECRETS.contains(&name.as_str()));
-        }
-        let subject = subject.render(&known).replace(char::is_control, " ");
+        let subject = subject.render(&data.without(&SECRETS)).replace(char::is_control, " ");
         Some(Message { subject: subject.trim().to_owned(), text: text.render(data) })
     }
 }
@@ -167,7 +162,7 @@ fn names(address_type: Option<&AddressType>) -> Vec<String> {
 mod tests {
     use std::fs;
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -186,16 +181,16 @@ mod tests {
         messages
     }
 
-    fn data(client: &str, host: &str) -> Value {
-        json!({
+    fn data(client: &str, host: &str) -> Variables {
+        Variables::from(json!({
             "pin": "1234-5678", "pin_digits": "12345678", "reference": "KWRTBA",
             "client": client, "minutes": 1440, "expires": "2026-01-05 10:01 UTC",
             "host": host, "address": {"CONTACT_EMAIL": "ada@example.com"}, "nonce": "SECRETNONCE",
-        })
+        }))
     }
 
     /// What a message file of the operator's says.
-    fn said(text: &str, data: &Value) -> String {
+    fn said(text: &str, data: Value) -> String {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("message.txt");
         fs::write(&file, text).expect("a file");
@@ -204,7 +199,7 @@ mod tests {
         let (messages, more) = Messages::compile(&sources, None);
         errors.extend(more);
         match errors.as_slice() {
-            [] => messages.render("en", data).expect("English").text,
+            [] => messages.render("en", &data.into()).expect("English").text,
             [error, ..] => error.to_string().replace(&*file.to_string_lossy(), "FILE"),
         }
     }
@@ -213,16 +208,16 @@ mod tests {
     fn nothing_is_escaped_and_no_blank_lines_stay() {
         let text = "{{#client}}\nFor {{client}}\n{{/client}}\n{{! note }}\nCode: {{pin}}\n";
         let known = json!({"pin": "1234-5678", "client": "<O'Neill & Söhne>"});
-        assert_eq!(said(text, &known), "For <O'Neill & Söhne>\nCode: 1234-5678\n");
-        assert_eq!(said(text, &json!({"pin": "{{pin}}"})), "Code: {{pin}}\n");
-        assert_eq!(said("{{>message.private}}", &json!({})), "Do not share it with anybody.");
+        assert_eq!(said(text, known), "For <O'Neill & Söhne>\nCode: 1234-5678\n");
+        assert_eq!(said(text, json!({"pin": "{{pin}}"})), "Code: {{pin}}\n");
+        assert_eq!(said("{{>message.private}}", json!({})), "Do not share it with anybody.");
     }
 
     #[test]
     fn a_bad_message_is_refused() {
-        assert_eq!(said("a\n{{#b}}", &json!({})), "FILE:2: {{#b}} is never closed");
+        assert_eq!(said("a\n{{#b}}", json!({})), "FILE:2: {{#b}} is never closed");
         let expected = "FILE:1: {{>message.x}}: en.lang has no x in [message]";
-        assert_eq!(said("{{>message.x}}", &json!({})), expected);
+        assert_eq!(said("{{>message.x}}", json!({})), expected);
         let errors = Sources::embedded().choose_message(Path::new("/no/such.must"));
         assert!(errors[0].to_string().starts_with("/no/such.must: No such file"), "{errors:?}");
         assert_eq!(errors.len(), 1);
@@ -307,6 +302,7 @@ mod tests {
             fs::create_dir_all(folder).expect("a folder");
             fs::write(folder.join(name), text).expect("a file");
         };
+        let nothing = Variables::default();
         let said = |name: &str| {
             let mut sources = Sources::embedded();
             for folder in [&installed, &operators] {
@@ -315,7 +311,7 @@ mod tests {
                 }
             }
             match Messages::compile(&sources, Some(&kind(name))) {
-                (it, errors) if errors.is_empty() => it.render("en", &json!({})).expect("it").text,
+                (it, errors) if errors.is_empty() => it.render("en", &nothing).expect("it").text,
                 (_, errors) => errors[0].to_string(),
             }
         };
@@ -350,7 +346,8 @@ mod tests {
             let (messages, errors) = Messages::compile(&sources, Some(&kind("phone")));
             assert_eq!(errors, []);
             let said = messages.languages().map(|language| {
-                let message = messages.render(language, &json!({"pin": "1"})).expect("there");
+                let data = json!({"pin": "1"}).into();
+                let message = messages.render(language, &data).expect("there");
                 format!("{language}: {}", message.text)
             });
             said.collect::<Vec<_>>()

@@ -5,7 +5,9 @@
 //! its JSON.
 
 use std::borrow::Cow;
+use std::iter;
 
+use challenger_proto::Variables;
 use ramhorns::encoding::Encoder;
 use ramhorns::traits::ContentSequence;
 use ramhorns::{Content, Section};
@@ -40,17 +42,18 @@ impl Template {
     }
 
     /// Fills in the template.
-    pub(super) fn render(&self, data: &Value) -> String {
-        let root = Context { value: data, parent: None, escaping: self.escaping };
+    pub(super) fn render(&self, data: &Variables) -> String {
+        let root = Context { data, value: &Value::Null, parent: None, escaping: self.escaping };
         self.compiled.render(&root) + &self.tail
     }
 }
 
-/// A value in the light of the sections around it.
+/// A value in the light of the sections around it, and of the variables around them all.
 ///
 /// Names are looked up here, from the inside out, and not by ramhorns, which remembers only four
 /// sections and knows no dotted names.
 struct Context<'a> {
+    data: &'a Variables,
     value: &'a Value,
     parent: Option<&'a Self>,
     escaping: Escaping,
@@ -64,19 +67,14 @@ impl Context<'_> {
         }
         let mut parts = name.split('.');
         let first = parts.next().unwrap_or_default();
-        let mut context = Some(self);
-        while let Some(here) = context {
-            if let Some(found) = here.value.get(first) {
-                let found = parts.try_fold(found, |value, part| value.get(part));
-                return found.unwrap_or(&Value::Null);
-            }
-            context = here.parent;
-        }
-        &Value::Null
+        let mut contexts = iter::successors(Some(self), |context| context.parent);
+        let inner = contexts.find_map(|context| context.value.get(first));
+        let found = inner.or_else(|| self.data.get(first));
+        found.and_then(|it| parts.try_fold(it, |it, part| it.get(part))).unwrap_or(&Value::Null)
     }
 
     fn within<'b>(&'b self, value: &'b Value) -> Context<'b> {
-        Context { value, parent: Some(self), escaping: self.escaping }
+        Context { data: self.data, value, parent: Some(self), escaping: self.escaping }
     }
 }
 
@@ -198,7 +196,7 @@ mod tests {
     }
 
     fn render(template: &str, data: &Value) -> String {
-        compile(template, Escaping::Html).render(data)
+        compile(template, Escaping::Html).render(&data.clone().into())
     }
 
     #[test]
@@ -209,7 +207,7 @@ mod tests {
         assert_eq!(render("{{{a}}}{{&a}}", &data), "<b> & \"c\" 'd' ü".repeat(2));
         assert_eq!(render("{{n}} {{t}} {{l}}{{z}}{{none}}", &data), "-7 true [&quot;&lt;&quot;]");
         let plain = compile("{{a}}", Escaping::None);
-        assert_eq!(plain.render(&data), "<b> & \"c\" 'd' ü");
+        assert_eq!(plain.render(&data.into()), "<b> & \"c\" 'd' ü");
     }
 
     #[test]
