@@ -93,7 +93,10 @@ pub fn write(order: &Order) -> Result<String, String> {
         )
         .micro(&figures.times, &figures.costs)
         .text("## Helpers")
-        .text("What the server does around a helper, beside the same program started alone.")
+        .text(
+            "What the server does around a helper, beside the same program started alone with the \
+             same message in a file.",
+        )
         .helper(&figures.helper);
     Ok(format!("{tables}\n"))
 }
@@ -189,7 +192,7 @@ fn targets(figures: &Figures) -> Vec<Vec<String>> {
     add("slowest route and decide, µs".to_owned(), "< 10", slowest, 1, |it| it < 10.0);
     for cost in &figures.helper {
         let what = format!("helper {}: time to posix_spawn's", cost.program);
-        add(what, "≤ 1.10", Some(cost.ratio()), 2, |it| it <= 1.10);
+        add(what, "≤ 1.10", Some(cost.ratio()), 3, |it| it <= 1.10);
     }
     for aged in &figures.aged {
         let what = format!("{}, {} old rows: flows/s to empty", aged.kind.name(), aged.rows);

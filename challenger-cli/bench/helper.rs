@@ -1,5 +1,6 @@
 //! What starting a helper costs, beside starting the same program with nothing around it.
 
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command as Bare, Stdio};
 use std::time::{Duration, Instant};
@@ -15,12 +16,15 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// How many are compared in a round, of which the median counts.
 const PER_ROUND: usize = 100;
 
+const MESSAGE: &str = "Your code: 1234-5678\n";
+
 /// The times of one program, in microseconds.
 pub struct HelperCost {
     pub program: &'static str,
     /// As the server runs it: message in, output out, a deadline.
     pub ours: Spread,
-    /// By `posix_spawn` alone, waited for.
+    /// By `posix_spawn` alone, waited for, with the same message to read, and nobody who reads what
+    /// it prints.
     pub bare: Spread,
 }
 
@@ -47,17 +51,20 @@ pub fn compare(rounds: usize) -> Result<Vec<HelperCost>, String> {
 fn compare_one(program: &'static str, rounds: usize) -> Result<HelperCost, String> {
     let path = find(program)?;
     let ours = Command::new(path.display().to_string(), TIMEOUT);
+    let message = tempfile::NamedTempFile::new().map_err(|it| it.to_string())?;
+    fs::write(&message, MESSAGE).map_err(|it| it.to_string())?;
     let (mut ours_all, mut bare_all) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let (mut ours_times, mut bare_times) = (Vec::new(), Vec::new());
         for _ in 0..PER_ROUND {
             let begun = Instant::now();
             // A flag that both know and that changes nothing, in the place of the address.
-            ours.run("--", "Your code: 1234-5678\n", &[], &[]).map_err(|it| it.to_string())?;
+            ours.run("--", MESSAGE, &[], &[]).map_err(|it| it.to_string())?;
             ours_times.push(micros(begun));
             let begun = Instant::now();
             let mut bare = Bare::new(&path);
-            bare.arg("--").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            bare.arg("--").stdout(Stdio::null()).stderr(Stdio::null());
+            bare.stdin(File::open(&message).map_err(|it| it.to_string())?);
             let status = bare.status().map_err(|error| format!("{program}: {error}"))?;
             bare_times.push(micros(begun));
             if !status.success() {

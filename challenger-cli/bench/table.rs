@@ -130,7 +130,7 @@ impl Tables {
                 cost.program.to_owned(),
                 cost.ours.text(0),
                 cost.bare.text(0),
-                format!("{:.2}", cost.ratio()),
+                format!("{:.3}", cost.ratio()),
             ]
         });
         let head = ["program", "as a helper, µs", "bare posix_spawn, µs", "ratio"];
