@@ -153,7 +153,7 @@ impl Arguments {
     }
 
     fn registry(&self) -> Result<Arc<dyn Registry>, Exit> {
-        open_registry(&load_config(self.config.as_deref())?, OpenMode::Serve)
+        open_registry(&load_config(self.config.as_deref())?, OpenMode::Use)
     }
 
     fn print(&self, report: &Report) -> Result<(), Exit> {

@@ -57,7 +57,7 @@ fn run() -> Result<(), Exit> {
     // Who cleans up every day must neither create a database that was not mounted nor upgrade one
     // below a server that runs.
     let only_collects = collects && !arguments.reset;
-    let mode = if only_collects { OpenMode::Serve } else { OpenMode::Maintain };
+    let mode = if only_collects { OpenMode::Use } else { OpenMode::Maintain };
     let registry = open_registry(&config, mode)?;
     if arguments.reset {
         registry.reset().map_err(failed)?;

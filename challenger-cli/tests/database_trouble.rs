@@ -208,9 +208,17 @@ fn a_service_may_start_before_its_database() {
     wait_for("the warning", || site.log().contains(warning).then_some(()));
     assert_eq!(site.get("config", &[]).status, 200);
     assert_eq!(try_setup(&site).refusal(), (500, 53));
-    let check = site.run("challenger-httpd", &["--check"]);
-    assert_eq!(check.status.code(), Some(1));
-    assert!(stderr(&check).contains("error connecting to server"), "{}", stderr(&check));
+    for (tool, argument) in [
+        ("challenger-httpd", "--check"),
+        ("challenger-admin", "--list"),
+        ("challenger-dbinit", "--garbagecollect"),
+    ] {
+        let tried = site.run(tool, &[argument]);
+        assert_eq!(tried.status.code(), Some(1));
+        let said = stderr(&tried);
+        assert!(said.contains("error connecting to server"), "{tool}: {said}");
+        assert!(!said.contains("serving"), "{tool}: {said}");
+    }
     // It comes, and is not what we need.
     cluster.start();
     wait_for("the reason", || {

@@ -28,8 +28,11 @@ pub enum Database {
 pub enum OpenMode {
     /// For `challenger-dbinit`: what can be created is, and the schema may be of any version.
     Maintain,
-    /// For everybody else: the store exists, and its schema is the one that this program knows.
+    /// For the server: the store exists, and its schema is the one that this program knows, if it
+    /// can be reached yet.
     Serve,
+    /// For the other tools: the same, and it can be reached.
+    Use,
 }
 
 impl Database {

@@ -50,7 +50,7 @@ impl PostgresStore {
             OpenMode::Maintain => {
                 store.connect().and_then(|mut it| schema::version(&mut it)).map(drop)
             }
-            OpenMode::Serve => store.pool.probe().map(drop),
+            OpenMode::Serve | OpenMode::Use => store.pool.probe().map(drop),
         };
         match opened.map_err(|fault| (matches!(fault, Fault::Away(_)), store.error(fault))) {
             Err((true, error)) if mode == OpenMode::Serve => {

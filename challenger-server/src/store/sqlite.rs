@@ -46,7 +46,7 @@ impl SqliteStore {
         }
         let connection = file.connect()?;
         let version = schema::version(&connection).map_err(|fault| file.error(fault))?;
-        if mode == OpenMode::Serve {
+        if mode != OpenMode::Maintain {
             schema::check(version)
                 .and_then(|()| schema::write_ahead(&connection))
                 .map_err(|fault| file.error(fault))?;
