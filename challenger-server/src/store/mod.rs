@@ -36,9 +36,12 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// serve.
 const GARBAGE_REST: u32 = 9;
 
+/// The longest rest: what was slow because the database hung need not be slow again.
+const GARBAGE_REST_MAX: Duration = Duration::from_secs(10);
+
 /// Lets others have the database after a piece of a garbage collection.
 fn rest(begun: Instant) {
-    thread::sleep(begun.elapsed().saturating_mul(GARBAGE_REST));
+    thread::sleep(begun.elapsed().saturating_mul(GARBAGE_REST).min(GARBAGE_REST_MAX));
 }
 
 /// Keeps clients, validations and grants. [`challenger_proto::Records`] says what the verbs mean.
