@@ -180,7 +180,8 @@ impl Command {
 
     /// Serves the program until it has ended; `None` is success.
     fn attend(&self, mut child: Child, dialogue: &mut Dialogue<'_>) -> Option<Death> {
-        let status = match dialogue.talk(&mut child, self.timeout) {
+        let end = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).ok();
+        let status = match dialogue.talk(&mut child, end.as_ref(), self.timeout) {
             Ok(Some(status)) => status,
             Ok(None) => {
                 kill(child);
@@ -239,14 +240,18 @@ impl<'a> Dialogue<'a> {
     }
 
     /// Writes the message and reads the output until the program has ended, or until the time is
-    /// up (`None`).
-    fn talk(&mut self, child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    /// up (`None`). The kernel tells the end by `end`, if it can.
+    fn talk(
+        &mut self,
+        child: &mut Child,
+        end: Option<&OwnedFd>,
+        limit: Duration,
+    ) -> io::Result<Option<ExitStatus>> {
         let started = Instant::now();
         self.input = child.stdin.take();
         if let Some(input) = &self.input {
             ioctl_fionbio(input, true)?;
         }
-        let end = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).ok();
         let nap = if end.is_some() { limit } else { TICK };
         loop {
             if let Some(status) = child.try_wait()? {
@@ -257,7 +262,7 @@ impl<'a> Dialogue<'a> {
             if left.is_zero() {
                 return Ok(None);
             }
-            self.step(end.as_ref(), left.min(nap))?;
+            self.step(end, left.min(nap))?;
         }
     }
 
@@ -374,5 +379,33 @@ impl Error for ProcessError {
             Death::Lost(error) | Death::NotStarted(error) => Some(error),
             Death::Signal(_) | Death::Status(_) | Death::TimedOut(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn an_end_that_the_kernel_does_not_tell_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        assert!(process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        // What it leaves behind holds the output, so that nothing else tells of the end.
+        let hour = Duration::from_secs(3600);
+        let shell = Command::new("sh", hour).with_arguments(&["-c", "cat \"$0\" & exit 3"]);
+        let (mut child, output) = shell.start(fifo.to_str().unwrap(), &[]).unwrap();
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            let mut dialogue = Dialogue::new(b"", output);
+            let status = dialogue.talk(&mut child, None, hour).unwrap();
+            tell.send((status.and_then(|it| it.code()), dialogue.output.is_some())).unwrap();
+        });
+        let noticed = told.recv_timeout(Duration::from_secs(60));
+        fs::write(&fifo, "").unwrap();
+        assert_eq!(noticed, Ok((Some(3), true)));
     }
 }
