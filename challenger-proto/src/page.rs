@@ -220,7 +220,24 @@ impl PageSet {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn variables_are_as_good_as_an_object_and_keep_their_values_to_themselves() {
+        let members = [("pin", json!("12345678")), ("left", json!(2)), ("left", json!(1))];
+        let mut variables: Variables = members.into_iter().collect();
+        variables.set("client", "shop.example");
+        let object = json!({"client": "shop.example", "left": 1, "pin": "12345678"});
+        assert_eq!(Value::from(variables.clone()), object);
+        assert_eq!(Variables::from(object), variables);
+        assert_eq!(Variables::from(json!(["no", "object"])), Variables::default());
+        assert_eq!((variables.get("left"), variables.get("right")), (Some(&json!(1)), None));
+        let public = json!({"client": "shop.example", "left": 1});
+        assert_eq!(Value::from(variables.without(&["pin", "nonce"])), public);
+        assert_eq!(format!("{variables:?}"), r#"Variables{"client", "left", "pin"}"#);
+    }
 
     #[test]
     fn a_policy_names_what_is_in_the_page_and_nothing_else() {
