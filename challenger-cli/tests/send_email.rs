@@ -264,6 +264,7 @@ fn wrong_settings_are_told_with_what_would_be_right() {
         (&[("CHALLENGER_SUBJECT", "a\r\n\r\nb")], "CHALLENGER_SUBJECT has a line break"),
         (&[("CHALLENGER_LANGUAGE", "d\u{7f}e")], "CHALLENGER_LANGUAGE has a line break or another"),
         (&[("EMAIL_LANGUAGE", "de\">")], "expected a language tag such as de or pt-BR"),
+        (&[("EMAIL_LANGUAGE", "en-")], "expected a language tag such as de or pt-BR"),
         (&[("CHALLENGER_LANGUAGE", "de_DE")], "CHALLENGER_LANGUAGE is \"de_DE\": expected"),
         (&[("SMTP_HOST", "mail.example:25")], "SMTP_PORT takes the port"),
         (&[("SMTP_HOST", "smtps://mail.example")], "SMTP_SECURITY how to connect"),

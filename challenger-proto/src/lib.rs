@@ -114,6 +114,7 @@ pub use form::Form;
 pub use grant::*;
 pub use legal::{Document, Documents};
 pub use limits::Limits;
+pub use media::is_language_tag;
 pub use nonce::Nonce;
 pub use oob::*;
 pub use page::*;

@@ -7,6 +7,23 @@ type Weight = u16;
 
 const FULL_WEIGHT: Weight = 1000;
 
+/// The room that RFC 5646 §4.4.1 recommends for a language tag.
+const LANGUAGE_TAG_MAX: usize = 35;
+
+/// Whether a text has the shape of a language tag (RFC 5646 §2.1), as in `de` or `pt-BR`: a code of
+/// ISO 639 with two or three letters, and whatever follows it. Others, such as the `de_CH` of
+/// locales, are in nobody's `Accept-Language`.
+pub fn is_language_tag(text: &str) -> bool {
+    let (language, more) = text.split_once('-').map_or((text, None), |(it, more)| (it, Some(more)));
+    let is_subtag = |it: &str| {
+        (1..=8).contains(&it.len()) && it.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    (2..=3).contains(&language.len())
+        && language.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && more.is_none_or(|more| more.split('-').all(is_subtag))
+        && text.len() <= LANGUAGE_TAG_MAX
+}
+
 /// The elements of a negotiation header with their weights. One without a readable `q` has full
 /// weight.
 fn elements(header: &str) -> impl Iterator<Item = (&str, Weight)> {
@@ -135,6 +152,34 @@ pub(crate) fn best_language<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn language_tags_have_a_shape() {
+        let longest = "de-CH-1996-x-aaaaaaaa-bbbbbbbb-cccc";
+        assert_eq!(longest.len(), LANGUAGE_TAG_MAX);
+        for good in ["de", "gsw", "DE-ch", "pt-BR", "zh-Hant-TW", "es-419", longest] {
+            assert!(is_language_tag(good), "{good}");
+        }
+        let long = longest.replace("cccc", "ccccc");
+        for bad in [
+            "",
+            "d",
+            "-",
+            "en-",
+            "-en",
+            "en--GB",
+            "e1",
+            "de_CH",
+            "english",
+            "en-aaaaaaaaa",
+            "dé",
+            "de CH",
+            "de\">",
+            &long,
+        ] {
+            assert!(!is_language_tag(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn only_named_types_count() {

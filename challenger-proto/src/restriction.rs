@@ -182,21 +182,13 @@ fn take_translations(
                 let key = alloc::format!("hint_i18n.{language}");
                 return Err(RestrictionError::NotText { field: field.to_owned(), key });
             };
-            if !is_language(&language) {
+            if !media::is_language_tag(&language) {
                 let field = field.to_owned();
                 return Err(RestrictionError::LanguageMalformed { field, language });
             }
             Ok((language, hint))
         })
         .collect()
-}
-
-/// Whether the text has the shape of a language tag (RFC 5646 §2.1). Others, such as the `de_CH`
-/// of locales, would be in no reader's `Accept-Language`.
-fn is_language(tag: &str) -> bool {
-    tag.split('-').all(|subtag| {
-        (1..=8).contains(&subtag.len()) && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    })
 }
 
 /// Why restrictions were not accepted.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use challenger_proto::{Document, Documents};
+use challenger_proto::{Document, Documents, is_language_tag};
 
 use crate::files;
 
@@ -36,7 +36,7 @@ pub fn load(directory: &Path, version: &str) -> io::Result<Loaded> {
         }
         if !entry.is_dir() {
             warnings.push(format!("{}: not in the directory of a language", entry.display()));
-        } else if !is_language(&name) {
+        } else if !is_language_tag(&name) {
             let path = entry.display();
             warnings.push(format!("{path}: not served, because it names no language, as en does"));
         } else {
@@ -78,18 +78,6 @@ fn read(file: &Path, language: &str, version: &str) -> io::Result<Option<Documen
         return Err(io::Error::other(complaint));
     };
     Ok(Some(document))
-}
-
-/// Whether this has the form of a language tag (RFC 5646 §2.1), such as `en` or `de-CH`.
-fn is_language(name: &str) -> bool {
-    let mut subtags = name.split('-');
-    let is_primary = |tag: &str| matches!(tag.len(), 2..=3) && is_all(tag, u8::is_ascii_alphabetic);
-    let is_more = |tag: &str| matches!(tag.len(), 1..=8) && is_all(tag, u8::is_ascii_alphanumeric);
-    subtags.next().is_some_and(is_primary) && subtags.all(is_more)
-}
-
-fn is_all(text: &str, class: impl Fn(&u8) -> bool) -> bool {
-    text.as_bytes().iter().all(class)
 }
 
 /// The entries of a directory that are not hidden, in order.
@@ -189,16 +177,6 @@ mod tests {
         assert_eq!((count, warnings.len()), (1, expected.len()), "{warnings:?}");
         for (warning, expected) in warnings.iter().zip(expected) {
             assert!(warning.starts_with(expected), "{warning} is not {expected}");
-        }
-    }
-
-    #[test]
-    fn languages_have_the_form_of_a_tag() {
-        for name in ["en", "DE", "de-CH", "gsw", "zh-Hant-TW", "sl-rozaj-1994"] {
-            assert!(is_language(name), "{name}");
-        }
-        for name in ["", "e", "en_US", "english", "en-", "-en", "e1", "en-toolongatag", "日本"] {
-            assert!(!is_language(name), "{name}");
         }
     }
 }

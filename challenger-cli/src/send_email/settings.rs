@@ -7,6 +7,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use challenger_proto::is_language_tag;
 use challenger_server::process::Command;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::Error;
@@ -19,8 +20,6 @@ const SENDMAIL: &str = "/usr/sbin/sendmail";
 /// Below the server's `AUTH_TIMEOUT` of 30 s, so that there is time left to say what went wrong.
 const TIMEOUT_SECONDS: u64 = 20;
 const TIMEOUT_SECONDS_MAX: u64 = 3600;
-/// RFC 5646 §4.4.1 recommends that much room for a language tag.
-const LANGUAGE_MAX: usize = 35;
 /// The settings that mean nothing without `SMTP_HOST`.
 const SMTP_ONLY: [&str; 5] =
     ["SMTP_CA_FILE", "SMTP_PASSWORD", "SMTP_PORT", "SMTP_SECURITY", "SMTP_USER"];
@@ -137,8 +136,7 @@ impl Reader<'_> {
 
     fn language(&self, name: &str) -> Result<Option<String>, String> {
         let Some(tag) = self.text(name)? else { return Ok(None) };
-        let letters = tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if letters && tag.len() <= LANGUAGE_MAX {
+        if is_language_tag(&tag) {
             Ok(Some(tag))
         } else {
             Err(format!("{name} is {tag:?}: expected a language tag such as de or pt-BR"))

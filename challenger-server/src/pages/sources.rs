@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use challenger_proto::FALLBACK_LANGUAGE;
+use challenger_proto::{FALLBACK_LANGUAGE, is_language_tag};
 
 use super::catalogue::{Catalogue, DIRECTION, SUBJECT};
 use super::expand::{Expanded, Source, expand};
@@ -28,10 +28,6 @@ const TAG: &str = "language.tag";
 
 /// The longest file, in bytes: as long as a template may get in all.
 const FILE_MAX: usize = 512 * 1024;
-
-/// The longest part of a language tag, and the room for all of it that RFC 5646 §4.4.1 recommends.
-const SUBTAG_MAX: usize = 8;
-const TAG_MAX: usize = 35;
 
 /// How many missing texts are named in a warning.
 const MISSING_SHOWN: usize = 3;
@@ -143,7 +139,7 @@ impl Role {
             let role = Self::Catalogue { language: language.into() };
             let advice = "the name of a catalogue is LANGUAGE.lang, with a language tag such as de \
                           or pt-BR";
-            return Some(if is_tag(language) { Ok(role) } else { Err(advice) });
+            return Some(if is_language_tag(language) { Ok(role) } else { Err(advice) });
         }
         if let Some(name) = file.strip_suffix(PART) {
             let role = Self::Part { name: name.into() };
@@ -152,7 +148,7 @@ impl Role {
         }
         let name = file.strip_suffix(TEMPLATE)?;
         let (name, language) = name.split_once('.').map_or((name, None), |(n, l)| (n, Some(l)));
-        let is_good = !name.is_empty() && language.is_none_or(is_tag);
+        let is_good = !name.is_empty() && language.is_none_or(is_language_tag);
         let advice = "the name of a template is NAME.must or NAME.LANGUAGE.must, with a language \
                       tag such as de or pt-BR, and without further dots";
         let language = language.map(str::to_owned);
@@ -173,17 +169,6 @@ fn template_name(file: &Path) -> Option<(String, Option<String>)> {
 /// The text of a file.
 pub(super) fn utf8(bytes: &[u8]) -> Result<String, String> {
     str::from_utf8(bytes).map(str::to_owned).map_err(|_| "the file is not UTF-8".to_owned())
-}
-
-/// Whether a text can be a language tag, by its shape (RFC 5646 §2.1): it goes into a header and
-/// into the page.
-fn is_tag(text: &str) -> bool {
-    let is_subtag = |it: &str| {
-        (1..=SUBTAG_MAX).contains(&it.len()) && it.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    };
-    text.len() <= TAG_MAX
-        && text.split('-').all(is_subtag)
-        && text.split('-').next().is_some_and(|it| it.bytes().all(|b| b.is_ascii_alphabetic()))
 }
 
 impl Sources {
