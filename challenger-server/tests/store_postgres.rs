@@ -122,6 +122,38 @@ fn servers_share_what_is_there() {
 }
 
 #[test]
+fn no_table_is_read_from_end_to_end_for_a_row() {
+    let it = Fixture::new();
+    let client = register(&it.store, "https://client.example/cb", "x");
+    // PostgreSQL keeps its plans, and would read all of a table that it knows to be empty.
+    it.sql("VACUUM ANALYZE");
+    let Fixture { store, name, cluster } = it;
+    let scans = || {
+        let tables = "pg_stat_user_tables WHERE relname <> 'migrations'";
+        cluster.psql(&name, &format!("SELECT sum(seq_scan) FROM {tables}"))
+    };
+    let before = scans();
+    let load = Load { client: Some(client.id), ..Load::default() };
+    for number in 1..10 {
+        assert_eq!(store.load(&load).unwrap().client.unwrap(), client);
+        let validation = open(&store, &client, [number; 32]);
+        let reloaded = reload(&store, &validation).unwrap();
+        assert_eq!(store.commit(&Write::Update(reloaded.clone())), Ok(Commit::Done));
+        let second = reload(&store, &validation).unwrap();
+        assert_eq!(store.commit(&redemption(second, [number; 32])), Ok(Commit::Done));
+        assert!(has_grant(&store, [number; 32]));
+    }
+    drop(store);
+    // They tell what they did when they end.
+    let sessions = "SELECT count(*) FROM pg_stat_activity \
+                    WHERE application_name = 'challenger' AND datname = current_database()";
+    while cluster.psql(&name, sessions) != "0" {
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(scans(), before);
+}
+
+#[test]
 fn schemas_are_checked_before_serving() {
     let (cluster, name) = empty();
     let uri = cluster.uri(&name);
