@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use challenger_proto::{Form, Pattern};
+use challenger_proto::{Form, Pattern, Variables};
 use challenger_server::config::{Config, Environment};
 use challenger_server::front::head::{Parsed, parse_head};
 use challenger_server::pages::{Messages, Sources};
@@ -115,11 +115,11 @@ pub fn template(data: &[u8]) {
     }
 }
 
-fn data_for_templates() -> serde_json::Value {
-    serde_json::json!({
+fn data_for_templates() -> Variables {
+    Variables::from(serde_json::json!({
         "pin": "1234-5678",
         "client": "",
         "list": [1, {"pin": "{{pin}}"}, []],
         "deep": {"er": {"value": "x"}},
-    })
+    }))
 }
