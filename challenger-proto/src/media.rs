@@ -10,9 +10,9 @@ const FULL_WEIGHT: Weight = 1000;
 /// The room that RFC 5646 §4.4.1 recommends for a language tag.
 const LANGUAGE_TAG_MAX: usize = 35;
 
-/// Whether a text has the shape of a language tag (RFC 5646 §2.1), as in `de` or `pt-BR`: a code of
-/// ISO 639 with two or three letters, and whatever follows it. Others, such as the `de_CH` of
-/// locales, are in nobody's `Accept-Language`.
+/// Whether a text has the shape of the language tags that we take, such as `de` or `pt-BR`: of all
+/// of RFC 5646 §2.1 those that begin with a code of ISO 639, of two or three letters. Private
+/// ones are not among them, nor is the `de_CH` of locales, which browsers do not ask for.
 pub fn is_language_tag(text: &str) -> bool {
     let (language, more) = text.split_once('-').map_or((text, None), |(it, more)| (it, Some(more)));
     let is_subtag = |it: &str| {

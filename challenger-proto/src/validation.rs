@@ -136,7 +136,7 @@ pub struct Delivery {
 pub enum Challenged {
     /// The validation is solved already.
     Completed(Validation),
-    /// No message may be sent: the address is fixed, or nothing is left. The row is as it was.
+    /// No message may be sent: the address is fixed, or nothing is left. Nothing is to be written.
     Refused(Validation, Refusal),
     /// A message has to be sent.
     Send(Validation, Delivery),

@@ -26,12 +26,12 @@ pub enum Database {
 /// What a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
-    /// For `challenger-dbinit`: what can be created is, and the schema may be of any version.
+    /// For who creates and upgrades: what can be created is, and the schema may be of any version.
     Maintain,
-    /// For the server: the store exists, and its schema is the one that this program knows, if it
-    /// can be reached yet.
+    /// For the server: the store exists, and its schema is the one that this program knows. A
+    /// database server may be out of reach: then this is looked at when it can be reached.
     Serve,
-    /// For the other tools: the same, and it can be reached.
+    /// For tools that change nothing of the schema: the same, and it can be reached.
     Use,
 }
 
