@@ -394,9 +394,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
         assert!(process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-        // What it leaves behind holds the output, so that nothing else tells of the end.
+        // What it leaves behind holds the output, so that nothing else tells of the end, which is
+        // after the first look.
         let hour = Duration::from_secs(3600);
-        let shell = Command::new("sh", hour).with_arguments(&["-c", "cat \"$0\" & exit 3"]);
+        let shell =
+            Command::new("sh", hour).with_arguments(&["-c", "cat \"$0\" & sleep 0.2; exit 3"]);
         let (mut child, output) = shell.start(fifo.to_str().unwrap(), &[]).unwrap();
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {

@@ -125,9 +125,20 @@ fn servers_share_what_is_there() {
 fn no_table_is_read_from_end_to_end_for_a_row() {
     let it = Fixture::new();
     let client = register(&it.store, "https://client.example/cb", "x");
-    // PostgreSQL keeps its plans, and would read all of a table that it knows to be empty.
-    it.sql("VACUUM ANALYZE");
     let Fixture { store, name, cluster } = it;
+    // Sessions tell what they did when they end.
+    let sessions = "SELECT count(*) FROM pg_stat_activity \
+                    WHERE application_name = 'challenger' AND datname = current_database()";
+    let wait_for_their_end = || {
+        let mut looks = 0..1000;
+        while cluster.psql(&name, sessions) != "0" {
+            assert!(looks.next().is_some(), "sessions do not end");
+            thread::sleep(Duration::from_millis(10));
+        }
+    };
+    wait_for_their_end();
+    // PostgreSQL keeps its plans, and would read all of a table that it knows to be empty.
+    cluster.psql(&name, "VACUUM ANALYZE");
     let scans = || {
         let tables = "pg_stat_user_tables WHERE relname <> 'migrations'";
         cluster.psql(&name, &format!("SELECT sum(seq_scan) FROM {tables}"))
@@ -144,12 +155,7 @@ fn no_table_is_read_from_end_to_end_for_a_row() {
         assert!(has_grant(&store, [number; 32]));
     }
     drop(store);
-    // They tell what they did when they end.
-    let sessions = "SELECT count(*) FROM pg_stat_activity \
-                    WHERE application_name = 'challenger' AND datname = current_database()";
-    while cluster.psql(&name, sessions) != "0" {
-        thread::sleep(Duration::from_millis(10));
-    }
+    wait_for_their_end();
     assert_eq!(scans(), before);
 }
 
