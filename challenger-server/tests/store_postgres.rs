@@ -185,7 +185,7 @@ fn schemas_are_checked_before_serving() {
 fn schemas_of_others_are_left_alone() {
     let (cluster, name) = empty();
     cluster.psql(&name, "CREATE SCHEMA challenger; CREATE TABLE challenger.tokens (id int)");
-    for mode in [OpenMode::Maintain, OpenMode::Serve] {
+    for mode in [OpenMode::Maintain, OpenMode::Serve, OpenMode::Use] {
         let message = complaint(opened(&cluster.uri(&name), mode));
         assert!(message.ends_with("has a schema \"challenger\" of another program"), "{message}");
     }
@@ -460,6 +460,7 @@ fn what_is_out_of_reach_is_named_without_the_password() {
     let store = opened(uri, OpenMode::Serve).unwrap();
     for message in [
         complaint(opened(uri, OpenMode::Maintain)),
+        complaint(opened(uri, OpenMode::Use)),
         complaint(database.check()),
         complaint(store.load(&load)),
     ] {

@@ -171,7 +171,7 @@ fn databases_of_others_are_left_alone() {
     let path = folder.path().join("db");
     let theirs = Connection::open(&path).unwrap();
     theirs.execute_batch("CREATE TABLE bookmarks (uri TEXT)").unwrap();
-    for mode in [OpenMode::Maintain, OpenMode::Serve] {
+    for mode in [OpenMode::Maintain, OpenMode::Serve, OpenMode::Use] {
         let message = complaint(SqliteStore::open(&path, mode));
         assert!(message.ends_with("is a database of another program"), "{message}");
     }

@@ -61,6 +61,7 @@ struct Context<'a> {
 
 impl Context<'_> {
     /// The value of a name. Only the part before the first dot is looked for in outer sections.
+    /// The dot alone is nothing outside of them.
     fn find(&self, name: &str) -> &Value {
         if name == "." {
             return self.value;
@@ -239,6 +240,7 @@ mod tests {
         assert_eq!(render("{{#l}}{{n}}{{o}}{{/l}}", &data), "a!b!");
         assert_eq!(render("{{#l}}{{n}}:{{#l}}{{.}}{{n}};{{/l}} {{/l}}", &data), "a: b:xb;yb; ");
         assert_eq!(render("{{#e}}x{{/e}}{{^e}}none{{/e}}", &data), "none");
+        assert_eq!(render("{{.}}{{#.}}x{{/.}}", &data), "", "not everything there is");
     }
 
     #[test]

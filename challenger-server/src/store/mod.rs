@@ -41,7 +41,11 @@ const GARBAGE_REST_MAX: Duration = Duration::from_secs(10);
 
 /// Lets others have the database after a piece of a garbage collection.
 fn rest(begun: Instant) {
-    thread::sleep(begun.elapsed().saturating_mul(GARBAGE_REST).min(GARBAGE_REST_MAX));
+    thread::sleep(rest_after(begun.elapsed()));
+}
+
+fn rest_after(worked: Duration) -> Duration {
+    worked.saturating_mul(GARBAGE_REST).min(GARBAGE_REST_MAX)
 }
 
 /// Keeps clients, validations and grants. [`challenger_proto::Records`] says what the verbs mean.
@@ -160,3 +164,16 @@ impl fmt::Display for StoreError {
 }
 
 impl std::error::Error for StoreError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_is_nine_times_the_work_and_not_endless() {
+        for (worked, rest) in [(0, 0), (20, 180), (1_000, 9_000), (60_000, 10_000)] {
+            assert_eq!(rest_after(Duration::from_millis(worked)), Duration::from_millis(rest));
+        }
+        assert_eq!(rest_after(Duration::MAX), GARBAGE_REST_MAX);
+    }
+}
