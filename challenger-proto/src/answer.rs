@@ -86,7 +86,7 @@ const fn look_up(refusal: Refusal) -> Row {
             503,
             9752,
             "temporarily_unavailable",
-            "Too many messages are being sent right now; try again in a moment.",
+            "No message was sent because many are being sent right now; try again in a moment.",
         ),
         Refusal::Internal => row(500, 60, SERVER, "The service made a mistake."),
         Refusal::JsonInvalid => row(400, 22, REQUEST, "The request body is not a JSON object."),
@@ -344,10 +344,8 @@ impl Reader {
         if refusal == Refusal::MethodInvalid && !self.allow.is_empty() {
             response.set("Allow", self.allow);
         }
-        match refusal {
-            Refusal::HelpersBusy => response.set("Retry-After", "5"),
-            Refusal::Contention => response.set("Retry-After", "1"),
-            _ => {}
+        if refusal == Refusal::Contention {
+            response.set("Retry-After", "1");
         }
         if self.oauth {
             response.set("Pragma", "no-cache");

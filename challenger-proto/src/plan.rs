@@ -5,6 +5,8 @@
 //!                       ▲                                               │ 1. write
 //!                       │ the write met a conflict: load again          │ 2. send
 //!                       ├───────────────────────────────────────────────┤ 3. response
+//!                       │ no helper was free: Transmission::postponed   │
+//!                       ├───────────────────────────────────────────────┤
 //!                       │ the helper failed: Transmission::undelivered  │
 //!                       └───────────────────────────────────────────────┘
 //! ```
@@ -16,7 +18,7 @@ use core::fmt;
 use crate::address::Address;
 use crate::answer::Reader;
 use crate::endpoint::authorize::Authorize;
-use crate::endpoint::challenge::{Challenge, Undelivered};
+use crate::endpoint::challenge::{Challenge, Postponed, Undelivered};
 use crate::endpoint::info::Info;
 use crate::endpoint::legal::{Legal, Which};
 use crate::endpoint::setup::Setup;
@@ -52,6 +54,7 @@ enum Call {
     Info(Info),
     Legal(Legal),
     Options,
+    Postponed(Postponed),
     Refuse(Refused),
     Robots,
     Root,
@@ -155,6 +158,14 @@ impl Transmission {
         secrets
     }
 
+    /// What it means that no helper was free in time: a plan like any other. It is for an outcome
+    /// whose write was not committed, so nothing is charged.
+    pub fn postponed(self) -> Plan {
+        let Plan { load, reader, route, .. } = self.if_undelivered;
+        let postponed = Postponed { nonce: self.nonce, address: self.address };
+        Plan { load, call: Call::Postponed(postponed), reader, route }
+    }
+
     /// What a failed delivery means: a plan like any other. `how` goes into the answer's detail.
     pub fn undelivered(self, how: impl Into<String>) -> Plan {
         let mut plan = self.if_undelivered;
@@ -212,6 +223,7 @@ impl Call {
             Self::Authorize(call) => call.load(),
             Self::Challenge(call) => call.load(),
             Self::Info(call) => call.load(),
+            Self::Postponed(call) => call.load(),
             Self::Setup(call) => call.load(),
             Self::Solve(call) => call.load(),
             Self::Token(call) => call.load(),
@@ -233,6 +245,7 @@ impl Call {
             Self::Info(call) => call.decide(loaded, desk),
             Self::Legal(call) => Ok(Outcome::respond(call.answer(desk))),
             Self::Options => Ok(Outcome::respond(options())),
+            Self::Postponed(call) => call.decide(loaded, entropy, desk),
             Self::Refuse(refused) => Err(refused.clone()),
             Self::Robots => Ok(Outcome::respond(root::robots())),
             Self::Root => Ok(Outcome::respond(root::landing())),

@@ -47,6 +47,17 @@ pub enum Write {
     Revoke(Validation, TokenDigest),
 }
 
+impl Write {
+    /// The row of the validation that is written, with the version that the decision rested on.
+    pub const fn row(&self) -> &Validation {
+        match self {
+            Self::Open(row) | Self::Update(row) | Self::Redeem(row, _) | Self::Revoke(row, _) => {
+                row
+            }
+        }
+    }
+}
+
 /// What became of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]

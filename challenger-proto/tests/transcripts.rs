@@ -44,6 +44,23 @@ impl Core {
 
     /// Loads, decides and commits, and writes down what was loaded and committed.
     fn carry_out(&mut self, plan: &Plan, now: Timestamp, facts: &mut Vec<String>) -> Outcome {
+        let outcome = self.decide(plan, now, facts);
+        if let Some(write) = &outcome.write {
+            facts.push(describe_write(write));
+            assert_eq!(self.records.commit(write), Commit::Done);
+        }
+        outcome
+    }
+
+    /// Decides, commits nothing because no helper is free, and carries out what follows from that.
+    fn postpone(&mut self, plan: &Plan, now: Timestamp, facts: &mut Vec<String>) -> Outcome {
+        let outcome = self.decide(plan, now, facts);
+        let send = outcome.send.expect("a message for which no helper is free");
+        self.carry_out(&send.postponed(), now, facts)
+    }
+
+    /// Loads and decides, and writes down what was loaded.
+    fn decide(&mut self, plan: &Plan, now: Timestamp, facts: &mut Vec<String>) -> Outcome {
         let load = *plan.load();
         let loaded = self.records.load(&load);
         if let Some(id) = load.client {
@@ -60,12 +77,7 @@ impl Core {
             (Some(token), Some(_)) => facts.push(format!("= grant {token:?}")),
             (None, _) => {}
         }
-        let outcome = plan.decide(loaded, now, self.draw(), &self.service);
-        if let Some(write) = &outcome.write {
-            facts.push(describe_write(write));
-            assert_eq!(self.records.commit(write), Commit::Done);
-        }
-        outcome
+        plan.decide(loaded, now, self.draw(), &self.service)
     }
 }
 
@@ -78,7 +90,11 @@ impl Stage for Core {
         }
         let mut facts = Vec::new();
         let mut pins = Vec::new();
-        let outcome = self.carry_out(&plan, cue.now, &mut facts);
+        let outcome = if cue.helpers_busy {
+            self.postpone(&plan, cue.now, &mut facts)
+        } else {
+            self.carry_out(&plan, cue.now, &mut facts)
+        };
         let grant = match &outcome.write {
             Some(Write::Redeem(_, grant)) => Some(format!("{:?}", grant.token)),
             Some(Write::Open(_) | Write::Update(_) | Write::Revoke(..)) | None => None,
@@ -173,7 +189,7 @@ fn describe(verb: &str, row: &Validation) -> String {
 
 /// Refusals that no request can bring about in the core: what it stands for, and where it is made.
 /// `refusals-*.http` show their answers.
-const MADE_ELSEWHERE: [Refusal; 13] = [
+const MADE_ELSEWHERE: [Refusal; 12] = [
     // The front reads heads, which never get as far as a `Request`.
     Refusal::ContentLengthMalformed,
     Refusal::ExpectationUnknown,
@@ -182,9 +198,8 @@ const MADE_ELSEWHERE: [Refusal; 13] = [
     Refusal::RequestTimeout,
     Refusal::TransferEncodingUnsupported,
     Refusal::VersionUnsupported,
-    // The engine talks to the store and to the helpers.
+    // The engine talks to the store.
     Refusal::Contention,
-    Refusal::HelpersBusy,
     Refusal::StorageUnreadable,
     Refusal::StorageUnwritable,
     // The renderer expands templates.

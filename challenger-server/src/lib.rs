@@ -22,6 +22,7 @@ pub mod log;
 pub mod notify;
 pub mod os;
 pub mod pages;
+pub mod places;
 pub mod process;
 pub mod responder;
 pub mod server;

@@ -1,10 +1,9 @@
 //! The loop that carries out what the core decides: load, decide, write, send, respond.
 
 use std::fmt;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::{
@@ -12,17 +11,14 @@ use challenger_proto::{
     route,
 };
 
-use crate::front::{Answer, Respond};
+use crate::front::{Answer, Peer, Respond};
 use crate::log::{self, Level};
+use crate::places::{Place, Places, Turn};
 use crate::store::{Store, StoreError};
 
 /// How often a request looks again after another one moved its row. Each round of conflicts lets at
 /// least one request through, so 64 requests on one row get along with it.
 pub const ROUNDS_MAX: usize = 64;
-
-/// How long a request that finds no helper free waits for others to commit. They take milliseconds,
-/// unless the database hangs.
-const SETTLE: Duration = Duration::from_secs(1);
 
 /// Delivers messages.
 pub trait Helper: Send + Sync {
@@ -77,16 +73,17 @@ pub struct Responder {
     pub entropy: Arc<dyn EntropySource>,
     /// The templates.
     pub pages: Arc<dyn Pages>,
-    /// How many messages are delivered at the same time.
-    pub helpers: Slots,
+    /// How many messages are delivered at the same time, and who is next.
+    pub places: Places,
 }
 
 impl Responder {
     /// Carries out one request.
-    fn carry_out(&self, request: &Request) -> (Response, &'static str) {
+    fn carry_out(&self, request: &Request, peer: &dyn Peer) -> (Response, &'static str) {
+        let patience = Instant::now() + self.places.patience();
         let mut plan = route(request);
         let name = plan.route();
-        let mut was_full = false;
+        let mut place: Option<Place<'_>> = None;
         for _ in 0..ROUNDS_MAX {
             let loaded = match self.load(plan.load()) {
                 Ok(loaded) => loaded,
@@ -96,33 +93,35 @@ impl Responder {
             };
             let now = self.clock.now();
             let outcome = plan.decide(loaded, now, self.entropy.draw(), &self.service);
-            // Taken before anything is charged: a message that cannot be sent now costs nothing.
-            let mut slot = outcome.send.as_ref().and_then(|_| self.helpers.take());
-            if outcome.send.is_some() && slot.is_none() {
-                if was_full {
-                    return (plan.refuse(&Refusal::HelpersBusy.into(), &self.service), name);
-                }
-                // One of those who have them may be about to send this very message.
-                self.helpers.settle();
-                was_full = true;
-                continue;
-            }
-            if let Some(write) = &outcome.write {
-                let committed = self.store.commit(write);
-                slot.iter_mut().for_each(Slot::committed);
-                match committed {
-                    Ok(Commit::Done) => {}
-                    Ok(Commit::Conflict) => continue, // Another request moved the row: look again.
-                    Err(error) => {
-                        return (self.stopped(&plan, Refusal::StorageUnwritable, &error), name);
+            let Some(write) = outcome.write else { return (outcome.response, name) };
+            if let (Some(transmission), None) = (&outcome.send, &place) {
+                // Before anything is charged: a message that cannot be sent costs nothing.
+                match self.places.take((&write).into(), peer, patience) {
+                    Turn::Now(taken) => place = Some(taken),
+                    Turn::Later(taken) => {
+                        place = taken;
+                        continue; // Meanwhile the rows may have changed: look again.
+                    }
+                    Turn::Never => {
+                        plan = transmission.clone().postponed();
+                        continue;
                     }
                 }
             }
+            match self.store.commit(&write) {
+                Ok(Commit::Done) => {}
+                Ok(Commit::Conflict) => continue, // Another request moved the row: look again.
+                Err(error) => {
+                    return (self.stopped(&plan, Refusal::StorageUnwritable, &error), name);
+                }
+            }
             let Some(transmission) = outcome.send else { return (outcome.response, name) };
+            place.iter().for_each(|place| place.paid(&write));
             match self.helper.send(&transmission) {
                 Ok(()) => return (outcome.response, name),
                 Err(error) => plan = transmission.undelivered(error.to_string()),
             }
+            place = None;
         }
         (plan.refuse(&Refusal::Contention.into(), &self.service), name)
     }
@@ -172,10 +171,10 @@ fn bytes_of(response: Response) -> Answer {
 }
 
 impl Respond for Responder {
-    fn respond(&self, request: Request) -> Answer {
+    fn respond(&self, request: Request, peer: &dyn Peer) -> Answer {
         let begun = Instant::now();
         // The core keeps no state, so a panic costs this one answer and nothing else.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(&request)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(&request, peer)));
         let (response, route) = outcome.unwrap_or_else(|_| {
             let plan = route(&request);
             log::event(Level::Error, "bug", &[("route", &plan.route())]);
@@ -203,67 +202,4 @@ fn tell(method: &str, route: &str, response: &Response, begun: Option<Instant>) 
     known.extend(refusal.as_ref().map(|refusal| ("refusal", refusal as &dyn fmt::Display)));
     known.extend(ms.as_ref().map(|ms| ("ms", ms as &dyn fmt::Display)));
     log::event(Level::Info, "request", &known);
-}
-
-/// Places for messages that are being delivered, which are taken and given back.
-pub struct Slots {
-    places: Mutex<Places>,
-    /// Told when nobody is committing any more.
-    settled: Condvar,
-}
-
-struct Places {
-    free: usize,
-    /// How many who have a place have yet to commit the message that goes with it.
-    committing: usize,
-}
-
-impl Slots {
-    /// So many places.
-    pub const fn new(count: usize) -> Self {
-        let places = Places { free: count, committing: 0 };
-        Self { places: Mutex::new(places), settled: Condvar::new() }
-    }
-
-    fn take(&self) -> Option<Slot<'_>> {
-        let mut places = self.places();
-        places.free = places.free.checked_sub(1)?;
-        places.committing += 1;
-        Some(Slot { slots: self, committing: true })
-    }
-
-    /// Waits until everyone who has a place has committed or given it back, but not for a database
-    /// that hangs. Nobody is held up by a helper here.
-    fn settle(&self) {
-        let committing = |places: &mut Places| places.committing > 0;
-        drop(self.settled.wait_timeout_while(self.places(), SETTLE, committing));
-    }
-
-    fn places(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A taken place.
-struct Slot<'a> {
-    slots: &'a Slots,
-    committing: bool,
-}
-
-impl Slot<'_> {
-    fn committed(&mut self) {
-        let mut places = self.slots.places();
-        places.committing -= usize::from(mem::take(&mut self.committing));
-        if places.committing == 0 {
-            self.slots.settled.notify_all();
-        }
-    }
-}
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        // In this order, so that whoever waited for this one finds its place.
-        self.slots.places().free += 1;
-        self.committed();
-    }
 }

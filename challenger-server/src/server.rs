@@ -15,7 +15,8 @@ use crate::listen::{ListenError, SocketFile};
 use crate::log::{self, Level};
 use crate::os::{self, OsEntropy, SystemClock};
 use crate::pages::Templates;
-use crate::responder::{Helper, Pages, Responder, Slots};
+use crate::places::Places;
+use crate::responder::{Helper, Pages, Responder};
 use crate::settings::Settings;
 use crate::store::StoreError;
 
@@ -76,7 +77,7 @@ impl Server {
         for warning in settings.warnings.iter().chain(&settings.helper_missing()) {
             log::warn(format_args!("{warning}"));
         }
-        provide_descriptors(&settings.limits, settings.helpers_max);
+        provide_descriptors(&settings.limits, settings.places.helpers);
         let store = settings.database.store().map_err(StartError::Store)?;
         let address_type = settings.service.address_type.clone();
         let responder: Arc<dyn Respond> = Arc::new(Responder {
@@ -93,14 +94,15 @@ impl Server {
                 templates: Arc::new(settings.templates),
                 address_type,
             }),
-            helpers: Slots::new(settings.helpers_max),
+            places: Places::new(settings.places),
         });
         let (listener, socket_file) = settings.listen.open().map_err(StartError::Listen)?;
         let engine = match settings.engine {
             Engine::Front => Front::start(listener, responder, settings.limits).map(Running::Front),
             #[cfg(feature = "tiny-http")]
             Engine::TinyHttp => {
-                let workers = settings.helpers_max.saturating_add(OTHER_WORKERS);
+                let messages = settings.places.helpers.saturating_add(settings.places.waiting);
+                let workers = messages.saturating_add(OTHER_WORKERS);
                 listener.watch().and_then(|watch| {
                     let tiny = Tiny::start(listener, &responder, workers)?;
                     watch.clone().stop_when_closed()?;
@@ -134,7 +136,7 @@ impl Server {
     }
 }
 
-/// How many requests tiny_http serves beside those that wait for a helper.
+/// How many requests tiny_http serves beside those that have a helper at work, or wait for one.
 #[cfg(feature = "tiny-http")]
 const OTHER_WORKERS: usize = 16;
 
@@ -145,8 +147,8 @@ const OTHER_DESCRIPTORS: usize = 320;
 const HELPER_DESCRIPTORS: usize = 8;
 
 /// Sees to it that the connections it may serve can be opened, and the helpers started.
-fn provide_descriptors(limits: &Limits, helpers_max: usize) {
-    let helpers = helpers_max.saturating_mul(HELPER_DESCRIPTORS);
+fn provide_descriptors(limits: &Limits, helpers: usize) {
+    let helpers = helpers.saturating_mul(HELPER_DESCRIPTORS);
     let wanted = OTHER_DESCRIPTORS.saturating_add(helpers).saturating_add(limits.connections);
     let wanted = wanted.try_into().unwrap_or(u64::MAX);
     let granted = os::want_descriptors(wanted);

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::front::{Engine, Limits, Listener};
 use crate::listen::Listen;
 use crate::pages::{Messages, Sources, Templates};
+use crate::places;
 use crate::process::Command;
 use crate::store::Database;
 
@@ -27,7 +28,7 @@ use crate::store::Database;
 const MAIN: &str = "challenger";
 
 /// All options of the section.
-const OPTIONS: [&str; 35] = [
+const OPTIONS: [&str; 36] = [
     "ADDRESS_CHANGES",
     "ADDRESS_HINT",
     "ADDRESS_RESTRICTIONS",
@@ -43,6 +44,7 @@ const OPTIONS: [&str; 35] = [
     "ENGINE",
     "HEAD_TIMEOUT",
     "HELPERS_MAX",
+    "HELPERS_WAIT",
     "IDLE_TIMEOUT",
     "MAX_CONNECTIONS",
     "MAX_CONNECTIONS_PER_PEER",
@@ -83,8 +85,8 @@ pub struct Settings {
     pub host: String,
     /// Where things are kept.
     pub database: Database,
-    /// How many messages are delivered at the same time.
-    pub helpers_max: usize,
+    /// How many messages are delivered at the same time, and how many wait for that.
+    pub places: places::Limits,
     /// How much strangers get.
     pub limits: Limits,
     /// What works, but may not be meant.
@@ -169,7 +171,7 @@ pub(crate) struct Parts {
     templates: Templates,
     host: String,
     pub(crate) database: Option<Database>,
-    helpers_max: usize,
+    places: places::Limits,
     limits: Limits,
     engine: Engine,
 }
@@ -188,7 +190,7 @@ impl Draft {
         let command = read_command(&mut reader);
         let host = read_host(&mut reader);
         let database = database::read(&mut reader);
-        let (limits, helpers_max) = read_limits(&mut reader, engine);
+        let (limits, places) = read_limits(&mut reader, engine);
         let address_type = service.as_ref().map(|service| service.address_type.clone());
         let mut sources = read_sources(&mut reader);
         let messages = read_messages(&mut reader, address_type.as_ref(), &mut sources);
@@ -213,7 +215,7 @@ impl Draft {
             templates,
             host,
             database,
-            helpers_max,
+            places,
             limits,
             engine,
         };
@@ -238,7 +240,7 @@ impl Parts {
             templates,
             host,
             database,
-            helpers_max: self.helpers_max,
+            places: self.places,
             limits: self.limits,
             engine: self.engine,
             warnings,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -12,10 +13,9 @@ use challenger_proto::{
     AddressType, Client, ClientId, Commit, Entropy, HashedSecret, Load, Loaded, Page, PageName,
     Records, RedirectUri, Service, Timestamp, Transmission, Write,
 };
-use challenger_server::front::{Answer, Respond};
-use challenger_server::responder::{
-    Clock, EntropySource, Helper, HelperError, Pages, Responder, Slots,
-};
+use challenger_server::front::{Answer, Present, Respond};
+use challenger_server::places::{self, Places};
+use challenger_server::responder::{Clock, EntropySource, Helper, HelperError, Pages, Responder};
 use challenger_server::store::{Store, StoreError};
 use serde_json::Value;
 
@@ -69,12 +69,16 @@ struct Postman {
     diary: Diary,
     fails: AtomicBool,
     pins: Mutex<Vec<String>>,
+    /// What the next message waits for, if anything: a receiver of a word.
+    waits: Mutex<Option<mpsc::Receiver<()>>>,
 }
 
 impl Helper for Postman {
     fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
         self.diary.lock().unwrap().push("send");
         self.pins.lock().unwrap().push(transmission.secret.digits().to_string());
+        let waits = self.waits.lock().unwrap().take();
+        waits.into_iter().for_each(|word| word.recv().unwrap());
         if self.fails.load(Ordering::SeqCst) {
             Err(HelperError("fell asleep".to_string()))
         } else {
@@ -117,6 +121,10 @@ struct Scene {
 }
 
 fn scene_with(helpers: usize) -> Scene {
+    scene_of(places::Limits { helpers, ..places::Limits::default() })
+}
+
+fn scene_of(places: places::Limits) -> Scene {
     let diary = Diary::default();
     let shelf = Arc::new(Shelf { diary: Arc::clone(&diary), ..Shelf::default() });
     shelf.records.lock().unwrap().insert_client(Client {
@@ -136,7 +144,7 @@ fn scene_with(helpers: usize) -> Scene {
         clock: Arc::new(Stopped),
         entropy: Arc::new(Counter::default()),
         pages: Arc::new(OnePage),
-        helpers: Slots::new(helpers),
+        places: Places::new(places),
     };
     Scene { responder, shelf, postman, diary }
 }
@@ -152,7 +160,7 @@ fn request(method: Method, target: &str, headers: &[(&str, &str)], body: &str) -
 
 impl Scene {
     fn post(&self, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        self.responder.respond(request(Method::Post, target, headers, body))
+        self.responder.respond(request(Method::Post, target, headers, body), &Present)
     }
 
     fn setup(&self) -> String {
@@ -230,38 +238,81 @@ fn a_failed_message_is_given_back() {
 
 #[test]
 fn without_a_free_helper_nothing_is_charged() {
-    let scene = scene_with(0);
+    let patience = Duration::ZERO;
+    let scene = scene_of(places::Limits { helpers: 0, waiting: 9, patience });
     let nonce = scene.setup();
     scene.forget();
-    let answer = scene.challenge(&nonce);
-    assert_eq!(refusal(&answer), (503, 9752));
-    assert!(answer.headers.contains(&("Retry-After", "5".into())));
-    assert_eq!(scene.diary(), ["load", "load"], "looked at again, and not charged");
+    for _ in 0..20 {
+        let answer = scene.challenge(&nonce);
+        assert_eq!(refusal(&answer), (503, 9752));
+        assert!((3..=9).contains(&retry_after(&answer)));
+    }
+    assert_eq!(scene.diary(), ["load"; 40], "looked at again, and not charged");
+    let times: BTreeSet<u64> = (0..20).map(|_| retry_after(&scene.challenge(&nonce))).collect();
+    assert!(times.len() > 1, "a crowd would come back in step");
+}
+
+/// When a peer is to try again.
+fn retry_after(answer: &Answer) -> u64 {
+    let found = answer.headers.iter().find(|(name, _)| *name == "Retry-After");
+    found.unwrap().1.parse().unwrap()
 }
 
 #[test]
-fn nobody_waits_long_for_the_commit_of_another() {
+fn whoever_waits_for_a_helper_holds_nothing_and_decides_again() {
     let scene = scene_with(1);
+    let (first, second) = (scene.setup(), scene.setup());
+    let (word, waits) = mpsc::channel();
+    *scene.postman.waits.lock().unwrap() = Some(waits);
+    scene.forget();
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| scene.challenge(&first));
+        wait_until(|| scene.diary().contains(&"send"));
+        // Two want the same message, and both have decided to send it.
+        let same = [(), ()].map(|()| scope.spawn(|| scene.challenge(&second)));
+        wait_until(|| scene.diary().len() == 5);
+        assert_eq!(scene.diary(), ["load", "commit", "send", "load", "load"], "no commit");
+        word.send(()).unwrap();
+        assert_eq!(slow.join().unwrap().status.0, 200);
+        let sent = same.map(|same| json(&same.join().unwrap())["transmitted"] == true);
+        assert_eq!(sent.into_iter().filter(|sent| *sent).count(), 1);
+    });
+    assert_eq!(scene.postman.pins.lock().unwrap().len(), 2, "each message once");
+}
+
+#[test]
+fn nobody_waits_for_a_helper_without_end() {
+    let patience = Duration::from_millis(50);
+    let scene = scene_of(places::Limits { helpers: 1, waiting: 9, patience });
     let (first, second) = (scene.setup(), scene.setup());
     let (word, hangs) = mpsc::channel();
     *scene.shelf.hangs.lock().unwrap() = Some(hangs);
     scene.forget();
     thread::scope(|scope| {
         let slow = scope.spawn(|| scene.challenge(&first));
-        while !scene.diary().contains(&"commit") {
-            thread::yield_now();
-        }
-        let (told, answers) = mpsc::channel();
-        scope.spawn({
-            let (scene, second) = (&scene, &second);
-            move || told.send(scene.challenge(second)).unwrap()
-        });
-        let answer = answers.recv_timeout(Duration::from_secs(60));
+        wait_until(|| scene.diary().contains(&"commit"));
+        assert_eq!(refusal(&scene.challenge(&second)), (503, 9752), "before that commit");
         word.send(()).unwrap();
-        assert_eq!(refusal(&answer.expect("an answer before the commit")), (503, 9752));
         assert_eq!(slow.join().unwrap().status.0, 200);
     });
     assert_eq!(scene.challenge(&second).status.0, 200, "nothing was charged, nothing is taken");
+}
+
+#[test]
+fn a_helper_that_failed_has_given_its_place_back_when_that_is_written_down() {
+    let scene = scene_with(1);
+    let nonces = [scene.setup(), scene.setup()];
+    scene.postman.fails.store(true, Ordering::SeqCst);
+    for nonce in nonces.iter().cycle().take(6) {
+        assert_eq!(refusal(&scene.challenge(nonce)), (502, 9752));
+    }
+}
+
+/// Nothing here takes long, so this is a busy loop.
+fn wait_until(condition: impl Fn() -> bool) {
+    while !condition() {
+        thread::yield_now();
+    }
 }
 
 #[test]
@@ -278,7 +329,7 @@ fn trouble_with_the_store_is_told_in_the_shape_of_the_path() {
     assert_eq!(refusal(&token), (500, 53));
     assert_eq!(json(&token)["error"], "server_error");
     for path in ["/config", "/terms", "/privacy", "/"] {
-        let answer = scene.responder.respond(request(Method::Get, path, &[], ""));
+        let answer = scene.responder.respond(request(Method::Get, path, &[], ""), &Present);
         assert!(matches!(answer.status.0, 200 | 501), "{path} needs no store");
     }
     scene.shelf.unreadable.store(false, Ordering::SeqCst);
@@ -302,7 +353,7 @@ fn pages_are_rendered_and_a_broken_template_is_told_as_json() {
     let nonce = scene.setup();
     let html = [("Accept", "text/html")];
     let target = format!("/authorize/{nonce}?response_type=code&client_id=1");
-    let answer = scene.responder.respond(request(Method::Get, &target, &html, ""));
+    let answer = scene.responder.respond(request(Method::Get, &target, &html, ""), &Present);
     assert_eq!((answer.status.0, &*answer.body), (200, &b"a form"[..]));
     let answer = scene.post(&format!("/challenge/{nonce}"), &html, "CONTACT_EMAIL=a%40b");
     assert_eq!(refusal(&answer), (500, 75));

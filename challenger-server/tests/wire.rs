@@ -26,9 +26,8 @@ use challenger_server::front::Tiny;
 use challenger_server::front::{Front, Limits, Respond};
 use challenger_server::log::{self, Level};
 use challenger_server::pages::Templates;
-use challenger_server::responder::{
-    Clock, EntropySource, Helper, HelperError, Pages, Responder, Slots,
-};
+use challenger_server::places::{self, Places};
+use challenger_server::responder::{Clock, EntropySource, Helper, HelperError, Pages, Responder};
 use challenger_server::server::RenderedPages;
 use challenger_server::store::{
     Added, OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, Store,
@@ -153,7 +152,7 @@ impl<E: Engine> Wire<E> {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             entropy: Arc::new(Counter::default()),
             pages: Arc::clone(&pages) as Arc<dyn Pages>,
-            helpers: Slots::new(1),
+            places: Places::new(places::Limits { helpers: 1, ..places::Limits::default() }),
         };
         Self { engine: E::start(Arc::new(responder)), address_type, clock, postbag, pages }
     }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use challenger_proto::http::{Method, Request, Status};
 use challenger_proto::{Form, Refused};
-use challenger_server::front::{Answer, Respond};
+use challenger_server::front::{Answer, Peer, Respond};
 use serde_json::Value;
 
 use super::browser::{Browser, Reply};
@@ -29,7 +29,7 @@ pub(super) struct DemoClient {
 }
 
 impl Respond for DemoClient {
-    fn respond(&self, request: Request) -> Answer {
+    fn respond(&self, request: Request, _: &dyn Peer) -> Answer {
         match (request.method, request.path()) {
             (Method::Get | Method::Head, "/") => page(
                 200,

@@ -20,7 +20,8 @@ use challenger_server::listen;
 use challenger_server::log::{self, Level};
 use challenger_server::os::{OsEntropy, SystemClock};
 use challenger_server::pages::{Message, Messages, Templates};
-use challenger_server::responder::{EntropySource, Helper, HelperError, Responder, Slots};
+use challenger_server::places::{self, Places};
+use challenger_server::responder::{EntropySource, Helper, HelperError, Responder};
 use challenger_server::server::RenderedPages;
 use challenger_server::store::{Added, OpenMode, Registry, SqliteStore};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -157,7 +158,7 @@ fn responder(store: Arc<SqliteStore>, helper: Arc<dyn Helper>) -> Result<Respond
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy),
         pages: Arc::new(RenderedPages { templates: Arc::new(templates), address_type }),
-        helpers: Slots::new(HELPERS),
+        places: Places::new(places::Limits { helpers: HELPERS, ..places::Limits::default() }),
     })
 }
 

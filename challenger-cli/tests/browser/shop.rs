@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use challenger_proto::http::{Request, Status};
 use challenger_proto::{Form, Refused};
-use challenger_server::front::{Answer, Front, Limits, Respond};
+use challenger_server::front::{Answer, Front, Limits, Peer, Respond};
 
 /// The state of somebody who stays at the shop. It has everything that must be escaped.
 pub const HERE: &str = "a b&c=d/ü";
@@ -63,7 +63,7 @@ struct Desk {
 }
 
 impl Respond for Desk {
-    fn respond(&self, request: Request) -> Answer {
+    fn respond(&self, request: Request, _: &dyn Peer) -> Answer {
         let query = Form::parse(request.query().as_bytes()).unwrap();
         let Some(code) = query.get("code") else {
             // Browsers ask for an icon, too.

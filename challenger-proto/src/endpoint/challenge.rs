@@ -188,3 +188,42 @@ impl Undelivered {
         }
     }
 }
+
+/// A message that no helper was free to send. Nothing was charged for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Postponed {
+    pub(crate) nonce: Nonce,
+    pub(crate) address: Address,
+}
+
+impl Postponed {
+    pub(crate) fn load(&self) -> Load {
+        load_validation(&self.nonce)
+    }
+
+    /// Asks to try again, on a page whose form holds the address that was entered.
+    pub(crate) fn decide(
+        &self,
+        loaded: Loaded,
+        entropy: Entropy,
+        desk: Desk<'_>,
+    ) -> Result<Outcome, Refused> {
+        let validation = live_validation(loaded, desk.now)?;
+        if validation.is_solved() {
+            return Ok(Outcome::respond(completed(&validation, &self.nonce, desk)?));
+        }
+        let refused = Refusal::HelpersBusy.into();
+        let mut data = view::view(&validation, &self.nonce, desk, []);
+        data.set("fields", view::field_list(&self.address));
+        let client = &validation.redirect_uri;
+        let mut response = desk.reader.refuse_with(desk.service, &refused, data, client);
+        response.set("Retry-After", retry_after(entropy).to_string());
+        Ok(Outcome::respond(response))
+    }
+}
+
+/// When to try again, in seconds: 3 to 9, by dice, so that a crowd does not come back in step.
+fn retry_after(entropy: Entropy) -> u8 {
+    let [byte, ..] = entropy.spend();
+    3 + byte % 7
+}

@@ -229,7 +229,7 @@ pub(super) fn next_time_text(budget: &Budget) -> String {
 }
 
 /// An address as a list, for templates, which cannot walk the members of an object; as on a letter.
-fn field_list(address: &Address) -> Value {
+pub(super) fn field_list(address: &Address) -> Value {
     const ON_LETTERS: [&str; 3] = ["CONTACT_NAME", "ADDRESS_LINES", "ADDRESS_COUNTRY"];
     let place = |name: &str| ON_LETTERS.iter().position(|field| *field == name);
     let mut fields: Vec<(&str, &str)> = address.fields().collect();

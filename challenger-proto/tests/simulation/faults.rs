@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     HelperLies,
     /// Other requests' helpers take all places.
     HelpersTaken,
+    /// A request has waited for a place as long as it may.
+    OutOfPatience,
     /// The answer does not arrive.
     ResponseLost,
     Unreadable,
@@ -31,7 +33,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Bug,
         Self::ClockBack,
         Self::ClockForward,
@@ -41,6 +43,7 @@ impl Fault {
         Self::HelperFails,
         Self::HelperLies,
         Self::HelpersTaken,
+        Self::OutOfPatience,
         Self::ResponseLost,
         Self::Unreadable,
         Self::Unrenderable,
@@ -53,7 +56,7 @@ impl Fault {
             Self::Crash | Self::ClockForward => 10,
             Self::Bug | Self::ClockBack | Self::Unrenderable => 30,
             Self::CommitLost | Self::ResponseLost | Self::Unreadable | Self::Unwritable => 100,
-            Self::HelpersTaken => 200,
+            Self::HelpersTaken | Self::OutOfPatience => 200,
             Self::ConflictMadeUp | Self::HelperFails | Self::HelperLies => 500,
         }
     }

@@ -95,8 +95,6 @@ struct Walker {
     rounds: usize,
     /// Whether it holds one of the places for helpers.
     slot: bool,
-    /// Whether it found them taken before.
-    was_full: bool,
 }
 
 impl Walker {
@@ -175,7 +173,6 @@ impl Server {
             sight: Sight::default(),
             rounds: 0,
             slot: false,
-            was_full: false,
         };
         self.tell(Some(&walker), "comes", None);
         self.walkers.push(walker);
@@ -272,14 +269,14 @@ impl Server {
             let status = outcome.response.status.0;
             assert!((400..500).contains(&status), "I9: {bend} is answered {status}");
         }
-        if outcome.send.is_some() {
+        if let Some(send) = &outcome.send {
             let taken = self.walkers.iter().filter(|other| other.slot).count();
             if taken >= self.slots || self.strikes(Fault::HelpersTaken, dice) {
-                if walker.was_full {
-                    return self.stop(walker, Refusal::HelpersBusy);
+                if self.strikes(Fault::OutOfPatience, dice) {
+                    walker.plan = send.clone().postponed();
                 }
-                walker.was_full = true;
-                return self.look_again(walker);
+                // Its turn comes, or not: either way it decides on fresh rows.
+                return Beat::Load;
             }
             walker.slot = true;
         }

@@ -13,7 +13,8 @@
 //! 1. `UPDATE=1` rewrites the `=`, `!` and `<` lines. The `#` lines are written by hand from the
 //!    specification and checked always, so no rewriting can bless an answer.
 //! 2. `~ refuse NAME: detail` stands for trouble outside the core: it answers with `Plan::refuse`.
-//!    Such a story cannot be told to a server, see [`Transcript::is_portable`].
+//!    `~ helpers busy`: no helper is free for the message. Neither kind of story can be told to a
+//!    server, see [`Transcript::is_portable`].
 //! 3. Codes, nonces and the like become `{name}`, see [`Captures`]. In requests, `\xNN` is a byte,
 //!    `hex:` begins a binary body, and a story may bend a value: `{pin:wrong}`, `{x*70000}`.
 //! 4. Left out of `<` lines: the headers of [`COMMON_HEADERS`] with their standard value, and those
@@ -74,6 +75,7 @@ pub(crate) struct Exchange {
     kept: Vec<String>,
     request: Vec<String>,
     helper_fails: Option<String>,
+    helpers_busy: bool,
     refuse: Option<Refused>,
     status: u16,
     code: Option<u64>,
@@ -89,6 +91,8 @@ pub(crate) struct Cue {
     pub(crate) request: Request,
     /// How the helper fails, if it does.
     pub(crate) helper_fails: Option<String>,
+    /// Whether no helper is free.
+    pub(crate) helpers_busy: bool,
     /// Refuse without asking the core's logic.
     pub(crate) refuse: Option<Refused>,
 }
@@ -225,7 +229,7 @@ impl Transcript {
 
     /// Whether a server can play it: nothing in it happens behind the protocol's back.
     pub(crate) fn is_portable(&self) -> bool {
-        self.exchanges().all(|exchange| exchange.refuse.is_none())
+        self.exchanges().all(|exchange| exchange.refuse.is_none() && !exchange.helpers_busy)
     }
 
     /// Plays the story. Returns the refusals that were seen.
@@ -291,6 +295,8 @@ fn take_line(line: &str, place: &str, parts: &mut Vec<Part>, next: &mut Exchange
             next.kept.push(line.into());
             if let Some(how) = content.strip_prefix("helper fails: ") {
                 next.helper_fails = Some(how.into());
+            } else if content == "helpers busy" {
+                next.helpers_busy = true;
             } else {
                 let refused = content.strip_prefix("refuse ").map(head::refused);
                 next.refuse = Some(refused.unwrap_or_else(|| panic!("{place}")));
@@ -343,6 +349,7 @@ impl Exchange {
             verb: verb.into(),
             request,
             helper_fails: self.helper_fails.clone(),
+            helpers_busy: self.helpers_busy,
             refuse: self.refuse.clone(),
         }
     }

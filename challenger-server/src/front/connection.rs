@@ -70,7 +70,7 @@ impl Connection<'_> {
             return Next::End;
         }
         let is_head = request.method == Method::Head;
-        let answer = self.decide(|respond| respond.respond(request));
+        let answer = self.decide(|respond| respond.respond(request, &self.seat));
         if !self.seat.enter(Phase::Writing) {
             return Next::End;
         }

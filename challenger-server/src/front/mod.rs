@@ -52,11 +52,27 @@ use crate::log::{self, Level};
 
 /// Whoever decides about requests. It is called by many threads at once.
 pub trait Respond: Send + Sync + 'static {
-    /// Answers a complete request.
-    fn respond(&self, request: Request) -> Answer;
+    /// Answers a complete request of a peer that waits for it.
+    fn respond(&self, request: Request, peer: &dyn Peer) -> Answer;
 
     /// Words a refusal of the front. `head` is there if the request got as far as its body.
     fn refuse(&self, head: Option<&Request>, refused: Refused) -> Answer;
+}
+
+/// The other end of a connection.
+pub trait Peer {
+    /// Whether it has gone, or at least sends nothing more, so that nobody may want the answer.
+    fn has_left(&self) -> bool;
+}
+
+/// A peer of which nothing is known: it is taken to be there.
+#[derive(Clone, Copy, Debug)]
+pub struct Present;
+
+impl Peer for Present {
+    fn has_left(&self) -> bool {
+        false
+    }
 }
 
 /// Who reads from strangers.
@@ -134,12 +150,12 @@ const DROP: Duration = Duration::from_secs(5);
 ///
 /// use challenger_proto::Refused;
 /// use challenger_proto::http::{Request, Status};
-/// use challenger_server::front::{Answer, Front, Limits, Respond};
+/// use challenger_server::front::{Answer, Front, Limits, Peer, Respond};
 ///
 /// struct Empty;
 ///
 /// impl Respond for Empty {
-///     fn respond(&self, _: Request) -> Answer {
+///     fn respond(&self, _: Request, _: &dyn Peer) -> Answer {
 ///         Answer { status: Status(204), headers: Vec::new(), body: [].into() }
 ///     }
 ///

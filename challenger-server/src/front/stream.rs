@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::Socket;
 
 /// A connected socket of any kind. Shared between the thread that serves it and whoever may have to
@@ -15,6 +16,9 @@ pub(super) trait Stream: Send + Sync {
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
+    /// Whether the other end was closed, or at least its half that sends. Whatever it sent before is
+    /// still there to be read.
+    fn has_left(&self) -> bool;
 }
 
 impl Stream for Socket {
@@ -36,6 +40,15 @@ impl Stream for Socket {
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         Self::shutdown(self, how)
+    }
+
+    fn has_left(&self) -> bool {
+        let mut watched = [PollFd::new(self, PollFlags::RDHUP)];
+        match poll(&mut watched, Some(&Timespec::default())) {
+            Ok(_) => watched.iter().any(|it| !it.revents().is_empty()),
+            // Not to be known.
+            Err(_) => false,
+        }
     }
 }
 
@@ -149,6 +162,10 @@ mod tests {
 
         fn shutdown(&self, _: Shutdown) -> io::Result<()> {
             Ok(())
+        }
+
+        fn has_left(&self) -> bool {
+            false
         }
     }
 

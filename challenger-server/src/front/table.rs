@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::stream::Stream;
-use super::{Limits, Network};
+use super::{Limits, Network, Peer};
 
 /// How long a connection that must make room may take to end. Its socket is shut down, so its
 /// thread has nothing to wait for.
@@ -236,6 +236,12 @@ impl Seat {
 
     pub(super) fn is_draining(&self) -> bool {
         self.table.is_draining()
+    }
+}
+
+impl Peer for Seat {
+    fn has_left(&self) -> bool {
+        self.stream.has_left()
     }
 }
 

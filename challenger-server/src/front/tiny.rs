@@ -12,7 +12,7 @@ use challenger_proto::{Refusal, Refused};
 use tiny_http::{Method, Server};
 
 use super::head::{Head, Parsed, parse_head};
-use super::{Listener, PAUSE, Respond};
+use super::{Listener, PAUSE, Present, Respond};
 use crate::log::{self, Level};
 
 /// A listener whose connections tiny_http serves.
@@ -69,7 +69,7 @@ fn work(server: &Server, respond: &dyn Respond) {
 
 fn serve(mut request: tiny_http::Request, respond: &dyn Respond) {
     let (answer, close) = match read(&mut request) {
-        Ok(head) => (respond.respond(head.request), !head.keep_alive),
+        Ok(head) => (respond.respond(head.request, &Present), !head.keep_alive),
         Err((head, refused)) => {
             // tiny_http would read what is left of a body into as much memory as that takes. With
             // an upgrade it does not, and what is left has no end.

@@ -6,10 +6,8 @@ use super::MAIN;
 use super::reader::Reader;
 use crate::config::{Config, TimeSpan};
 use crate::front::{Engine, Limits, Network};
+use crate::places;
 
-/// How many messages are delivered at the same time. Each costs a process, and a mail server that
-/// hangs must not fill the machine with them.
-const HELPERS_MAX: usize = 16;
 /// More of anything is a slip of the finger, and more than a machine's threads.
 const MOST: u64 = 65_535;
 
@@ -24,19 +22,23 @@ const LIMITS: [(&str, Read); 6] = [
     ("MAX_CONNECTIONS", |r, o, limits| number(r, o, &mut limits.connections)),
     ("MAX_CONNECTIONS_PER_PEER", |r, o, limits| number(r, o, &mut limits.connections_per_peer)),
     ("TRUSTED_PROXIES", |r, o, limits| networks(r, o, &mut limits.trusted_proxies)),
-    ("HEAD_TIMEOUT", |r, o, limits| time(r, o, &mut limits.head)),
-    ("BODY_TIMEOUT", |r, o, limits| time(r, o, &mut limits.body)),
-    ("IDLE_TIMEOUT", |r, o, limits| time(r, o, &mut limits.idle)),
+    ("HEAD_TIMEOUT", |r, o, limits| time(r, o, TICK, &mut limits.head)),
+    ("BODY_TIMEOUT", |r, o, limits| time(r, o, TICK, &mut limits.body)),
+    ("IDLE_TIMEOUT", |r, o, limits| time(r, o, TICK, &mut limits.idle)),
 ];
 
-/// Reads the limits of an engine, and how many helpers may run.
-pub(super) fn read_limits(reader: &mut Reader<'_>, engine: Engine) -> (Limits, usize) {
+/// The shortest time that anybody could mean for what strangers do.
+const TICK: Duration = Duration::from_millis(1);
+
+/// Reads the limits of an engine, and how many helpers may run and requests wait for them.
+pub(super) fn read_limits(reader: &mut Reader<'_>, engine: Engine) -> (Limits, places::Limits) {
     let mut limits = Limits::default();
-    let mut helpers_max = HELPERS_MAX;
+    let mut places = places::Limits::default();
     for (option, read) in LIMITS {
         read(reader, option, &mut limits);
     }
-    number(reader, "HELPERS_MAX", &mut helpers_max);
+    number(reader, "HELPERS_MAX", &mut places.helpers);
+    time(reader, "HELPERS_WAIT", Duration::ZERO, &mut places.patience);
     let config = reader.config;
     let is_set = |option: &str| config.value(MAIN, option).is_some();
     if engine != Engine::Front {
@@ -44,17 +46,21 @@ pub(super) fn read_limits(reader: &mut Reader<'_>, engine: Engine) -> (Limits, u
         let warning =
             |(option, _)| format!("[{MAIN}] {option} does nothing with ENGINE = tiny-http");
         reader.warnings.extend(unused.map(warning));
-        if helpers_max > MOST_OF_TINY {
+        // It has a thread for each of those who wait, too.
+        places.waiting = places.helpers;
+        if places.helpers > MOST_OF_TINY {
             let expected = format!("at most {MOST_OF_TINY} with ENGINE = tiny-http");
             reader.refuse("HELPERS_MAX", &expected);
         }
-        return (limits, helpers_max);
+        return (limits, places);
     }
     if !is_set("MAX_CONNECTIONS_PER_PEER") {
         limits.connections_per_peer = limits.connections_per_peer.min(limits.connections);
     }
-    warn(reader, &limits, helpers_max);
-    (limits, helpers_max)
+    // So that half of the connections are left for everything else.
+    places.waiting = limits.connections / 2;
+    warn(reader, &limits, places.helpers);
+    (limits, places)
 }
 
 /// Warns about limits that are none.
@@ -119,11 +125,14 @@ fn number(reader: &mut Reader<'_>, option: &str, slot: &mut usize) {
 
 /// A time that ends, to the microsecond. What is shorter than a millisecond was meant as another
 /// unit, since a number without one counts microseconds.
-fn time(reader: &mut Reader<'_>, option: &str, slot: &mut Duration) {
-    let range = Duration::from_millis(1)..=Duration::from_secs(86_400);
+fn time(reader: &mut Reader<'_>, option: &str, least: Duration, slot: &mut Duration) {
+    let range = least..=Duration::from_secs(86_400);
     match reader.optional(option, Config::duration) {
         Some(TimeSpan::Finite(time)) if range.contains(&time) => *slot = time,
-        Some(_) => reader.refuse(option, "a time from 1 ms to 1 day, such as \"10 s\""),
+        Some(_) => {
+            let least = if least.is_zero() { "0" } else { "1 ms" };
+            reader.refuse(option, &format!("a time from {least} to 1 day, such as \"10 s\""));
+        }
         None => {}
     }
 }

@@ -30,6 +30,10 @@ impl Stream for Socket {
         *self.0.lock().unwrap() = true;
         Ok(())
     }
+
+    fn has_left(&self) -> bool {
+        *self.0.lock().unwrap()
+    }
 }
 
 /// Connections that end as soon as they are shut down, as their threads would.
