@@ -33,6 +33,8 @@ mod harness;
 mod holdings;
 #[path = "attack/pages.rs"]
 mod pages;
+#[path = "attack/queue.rs"]
+mod queue;
 #[path = "attack/redirects.rs"]
 mod redirects;
 mod site;

@@ -50,13 +50,14 @@ fn left(site: &Site, nonce: &str) -> [u64; 3] {
 fn is_busy(reply: &Reply) -> bool {
     let busy = reply.status == 503;
     assert!(!busy || reply.refusal() == (503, 9752), "{}", reply.body);
-    assert!(!busy || reply.header("Retry-After") == Some("5"), "{reply:?}");
+    let retry_after = reply.header("Retry-After").and_then(|it| it.parse::<u32>().ok());
+    assert!(!busy || retry_after.is_some_and(|it| (3..=9).contains(&it)), "{reply:?}");
     busy
 }
 
 #[test]
 fn who_finds_no_helper_is_charged_nothing_and_others_go_on() {
-    let mut site = started("HELPERS_MAX = 2\nAUTH_TIMEOUT = 5 min", SLOW);
+    let mut site = started("HELPERS_MAX = 2\nHELPERS_WAIT = 0\nAUTH_TIMEOUT = 5 min", SLOW);
     let nonces: Vec<String> = (0..3).map(|_| site.setup()).collect();
     thread::scope(|scope| {
         let sending = nonces[..2].iter().map(|nonce| scope.spawn(|| send(&site, nonce)));

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use challenger_server::config::{Config, Environment};
 use challenger_server::front::{Limits, Network};
+use challenger_server::places;
 use challenger_server::settings::Settings;
 use site::{Site, stderr, wait_for};
 
@@ -91,12 +92,12 @@ fn each_option_is_a_limit_of_its_own() {
         );
         let config = Config::from_text(&text, &Environment::default()).unwrap();
         let settings = Settings::read(&config, None).unwrap();
-        (settings.limits, settings.helpers_max)
+        (settings.limits, settings.places)
     };
-    assert_eq!(read(""), (Limits::default(), 16));
+    assert_eq!(read(""), (Limits::default(), places::Limits::default()));
     assert_eq!(read("MAX_CONNECTIONS = 50").0.connections_per_peer, 50);
     let options = "MAX_CONNECTIONS = 9\nMAX_CONNECTIONS_PER_PEER = 8\nHELPERS_MAX = 7\n\
-                   HEAD_TIMEOUT = 1 ms\nBODY_TIMEOUT = 2500 ms\nIDLE_TIMEOUT = 1 day\n\
+                   HELPERS_WAIT = 2 s\nHEAD_TIMEOUT = 1 ms\nBODY_TIMEOUT = 2500 ms\nIDLE_TIMEOUT = 1 day\n\
                    TRUSTED_PROXIES = 10.0.0.5\t10.1.0.0/16  2001:db8::/32";
     let networks = ["10.0.0.5", "10.1.0.0/16", "2001:db8::/32"];
     let limits = Limits {
@@ -108,7 +109,9 @@ fn each_option_is_a_limit_of_its_own() {
         idle: Duration::from_secs(86_400),
         ..Limits::default()
     };
-    assert_eq!(read(options), (limits, 7));
+    let patience = Duration::from_secs(2);
+    assert_eq!(read(options), (limits, places::Limits { helpers: 7, waiting: 4, patience }));
+    assert_eq!(read("HELPERS_WAIT = 0").1.patience, Duration::ZERO);
 }
 
 #[test]
@@ -121,6 +124,7 @@ fn limits_that_cannot_be_meant_are_refused() {
         ("MAX_CONNECTIONS_PER_PEER = 0", number),
         ("HELPERS_MAX = 0", number),
         ("HELPERS_MAX = -1", number),
+        ("HELPERS_WAIT = forever", "expected a time from 0 to 1 day, such as \"10 s\""),
         ("HEAD_TIMEOUT = 0", time),
         ("HEAD_TIMEOUT = 10", time),
         ("BODY_TIMEOUT = forever", time),

@@ -248,7 +248,7 @@ fn a_crowd_on_one_validation_is_in_nobodys_way() {
 
 #[test]
 fn who_holds_all_helpers_costs_others_a_moment() {
-    everywhere("HELPERS_MAX = 2", |site| {
+    everywhere("HELPERS_MAX = 2\nHELPERS_WAIT = 200 ms", |site| {
         let slow = "set -eu\nhere=$(dirname \"$0\")\n\
                     case \"$1\" in *slow*) echo >>\"$here/begun\"\n\
                     while [ -e \"$here/begun\" ] && [ ! -e \"$here/go\" ]; do sleep 0.02; done\n\

@@ -33,7 +33,8 @@ const FILE_MAX: usize = 512 * 1024;
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
-const SHIPPED: [(&str, &str); 39] = shipped![
+const SHIPPED: [(&str, &str); 40] = shipped![
+    "address-again.part.must",
     "again-form.part.must",
     "again.part.must",
     "already-done.must",
