@@ -11,6 +11,9 @@ use crate::site::{SECRET, Site, pin_in, stderr};
 /// An address that the helper cannot reach.
 pub const UNREACHABLE: &str = "unreachable@example.com";
 
+/// An address for which the helper works as long as the service is there.
+pub const ENDLESS: &str = "endless@example.com";
+
 /// Keeps what it is given in the outbox, with the language that it is told, and fails for an
 /// address that cannot be reached.
 const HELPER: &str = r#"#!/bin/sh
@@ -18,7 +21,10 @@ set -eu
 outbox=$(dirname "$0")/outbox
 name=$(mktemp "$outbox/XXXXXX")
 cat > "$name.message"
-case $1 in *unreachable@*) exit 1 ;; esac
+case $1 in
+    *unreachable@*) exit 1 ;;
+    *endless@*) while [ -d "$outbox" ]; do sleep 0.05; done ;;
+esac
 printf '%s' "${CHALLENGER_LANGUAGE:-}" > "$name.language"
 printf '%s' "$1" > "$name.address"
 "#;

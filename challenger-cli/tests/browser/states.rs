@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::driver::Browser;
-use crate::service::{EMAIL, KINDS, Service, UNREACHABLE, form, to_json};
+use crate::service::{EMAIL, ENDLESS, KINDS, Service, UNREACHABLE, form, to_json};
 use crate::shop::{HERE, Shop};
-use crate::site::{code_of, wrong};
+use crate::site::{Peer, code_of, request, wait_for, wrong};
 
 /// Services in which every state can be reached.
 pub struct Stage {
@@ -16,6 +16,9 @@ pub struct Stage {
     meagre: Service,
     /// One guess for each message, and no wait for the next.
     eager: Service,
+    /// Its only helper is at work; and the person it works for.
+    busy: Service,
+    _served: Peer,
     /// Its database cannot be read any more; and a link to it.
     _broken: Service,
     broken_link: String,
@@ -51,10 +54,12 @@ impl Stage {
         let email = |options: &str| Service::start(EMAIL, &shop, options);
         let meagre = email("ADDRESS_CHANGES = 2\nPIN_TRANSMISSIONS = 1\nPIN_ATTEMPTS = 1");
         let eager = email("PIN_ATTEMPTS = 1\nRETRANSMISSION_INTERVAL = 0 s");
+        let busy = email("HELPERS_MAX = 1\nHELPERS_WAIT = 0\nAUTH_TIMEOUT = 1 day");
+        let served = Visit::new(&busy).keeps_the_helper();
         let broken = email("");
         let broken_link = Visit::new(&broken).link;
         broken.break_database();
-        Self { services, meagre, eager, _broken: broken, broken_link, shop }
+        Self { services, meagre, eager, busy, _served: served, _broken: broken, broken_link, shop }
     }
 
     /// Shows each state once.
@@ -123,6 +128,7 @@ impl Stage {
             sent(email).guesses("code-malformed", 400, "1234"),
             Visit::new(email).guesses("code-without-message", 403, "1234-5678"),
             Visit::new(email).sends_address("message-not-sent", 502, nowhere),
+            Visit::new(&self.busy).sends_address("helpers-busy", 503, ada),
             done.guesses("already-done", 200, &code),
             open("unknown-link", 404, unknown),
             open("bad-request", 400, half),
@@ -179,6 +185,17 @@ impl<'a> Visit<'a> {
     /// Sends the address; what the page says does not matter.
     fn address(&self, fields: &[(&str, &str)]) {
         self.service.site.post(&self.path("challenge"), &[], form(fields));
+    }
+
+    /// Sends an address for which the helper works without end.
+    fn keeps_the_helper(&self) -> Peer {
+        let mut peer = self.service.site.connect();
+        let body = form(&[("CONTACT_EMAIL", ENDLESS)]);
+        assert!(peer.send(request("POST", &self.path("challenge"), &[], body.as_bytes())));
+        wait_for("the helper to begin", || {
+            (!self.service.site.messages().is_empty()).then_some(())
+        });
+        peer
     }
 
     fn guess_wrong(&self) {
