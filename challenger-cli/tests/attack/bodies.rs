@@ -48,10 +48,13 @@ fn compressed_bodies_that_are_none_are_refused() {
     let preset = [&[0x78, 0xbb, 0, 0, 0, 1], &good[2..]].concat();
     let just_fits = compress_to_vec_zlib(format!("{{}}{:1$}", "", BODY_MAX - 2).as_bytes(), 9);
     let too_much = compress_to_vec_zlib(format!("{{}}{:1$}", "", BODY_MAX - 1).as_bytes(), 9);
-    let cases: [(&str, &[u8], (u16, u64)); 12] = [
+    let (behind, twice) = ([&good[..], b"\n"].concat(), [&good[..], &good[..]].concat());
+    let cases: [(&str, &[u8], (u16, u64)); 14] = [
         ("deflate", half, (400, 28)),
         ("deflate", &wrong_sum, (400, 28)),
         ("deflate", &preset, (400, 28)),
+        ("deflate", &behind, (400, 28)),
+        ("deflate", &twice, (400, 28)),
         ("deflate", &good[2..], (400, 28)),
         ("deflate", b"\x1f\x8b\x08\0\0\0\0\0\0\x03", (400, 28)),
         ("deflate", b"{}", (400, 28)),
@@ -110,6 +113,33 @@ fn json_that_is_deep_wide_or_wrong_is_refused() {
                 assert_eq!(setup(site, "", body.as_bytes()).status, *status, "{:.60}", body);
             }
             assert_eq!(setup(site, "", b"\0{\0\"\0a\0\"\0:\x001\0}").status, 400, "UTF-16");
+        });
+    });
+}
+
+#[test]
+fn json_with_two_readings_is_refused() {
+    let email = "\"CONTACT_EMAIL\":\"ada@example.com\"";
+    let wide: String = (0..6000).map(|n| format!("\"{n}\":1,")).collect();
+    everywhere("", |site| {
+        under(site, || {
+            for body in [
+                format!("{{{email},\"read_only\":true,\"read_only\":false}}"),
+                format!("{{\"read_only\":true,{email},\"read\\u005fonly\":false}}"),
+                format!("{{{email},\"CONTACT_EMAIL\":\"eve@example.com\"}}"),
+                format!("{{{email},\"a\":[[{{\"b\":1,\"c\":{{}},\"b\":1}}]]}}"),
+                format!("{{{email},\"a\":{{\"b\":1}},\"a\":{{\"c\":2}}}}"),
+                format!("{{{wide}\"5999\":1}}"),
+            ] {
+                let reply = setup(site, "", body.as_bytes());
+                assert_eq!(reply.refusal(), (400, 22), "{body:.80}");
+                let reply = setup(site, "deflate", &compress_to_vec_zlib(body.as_bytes(), 6));
+                assert_eq!(reply.refusal(), (400, 22), "{body:.80}");
+            }
+            // Names in other objects, and colons in texts, are no second reading.
+            let body =
+                format!("{{{email},\"a\":{{\"a\":\":\\\":\"}},\"A\":[{{\"a\":1}},{{\"a\":1}}]}}");
+            assert_eq!(setup(site, "", body.as_bytes()).status, 200);
         });
     });
 }

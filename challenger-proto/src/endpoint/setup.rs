@@ -1,10 +1,16 @@
 //! `POST /setup/$CLIENT_ID`: a client asks for a validation.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 
-use miniz_oxide::inflate::{TINFLStatus, decompress_to_vec_zlib_with_limit};
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::inflate_flags::{
+    TINFL_FLAG_PARSE_ZLIB_HEADER, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
+};
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 use serde_json::{Map, Value, json};
 
 use crate::answer::strip_scheme;
@@ -89,6 +95,9 @@ fn parse_proposal(request: &Request) -> Result<Map<String, Value>, Refused> {
     }
     let body = decoded_body(request)?;
     let parsed = serde_json::from_slice(&body).map_err(|_| Refusal::JsonInvalid)?;
+    if repeats_a_name(&body, &parsed) {
+        return Err(Refusal::JsonInvalid.about("repeated name"));
+    }
     if has_nul(&parsed) {
         return Err(Refusal::ParameterMalformed.about("NUL"));
     }
@@ -98,6 +107,34 @@ fn parse_proposal(request: &Request) -> Result<Map<String, Value>, Refused> {
             Err(Refusal::JsonInvalid.into())
         }
     }
+}
+
+/// Whether an object, however deep, has a name twice: of two values, each reader may take another
+/// (RFC 8259 §4), as one who adds a `"read_only": false` to a client's object knows. What was read
+/// has each name once, so then it has fewer members than the text has colons outside of strings.
+fn repeats_a_name(text: &[u8], parsed: &Value) -> bool {
+    let (mut colons, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_string = !in_string,
+            b':' if !in_string => colons += 1,
+            _ => {}
+        }
+    }
+    let (mut members, mut rest) = (0, Vec::from([parsed]));
+    while let Some(value) = rest.pop() {
+        match value {
+            Value::Array(items) => rest.extend(items),
+            Value::Object(object) => {
+                members += object.len();
+                rest.extend(object.values());
+            }
+            Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    members < colons
 }
 
 /// Whether NUL stands in a text or a name, however deep. Without recursion, as for all input.
@@ -128,11 +165,21 @@ fn decoded_body(request: &Request) -> Result<Cow<'_, [u8]>, Refused> {
     if !coding.eq_ignore_ascii_case("deflate") {
         return Err(Refusal::CompressionInvalid.about("Content-Encoding"));
     }
-    match decompress_to_vec_zlib_with_limit(&request.body, BODY_MAX) {
-        Ok(body) => Ok(Cow::Owned(body)),
-        Err(error) if error.status == TINFLStatus::HasMoreOutput => {
-            Err(Refusal::BodyTooLarge.into())
-        }
-        Err(_) => Err(Refusal::CompressionInvalid.into()),
+    inflate(&request.body).map(Cow::Owned)
+}
+
+/// Inflates a whole body. What stands behind its end would be read by nobody, or by somebody else.
+fn inflate(body: &[u8]) -> Result<Vec<u8>, Refused> {
+    let mut inflated = vec![0; BODY_MAX];
+    let flags = TINFL_FLAG_PARSE_ZLIB_HEADER | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+    let mut state = Box::<DecompressorOxide>::default();
+    let (status, read, written) = decompress(&mut state, body, &mut inflated, 0, flags);
+    inflated.truncate(written);
+    if status == TINFLStatus::HasMoreOutput {
+        return Err(Refusal::BodyTooLarge.into());
     }
+    if status != TINFLStatus::Done || read != body.len() {
+        return Err(Refusal::CompressionInvalid.into());
+    }
+    Ok(inflated)
 }
