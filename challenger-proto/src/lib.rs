@@ -102,6 +102,7 @@ mod route;
 mod secret;
 mod service;
 mod storage;
+mod text;
 mod time;
 mod validation;
 

@@ -14,6 +14,7 @@ use crate::limits::Limits;
 use crate::page::PageSet;
 use crate::refusal::{Refusal, Refused};
 use crate::restriction::Restrictions;
+use crate::text;
 
 /// Names that mean something else than a field of the address, wherever they stand.
 const NO_FIELDS: [&str; 2] = ["read_only", BUDGET_SEEN];
@@ -89,27 +90,23 @@ impl Service {
         Ok(address)
     }
 
-    /// Makes an address of fields. Blanks around a value mean nothing, and browsers drop them from
-    /// some. A line break belongs into lines of text only, or it might begin a header in a message.
-    /// Textareas end lines with CR LF; addresses are compared and
-    /// printed with LF. An empty field of which nothing is demanded is the same as none: or
+    /// Makes an address of fields, whose values are what people see of them: blanks around a value
+    /// mean nothing, and browsers drop them from some. Textareas end lines with CR LF; addresses are
+    /// compared and printed with LF. A line break belongs in lines of text only, or it might begin a
+    /// header in a message. An empty field of which nothing is demanded is the same as none: or
     /// somebody who confirms a proposal without that field would seem to change it.
     fn address<'a>(
         &self,
         fields: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Result<Address, Refused> {
-        let demanded = |name: &str| self.restrictions.fields().any(|field| field == name);
-        let clean = |text: &str| match text.contains('\r') {
-            true => text.trim().replace("\r\n", "\n").replace('\r', "\n"),
-            false => text.trim().to_string(),
-        };
+        let demanded = |name: &str| self.restrictions.get(name).is_some();
         let fields: Vec<(String, String)> = fields
-            .map(|(name, value)| (name.to_string(), clean(value)))
+            .map(|(name, value)| (name.to_string(), text::as_seen(value)))
             .filter(|(name, value)| !value.is_empty() || demanded(name))
             .collect();
         let odd = |(name, value): &&(String, String)| {
             let lines = name == "ADDRESS_LINES" || self.address_type.fields().is_none();
-            value.contains(|c: char| c.is_control() && !(lines && c == '\n'))
+            value.contains(|c| text::is_control(c) && !(lines && c == '\n'))
         };
         match fields.iter().find(odd) {
             Some((name, _)) => Err(Refusal::ParameterMalformed.about(name.clone())),
