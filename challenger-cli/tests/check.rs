@@ -90,7 +90,11 @@ fn warnings_are_marked_and_forgiven() {
     for (options, change, expected) in [
         ("PIN_ATEMPTS = 3", ("", ""), "[challenger] has no option PIN_ATEMPTS; ignored"),
         ("", ("BASE_URL = https://challenger.example/\n", ""), "[challenger] BASE_URL is not set"),
-        ("", ("ADDRESS_TYPE = email", "ADDRESS_TYPE = own"), "no template enter-own-form.must"),
+        (
+            "ADDRESS_FIELDS = handle",
+            ("ADDRESS_TYPE = email", "ADDRESS_TYPE = own"),
+            "no template enter-own-form.must",
+        ),
         ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/outbox", ("", ""), "no such document below"),
         ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/none", ("", ""), "none: No such file"),
         ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/legal", ("", ""), "v1.doc: not served"),
@@ -130,6 +134,7 @@ fn each_mistake_is_one_line() {
     for (options, change, expected, code) in [
         ("", ("ADDRESS_TYPE = email\n", ""), "[challenger] ADDRESS_TYPE is missing", 6),
         ("", ("ADDRESS_TYPE = email", "ADDRESS_TYPE = e mail"), "a name of letters", 6),
+        ("", ("ADDRESS_TYPE = email", "ADDRESS_TYPE = own"), "names of its fields in", 6),
         ("", ("BASE_URL = https", "BASE_URL = ftp"), "[challenger] BASE_URL", 6),
         ("", ("deliver.sh", "missing.sh"), "missing.sh that this user may run", 6),
         ("", ("deliver.sh", "challenger.conf"), "challenger.conf that this user may run", 6),

@@ -38,8 +38,10 @@ const FLOORS: [&[&str]; 5] = [
         "pkce",
         "oob",
         "address",
+        "fields",
         "restriction",
         "pattern",
+        "text",
     ],
     &["refusal", "time", "entropy", "secret", "digest", "base32"],
 ];

@@ -48,12 +48,13 @@ impl AddressType {
         &self.0
     }
 
-    /// The registered fields of the type; `None` for a type of the operator's own.
+    /// The fields of a registered type, under its older name as well; `None` for a type of the
+    /// operator's own.
     pub fn fields(&self) -> Option<&'static [&'static str]> {
         match self.0.as_str() {
             "email" => Some(&["CONTACT_EMAIL"]),
             "phone" => Some(&["CONTACT_PHONE"]),
-            "postal" => Some(&["CONTACT_NAME", "ADDRESS_LINES", "ADDRESS_COUNTRY"]),
+            "address" | "postal" => Some(&["CONTACT_NAME", "ADDRESS_LINES", "ADDRESS_COUNTRY"]),
             "postal-ch" => Some(&["CONTACT_NAME", "ADDRESS_LINES"]),
             _ => None,
         }

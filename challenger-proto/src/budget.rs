@@ -20,9 +20,6 @@ pub struct Budget {
     pub next_transmission: Timestamp,
 }
 
-/// The field by which a form says what was left when it was shown.
-pub(crate) const BUDGET_SEEN: &str = "budget_seen";
-
 impl Budget {
     /// What is left, for a form to carry: changes, messages and guesses, as `2.1.3`.
     pub(crate) fn seen(&self) -> String {

@@ -10,13 +10,14 @@ use core::fmt;
 
 use serde_json::{Map, Value, json};
 
-use crate::address::{Address, FIELD_NAME_MAX, FIELDS_MAX};
+use crate::address::{Address, FIELDS_MAX};
+use crate::fields::{FIELD_NAME_RULE, is_field_name};
 use crate::media;
 use crate::pattern::{Pattern, PatternError};
 use crate::refusal::{Refusal, Refused};
 
-/// Restricted fields in the order of their names. Fields that are not among them hold what they
-/// like; the default restricts none.
+/// Restricted fields in the order of their names. Declared fields that are not among them hold what
+/// they like; the default restricts none.
 #[derive(Clone, Debug, Default)]
 pub struct Restrictions(BTreeMap<String, Restriction>);
 
@@ -127,7 +128,7 @@ impl Restrictions {
 
 impl Restriction {
     fn parse(field: &str, value: Value) -> Result<Self, RestrictionError> {
-        if field.is_empty() || field.len() > FIELD_NAME_MAX {
+        if !is_field_name(field) {
             return Err(RestrictionError::FieldName { field: field.to_owned() });
         }
         let Value::Object(mut keys) = value else {
@@ -194,7 +195,7 @@ fn take_translations(
 /// Why restrictions were not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RestrictionError {
-    /// The name of a field is empty or longer than [`FIELD_NAME_MAX`].
+    /// A text that cannot be the name of a field.
     FieldName {
         /// The field.
         field: String,
@@ -261,7 +262,7 @@ impl fmt::Display for RestrictionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FieldName { field } => {
-                write!(f, "field {field:?}: a name has 1 to {FIELD_NAME_MAX} bytes")
+                write!(f, "field {field:?}: {FIELD_NAME_RULE}")
             }
             Self::FieldNotObject { field } => {
                 let example = r#"{"regex": "^[0-9]+$", "hint": "digits"}"#;

@@ -4,10 +4,10 @@ use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::address::{Address, AddressType};
-use crate::budget::BUDGET_SEEN;
+use crate::fields::{Fields, READ_ONLY, RESERVED};
 use crate::form::Form;
 use crate::legal::Documents;
 use crate::limits::Limits;
@@ -15,9 +15,6 @@ use crate::page::PageSet;
 use crate::refusal::{Refusal, Refused};
 use crate::restriction::Restrictions;
 use crate::text;
-
-/// Names that mean something else than a field of the address, wherever they stand.
-const NO_FIELDS: [&str; 2] = ["read_only", BUDGET_SEEN];
 
 /// How the helper gets the address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +31,9 @@ pub enum AddressFormat {
 pub struct Service {
     /// What kind of address is validated here.
     pub address_type: AddressType,
+    /// Which fields an address of the operator's own type has. A registered type has its own, and
+    /// every type those that are restricted; with none at all, no address is accepted.
+    pub address_fields: Fields,
     /// An example of an address, for the form; may be empty.
     pub address_hint: String,
     /// How the helper gets the address.
@@ -58,6 +58,7 @@ impl Service {
         Self {
             limits: Limits::for_type(&address_type),
             address_type,
+            address_fields: Fields::default(),
             address_hint: String::new(),
             address_format: AddressFormat::default(),
             restrictions: Restrictions::default(),
@@ -68,20 +69,32 @@ impl Service {
         }
     }
 
-    /// Whether an address may have the field. A registered type has its own and the restricted
-    /// ones; a type of the operator's own has whatever its form asks for.
-    fn has_field(&self, name: &str) -> bool {
-        self.address_type.fields().is_none_or(|fields| fields.contains(&name))
-            || self.restrictions.fields().any(|field| field == name)
+    /// The fields that an address may have: nothing else is ever proved.
+    pub fn fields(&self) -> Vec<&str> {
+        let registered = self.address_type.fields().unwrap_or_default();
+        let mut fields: Vec<&str> = registered.to_vec();
+        for field in self.address_fields.names().chain(self.restrictions.fields()) {
+            if !fields.contains(&field) {
+                fields.push(field);
+            }
+        }
+        fields
+    }
+
+    /// Whether an address may have the field.
+    pub(crate) fn has_field(&self, name: &str) -> bool {
+        self.address_type.fields().is_some_and(|fields| fields.contains(&name))
+            || self.address_fields.names().any(|field| field == name)
+            || self.restrictions.get(name).is_some()
     }
 
     /// The address that a person entered.
     ///
     /// # Errors
-    /// Names the field that is missing, unknown, too long, or not as the operator wants it.
+    /// Names the field that is missing, not declared, too long, or not as the operator wants it.
     pub(crate) fn address_from_form(&self, form: &Form) -> Result<Address, Refused> {
         // The read-only flag is the client's alone; in a form it means nothing.
-        let pairs = || form.pairs().filter(|(name, _)| !NO_FIELDS.contains(name));
+        let pairs = || form.pairs().filter(|(name, _)| !RESERVED.contains(name));
         if let Some((unknown, _)) = pairs().find(|(name, _)| !self.has_field(name)) {
             return Err(Refusal::ParameterMalformed.about(unknown));
         }
@@ -91,10 +104,10 @@ impl Service {
     }
 
     /// Makes an address of fields, whose values are what people see of them: blanks around a value
-    /// mean nothing, and browsers drop them from some. Textareas end lines with CR LF; addresses are
-    /// compared and printed with LF. A line break belongs in lines of text only, or it might begin a
-    /// header in a message. An empty field of which nothing is demanded is the same as none: or
-    /// somebody who confirms a proposal without that field would seem to change it.
+    /// mean nothing, as browsers drop some of them. Textareas end lines with CR LF, which becomes LF.
+    /// A line break belongs in lines of text only, or it might begin a header in a message. An empty
+    /// field of which nothing is demanded is the same as none: or somebody who confirms a proposal
+    /// without that field would seem to change it.
     fn address<'a>(
         &self,
         fields: impl Iterator<Item = (&'a str, &'a str)>,
@@ -114,10 +127,9 @@ impl Service {
         }
     }
 
-    /// An empty form of a registered type misses that type's first field.
+    /// An empty form misses the first field.
     fn name_first_field(&self, refused: Refused) -> Refused {
-        let first = self.address_type.fields().and_then(<[_]>::first);
-        match first {
+        match self.fields().first() {
             Some(field) if refused.refusal == Refusal::ParameterMissing => {
                 Refusal::ParameterMissing.about(*field)
             }
@@ -125,18 +137,26 @@ impl Service {
         }
     }
 
-    /// The address that a client proposes: its text fields, of a registered type only those that
-    /// the form has. Restrictions are for people and are checked when one confirms it.
+    /// The address that a client proposes: its declared fields that have text. Restrictions are for
+    /// people and are checked when one confirms it. What is fixed has to be taken as a whole, or
+    /// the client would believe that it fixed more; `null` is how some say that there is none.
     ///
     /// # Errors
-    /// [`Refusal::ParameterMalformed`] for a field that is too long, or too many of them.
+    /// [`Refusal::ParameterMalformed`] for a field that is too long, or too many of them; and for
+    /// one that would be left out of what is fixed.
     pub(crate) fn address_from_client(
         &self,
-        proposal: &serde_json::Map<String, Value>,
+        proposal: &Map<String, Value>,
+        read_only: bool,
     ) -> Result<Option<Address>, Refused> {
-        let fields = proposal
-            .iter()
-            .filter(|(name, _)| !NO_FIELDS.contains(&name.as_str()) && self.has_field(name))
+        let named = || proposal.iter().filter(|(name, _)| *name != READ_ONLY);
+        let is_taken = |value: &Value| value.is_string() || value.is_null();
+        let left_out = named().find(|(name, value)| !self.has_field(name) || !is_taken(value));
+        if let (true, Some((name, _))) = (read_only, left_out) {
+            return Err(Refusal::ParameterMalformed.about(name));
+        }
+        let fields = named()
+            .filter(|(name, _)| self.has_field(name))
             .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
         match self.address(fields) {
             Ok(address) => Ok(Some(address)),

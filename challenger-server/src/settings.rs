@@ -30,6 +30,7 @@ const MAIN: &str = "challenger";
 /// All options of the section.
 const OPTIONS: [&str; 36] = [
     "ADDRESS_CHANGES",
+    "ADDRESS_FIELDS",
     "ADDRESS_HINT",
     "ADDRESS_RESTRICTIONS",
     "ADDRESS_TYPE",

@@ -270,14 +270,81 @@ fn file_names_are_judged() {
     );
 }
 
+/// The settings, or the complaints, of a service whose section has these lines.
+fn read(lines: &str) -> Result<Settings, Vec<String>> {
+    let text = format!(
+        "[challenger]\nSERVE = tcp\nPORT = 1\n{lines}\nAUTH_COMMAND = sh\nDB = sqlite\n\
+         [challengerdb-sqlite]\nFILENAME = /none\n"
+    );
+    let environment = Environment { directory: PathBuf::from("/"), ..Environment::default() };
+    let config = Config::from_text(&text, &environment).unwrap();
+    Settings::read(&config, None).map_err(|error| error.complaints)
+}
+
+const OPEN: &str = r#"{"regex": "", "hint": ""}"#;
+
 #[test]
 fn without_a_configuration_nothing_is_restricted() {
-    let text = "[challenger]\nSERVE = tcp\nPORT = 1\nADDRESS_TYPE = TYPE\nAUTH_COMMAND = sh\n\
-        DB = sqlite\n[challengerdb-sqlite]\nFILENAME = /none\n";
-    let environment = Environment { directory: PathBuf::from("/"), ..Environment::default() };
-    for name in TYPES {
-        let config = Config::from_text(&text.replace("TYPE\n", &format!("{name}\n")), &environment);
-        let settings = Settings::read(&config.unwrap(), None).unwrap();
+    for name in TYPES.into_iter().filter(|name| *name != "file") {
+        let settings = read(&format!("ADDRESS_TYPE = {name}")).unwrap();
         assert!(settings.service.restrictions.is_empty(), "{name}");
+        let registered = settings.service.address_type.fields().unwrap();
+        assert_eq!(settings.service.fields(), registered, "{name}");
+    }
+}
+
+#[test]
+fn addresses_have_declared_fields_only() {
+    let fields = |lines: &str| {
+        let settings = read(lines).unwrap_or_else(|complaints| panic!("{complaints:?}"));
+        settings.service.fields().into_iter().map(str::to_owned).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(fields("ADDRESS_TYPE = own\nADDRESS_FIELDS = server, handle"), "server handle");
+    let restricted = format!("ADDRESS_RESTRICTIONS = {{\"N\": {OPEN}}}");
+    assert_eq!(fields(&format!("ADDRESS_TYPE = own\n{restricted}")), "N");
+    let both = format!("ADDRESS_TYPE = own\n{restricted}\nADDRESS_FIELDS = M N");
+    assert_eq!(fields(&both), "M N");
+    assert_eq!(fields(&format!("ADDRESS_TYPE = email\n{restricted}")), "CONTACT_EMAIL N");
+    assert_eq!(settings("file").service.fields(), ["filename"]);
+    assert_eq!(settings("address").service.fields(), settings("postal").service.fields());
+}
+
+#[test]
+fn fields_that_are_not_declared_are_a_mistake_at_the_start() {
+    let restricted = format!("ADDRESS_RESTRICTIONS = {{\"N\": {OPEN}}}");
+    let many: String = (0..16).map(|n| format!(", \"F{n}\": {OPEN}")).collect();
+    for (lines, expected) in [
+        ("ADDRESS_TYPE = own", "[challenger] ADDRESS_TYPE = \"own\": expected a type that has"),
+        ("ADDRESS_TYPE = file", "the names of its fields in ADDRESS_FIELDS or ADDRESS_RESTRI"),
+        ("ADDRESS_TYPE = own\nADDRESS_RESTRICTIONS = {}", "ADDRESS_TYPE = \"own\": expected"),
+        (
+            &format!("ADDRESS_TYPE = own\nADDRESS_FIELDS = M\n{restricted}"),
+            "ADDRESS_FIELDS = \"M\": expected N among them, which ADDRESS_RESTRICTIONS demands",
+        ),
+        (
+            "ADDRESS_TYPE = phone\nADDRESS_FIELDS = CONTACT_PHONE",
+            "expected to be left out, because phone addresses have CONTACT_PHONE",
+        ),
+        ("ADDRESS_TYPE = own\nADDRESS_FIELDS = a a", "expected each name once, a stands twice"),
+        ("ADDRESS_TYPE = own\nADDRESS_FIELDS = ,", "expected 1 to 16 names of fields"),
+        (
+            "ADDRESS_TYPE = own\nADDRESS_FIELDS = filename read_only",
+            "expected names of fields instead of \"read_only\"",
+        ),
+        (
+            &format!("ADDRESS_TYPE = email\nADDRESS_RESTRICTIONS = {{{}}}", &many[2..]),
+            "expected 16 fields at most, with those of email addresses",
+        ),
+        (
+            "ADDRESS_TYPE = own\nADDRESS_FIELDS = a b\nAUTH_ADDRESS_FORMAT = plain",
+            "expected json, because these addresses have several fields",
+        ),
+        (
+            "ADDRESS_TYPE = address\nAUTH_ADDRESS_FORMAT = plain",
+            "expected json, because these addresses have several fields",
+        ),
+    ] {
+        let complaints = read(lines).map(|_| ()).unwrap_err();
+        assert!(complaints.len() == 1 && complaints[0].contains(expected), "{complaints:?}");
     }
 }

@@ -1,9 +1,10 @@
 //! Addresses that are no addresses, but something for a shell, a program or a screen.
 
 use std::fs;
+use std::path::Path;
 
 use crate::harness::{authorize, everywhere, prove};
-use crate::site::{Site, escape, request};
+use crate::site::{SECRET, Site, code_of, escape, pin_in, request};
 
 /// Tells how many arguments there were, and what the first was, to the byte.
 const TELLING: &str = "#!/bin/sh\ncat >/dev/null\nfolder=$(dirname \"$0\")\n\
@@ -39,6 +40,11 @@ const TRICKS: [&str; 26] = [
     "a@[127.0.0.1]:25",
 ];
 
+/// A trick without the characters that nobody sees.
+fn seen(value: &str) -> String {
+    value.replace(['\u{202e}', '\u{200b}', '\u{feff}'], "")
+}
+
 fn challenge(site: &Site, nonce: &str, value: &str) -> (u16, String) {
     let body = format!("CONTACT_EMAIL={}", escape(value));
     let reply = site.post(&format!("challenge/{nonce}"), &[], body);
@@ -51,10 +57,11 @@ fn an_address_is_one_argument_whatever_is_in_it() {
         site.set_helper(TELLING);
         let read = |name: &str| fs::read_to_string(site.directory.path().join(name)).unwrap();
         for value in TRICKS.into_iter().chain(["-rf", "--help", "-"]) {
-            site.remember(value);
             let (status, body) = challenge(site, &site.setup(), value);
             assert_eq!(status, 200, "{value}: {body}");
             assert_eq!(read("count"), "1\n", "{value}");
+            let value = seen(value);
+            site.remember(&value);
             let expected = serde_json::json!({"CONTACT_EMAIL": value}).to_string();
             assert_eq!(read("argument"), expected);
         }
@@ -70,10 +77,22 @@ fn a_plain_address_is_no_option() {
         for value in TRICKS {
             let (status, body) = challenge(site, &site.setup(), value);
             assert_eq!(status, 200, "{value}: {body}");
-            assert_eq!((read("count").as_str(), read("argument").as_str()), ("1\n", value));
+            assert_eq!((read("count"), read("argument")), ("1\n".to_owned(), seen(value)));
         }
         fs::remove_file(site.directory.path().join("argument")).unwrap();
-        for value in ["-rf", "--help", "-", "--", "  -rf", "\t-rf", "\r\n-rf", "\u{a0}-rf"] {
+        for value in [
+            "-rf",
+            "--help",
+            "-",
+            "--",
+            "  -rf",
+            "\t-rf",
+            "\r\n-rf",
+            "\u{a0}-rf",
+            "\u{200b}-rf",
+            "\u{feff} \u{200d}-rf",
+            "\u{2066}\u{ad}-rf\u{2069}",
+        ] {
             let (status, body) = challenge(site, &site.setup(), value);
             assert_eq!(status, 400, "{value}: {body}");
         }
@@ -89,10 +108,16 @@ fn addresses_that_break_lines_or_limits_are_refused_and_cost_nothing() {
         "a@example.com\r\nBcc: everybody@example.com",
         "a@example.com\rBcc: everybody@example.com",
         "a@example.com\n\nHello",
+        "a@example.com\u{2028}Bcc: everybody@example.com",
+        "a@example.com\u{2029}Bcc: everybody@example.com",
+        "a@example.com\u{85}Bcc: everybody@example.com",
+        "a@example.com\u{b}Bcc: everybody@example.com",
+        "a@example.com\u{c}Bcc: everybody@example.com",
         "a@example.com\0",
         "\0",
         "",
         " \t\r\n ",
+        " \u{200b}\u{a0}\u{202e}\u{feff}\u{2800}\u{e0041}",
         &too_long,
     ];
     everywhere("", |site| {
@@ -143,11 +168,137 @@ fn restrictions_are_not_got_around() {
             assert_eq!(status, if value.trim() == "ada@example.com" { 200 } else { 400 }, "{body}");
         }
         // What a client proposes is judged all the same.
-        let bearer = format!("Bearer {}", crate::site::SECRET);
+        let bearer = format!("Bearer {SECRET}");
         let proposal = "{\"CONTACT_EMAIL\":\"eve@evil.example\",\"read_only\":true}";
         let reply = site.post("setup/1", &[("Authorization", &bearer)], proposal);
         let nonce = reply.json()["nonce"].as_str().unwrap().to_owned();
         assert_eq!(challenge(site, &nonce, "eve@evil.example").0, 400);
         assert_eq!(challenge(site, &nonce, "ada@example.com").0, 403, "it cannot be changed");
+    });
+}
+
+/// The options of a type that comes along.
+fn shipped(address_type: &str) -> String {
+    let types = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/address-types");
+    format!("@inline@ {}/{address_type}.conf", types.display())
+}
+
+/// What is proved to the client when these fields are sent, and the code of the latest message.
+fn proved(site: &Site, fields: &str) -> serde_json::Value {
+    let nonce = site.setup();
+    let reply = site.post(&format!("challenge/{nonce}"), &[], fields);
+    assert_eq!(reply.status, 200, "{fields}: {}", reply.body);
+    let mut messages = site.messages();
+    let pin = pin_in(&messages.pop().unwrap()).unwrap();
+    assert!(messages.is_empty(), "only one was sent");
+    let solved = site.solve(&nonce, &pin).json();
+    let code = code_of(solved["redirect_url"].as_str().unwrap());
+    let token = site.token(&code).json()["access_token"].as_str().unwrap().to_owned();
+    site.info(&token).json()["address"].clone()
+}
+
+const LETTER: &str = "CONTACT_NAME=Ada+Lovelace&ADDRESS_LINES=Gasse+1%0A7000+Chur";
+
+#[test]
+fn fields_that_nobody_declared_are_never_proved() {
+    let postal = format!("{LETTER}&ADDRESS_COUNTRY=CH");
+    let own = "ADDRESS_TYPE = own\nADDRESS_FIELDS = N, M\n\
+               ADDRESS_RESTRICTIONS = {\"N\": {\"regex\": \"^[a-z]+$\", \"hint\": \"letters\"}}";
+    let restricted = own.replace("ADDRESS_FIELDS = N, M\n", "");
+    let cases = [
+        (shipped("address"), postal.as_str()),
+        (shipped("postal"), postal.as_str()),
+        (shipped("file"), "filename=a.txt"),
+        (own.to_owned(), "N=ada"),
+        (restricted, "N=ada"),
+    ];
+    let undeclared = [
+        ("CONTACT_EMAIL=ceo%40bank.example", "CONTACT_EMAIL"),
+        ("CONTACT_PHONE=%2B41790000000", "CONTACT_PHONE"),
+        ("BIRTHDATE=1970-01-01", "BIRTHDATE"),
+        ("verified=true", "verified"),
+        ("N+=eve", "N "),
+        ("N%E2%80%8B=eve", "N\u{200b}"),
+        ("%EF%BB%BFN=eve", "\u{feff}N"),
+        ("n=eve", "n"),
+        ("filename%00=eve", "NUL"),
+        ("ADDRESS_LINES%5B%5D=eve", "ADDRESS_LINES[]"),
+        ("=eve", ""),
+        ("X=", "X"),
+    ];
+    for (options, fields) in cases {
+        everywhere(&options, |site| {
+            let nonce = site.setup();
+            for (more, name) in undeclared {
+                for body in [format!("{fields}&{more}"), format!("{more}&{fields}")] {
+                    let reply = site.post(&format!("challenge/{nonce}"), &[], &body);
+                    assert_eq!(reply.refusal(), (400, 26), "{body}");
+                    assert_eq!(reply.json()["detail"], name, "{body}");
+                }
+            }
+            let all = undeclared.iter().filter(|(_, name)| *name != "NUL");
+            let all: String = all.map(|(more, _)| format!("&{more}")).collect();
+            let reply = site.post(&format!("challenge/{nonce}"), &[], format!("{fields}{all}"));
+            assert_eq!(reply.refusal(), (400, 26), "{}", reply.body);
+            let status = site.get(&authorize(&nonce), &[]).json();
+            assert_eq!(status["changes_left"], 3, "nothing was charged: {status}");
+            assert!(site.messages().is_empty());
+            let address = proved(site, &format!("read_only=true&{fields}"));
+            let named: Vec<&str> = fields.split(['=', '&']).step_by(2).collect();
+            assert!(address.as_object().unwrap().keys().all(|name| named.contains(&name.as_str())));
+            assert_eq!(address.as_object().unwrap().len(), named.len());
+        });
+    }
+}
+
+#[test]
+fn a_client_fixes_declared_fields_or_nothing() {
+    everywhere(&shipped("address"), |site| {
+        let bearer = format!("Bearer {SECRET}");
+        let setup = |body: &str| site.post("setup/1", &[("Authorization", &bearer)], body);
+        let name = "\"CONTACT_NAME\":\"Ada\"";
+        for (more, detail) in [
+            ("\"CONTACT_EMAIL\":\"ada@example.com\"", "CONTACT_EMAIL"),
+            ("\"CONTACT_NAME \":\"Eve\"", "CONTACT_NAME "),
+            ("\"verified\":true", "verified"),
+            ("\"budget_seen\":\"3.3.3\"", "budget_seen"),
+            ("\"ADDRESS_LINES\":[\"Gasse 1\"]", "ADDRESS_LINES"),
+        ] {
+            let reply = setup(&format!("{{{name},{more},\"read_only\":true}}"));
+            assert_eq!(reply.refusal(), (400, 26), "{more}");
+            assert_eq!(reply.json()["detail"], detail, "{more}");
+            // What is only proposed, loses them.
+            let nonce = setup(&format!("{{{name},{more}}}")).json()["nonce"].clone();
+            let status = site.get(&authorize(nonce.as_str().unwrap()), &[]).json();
+            assert_eq!(status["last_address"], serde_json::json!({"CONTACT_NAME": "Ada"}));
+        }
+    });
+}
+
+#[test]
+fn what_nobody_sees_is_in_no_address() {
+    everywhere(&shipped("postal-ch"), |site| {
+        let nonce = site.setup();
+        for lines in [
+            "Gasse 1\u{2028}Questions? Call +41 900 00 00 00\n7000 Chur",
+            "Gasse 1\n7000 Chur\u{2029}Questions? Call +41 900 00 00 00",
+            "Gasse 1\n7000 Chur\u{85}Questions? Call +41 900 00 00 00",
+        ] {
+            let body = format!("CONTACT_NAME=Ada&ADDRESS_LINES={}", escape(lines));
+            let reply = site.post(&format!("challenge/{nonce}"), &[], body);
+            assert_eq!(reply.refusal(), (400, 26), "{lines:?}");
+            assert_eq!(reply.json()["detail"], "ADDRESS_LINES");
+        }
+        let body = "CONTACT_NAME=Ada%E2%80%A9Call+us&ADDRESS_LINES=Gasse+1%0A7000+Chur";
+        let reply = site.post(&format!("challenge/{nonce}"), &[], body);
+        assert_eq!(reply.json()["detail"], "CONTACT_NAME");
+        let (name, lines) =
+            ("\u{2066}Ada\u{200f} Love\u{ad}lace\u{2069}", "Gasse 1\r\n7000\u{202e} Chur\u{200b}");
+        let body = format!("CONTACT_NAME={}&ADDRESS_LINES={}", escape(name), escape(lines));
+        let seen = serde_json::json!({
+            "CONTACT_NAME": "Ada Lovelace",
+            "ADDRESS_LINES": "Gasse 1\n7000 Chur",
+        });
+        assert_eq!(proved(site, &body), seen);
     });
 }

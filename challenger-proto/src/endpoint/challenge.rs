@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::address::Address;
 use crate::answer::{insert, object};
-use crate::budget::BUDGET_SEEN;
 use crate::endpoint::view::{self, Why, address_form, code_refused, is_challenged, next_time_text};
 use crate::endpoint::{completed, live_validation, load_validation, parse_nonce};
 use crate::entropy::Entropy;
+use crate::fields::BUDGET_SEEN;
 use crate::form::Form;
 use crate::http::{Request, Response};
 use crate::nonce::Nonce;

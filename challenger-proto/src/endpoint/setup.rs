@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::answer::strip_scheme;
 use crate::client::{ClientId, compare_with_nobody};
 use crate::entropy::Entropy;
+use crate::fields::READ_ONLY;
 use crate::http::{BODY_MAX, Request, Response};
 use crate::nonce::Nonce;
 use crate::plan::{Desk, Outcome};
@@ -43,10 +44,10 @@ impl Setup {
         let secret = strip_scheme(credentials, "Bearer")
             .ok_or_else(|| Refusal::ParameterMalformed.about("Authorization"))?;
         let proposal = parse_proposal(request)?;
-        let read_only = match proposal.get("read_only") {
+        let read_only = match proposal.get(READ_ONLY) {
             None => false,
             Some(Value::Bool(flag)) => *flag,
-            Some(_) => return Err(Refusal::ParameterMalformed.about("read_only")),
+            Some(_) => return Err(Refusal::ParameterMalformed.about(READ_ONLY)),
         };
         Ok(Self {
             client,
@@ -73,11 +74,12 @@ impl Setup {
         if !client.secret.matches(self.secret.expose()) {
             return Err(Refusal::ClientUnknown.into());
         }
-        let prefill = desk.service.address_from_client(self.proposal.expose())?;
-        // A client that names fields we do not have must not believe that it fixed an address.
-        let names_fields = self.proposal.expose().keys().any(|name| name != "read_only");
+        let (proposal, service) = (self.proposal.expose(), desk.service);
+        let prefill = service.address_from_client(proposal, self.read_only)?;
+        // Nor must a client whose fields are all empty believe that it fixed an address.
+        let names_fields = proposal.keys().any(|name| name != READ_ONLY);
         if self.read_only && prefill.is_none() && names_fields {
-            return Err(Refusal::ParameterMalformed.about("read_only"));
+            return Err(Refusal::ParameterMalformed.about(READ_ONLY));
         }
         let nonce = Nonce::draw(entropy);
         let limits = &desk.service.limits;

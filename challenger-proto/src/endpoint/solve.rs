@@ -1,8 +1,8 @@
 //! `POST /solve/$NONCE`: a person enters the code.
 
-use crate::budget::BUDGET_SEEN;
 use crate::endpoint::view::{self, Why, code_refused, is_challenged};
 use crate::endpoint::{completed, live_validation, load_validation, parse_nonce};
+use crate::fields::BUDGET_SEEN;
 use crate::form::Form;
 use crate::http::Request;
 use crate::nonce::Nonce;

@@ -110,11 +110,10 @@ pub(super) fn address_form(
 /// Which field is wrong, and whether it is missing; `other` is one that the form does not have.
 fn error_of(refused: &Refused, service: &Service) -> Value {
     let field = refused.detail.as_deref().unwrap_or_default();
-    let known = service.address_type.fields().is_none_or(|fields| fields.contains(&field));
     json!({
         "field": field,
         "missing": refused.refusal == Refusal::ParameterMissing,
-        "other": !known,
+        "other": !service.has_field(field),
         // By name, so that a template can ask at each field.
         "at": { (field): true },
     })

@@ -6,6 +6,7 @@ use alloc::string::ToString;
 use proptest::prelude::*;
 
 use super::*;
+use crate::address::FIELD_NAME_MAX;
 use crate::pattern::PatternFault;
 
 const PHONE: &str = r#"{
@@ -89,6 +90,9 @@ fn errors_name_the_field_and_what_is_wanted() {
         ("null", "an object is wanted"),
         (r#"{"": {"regex": "", "hint": ""}}"#, r#"field "": a name has 1 to 64 bytes"#),
         (&format!(r#"{{"{long}": {{}}}}"#), "a name has 1 to 64 bytes"),
+        (r#"{"A\u200b": {}}"#, "no blanks, commas or invisible characters"),
+        (r#"{"A B": {}}"#, "no blanks, commas or invisible characters"),
+        (r#"{"read_only": {}}"#, "is not read_only or budget_seen"),
         (r#"{"A": "^a$"}"#, r#"field "A" is no object"#),
         (r#"{"A": {"hint": ""}}"#, r#"field "A" has no "regex""#),
         (r#"{"A": {"regex": ""}}"#, r#"field "A" has no "hint""#),

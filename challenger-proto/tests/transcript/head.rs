@@ -1,8 +1,9 @@
 //! The head of a story: how the service is configured, who its clients are, and what time it is.
 
 use challenger_proto::{
-    AddressFormat, AddressType, Client, ClientId, Document, Documents, Entropy, HashedSecret,
-    Inline, PageName, RedirectUri, Refusal, Refused, Restrictions, Service, Span, Timestamp,
+    AddressFormat, AddressType, Client, ClientId, Document, Documents, Entropy, Fields,
+    HashedSecret, Inline, PageName, RedirectUri, Refusal, Refused, Restrictions, Service, Span,
+    Timestamp,
 };
 
 /// Where a story begins.
@@ -62,6 +63,7 @@ fn configure(service: &mut Service, option: &str, value: &str, story: &str) {
     let limits = &mut service.limits;
     match option {
         "ADDRESS_CHANGES" => limits.address_changes = count(),
+        "ADDRESS_FIELDS" => service.address_fields = Fields::parse(value).unwrap(),
         "ADDRESS_HINT" => service.address_hint = value.into(),
         "ADDRESS_RESTRICTIONS" => service.restrictions = Restrictions::parse(value).unwrap(),
         "ADDRESS_TYPE" => {}

@@ -1,6 +1,8 @@
 //! What the operator decides about the service itself.
 
-use challenger_proto::{AddressFormat, AddressType, Documents, Limits, Restrictions, Service};
+use challenger_proto::{
+    AddressFormat, AddressType, Documents, FIELDS_MAX, Fields, Limits, Restrictions, Service,
+};
 
 use super::MAIN;
 use super::reader::Reader;
@@ -20,21 +22,36 @@ pub(super) fn read_service(reader: &mut Reader<'_>) -> Option<Service> {
     let formats = [("json", AddressFormat::Json), ("plain", AddressFormat::Plain)];
     let format = reader.optional("AUTH_ADDRESS_FORMAT", |c, s, o| c.choice(s, o, &formats));
     service.address_format = format.unwrap_or_default();
-    if service.address_format == AddressFormat::Plain
-        && service.address_type.fields().is_some_and(|fields| fields.len() > 1)
-    {
-        reader.refuse("AUTH_ADDRESS_FORMAT", "json, because these addresses have several fields");
+    if read_fields(reader, &mut service) && is_known {
+        check_fields(reader, &service);
+    }
+    service.terms = read_documents(reader, "TERMS_ETAG", "TERMS_DIR");
+    service.privacy = read_documents(reader, "PRIVACY_ETAG", "PRIVACY_DIR");
+    is_known.then_some(service)
+}
+
+/// Reads which fields there are, and what they have to look like, and says whether all went well.
+fn read_fields(reader: &mut Reader<'_>, service: &mut Service) -> bool {
+    let mut is_good = true;
+    if let Some(names) = reader.optional("ADDRESS_FIELDS", Config::string) {
+        match Fields::parse(&names) {
+            Ok(fields) => service.address_fields = fields,
+            Err(error) => {
+                reader.refuse("ADDRESS_FIELDS", &error.to_string());
+                is_good = false;
+            }
+        }
     }
     if let Some(json) = reader.optional("ADDRESS_RESTRICTIONS", Config::string) {
         match Restrictions::parse(&json) {
             Ok(restrictions) => service.restrictions = restrictions,
-            Err(error) => reader.refuse("ADDRESS_RESTRICTIONS", &error.to_string()),
+            Err(error) => {
+                reader.refuse("ADDRESS_RESTRICTIONS", &error.to_string());
+                is_good = false;
+            }
         }
     }
-    check_restrictions(reader, &service);
-    service.terms = read_documents(reader, "TERMS_ETAG", "TERMS_DIR");
-    service.privacy = read_documents(reader, "PRIVACY_ETAG", "PRIVACY_DIR");
-    is_known.then_some(service)
+    is_good
 }
 
 fn read_address_type(reader: &mut Reader<'_>) -> Option<AddressType> {
@@ -46,18 +63,48 @@ fn read_address_type(reader: &mut Reader<'_>) -> Option<AddressType> {
     address_type
 }
 
-/// Finds restrictions that nobody can satisfy.
-fn check_restrictions(reader: &mut Reader<'_>, service: &Service) {
-    let fields = service.restrictions.fields();
-    if service.address_format == AddressFormat::Plain && fields.count() > 1 {
-        reader.refuse("ADDRESS_RESTRICTIONS", "one field at most, as AUTH_ADDRESS_FORMAT is plain");
+/// Finds addresses whose fields are not declared, are declared twice, or do not fit.
+fn check_fields(reader: &mut Reader<'_>, service: &Service) {
+    let address_type = service.address_type.as_str();
+    match service.address_type.fields() {
+        Some(registered) => check_registered(reader, service, registered),
+        None if service.address_fields.is_empty() && service.restrictions.is_empty() => {
+            let expected = "a type that has fields, such as email or postal, or for one of your own \
+                            the names of its fields in ADDRESS_FIELDS or ADDRESS_RESTRICTIONS";
+            reader.refuse("ADDRESS_TYPE", expected);
+        }
+        None if service.address_fields.is_empty() => {}
+        None => {
+            let declared = |field: &&str| service.address_fields.names().any(|it| it == *field);
+            for field in service.restrictions.fields().filter(|field| !declared(field)) {
+                let expected = format!("{field} among them, which ADDRESS_RESTRICTIONS demands");
+                reader.refuse("ADDRESS_FIELDS", &expected);
+            }
+        }
     }
-    let Some(known) = service.address_type.fields() else { return };
-    for field in service.restrictions.fields().filter(|field| !known.contains(field)) {
+    let fields = service.fields().len();
+    if fields > FIELDS_MAX {
+        let expected =
+            format!("{FIELDS_MAX} fields at most, with those of {address_type} addresses");
+        reader.refuse("ADDRESS_RESTRICTIONS", &expected);
+    }
+    if service.address_format == AddressFormat::Plain && fields > 1 {
+        reader.refuse("AUTH_ADDRESS_FORMAT", "json, because these addresses have several fields");
+    }
+}
+
+/// A registered type has its fields, and restrictions may add others.
+fn check_registered(reader: &mut Reader<'_>, service: &Service, registered: &[&str]) {
+    let address_type = service.address_type.as_str();
+    if !service.address_fields.is_empty() {
+        let fields = registered.join(", ");
+        let expected = format!("to be left out, because {address_type} addresses have {fields}");
+        reader.refuse("ADDRESS_FIELDS", &expected);
+    }
+    for field in service.restrictions.fields().filter(|field| !registered.contains(field)) {
         reader.warnings.push(format!(
-            "[{MAIN}] ADDRESS_RESTRICTIONS demands {field}, which {} addresses do not have; only a \
-             template of your own can ask for it",
-            service.address_type.as_str()
+            "[{MAIN}] ADDRESS_RESTRICTIONS demands {field}, which {address_type} addresses do not \
+             have; only a template of your own can ask for it"
         ));
     }
 }
