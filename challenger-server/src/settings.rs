@@ -28,7 +28,7 @@ use crate::store::Database;
 const MAIN: &str = "challenger";
 
 /// All options of the section.
-const OPTIONS: [&str; 36] = [
+const OPTIONS: &[&str] = &[
     "ADDRESS_CHANGES",
     "ADDRESS_FIELDS",
     "ADDRESS_HINT",
