@@ -134,7 +134,7 @@ fn each_mistake_is_one_line() {
     for (options, change, expected, code) in [
         ("", ("ADDRESS_TYPE = email\n", ""), "[challenger] ADDRESS_TYPE is missing", 6),
         ("", ("ADDRESS_TYPE = email", "ADDRESS_TYPE = e mail"), "a name of letters", 6),
-        ("", ("ADDRESS_TYPE = email", "ADDRESS_TYPE = own"), "names of its fields in", 6),
+        ("", ("ADDRESS_TYPE = email", "ADDRESS_TYPE = file"), "names of its fields in", 6),
         ("", ("BASE_URL = https", "BASE_URL = ftp"), "[challenger] BASE_URL", 6),
         ("", ("deliver.sh", "missing.sh"), "missing.sh that this user may run", 6),
         ("", ("deliver.sh", "challenger.conf"), "challenger.conf that this user may run", 6),

@@ -103,11 +103,11 @@ impl Service {
         Ok(address)
     }
 
-    /// Makes an address of fields, whose values are what people see of them: blanks around a value
-    /// mean nothing, as browsers drop some of them. Textareas end lines with CR LF, which becomes LF.
-    /// A line break belongs in lines of text only, or it might begin a header in a message. An empty
-    /// field of which nothing is demanded is the same as none: or somebody who confirms a proposal
-    /// without that field would seem to change it.
+    /// Makes an address of fields, whose values are what people see of them: blanks around a
+    /// value mean nothing, and lines end with LF, whatever a browser makes of both. A line break
+    /// belongs in lines of text only, or it might begin a header in a message. An empty field of
+    /// which nothing is demanded is the same as none: or somebody who confirms a proposal without
+    /// that field would seem to change it.
     fn address<'a>(
         &self,
         fields: impl Iterator<Item = (&'a str, &'a str)>,

@@ -69,8 +69,8 @@ fn check_fields(reader: &mut Reader<'_>, service: &Service) {
     match service.address_type.fields() {
         Some(registered) => check_registered(reader, service, registered),
         None if service.address_fields.is_empty() && service.restrictions.is_empty() => {
-            let expected = "a type that has fields, such as email or postal, or for one of your own \
-                            the names of its fields in ADDRESS_FIELDS or ADDRESS_RESTRICTIONS";
+            let expected = "a type that has fields, such as email or postal, or for one of your \
+                            own the names of its fields in ADDRESS_FIELDS or ADDRESS_RESTRICTIONS";
             reader.refuse("ADDRESS_TYPE", expected);
         }
         None if service.address_fields.is_empty() => {}
