@@ -8,10 +8,12 @@
 
 mod site;
 
+use std::io::Write;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use site::{GET, Site, WAIT, connect, patient};
+use site::{GET, SOON, Site, WAIT, connect, patient};
 
 #[test]
 fn a_drain_lets_requests_finish_and_nothing_begin() {
@@ -42,6 +44,58 @@ fn a_drain_lets_requests_finish_and_nothing_begin() {
     drop((reading, deciding));
     assert_eq!(draining.join().unwrap(), (true, 0));
     assert!(connect(&place).is_err());
+}
+
+#[test]
+fn a_drain_answers_everything_that_had_come() {
+    let mut site = Site::start(patient());
+    let gate = "GET /gate HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut all = site.connect_and_send(&format!("{gate}{GET}{GET}"));
+    // Of the last request, only a part has come.
+    let mut part = site.connect_and_send(&format!("{gate}POST / HTTP/1.1\r\nContent-Length: 3"));
+    site.wait_until(|site| site.decided() == 2);
+    let respond = site.respond.clone();
+    let begun = Arc::new(Barrier::new(2));
+    let draining = thread::spawn({
+        let begun = Arc::clone(&begun);
+        move || {
+            begun.wait();
+            site.front.drain(WAIT)
+        }
+    });
+    begun.wait();
+    // Nothing shows that a drain has begun but that it goes on.
+    thread::sleep(SOON);
+    assert!(!draining.is_finished());
+    respond.open_gate();
+    for body in ["GET /gate 0", "GET / 0"] {
+        let answer = all.read_answer();
+        assert_eq!((answer.body.as_str(), answer.header("Connection")), (body, None));
+    }
+    let answer = all.read_to_end();
+    assert!(answer.ends_with("\r\nConnection: close\r\n\r\nGET / 0"), "{answer:?}");
+    assert_eq!(part.read_answer().header("Connection"), None);
+    part.send(b"\r\nHost: a\r\n\r\na=b");
+    // It was not there before.
+    part.send(GET.as_bytes());
+    let answer = part.read_to_end();
+    assert!(answer.ends_with("\r\nConnection: close\r\n\r\nPOST / 3"), "{answer:?}");
+    drop((all, part));
+    assert!(draining.join().unwrap());
+}
+
+#[test]
+fn an_endless_row_of_requests_does_not_hold_up_a_drain() {
+    let mut site = Site::start(patient());
+    let mut peer = site.connect_and_send(GET);
+    assert_eq!(peer.read_answer().status(), 200);
+    let mut writer = peer.stream.try_clone().unwrap();
+    let writing = thread::spawn(move || while writer.write_all(GET.as_bytes()).is_ok() {});
+    let reading = thread::spawn(move || peer.read_to_end());
+    site.wait_until(|site| site.decided() > 100);
+    assert!(site.front.drain(WAIT));
+    writing.join().unwrap();
+    reading.join().unwrap();
 }
 
 #[test]

@@ -9,7 +9,7 @@ use challenger_proto::http::{BODY_MAX, Method, Request};
 use challenger_proto::{Refusal, Refused};
 
 use super::head::{self, Head, Parsed, parse_head};
-use super::stream::{self, Arrival, deadline};
+use super::stream::{self, Arrival, Event, deadline};
 use super::table::{Phase, Seat};
 use super::{Answer, Limits, Respond};
 use crate::log::{self, Level};
@@ -19,13 +19,17 @@ use crate::log::{self, Level};
 /// answer (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
+/// The same after a wait for a request that did not come. It may be under way: then the peer sees
+/// an end that says that nobody read it, and no reset.
+const PART: Duration = Duration::from_millis(200);
 
 /// How much of an answer may take the time for writing.
 const WRITE_PART: usize = 128 * 1024;
 
 /// Serves a connection until either side ends it.
 pub(super) fn serve(seat: Seat, respond: &dyn Respond, limits: &Limits) {
-    let mut connection = Connection { seat, respond, limits, bytes: Vec::new() };
+    let bytes = Vec::new();
+    let mut connection = Connection { seat, respond, limits, bytes, taken: 0, due: None };
     while connection.exchange() == Next::Request {}
 }
 
@@ -36,6 +40,10 @@ struct Connection<'a> {
     /// What has come and was not used yet: a part of a request, or the beginning of the next ones.
     /// Never more than a head or a body and one read.
     bytes: Vec<u8>,
+    /// How many bytes the requests so far had.
+    taken: u64,
+    /// In a drain, how many of its bytes are answered: those that had come when it was noticed.
+    due: Option<u64>,
 }
 
 /// What follows an exchange.
@@ -74,7 +82,7 @@ impl Connection<'_> {
         if !self.seat.enter(Phase::Writing) {
             return Next::End;
         }
-        let close = !keep_alive || self.limits.close_each || self.seat.is_draining();
+        let close = !keep_alive || self.limits.close_each || self.is_over();
         self.write(answer, is_head, close)
     }
 
@@ -98,6 +106,7 @@ impl Connection<'_> {
         }
         let rest = self.bytes.split_off(head.body_length);
         head.request.body = mem::replace(&mut self.bytes, rest);
+        self.taken += (head.length + head.body_length) as u64;
         Ok((head.request, head.keep_alive))
     }
 
@@ -107,6 +116,7 @@ impl Connection<'_> {
         }
         let mut begun = false;
         let mut late = deadline(self.limits.idle);
+        let mut is_called = false;
         loop {
             match parse_head(&self.bytes) {
                 Ok(Parsed::Complete(head)) => return Ok(head),
@@ -118,6 +128,21 @@ impl Connection<'_> {
                 late = deadline(self.limits.head);
                 if !self.seat.enter(Phase::Reading) {
                     return Err(NoRequest::Gone);
+                }
+            }
+            if !begun {
+                let bell = Some(self.seat.bell()).filter(|_| !is_called);
+                match stream::wait(self.seat.stream(), late, bell) {
+                    Event::Something => {}
+                    Event::Bell => {
+                        is_called = true;
+                        late = late.min(deadline(self.seat.last_call()));
+                        continue;
+                    }
+                    Event::Nothing => {
+                        self.linger(PART);
+                        return Err(NoRequest::Gone);
+                    }
                 }
             }
             match stream::read(self.seat.stream(), &mut self.bytes, late) {
@@ -148,6 +173,17 @@ impl Connection<'_> {
         }
     }
 
+    /// Whether a drain has begun and everything that had come by then was answered.
+    fn is_over(&mut self) -> bool {
+        if !self.seat.is_draining() {
+            return false;
+        }
+        let unread = || self.seat.stream().unread().unwrap_or_default();
+        let there = || self.taken + self.bytes.len() as u64 + unread();
+        let due = *self.due.get_or_insert_with(there);
+        self.taken >= due
+    }
+
     /// Decides, which may panic: that is a fault of ours, and costs the peer this request only.
     fn decide(&self, decide: impl FnOnce(&dyn Respond) -> Answer) -> Answer {
         self.unless_panic(decide)
@@ -168,7 +204,7 @@ impl Connection<'_> {
         let (head, body) = answer.into_parts(is_head, close);
         let written = self.send(&head, &body);
         if written && close {
-            self.linger();
+            self.linger(LINGER);
         }
         if written && !close { Next::Request } else { Next::End }
     }
@@ -181,8 +217,8 @@ impl Connection<'_> {
     }
 
     /// Says that nothing more will come, and lets the peer finish.
-    fn linger(&self) {
-        let late = deadline(LINGER);
+    fn linger(&self, time: Duration) {
+        let late = deadline(time);
         let mut discarded = Vec::new();
         let mut total = 0;
         if self.seat.stream().shutdown(Shutdown::Write).is_err() {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use socket2::{SockAddr, Socket};
 
+use super::stream::{Event, wait_for};
 #[cfg(feature = "tiny-http")]
 use super::watch::Watch;
 
@@ -52,6 +53,11 @@ impl Listener {
             let _ = stream.set_tcp_nodelay(true);
         }
         Ok((stream, peer))
+    }
+
+    /// Whether the system has a connection that nobody has accepted yet.
+    pub(super) fn has_next(&self) -> bool {
+        matches!(wait_for(&self.0, Duration::ZERO, None), Ok(Event::Something))
     }
 }
 

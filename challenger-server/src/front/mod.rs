@@ -17,6 +17,7 @@
 //! - All time limits are totals: a byte now and then prolongs nothing.
 
 mod answer;
+mod bell;
 mod connection;
 pub mod head;
 mod listener;
@@ -184,7 +185,7 @@ impl Front {
         let listener = listener.into();
         let place = listener.place()?;
         listener.prepare(BACKLOG, TICK)?;
-        let table = Arc::new(Table::default());
+        let table = Arc::new(Table::new()?);
         table.set_listening(true);
         let limits = Arc::new(limits);
         let entrance = Entrance { table: Arc::clone(&table), respond, limits };
@@ -206,8 +207,8 @@ impl Front {
         self.table.len()
     }
 
-    /// Stops listening, closes idle connections and waits for the requests in flight, those of
-    /// newcomers included. Cuts off whoever is left when the time has passed, and says whether
+    /// Stops listening, answers what had come, whether it was read or accepted yet or not, and
+    /// closes the connections. Cuts off whoever is left when the time has passed, and says whether
     /// nobody was.
     pub fn drain(&mut self, timeout: Duration) -> bool {
         self.table.drain(timeout)
@@ -240,20 +241,31 @@ impl Entrance {
     fn accept_all(&self, listener: &Listener) {
         let mut troubles = Troubles::default();
         while !self.table.is_draining() {
-            match listener.accept() {
-                Ok((stream, peer)) => self.accept(stream, peer, &mut troubles),
-                Err(error) if is_tick(&error) => {}
-                Err(error) => {
-                    if matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)) {
-                        self.table.make_room();
-                    }
-                    troubles.failures += 1;
-                    troubles.last = Some(error);
-                    thread::sleep(PAUSE);
-                }
-            }
-            troubles.tell(self.table.evicted());
+            self.accept_next(listener, &mut troubles);
         }
+        // Whoever the system has let in already would be reset when the listener is closed. If it
+        // stays open somewhere else, there may be no end of them, and they can wait there.
+        let mut left = BACKLOG;
+        while left > 0 && listener.has_next() {
+            self.accept_next(listener, &mut troubles);
+            left -= 1;
+        }
+    }
+
+    fn accept_next(&self, listener: &Listener, troubles: &mut Troubles) {
+        match listener.accept() {
+            Ok((stream, peer)) => self.accept(stream, peer, troubles),
+            Err(error) if is_tick(&error) => {}
+            Err(error) => {
+                if matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)) {
+                    self.table.make_room();
+                }
+                troubles.failures += 1;
+                troubles.last = Some(error);
+                thread::sleep(PAUSE);
+            }
+        }
+        troubles.tell(self.table.evicted());
     }
 
     fn accept(&self, stream: Socket, peer: Option<IpAddr>, troubles: &mut Troubles) {

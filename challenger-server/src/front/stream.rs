@@ -2,10 +2,14 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::ioctl_fionread;
 use socket2::Socket;
+
+use super::bell::Bell;
 
 /// A connected socket of any kind. Shared between the thread that serves it and whoever may have to
 /// end that, it is one file descriptor all the same.
@@ -19,6 +23,21 @@ pub(super) trait Stream: Send + Sync {
     /// Whether the other end was closed, or at least its half that sends. Whatever it sent before is
     /// still there to be read.
     fn has_left(&self) -> bool;
+    /// Waits until there is something to read, the end included, or a bell rings.
+    fn wait(&self, time: Duration, bell: Option<&Bell>) -> io::Result<Event>;
+    /// How many bytes have come and were not read.
+    fn unread(&self) -> io::Result<u64>;
+}
+
+/// What may happen while nothing is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// The bell rang, and there is nothing to read.
+    Bell,
+    /// Nothing did.
+    Nothing,
+    /// There is something to read.
+    Something,
 }
 
 impl Stream for Socket {
@@ -50,6 +69,34 @@ impl Stream for Socket {
             Err(_) => false,
         }
     }
+
+    fn wait(&self, time: Duration, bell: Option<&Bell>) -> io::Result<Event> {
+        wait_for(self, time, bell)
+    }
+
+    fn unread(&self) -> io::Result<u64> {
+        Ok(ioctl_fionread(self)?)
+    }
+}
+
+/// Waits until a socket can be read, or accepted from, or a bell rings.
+pub(super) fn wait_for(
+    socket: &impl AsFd,
+    time: Duration,
+    bell: Option<&Bell>,
+) -> io::Result<Event> {
+    // A closed bell has no bytes: it is at its end.
+    let awaited = bell.map(|bell| PollFd::new(bell, PollFlags::IN));
+    let mut awaited: Vec<PollFd<'_>> =
+        [PollFd::new(socket, PollFlags::IN)].into_iter().chain(awaited).collect();
+    let time = Timespec::try_from(time).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
+    poll(&mut awaited, Some(&time))?;
+    let mut happened = awaited.iter().map(|it| !it.revents().is_empty());
+    Ok(match (happened.next(), happened.next()) {
+        (Some(true), _) => Event::Something,
+        (_, Some(true)) => Event::Bell,
+        _ => Event::Nothing,
+    })
 }
 
 /// How a read ended.
@@ -66,6 +113,21 @@ pub(super) enum Arrival {
 /// A time from now on. No deadline is longer than a day: points in time have an end.
 pub(super) fn deadline(after: Duration) -> Instant {
     Instant::now() + after.min(Duration::from_secs(86_400))
+}
+
+/// Waits until there is something to read. Looks for it once more when the deadline has passed: the
+/// wait may have been long in ending.
+pub(super) fn wait(stream: &dyn Stream, deadline: Instant, bell: Option<&Bell>) -> Event {
+    loop {
+        let left = time_left(deadline, Instant::now());
+        match stream.wait(left.unwrap_or_default(), bell) {
+            Ok(Event::Nothing) if left.is_some() => {}
+            Ok(event) => return event,
+            Err(error) if is_passing(&error) => {}
+            // The read will say what is wrong.
+            Err(_) => return Event::Something,
+        }
+    }
 }
 
 /// Appends what comes next.
@@ -123,6 +185,8 @@ fn is_passing(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
     use std::sync::Mutex;
 
     use super::*;
@@ -167,6 +231,14 @@ mod tests {
         fn has_left(&self) -> bool {
             false
         }
+
+        fn wait(&self, _: Duration, _: Option<&Bell>) -> io::Result<Event> {
+            Ok(Event::Something)
+        }
+
+        fn unread(&self) -> io::Result<u64> {
+            Ok(0)
+        }
     }
 
     #[test]
@@ -190,5 +262,28 @@ mod tests {
             assert_eq!(*sip.taken.lock().unwrap(), format!("{head}{body}").into_bytes());
         }
         assert!(!write(&Sip::default(), [b"head", b"body"], Instant::now()), "too late");
+    }
+
+    #[test]
+    fn what_can_be_read_goes_before_the_bell() {
+        let (peer, ours) = UnixStream::pair().unwrap();
+        let (mut peer, ours) = (peer, Socket::from(OwnedFd::from(ours)));
+        let bell = Bell::new().unwrap();
+        let past = Instant::now();
+        assert_eq!(wait(&ours, past, Some(&bell)), Event::Nothing);
+        bell.ring();
+        assert_eq!(wait(&ours, deadline(Duration::from_secs(60)), Some(&bell)), Event::Bell);
+        assert_eq!(wait(&ours, past, None), Event::Nothing);
+        assert_eq!(ours.unread().unwrap(), 0);
+        peer.write_all(b"GET").unwrap();
+        // Also when it is too late.
+        for bell in [None, Some(&bell)] {
+            assert_eq!(wait(&ours, past, bell), Event::Something);
+        }
+        assert_eq!(ours.unread().unwrap(), 3);
+        drop(peer);
+        assert_eq!(Stream::read(&ours, &mut [0; 3]).unwrap(), 3);
+        // The end is to be read as well.
+        assert_eq!(wait(&ours, past, Some(&bell)), Event::Something);
     }
 }

@@ -4,10 +4,12 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, Ipv6Addr, Shutdown};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::bell::Bell;
 use super::stream::Stream;
 use super::{Limits, Network, Peer};
 
@@ -17,6 +19,11 @@ const LEAVE: Duration = Duration::from_secs(1);
 /// How long, during a drain, a connection may take to begin its first request. As a rule that is on
 /// its way already: who connects has something to ask.
 const ARRIVE: Duration = Duration::from_secs(1);
+/// The same for a connection that has made requests. Those of a proxy or a browser are idle most of
+/// the time, and a restart is not to wait for them. But where many requests come, the next one often
+/// comes now, and its answer can say that it is the last: only that ends a connection in a way in
+/// which no request is lost, whoever sends it when.
+const STAY: Duration = Duration::from_millis(200);
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +44,12 @@ pub(super) enum Phase {
 pub(super) struct Full;
 
 /// All open connections.
-#[derive(Default)]
 pub(super) struct Table {
     rows: Mutex<Rows>,
-    /// Told whenever a drain or a newcomer may go on: a row or the listener went away, or a request
-    /// that a drain waits for has come.
+    /// Told whenever a drain or a newcomer may go on: a row or the listener went away.
     changed: Condvar,
+    /// Rings when a drain begins, for those who wait for a request.
+    bell: Bell,
 }
 
 #[derive(Default)]
@@ -64,11 +71,15 @@ struct Row {
     since: Instant,
     /// It has not made a request yet.
     is_new: bool,
-    /// It was shut down to make room or to drain, and is about to go.
+    /// It was shut down to make room, or at the end of a drain, and is about to go.
     leaving: bool,
 }
 
 impl Table {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { rows: Mutex::default(), changed: Condvar::default(), bell: Bell::new()? })
+    }
+
     /// Lets a newcomer in, if necessary in place of the connection that has waited longest. During
     /// a drain it can make one request: whoever was accepted cannot be given to our successor.
     pub(super) fn admit(
@@ -128,20 +139,18 @@ impl Table {
         self.changed.notify_all();
     }
 
-    /// Ends the connections that are idle after a request, gives those that are new a moment to
-    /// make one, waits for the others and for the listener, and ends whoever is left when the time
-    /// has passed. Says whether nobody was.
+    /// Makes the last call, waits for all connections and for the listener, and ends whoever is
+    /// left when the time has passed. Says whether nobody was.
+    ///
+    /// It ends nobody before: that a connection is idle is known to its thread alone, which looks
+    /// whether something has come.
     pub(super) fn drain(&self, timeout: Duration) -> bool {
-        let start = Instant::now();
         let mut rows = self.rows();
         rows.draining = true;
-        rows.end(|row| row.phase == Phase::Idle && !row.is_new);
-        let coming = |rows: &mut Rows| rows.listening || rows.open.values().any(|row| row.is_new);
-        rows = self.wait_while(rows, ARRIVE.min(timeout), coming);
-        rows.end(|row| row.phase == Phase::Idle);
+        self.bell.ring();
         let busy = |rows: &mut Rows| rows.listening || !rows.open.is_empty();
-        rows = self.wait_while(rows, timeout.saturating_sub(start.elapsed()), busy);
-        rows.end(|_| true);
+        rows = self.wait_while(rows, timeout, busy);
+        rows.end_all();
         !busy(&mut rows)
     }
 
@@ -171,11 +180,8 @@ impl Rows {
         peer.is_some() && open() >= limits.connections_per_peer
     }
 
-    /// Ends all connections of a kind.
-    fn end(&mut self, kind: impl Fn(&Row) -> bool) {
-        for row in self.open.values_mut().filter(|row| kind(row)) {
-            row.leave();
-        }
+    fn end_all(&mut self) {
+        self.open.values_mut().for_each(Row::leave);
     }
 
     /// Ends the connection, if there is one, that has waited longest for its peer: for this peer if
@@ -218,7 +224,6 @@ impl Seat {
     /// Says what the connection is doing next, and learns whether it may.
     pub(super) fn enter(&self, phase: Phase) -> bool {
         let mut rows = self.table.rows();
-        let draining = rows.draining;
         let Some(row) = rows.open.get_mut(&self.id) else {
             return false;
         };
@@ -227,11 +232,18 @@ impl Seat {
         }
         row.phase = phase;
         row.is_new &= phase != Phase::Deciding;
-        if draining && phase == Phase::Deciding {
-            self.table.changed.notify_all();
-        }
-        let over = draining && phase == Phase::Idle && !row.is_new;
-        !(row.leaving || over)
+        !row.leaving
+    }
+
+    /// What rings when a drain begins.
+    pub(super) fn bell(&self) -> &Bell {
+        &self.table.bell
+    }
+
+    /// How long, once it rings, the connection may still take to begin a request.
+    pub(super) fn last_call(&self) -> Duration {
+        let is_new = self.table.rows().open.get(&self.id).is_some_and(|row| row.is_new);
+        if is_new { ARRIVE } else { STAY }
     }
 
     pub(super) fn is_draining(&self) -> bool {
