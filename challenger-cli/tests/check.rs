@@ -14,6 +14,7 @@ mod site;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -73,6 +74,22 @@ fn a_good_configuration_is_good_and_nothing_is_touched() {
         assert!(before == contents(site.directory.path()), "{serve}");
         assert!(!site.directory.path().join("run").exists());
     }
+}
+
+#[test]
+fn a_socket_whose_place_others_could_take_is_noticed() {
+    let site = site("UNIXPATH = $HERE/open/run/deeper/socket", &[("SERVE = tcp", "SERVE = unix")]);
+    let open = site.directory.path().join("open");
+    fs::create_dir_all(open.join("run")).unwrap();
+    assert_eq!(check(&site).status.code(), Some(0));
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let expected = format!("the folder {} has mode 777, so that everybody can", open.display());
+    for (arguments, status) in [(&["--check"][..], 6), (&[], 1)] {
+        let output = site.run("challenger-httpd", arguments);
+        assert_eq!(output.status.code(), Some(status), "{}", stderr(&output));
+        assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
+    }
+    assert!(!open.join("run/deeper").exists());
 }
 
 #[test]

@@ -17,12 +17,14 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
-/// Checks a configuration, the templates, documents and helper that it names, and whether the
-/// database can be read. Nothing is listened on, sent or changed, and everything is looked at,
+/// Checks a configuration, the templates, documents and helper that it names, who could replace the
+/// socket's file, and whether the database can be read. Nothing is listened on, sent or changed, and everything is looked at,
 /// whatever was wrong before.
 pub fn check(config: &Config) -> Report {
     let Draft { parts, mut complaints, warnings } = Draft::read(config, Given::Unasked);
     complaints.extend(parts.command.as_ref().and_then(helper_missing));
+    let distrusted = parts.listen.as_ref().and_then(|listen| listen.check().err());
+    complaints.extend(distrusted.map(|error| error.to_string()));
     let database = parts.database.and_then(|database| database.check().err());
     Report {
         complaints: complaints.into_iter().map(in_a_line).collect(),

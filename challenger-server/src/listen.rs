@@ -2,6 +2,7 @@
 
 mod activation;
 mod socket_file;
+mod trust;
 
 use std::fmt;
 use std::io;
@@ -44,6 +45,17 @@ impl Listen {
             Self::Unix { path, mode } => {
                 SocketFile::bind(&path, mode).map(|(file, listener)| (listener, Some(file)))
             }
+        }
+    }
+
+    /// Looks whether a socket there would be ours for certain, without listening.
+    ///
+    /// # Errors
+    /// Which folder cannot be trusted.
+    pub(crate) fn check(&self) -> Result<(), ListenError> {
+        match self {
+            Self::Unix { path, .. } => SocketFile::check(path),
+            Self::Given(_) | Self::Tcp(_) => Ok(()),
         }
     }
 }

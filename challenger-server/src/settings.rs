@@ -166,7 +166,7 @@ pub(crate) struct Draft {
 /// Each part is read whatever is wrong with the others, so that everything is said at once.
 pub(crate) struct Parts {
     service: Option<Service>,
-    listen: Option<Listen>,
+    pub(crate) listen: Option<Listen>,
     pub(crate) command: Option<Command>,
     messages: Messages,
     templates: Templates,

@@ -1,8 +1,10 @@
 //! The file of a UNIX socket: whom it lets in, whose it is, and when it goes.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown, lchown, symlink};
+use std::fs::{self, DirBuilder, Permissions};
+use std::os::unix::fs::{
+    DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown, lchown, symlink,
+};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Barrier;
@@ -123,6 +125,78 @@ fn a_folder_of_somebody_else_is_refused() {
             let told = complaint(&folder.join("socket"));
             assert!(told.contains("belongs to user 65534, expected user 0 or root"), "{told}");
         }
+    }
+}
+
+/// Binds a socket in a folder that is not there yet.
+fn binds(folder: &Path) -> Result<(), String> {
+    let bound = SocketFile::bind(&folder.join("new/socket"), 0o660).map(drop);
+    let made = fs::remove_dir(folder.join("new")).is_ok();
+    assert_eq!(made, bound.is_ok(), "nothing is made in a folder that is not trusted");
+    bound.map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_folder_whose_ancestors_others_can_write_is_refused() {
+    let root = folder();
+    let ancestor = root.path().join("ancestor");
+    let ours = ancestor.join("parent/ours");
+    DirBuilder::new().recursive(true).mode(0o755).create(&ours).unwrap();
+    for (bits, is_good) in [(0o755, true), (0o777, false), (0o757, false), (0o1777, true)] {
+        fs::set_permissions(&ancestor, Permissions::from_mode(bits)).unwrap();
+        let told = binds(&ours);
+        assert_eq!(told.is_ok(), is_good, "{bits:o} {told:?}");
+        if let Err(told) = told {
+            let expected = format!("the folder {} has mode {bits:o}, so that", ancestor.display());
+            assert!(told.contains(&expected), "{told}");
+            assert!(told.ends_with("lets nobody else write, such as 755"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn links_are_followed_to_folders_that_others_cannot_write() {
+    let root = folder();
+    let path = |name: &str| root.path().join(name);
+    for name in ["open/ours", "closed/ours"] {
+        DirBuilder::new().recursive(true).mode(0o755).create(path(name)).unwrap();
+    }
+    // A link that leads into an open folder, and one that lies there.
+    symlink("../open/ours", path("closed/link")).unwrap();
+    symlink(path("closed/ours"), path("open/link")).unwrap();
+    symlink("loop", path("loop")).unwrap();
+    let all = ["closed/link", "open/link", "closed/../open/ours", "closed/ours"];
+    for name in all {
+        assert_eq!(binds(&path(name)), Ok(()), "{name}");
+    }
+    fs::set_permissions(path("open"), Permissions::from_mode(0o777)).unwrap();
+    let distrusted = format!("the folder {} has mode 777", path("open").display());
+    for (name, is_good) in all.into_iter().zip([false, false, false, true]) {
+        let told = binds(&path(name));
+        assert_eq!(told.is_ok(), is_good, "{name}");
+        assert!(told.err().is_none_or(|told| told.contains(&distrusted)), "{name}");
+    }
+    assert!(binds(&path("loop")).unwrap_err().ends_with("too many symbolic links"));
+}
+
+/// Only root can give a folder away; for others, this says nothing.
+#[test]
+fn a_folder_whose_ancestors_are_somebody_elses_is_refused() {
+    const SOMEBODY: Option<u32> = Some(65_534);
+    let root = folder();
+    let ancestor = root.path().join("ancestor");
+    let ours = ancestor.join("ours");
+    DirBuilder::new().recursive(true).mode(0o755).create(&ours).unwrap();
+    if chown(&ancestor, None, SOMEBODY).is_ok() {
+        assert_eq!(binds(&ours), Ok(()));
+        fs::set_permissions(&ancestor, Permissions::from_mode(0o775)).unwrap();
+        let told = binds(&ours).unwrap_err();
+        assert!(told.contains("has mode 775, so that group 65534 can"), "{told}");
+        fs::set_permissions(&ancestor, Permissions::from_mode(0o755)).unwrap();
+        chown(&ancestor, SOMEBODY, None).unwrap();
+        let told = binds(&ours).unwrap_err();
+        let expected = format!("the folder {} belongs to user 65534", ancestor.display());
+        assert!(told.contains(&expected), "{told}");
     }
 }
 

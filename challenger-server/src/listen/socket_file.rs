@@ -12,10 +12,9 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::geteuid;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::ListenError;
+use super::{ListenError, trust};
 use crate::front::BACKLOG;
 use crate::front::Listener;
 use crate::log::{self, Level};
@@ -53,8 +52,17 @@ impl SocketFile {
         Self::try_bind(path, mode).map_err(|cause| ListenError::new(path.display(), cause))
     }
 
+    /// Says whether others could take the place of such a file. Nothing is made.
+    ///
+    /// # Errors
+    /// Which folder cannot be trusted.
+    pub(super) fn check(path: &Path) -> Result<(), ListenError> {
+        let trusted = folder(path).and_then(|folder| Ok(trust::check(folder)?));
+        trusted.map_err(|cause| ListenError::new(path.display(), cause))
+    }
+
     fn try_bind(path: &Path, mode: u32) -> Result<(Self, Listener), Cause> {
-        let folder = path.parent().ok_or_else(|| Cause::from("expected a file in a folder"))?;
+        let folder = folder(path)?;
         prepare_folder(folder)?;
         // Two that start at once would each take the other's socket, which does not answer yet, for
         // one that is left over.
@@ -69,6 +77,10 @@ impl SocketFile {
         socket.listen(BACKLOG)?;
         Ok((file, UnixListener::from(OwnedFd::from(socket)).into()))
     }
+}
+
+fn folder(path: &Path) -> Result<&Path, Cause> {
+    path.parent().ok_or_else(|| "expected a file in a folder".into())
 }
 
 /// Takes the lock, or says that it is not to be had: whoever may read the folder could hold it.
@@ -101,31 +113,15 @@ fn identity(metadata: &Metadata) -> Identity {
     (metadata.dev(), metadata.ino())
 }
 
-/// Makes the folder if it is missing, and looks whether others could put their own socket in it.
+/// Makes the folder if it is missing, and looks whether others could put their own socket in it, or
+/// another folder in its place.
 fn prepare_folder(folder: &Path) -> Result<(), Cause> {
-    let failed = |error: io::Error| Cause(format!("the folder {}: {error}", folder.display()));
-    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder).map_err(failed)?;
-    let link = fs::symlink_metadata(folder).map_err(failed)?;
-    let target = fs::metadata(folder).map_err(failed)?;
-    let us = geteuid().as_raw();
-    // Whoever owns a symbolic link can let it point elsewhere.
-    let distrust =
-        distrust(link.uid(), 0, us).or_else(|| distrust(target.uid(), target.mode(), us));
-    distrust.map_or(Ok(()), |why| Err(Cause(format!("the folder {} {why}", folder.display()))))
-}
-
-/// Why others could put their own socket in a folder, if they could.
-fn distrust(owner: u32, mode: u32, us: u32) -> Option<String> {
-    const OTHERS_MAY_WRITE: u32 = 0o002;
-    const STICKY: u32 = 0o1000;
-    if owner != us && owner != 0 {
-        return Some(format!("belongs to user {owner}, expected user {us} or root"));
-    }
-    if mode & OTHERS_MAY_WRITE != 0 && mode & STICKY == 0 {
-        let mode = mode & 0o7777;
-        return Some(format!("has mode {mode:o}, expected one that lets nobody else write"));
-    }
-    None
+    // Nothing is made where others lead us.
+    trust::check(folder)?;
+    let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
+    made.map_err(|error| Cause(format!("the folder {}: {error}", folder.display())))?;
+    // Somebody may have been faster.
+    Ok(trust::check(folder)?)
 }
 
 /// Removes a socket that nobody listens on, and nothing else.
@@ -169,26 +165,14 @@ impl From<&str> for Cause {
     }
 }
 
-impl From<io::Error> for Cause {
-    fn from(error: io::Error) -> Self {
-        Self(error.to_string())
+impl From<String> for Cause {
+    fn from(cause: String) -> Self {
+        Self(cause)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folders_that_others_control_are_not_trusted() {
-        for (owner, mode) in [(7, 0o750), (0, 0o755), (7, 0o1777), (0, 0o1777), (7, 0o770)] {
-            assert_eq!(distrust(owner, mode, 7), None, "{owner} {mode:o}");
-        }
-        let told = |owner, mode| distrust(owner, mode, 7).unwrap();
-        assert_eq!(told(8, 0o750), "belongs to user 8, expected user 7 or root");
-        assert_eq!(told(8, 0o1777), "belongs to user 8, expected user 7 or root");
-        let mode = "has mode 777, expected one that lets nobody else write";
-        assert_eq!(told(7, 0o40777), mode);
-        assert_eq!(told(0, 0o777), mode);
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        Self(error.to_string())
     }
 }
