@@ -25,6 +25,7 @@ pub mod pages;
 pub mod places;
 pub mod process;
 pub mod responder;
+pub mod secrecy;
 pub mod server;
 pub mod settings;
 pub mod store;

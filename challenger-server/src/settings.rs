@@ -22,6 +22,7 @@ use crate::listen::Listen;
 use crate::pages::{Messages, Sources, Templates};
 use crate::places;
 use crate::process::Command;
+use crate::secrecy;
 use crate::store::Database;
 
 /// The section of the service.
@@ -263,7 +264,7 @@ fn warn_about_unknown_options(reader: &mut Reader<'_>) {
     let settings = reader.config.section(MAIN).map_or(&[][..], |section| &section.settings);
     for setting in settings {
         if !OPTIONS.iter().any(|option| option.eq_ignore_ascii_case(&setting.name)) {
-            let (name, origin) = (&setting.name, &setting.value.origin);
+            let (name, origin) = (secrecy::name(&setting.name), &setting.value.origin);
             reader.warnings.push(format!("{origin}: [{MAIN}] has no option {name}; ignored"));
         }
     }

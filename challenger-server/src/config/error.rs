@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::{Setting, Value};
+use crate::secrecy;
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +105,10 @@ impl fmt::Display for ConfigError {
             Self::Value { section, setting, expected } => {
                 let Setting { name, value } = &**setting;
                 let Value { text, origin } = value;
+                let name = secrecy::name(name);
+                if secrecy::is_secret(name, text) {
+                    return write!(f, "{origin}: [{section}] {name}: expected {expected}");
+                }
                 write!(f, "{origin}: [{section}] {name} = {text:?}: expected {expected}")
             }
         }

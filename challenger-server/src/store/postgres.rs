@@ -112,7 +112,8 @@ impl PostgresStore {
 
     /// Says where something went wrong.
     fn error(&self, fault: Fault) -> StoreError {
-        StoreError(format!("{}: {fault}", self.database))
+        let said = self.database.conceal(&fault.to_string());
+        StoreError(format!("{}: {said}", self.database))
     }
 }
 

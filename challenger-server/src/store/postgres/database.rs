@@ -8,6 +8,7 @@ use postgres::Config;
 use postgres::config::Host;
 
 use super::tls::{Connector, Encryption};
+use crate::secrecy;
 
 /// Where Debian's PostgreSQL listens, and where libpq looks there.
 const SOCKETS: &str = "/var/run/postgresql";
@@ -48,6 +49,10 @@ const MAINTAIN_OPTIONS: &str = "-c statement_timeout=0 -c lock_timeout=60s";
 const EXPECTED: &str = "a URI such as postgres:///challenger or \
      postgres://USER@HOST/DATABASE?sslmode=disable, with options that this program knows";
 
+/// What is said about a URI that could be read in two ways.
+const EXPECTED_ESCAPES: &str = "a URI in which the user and the password have %40 for @, %2F for /, \
+     %3F for ? and %23 for #, and that has no other @";
+
 /// A PostgreSQL database, reachable over a Unix socket, on this machine, over TLS, or over a
 /// network that the operator trusts.
 #[derive(Clone)]
@@ -64,6 +69,9 @@ impl PostgresDatabase {
     /// # Errors
     /// What would be accepted.
     pub fn parse(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        if is_ambiguous(text) {
+            return Err(EXPECTED_ESCAPES.to_owned());
+        }
         let (text, encryption) = Encryption::take(text).ok_or_else(|| EXPECTED.to_owned())?;
         let mut config = text.parse::<Config>().map_err(|error| complaint(&error))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
@@ -84,6 +92,12 @@ impl PostgresDatabase {
         let (encryption, config) = encryption.check(config)?;
         let place = place(&config);
         Ok(Self { config: Box::new(config), encryption, place })
+    }
+
+    /// What was said about this database, as it may be shown: servers quote names.
+    pub(super) fn conceal(&self, said: &str) -> String {
+        let names = [self.config.get_user(), self.config.get_dbname()];
+        secrecy::conceal(said, &names.into_iter().flatten().collect::<Vec<_>>())
     }
 
     /// How to connect in order to serve.
@@ -147,7 +161,15 @@ impl PostgresDatabase {
     }
 }
 
-/// Names the place, without user and password.
+/// Whether a URI has an `@` that need not end the user and the password, as RFC 3986 demands it and
+/// the parser does not. It would look for the host in the rest of the password, and say so.
+fn is_ambiguous(text: &str) -> bool {
+    let uri = ["postgres://", "postgresql://"].iter().find_map(|it| text.strip_prefix(it));
+    let parts = uri.and_then(|uri| uri.split_once('@'));
+    parts.is_some_and(|(user, rest)| user.contains(['/', '?', '#']) || rest.contains('@'))
+}
+
+/// Names the place, without user and password, and without what does not look like a place.
 impl fmt::Display for PostgresDatabase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.place)
@@ -169,14 +191,14 @@ fn complaint(error: &postgres::Error) -> String {
     }
 }
 
-/// A host that is reached over a network. An address, where there is one, is what counts.
+/// A host that is reached over a network, as it may be shown. An address, where there is one, is what counts.
 pub(super) fn remote_host(config: &Config) -> Option<String> {
     let addresses = config.get_hostaddrs();
     if !addresses.is_empty() {
         return addresses.iter().find(|address| !address.is_loopback()).map(ToString::to_string);
     }
     config.get_hosts().iter().find_map(|host| match host {
-        Host::Tcp(name) if !is_this_machine(name) => Some(name.clone()),
+        Host::Tcp(name) if !is_this_machine(name) => Some(secrecy::part(name).to_owned()),
         Host::Tcp(_) | Host::Unix(_) => None,
     })
 }
@@ -187,15 +209,16 @@ fn is_this_machine(name: &str) -> bool {
 
 fn place(config: &Config) -> String {
     let hosts = config.get_hosts().iter().map(|host| match host {
-        Host::Tcp(name) => name.clone(),
-        Host::Unix(path) => path.display().to_string(),
+        Host::Tcp(name) => secrecy::part(name).to_owned(),
+        Host::Unix(path) => secrecy::part(&path.to_string_lossy()).to_owned(),
     });
     let mut places: Vec<String> = hosts.collect();
     if places.is_empty() {
         places.extend(config.get_hostaddrs().iter().map(ToString::to_string));
     }
     // Without a name, it is that of the user.
-    let name = config.get_dbname().map(|name| format!(" {name}")).unwrap_or_default();
+    let name = config.get_dbname().map(|name| format!(" {}", secrecy::part(name)));
+    let name = name.unwrap_or_default();
     format!("PostgreSQL database{name} at {}", places.join(", "))
 }
 
@@ -261,6 +284,13 @@ mod tests {
             ("challenger", EXPECTED),
             ("password=my secret=1", EXPECTED),
             ("postgres://ada:secret@localhost:port/c", "another value for its option port"),
+            ("postgres://ada:@secret@localhost/c", EXPECTED_ESCAPES),
+            ("postgres://ada:my/secret@localhost/c", EXPECTED_ESCAPES),
+            ("postgres://ada:my?secret@localhost/c", EXPECTED_ESCAPES),
+            ("postgres://ada:my#secret@localhost/c", EXPECTED_ESCAPES),
+            ("postgres://ada:my@localhost/secret@localhost/c", EXPECTED_ESCAPES),
+            ("postgres://localhost/c?password=my@secret", EXPECTED_ESCAPES),
+            ("postgres:///ada:secret@localhost/c", EXPECTED_ESCAPES),
         ] {
             assert_refused(text, complaint);
         }
@@ -270,6 +300,24 @@ mod tests {
         let said = parse(text).err().unwrap_or_else(|| "ok".to_owned());
         assert!(said.starts_with(complaint), "{text}: {said}");
         assert!(!said.contains("secret"), "{text}: {said}");
+    }
+
+    #[test]
+    fn what_does_not_look_like_a_place_is_not_shown() {
+        for (text, place) in [
+            ("host=/run/ada:secret@pg dbname=c", " c at ***"),
+            ("host=localhost,ada:secret@db hostaddr=127.0.0.1,127.0.0.1", " at localhost, ***"),
+            ("postgres://localhost/c&password=secret", " *** at localhost"),
+        ] {
+            let database = parse(text).unwrap();
+            assert_eq!(database.to_string(), format!("PostgreSQL database{place}"), "{text}");
+        }
+        assert_refused("host=ada:secret@db.example dbname=c", "sslmode=");
+        // A server quotes the names that it was given.
+        let database = parse("postgres://ada%3Asecret@localhost/c&d").unwrap();
+        let said = "neither role \"ada:secret\" nor database \"c&d\" nor table \"c\" exist";
+        let shown = "neither role \"***\" nor database \"***\" nor table \"c\" exist";
+        assert_eq!(database.conceal(said), shown);
     }
 
     #[cfg(not(feature = "tls"))]

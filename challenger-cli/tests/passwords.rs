@@ -1,0 +1,118 @@
+//! A pastrout in a connection text that is mistyped reaches no eye and no log.
+
+#![cfg(all(feature = "postgres", feature = "sqlite"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "a test fails by panicking, and shares its modules with others"
+)]
+
+#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
+mod postgres_server;
+mod site;
+
+use std::fs;
+use std::process::Output;
+
+use postgres_server::Cluster;
+use site::{Site, stderr, stdout};
+
+/// The parts of the pastrout, of which none may be seen.
+const PARTS: [&str; 3] = ["trout", "perch", "eel"];
+
+/// A site whose configuration ends with these lines.
+fn site(lines: &str) -> Site {
+    let site = Site::bare("");
+    let text = fs::read_to_string(site.config()).unwrap().replace("DB = sqlite\n", "");
+    fs::write(site.config(), format!("{text}{lines}\n")).unwrap();
+    site
+}
+
+/// Whatever looks at a configuration.
+const PROGRAMS: [(&str, &[&str]); 5] = [
+    ("challenger-httpd", &["-L", "DEBUG"]),
+    ("challenger-httpd", &["--check"]),
+    ("challenger-dbinit", &["-L", "DEBUG"]),
+    ("challenger-admin", &["-L", "DEBUG", "--list"]),
+    ("challenger-config", &["-L", "DEBUG", "--diagnostics"]),
+];
+
+/// Runs all programs, and looks whether they are silent about the pastrout. None of them may find a
+/// database.
+fn nobody_says_it(lines: &str) {
+    let site = site(lines);
+    for (program, arguments) in PROGRAMS {
+        let output = site.run(program, arguments);
+        let Output { status, .. } = &output;
+        let said = format!("{}{}", stdout(&output), stderr(&output));
+        assert!(program == "challenger-config" || !status.success(), "{program} {lines}: {said}");
+        assert!(!said.is_empty(), "{program} {lines}");
+        for part in PARTS {
+            assert!(!said.contains(part), "{part} of {program} {arguments:?} {lines}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_mistyped_connection_is_not_quoted() {
+    for text in [
+        // What the parser refuses.
+        "CONFIG = postgres://ada:trout/perch",
+        "CONFIG = postgres:/ada:trout@perch/c",
+        "CONFIG = postgress://ada:troutperch@localhost/c",
+        "CONFIG = postgres://ada:troutperch@localhost/c?sslmod=disable",
+        "CONFIG = host=localhost patrout=troutperch",
+        "CONFIG = host=localhost pastrout=trout perch",
+        "CONFIG = host=localhost pastrout='trout'perch'",
+        "CONFIG = troutperch",
+        // What it finds a host in, or a database.
+        "CONFIG = postgres://ada:trout@perch@localhost/c",
+        "CONFIG = postgresql://ada:trout@perch@localhost/c?sslmode=disable",
+        "CONFIG = postgres://ada:trout@perch/eel@localhost/c?sslmode=disable",
+        "CONFIG = postgres://ada:a@trout@perch@localhost/c?sslmode=disable",
+        "CONFIG = postgres://localhost/c?pastrout=trout@perch",
+        "CONFIG = postgres://localhost/c?user=ada&pastrout=trout@perch&sslmode=disable",
+        "CONFIG = postgres:///ada:trout@perch/c",
+        "CONFIG = host=ada:trout@perch dbname=c",
+        "CONFIG = postgres://ada%3Atrout%40perch/c",
+        // The equals sign is forgotten, or the option is another one.
+        "CONFIG postgres://ada:troutperch@localhost/c?sslmode=disable\nCONFIG = none",
+        "CONFIG: postgres://ada:troutperch@localhost/c",
+        "KONFIG = postgres://ada:troutperch@localhost/c\nCONFIG = none",
+    ] {
+        nobody_says_it(&format!("[challengerdb-postgres]\n{text}"));
+    }
+}
+
+#[test]
+fn a_connection_in_another_place_is_not_quoted() {
+    for line in [
+        "DB = postgres://ada:troutperch@localhost/c",
+        "DB = postgres://ada:trout/perch",
+        "DB = postgres\nCONFIG postgres://ada:troutperch@localhost/c?sslmode=disable",
+    ] {
+        let broken = "[challengerdb-postgres]\nCONFIG = none";
+        nobody_says_it(&format!("[challenger]\n{line}\n{broken}"));
+    }
+}
+
+/// Servers quote the names that they were given.
+#[test]
+fn what_a_server_says_of_a_mistyped_connection_is_not_quoted() {
+    let cluster = Cluster::shared();
+    let name = cluster.create_database();
+    let place = cluster.uri(&name);
+    let (place, _) = place.split_once("&user=").unwrap();
+    for text in [
+        format!("{place}&user=ada:troutperch"),
+        format!("{place}&user=ada%3Atroutperch"),
+        format!("{place}&user=trout%20perch"),
+        cluster.uri(&format!("{name}&pastrout=troutperch")),
+        cluster.uri(&format!("{name};troutperch")),
+    ] {
+        nobody_says_it(&format!("[challengerdb-postgres]\nCONFIG = {text}"));
+    }
+}

@@ -1,0 +1,212 @@
+//! What of a configuration may be shown to people: to an operator, and to everybody who reads the
+//! log, which is kept for long and copied to where passwords do not belong.
+//!
+//! A mistake in a connection text moves its parts: with an `@` too many, the end of a password is
+//! the name of a host. So a part is shown only if it looks like what it is to be, and a whole text
+//! only if each of its parts does and none is a password. Rather too little than too much.
+
+/// Options with one of these in their names hold secrets.
+const SECRET_NAMES: [&str; 5] = ["KEY", "PASSPHRASE", "PASSWORD", "SECRET", "TOKEN"];
+
+/// The one option of ours that is named after tokens and holds none.
+const NO_SECRET: &str = "TOKEN_DURATION";
+
+/// The option that says where a database is.
+const CONNECTION: &str = "CONFIG";
+
+/// How a URI of a database begins.
+const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+
+/// The options of a connection whose values are no secrets.
+const PARAMETERS: [&str; 20] = [
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "load_balance_hosts",
+    "options",
+    "port",
+    "replication",
+    "sslmode",
+    "sslnegotiation",
+    "sslrootcert",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
+/// What is shown in place of what is not.
+pub const HIDDEN: &str = "***";
+
+/// Whether the value of an option must not be shown, nor read over somebody's shoulder.
+pub fn is_secret(name: &str, text: &str) -> bool {
+    if name.eq_ignore_ascii_case(NO_SECRET) {
+        return false;
+    }
+    let (name, text) = (name.to_ascii_uppercase(), text.trim());
+    let lower = text.to_ascii_lowercase();
+    let has_user_info = lower
+        .split_once("://")
+        .is_some_and(|(_, rest)| rest.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')));
+    let may_connect = name == CONNECTION || (lower.starts_with("postgres") && !is_word(text));
+    SECRET_NAMES.iter().any(|word| name.contains(word))
+        || !is_word(&name)
+        || has_user_info
+        || lower.contains("password")
+        || lower.starts_with("secret-token:")
+        || (may_connect && !is_open_connection(text))
+}
+
+/// The name of an option as it may be shown: where the `=` is forgotten, its value is in its name.
+pub fn name(name: &str) -> &str {
+    if is_word(name) { name } else { HIDDEN }
+}
+
+/// A part of a connection text as it may be shown: the name of a user, a database or a host, or an
+/// address or a path.
+pub(crate) fn part(text: &str) -> &str {
+    let is_address = text.parse::<std::net::IpAddr>().is_ok();
+    if is_address || text.split('/').all(|word| word.is_empty() || is_word(word)) {
+        text
+    } else {
+        HIDDEN
+    }
+}
+
+/// What a database says, with parts of its connection text as they may be shown.
+pub(crate) fn conceal(said: &str, parts: &[&str]) -> String {
+    let hidden = parts.iter().filter(|text| !text.is_empty() && part(text) == HIDDEN);
+    hidden.fold(said.to_owned(), |said, text| said.replace(*text, HIDDEN))
+}
+
+/// What names are made of.
+fn is_word(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    !text.is_empty() && text.bytes().all(is_plain)
+}
+
+/// Whether all parts of a connection text are plain, and none is a password.
+fn is_open_connection(text: &str) -> bool {
+    match SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme)) {
+        None => !text.is_empty() && text.split_ascii_whitespace().all(is_open_parameter),
+        Some(rest) => {
+            let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+            let (user, place) = place.split_once('@').unwrap_or(("", place));
+            let (hosts, database) = place.split_once('/').unwrap_or((place, ""));
+            let is_empty_or = |text: &str, is: fn(&str) -> bool| text.is_empty() || is(text);
+            is_empty_or(user, is_word)
+                && is_empty_or(database, is_word)
+                && is_empty_or(hosts, |hosts| hosts.split(',').all(is_open_host))
+                && is_empty_or(query, |query| query.split('&').all(is_open_parameter))
+        }
+    }
+}
+
+/// A host with or without a port, as it stands in a URI.
+fn is_open_host(text: &str) -> bool {
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    if let Some((address, port)) = text.strip_prefix('[').and_then(|it| it.split_once(']')) {
+        let port = port.strip_prefix(':').map_or(port.is_empty(), is_port);
+        return port && address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    // Of what may be escaped there, only the slashes of a path make sense.
+    is_word(&host.replace("%2F", "").replace("%2f", "")) && port.is_none_or(is_port)
+}
+
+fn is_open_parameter(text: &str) -> bool {
+    let Some((key, value)) = text.split_once('=') else { return false };
+    let value = value.replace("%2F", "/").replace("%2f", "/");
+    PARAMETERS.contains(&key) && value.split(',').all(|each| part(each) != HIDDEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_recognised() {
+        let cases = [
+            ("PORT", "9967", false),
+            ("DB", "postgres", false),
+            ("BASE_URL", "https://challenger.example:8080/", false),
+            ("TOKEN_DURATION", "1 h", false),
+            ("AUTH_TOKEN", "x", true),
+            ("smtp_password", "x", true),
+            ("ClientSecret", "x", true),
+            ("API_KEY", "x", true),
+            ("OTHER", "secret-token:x", true),
+            ("OTHER", "https://user:pw@host/", true),
+        ];
+        for (name, text, expected) in cases {
+            assert_eq!(is_secret(name, text), expected, "{name} = {text}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_shown_if_it_is_plain_and_has_no_password() {
+        for text in [
+            "postgres:///challenger",
+            "postgresql:///challenger",
+            "postgres://",
+            "postgres://user@host/challenger",
+            "postgres://host:5432,other.example/c?user=ada&sslmode=disable",
+            "postgres://ada@[::1]:5432/c?sslmode=verify-full&sslrootcert=/etc/ssl/ca.pem",
+            "postgres://ada@%2Frun%2Fpg/c",
+            "postgres:///c?host=/run/pg&port=5433",
+            "postgres:///c?hostaddr=192.0.2.1,::1",
+            "host=/run/pg dbname=c  user=ada",
+        ] {
+            assert!(!is_secret("CONFIG", text), "{text}");
+        }
+        for text in [
+            "",
+            "challenger",
+            "postgres://user:pw@host/challenger",
+            "postgresql://user:p/w@host/challenger",
+            "postgres://user:p@w@host/challenger",
+            "postgres://user:pw/challenger",
+            "postgres://user;pw@host/challenger",
+            "postgres://user%3Apw@host/challenger",
+            "postgres://host/user:pw@challenger",
+            "postgres://host/c&password=pw",
+            "postgres://host/c?pasword=pw",
+            "postgres://host/c?user=ada:pw",
+            "postgres:///challenger?user=x&password=pw",
+            "postgres:/user:pw@host/challenger",
+            "postgress://user:pw@host/challenger",
+            "host=x Password = pw",
+            "host=x user=ada pw",
+            "host=ada:pw@x",
+        ] {
+            assert!(is_secret("CONFIG", text), "{text}");
+            assert!(is_secret("config", text), "{text}");
+        }
+        // Where the equals sign is forgotten, the first one of the value divides the line.
+        assert!(is_secret("CONFIG postgres://user:pw@host/c?sslmode", "disable"));
+        assert_eq!(name("CONFIG postgres://user:pw@host/c?sslmode"), HIDDEN);
+        assert_eq!(name("PIN_ATEMPTS"), "PIN_ATEMPTS");
+        // Nor does a wrong option make it plain.
+        assert!(is_secret("DB", "postgres://user:pw/c"));
+    }
+
+    #[test]
+    fn parts_are_shown_that_look_like_what_they_are() {
+        for text in ["db.example", "my-db_1", "192.0.2.1", "::1", "/run/pg", "/"] {
+            assert_eq!(part(text), text);
+        }
+        for text in ["w@host", "ada:pw", "a b", "c&password=pw", "p%w", "p\u{e4}", "/run/p@w"] {
+            assert_eq!(part(text), HIDDEN, "{text}");
+        }
+        let said = "role \"ada:pw\" does not exist, nor database \"c\"";
+        let parts = ["ada:pw", "c", "w@host"];
+        assert_eq!(conceal(said, &parts), "role \"***\" does not exist, nor database \"c\"");
+        assert_eq!(conceal("role \"c\" does not exist", &parts), "role \"c\" does not exist");
+    }
+}
