@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use challenger_proto::http::{Method, Request, Status};
 use challenger_proto::{Refusal, Refused};
-use challenger_server::front::{Answer, Front, Limits, Listener, Peer, Respond};
+use challenger_server::front::{self, Answer, Front, Limits, Listener, Respond};
 use socket2::Socket;
 use tempfile::TempDir;
 
@@ -49,7 +49,7 @@ impl Echo {
 }
 
 impl Respond for Echo {
-    fn respond(&self, request: Request, _: &dyn Peer) -> Answer {
+    fn respond(&self, request: Request, _: &dyn front::Peer) -> Answer {
         self.decided.fetch_add(1, Ordering::Relaxed);
         let method = match request.method {
             Method::Get => "GET",
