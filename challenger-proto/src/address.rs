@@ -70,8 +70,8 @@ impl AddressType {
         }
     }
 
-    /// Whether the defaults are those of letters, which take days rather than seconds. The older
-    /// name `address` is none of the registered types, and has the defaults of any other.
+    /// Whether the defaults are those of letters, which take days rather than seconds. Under the
+    /// older name, `address`, a type has the defaults of any other.
     pub fn is_postal(&self) -> bool {
         matches!(self.0.as_str(), "postal" | "postal-ch")
     }
