@@ -18,8 +18,8 @@ pub struct Report {
 }
 
 /// Checks a configuration, the templates, documents and helper that it names, who could replace the
-/// socket's file, and whether the database can be read. Nothing is listened on, sent or changed, and everything is looked at,
-/// whatever was wrong before.
+/// socket's file, and whether the database can be read. Nothing is listened on, sent or changed,
+/// and everything is looked at, whatever was wrong before.
 pub fn check(config: &Config) -> Report {
     let Draft { parts, mut complaints, warnings } = Draft::read(config, Given::Unasked);
     complaints.extend(parts.command.as_ref().and_then(helper_missing));

@@ -70,7 +70,7 @@ pub fn name(name: &str) -> &str {
 
 /// A part of a connection text as it may be shown: the name of a user, a database or a host, or an
 /// address or a path.
-pub(crate) fn part(text: &str) -> &str {
+pub fn part(text: &str) -> &str {
     let is_address = text.parse::<std::net::IpAddr>().is_ok();
     if is_address || text.split('/').all(|word| word.is_empty() || is_word(word)) {
         text
@@ -80,7 +80,7 @@ pub(crate) fn part(text: &str) -> &str {
 }
 
 /// What a database says, with parts of its connection text as they may be shown.
-pub(crate) fn conceal(said: &str, parts: &[&str]) -> String {
+pub fn conceal(said: &str, parts: &[&str]) -> String {
     let hidden = parts.iter().filter(|text| !text.is_empty() && part(text) == HIDDEN);
     hidden.fold(said.to_owned(), |said, text| said.replace(*text, HIDDEN))
 }

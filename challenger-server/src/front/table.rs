@@ -20,9 +20,9 @@ const LEAVE: Duration = Duration::from_secs(1);
 /// its way already: who connects has something to ask.
 const ARRIVE: Duration = Duration::from_secs(1);
 /// The same for a connection that has made requests. Those of a proxy or a browser are idle most of
-/// the time, and a restart is not to wait for them. But where many requests come, the next one often
-/// comes now, and its answer can say that it is the last: only that ends a connection in a way in
-/// which no request is lost, whoever sends it when.
+/// the time, and a restart must not wait for them. But where many requests come, the next one often
+/// comes now, and its answer can say that it is the last: nothing else ends a connection without a
+/// moment in which a request could be lost.
 const STAY: Duration = Duration::from_millis(200);
 
 /// What a connection is doing.

@@ -50,8 +50,8 @@ const EXPECTED: &str = "a URI such as postgres:///challenger or \
      postgres://USER@HOST/DATABASE?sslmode=disable, with options that this program knows";
 
 /// What is said about a URI that could be read in two ways.
-const EXPECTED_ESCAPES: &str = "a URI in which the user and the password have %40 for @, %2F for /, \
-     %3F for ? and %23 for #, and that has no other @";
+const EXPECTED_ESCAPES: &str = "a URI in which the user and the password have %40 for @, \
+     %2F for /, %3F for ? and %23 for #, and that has no other @";
 
 /// A PostgreSQL database, reachable over a Unix socket, on this machine, over TLS, or over a
 /// network that the operator trusts.
@@ -191,7 +191,8 @@ fn complaint(error: &postgres::Error) -> String {
     }
 }
 
-/// A host that is reached over a network, as it may be shown. An address, where there is one, is what counts.
+/// A host that is reached over a network, as it may be shown. An address, where there is one, is
+/// what counts.
 pub(super) fn remote_host(config: &Config) -> Option<String> {
     let addresses = config.get_hostaddrs();
     if !addresses.is_empty() {
