@@ -37,4 +37,6 @@ mod pages;
 mod queue;
 #[path = "attack/redirects.rs"]
 mod redirects;
+#[path = "attack/remains.rs"]
+mod remains;
 mod site;

@@ -18,13 +18,14 @@ use crate::pages::Templates;
 use crate::places::Places;
 use crate::responder::{Helper, Pages, Responder};
 use crate::settings::Settings;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// A running service.
 pub struct Server {
     // Before the front, because it has to go first.
     socket_file: Option<SocketFile>,
     engine: Running,
+    store: Arc<dyn Store>,
 }
 
 /// The engine at work.
@@ -82,7 +83,7 @@ impl Server {
         let address_type = settings.service.address_type.clone();
         let responder: Arc<dyn Respond> = Arc::new(Responder {
             service: settings.service,
-            store,
+            store: Arc::clone(&store),
             helper: helper(AuthCommand {
                 command: settings.command,
                 messages: settings.messages,
@@ -110,7 +111,7 @@ impl Server {
                 })
             }
         };
-        let server = Self { socket_file, engine: engine.map_err(StartError::Front)? };
+        let server = Self { socket_file, engine: engine.map_err(StartError::Front)?, store };
         log::event(Level::Info, "serving", &[("place", &server.place())]);
         Ok(server)
     }
@@ -128,11 +129,15 @@ impl Server {
     /// the engine had not failed before.
     pub fn drain(mut self, timeout: Duration) -> bool {
         drop(self.socket_file.take());
-        match &mut self.engine {
+        let is_done = match &mut self.engine {
             Running::Front(front) => front.drain(timeout),
             #[cfg(feature = "tiny-http")]
             Running::TinyHttp(tiny, watch) => tiny.drain(timeout) && watch.is_open(),
+        };
+        if let Err(error) = self.store.finish() {
+            log::warn(format_args!("{error}"));
         }
+        is_done
     }
 }
 

@@ -63,6 +63,15 @@ pub trait Store: Send + Sync {
     /// The store is out of reach, cannot write, or did not answer in time. Whether something was
     /// written is then not known: the connection may have been lost after it.
     fn commit(&self, write: &Write) -> Result<Commit, StoreError>;
+
+    /// For the end of a process: leaves nothing behind that was deleted before, as far as that is in
+    /// the hands of this store.
+    ///
+    /// # Errors
+    /// Something was left behind, and what to do. All writes are kept in any case.
+    fn finish(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// What the operator's tools do with a store.

@@ -7,6 +7,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use challenger_proto::{Commit, Load, Loaded, Write};
 use rusqlite::Connection;
@@ -20,11 +21,15 @@ mod file;
 mod registry;
 mod schema;
 mod statements;
+mod wal;
 mod writer;
 
 /// How many idle reading connections are kept: when a transaction of the writer is answered, so
 /// many requests go on at once, and opening a connection costs more than many loads.
 const READERS_KEPT: usize = writer::BATCH_MAX;
+
+/// How long a process that ends tries to empty the write-ahead log while others read.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Keeps everything in one SQLite file.
 pub struct SqliteStore {
@@ -115,6 +120,21 @@ impl Store for SqliteStore {
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
         self.writer.commit(write)
+    }
+
+    fn finish(&self) -> Result<(), StoreError> {
+        if !self.file.has_log() {
+            return Ok(());
+        }
+        let mut connection = self.file.connect()?;
+        match wal::empty(&mut connection, PATIENCE) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.file.error(
+                "others read all the time, so what was deleted is still in the write-ahead log; \
+                 a service that runs empties it when they are done, and so does challenger-dbinit -g",
+            )),
+            Err(error) => Err(self.file.error(Fault::from(error))),
+        }
     }
 }
 

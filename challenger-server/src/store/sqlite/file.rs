@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::wal;
 use crate::store::StoreError;
 
 /// How often a connection looks whether another process has done writing, and what it does between:
@@ -101,6 +102,13 @@ impl DatabaseFile {
         Ok(connection)
     }
 
+    /// Whether there is anything in the write-ahead log.
+    pub(super) fn has_log(&self) -> bool {
+        let mut name = self.path.clone().into_os_string();
+        name.push("-wal");
+        fs::metadata(name).is_ok_and(|found| found.len() > 0)
+    }
+
     /// Says where something went wrong.
     pub(super) fn error(&self, cause: impl fmt::Display) -> StoreError {
         StoreError(format!("{}: {cause}", self.path.display()))
@@ -109,17 +117,26 @@ impl DatabaseFile {
     fn configured(&self) -> Result<Connection, Fault> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.busy_handler(Some(|looks| {
-            thread::sleep(BUSY_PAUSE);
-            looks < BUSY_LOOKS
-        }))?;
+        connection.busy_handler(Some(wait_for_others))?;
         // A commit that was acknowledged survives a loss of power.
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         // Addresses belong to people: what is deleted is overwritten.
         connection.pragma_update(None, "secure_delete", true)?;
+        connection.pragma_update(None, "journal_size_limit", wal::KEPT_MAX)?;
         Ok(connection)
     }
+}
+
+/// Waits for another process, as long as a request has time for it.
+pub(super) fn wait_for_others(looks: i32) -> bool {
+    look_again(looks, BUSY_LOOKS)
+}
+
+/// Waits a moment, unless that was done so often already.
+pub(super) fn look_again(looks: i32, most: i32) -> bool {
+    thread::sleep(BUSY_PAUSE);
+    looks < most
 }
 
 /// What went wrong, before anybody said in which file.
@@ -181,6 +198,7 @@ mod tests {
             // 2 is FULL.
             let values = ["synchronous", "foreign_keys", "secure_delete", "query_only"].map(says);
             assert_eq!(values, [2, 1, 1, reads_only]);
+            assert_eq!(says("journal_size_limit"), wal::KEPT_MAX);
         }
     }
 }

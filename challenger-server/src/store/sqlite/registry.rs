@@ -8,8 +8,9 @@ use rusqlite::{Connection, OptionalExtension, Params, Transaction, TransactionBe
 
 use super::file::Fault;
 use super::{SqliteStore, schema};
+use crate::log;
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
-use crate::store::{Added, ClientSummary, Collected, Registry, StoreError, rest};
+use crate::store::{Added, ClientSummary, Collected, Registry, Store, StoreError, rest};
 
 /// How many rows are deleted at once: a server that runs waits for them, and they are scattered
 /// over as many pages.
@@ -83,7 +84,7 @@ impl Registry for SqliteStore {
     }
 
     fn clients(&self) -> Result<Vec<ClientSummary>, StoreError> {
-        self.maintain(|connection| clients(connection))
+        self.ask(|connection| clients(connection))
     }
 
     fn rotate_secret(
@@ -102,7 +103,20 @@ impl Registry for SqliteStore {
 }
 
 impl SqliteStore {
+    /// Changes something, and takes what was there before out of the write-ahead log.
     fn maintain<T>(
+        &self,
+        task: impl FnOnce(&mut Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let done = self.ask(task);
+        if let Err(error) = self.finish() {
+            log::warn(format_args!("{error}"));
+        }
+        done
+    }
+
+    /// Does something that leaves nothing behind.
+    fn ask<T>(
         &self,
         task: impl FnOnce(&mut Connection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {

@@ -4,17 +4,21 @@
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use challenger_proto::{Commit, Write};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::file::{DatabaseFile, Fault};
-use super::statements;
+use super::{statements, wal};
 use crate::store::{LIMIT, StoreError};
 
 /// The most commits of one transaction. More would make the first of them wait for little gain.
 pub(super) const BATCH_MAX: usize = 64;
+
+/// How often the write-ahead log is emptied, whoever filled it: what a tool deletes while somebody
+/// reads stays in it no longer than that.
+const EMPTIED_EVERY: Duration = Duration::from_secs(10);
 
 /// What they are told who wait no longer.
 const LATE: &str = "was not written to in time";
@@ -83,19 +87,36 @@ impl Drop for Writer {
 }
 
 fn work(jobs: &Receiver<Job>, mut connection: Connection, file: &DatabaseFile) {
-    while let Ok(first) = jobs.recv() {
-        let mut batch = vec![first];
-        batch.extend(jobs.try_iter().take(BATCH_MAX - 1));
-        batch.retain(Job::is_awaited);
-        let committed = file.check_in_place().and_then(|()| commit_all(&mut connection, &batch));
-        let replies = match committed {
-            Ok(replies) => replies,
-            Err(fault) => batch.iter().map(|_| Err(fault.clone())).collect(),
-        };
-        for (job, reply) in batch.into_iter().zip(replies) {
-            // Whoever no longer waits does not need to know.
-            job.reply.send(reply.map_err(|fault| file.error(fault))).ok();
+    let mut emptied = Instant::now();
+    loop {
+        match jobs.recv_timeout(EMPTIED_EVERY.saturating_sub(emptied.elapsed())) {
+            Ok(first) => carry_out(first, jobs, &mut connection, file),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
         }
+        if emptied.elapsed() >= EMPTIED_EVERY {
+            emptied = Instant::now();
+            if file.has_log() {
+                // What is wrong with the file is said by those who use it; and whoever reads all
+                // the time does so at another time, too.
+                let _ = wal::empty(&mut connection, Duration::ZERO);
+            }
+        }
+    }
+}
+
+fn carry_out(first: Job, jobs: &Receiver<Job>, connection: &mut Connection, file: &DatabaseFile) {
+    let mut batch = vec![first];
+    batch.extend(jobs.try_iter().take(BATCH_MAX - 1));
+    batch.retain(Job::is_awaited);
+    let committed = file.check_in_place().and_then(|()| commit_all(connection, &batch));
+    let replies = match committed {
+        Ok(replies) => replies,
+        Err(fault) => batch.iter().map(|_| Err(fault.clone())).collect(),
+    };
+    for (job, reply) in batch.into_iter().zip(replies) {
+        // Whoever no longer waits does not need to know.
+        job.reply.send(reply.map_err(|fault| file.error(fault))).ok();
     }
 }
 
