@@ -100,7 +100,7 @@ impl World {
     /// Carries out a request, and remembers what it met.
     fn ask(&mut self, request: Request) -> Result<(Scene, Answered), String> {
         let plan = route(&request);
-        let loaded = self.store.load(plan.load());
+        let loaded = self.store.load(&plan.load(NOW, &self.service));
         self.drawn = self.drawn.wrapping_add(1);
         let entropy = Entropy::new([self.drawn; 32]);
         let scene = Scene { request, loaded: loaded.clone(), now: NOW };

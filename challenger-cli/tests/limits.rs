@@ -91,7 +91,14 @@ fn each_option_is_a_limit_of_its_own() {
              DB = sqlite\n{options}\n[challengerdb-sqlite]\nFILENAME = /none\n"
         );
         let config = Config::from_text(&text, &Environment::default()).unwrap();
-        let settings = Settings::read(&config, None).unwrap();
+        Settings::read(&config, None).unwrap()
+    };
+    let validations = |options| read(options).service.limits.client_validations;
+    assert_eq!(validations(""), Some(100_000));
+    assert_eq!(validations("CLIENT_VALIDATIONS_MAX = 7"), Some(7));
+    assert_eq!(validations("CLIENT_VALIDATIONS_MAX = 0"), None);
+    let read = |options| {
+        let settings = read(options);
         (settings.limits, settings.places)
     };
     assert_eq!(read(""), (Limits::default(), places::Limits::default()));
@@ -125,6 +132,8 @@ fn limits_that_cannot_be_meant_are_refused() {
         ("HELPERS_MAX = 0", number),
         ("HELPERS_MAX = -1", number),
         ("HELPERS_WAIT = forever", "expected a time from 0 to 1 day, such as \"10 s\""),
+        ("CLIENT_VALIDATIONS_MAX = -1", "expected a number from 0 to 4294967295"),
+        ("CLIENT_VALIDATIONS_MAX = many", "expected a number from 0 to 4294967295"),
         ("HEAD_TIMEOUT = 0", time),
         ("HEAD_TIMEOUT = 10", time),
         ("BODY_TIMEOUT = forever", time),

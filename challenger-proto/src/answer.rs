@@ -112,6 +112,12 @@ const fn look_up(refusal: Refusal) -> Row {
             REQUEST,
             "This validation has used up its attempts; start again from the site you came from.",
         ),
+        Refusal::TooManyValidations => row(
+            429,
+            9757,
+            "temporarily_unavailable",
+            "This client has too many open validations; try again when some of them have ended.",
+        ),
         Refusal::TransferEncodingUnsupported => {
             row(501, 23, REQUEST, "Transfer codings are not supported; send a Content-Length.")
         }
@@ -344,8 +350,11 @@ impl Reader {
         if refusal == Refusal::MethodInvalid && !self.allow.is_empty() {
             response.set("Allow", self.allow);
         }
-        if refusal == Refusal::Contention {
-            response.set("Retry-After", "1");
+        match refusal {
+            Refusal::Contention => response.set("Retry-After", "1"),
+            // They end when people are done with them, or their time is over.
+            Refusal::TooManyValidations => response.set("Retry-After", "60"),
+            _ => {}
         }
         if self.oauth {
             response.set("Pragma", "no-cache");

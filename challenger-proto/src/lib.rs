@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   1. route(&request) -> Plan              here: what does it mean, what has to be loaded?
-//!   2. load(plan.load()) -> Loaded          the caller's store
+//!   2. load(plan.load(now, …)) -> Loaded    the caller's store
 //!   3. plan.decide(loaded, now, …)          here: the Outcome, as data
 //!   4. write, then send, then respond       the caller's store, helper and connection
 //! ```
@@ -29,8 +29,9 @@
 //!     fn ask(&mut self, request: &Request) -> Response {
 //!         let plan = route(request);
 //!         self.draws += 1;
-//!         let (loaded, entropy) = (self.store.load(plan.load()), [self.draws; 32]);
-//!         let outcome = plan.decide(loaded, self.now, Entropy::new(entropy), &self.service);
+//!         let loaded = self.store.load(&plan.load(self.now, &self.service));
+//!         let entropy = Entropy::new([self.draws; 32]);
+//!         let outcome = plan.decide(loaded, self.now, entropy, &self.service);
 //!         assert_ne!(outcome.write.map(|it| self.store.commit(&it)), Some(Commit::Conflict));
 //!         self.inbox.extend(outcome.send);
 //!         outcome.response

@@ -24,6 +24,8 @@ pub struct Limits {
     pub code_duration: Span,
     /// From `/token` until the access token is stale.
     pub token_duration: Span,
+    /// How many validations whose time is not over a client may have; `None`: any number.
+    pub client_validations: Option<u32>,
 }
 
 impl Limits {
@@ -32,7 +34,8 @@ impl Limits {
     /// Three of each lets people mistype and messages get lost. That makes 27 guesses, and 9 more
     /// if three deliveries fail, because a failed one may have arrived: with eight digits, all of
     /// them together are right once in 2.8 million. A letter takes days where an SMS takes
-    /// seconds. RFC 6749 §4.1.2 wants codes to live ten minutes at most.
+    /// seconds. RFC 6749 §4.1.2 wants codes to live ten minutes at most. 100,000 validations of a
+    /// client take 100 MB or so of the database, and are more than a busy one has in a day.
     pub fn for_type(address_type: &AddressType) -> Self {
         let postal = address_type.is_postal();
         Self {
@@ -45,6 +48,7 @@ impl Limits {
             validation_expiration: Span::days(365),
             code_duration: Span::minutes(10),
             token_duration: Span::minutes(60),
+            client_validations: Some(100_000),
         }
     }
 }

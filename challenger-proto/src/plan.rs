@@ -36,10 +36,9 @@ use crate::service::Service;
 use crate::storage::{Load, Loaded, Write};
 use crate::time::Timestamp;
 
-/// What a request means, and what has to be loaded to decide it.
+/// What a request means, which also says what has to be loaded to decide it.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    load: Load,
     call: Call,
     reader: Reader,
     route: &'static str,
@@ -161,9 +160,9 @@ impl Transmission {
     /// What it means that no helper was free in time: a plan like any other. It is for an outcome
     /// whose write was not committed, so nothing is charged.
     pub fn postponed(self) -> Plan {
-        let Plan { load, reader, route, .. } = self.if_undelivered;
+        let Plan { reader, route, .. } = self.if_undelivered;
         let postponed = Postponed { nonce: self.nonce, address: self.address };
-        Plan { load, call: Call::Postponed(postponed), reader, route }
+        Plan { call: Call::Postponed(postponed), reader, route }
     }
 
     /// What a failed delivery means: a plan like any other. `how` goes into the answer's detail.
@@ -198,7 +197,7 @@ pub fn route(request: &Request) -> Plan {
             }
         }
     };
-    Plan { load: call.load(), call, reader, route: found.map_or("-", |(route, _)| route.name()) }
+    Plan { call, reader, route: found.map_or("-", |(route, _)| route.name()) }
 }
 
 impl Call {
@@ -218,13 +217,13 @@ impl Call {
         })
     }
 
-    fn load(&self) -> Load {
+    fn load(&self, now: Timestamp, service: &Service) -> Load {
         match self {
             Self::Authorize(call) => call.load(),
             Self::Challenge(call) => call.load(),
             Self::Info(call) => call.load(),
             Self::Postponed(call) => call.load(),
-            Self::Setup(call) => call.load(),
+            Self::Setup(call) => call.load(now, service),
             Self::Solve(call) => call.load(),
             Self::Token(call) => call.load(),
             Self::Undelivered(call) => call.load(),
@@ -266,9 +265,9 @@ fn options() -> Response {
 }
 
 impl Plan {
-    /// What to load.
-    pub const fn load(&self) -> &Load {
-        &self.load
+    /// What to load, at this time.
+    pub fn load(&self, now: Timestamp, service: &Service) -> Load {
+        self.call.load(now, service)
     }
 
     /// The route, such as `/solve/$NONCE`, for logs, which must not hold paths.
@@ -297,7 +296,6 @@ impl Plan {
 
     pub(crate) fn undelivered(reader: &Reader, undelivered: Undelivered) -> Self {
         Self {
-            load: undelivered.load(),
             call: Call::Undelivered(undelivered),
             reader: reader.clone(),
             route: Route::Challenge.name(),

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use crate::client::{Client, ClientId};
 use crate::digest::{NonceDigest, TokenDigest};
 use crate::grant::{Grant, GrantSerial};
-use crate::storage::{Commit, Load, Loaded, Write};
+use crate::storage::{Commit, Count, Load, Loaded, Write};
 use crate::validation::Validation;
 
 /// What loading and committing mean. Tests use it as their store, and other stores are compared
@@ -30,7 +30,14 @@ impl Records {
             client: load.client.and_then(|id| self.clients.get(&id).cloned()),
             validation: load.validation.and_then(|id| self.validations.get(&id).cloned()),
             grant: load.grant.and_then(|token| self.grants.get(&token).cloned()),
+            count: load.count.map_or(0, |count| self.count(&count)),
         }
+    }
+
+    fn count(&self, count: &Count) -> u32 {
+        let is_meant = |it: &&Validation| it.client == count.client && count.now < it.expires;
+        let number = self.validations.values().filter(is_meant).count();
+        u32::try_from(number).unwrap_or(u32::MAX).min(count.most)
     }
 
     /// Carries out a write, whole or not at all.

@@ -78,6 +78,8 @@ pub enum Refusal {
     TemplateMissing,
     /// A validation used up what it had.
     TooManyAttempts,
+    /// The client has too many validations whose time is not over.
+    TooManyValidations,
     /// A transfer coding, which no endpoint needs.
     TransferEncodingUnsupported,
     /// No such validation, or an expired one.
@@ -92,7 +94,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them, in alphabetical order.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::AddressNeverGiven,
         Self::AddressReadOnly,
         Self::BearerMalformed,
@@ -129,6 +131,7 @@ impl Refusal {
         Self::TemplateBroken,
         Self::TemplateMissing,
         Self::TooManyAttempts,
+        Self::TooManyValidations,
         Self::TransferEncodingUnsupported,
         Self::ValidationUnknown,
         Self::ValidationUnknownToCode,

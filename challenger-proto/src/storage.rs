@@ -3,9 +3,11 @@
 use crate::client::{Client, ClientId};
 use crate::digest::{NonceDigest, TokenDigest};
 use crate::grant::{Grant, GrantSerial};
+use crate::time::Timestamp;
 use crate::validation::Validation;
 
-/// What to load, all of it known from the request alone. An empty load must not touch the store.
+/// What to load: rows that are known from the request alone, and how far to count. An empty load
+/// must not touch the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
     /// A client by its identifier.
@@ -14,12 +16,29 @@ pub struct Load {
     pub validation: Option<NonceDigest>,
     /// A grant by the digest of its access token.
     pub grant: Option<TokenDigest>,
+    /// How many validations of a client there are.
+    pub count: Option<Count>,
+}
+
+/// What to count: the validations of a client whose time is not over.
+///
+/// [`crate::Records`] counts exactly. A store that many requests and servers use at the same time
+/// may be wrong by those that others open in these seconds, so that no request waits for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// Whose validations. If there is no such client, there is nothing to count.
+    pub client: ClientId,
+    /// The time now.
+    pub now: Timestamp,
+    /// Where to stop: whether there are so many, or more, is all the same.
+    pub most: u32,
 }
 
 impl Load {
     /// Whether there is nothing to load.
     pub const fn is_empty(&self) -> bool {
-        self.client.is_none() && self.validation.is_none() && self.grant.is_none()
+        let Self { client, validation, grant, count } = self;
+        client.is_none() && validation.is_none() && grant.is_none() && count.is_none()
     }
 }
 
@@ -32,6 +51,8 @@ pub struct Loaded {
     pub validation: Option<Validation>,
     /// The grant, if it was asked for and exists.
     pub grant: Option<(GrantSerial, Grant)>,
+    /// How many validations were counted; 0 if nobody asked.
+    pub count: u32,
 }
 
 /// The one change that a request asks for, all or nothing.

@@ -61,11 +61,16 @@ impl Core {
 
     /// Loads and decides, and writes down what was loaded.
     fn decide(&mut self, plan: &Plan, now: Timestamp, facts: &mut Vec<String>) -> Outcome {
-        let load = *plan.load();
+        let load = plan.load(now, &self.service);
         let loaded = self.records.load(&load);
         if let Some(id) = load.client {
-            let unknown = if loaded.client.is_none() { ", unknown" } else { "" };
-            facts.push(format!("= client {id}{unknown}"));
+            let is_full = load.count.is_some_and(|count| loaded.count >= count.most);
+            let what = match &loaded.client {
+                None => ", unknown",
+                Some(_) if is_full => ", with all the validations it may have",
+                Some(_) => "",
+            };
+            facts.push(format!("= client {id}{what}"));
         }
         match (load.validation, &loaded.validation) {
             (Some(_), None) => facts.push("= validation, unknown".into()),

@@ -85,7 +85,7 @@ impl Responder {
         let name = plan.route();
         let mut place: Option<Place<'_>> = None;
         for _ in 0..ROUNDS_MAX {
-            let loaded = match self.load(plan.load()) {
+            let loaded = match self.load(&plan.load(self.clock.now(), &self.service)) {
                 Ok(loaded) => loaded,
                 Err(error) => {
                     return (self.stopped(&plan, Refusal::StorageUnreadable, &error), name);

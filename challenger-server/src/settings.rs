@@ -41,6 +41,7 @@ const OPTIONS: &[&str] = &[
     "BASE_URL",
     "BIND_TO",
     "BODY_TIMEOUT",
+    "CLIENT_VALIDATIONS_MAX",
     "CODE_DURATION",
     "DB",
     "ENGINE",

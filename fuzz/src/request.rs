@@ -24,7 +24,8 @@ pub fn request(data: &[u8]) {
     let world = WORLD.get_or_init(World::new);
     let Some(request) = parse(&world.spell_out(data)) else { return };
     let plan = route(&request);
-    for loaded in [world.records.load(plan.load()), world.records.load(&Load::default())] {
+    let load = plan.load(NOW, &world.service);
+    for loaded in [world.records.load(&load), world.records.load(&Load::default())] {
         let outcome = plan.decide(loaded, NOW, Entropy::new([200; 32]), &world.service);
         let status = outcome.response.status.0;
         let expected = status < 500 || (status == 501 && outcome.response.refusal.is_none());
@@ -40,7 +41,7 @@ pub fn request(data: &[u8]) {
         let Some(message) = outcome.send else { continue };
         assert!(!message.argument.contains('\0'), "no program can be told this address");
         let plan = message.undelivered("by the dice");
-        let loaded = world.records.load(plan.load());
+        let loaded = world.records.load(&plan.load(NOW, &world.service));
         let outcome = plan.decide(loaded, NOW, Entropy::new([200; 32]), &world.service);
         assert!(outcome.send.is_none(), "a failure sends");
     }
@@ -153,7 +154,7 @@ impl World {
         };
         self.draws += 1;
         let plan = route(&request);
-        let loaded = self.records.load(plan.load());
+        let loaded = self.records.load(&plan.load(NOW, &self.service));
         let outcome = plan.decide(loaded, NOW, Entropy::new([self.draws; 32]), &self.service);
         if let Some(write) = &outcome.write {
             assert_eq!(self.records.commit(write), Commit::Done);
@@ -211,7 +212,7 @@ mod tests {
         ] {
             let request = parse(&world.spell_out(text.as_bytes())).unwrap();
             let plan = route(&request);
-            let loaded = world.records.load(plan.load());
+            let loaded = world.records.load(&plan.load(NOW, &world.service));
             let outcome = plan.decide(loaded, NOW, Entropy::new([200; 32]), &world.service);
             assert_eq!(outcome.response.status.0, status, "{text}");
         }

@@ -22,7 +22,9 @@ use crate::nonce::Nonce;
 use crate::plan::{Desk, Outcome};
 use crate::refusal::{Refusal, Refused};
 use crate::secret::Secret;
-use crate::storage::{Load, Loaded, Write};
+use crate::service::Service;
+use crate::storage::{Count, Load, Loaded, Write};
+use crate::time::Timestamp;
 use crate::validation::Validation;
 
 /// A client's wish for a validation.
@@ -57,8 +59,10 @@ impl Setup {
         })
     }
 
-    pub(crate) fn load(&self) -> Load {
-        Load { client: Some(self.client), ..Load::default() }
+    pub(crate) fn load(&self, now: Timestamp, service: &Service) -> Load {
+        let most = service.limits.client_validations;
+        let count = most.map(|most| Count { client: self.client, now, most });
+        Load { client: Some(self.client), count, ..Load::default() }
     }
 
     pub(crate) fn decide(
@@ -81,8 +85,11 @@ impl Setup {
         if self.read_only && prefill.is_none() && names_fields {
             return Err(Refusal::ParameterMalformed.about(READ_ONLY));
         }
-        let nonce = Nonce::draw(entropy);
         let limits = &desk.service.limits;
+        if limits.client_validations.is_some_and(|most| loaded.count >= most) {
+            return Err(Refusal::TooManyValidations.into());
+        }
+        let nonce = Nonce::draw(entropy);
         let validation =
             Validation::open(&client, &nonce, prefill, self.read_only, desk.now, limits);
         let response = Response::json(200, json!({"nonce": nonce.to_text()}));

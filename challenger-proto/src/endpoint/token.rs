@@ -59,7 +59,7 @@ impl Token {
 
     pub(crate) fn load(&self) -> Load {
         let validation = self.code.as_ref().map(|code| code.validation);
-        Load { client: Some(self.client), validation, grant: None }
+        Load { client: Some(self.client), validation, ..Load::default() }
     }
 
     pub(crate) fn decide(

@@ -380,7 +380,7 @@ impl Node {
     }
 
     fn decide(&self, plan: &Plan, now: Timestamp, seed: u8) -> Outcome {
-        let loaded = self.records.load(plan.load());
+        let loaded = self.records.load(&plan.load(now, &self.service));
         plan.decide(loaded, now, Entropy::new([seed; 32]), &self.service)
     }
 }

@@ -92,7 +92,10 @@ impl Crowd {
     fn advance(&mut self, which: usize, is_unlucky: bool) {
         let mut walker = self.walkers.swap_remove(which);
         walker.beat = match std::mem::replace(&mut walker.beat, Beat::Done) {
-            Beat::Routed => Beat::Loaded(Box::new(self.records.load(walker.plan.load()))),
+            Beat::Routed => {
+                let load = walker.plan.load(self.now, &self.service);
+                Beat::Loaded(Box::new(self.records.load(&load)))
+            }
             Beat::Loaded(loaded) => {
                 self.draws += 1;
                 let mut bytes = [0; 32];
@@ -273,7 +276,7 @@ proptest! {
             _ => world::challenge(&world::escape(&bent), ADA, ""),
         };
         let plan = route(&request);
-        let loaded = crowd.records.load(plan.load());
+        let loaded = crowd.records.load(&plan.load(crowd.now, &crowd.service));
         let outcome = plan.decide(loaded, crowd.now, Entropy::new([0; 32]), &crowd.service);
         prop_assert!(outcome.write.is_none(), "I9");
         prop_assert!((400..500).contains(&outcome.response.status.0), "I9");

@@ -122,7 +122,8 @@ proptest! {
         let Some(validation) = &loaded.validation else { return Ok(()) };
         prop_assume!(validation.expires <= now);
         let plan = route(&request);
-        let asks = plan.load().validation.is_some() && request.method != Method::Options;
+        let load = plan.load(now, &service);
+        let asks = load.validation.is_some() && request.method != Method::Options;
         let outcome = decide(&request, loaded, now, &service);
         prop_assert!(matches!(outcome.write, None | Some(Write::Open(_))), "I8");
         prop_assert!(!asks || outcome.response.status.0 >= 400, "I8");
@@ -142,7 +143,7 @@ proptest! {
             valid_until: row.expires,
             expires: row.expires,
         };
-        let load = Load { client: None, validation: Some(row.id), grant: Some(token) };
+        let load = Load { validation: Some(row.id), grant: Some(token), ..Load::default() };
         let before = records.load(&load);
         let mut moved = row.clone();
         moved.addresses_left += 1;
@@ -188,10 +189,14 @@ proptest! {
     }
 }
 
+fn load_of(request: &challenger_proto::http::Request) -> Load {
+    route(request).load(world::START, &world::service(world::small_limits()))
+}
+
 #[test]
 fn grants_are_numbered_from_one() {
     let mut records = world::records();
-    let loaded = records.load(route(&world::setup(world::SECRET, "")).load());
+    let loaded = records.load(&load_of(&world::setup(world::SECRET, "")));
     let (client, limits) = (loaded.client.unwrap(), world::small_limits());
     for number in 1..4 {
         let (nonce, now) = (random::nonce(number), world::START);
@@ -213,7 +218,7 @@ fn grants_are_numbered_from_one() {
 fn a_validation_of_no_client_is_not_opened() {
     let limits = world::small_limits();
     let setup = world::setup(world::SECRET, "");
-    let loaded = world::records().load(route(&setup).load());
+    let loaded = world::records().load(&load_of(&setup));
     let outcome = decide(&setup, loaded, world::START, &world::service(limits));
     assert_eq!(Records::default().commit(&outcome.write.unwrap()), Commit::Conflict);
     assert!(ClientId::new(0).is_none());

@@ -202,8 +202,9 @@ pub(crate) fn loaded() -> BoxedStrategy<Loaded> {
             (GrantSerial(serial), Grant { token, client, address, valid_until, expires })
         },
     );
-    (option::weighted(0.8, client), option::weighted(0.9, validation()), option::of(grant))
-        .prop_map(|(client, validation, grant)| Loaded { client, validation, grant })
+    let count = (0_u32..4).prop_map(|count| count * 33_334);
+    (option::weighted(0.8, client), option::weighted(0.9, validation()), option::of(grant), count)
+        .prop_map(|(client, validation, grant, count)| Loaded { client, validation, grant, count })
         .boxed()
 }
 

@@ -18,8 +18,9 @@ fn follow(seed: [u8; 32], accept: &str) -> (crate::audit::Auditor, String) {
         draws += 1;
         let mut bytes = seed;
         bytes[31] = draws;
-        let loaded = records.load(plan.load());
-        let printed = format!("{request:?} {plan:?} {loaded:?} {:?}", plan.load());
+        let load = plan.load(world::START, &service);
+        let loaded = records.load(&load);
+        let printed = format!("{request:?} {plan:?} {loaded:?} {load:?}");
         let outcome = plan.decide(loaded, world::START, Entropy::new(bytes), &service);
         let printed = format!("{printed} {outcome:?} {:?} {:?}", outcome.response, outcome.send);
         let ask = Ask::read(&request);

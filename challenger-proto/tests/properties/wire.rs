@@ -32,7 +32,7 @@ fn challenged(uri: &str, state: Option<&str>) -> (Validation, Transmission) {
     let mut records = world::records();
     let mut ask = |request, seed| {
         let plan = route(&request);
-        let loaded = records.load(plan.load());
+        let loaded = records.load(&plan.load(world::START, &service));
         let outcome = plan.decide(loaded, world::START, Entropy::new([seed; 32]), &service);
         let write = outcome.write.map(|write| match write {
             Write::Open(mut row) => {
@@ -49,7 +49,7 @@ fn challenged(uri: &str, state: Option<&str>) -> (Validation, Transmission) {
     let state = state.map_or(String::new(), |it| format!("&state={}", world::escape(it)));
     ask(world::authorize(&nonce, 1, &format!("{state}&scope=x"), ""), 2);
     let (_, send, plan) = ask(world::challenge(&nonce, "ada@example.com", ""), 3);
-    (records.load(plan.load()).validation.unwrap(), send.unwrap())
+    (records.load(&plan.load(world::START, &service)).validation.unwrap(), send.unwrap())
 }
 
 /// The answer to a PIN.

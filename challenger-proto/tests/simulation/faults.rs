@@ -8,6 +8,8 @@ use super::dice::Dice;
 pub(crate) enum Fault {
     /// A panic that the server catches.
     Bug,
+    /// The client has all the validations that it may have, opened by others.
+    ClientFull,
     ClockBack,
     ClockForward,
     /// The store keeps it, and the connection is lost before it says so.
@@ -33,8 +35,9 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Bug,
+        Self::ClientFull,
         Self::ClockBack,
         Self::ClockForward,
         Self::CommitLost,
@@ -56,7 +59,7 @@ impl Fault {
             Self::Crash | Self::ClockForward => 10,
             Self::Bug | Self::ClockBack | Self::Unrenderable => 30,
             Self::CommitLost | Self::ResponseLost | Self::Unreadable | Self::Unwritable => 100,
-            Self::HelpersTaken | Self::OutOfPatience => 200,
+            Self::ClientFull | Self::HelpersTaken | Self::OutOfPatience => 200,
             Self::ConflictMadeUp | Self::HelperFails | Self::HelperLies => 500,
         }
     }

@@ -225,7 +225,7 @@ impl Server {
     }
 
     fn load(&mut self, walker: &mut Walker, dice: &mut Dice) -> Beat {
-        let load = *walker.plan.load();
+        let load = walker.plan.load(self.now, &self.service);
         if load.is_empty() {
             return Beat::Decide(Box::default());
         }
@@ -240,7 +240,13 @@ impl Server {
                 stale_at: solved.map(|it| it.renewed_at.plus(self.service.limits.code_duration)),
             };
         }
-        Beat::Decide(Box::new(self.records.load(&load)))
+        let mut loaded = self.records.load(&load);
+        if let Some(count) = load.count
+            && self.strikes(Fault::ClientFull, dice)
+        {
+            loaded.count = count.most;
+        }
+        Beat::Decide(Box::new(loaded))
     }
 
     /// Whose validation a request is about.

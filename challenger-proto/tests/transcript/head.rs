@@ -68,6 +68,7 @@ fn configure(service: &mut Service, option: &str, value: &str, story: &str) {
         "ADDRESS_RESTRICTIONS" => service.restrictions = Restrictions::parse(value).unwrap(),
         "ADDRESS_TYPE" => {}
         "AUTH_ADDRESS_FORMAT" if value == "plain" => service.address_format = AddressFormat::Plain,
+        "CLIENT_VALIDATIONS_MAX" => limits.client_validations = Some(count().into()),
         "CODE_DURATION" => limits.code_duration = span(),
         "PIN_ATTEMPTS" => limits.pin_attempts = count(),
         "PIN_TRANSMISSIONS" => limits.pin_transmissions = count(),

@@ -118,6 +118,11 @@ fn read_limits(reader: &mut Reader<'_>, limits: &mut Limits) {
     reader.any_time("VALIDATION_EXPIRATION", &mut limits.validation_expiration);
     reader.finite("CODE_DURATION", &mut limits.code_duration);
     reader.finite("TOKEN_DURATION", &mut limits.token_duration);
+    let number = |c: &Config, s: &str, o: &str| c.number(s, o, 0..=u64::from(u32::MAX));
+    if let Some(most) = reader.optional("CLIENT_VALIDATIONS_MAX", number) {
+        // 0 means that there is no limit: nobody registers a client that may do nothing.
+        limits.client_validations = u32::try_from(most).ok().filter(|most| *most > 0);
+    }
 }
 
 /// Without a version there are no documents. With one, a directory that cannot be read is a

@@ -83,5 +83,6 @@ fn something() -> Load {
         client: ClientId::new(1),
         validation: Some(NonceDigest::from_bytes([0; 32])),
         grant: Some(TokenDigest::from_bytes([0; 32])),
+        count: None,
     }
 }

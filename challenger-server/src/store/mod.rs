@@ -18,6 +18,7 @@ mod postgres;
 mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod tally;
 mod version;
 
 pub use database::{Database, OpenMode};

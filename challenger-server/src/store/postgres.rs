@@ -15,6 +15,7 @@ use challenger_proto::{Commit, Load, Loaded, Write};
 
 pub use self::database::PostgresDatabase;
 use self::pool::{Fault, Pool, Session};
+use super::tally::Tally;
 use super::{LIMIT, OpenMode, Store, StoreError};
 use crate::log;
 
@@ -36,6 +37,7 @@ const TRIES: usize = 3;
 pub struct PostgresStore {
     database: PostgresDatabase,
     pool: Pool,
+    tally: Tally,
 }
 
 impl PostgresStore {
@@ -78,7 +80,7 @@ impl PostgresStore {
         let connector =
             database.connector().map_err(|cause| StoreError(format!("{database}: {cause}")))?;
         let pool = Pool::new(&database, connector);
-        Ok(Self { database, pool })
+        Ok(Self { database, pool, tally: Tally::default() })
     }
 
     /// Does something, and does it again if the connection was lost and that is harmless.
@@ -110,6 +112,14 @@ impl PostgresStore {
         }
     }
 
+    /// Reads something, which can be repeated.
+    fn look<T: Send + 'static>(
+        &self,
+        task: impl Fn(&mut Session) -> Result<T, Fault> + Send + Sync + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(task, |fault| matches!(fault, Fault::Lost(_) | Fault::Unsent(_)))
+    }
+
     /// Says where something went wrong.
     fn error(&self, fault: Fault) -> StoreError {
         let said = self.database.conceal(&fault.to_string());
@@ -123,18 +133,26 @@ impl Store for PostgresStore {
             return Ok(Loaded::default());
         }
         let load = *load;
-        self.run(
-            move |session| statements::load(session, &load),
-            |fault| matches!(fault, Fault::Lost(_) | Fault::Unsent(_)),
-        )
+        let mut loaded = self.look(move |session| statements::load(session, &load))?;
+        if let (Some(count), Some(_)) = (load.count, &loaded.client) {
+            let rows = || self.look(move |session| statements::count(session, &count));
+            loaded.count = self.tally.number(&count, rows)?;
+        }
+        Ok(loaded)
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
+        let opened =
+            if let Write::Open(validation) = write { Some(validation.client) } else { None };
         let write = write.clone();
-        self.run(
+        let commit = self.run(
             move |session| statements::commit(session, &write),
             // A write that was kept would be a conflict the second time, and be charged twice.
             |fault| matches!(fault, Fault::Unsent(_)),
-        )
+        )?;
+        if let (Some(client), Commit::Done) = (opened, commit) {
+            self.tally.opened(client);
+        }
+        Ok(commit)
     }
 }

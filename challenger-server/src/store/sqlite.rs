@@ -15,6 +15,7 @@ use rusqlite::types::Value;
 
 use self::file::{DatabaseFile, Fault};
 use self::writer::Writer;
+use super::tally::Tally;
 use super::{OpenMode, Store, StoreError};
 
 mod file;
@@ -36,6 +37,7 @@ pub struct SqliteStore {
     file: Arc<DatabaseFile>,
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
+    tally: Tally,
 }
 
 impl SqliteStore {
@@ -57,7 +59,7 @@ impl SqliteStore {
                 .map_err(|fault| file.error(fault))?;
         }
         let writer = Writer::start(connection, Arc::clone(&file))?;
-        Ok(Self { file, writer, readers: Mutex::new(Vec::new()) })
+        Ok(Self { file, writer, readers: Mutex::default(), tally: Tally::default() })
     }
 
     /// What SQLite says about a setting of the connections to this file.
@@ -112,14 +114,22 @@ impl Store for SqliteStore {
         }
         self.file.check_in_place().map_err(|fault| self.file.error(fault))?;
         let mut reader = self.reader()?;
-        let loaded = read(&mut reader, load).map_err(|fault| self.file.error(fault))?;
+        let mut loaded = read(&mut reader, load).map_err(|fault| self.file.error(fault))?;
+        if let (Some(count), Some(_)) = (&load.count, &loaded.client) {
+            let rows = || statements::count(&reader, count).map_err(|fault| self.file.error(fault));
+            loaded.count = self.tally.number(count, rows)?;
+        }
         // One that failed is closed instead, whatever state it may be in.
         self.keep_reader(reader);
         Ok(loaded)
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
-        self.writer.commit(write)
+        let commit = self.writer.commit(write)?;
+        if let (Write::Open(validation), Commit::Done) = (write, commit) {
+            self.tally.opened(validation.client);
+        }
+        Ok(commit)
     }
 
     fn finish(&self) -> Result<(), StoreError> {
@@ -130,8 +140,8 @@ impl Store for SqliteStore {
         match wal::empty(&mut connection, PATIENCE) {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.file.error(
-                "others read all the time, so what was deleted is still in the write-ahead log; \
-                 a service that runs empties it when they are done, and so does challenger-dbinit -g",
+                "others read all the time, so what was deleted is still in the write-ahead log; a \
+                 service that runs empties it when they are done, and so does challenger-dbinit -g",
             )),
             Err(error) => Err(self.file.error(Fault::from(error))),
         }
@@ -160,5 +170,6 @@ fn select(connection: &Connection, load: &Load) -> Result<Loaded, Fault> {
             .transpose()?
             .flatten(),
         grant: load.grant.map(|token| statements::grant(connection, &token)).transpose()?.flatten(),
+        count: 0,
     })
 }

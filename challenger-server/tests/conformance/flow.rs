@@ -90,7 +90,7 @@ impl Flow<'_> {
             body: body.into(),
         };
         let plan = route(&request);
-        let loaded = self.store.load(plan.load()).unwrap();
+        let loaded = self.store.load(&plan.load(NOW, &self.service)).unwrap();
         let entropy = self.rng.bytes();
         let outcome = plan.decide(loaded, NOW, Entropy::new(entropy), &self.service);
         if let Some(write) = &outcome.write {

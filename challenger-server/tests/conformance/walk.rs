@@ -94,6 +94,7 @@ impl<'a> Walk<'a> {
             client: self.rng.coin().then(|| self.rng.pick(&self.clients).id),
             validation: self.rng.coin().then(|| self.rng.pick(&[known_id, known_id, any_id])),
             grant: self.rng.coin().then(|| self.rng.pick(&self.tokens)),
+            count: None,
         };
         self.compare(&load);
     }

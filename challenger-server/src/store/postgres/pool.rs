@@ -234,10 +234,10 @@ impl Session {
     pub(super) fn find(
         &mut self,
         sql: &'static str,
-        key: &(dyn ToSql + Sync),
+        keys: &[&(dyn ToSql + Sync)],
     ) -> Result<Option<Row>, Fault> {
         let statement = self.prepared(sql)?;
-        let found = self.client.query_opt(&statement, &[key]);
+        let found = self.client.query_opt(&statement, keys);
         self.used = Instant::now();
         found.map_err(|error| self.failed(sql, &error))
     }

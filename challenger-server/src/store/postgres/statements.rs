@@ -3,13 +3,13 @@
 use std::sync::LazyLock;
 
 use challenger_proto::{
-    Client, Commit, Grant, GrantSerial, Load, Loaded, TokenDigest, Validation, Write,
+    Client, Commit, Count, Grant, GrantSerial, Load, Loaded, TokenDigest, Validation, Write,
 };
 use postgres::Row;
 use postgres::types::{FromSql, ToSql};
 
 use super::pool::{Fault, Session};
-use crate::store::row::{ClientRow, GrantRow, ValidationRow};
+use crate::store::row::{ClientRow, GrantRow, ValidationRow, to_seconds};
 
 const SELECT_CLIENT: &str = "\
     SELECT id, redirect_uri, secret_salt, secret_digest FROM challenger.clients WHERE id = $1";
@@ -24,6 +24,10 @@ const SELECT_VALIDATION: &str = "\
 const SELECT_GRANT: &str = "\
     SELECT id, token, client, address, valid_until, expires FROM challenger.grants \
     WHERE token = $1";
+
+const COUNT: &str = "\
+    SELECT count(*) FROM \
+        (SELECT FROM challenger.validations WHERE client = $1 AND expires > $2 LIMIT $3) counted";
 
 const INSERT: &str = "\
     INSERT INTO challenger.validations (\
@@ -70,18 +74,26 @@ static REVOKE: LazyLock<String> = LazyLock::new(|| {
 pub(super) fn load(session: &mut Session, load: &Load) -> Result<Loaded, Fault> {
     let mut loaded = Loaded::default();
     if let Some(id) = load.client {
-        let row = session.find(SELECT_CLIENT, &id.number())?;
+        let row = session.find(SELECT_CLIENT, &[&id.number()])?;
         loaded.client = row.as_ref().map(client).transpose()?;
     }
     if let Some(id) = &load.validation {
-        let row = session.find(SELECT_VALIDATION, &id.as_bytes().as_slice())?;
+        let row = session.find(SELECT_VALIDATION, &[&id.as_bytes().as_slice()])?;
         loaded.validation = row.as_ref().map(validation).transpose()?;
     }
     if let Some(token) = &load.grant {
-        let row = session.find(SELECT_GRANT, &token.as_bytes().as_slice())?;
+        let row = session.find(SELECT_GRANT, &[&token.as_bytes().as_slice()])?;
         loaded.grant = row.as_ref().map(grant).transpose()?;
     }
     Ok(loaded)
+}
+
+/// Counts the validations of a client.
+pub(super) fn count(session: &mut Session, count: &Count) -> Result<u32, Fault> {
+    let (client, now) = (count.client.number(), to_seconds(count.now));
+    let row = session.find(COUNT, &[&client, &now, &i64::from(count.most)])?;
+    let number: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
+    Ok(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 /// Carries out a write.

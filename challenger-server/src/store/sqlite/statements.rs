@@ -1,12 +1,13 @@
 //! The statements of loading and committing.
 
 use challenger_proto::{
-    Client, ClientId, Commit, Grant, GrantSerial, NonceDigest, TokenDigest, Validation, Write,
+    Client, ClientId, Commit, Count, Grant, GrantSerial, NonceDigest, TokenDigest, Validation,
+    Write,
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, ToSql, ffi, params_from_iter};
 
 use super::file::Fault;
-use crate::store::row::{ClientRow, GrantRow, ValidationRow};
+use crate::store::row::{ClientRow, GrantRow, ValidationRow, to_seconds};
 
 const SELECT_CLIENT: &str = "\
     SELECT id, redirect_uri, secret_salt, secret_digest FROM clients WHERE id = ?1";
@@ -20,6 +21,10 @@ const SELECT_VALIDATION: &str = "\
 
 const SELECT_GRANT: &str = "\
     SELECT id, token, client, address, valid_until, expires FROM grants WHERE token = ?1";
+
+const COUNT_VALIDATIONS: &str = "\
+    SELECT count(*) FROM \
+        (SELECT 1 FROM validations WHERE client = ?1 AND expires > ?2 LIMIT ?3)";
 
 const INSERT_VALIDATION: &str = "\
     INSERT INTO validations (\
@@ -91,6 +96,13 @@ pub(super) fn grant(
         })
         .optional()?;
     Ok(found.map(|(serial, row)| Grant::try_from(row).map(|grant| (serial, grant))).transpose()?)
+}
+
+/// Counts the validations of a client.
+pub(super) fn count(connection: &Connection, count: &Count) -> Result<u32, Fault> {
+    let parameters = (count.client.number(), to_seconds(count.now), count.most);
+    let mut statement = connection.prepare_cached(COUNT_VALIDATIONS)?;
+    Ok(statement.query_row(parameters, |row| row.get(0))?)
 }
 
 /// Whether a write is one statement, which is carried out whole or not at all.
