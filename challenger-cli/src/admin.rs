@@ -9,6 +9,7 @@ use std::sync::Arc;
 use argh::FromArgs;
 use challenger_proto::{ClientId, RedirectUri, Secret};
 use challenger_server::log::{self, Level};
+use challenger_server::os;
 use challenger_server::store::{Added, ClientSummary, OpenMode, Registry, StoreError};
 use serde_json::{Value, json};
 
@@ -52,16 +53,20 @@ struct Arguments {
     /// print JSON
     #[argh(switch)]
     json: bool,
+    /// with a new secret: leave the validations alone that were opened before and are not solved
+    #[argh(switch)]
+    keep_open: bool,
     /// list all clients: how many validations each opened and how many access tokens it got
     #[argh(switch)]
     list: bool,
     /// print the client ID, and a secret that was made, and nothing else
     #[argh(switch, short = 'q')]
     quiet: bool,
-    /// give a client a strong new secret instead of its old one, and print it
+    /// give a client a strong new secret instead of its old one, and print it; end its unsolved
+    /// validations
     #[argh(switch)]
     regenerate: bool,
-    /// give a client this secret instead of its old one
+    /// give a client this secret instead of its old one; end its unsolved validations
     #[argh(option, short = 'r', arg_name = "SECRET")]
     rotate: Option<String>,
     /// least important events to log: NONE, ERROR, WARNING (default), INFO or DEBUG
@@ -117,10 +122,12 @@ fn run() -> Result<(), Exit> {
         }
         Action::Rotate(secret) => {
             let (redirect_uri, secret) = (arguments.redirect_uri()?, secret.obtain()?);
-            rotate(&*arguments.registry()?, redirect_uri, secret)?
+            let registry = arguments.registry()?;
+            let report = rotate(&*registry, redirect_uri, secret)?;
+            return arguments.print_and_end_unsolved(&report, &*registry);
         }
     };
-    arguments.print(&report)
+    arguments.print(&report, None)
 }
 
 impl Arguments {
@@ -142,6 +149,9 @@ impl Arguments {
             (Some(Action::List), None) if self.redirect_uri.is_some() => {
                 Err(misused("--list takes no REDIRECT_URI"))
             }
+            (Some(Action::Add(_) | Action::Delete | Action::List), None) if self.keep_open => {
+                Err(misused("--keep-open belongs to --rotate=SECRET or --regenerate"))
+            }
             (Some(action), None) => Ok(action),
         }
     }
@@ -156,18 +166,41 @@ impl Arguments {
         open_registry(&load_config(self.config.as_deref())?, OpenMode::Use)
     }
 
-    fn print(&self, report: &Report) -> Result<(), Exit> {
+    /// Prints the new secret whatever happens then: nobody else knows it.
+    fn print_and_end_unsolved(&self, report: &Report, registry: &dyn Registry) -> Result<(), Exit> {
+        if self.keep_open {
+            return self.print(report, None);
+        }
+        let end = || {
+            registry.end_unsolved(report.id, os::now()).map_err(|error| {
+            Exit::failed(format!(
+                "the secret was replaced, but some validations that were opened before may go on, \
+                 until this is done again: {error}"
+            ))
+        })
+        };
+        if self.json {
+            let ended = end();
+            self.print(report, ended.as_ref().ok().copied())?;
+            return ended.map(drop);
+        }
+        self.print(report, None)?;
+        let ended = end()?;
+        if self.quiet { Ok(()) } else { say(&format!("Unsolved validations ended: {ended}")) }
+    }
+
+    fn print(&self, report: &Report, ended: Option<u64>) -> Result<(), Exit> {
         let Report { sentence, id, redirect_uri, secret } = report;
         let secret = secret.as_ref().map(Secret::expose);
         if self.json {
-            let (number, uri) = (id.number(), redirect_uri.as_str());
-            let object = match secret {
-                None => json!({"client_id": number, "redirect_uri": uri}),
-                Some(secret) => {
-                    json!({"client_id": number, "client_secret": secret, "redirect_uri": uri})
-                }
-            };
-            return say(&object.to_string());
+            let members = [
+                ("client_id", Some(json!(id.number()))),
+                ("client_secret", secret.map(|secret| json!(secret))),
+                ("redirect_uri", Some(json!(redirect_uri.as_str()))),
+                ("validations_ended", ended.map(|ended| json!(ended))),
+            ];
+            let members = members.into_iter().filter_map(|(name, value)| Some((name, value?)));
+            return say(&members.collect::<Value>().to_string());
         }
         say(&if self.quiet { id.to_string() } else { format!("{sentence}: {id}") })?;
         match secret {
@@ -185,6 +218,7 @@ impl Arguments {
                     "redirect_uri": client.redirect_uri.as_str(),
                     "validations": client.validations,
                     "grants": client.grants,
+                    "being_deleted": client.is_being_deleted,
                 })
             });
             return say(&Value::Array(objects.collect()).to_string());
@@ -195,8 +229,11 @@ impl Arguments {
         for client in clients {
             let id = client.id.to_string();
             let (validations, grants) = (client.validations.to_string(), client.grants.to_string());
-            let redirect_uri = client.redirect_uri.as_str();
-            say(&if self.quiet { id } else { row(&id, &validations, &grants, redirect_uri) })?;
+            let mut last = client.redirect_uri.as_str().to_owned();
+            if client.is_being_deleted {
+                last.push_str(" (being deleted)");
+            }
+            say(&if self.quiet { id } else { row(&id, &validations, &grants, &last) })?;
         }
         Ok(())
     }
@@ -217,6 +254,10 @@ fn add(
             let sentence = "Client added. Client ID is";
             Ok(Report { sentence, id, redirect_uri, secret: secret.to_print })
         }
+        Added::BeingDeleted(id) => Err(Exit::failed(format!(
+            "client {id}, which has this redirect URI, is still being deleted; if nobody is at it, \
+             --delete goes on with it, and it can be added then"
+        ))),
         Added::Exists(id) => Err(Exit::failed(format!(
             "client {id} is registered with this redirect URI already; it was left as it is"
         ))),

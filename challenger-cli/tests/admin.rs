@@ -50,7 +50,7 @@ fn each_command_prints_what_it_says() {
     let site = Site::new("");
     let secret = format!("--add={SECRET}");
     let rotate = format!("--rotate={NEW_SECRET}");
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 15] = [
         (&[&secret, OTHER], "Client added. Client ID is: 2\n"),
         (&["--delete", OTHER], "Client deleted. Client ID was: 2\n"),
         (&["-a", SECRET, "-q", OTHER], "3\n"),
@@ -59,10 +59,15 @@ fn each_command_prints_what_it_says() {
             &[&secret, "--json", OTHER],
             "{\"client_id\":4,\"redirect_uri\":\"https://other.example/cb\"}\n",
         ),
-        (&[&rotate, OTHER], "Secret replaced. Client ID is: 4\n"),
+        (&[&rotate, OTHER], "Secret replaced. Client ID is: 4\nUnsolved validations ended: 0\n"),
         (&["-r", NEW_SECRET, "--quiet", OTHER], "4\n"),
         (
             &[&rotate, "--json", OTHER],
+            "{\"client_id\":4,\"redirect_uri\":\"https://other.example/cb\",\
+             \"validations_ended\":0}\n",
+        ),
+        (
+            &[&rotate, "--json", "--keep-open", OTHER],
             "{\"client_id\":4,\"redirect_uri\":\"https://other.example/cb\"}\n",
         ),
         (&["--list", "-q"], "1\n4\n"),
@@ -149,9 +154,10 @@ fn made_secrets_are_strong_and_work_at_once() {
     }
     let text = told(&site, &["--regenerate", "https://a.example/"]);
     let text = text.strip_prefix("Secret replaced. Client ID is: 2\nClient secret is: ").unwrap();
-    assert_eq!(setup(&site, 2, text.trim_end()), (200, None));
+    let text = text.strip_suffix("\nUnsolved validations ended: 1\n").unwrap();
+    assert_eq!(setup(&site, 2, text), (200, None));
     assert_eq!(setup(&site, 2, &made[0]), (404, Some(9750)));
-    let all: BTreeSet<&str> = made.iter().map(String::as_str).chain([text.trim_end()]).collect();
+    let all: BTreeSet<&str> = made.iter().map(String::as_str).chain([text]).collect();
     assert_eq!(all.len(), 4);
     site.stop();
     assert!(all.iter().all(|secret| !site.log().contains(secret)));
@@ -218,8 +224,20 @@ fn the_list_counts_what_was_collected_as_well() {
     site.setup();
     site.setup();
     let expected = json!([
-        {"client_id": 1, "redirect_uri": REDIRECT_URI, "validations": 3, "grants": 1},
-        {"client_id": 2, "redirect_uri": OTHER, "validations": 0, "grants": 0},
+        {
+            "client_id": 1,
+            "redirect_uri": REDIRECT_URI,
+            "validations": 3,
+            "grants": 1,
+            "being_deleted": false,
+        },
+        {
+            "client_id": 2,
+            "redirect_uri": OTHER,
+            "validations": 0,
+            "grants": 0,
+            "being_deleted": false,
+        },
     ]);
     let mut left = (2, 1);
     site::wait_for("all but the first validation to be collected", || {

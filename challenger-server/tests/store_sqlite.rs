@@ -18,6 +18,7 @@ use conformance::{NOW, fresh, has_grant, open, redemption, register, reload};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+#[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod conformance;
 
 /// A store in a folder that is deleted in the end.
@@ -157,7 +158,7 @@ fn schemas_are_checked_before_serving() {
     };
     newer(99);
     let message = format!(
-        "{place}: has schema version 99, but this program knows 1 at most; upgrade the program"
+        "{place}: has schema version 99, but this program knows 2 at most; upgrade the program"
     );
     assert_eq!(complaint(serve()), message);
     assert_eq!(complaint(tool.migrate()), message);

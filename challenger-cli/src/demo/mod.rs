@@ -111,7 +111,7 @@ impl Stage {
         let hashed = HashedSecret::new(&secret, OsEntropy.draw());
         let parsed = RedirectUri::parse(&redirect_uri).map_err(|error| failed(&error))?;
         let added = store.add_client(&parsed, hashed).map_err(|error| failed(&error))?;
-        let (Added::New(id) | Added::Exists(id)) = added;
+        let (Added::New(id) | Added::Exists(id) | Added::BeingDeleted(id)) = added;
 
         let messages = Messages::embedded().map_err(|error| failed(&error))?;
         let languages = messages.languages().map(str::to_owned).collect();

@@ -33,14 +33,14 @@ pub use sqlite::SqliteStore;
 /// by whoever asks, and waits as long as a disk that hangs.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// How many times as long as a piece of a garbage collection took the database is left to those who
-/// serve.
+/// How many times as long as a piece of a garbage collection, or of another deletion, took the
+/// database is left to those who serve.
 const GARBAGE_REST: u32 = 9;
 
 /// The longest rest: what was slow because the database hung need not be slow again.
 const GARBAGE_REST_MAX: Duration = Duration::from_secs(10);
 
-/// Lets others have the database after a piece of a garbage collection.
+/// Lets others have the database after a piece of what is deleted.
 fn rest(begun: Instant) {
     thread::sleep(rest_after(begun.elapsed()));
 }
@@ -65,8 +65,8 @@ pub trait Store: Send + Sync {
     /// written is then not known: the connection may have been lost after it.
     fn commit(&self, write: &Write) -> Result<Commit, StoreError>;
 
-    /// For the end of a process: leaves nothing behind that was deleted before, as far as that is in
-    /// the hands of this store.
+    /// For the end of a process: leaves nothing behind that was deleted before, as far as that is
+    /// in the hands of this store.
     ///
     /// # Errors
     /// Something was left behind, and what to do. All writes are kept in any case.
@@ -90,7 +90,8 @@ pub trait Registry {
     /// The store is out of reach, or cannot write.
     fn reset(&self) -> Result<(), StoreError>;
 
-    /// Deletes what has expired, and counts it in the totals of its client.
+    /// Deletes what has expired, and counts it in the totals of its client. What is left of clients
+    /// whose deletion did not come to its end goes as well.
     ///
     /// # Errors
     /// The store is out of reach, or cannot write. What was deleted until then is counted.
@@ -123,11 +124,22 @@ pub trait Registry {
         secret: HashedSecret,
     ) -> Result<Option<ClientId>, StoreError>;
 
+    /// Ends the validations of a client that are not solved, as many as there are when this begins,
+    /// and counts them in its totals. Returns how many.
+    ///
+    /// # Errors
+    /// The store is out of reach, or cannot write. What was ended until then is counted.
+    fn end_unsolved(&self, client: ClientId, now: Timestamp) -> Result<u64, StoreError>;
+
     /// Deletes the client with this redirect URI, its validations and its grants; `None` if there
     /// is no such client. Its number is not used again.
     ///
+    /// Its secret is void at once. Then its rows go piece by piece, so that nobody waits for it:
+    /// first the grants, then the validations, the latest before those that expire anyway. Whatever
+    /// interrupts it, to call it again goes on, and so does the next garbage collection.
+    ///
     /// # Errors
-    /// The store is out of reach, or cannot write.
+    /// The store is out of reach, or cannot write. What was deleted until then stays deleted.
     fn delete_client(&self, redirect_uri: &RedirectUri) -> Result<Option<ClientId>, StoreError>;
 }
 
@@ -135,6 +147,8 @@ pub trait Registry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Added {
+    /// Nothing was changed: this client has the redirect URI until all of it is deleted.
+    BeingDeleted(ClientId),
     /// Nothing was changed: this client has the redirect URI already.
     Exists(ClientId),
     /// This is the new client.
@@ -152,6 +166,8 @@ pub struct ClientSummary {
     pub validations: u64,
     /// How many access tokens it got for proved addresses. Those that were revoked do not count.
     pub grants: u64,
+    /// Whether its deletion was begun and has not come to its end.
+    pub is_being_deleted: bool,
 }
 
 /// How much expired.

@@ -27,6 +27,7 @@ pub(super) struct ClientSummaryRow {
     pub(super) redirect_uri: String,
     pub(super) validations: i64,
     pub(super) grants: i64,
+    pub(super) is_being_deleted: bool,
 }
 
 /// A row of `validations`. The schema says what each column is.
@@ -96,6 +97,7 @@ impl TryFrom<ClientSummaryRow> for ClientSummary {
             redirect_uri: redirect_uri("clients.redirect_uri", &row.redirect_uri)?,
             validations: total("clients.validations_collected", row.validations)?,
             grants: total("clients.grants_collected", row.grants)?,
+            is_being_deleted: row.is_being_deleted,
         })
     }
 }

@@ -15,10 +15,14 @@ use challenger_proto::{AddressType, CodeDigest, Progress, Salt};
 use challenger_server::store::{Added, Registry, Store};
 
 mod clients;
+mod count;
 pub(crate) mod flow;
 mod walk;
 
 pub(crate) use clients::clients_are_counted_changed_and_deleted;
+pub(crate) use count::{
+    open_validations_are_counted, version_1_is_there, what_is_left_of_a_client_is_collected,
+};
 pub(crate) use walk::walk_like_records;
 
 /// Any fixed point in time will do.

@@ -22,7 +22,7 @@ const LOCK: i64 = 0x4368_616c;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many rows are deleted at once: a server may wait for them.
-const CHUNK_ROWS: i64 = 1000;
+const PIECE_ROWS: i64 = 1000;
 
 /// How often a tool tries a change that meets a conflict.
 const TRIES: u32 = 5;
@@ -30,42 +30,49 @@ const TRIES: u32 = 5;
 /// How long it waits before it tries again.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Forgets some expired rows and counts them, in one statement. What a server is changing is left
-/// to the next time.
-const COLLECT_VALIDATIONS: &str = "\
-    WITH expired AS (\
-            SELECT id FROM challenger.validations WHERE expires <= $1 \
-            ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED), \
+/// Forgets some rows of a client up to a time, the latest first, and counts them, in one statement.
+/// What a server is changing is left to the next time.
+const FORGET_VALIDATIONS: &str = "\
+    WITH chosen AS (\
+            SELECT id FROM challenger.validations WHERE client = $1 AND expires <= $2 \
+            ORDER BY expires DESC LIMIT $3 FOR UPDATE SKIP LOCKED), \
         deleted AS (\
-            DELETE FROM challenger.validations v USING expired WHERE v.id = expired.id \
-            RETURNING v.client), \
-        counted AS (SELECT client, count(*) AS number FROM deleted GROUP BY client), \
+            DELETE FROM challenger.validations v USING chosen WHERE v.id = chosen.id \
+            RETURNING v.expires), \
+        counted AS (SELECT count(*) AS number, min(expires) AS earliest FROM deleted), \
         added AS (\
             UPDATE challenger.clients c \
             SET validations_collected = c.validations_collected + counted.number \
-            FROM counted WHERE c.id = counted.client) \
-    SELECT count(*) FROM deleted";
+            FROM counted WHERE c.id = $1 AND counted.number > 0) \
+    SELECT number, earliest FROM counted";
 
 /// The same for grants.
-const COLLECT_GRANTS: &str = "\
-    WITH expired AS (\
-            SELECT id FROM challenger.grants WHERE expires <= $1 \
-            ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED), \
+const FORGET_GRANTS: &str = "\
+    WITH chosen AS (\
+            SELECT id FROM challenger.grants WHERE client = $1 AND expires <= $2 \
+            ORDER BY expires DESC LIMIT $3 FOR UPDATE SKIP LOCKED), \
         deleted AS (\
-            DELETE FROM challenger.grants g USING expired WHERE g.id = expired.id \
-            RETURNING g.client), \
-        counted AS (SELECT client, count(*) AS number FROM deleted GROUP BY client), \
+            DELETE FROM challenger.grants g USING chosen WHERE g.id = chosen.id \
+            RETURNING g.expires), \
+        counted AS (SELECT count(*) AS number, min(expires) AS earliest FROM deleted), \
         added AS (\
             UPDATE challenger.clients c \
             SET grants_collected = c.grants_collected + counted.number \
-            FROM counted WHERE c.id = counted.client) \
-    SELECT count(*) FROM deleted";
+            FROM counted WHERE c.id = $1 AND counted.number > 0) \
+    SELECT number, earliest FROM counted";
+
+/// Whose rows have expired, and who is being deleted.
+const SELECT_DUE: &str = "\
+    SELECT c.id, c.deleting FROM challenger.clients c WHERE c.deleting \
+        OR EXISTS (SELECT FROM challenger.validations v WHERE v.client = c.id AND v.expires <= $1) \
+        OR EXISTS (SELECT FROM challenger.grants g WHERE g.client = c.id AND g.expires <= $1)";
 
 /// Rows that are there, and those that were collected.
 const SELECT_CLIENTS: &str = "\
     SELECT c.id, c.redirect_uri, \
         c.validations_collected + coalesce(opened.kept, 0), \
-        c.grants_collected + coalesce(granted.kept, 0) \
+        c.grants_collected + coalesce(granted.kept, 0), \
+        c.deleting \
     FROM challenger.clients c \
     LEFT JOIN (SELECT client, count(*) AS kept FROM challenger.validations GROUP BY client) opened \
         ON opened.client = c.id \
@@ -75,10 +82,31 @@ const SELECT_CLIENTS: &str = "\
 
 const UPDATE_SECRET: &str = "\
     UPDATE challenger.clients SET secret_salt = $2, secret_digest = $3 \
+    WHERE redirect_uri = $1 AND NOT deleting RETURNING id";
+
+/// No secret has this digest.
+const VOID_SECRET: &str = "\
+    UPDATE challenger.clients \
+    SET deleting = true, secret_digest = decode(repeat('00', 32), 'hex') \
     WHERE redirect_uri = $1 RETURNING id";
 
-/// Validations and grants go with it: `ON DELETE CASCADE`.
-const DELETE_CLIENT: &str = "DELETE FROM challenger.clients WHERE redirect_uri = $1 RETURNING id";
+/// What was opened by a request that was on its way goes with it: `ON DELETE CASCADE`.
+const DELETE_CLIENT: &str = "DELETE FROM challenger.clients WHERE id = $1 AND deleting";
+
+const SELECT_UNSOLVED: &str = "\
+    SELECT id FROM challenger.validations \
+    WHERE client = $1 AND expires > $2 AND progress IN ('open', 'challenged')";
+
+const DELETE_UNSOLVED: &str = "\
+    WITH deleted AS (\
+            DELETE FROM challenger.validations \
+            WHERE id = ANY ($2) AND progress IN ('open', 'challenged') RETURNING id), \
+        counted AS (SELECT count(*) AS number FROM deleted), \
+        added AS (\
+            UPDATE challenger.clients c \
+            SET validations_collected = c.validations_collected + counted.number \
+            FROM counted WHERE c.id = $1) \
+    SELECT number FROM counted";
 
 impl Registry for PostgresStore {
     fn migrate(&self) -> Result<(), StoreError> {
@@ -90,12 +118,7 @@ impl Registry for PostgresStore {
     }
 
     fn collect_garbage(&self, now: Timestamp) -> Result<Collected, StoreError> {
-        self.maintain(|client| {
-            Ok(Collected {
-                validations: collect(client, COLLECT_VALIDATIONS, now)?,
-                grants: collect(client, COLLECT_GRANTS, now)?,
-            })
-        })
+        self.maintain(|client| collect(client, now))
     }
 
     fn add_client(
@@ -120,8 +143,18 @@ impl Registry for PostgresStore {
         self.ask(|client| change_client(client, UPDATE_SECRET, &parameters))
     }
 
+    fn end_unsolved(&self, client: ClientId, now: Timestamp) -> Result<u64, StoreError> {
+        let mut session = self.connect().map_err(|fault| self.error(fault))?;
+        end_unsolved(&mut session, client, now).map_err(|fault| self.error(fault))
+    }
+
     fn delete_client(&self, redirect_uri: &RedirectUri) -> Result<Option<ClientId>, StoreError> {
-        self.ask(|client| change_client(client, DELETE_CLIENT, &[&redirect_uri.as_str()]))
+        let void = |client: &mut _| change_client(client, VOID_SECRET, &[&redirect_uri.as_str()]);
+        let id = self.ask(void)?;
+        if let Some(id) = id {
+            self.ask(|client| delete(client, id.number()))?;
+        }
+        Ok(id)
     }
 }
 
@@ -140,17 +173,10 @@ impl PostgresStore {
         Ok(made.map_err(|_| Fault::Away(LATE.to_owned()))??)
     }
 
-    /// Does something that others may do at the same time, and again when they were in the way: a
-    /// client's rows may be locked in another order by who redeems one of its codes.
+    /// Does something that others may do at the same time.
     fn ask<T>(&self, task: impl Fn(&mut Client) -> Result<T, Fault>) -> Result<T, StoreError> {
-        let mut tries = TRIES;
-        loop {
-            tries -= 1;
-            match self.connect().and_then(|mut client| task(&mut client)) {
-                Err(Fault::Conflict(_)) if tries > 0 => thread::sleep(PAUSE),
-                done => return done.map_err(|fault| self.error(fault)),
-            }
-        }
+        let done = insist(|| self.connect().and_then(|mut client| task(&mut client)));
+        done.map_err(|fault| self.error(fault))
     }
 
     /// Does something alone. The lock ends with the connection, whatever happens.
@@ -167,19 +193,72 @@ impl PostgresStore {
     }
 }
 
-fn collect(client: &mut Client, chunk: &str, now: Timestamp) -> Result<u64, Fault> {
-    let statement = client.prepare(chunk)?;
-    let mut collected = 0;
+/// Does something again when others were in the way: a client's rows may be locked in another order
+/// by who redeems one of its codes.
+fn insist<T>(mut task: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+    let mut tries = TRIES;
+    loop {
+        tries -= 1;
+        match task() {
+            Err(Fault::Conflict(_)) if tries > 0 => thread::sleep(PAUSE),
+            done => return done,
+        }
+    }
+}
+
+fn collect(client: &mut Client, now: Timestamp) -> Result<Collected, Fault> {
+    let mut collected = Collected::default();
+    for row in client.query(SELECT_DUE, &[&to_seconds(now)])? {
+        let (id, is_deleted) = (row.try_get(0)?, row.try_get(1)?);
+        if is_deleted {
+            delete(client, id)?;
+        } else {
+            collected.grants += forget(client, FORGET_GRANTS, id, now)?;
+            collected.validations += forget(client, FORGET_VALIDATIONS, id, now)?;
+        }
+    }
+    Ok(collected)
+}
+
+/// Deletes a client whose secret is void, and all it had.
+fn delete(client: &mut Client, id: i64) -> Result<(), Fault> {
+    forget(client, FORGET_GRANTS, id, Timestamp::NEVER)?;
+    forget(client, FORGET_VALIDATIONS, id, Timestamp::NEVER)?;
+    insist(|| Ok(client.execute(DELETE_CLIENT, &[&id]).map(drop)?))
+}
+
+/// Deletes the rows of a client that expire until a time, and counts them in its totals.
+fn forget(client: &mut Client, piece: &str, id: i64, until: Timestamp) -> Result<u64, Fault> {
+    let statement = client.prepare(piece)?;
+    let mut until = to_seconds(until);
+    let mut forgotten = 0;
     loop {
         let begun = Instant::now();
-        let row = client.query_one(&statement, &[&to_seconds(now), &CHUNK_ROWS])?;
+        let row = insist(|| Ok(client.query_one(&statement, &[&id, &until, &PIECE_ROWS])?))?;
         let rows: i64 = row.try_get(0)?;
-        collected += rows.cast_unsigned();
-        if rows < CHUNK_ROWS {
-            return Ok(collected);
+        forgotten += rows.cast_unsigned();
+        if rows < PIECE_ROWS {
+            return Ok(forgotten);
         }
+        // What is gone stays in the index for a while, and need not be gone through again.
+        until = row.try_get(1)?;
         rest(begun);
     }
+}
+
+/// Ends what a client has not got the proof of.
+fn end_unsolved(client: &mut Client, id: ClientId, now: Timestamp) -> Result<u64, Fault> {
+    let rows = client.query(SELECT_UNSOLVED, &[&id.number(), &to_seconds(now)])?;
+    let ids: Vec<Vec<u8>> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    let statement = client.prepare(DELETE_UNSOLVED)?;
+    let mut ended = 0;
+    for piece in ids.chunks(usize::try_from(PIECE_ROWS).unwrap_or(1)) {
+        let begun = Instant::now();
+        let row = insist(|| Ok(client.query_one(&statement, &[&id.number(), &piece])?))?;
+        ended += row.try_get::<_, i64>(0)?.cast_unsigned();
+        rest(begun);
+    }
+    Ok(ended)
 }
 
 fn clients(client: &mut Client) -> Result<Vec<ClientSummary>, Fault> {
@@ -190,6 +269,7 @@ fn clients(client: &mut Client) -> Result<Vec<ClientSummary>, Fault> {
             redirect_uri: row.try_get(1)?,
             validations: row.try_get(2)?,
             grants: row.try_get(3)?,
+            is_being_deleted: row.try_get(4)?,
         };
         clients.push(row.try_into()?);
     }
@@ -212,8 +292,8 @@ fn add_client(
     secret: HashedSecret,
 ) -> Result<Added, Fault> {
     // Not by the conflict alone, because that would use up a number.
-    if let Some(id) = find_client(client, redirect_uri)? {
-        return Ok(Added::Exists(id));
+    if let Some(found) = find_client(client, redirect_uri)? {
+        return Ok(found);
     }
     let (salt, digest) = (secret.salt.as_slice(), secret.digest.as_bytes().as_slice());
     let inserted = client.query_opt(
@@ -225,12 +305,14 @@ fn add_client(
         return Ok(Added::New(client_id("clients.id", row.try_get(0)?)?));
     }
     // Somebody registered it between the two statements.
-    let id = find_client(client, redirect_uri)?;
-    id.map(Added::Exists).ok_or_else(|| Fault::Other("the client comes and goes".to_owned()))
+    let found = find_client(client, redirect_uri)?;
+    found.ok_or_else(|| Fault::Other("the client comes and goes".to_owned()))
 }
 
-fn find_client(client: &mut Client, redirect_uri: &RedirectUri) -> Result<Option<ClientId>, Fault> {
-    let find = "SELECT id FROM challenger.clients WHERE redirect_uri = $1";
+/// What to say of the client that has a redirect URI.
+fn find_client(client: &mut Client, redirect_uri: &RedirectUri) -> Result<Option<Added>, Fault> {
+    let find = "SELECT id, deleting FROM challenger.clients WHERE redirect_uri = $1";
     let Some(row) = client.query_opt(find, &[&redirect_uri.as_str()])? else { return Ok(None) };
-    Ok(Some(client_id("clients.id", row.try_get(0)?)?))
+    let id = client_id("clients.id", row.try_get(0)?)?;
+    Ok(Some(if row.try_get(1)? { Added::BeingDeleted(id) } else { Added::Exists(id) }))
 }

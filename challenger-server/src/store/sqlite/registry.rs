@@ -1,49 +1,55 @@
 //! What the operator's tools do. Each call has a connection of its own, because they are rare.
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use challenger_proto::{ClientId, HashedSecret, RedirectUri, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params, Transaction, TransactionBehavior};
 
 use super::file::Fault;
-use super::{SqliteStore, schema};
+use super::{SqliteStore, schema, wal};
 use crate::log;
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
 use crate::store::{Added, ClientSummary, Collected, Registry, Store, StoreError, rest};
 
 /// How many rows are deleted at once: a server that runs waits for them, and they are scattered
 /// over as many pages.
-const CHUNK_ROWS: i64 = 100;
+const PIECE_ROWS: u32 = 100;
 
-/// How to forget the expired rows of a table, and to count them.
-struct Expiring {
+/// How to forget the rows of a client in a table up to a time, the latest first, and to count them.
+struct Table {
     delete: &'static str,
     count: &'static str,
 }
 
-const VALIDATIONS: Expiring = Expiring {
+const VALIDATIONS: Table = Table {
     delete: "\
         DELETE FROM validations WHERE id IN \
-            (SELECT id FROM validations WHERE expires <= ?1 ORDER BY expires LIMIT ?2) \
-        RETURNING client",
+            (SELECT id FROM validations WHERE client = ?1 AND expires <= ?2 \
+            ORDER BY expires DESC LIMIT ?3)",
     count: "\
         UPDATE clients SET validations_collected = validations_collected + ?2 WHERE id = ?1",
 };
 
-const GRANTS: Expiring = Expiring {
+const GRANTS: Table = Table {
     delete: "\
         DELETE FROM grants WHERE id IN \
-            (SELECT id FROM grants WHERE expires <= ?1 ORDER BY expires LIMIT ?2) \
-        RETURNING client",
+            (SELECT id FROM grants WHERE client = ?1 AND expires <= ?2 \
+            ORDER BY expires DESC LIMIT ?3)",
     count: "UPDATE clients SET grants_collected = grants_collected + ?2 WHERE id = ?1",
 };
+
+/// Whose rows have expired, and who is being deleted.
+const SELECT_DUE: &str = "\
+    SELECT id, deleting FROM clients WHERE deleting = 1 \
+        OR EXISTS (SELECT 1 FROM validations WHERE client = clients.id AND expires <= ?1) \
+        OR EXISTS (SELECT 1 FROM grants WHERE client = clients.id AND expires <= ?1)";
 
 /// Rows that are there, and those that were collected.
 const SELECT_CLIENTS: &str = "\
     SELECT clients.id, clients.redirect_uri, \
         clients.validations_collected + coalesce(opened.kept, 0), \
-        clients.grants_collected + coalesce(granted.kept, 0) \
+        clients.grants_collected + coalesce(granted.kept, 0), \
+        clients.deleting \
     FROM clients \
     LEFT JOIN (SELECT client, count(*) AS kept FROM validations GROUP BY client) AS opened \
         ON opened.client = clients.id \
@@ -52,10 +58,23 @@ const SELECT_CLIENTS: &str = "\
     ORDER BY clients.id";
 
 const UPDATE_SECRET: &str = "\
-    UPDATE clients SET secret_salt = ?2, secret_digest = ?3 WHERE redirect_uri = ?1 RETURNING id";
+    UPDATE clients SET secret_salt = ?2, secret_digest = ?3 \
+    WHERE redirect_uri = ?1 AND deleting = 0 RETURNING id";
 
-/// Validations and grants go with it: `ON DELETE CASCADE`.
-const DELETE_CLIENT: &str = "DELETE FROM clients WHERE redirect_uri = ?1 RETURNING id";
+/// No secret has this digest.
+const VOID_SECRET: &str = "\
+    UPDATE clients SET deleting = 1, secret_digest = zeroblob(32) \
+    WHERE redirect_uri = ?1 RETURNING id";
+
+/// What was opened by a request that was on its way goes with it: `ON DELETE CASCADE`.
+const DELETE_CLIENT: &str = "DELETE FROM clients WHERE id = ?1 AND deleting = 1";
+
+const SELECT_UNSOLVED: &str = "\
+    SELECT id FROM validations \
+    WHERE client = ?1 AND expires > ?2 AND progress IN ('open', 'challenged')";
+
+const DELETE_UNSOLVED: &str = "\
+    DELETE FROM validations WHERE id = ?1 AND progress IN ('open', 'challenged')";
 
 impl Registry for SqliteStore {
     fn migrate(&self) -> Result<(), StoreError> {
@@ -67,12 +86,7 @@ impl Registry for SqliteStore {
     }
 
     fn collect_garbage(&self, now: Timestamp) -> Result<Collected, StoreError> {
-        self.maintain(|connection| {
-            Ok(Collected {
-                validations: collect(connection, &VALIDATIONS, now)?,
-                grants: collect(connection, &GRANTS, now)?,
-            })
-        })
+        self.maintain(|connection| Ok(collect(connection, now)?))
     }
 
     fn add_client(
@@ -96,9 +110,21 @@ impl Registry for SqliteStore {
         self.maintain(|connection| change_client(connection, UPDATE_SECRET, parameters))
     }
 
+    fn end_unsolved(&self, client: ClientId, now: Timestamp) -> Result<u64, StoreError> {
+        self.maintain(|connection| Ok(end_unsolved(connection, client, now)?))
+    }
+
     fn delete_client(&self, redirect_uri: &RedirectUri) -> Result<Option<ClientId>, StoreError> {
         let parameters = [redirect_uri.as_str()];
-        self.maintain(|connection| change_client(connection, DELETE_CLIENT, parameters))
+        self.maintain(|connection| {
+            // A full disk has room again for what follows.
+            wal::empty(connection, Duration::ZERO)?;
+            let id = change_client(connection, VOID_SECRET, parameters)?;
+            if let Some(id) = id {
+                delete(connection, id.number())?;
+            }
+            Ok(id)
+        })
     }
 }
 
@@ -125,38 +151,97 @@ impl SqliteStore {
     }
 }
 
-fn collect(connection: &mut Connection, table: &Expiring, now: Timestamp) -> rusqlite::Result<u64> {
-    let mut collected = 0;
+fn collect(connection: &mut Connection, now: Timestamp) -> rusqlite::Result<Collected> {
+    let due: Vec<(i64, bool)> = connection
+        .prepare(SELECT_DUE)?
+        .query_map([to_seconds(now)], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut collected = Collected::default();
+    for (client, is_deleted) in due {
+        if is_deleted {
+            delete(connection, client)?;
+        } else {
+            collected.grants += forget(connection, &GRANTS, client, now)?;
+            collected.validations += forget(connection, &VALIDATIONS, client, now)?;
+        }
+    }
+    Ok(collected)
+}
+
+/// Deletes a client whose secret is void, and all it had.
+fn delete(connection: &mut Connection, client: i64) -> rusqlite::Result<()> {
+    forget(connection, &GRANTS, client, Timestamp::NEVER)?;
+    forget(connection, &VALIDATIONS, client, Timestamp::NEVER)?;
+    connection.execute(DELETE_CLIENT, [client]).map(drop)
+}
+
+/// Deletes the rows of a client that expire until a time, and counts them in its totals.
+fn forget(
+    connection: &mut Connection,
+    table: &Table,
+    client: i64,
+    until: Timestamp,
+) -> rusqlite::Result<u64> {
+    in_pieces(connection, |transaction| {
+        let parameters = (client, to_seconds(until), PIECE_ROWS);
+        let rows = number(transaction.prepare_cached(table.delete)?.execute(parameters)?);
+        transaction.prepare_cached(table.count)?.execute((client, rows))?;
+        Ok(rows)
+    })
+}
+
+/// Ends what a client has not got the proof of.
+fn end_unsolved(
+    connection: &mut Connection,
+    client: ClientId,
+    now: Timestamp,
+) -> rusqlite::Result<u64> {
+    let mut ids: Vec<Vec<u8>> = connection
+        .prepare(SELECT_UNSOLVED)?
+        .query_map((client.number(), to_seconds(now)), |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut ended = 0;
+    in_pieces(connection, |transaction| {
+        let mut delete = transaction.prepare_cached(DELETE_UNSOLVED)?;
+        let (mut looked_at, mut deleted) = (0, 0);
+        while looked_at < PIECE_ROWS
+            && let Some(id) = ids.pop()
+        {
+            looked_at += 1;
+            // Unless it was solved meanwhile.
+            deleted += number(delete.execute([id])?);
+        }
+        transaction.prepare_cached(VALIDATIONS.count)?.execute((client.number(), deleted))?;
+        ended += u64::from(deleted);
+        Ok(looked_at)
+    })?;
+    Ok(ended)
+}
+
+/// Does something in transactions of so many rows each, until one has fewer, and lets others have
+/// the database in between. Returns how many rows that were.
+fn in_pieces(
+    connection: &mut Connection,
+    mut piece: impl FnMut(&Transaction<'_>) -> rusqlite::Result<u32>,
+) -> rusqlite::Result<u64> {
+    let mut done = 0;
     loop {
         // Nobody waits for us while we wait for others.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let begun = Instant::now();
-        let chunk = collect_chunk(&transaction, table, now)?;
+        let rows = piece(&transaction)?;
         transaction.commit()?;
-        collected += chunk.cast_unsigned();
-        if chunk < CHUNK_ROWS {
-            return Ok(collected);
+        done += u64::from(rows);
+        if rows < PIECE_ROWS {
+            return Ok(done);
         }
         rest(begun);
     }
 }
 
-fn collect_chunk(
-    transaction: &Transaction<'_>,
-    table: &Expiring,
-    now: Timestamp,
-) -> rusqlite::Result<i64> {
-    let mut rows_of_client = BTreeMap::<i64, i64>::new();
-    let mut delete = transaction.prepare(table.delete)?;
-    let clients = delete.query_map((to_seconds(now), CHUNK_ROWS), |row| row.get(0))?;
-    for client in clients {
-        *rows_of_client.entry(client?).or_default() += 1;
-    }
-    drop(delete);
-    for (client, rows) in &rows_of_client {
-        transaction.execute(table.count, (client, rows))?;
-    }
-    Ok(rows_of_client.values().sum())
+/// How many rows a statement changed.
+fn number(rows: usize) -> u32 {
+    u32::try_from(rows).unwrap_or(u32::MAX)
 }
 
 fn add_client(
@@ -168,13 +253,15 @@ fn add_client(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let existing = transaction
         .query_row(
-            "SELECT id FROM clients WHERE redirect_uri = ?1",
+            "SELECT id, deleting FROM clients WHERE redirect_uri = ?1",
             [redirect_uri.as_str()],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
-    if let Some(number) = existing {
-        return Ok(Added::Exists(id(number)?));
+    match existing {
+        Some((number, true)) => return Ok(Added::BeingDeleted(id(number)?)),
+        Some((number, false)) => return Ok(Added::Exists(id(number)?)),
+        None => {}
     }
     let number = transaction.query_row(
         "INSERT INTO clients (redirect_uri, secret_salt, secret_digest) VALUES (?1, ?2, ?3) \
@@ -194,6 +281,7 @@ fn clients(connection: &Connection) -> Result<Vec<ClientSummary>, Fault> {
             redirect_uri: row.get(1)?,
             validations: row.get(2)?,
             grants: row.get(3)?,
+            is_being_deleted: row.get(4)?,
         })
     })?;
     rows.map(|row| Ok(row?.try_into()?)).collect()

@@ -1,0 +1,137 @@
+//! What both stores keep beside rows: versions of the schema, how many validations a client has,
+//! and clients that are being deleted.
+
+#![cfg(all(feature = "postgres", feature = "sqlite"))]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use challenger_server::store::{
+    OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, StoreError,
+};
+use postgres_server::Cluster;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+#[allow(dead_code, unused_imports, reason = "other tests use the rest")]
+mod conformance;
+mod postgres_server;
+
+/// An empty database in a file.
+fn sqlite() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    SqliteStore::open(&path, OpenMode::Maintain).unwrap().migrate().unwrap();
+    (folder, path)
+}
+
+/// An empty database of a server.
+fn postgres() -> (Arc<Cluster>, String) {
+    let cluster = Cluster::shared();
+    let name = cluster.create_database();
+    opened(&cluster.uri(&name), OpenMode::Maintain).unwrap().migrate().unwrap();
+    (cluster, name)
+}
+
+fn opened(uri: &str, mode: OpenMode) -> Result<PostgresStore, StoreError> {
+    PostgresStore::open(PostgresDatabase::parse(uri, |_| None).unwrap(), mode)
+}
+
+fn complaint<T>(result: Result<T, StoreError>) -> String {
+    result.map_or_else(|error| error.to_string(), |_| panic!("it should have failed"))
+}
+
+#[test]
+fn open_validations_are_counted_on_sqlite() {
+    let (_folder, path) = sqlite();
+    let [store, other] = [(); 2].map(|()| SqliteStore::open(&path, OpenMode::Serve).unwrap());
+    conformance::open_validations_are_counted(&store, &other, &store);
+}
+
+#[test]
+fn open_validations_are_counted_on_postgresql() {
+    let (cluster, name) = postgres();
+    let [store, other] = [(); 2].map(|()| opened(&cluster.uri(&name), OpenMode::Serve).unwrap());
+    conformance::open_validations_are_counted(&store, &other, &store);
+}
+
+#[test]
+fn what_is_left_of_a_client_is_collected_on_sqlite() {
+    let (_folder, path) = sqlite();
+    let store = SqliteStore::open(&path, OpenMode::Serve).unwrap();
+    conformance::what_is_left_of_a_client_is_collected(&store, &store, |client| {
+        let sql = "UPDATE clients SET deleting = 1 WHERE id = ?1";
+        let connection = Connection::open(&path).unwrap();
+        assert_eq!(connection.execute(sql, [client.id.number()]), Ok(1));
+    });
+}
+
+#[test]
+fn what_is_left_of_a_client_is_collected_on_postgresql() {
+    let (cluster, name) = postgres();
+    let store = opened(&cluster.uri(&name), OpenMode::Serve).unwrap();
+    conformance::what_is_left_of_a_client_is_collected(&store, &store, |client| {
+        let id = client.id;
+        let sql = format!("UPDATE challenger.clients SET deleting = true WHERE id = {id}");
+        cluster.psql(&name, &sql);
+    });
+}
+
+#[test]
+fn version_1_is_brought_up_to_date_and_keeps_everything_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("../src/store/sql/sqlite/0001.sql")).unwrap();
+    old.execute_batch(
+        "PRAGMA application_id = 0x4368616c; PRAGMA user_version = 1;
+        INSERT INTO clients VALUES (3, 'https://a.example/cb', zeroblob(16), zeroblob(32), 5, 6);
+        INSERT INTO validations (id, version, client, expires, redirect_uri, read_only, authorized,
+            addresses_left, refunds_left, progress)
+        VALUES (zeroblob(32), 7, 3, 4000000000, 'https://a.example/cb', 0, 0, 2, 3, 'open');
+        INSERT INTO grants VALUES (9, zeroblob(32), 3, '{\"CONTACT_EMAIL\":\"a\"}', 1, 4000000000)",
+    )
+    .unwrap();
+    drop(old);
+    let serve = || SqliteStore::open(&path, OpenMode::Serve);
+    let message = complaint(serve());
+    assert!(message.ends_with("but this program needs 2; run challenger-dbinit"), "{message}");
+    SqliteStore::open(&path, OpenMode::Maintain).unwrap().migrate().unwrap();
+    let store = serve().unwrap();
+    conformance::version_1_is_there(&store, &store);
+    let indexes = "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%\\_by\\_%' ESCAPE '\\'";
+    let connection = Connection::open(&path).unwrap();
+    assert_eq!(connection.query_row(indexes, (), |row| row.get::<_, i64>(0)), Ok(2));
+}
+
+#[test]
+fn version_1_is_brought_up_to_date_and_keeps_everything_on_postgresql() {
+    let cluster = Cluster::shared();
+    let name = cluster.create_database();
+    let uri = cluster.uri(&name);
+    let zeros = |count| format!("decode(repeat('00', {count}), 'hex')");
+    let (salt, digest) = (zeros(16), zeros(32));
+    cluster.psql(
+        &name,
+        &format!(
+            "CREATE SCHEMA challenger; {}
+            INSERT INTO challenger.migrations (version) VALUES (1);
+            INSERT INTO challenger.clients
+            VALUES (3, 'https://a.example/cb', {salt}, {digest}, 5, 6);
+            INSERT INTO challenger.validations (id, version, client, expires, redirect_uri,
+                read_only, authorized, addresses_left, refunds_left, progress)
+            VALUES ({digest}, 7, 3, 4000000000, 'https://a.example/cb', false, false, 2, 3, 'open');
+            INSERT INTO challenger.grants
+            VALUES (9, {digest}, 3, '{{\"CONTACT_EMAIL\":\"a\"}}', 1, 4000000000)",
+            include_str!("../src/store/sql/postgres/0001.sql")
+        ),
+    );
+    let message = complaint(opened(&uri, OpenMode::Serve));
+    assert!(message.ends_with("but this program needs 2; run challenger-dbinit"), "{message}");
+    opened(&uri, OpenMode::Maintain).unwrap().migrate().unwrap();
+    let store = opened(&uri, OpenMode::Serve).unwrap();
+    conformance::version_1_is_there(&store, &store);
+    let indexes = "SELECT count(*) FROM pg_indexes WHERE indexname LIKE '%\\_by\\_%'";
+    assert_eq!(cluster.psql(&name, indexes), "2");
+}
