@@ -11,7 +11,11 @@
 
 mod email;
 
+use std::fs;
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use email::server::{Instead, MailServer, PASSWORD, Security, USER};
 use email::{Outcome, Setting, send, with};
@@ -108,8 +112,8 @@ fn servers_are_known_by_their_certificates() {
             outcome.failed(1, "permanent failure: ");
         }
         // One of several authorities is enough.
-        let both = [&other, "ca.pem"].map(|it| std::fs::read(server.file(it)).unwrap()).concat();
-        std::fs::write(server.file("both.pem"), both).unwrap();
+        let both = [&other, "ca.pem"].map(|it| fs::read(server.file(it)).unwrap()).concat();
+        fs::write(server.file("both.pem"), both).unwrap();
         let both = server.file("both.pem").display().to_string();
         assert!(server.mails().is_empty());
         send(&with(&settings, &[("SMTP_CA_FILE", &both)])).sent();
@@ -265,4 +269,78 @@ fn a_server_without_tls_is_not_spoken_to_in_clear() {
     let settings = with(&server.settings("localhost"), &[("SMTP_SECURITY", "tls")]);
     send(&settings).failed(1, "does SMTP_SECURITY fit this port?");
     assert!(server.mails().is_empty());
+}
+
+/// The most memory that the helper may take, in KiB. Its limit is one of addresses, and memory is
+/// never more than these.
+const MEMORY_MAX: u64 = 512 * 1024;
+
+/// The peak of a process's memory, in KiB, as long as it has some.
+fn peak(child: &Child) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse().unwrap())
+}
+
+/// Waits for the helper to fail, and returns the peak of its memory and what it said.
+fn watch(mut child: Child) -> (u64, String) {
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        most = most.max(peak(&child).unwrap_or(0));
+        if most > MEMORY_MAX {
+            child.kill().unwrap();
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{said}");
+    (most, said)
+}
+
+#[test]
+fn a_line_without_an_end_takes_memory_up_to_a_limit() {
+    let cases = [
+        (Security::None, "GREETING"),
+        (Security::None, "."),
+        (Security::StartTls, "EHLO"),
+        (Security::StartTls, "STARTTLS"),
+        (Security::Tls, "EHLO"),
+    ];
+    for (security, stage) in cases {
+        let server = MailServer::with(security, &[(stage, Instead::Flood("250-flood "))]);
+        let settings = with(&server.settings("localhost"), &[("SMTP_TIMEOUT", "600")]);
+        let child = email::start(&[email::ADA], &settings, email::MESSAGE.as_bytes());
+        let (most, said) = watch(child);
+        assert!(most < MEMORY_MAX, "{stage}: {most} KiB, {said}");
+        // The limit ended it, and it did not go on to the end of its time.
+        assert!(said.contains("memory"), "{stage}: {said}");
+        for private in ["lovelace", "1234-5678", "tell it to anybody"] {
+            assert!(!said.to_lowercase().contains(private), "{said}");
+        }
+        assert!(server.mails().is_empty());
+    }
+}
+
+#[test]
+fn lines_without_an_end_are_not_read_without_an_end() {
+    let flood = Instead::Flood("250-flood\r\n");
+    for security in [Security::None, Security::Tls] {
+        let outcome = send_through(security, "EHLO", flood, &[("SMTP_TIMEOUT", "4")]);
+        outcome.failed(1, "failure: ");
+    }
+}
+
+#[test]
+fn a_lower_limit_of_memory_stays() {
+    const LOWER: u64 = 256 * 1024;
+    let server = MailServer::with(Security::None, &[("GREETING", Instead::Flood("250 "))]);
+    let mut child = Command::new("sh");
+    child.args(["-c", &format!("ulimit -Sv {LOWER}; exec {} '{}'", email::PROGRAM, email::ADA)]);
+    child.env("EMAIL_FROM", "noreply@shop.example").env("SMTP_TIMEOUT", "600");
+    child.envs(server.settings("localhost"));
+    let mut child = child.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(email::MESSAGE.as_bytes()).unwrap();
+    let (most, said) = watch(child);
+    assert!(most < LOWER && said.contains("memory"), "{most} KiB, {said}");
 }

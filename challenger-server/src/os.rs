@@ -1,5 +1,6 @@
 //! The operating system's clock and randomness, and what it lets us open.
 
+use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use challenger_proto::{Entropy, Timestamp};
@@ -51,4 +52,18 @@ pub fn want_descriptors(wanted: u64) -> u64 {
         Ok(()) => better,
         Err(_) => now,
     }
+}
+
+/// Bounds this process's address space, unless it is bounded more tightly already. A request for
+/// memory beyond that ends the process, which leaves no core file: what it holds is private.
+///
+/// # Errors
+/// The system does not let us.
+pub fn limit_memory(bytes: u64) -> io::Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Core);
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum })?;
+    let Rlimit { current, maximum } = getrlimit(Resource::As);
+    let current = current.map_or(bytes, |now| now.min(bytes));
+    setrlimit(Resource::As, Rlimit { current: Some(current), maximum })?;
+    Ok(())
 }

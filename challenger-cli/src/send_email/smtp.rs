@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+use challenger_server::os;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
@@ -23,6 +24,12 @@ use super::settings::{Security, Smtp};
 const GOODBYE: Duration = Duration::from_secs(1);
 /// The shortest time to wait for something that is there already, or will never be.
 const AT_ONCE: Duration = Duration::from_millis(1);
+
+/// How much address space there is for the conversation, in bytes. The library keeps whatever the
+/// server says until its line ends, and reserves twice as much as it has each time. An honest
+/// conversation over TLS takes 140 MiB of addresses, most of which the allocator only sets aside
+/// for the second thread, and 8 MiB of memory.
+const MEMORY_MAX: u64 = 512 * 1024 * 1024;
 
 /// How far the delivery got.
 #[derive(Clone, Copy)]
@@ -67,6 +74,8 @@ pub(super) fn send(
     private: Private,
 ) -> Result<(), Failure> {
     let begun = Instant::now();
+    os::limit_memory(MEMORY_MAX)
+        .map_err(|error| Failure::Temporary(format!("memory cannot be limited: {error}")))?;
     let place = format!("{}:{}", smtp.host, smtp.port);
     let (teller, told) = mpsc::channel();
     // The library's limits are for each read, and looking up a name has none. So all of it happens

@@ -4,7 +4,7 @@ pub mod mail;
 pub mod server;
 
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_challenger-send-email");
 pub const ADA: &str = r#"{"CONTACT_EMAIL":"Ada.Lovelace@example.com"}"#;
@@ -48,13 +48,7 @@ pub fn send_to(address: &str, settings: &[Setting], message: impl AsRef<[u8]>) -
 
 /// Runs the helper, and sees to it that it says nothing private.
 pub fn run(arguments: &[&str], settings: &[Setting], message: impl AsRef<[u8]>) -> Outcome {
-    let mut command = Command::new(PROGRAM);
-    command.args(arguments).env_clear().env("EMAIL_FROM", "noreply@shop.example");
-    command.env("PATH", "/usr/bin:/bin").envs(settings.iter().map(|(name, value)| (name, value)));
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // It need not read all of it, or any.
-    let _ = child.stdin.take().unwrap().write_all(message.as_ref());
+    let mut child = start(arguments, settings, message.as_ref());
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -69,6 +63,18 @@ pub fn run(arguments: &[&str], settings: &[Setting], message: impl AsRef<[u8]>) 
     }
     let said = stderr.trim_start_matches("challenger-send-email: ").trim_end().to_owned();
     Outcome { code: output.status.code(), said }
+}
+
+/// Starts the helper, and gives it the message.
+pub fn start(arguments: &[&str], settings: &[Setting], message: &[u8]) -> Child {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).env_clear().env("EMAIL_FROM", "noreply@shop.example");
+    command.env("PATH", "/usr/bin:/bin").envs(settings.iter().map(|(name, value)| (name, value)));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // It need not read all of it, or any.
+    let _ = child.stdin.take().unwrap().write_all(message);
+    child
 }
 
 /// Settings with others in place of those of the same name.

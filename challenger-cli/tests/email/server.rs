@@ -20,6 +20,9 @@ use tempfile::TempDir;
 pub const USER: &str = "shop@relay.example";
 pub const PASSWORD: &str = "swordfish, and \"more\"";
 
+/// How much a flood says at a time.
+const FLOOD_LEN: usize = 64 * 1024;
+
 /// How connections are protected, if they are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Security {
@@ -37,6 +40,8 @@ pub enum Instead {
     Close,
     /// Says one letter after the other, and comes to no end.
     Dribble,
+    /// Says this again and again, as fast as it can, and comes to no end.
+    Flood(&'static str),
     /// Says nothing any more.
     Hang,
     /// Says this.
@@ -287,6 +292,12 @@ impl<'a> Connection<'a> {
                     self.stream.write_all(&[*letter])?;
                     self.stream.flush()?;
                     thread::sleep(Duration::from_millis(20));
+                }
+            }
+            Instead::Flood(text) => {
+                let much = text.repeat(FLOOD_LEN / text.len());
+                loop {
+                    self.stream.write_all(much.as_bytes())?;
                 }
             }
             Instead::Hang => {
