@@ -4,6 +4,7 @@
 //! exit status alone decides. Whatever it does, [`Command::run`] returns in time, and leaves
 //! neither a zombie nor an open descriptor behind.
 
+mod dialogue;
 mod redact;
 
 use std::collections::BTreeMap;
@@ -11,19 +12,18 @@ use std::env;
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::{self, PipeReader, Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{self, PipeReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{self, Child, ChildStdin, ExitStatus, Stdio};
+use std::process::{self, Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Access, access};
-use rustix::io::{Errno, ioctl_fionbio};
+use rustix::io::ioctl_fionbio;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
+use dialogue::Dialogue;
 use redact::Redaction;
 
 /// How much of what the program prints is kept for the log: enough for an error message and its
@@ -36,6 +36,9 @@ const TICK: Duration = Duration::from_millis(2);
 /// How long to wait for more output after the program has ended: what it wrote is in the pipe
 /// already, and the pipe stays open only when something it left running holds it.
 const OUTPUT_GRACE: Duration = Duration::from_millis(100);
+/// How long a program whose time is up may take to clean up, beyond that time: it gets SIGTERM, and
+/// SIGKILL after this. Deleting a few files takes less, and people are waiting for an answer.
+pub const TERM_GRACE: Duration = Duration::from_secs(2);
 /// How long a killed program may take to vanish before somebody else waits for it. One that became
 /// another user cannot be killed, and one in the middle of a disk access only later.
 const KILL_GRACE: Duration = Duration::from_secs(1);
@@ -67,7 +70,8 @@ impl fmt::Debug for Command {
 
 impl Command {
     /// A program by its path, or by its name to be looked up in `PATH`. No shell is involved. All
-    /// of its process group is killed when it takes longer than `timeout`.
+    /// of its process group gets SIGTERM when it takes longer than `timeout`, and is killed as soon
+    /// as that had its effect, or after [`TERM_GRACE`].
     pub fn new(program: impl Into<String>, timeout: Duration) -> Self {
         let (arguments, environment) = (Vec::new(), BTreeMap::new());
         Self { program: program.into(), arguments, timeout, environment }
@@ -184,6 +188,9 @@ impl Command {
         let status = match dialogue.talk(&mut child, end.as_ref(), self.timeout) {
             Ok(Some(status)) => status,
             Ok(None) => {
+                // Whatever it makes of that, it was too late.
+                let _ = kill_process_group(Pid::from_child(&child), Signal::TERM);
+                dialogue.see_off(&child, end.as_ref(), TERM_GRACE);
                 kill(child);
                 dialogue.listen(OUTPUT_GRACE);
                 return Some(Death::TimedOut(self.timeout));
@@ -224,113 +231,6 @@ fn kill(mut child: Child) {
     let _ = thread::Builder::new().name("reaper".to_string()).spawn(move || child.wait());
 }
 
-/// Our ends of the program's pipes, none of which can block us.
-struct Dialogue<'a> {
-    message: &'a [u8],
-    input: Option<ChildStdin>,
-    output: Option<PipeReader>,
-    printed: Vec<u8>,
-    printed_more: bool,
-}
-
-impl<'a> Dialogue<'a> {
-    fn new(message: &'a [u8], output: PipeReader) -> Self {
-        let printed = Vec::with_capacity(OUTPUT_MAX);
-        Self { message, input: None, output: Some(output), printed, printed_more: false }
-    }
-
-    /// Writes the message and reads the output until the program has ended, or until the time is
-    /// up (`None`). The kernel tells the end by `end`, if it can.
-    fn talk(
-        &mut self,
-        child: &mut Child,
-        end: Option<&OwnedFd>,
-        limit: Duration,
-    ) -> io::Result<Option<ExitStatus>> {
-        let started = Instant::now();
-        self.input = child.stdin.take();
-        if let Some(input) = &self.input {
-            ioctl_fionbio(input, true)?;
-        }
-        let nap = if end.is_some() { limit } else { TICK };
-        loop {
-            if let Some(status) = child.try_wait()? {
-                self.input = None;
-                return Ok(Some(status));
-            }
-            let left = limit.saturating_sub(started.elapsed());
-            if left.is_zero() {
-                return Ok(None);
-            }
-            self.step(end, left.min(nap))?;
-        }
-    }
-
-    /// Reads what is left of the output, until it ends or the time is up.
-    fn listen(&mut self, limit: Duration) {
-        let started = Instant::now();
-        while self.output.is_some() {
-            let left = limit.saturating_sub(started.elapsed());
-            if left.is_zero() || self.step(None, left).is_err() {
-                self.output = None;
-            }
-        }
-    }
-
-    /// Waits until a pipe is ready, or the program has ended, but not longer than `limit`, and
-    /// moves what can be moved.
-    fn step(&mut self, end: Option<&OwnedFd>, limit: Duration) -> io::Result<()> {
-        let input = self.input.iter().map(|input| PollFd::new(input, PollFlags::OUT));
-        let output = self.output.iter().map(|output| PollFd::new(output, PollFlags::IN));
-        let end = end.into_iter().map(|end| PollFd::new(end, PollFlags::IN));
-        let mut awaited: Vec<PollFd<'_>> = input.chain(output).chain(end).collect();
-        match poll(&mut awaited, Timespec::try_from(limit).ok().as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        self.write();
-        self.read();
-        Ok(())
-    }
-
-    /// Writes once, and closes the pipe when the message is through or nobody wants it: a program
-    /// need not read.
-    fn write(&mut self) {
-        let Some(input) = &mut self.input else { return };
-        match input.write(self.message) {
-            Ok(written) => self.message = self.message.get(written..).unwrap_or_default(),
-            Err(error) if is_transient(&error) => return,
-            Err(_) => self.message = &[],
-        }
-        if self.message.is_empty() {
-            self.input = None;
-        }
-    }
-
-    /// Reads once, and keeps the beginning.
-    fn read(&mut self) {
-        let Some(output) = &mut self.output else {
-            return;
-        };
-        let mut buffer = [0; 16 * 1024];
-        let count = match output.read(&mut buffer) {
-            Ok(count) => count,
-            Err(error) if is_transient(&error) => return,
-            Err(_) => 0,
-        };
-        if count == 0 {
-            self.output = None;
-        }
-        let room = OUTPUT_MAX.saturating_sub(self.printed.len());
-        self.printed_more |= count > room;
-        self.printed.extend(buffer.iter().take(count.min(room)));
-    }
-}
-
-fn is_transient(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
-}
-
 /// How a program failed.
 #[derive(Debug)]
 pub enum Death {
@@ -342,7 +242,7 @@ pub enum Death {
     Signal(i32),
     /// It ended with a status other than 0.
     Status(i32),
-    /// It was killed after this time.
+    /// It was ended after this time.
     TimedOut(Duration),
 }
 
@@ -379,35 +279,5 @@ impl Error for ProcessError {
             Death::Lost(error) | Death::NotStarted(error) => Some(error),
             Death::Signal(_) | Death::Status(_) | Death::TimedOut(_) => None,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::sync::mpsc;
-
-    use super::*;
-
-    #[test]
-    fn an_end_that_the_kernel_does_not_tell_is_noticed() {
-        let folder = tempfile::tempdir().unwrap();
-        let fifo = folder.path().join("fifo");
-        assert!(process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-        // What it leaves behind holds the output, so that nothing else tells of the end, which is
-        // after the first look.
-        let hour = Duration::from_secs(3600);
-        let shell =
-            Command::new("sh", hour).with_arguments(&["-c", "cat \"$0\" & sleep 0.2; exit 3"]);
-        let (mut child, output) = shell.start(fifo.to_str().unwrap(), &[]).unwrap();
-        let (tell, told) = mpsc::channel();
-        thread::spawn(move || {
-            let mut dialogue = Dialogue::new(b"", output);
-            let status = dialogue.talk(&mut child, None, hour).unwrap();
-            tell.send((status.and_then(|it| it.code()), dialogue.output.is_some())).unwrap();
-        });
-        let noticed = told.recv_timeout(Duration::from_secs(60));
-        fs::write(&fifo, "").unwrap();
-        assert_eq!(noticed, Ok((Some(3), true)));
     }
 }

@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 /// No program needs that long; a test that gets here has failed.
 const LONG: Duration = Duration::from_secs(60);
+/// Long enough for a program to begin, also on a busy machine.
+const READY: Duration = Duration::from_secs(8);
 const SHORT: Duration = Duration::from_millis(300);
 const MESSAGE: &str = "Your code: 1234-5678\nZürich grüßt. ✓\n";
 
@@ -125,6 +127,41 @@ fn hanging_takes_down_the_whole_group() {
     while is_running(outbox.pid("child")) {
         thread::yield_now();
     }
+}
+
+#[test]
+fn what_cleans_up_gets_its_moment() {
+    // A shell does it once the program that it waits for has ended, of the same signal. The last
+    // one is not waited for by the program that was started, and is given its moment all the same.
+    let cleans_up = "folder=$(mktemp -d \"$OUTBOX/XXXXXX\"); trap 'rm -r \"$folder\"' EXIT
+                     trap 'exit 1' TERM; echo letter >\"$folder/letter\"; echo ready
+                     sleep 1000";
+    let slowly = cleans_up.replace("'rm", "'sleep 0.3; rm");
+    let below = format!("cat >/dev/null; sh -c '{}'; exit 1", slowly.replace('\'', "'\\''"));
+    let check = |script: &str| {
+        let outbox = Outbox::new();
+        let folder = outbox.0.path();
+        let settings = [("OUTBOX".to_owned(), folder.display().to_string())].into();
+        let shell = Command::new("sh", READY).with_environment(settings);
+        let shell = shell.with_arguments(&["-c", script]);
+        let error = shell.run("", MESSAGE, &[], &[]).expect_err("timed out");
+        assert!(matches!(error.death, Death::TimedOut(READY)), "{error}");
+        assert!(error.output.starts_with("ready"), "{}", error.output);
+        let left: Vec<_> = fs::read_dir(folder).expect("it is there").collect();
+        assert!(left.is_empty(), "{script}: {left:?}");
+    };
+    thread::scope(|scope| {
+        for script in [cleans_up, &slowly, &below] {
+            scope.spawn(move || check(script));
+        }
+    });
+}
+
+#[test]
+fn a_success_that_comes_too_late_is_none() {
+    let shell = Command::new("sh", SHORT).with_arguments(&["-c", "trap 'exit 0' TERM; sleep 1000"]);
+    let error = shell.run("", MESSAGE, &[], &[]).expect_err("timed out");
+    assert!(matches!(error.death, Death::TimedOut(SHORT)), "{error}");
 }
 
 #[test]
