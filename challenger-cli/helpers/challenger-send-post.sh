@@ -28,6 +28,12 @@ ANSWER_MAX=65536
 # The names of countries. Post offices want them in full.
 COUNTRIES=/usr/share/iso-codes/json/iso_3166-1.json
 
+# Where the letter is until it is sent, by a name of our own. PINGEN_TIMEOUT is shorter than the age
+# of a directory that was left.
+TMPDIR=${TMPDIR:-/tmp}
+FOLDER_PREFIX=challenger-letter-
+STALE_MINUTES=60
+
 NEWLINE='
 '
 
@@ -272,6 +278,19 @@ reason() {
     ' 2>/dev/null || true
 }
 
+# Sets FOLDER to a directory for the letter, which goes with us. The service ends a helper by SIGTERM
+# to its process group, so that a program that we wait for ends as well. What was left by one that
+# was killed, or by a power failure, goes when the next letter is sent.
+make_folder() {
+    FOLDER=
+    trap 'trap "" HUP INT TERM; [ -z "$FOLDER" ] || rm -rf "$FOLDER"' EXIT
+    trap 'exit 1' HUP INT TERM
+    find "$TMPDIR" -maxdepth 1 -type d -name "$FOLDER_PREFIX*" -user "$(id -u)" \
+        -mmin "+$STALE_MINUTES" -exec rm -rf {} + 2>/dev/null || true
+    FOLDER=$(mktemp -d "$TMPDIR/${FOLDER_PREFIX}XXXXXX" 2>/dev/null) ||
+        fail 'cannot create a directory for the letter'
+}
+
 # Makes the letter. In the foreground means in our process group, which the service kills as one.
 print_letter() {
     begin 'making the letter'
@@ -328,9 +347,7 @@ main() {
     choose_type
     MESSAGE=$(cat)
     [ -n "$MESSAGE" ] || fail 'the message is empty'
-    FOLDER=$(mktemp -d) || fail 'cannot create a directory for the letter'
-    trap 'rm -rf "$FOLDER"' EXIT
-    trap 'exit 1' HUP INT TERM
+    make_folder
     export PINGEN_URL PINGEN_AUTH_URL PINGEN_DELIVERY_PRODUCT PINGEN_PRINT_MODE \
         PINGEN_PRINT_SPECTRUM PINGEN_ADDRESS_POSITION TOKEN FILE_URL FILE_SIGNATURE
     print_letter

@@ -14,10 +14,14 @@ mod provider;
 mod script;
 mod site;
 
+use std::fs::{self, File};
 use std::thread;
+use std::time::{Duration, SystemTime};
 
+use challenger_server::process::Death;
 use pingen::{ADDRESS, MESSAGE, STEPS, address, bad, good, hasty_script, is_silent, place, script};
 use provider::{Act, Provider};
+use script::{Ran, Script};
 use serde_json::json;
 
 #[test]
@@ -180,4 +184,57 @@ fn settings_and_programs_are_asked_for() {
         assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(1, &complaint));
     }
     assert_eq!(provider.asked().len(), 0);
+}
+
+/// Ends the script by its time limit at a place that it reaches sooner or later, and looks for what
+/// it leaves behind.
+fn cut_off(script: &Script, is_there: impl Fn() -> bool) {
+    let mut seconds = 2;
+    while !is_there() {
+        let error = script.serve(ADDRESS, MESSAGE, Duration::from_secs(seconds));
+        assert!(matches!(error.death, Death::TimedOut(_)), "{error}: {}", error.output);
+        assert_eq!(script.left(), Vec::<String>::new());
+        seconds *= 2;
+    }
+}
+
+#[test]
+fn a_letter_does_not_outlive_a_script_whose_time_is_up() {
+    thread::scope(|scope| {
+        for step in 0..STEPS.len() {
+            scope.spawn(move || {
+                let provider = bad(step, Act::Hang);
+                cut_off(&hasty_script(&provider), || provider.asked().len() > step);
+            });
+        }
+        scope.spawn(|| {
+            let provider = Provider::start(good);
+            let script = script(&provider);
+            script.rewrite(
+                "weasyprint",
+                "#!/bin/sh\nfor file; do :; done\necho letter >\"$file\"\n\
+                 echo >\"$HOME/begun\"\nexec /usr/bin/sleep 1000\n",
+            );
+            cut_off(&script, || script.folder.path().join("home/begun").exists());
+        });
+    });
+}
+
+#[test]
+fn letters_that_were_left_go_with_the_next_one() {
+    let provider = Provider::start(good);
+    let script = hasty_script(&provider);
+    let folder = script.folder.path().join("tmp");
+    let long_ago = SystemTime::now() - Duration::from_secs(2 * 3600);
+    for (name, is_old) in
+        [("challenger-letter-old", true), ("challenger-letter-new", false), ("other", true)]
+    {
+        fs::create_dir(folder.join(name)).unwrap();
+        fs::write(folder.join(name).join("letter.pdf"), "letter").unwrap();
+        if is_old {
+            File::open(folder.join(name)).unwrap().set_modified(long_ago).unwrap();
+        }
+    }
+    assert_eq!(script.run_beside(&[], &[ADDRESS], MESSAGE), Ran::well());
+    assert_eq!(script.left(), ["challenger-letter-new", "other"]);
 }

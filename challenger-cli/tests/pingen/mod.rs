@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::provider::{Act, Asked, Provider};
 use crate::script::Script;
 
-pub const PROGRAMS: [&str; 9] =
-    ["cat", "curl", "date", "head", "jq", "mktemp", "rm", "timeout", "weasyprint"];
+pub const PROGRAMS: [&str; 11] =
+    ["cat", "curl", "date", "find", "head", "id", "jq", "mktemp", "rm", "timeout", "weasyprint"];
 pub const ADDRESS: &str =
     r#"{"CONTACT_NAME":"Ada Lovelace","ADDRESS_LINES":"Bahnhofstrasse 1\n8001 Zürich"}"#;
 pub const MESSAGE: &str = "Your code for shop.example: 1234-5678\n\nEnter it soon.\n";

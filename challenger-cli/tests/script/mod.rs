@@ -1,12 +1,15 @@
 //! Runs one of the helper scripts, with nothing in its `PATH` but programs that write down their
 //! arguments first.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, DirEntry};
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use challenger_server::process::{self, ProcessError};
 use tempfile::TempDir;
 
 use crate::site::write_script;
@@ -92,25 +95,55 @@ impl Script {
 
     /// Runs it with options for the shell, and with these arguments.
     pub fn run_with(&self, shell: &[&str], arguments: &[&str], message: &str) -> Ran {
-        let folder = self.folder.path();
+        let ran = self.run_beside(shell, arguments, message);
+        assert_eq!(self.left(), Vec::<String>::new(), "it cleans up");
+        ran
+    }
+
+    /// The same, beside files that are not its own.
+    pub fn run_beside(&self, shell: &[&str], arguments: &[&str], message: &str) -> Ran {
         let mut command = Command::new("/bin/sh");
         command.args(shell).arg(path(self.name)).args(arguments).env_clear();
-        command.env("PATH", folder.join("bin")).env("RECORD", folder.join("record"));
-        command.env("TMPDIR", folder.join("tmp")).env("HOME", folder.join("home"));
-        command.env("LANG", "C.UTF-8");
-        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command.envs(self.environment());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // It need not read.
         let _ = child.stdin.take().unwrap().write_all(message.as_bytes());
         let output = child.wait_with_output().unwrap();
-        let left = fs::read_dir(folder.join("tmp")).unwrap().count();
-        assert_eq!(left, 0, "it cleans up");
         Ran {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        let folder = |name: &str| self.folder.path().join(name).display().to_string();
+        let own = [
+            ("PATH", folder("bin")),
+            ("RECORD", folder("record")),
+            ("TMPDIR", folder("tmp")),
+            ("HOME", folder("home")),
+            ("LANG", "C.UTF-8".to_owned()),
+        ];
+        let own = own.map(|(name, value)| (name.to_owned(), value));
+        own.into_iter().chain(self.settings.iter().cloned()).collect()
+    }
+
+    /// Has the service run it, for so long at most. Returns how it failed.
+    pub fn serve(&self, address: &str, message: &str, limit: Duration) -> ProcessError {
+        let helper = process::Command::new("/bin/sh", limit).with_environment(self.environment());
+        let helper = helper.with_arguments(&[path(self.name).to_str().unwrap()]);
+        helper.run(address, message, &[], &[]).unwrap_err()
+    }
+
+    /// What is in its directory for temporary files.
+    pub fn left(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path().join("tmp")).unwrap();
+        let name = |entry: DirEntry| entry.file_name().into_string().unwrap();
+        let mut names: Vec<String> = entries.map(|entry| name(entry.unwrap())).collect();
+        names.sort();
+        names
     }
 
     /// What it must have said, as the only thing, when it failed.
