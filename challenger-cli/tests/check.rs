@@ -147,6 +147,46 @@ fn warnings_are_marked_and_forgiven() {
 }
 
 #[test]
+fn helpers_end_by_themselves_before_they_are_ended() {
+    // What the helpers say themselves about their defaults.
+    let usual = |path: &str, before: &str| {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+        let rest = text.split_once(before).unwrap().1;
+        rest[..rest.find(|it: char| !it.is_ascii_digit()).unwrap()].parse::<u64>().unwrap()
+    };
+    let post = usual("helpers/challenger-send-post.sh", "PINGEN_TIMEOUT:-");
+    let sms = usual("helpers/challenger-send-sms.sh", "TELESIGN_TIMEOUT:-");
+    let email = usual("src/send_email/settings.rs", "TIMEOUT_SECONDS: u64 = ");
+    for (program, setting, limit, settings) in [
+        ("challenger-send-post.sh", "PINGEN_TIMEOUT", post, ""),
+        ("challenger-send-sms.sh", "TELESIGN_TIMEOUT", sms, "TELESIGN_TIMEOUT ="),
+        ("challenger-send-email", "SMTP_TIMEOUT", email, ""),
+        ("challenger-send-email.sh", "SMTP_TIMEOUT", email, ""),
+        ("challenger-send-email", "SMTP_TIMEOUT", 50, "SMTP_TIMEOUT = 50"),
+        ("deliver.sh", "PINGEN_TIMEOUT", 7, "pingen_timeout = 7"),
+    ] {
+        for (timeout, is_longer) in [(limit, true), (limit + 1, false)] {
+            let site = site(
+                &format!("AUTH_TIMEOUT = {timeout} s\n[challenger-helper]\n{settings}"),
+                &[("deliver.sh", program)],
+            );
+            let script = site.directory.path().join(program);
+            fs::write(&script, "").unwrap();
+            fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+            let output = check(&site);
+            let said = stderr(&output);
+            let expected = format!("{setting} is {limit} s, but after AUTH_TIMEOUT");
+            assert_eq!(said.contains(&expected), is_longer, "{program}: {said}");
+            assert_eq!(said.lines().count(), usize::from(is_longer), "{said}");
+            assert_eq!((stdout(&output).as_str(), output.status.code()), (GOOD, Some(0)));
+        }
+    }
+    // Other programs have limits of their own, or none.
+    let site = site("AUTH_TIMEOUT = 1 s", &[]);
+    assert_eq!(stderr(&check(&site)), "");
+}
+
+#[test]
 fn each_mistake_is_one_line() {
     for (options, change, expected, code) in [
         ("", ("ADDRESS_TYPE = email\n", ""), "[challenger] ADDRESS_TYPE is missing", 6),
