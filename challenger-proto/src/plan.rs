@@ -145,18 +145,6 @@ impl Transmission {
         variables.into_iter().collect()
     }
 
-    /// Everything that must not reach a log from whatever the helper says.
-    pub fn secrets(&self) -> Vec<String> {
-        let mut secrets = Vec::from([
-            self.argument.clone(),
-            self.secret.spelled(),
-            self.secret.digits().into(),
-            self.nonce.to_text(),
-        ]);
-        secrets.extend(self.address.fields().map(|(_, value)| value.into()));
-        secrets
-    }
-
     /// What it means that no helper was free in time: a plan like any other. It is for an outcome
     /// whose write was not committed, so nothing is charged.
     pub fn postponed(self) -> Plan {

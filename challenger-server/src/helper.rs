@@ -7,7 +7,7 @@ use challenger_proto::Transmission;
 
 use crate::log::{self, Level};
 use crate::pages::Messages;
-use crate::process::Command;
+use crate::process::{Command, Private};
 use crate::responder::{Helper, HelperError};
 
 /// Runs `AUTH_COMMAND` for each message.
@@ -30,7 +30,11 @@ impl Helper for AuthCommand {
         let told = [("CHALLENGER_LANGUAGE", language), ("CHALLENGER_SUBJECT", &message.subject)];
         let begun = Instant::now();
         let argument = &transmission.argument;
-        let result = self.command.run(argument, &message.text, &told, &transmission.secrets());
+        let (code, nonce) = (transmission.secret.spelled(), transmission.nonce.to_text());
+        let texts = [argument, &code, &nonce].map(|text| Private::Text(text));
+        let address = transmission.address.fields().map(|(_, value)| Private::Address(value));
+        let private: Vec<Private<'_>> = address.chain(texts).collect();
+        let result = self.command.run(argument, &message.text, &told, &private);
         let ms = begun.elapsed().as_millis();
         let program = self.command.program();
         let mut known: Vec<(&str, &dyn fmt::Display)> = vec![("program", &program), ("ms", &ms)];

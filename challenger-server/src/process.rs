@@ -24,6 +24,7 @@ use rustix::io::ioctl_fionbio;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use dialogue::Dialogue;
+pub use redact::Private;
 use redact::Redaction;
 
 /// How much of what the program prints is kept for the log: enough for an error message and its
@@ -45,10 +46,6 @@ const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// Variables with these beginnings are the service's own: its sockets, its database, its settings.
 const PRIVATE_PREFIXES: [&[u8]; 4] = [b"CHALLENGER_", b"LISTEN_", b"NOTIFY_SOCKET", b"PG"];
-
-/// A setting shorter than this is not looked for in what the program prints: `465` or `tls` would
-/// be found in places that mean something else, and are no secrets.
-const SECRET_LEN_MIN: usize = 7;
 
 /// A program that delivers messages.
 #[derive(Clone)]
@@ -116,8 +113,8 @@ impl Command {
     }
 
     /// Has a message delivered, and returns what the program printed: one line without control
-    /// characters for the log, in which `***` stands for every string of `redact`. `told` are
-    /// variables about this message.
+    /// characters for the log, in which `***` stands for everything `private`, however it is spelled.
+    /// `told` are variables about this message.
     ///
     /// What a successful program leaves running in the background is not disturbed, except that
     /// nobody reads what it prints any more.
@@ -125,10 +122,10 @@ impl Command {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use challenger_server::process::Command;
+    /// use challenger_server::process::{Command, Private};
     ///
     /// let echo = Command::new("echo", Duration::from_secs(30));
-    /// let printed = echo.run("for Ada", "Your code: 1234-5678", &[], &["Ada".to_string()])?;
+    /// let printed = echo.run("for Ada", "Your code: 1234-5678", &[], &[Private::Address("Ada")])?;
     /// assert_eq!(printed, "for ***");
     /// # Ok::<(), challenger_server::process::ProcessError>(())
     /// ```
@@ -140,7 +137,7 @@ impl Command {
         address_argument: &str,
         message: &str,
         told: &[(&str, &str)],
-        redact: &[String],
+        private: &[Private<'_>],
     ) -> Result<String, ProcessError> {
         let (child, output) = match self.start(address_argument, told) {
             Ok(started) => started,
@@ -149,17 +146,11 @@ impl Command {
         let mut dialogue = Dialogue::new(message.as_bytes(), output);
         let death = self.attend(child, &mut dialogue);
         let cut = dialogue.printed_more;
-        let output = Redaction::new(&self.hidden(redact)).line(&dialogue.printed, cut);
+        let output = Redaction::new(private, &self.environment).line(&dialogue.printed, cut);
         match death {
             None => Ok(output),
             Some(death) => Err(ProcessError { death, output }),
         }
-    }
-
-    /// Everything that must not be logged, the settings included.
-    fn hidden(&self, redact: &[String]) -> Vec<String> {
-        let settings = self.environment.values().filter(|value| value.len() >= SECRET_LEN_MIN);
-        redact.iter().chain(settings).cloned().collect()
     }
 
     /// Starts the program and returns it with the pipe of its stdout and stderr.

@@ -9,7 +9,7 @@ use std::process;
 use std::thread;
 use std::time::Duration;
 
-use challenger_server::process::{Command, Death, OUTPUT_MAX, ProcessError};
+use challenger_server::process::{Command, Death, OUTPUT_MAX, Private, ProcessError};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
 
@@ -47,7 +47,12 @@ impl Outbox {
 }
 
 fn run(name: &str, timeout: Duration, outbox: &Outbox) -> Result<String, ProcessError> {
-    Command::new(helper(name), timeout).run(&outbox.address(), MESSAGE, &[], &[outbox.address()])
+    Command::new(helper(name), timeout).run(
+        &outbox.address(),
+        MESSAGE,
+        &[],
+        &[Private::Text(&outbox.address())],
+    )
 }
 
 /// What follows the name in the status line of a process: its state, its parent, and more.
@@ -104,11 +109,29 @@ fn finds_bare_names_in_the_path_and_needs_no_shell() {
 #[test]
 fn fails_with_a_status() {
     let command = Command::new(helper("fails.sh"), LONG);
-    let secrets = ["ada@example.com".to_string(), "1234-5678".to_string()];
+    let secrets = [Private::Address("ada@example.com"), Private::Text("1234-5678")];
     let error = command.run("ada@example.com", "PIN 1234-5678\n", &[], &secrets);
     let error = error.expect_err("status 75");
     assert_eq!(error.to_string(), "status 75");
     assert_eq!(error.output, r"not sent: ***\nthe message was: PIN ***");
+}
+
+#[test]
+fn no_spelling_of_an_address_or_a_code_is_returned() {
+    let shell = Command::new("sh", LONG).with_arguments(&[
+        "-c",
+        "printf '%s|' 0041791234567 '079 123 45 67' '+41 (0)79-123-45-67' %2B41791234567 '12 34 56 78'
+         printf '%s|' 1234–5678 ADA@EXAMPLE.COM ada%40example.com 'Ada: unknown' 'line 12, tls'",
+    ]);
+    let private = [
+        Private::Address("+41791234567"),
+        Private::Address("ada@example.com"),
+        Private::Address("l"),
+        Private::Text("1234-5678"),
+    ];
+    let printed = shell.run("", "", &[], &private).expect("printed");
+    let expected = "***|***|+***|***|***|***|***|***|***: unknown|line 12, tls|";
+    assert_eq!(printed, expected);
 }
 
 #[test]
@@ -253,13 +276,13 @@ fn the_environment_arrives_without_our_own_variables() {
 
 #[test]
 fn what_it_prints_of_its_settings_is_hidden() {
-    let settings = [("SMTP_PASSWORD", "hunter2-hunter2"), ("SMTP_PORT", "465")];
+    let settings = [("SMTP_PASSWORD", "hunter2"), ("API_KEY", "xyz"), ("SMTP_PORT", "465")];
     let settings = settings.map(|(name, value)| (name.to_string(), value.to_string())).into();
     let command = Command::new(helper("fails.sh"), LONG).with_environment(settings);
     assert!(!format!("{command:?}").contains("hunter2"), "{command:?}");
-    let error = command.run("no login with hunter2-hunter2 at port 465", "", &[], &[]);
+    let error = command.run("no login with Hunter2, XYZ at port 465", "", &[], &[]);
     let error = error.expect_err("status 75");
-    assert!(error.output.starts_with("not sent: no login with *** at port 465"), "{error:?}");
+    assert!(error.output.starts_with("not sent: no login with ***, *** at port 465"), "{error:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use challenger_server::process::{Command, Death};
+use challenger_server::process::{self, Command, Death};
 
 use super::failure::{Failure, Private};
 use super::mail::Mail;
@@ -25,7 +25,9 @@ pub(super) fn send(
     let command = Command::new(program, limit).with_arguments(&arguments);
     // On this machine, lines end in a line feed alone.
     let text = mail.text.replace("\r\n", "\n");
-    let Err(error) = command.run(mail.to.as_ref(), &text, &[], &[mail.to.to_string()]) else {
+    let Err(error) =
+        command.run(mail.to.as_ref(), &text, &[], &[process::Private::Address(mail.to.as_ref())])
+    else {
         return Ok(());
     };
     let mut why = format!("{program}: {error}");

@@ -45,6 +45,22 @@ fn seen(value: &str) -> String {
     value.replace(['\u{202e}', '\u{200b}', '\u{feff}'], "")
 }
 
+/// Fails, and says everything that it was given in spellings of its own.
+const TALKATIVE: &str = r#"#!/bin/sh
+code=$(grep -o '[0-9]\{4\}-[0-9]\{4\}' | head -n 1)
+email=$(printf '%s' "$1" | sed 's/.*:"//; s/".*//')
+echo "gateway refused: $email" | tr a-z A-Z
+echo "mailbox ${email%@*} unknown at ${email#*@}"
+echo "to=$(printf '%s' "$email" | sed 's/@/%40/; s/[.]/%2e/')"
+printf '%s' "$email" | od -An -v -tx1 | tr ' ' '%' | tr -d '\n'
+printf '\n%s\n' "$email" | sed 's/@/\\u0040/'
+printf '%s' "$email" | base64
+printf 'code %s %s, %s.%s, (%s) %s%s\n' ${code%-*} ${code#*-} ${code%-*} ${code#*-} $code \
+    ${code%-*} ${code#*-}
+echo "code ${code%-*}–${code#*-} with $GATEWAY_TOKEN at port $GATEWAY_PORT"
+exit 1
+"#;
+
 fn challenge(site: &Site, nonce: &str, value: &str) -> (u16, String) {
     let body = format!("CONTACT_EMAIL={}", escape(value));
     let reply = site.post(&format!("challenge/{nonce}"), &[], body);
@@ -300,5 +316,26 @@ fn what_nobody_sees_is_in_no_address() {
             "ADDRESS_LINES": "Gasse 1\n7000 Chur",
         });
         assert_eq!(proved(site, &body), seen);
+    });
+}
+
+#[test]
+fn a_helper_that_says_all_it_knows_tells_the_log_nothing() {
+    let settings = "[challenger-helper]\nGATEWAY_TOKEN = k3Y\nGATEWAY_PORT = 465";
+    everywhere(settings, |site| {
+        site.set_helper(TALKATIVE);
+        let (status, body) = challenge(site, &site.setup(), "Ada.King@lovelace.example");
+        assert_eq!(status, 502, "{body}");
+        let log = site.log();
+        let line = log.lines().find(|line| line.contains("said=")).unwrap();
+        let said = line.split_once("said=").unwrap().1.to_lowercase();
+        for private in ["ada", "king", "lovelace", "k3y", "qwrh"] {
+            assert!(!said.contains(private), "{private} in {said}");
+        }
+        let digits = said.replace("465", "");
+        assert!(!digits.contains(|it: char| it.is_ascii_digit()), "{said}");
+        for harmless in ["gateway refused: ***", "mailbox *** unknown at ***", "at port 465"] {
+            assert!(said.contains(harmless), "{harmless} in {said}");
+        }
     });
 }
