@@ -18,7 +18,9 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
+use challenger_server::process::Death;
 use provider::{Act, Asked, Provider};
 use script::{Ran, Script};
 use site::{Site, pin_in};
@@ -200,6 +202,19 @@ fn refusals_are_told_without_secrets() {
         let complaint = format!("Telesign does not accept the message: {said}");
         assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(1, &complaint));
         assert_eq!(provider.asked().len(), 1, "it is tried once");
+    }
+}
+
+#[test]
+fn a_script_whose_time_is_up_leaves_nothing() {
+    let provider = Provider::start(|_| Act::Hang);
+    let script = script(&provider.url());
+    let mut seconds = 1;
+    while provider.asked().is_empty() {
+        let error = script.serve(ADDRESS, MESSAGE, Duration::from_secs(seconds));
+        assert!(matches!(error.death, Death::TimedOut(_)), "{error}: {}", error.output);
+        assert_eq!(script.left(), Vec::<String>::new());
+        seconds *= 2;
     }
 }
 

@@ -10,6 +10,14 @@ use crate::pages::Messages;
 use crate::process::{Command, Private};
 use crate::responder::{Helper, HelperError};
 
+/// The settings by which the shipped helpers limit themselves, in seconds, with their defaults and
+/// the helpers that have them.
+pub(crate) const OWN_LIMITS: [(&str, u64, &[&str]); 3] = [
+    ("PINGEN_TIMEOUT", 25, &["challenger-send-post.sh"]),
+    ("SMTP_TIMEOUT", 20, &["challenger-send-email", "challenger-send-email.sh"]),
+    ("TELESIGN_TIMEOUT", 25, &["challenger-send-sms.sh"]),
+];
+
 /// Runs `AUTH_COMMAND` for each message.
 pub struct AuthCommand {
     /// The program.

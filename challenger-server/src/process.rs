@@ -113,8 +113,8 @@ impl Command {
     }
 
     /// Has a message delivered, and returns what the program printed: one line without control
-    /// characters for the log, in which `***` stands for everything `private`, however it is spelled.
-    /// `told` are variables about this message.
+    /// characters for the log, in which `***` stands for everything `private`, however it is
+    /// spelled. `told` are variables about this message.
     ///
     /// What a successful program leaves running in the background is not disturbed, except that
     /// nobody reads what it prints any more.

@@ -120,7 +120,8 @@ fn fails_with_a_status() {
 fn no_spelling_of_an_address_or_a_code_is_returned() {
     let shell = Command::new("sh", LONG).with_arguments(&[
         "-c",
-        "printf '%s|' 0041791234567 '079 123 45 67' '+41 (0)79-123-45-67' %2B41791234567 '12 34 56 78'
+        "printf '%s|' 0041791234567 '079 123 45 67' '+41 (0)79-123-45-67' %2B41791234567
+         printf '%s|' '12 34 56 78'
          printf '%s|' 1234–5678 ADA@EXAMPLE.COM ada%40example.com 'Ada: unknown' 'line 12, tls'",
     ]);
     let private = [

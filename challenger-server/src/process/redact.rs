@@ -25,12 +25,12 @@ const PART_LEN_MIN: usize = 5;
 /// The last digits by which a number is found, whatever stands before them: those of the country
 /// and the area are often left out or written in another way.
 const TAIL_LEN: usize = 6;
-/// The zeros that may stand before and in a number: `00` for the `+`, and `(0)` after the country.
+/// The zeros that may stand before and in a number: `00` for the `+`, `(0)` after the country.
 const ZEROS_MAX: usize = 3;
 /// How many digits of a number are looked for. Those of telephones have 15 at most, with zeros 18.
 const NUMBER_LEN_MAX: usize = 18;
-/// How many texts are looked for. Addresses of people have a few dozen; of one that was made to keep
-/// us busy, nothing is logged.
+/// How many texts of a message are looked for. Addresses of people have a few dozen; of one that
+/// was made to keep us busy, nothing is logged.
 const COUNT_MAX: usize = 500;
 /// An escape of up to this many characters may have been cut in two.
 const CUT_ESCAPE_LEN_MAX: usize = 6;
@@ -57,8 +57,8 @@ pub(super) struct Redaction {
     words: BTreeMap<char, Vec<Word>>,
     /// The digits of numbers, by the last ones.
     numbers: BTreeMap<Vec<u32>, Vec<Vec<u32>>>,
-    /// How many there are of both.
-    count: usize,
+    /// Whether there are too many of the message's own.
+    is_endless: bool,
 }
 
 /// A text to look for.
@@ -78,6 +78,9 @@ impl Redaction {
                 Private::Text(text) => redaction.hide_text(text),
             }
         }
+        let words = redaction.words.values().map(Vec::len);
+        let count: usize = words.chain(redaction.numbers.values().map(Vec::len)).sum();
+        redaction.is_endless = count > COUNT_MAX;
         for (name, value) in settings {
             let name = name.to_ascii_uppercase();
             let is_secret = SECRET_NAMES.iter().any(|word| name.contains(word));
@@ -135,7 +138,6 @@ impl Redaction {
 
     fn hide_word(&mut self, text: Vec<char>, alone: bool) {
         if let Some(first) = text.first() {
-            self.count += 1;
             self.words.entry(*first).or_default().push(Word { text, alone });
         }
     }
@@ -144,7 +146,6 @@ impl Redaction {
         if let Some((_, tail)) = digits.split_last_chunk::<TAIL_LEN>() {
             let rest = digits.len().saturating_sub(NUMBER_LEN_MAX);
             let digits = digits.get(rest..).unwrap_or_default().to_vec();
-            self.count += 1;
             self.numbers.entry(tail.to_vec()).or_default().push(digits);
         }
     }
@@ -156,7 +157,7 @@ impl Redaction {
         // The cut may have gone through a character.
         let text = if cut { text.trim_end_matches(char::REPLACEMENT_CHARACTER) } else { &text };
         let text = text.trim();
-        if self.count > COUNT_MAX && !text.is_empty() {
+        if self.is_endless && !text.is_empty() {
             return HIDDEN.to_owned();
         }
         let hidden = self.hidden(text, cut);
@@ -308,8 +309,8 @@ struct Digit {
     to: usize,
 }
 
-/// The digits of a view, as far as nothing stands between them but what people and programs put into
-/// numbers. The last ones, if there are some, are those at the end of the view.
+/// The digits of a view, as far as nothing stands between them but what people and programs put
+/// into numbers. The last ones, if there are some, are those at the end of the view.
 fn numbers(view: &[Letter]) -> Vec<Vec<Digit>> {
     let mut numbers = Vec::new();
     let mut digits = Vec::new();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use crate::config::{Config, TimeSpan};
+use crate::helper::OWN_LIMITS;
 use crate::process::Command;
 
 /// The section whose options are the helper's environment.
@@ -17,14 +18,6 @@ const VARIABLE_LEN_MAX: usize = 128 * 1024;
 
 /// How long a helper may take, unless the operator says otherwise.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The settings by which the shipped helpers limit themselves, in seconds, with their defaults and
-/// the helpers that have them.
-const HELPER_LIMITS: [(&str, u64, &[&str]); 3] = [
-    ("PINGEN_TIMEOUT", 25, &["challenger-send-post.sh"]),
-    ("SMTP_TIMEOUT", 20, &["challenger-send-email", "challenger-send-email.sh"]),
-    ("TELESIGN_TIMEOUT", 25, &["challenger-send-sms.sh"]),
-];
 
 pub(super) fn read_command(reader: &mut Reader<'_>) -> Option<Command> {
     let timeout = match reader.optional("AUTH_TIMEOUT", Config::duration) {
@@ -63,16 +56,16 @@ fn warn_about_limits(
     environment: &BTreeMap<String, String>,
 ) {
     let name = Path::new(program).file_name().unwrap_or_default();
-    for (setting, default, programs) in HELPER_LIMITS {
+    for (setting, default, programs) in OWN_LIMITS {
         let set = environment.get(setting).filter(|value| !value.trim().is_empty());
         let usual = programs.iter().any(|program| name == *program).then_some(default);
         // Whether it is a number is the helper's business.
         let seconds = set.map_or(usual, |value| value.trim().parse().ok());
         if let Some(seconds) = seconds.filter(|it| Duration::from_secs(*it) >= timeout) {
             reader.warnings.push(format!(
-                "[{HELPER}] {setting} is {seconds} s, but after AUTH_TIMEOUT, which is {timeout:?}, \
-                 the helper is ended and cannot say what went wrong: expected a shorter time, or a \
-                 longer AUTH_TIMEOUT"
+                "[{HELPER}] {setting} is {seconds} s, but after AUTH_TIMEOUT, which is \
+                 {timeout:?}, the helper is ended and cannot say what went wrong: expected a \
+                 shorter time, or a longer AUTH_TIMEOUT"
             ));
         }
     }
