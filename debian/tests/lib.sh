@@ -26,6 +26,34 @@ request() {
     cat /root/body
 }
 
+# own_answer STATUS CURL-ARGUMENTS...: has nginx answer by itself, and insists on the headers that all
+# answers have, those of the service too.
+own_answer() {
+    request "$@" >/dev/null
+    ! grep -q -i '/json' /root/head || fail "the service answers, not nginx: $*"
+    ! grep -q -i '\(nginx\|openssl\)/[0-9]' /root/head /root/body || fail "a version is told: $*"
+    while read -r header; do
+        [ "$(tr -d '\r' </root/head | grep -c -i -x -F "$header")" = 1 ] ||
+            fail "not once '$header' to $*: $(cat /root/head)"
+    done <<'END'
+Access-Control-Allow-Origin: *
+Access-Control-Expose-Headers: *
+Cache-Control: no-store
+Content-Security-Policy: default-src 'none'; frame-ancestors 'none'
+Referrer-Policy: no-referrer
+Strict-Transport-Security: max-age=31536000
+X-Content-Type-Options: nosniff
+X-Frame-Options: DENY
+END
+    no_doubled_headers
+}
+
+no_doubled_headers() {
+    local doubled
+    doubled=$(sed -n 's/:.*//p' /root/head | sort -f | uniq -d -i)
+    [ -z "$doubled" ] || fail "sent twice: $doubled"
+}
+
 # The text of a member of the JSON object on standard input.
 member() {
     sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" | grep .
@@ -34,12 +62,15 @@ member() {
 # validate CLIENT_ID CLIENT_SECRET ADDRESS: as the application asks, and as the person answers.
 validate() {
     local id=$1 secret=$2 address=$3 nonce pin location code token
+    # It comes back in a header, three times as long.
+    local state
+    state=the-state-of-the-shop$(printf '!%.0s' $(seq 2000))
     nonce=$(request 200 --request POST --header "Authorization: Bearer $secret" "$site/setup/$id" |
         member nonce) || fail 'no nonce'
     echo "$nonce" >>"$secrets"
     # The person's browser.
     request 200 --get --header 'Accept: text/html' --data response_type=code \
-        --data "client_id=$id" --data state=the-state-of-the-shop \
+        --data "client_id=$id" --data-urlencode "state=$state" \
         --data-urlencode "redirect_uri=$callback" "$site/authorize/$nonce" |
         grep -q 'name="CONTACT_EMAIL"' || fail 'no form for the address'
     request 200 --header 'Accept: text/html' --data-urlencode "CONTACT_EMAIL=$address" \
@@ -51,7 +82,7 @@ validate() {
     request 302 --header 'Accept: text/html' --data "pin=$pin" "$site/solve/$nonce" >/dev/null
     location=$(sed -n 's/^location: \(.*\)\r$/\1/ip' /root/head)
     case $location in
-        "$callback?code="*"&state=the-state-of-the-shop") ;;
+        "$callback?code="*"&state=${state//!/%21}") ;;
         *) fail "redirected to '$location'" ;;
     esac
     code=${location#*code=}
