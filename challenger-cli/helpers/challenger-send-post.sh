@@ -37,6 +37,22 @@ STALE_MINUTES=60
 NEWLINE='
 '
 
+# For jq: plain makes any text safe to print. What ends lines without being a line feed, tabulators
+# included, becomes a blank. What cannot be seen goes: control characters, those that turn the
+# direction of writing around, and those without a width, except for joiners and selectors of
+# variants, which scripts and names need.
+PLAIN='
+    def is_blank: IN(9, 11, 12, 13, 133, 8232, 8233);
+    def is_hidden: (. < 32 and . != 10) or (. > 126 and . < 160)
+        or IN(173, 847, 1564, 4447, 4448, 6068, 6069, 6158, 8203, 8206, 8207, 12644, 65279, 65440)
+        or (. > 8233 and . < 8239) or (. > 8287 and . < 8304) or (. > 65519 and . < 65532)
+        or (. > 113823 and . < 113828) or (. > 119154 and . < 119163)
+        or (. > 917503 and . < 917760);
+    def plain: . / "\r\n" | join("\n") | explode
+        | map(if is_blank then 32 elif is_hidden then empty else . end) | implode;
+    def trimmed: gsub("^[[:space:]]+|[[:space:]]+$"; "");
+'
+
 usage() {
     cat <<EOF
 Usage: $PROGRAM ADDRESS < MESSAGE
@@ -146,14 +162,14 @@ need() {
 # Prints what a filter of jq finds in the address, which is a text.
 field() {
     # What jq says about broken JSON quotes it.
-    ADDRESS=$ADDRESS jq -nr "env.ADDRESS | fromjson | $1 | strings" 2>/dev/null || true
+    ADDRESS=$ADDRESS jq -nr "$PLAIN env.ADDRESS | fromjson | $1 | strings" 2>/dev/null || true
 }
 
-# Sets RECIPIENT to the lines on the envelope.
+# Sets RECIPIENT to the lines on the envelope. A name is one of them.
 read_address() {
-    tidy='split("\n") | map(gsub("^[[:space:]]+|[[:space:]]+$"; "") | select(. != "")) | join("\n")'
-    name=$(field ".CONTACT_NAME | $tidy")
-    lines=$(field ".ADDRESS_LINES | $tidy")
+    tidy='plain / "\n" | map(trimmed | select(. != ""))'
+    name=$(field ".CONTACT_NAME | $tidy | join(\" \")")
+    lines=$(field ".ADDRESS_LINES | $tidy | join(\"\\n\")")
     country=$(field '.ADDRESS_COUNTRY // ""')
     { [ -n "$name" ] && [ -n "$lines" ]; } ||
         fail 'expected an address with CONTACT_NAME and ADDRESS_LINES'
@@ -172,32 +188,83 @@ country_name() {
     ' "$COUNTRIES" || fail 'ADDRESS_COUNTRY is not the two capital letters of a country'
 }
 
-# Sets TYPE to size and distance of the lines in the window, which has room for 6 lines, or for 8
-# small ones. Long lines count as often as they wrap, and the letters of the East count twice.
+# Sets TYPE to size and distance of the lines in the window, which is 83 mm wide and has room for 6
+# lines, or for 8 small ones. What was cut off would be missing on the envelope, so lines are taken
+# for as wide as they can be, in hundredths of the size of the type, and are broken between words.
 choose_type() {
     TYPE=$(RECIPIENT=$RECIPIENT jq -nr '
-        def columns: explode | map(if . < 4352 then 1 else 2 end) | add;
-        def rows($width): [env.RECIPIENT / "\n" | .[] | columns / $width | ceil] | add;
-        if rows(36) <= 6 then "10pt/11.5pt" elif rows(45) <= 8 then "8pt/8.6pt" else empty end
+        def width:
+            if test("[ijlI ,.:;|!/()\\[\\]-]") then 42
+            elif test("[mwMW@%æœÆŒ]") then 103
+            elif test("[A-Z&+<=>^~#]") then 84
+            elif test("\\p{M}") then 0
+            elif test("[\\x{0}-\\x{7f}]") then 65
+            elif test("\\p{Lu}") then 101
+            elif test("[\\x{80}-\\x{10ff}]") then 75
+            elif test("[\\x{fdf0}-\\x{fdff}]") then 1000
+            else 101 end;
+        def widths: explode | map([.] | implode | width) | add // 0;
+        def rows($room): [env.RECIPIENT / "\n" | .[]
+            | reduce (. / " ")[] as $word ({rows: 0, left: 0};
+                ($word | widths) as $width
+                | if $width <= .left then .left -= $width + 42
+                  else ($width / $room | ceil) as $rows
+                    | .rows += $rows | .left = $rows * $room - $width - 42 end)
+            | .rows] | add;
+        if rows(2350) <= 6 then "10pt/11.5pt" elif rows(2940) <= 8 then "8pt/8.6pt" else empty end
     ')
-    [ -n "$TYPE" ] || fail 'the address has more lines than the window of an envelope, which has 8'
+    [ -n "$TYPE" ] || fail 'the address does not fit into the window of an envelope:' \
+        'expected up to 8 lines of about 40 letters'
+}
+
+# Sets MESSAGE.
+read_message() {
+    MESSAGE=$(cat)
+    MESSAGE=$(printf '%s' "$MESSAGE" | jq -Rrs "$PLAIN plain")
+    [ -n "$MESSAGE" ] || fail 'the message is empty'
+}
+
+# Prints the message as HTML, with the code set off: four digits, perhaps a dash, and four digits.
+# What stands on a line for itself is the code. If there is no such line, all are that look like one
+# and are no part of something longer, such as the name of a host. What is in the subject or the
+# address is no code in any case: neither has it in it.
+marked_message() {
+    printf '%s' "$MESSAGE" | ADDRESS=$ADDRESS jq -Rrs "$PLAIN"'
+        ([env.CHALLENGER_SUBJECT // "", (env.ADDRESS | fromjson | .. | strings)]
+            | join("\n") | plain) as $others
+        | def is_code: test("\\A[0-9]{4}-?[0-9]{4}\\z")
+            and (. as $text | $others | contains($text) | not);
+        def set_off: "<b>\(.)</b>";
+        def stands_alone: trimmed | is_code;
+        def inside: "(?<![0-9A-Za-z._@/%~-])[0-9]{4}-?[0-9]{4}"
+            + "(?![0-9A-Za-z_@/%~-]|[.:][0-9A-Za-z])";
+        def marked: . as $text
+            | reduce (match(inside; "g") | select(.string | is_code)) as $code
+                ({at: 0, html: ""};
+                .html += ($text[.at:$code.offset] | @html) + ($code.string | set_off)
+                | .at = $code.offset + $code.length)
+            | .html + ($text[.at:] | @html);
+        . / "\n"
+        | if any(.[]; stands_alone)
+            then map(if stands_alone then trimmed | set_off else @html end)
+            else map(marked) end
+        | join("\n") | gsub("\n*(?<code><b>[0-9-]+</b>)\n*"; .code)
+    '
 }
 
 # Prints the letter as HTML. Pingen wants the address in a field of 85.5 mm by 25.5 mm that is 60 mm
 # from the upper edge, and from the left one 22 mm or, with the window on the right, 118 mm. The
-# 20 mm above it are for the stamp. What began before 100 mm could be seen in the window.
+# 20 mm above it are for the stamp. What began before 100 mm could be seen in the window. Whatever
+# does not fit into the field is cut off at its edge, and never runs into the message.
 letter() {
     # From the margin, which is 23 mm wide.
     case $PINGEN_ADDRESS_POSITION in
         left) left=0mm ;;
         right) left=97mm ;;
     esac
-    printf '%s' "$MESSAGE" |
-        RECIPIENT=$RECIPIENT SENDER=$PINGEN_SENDER TYPE=$TYPE LEFT=$left jq -Rrs '
-        # The first code stands out.
-        def marked: sub("(?<![[:alnum:].-])(?<code>[0-9]{4}-?[0-9]{4})(?![[:alnum:]-])";
-            "<b>\(.code)</b>");
-        (env.CHALLENGER_SUBJECT // "" | @html) as $subject |
+    marked_message |
+        RECIPIENT=$RECIPIENT SENDER=$PINGEN_SENDER TYPE=$TYPE LEFT=$left jq -Rrs "$PLAIN"'
+        (env.CHALLENGER_SUBJECT // "" | plain | @html) as $subject |
         "<!DOCTYPE html>
         <html lang=\"\(env.CHALLENGER_LANGUAGE // "en" | @html)\">
         <meta charset=utf-8>
@@ -207,16 +274,16 @@ letter() {
         @page :first { margin-top: 100mm }
         body { margin: 0; font: 11pt/1.45 sans-serif; overflow-wrap: anywhere }
         header { position: absolute; top: -82mm; font-size: 8pt }
-        address { position: absolute; top: -39mm; left: \(env.LEFT); width: 83mm;
-            font: \(env.TYPE) sans-serif; white-space: pre-line }
+        address { position: absolute; top: -39mm; left: \(env.LEFT); width: 83mm; height: 24.5mm;
+            overflow: hidden; font: \(env.TYPE) sans-serif; white-space: pre-line }
         h1 { margin: 0 0 6mm; font-size: 12pt }
         p { margin: 0; white-space: pre-line }
-        b { display: block; margin: 3mm 0; font: bold 24pt monospace }
+        b { display: block; margin: 6mm 0; font: bold 24pt monospace }
         </style>
         <header>\(env.SENDER | @html)</header>
         <address>\(env.RECIPIENT | @html)</address>
         <h1>\($subject)</h1>
-        <p>\(@html | marked)</p>"
+        <p>\(.)</p>"
     '
 }
 
@@ -345,8 +412,7 @@ main() {
     need weasyprint weasyprint
     read_address
     choose_type
-    MESSAGE=$(cat)
-    [ -n "$MESSAGE" ] || fail 'the message is empty'
+    read_message
     make_folder
     export PINGEN_URL PINGEN_AUTH_URL PINGEN_DELIVERY_PRODUCT PINGEN_PRINT_MODE \
         PINGEN_PRINT_SPECTRUM PINGEN_ADDRESS_POSITION TOKEN FILE_URL FILE_SIGNATURE

@@ -118,14 +118,25 @@ read_message() {
 
 # Prints what curl has to do. It takes text in quotes as JSON has it, but for most control
 # characters, and a field to be encoded as it stands once a name and = are in front.
+#
+# In the message, what ends lines or pages in other ways becomes a blank. What cannot be seen goes:
+# what turns the direction of writing around or has no width, except for joiners and selectors of
+# variants, which scripts and names need.
 request() {
     printf '%s' "$MESSAGE" | URL=$TELESIGN_URL PHONE=$PHONE jq -Rrs '
         def quoted: explode | map(select((. >= 32 and . != 127) or IN(9, 10, 13))) | implode
             | tojson;
+        def is_hidden: IN(173, 847, 1564, 4447, 4448, 6068, 6069, 6158, 8203, 8206, 8207, 12644,
+            65279, 65440) or (. > 126 and . < 160)
+            or (. > 8233 and . < 8239) or (. > 8287 and . < 8304) or (. > 65519 and . < 65532)
+            or (. > 113823 and . < 113828) or (. > 119154 and . < 119163)
+            or (. > 917503 and . < 917760);
+        def plain: explode | map(if IN(11, 12, 133, 8232, 8233) then 32
+            elif is_hidden then empty else . end) | implode;
         "url = \(env.URL | rtrimstr("/") + "/v1/messaging" | quoted)",
         "user = \(env.TELESIGN_CUSTOMER_ID + ":" + env.TELESIGN_API_KEY | quoted)",
         "data-urlencode = \("phone_number=" + env.PHONE | quoted)",
-        "data-urlencode = \("message=" + . | quoted)",
+        "data-urlencode = \("message=" + plain | quoted)",
         "data = message_type=OTP"
     '
 }

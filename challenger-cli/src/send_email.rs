@@ -6,6 +6,7 @@ mod mail;
 mod sendmail;
 mod settings;
 mod smtp;
+mod text;
 
 use std::ffi::OsString;
 use std::io::{Read as _, stdin};
@@ -102,7 +103,8 @@ fn recipient(argument: &str) -> Result<Address, Exit> {
     })
 }
 
-/// The message, with line feeds between its lines, whatever was there.
+/// The message, with line feeds between its lines, whatever was there, and nothing else that ends
+/// lines or cannot be seen.
 fn read_message() -> Result<String, Exit> {
     let failed = |what: &str| Exit::failed(format!("the message on standard input {what}"));
     let mut bytes = Vec::new();
@@ -116,11 +118,12 @@ fn read_message() -> Result<String, Exit> {
     let text = String::from_utf8(bytes).map_err(|_| failed("is not UTF-8"))?;
     // A lone carriage return ends a line for some servers and not for others.
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    if text.trim().is_empty() {
-        return Err(failed("is empty"));
-    }
     if text.contains(|character: char| character.is_control() && !"\n\t".contains(character)) {
         return Err(failed("has control characters"));
+    }
+    let text = text::plain(&text);
+    if text.trim().is_empty() {
+        return Err(failed("is empty"));
     }
     Ok(format!("{}\n", text.trim_end()))
 }

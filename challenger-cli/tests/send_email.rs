@@ -89,6 +89,27 @@ fn a_mail_has_the_message_as_text_and_as_html() {
 }
 
 #[test]
+fn the_code_is_set_off_and_no_host_that_looks_like_one() {
+    let subject = [("CHALLENGER_SUBJECT", "Your code for 3333-4444")];
+    let text = "1234-5678 is your code for 3333-4444.\nNot 1111-2222.example, a@2222-3333.\n";
+    let html = mail(&subject, text).parts()[HTML].content();
+    let set_off = html.split("</strong>").map(|part| part.rsplit('>').next().unwrap());
+    assert_eq!(set_off.collect::<Vec<_>>(), ["1234-5678", "\n"], "{html}");
+}
+
+#[test]
+fn nothing_ends_lines_or_turns_them_around() {
+    let subject = [("CHALLENGER_SUBJECT", "Your\u{2028}code\u{202e}")];
+    let text = "1234-\u{200b}5678\u{2028}is\u{2029}your \u{202e}code\u{2066}\u{200f}.\n";
+    let mail = mail(&subject, text);
+    assert_eq!(mail.header("Subject"), "Your code");
+    assert_eq!(mail.parts()[PLAIN].content(), "1234-5678 is your code.\n");
+    for odd in ['\u{202e}', '\u{2028}', '\u{200b}', '\u{200d}', '\u{2067}', '\u{ad}'] {
+        send_to(&format!("a{odd}da@example.com"), &[], text).failed(2, "e-mail address");
+    }
+}
+
+#[test]
 fn lines_of_ascii_come_as_they_are() {
     let short = format!("{MESSAGE}.\n..\n.hidden\n {}\n\ttab  \nFrom here\n", "y".repeat(70));
     for (message, encoding) in

@@ -212,7 +212,7 @@ fn the_code_is_large_and_text_is_but_text() {
         "<img src=\"{spy}/spy\"><link rel=stylesheet href='{spy}/spy'> url({spy}/spy) \
          <style>@import \"{spy}/spy\";</style> &amp; {{{{x}}}} \\(env.TOKEN) `id` $(id) 'q' \\n"
     );
-    let message = format!("shop-1234-5678.example 12345678901: 4321-8765 or 8765-4321\n\n{evil}");
+    let message = format!("shop-1234-5678.example 12345678901: 4321-8765 or another\n\n{evil}");
     let address = address("<b>Ada</b> \"&lt;\"", "$(id) `id`\n-o /etc\\n\n@/etc/passwd", None);
     assert_eq!(script(&provider).run(&address, &message), Ran::well());
     let (pdf, _) = judge(&provider);
@@ -221,13 +221,86 @@ fn the_code_is_large_and_text_is_but_text() {
     for expected in ["<b>Ada</b> \"&lt;\"", "$(id) `id`-o /etc\\n@/etc/passwd", evil.as_str()] {
         assert!(text.contains(&squeeze(expected)), "{expected} in {text}");
     }
-    let words = words(&pdf);
-    let height = |it: &str| {
-        let (_, [_, top, _, bottom]) = words.iter().find(|(word, _)| word == it).unwrap();
-        bottom - top
-    };
-    assert!(2 * height("4321-8765") > 3 * height("or"));
-    assert!(height("8765-4321") < 2 * height("or"));
+    assert_eq!(large(&pdf), ["4321-8765"]);
+}
+
+/// The words in the letters of a code.
+fn large(pdf: &[u8]) -> Vec<String> {
+    let is_large = |[_, top, _, bottom]: &[i64; 4]| bottom - top > 700;
+    let words = words(pdf).into_iter().filter(|(_, edges)| is_large(edges));
+    words.map(|(word, _)| word).collect()
+}
+
+#[test]
+fn the_code_is_set_off_whatever_looks_like_one() {
+    let name = address("1111-2222", "Weg 99998888\n8001 Zürich", None);
+    for (subject, message) in [
+        ("Your code", "Your code for 1111-2222.example: 8765-4321"),
+        ("Your code", "8765-4321 is for shop-1111-2222, 1111-2222:8080 and https://3333-4444/"),
+        ("Your code", "Your code for 3333-4444:\n\n 8765-4321\t\n\nNot 5555-6666."),
+        ("For 3333-4444", "3333-4444\nhas this code for you: 8765-4321"),
+        ("For 3333-4444", "8765-4321 is your code for 3333-4444."),
+        ("Your code", "Dear 1111-2222,\n1111-2222\nWeg 99998888\n99998888\n(8765-4321)"),
+        ("Your code", "Your code:8765-4321."),
+    ] {
+        let provider = Provider::start(good);
+        let mut script = script(&provider);
+        script.set("CHALLENGER_SUBJECT", subject);
+        // Instead of a PDF, which takes longer, the letter as it goes into one.
+        script.rewrite("weasyprint", "#!/bin/sh\nexec cat >\"$5\"\n");
+        assert_eq!(script.run(&name, message), Ran::well());
+        let html = String::from_utf8(provider.asked()[2].body.clone()).unwrap();
+        let set_off = html.split("<b>").skip(1).map(|rest| rest.split_once("</b>").unwrap().0);
+        assert_eq!(set_off.collect::<Vec<_>>(), ["8765-4321"], "{message}");
+    }
+}
+
+#[test]
+fn nothing_ends_lines_or_turns_them_around() {
+    let provider = Provider::start(good);
+    let lines = "Weg 1\u{2028}\u{2028}Questions?\u{2029}Call\u{85}+41\u{b}\u{c}now\r1\n\
+                 \u{202e}8001 Zü\u{200b}rich\u{2066}\u{200f}\u{61c}\r\n";
+    let name = "Ada\u{2029}\u{2028}Love\u{ad}lace\nof \u{e0041}London";
+    let message =
+        "Your code:\n\n\u{200e}1234-\u{200b}5678\u{2028}\n\nNow\u{2029}or\u{202e} never.\n";
+    assert_eq!(script(&provider).run(&address(name, lines, None), message), Ran::well());
+    let pdf = judge(&provider).0;
+    let text = text(&pdf);
+    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    let lines: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
+    let expected = [
+        "Ada Lovelace of London",
+        "Weg 1 Questions? Call +41 now 1",
+        "8001 Zürich",
+        "Your code:",
+        "1234-5678",
+        "Now or never.",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(large(&pdf), ["1234-5678"]);
+}
+
+#[test]
+fn an_address_never_leaves_its_window() {
+    let provider = Provider::start(good);
+    // Wider than it is taken for, so that it takes twice as many lines.
+    let line = "щ".repeat(39);
+    let address = address("Ada", &[line.as_str(); 7].join("\n"), None);
+    let mut script = script(&provider);
+    script.set("CHALLENGER_SUBJECT", "Subject");
+    assert_eq!(script.run(&address, MESSAGE), Ran::well());
+    let folder = tempfile::tempdir().unwrap();
+    let [pdf, image] = ["letter.pdf", "letter"].map(|name| folder.path().join(name));
+    fs::write(&pdf, judge(&provider).0).unwrap();
+    let mut command = Command::new("pdftoppm");
+    command.args(["-gray", "-singlefile", "-r", "127"]).arg(pdf).arg(&image);
+    assert!(command.status().unwrap().success());
+    let image = fs::read(image.with_extension("pgm")).unwrap();
+    // Five dots are a millimetre, and each is a byte.
+    let dots = &image[image.len() - 1050 * 1485..];
+    let is_white =
+        |from: usize, to: usize| dots[from * 5250..to * 5250].iter().all(|it| *it == 255);
+    assert!(!is_white(61, 85) && is_white(86, 99) && !is_white(99, 120));
 }
 
 #[test]

@@ -30,7 +30,8 @@ fn other_addresses_and_messages_are_refused() {
     let script = script(&provider);
     let fields = "expected an address with CONTACT_NAME and ADDRESS_LINES";
     let country = "ADDRESS_COUNTRY is not the two capital letters of a country";
-    let room = "the address has more lines than the window of an envelope, which has 8";
+    let room = "the address does not fit into the window of an envelope: \
+                expected up to 8 lines of about 40 letters";
     for (address, complaint) in [
         ("{}".to_owned(), fields),
         ("[]".to_owned(), fields),
@@ -46,6 +47,9 @@ fn other_addresses_and_messages_are_refused() {
         (address("Ada", "1\n2\n3\n4\n5\n6\n7\n8", None), room),
         (address("Ada", "1\n2\n3\n4\n5\n6\n7", Some("DE")), room),
         (address("Ada", &"x".repeat(400), None), room),
+        (address("Ada", &[&*"W".repeat(45); 7].join("\n"), None), room),
+        (address("Ada", &["MMMMMMMMMM MMMMMMMMMMMMMMMMMMMMM"; 6].join("\n"), None), room),
+        (address("Ada\u{2028}Ada", "\u{2028}\u{200b}\n\u{202e}", None), fields),
     ] {
         assert_eq!(script.run(&address, MESSAGE), script.complaint(1, complaint), "{address}");
     }

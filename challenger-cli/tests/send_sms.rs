@@ -112,7 +112,12 @@ fn messages_arrive_as_they_are() {
 
 #[test]
 fn line_breaks_at_the_end_and_what_no_text_has_are_left_out() {
-    for (message, sent) in [("code\n\n", "code"), ("a\u{1b}[31m\u{7f}\u{1}b", "a[31mb")] {
+    for (message, sent) in [
+        ("code\n\n", "code"),
+        ("a\u{1b}[31m\u{7f}\u{1}b", "a[31mb"),
+        ("a\u{2028}b\u{2029}c\u{85}d\u{b}e\u{c}f", "a b c d e f"),
+        ("1\u{202e}2\u{2066}3\u{200f}4\u{61c}5\u{200b}6\u{feff}", "123456"),
+    ] {
         let provider = Provider::start(|_| accepted());
         assert_eq!(script(&provider.url()).run(ADDRESS, message), Ran::well());
         assert_eq!(judge(&only(&provider)).1, sent);

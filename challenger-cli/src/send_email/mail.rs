@@ -7,6 +7,7 @@ use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 
 use super::html;
 use super::settings::Settings;
+use super::text::{Codes, is_visible};
 
 /// A mail, ready to be handed over.
 pub(super) struct Mail {
@@ -45,7 +46,8 @@ pub(super) fn compose(
     if let Some(language) = &settings.language {
         builder = builder.raw_header(header("Content-Language", language));
     }
-    let page = html::page(&message, &settings.subject, settings.language.as_deref());
+    let codes = Codes::new(&message, &[&settings.subject, recipient.as_ref()]);
+    let page = html::page(&message, &settings.subject, settings.language.as_deref(), &codes);
     let parts = MultiPart::alternative()
         .singlepart(SinglePart::plain(message))
         .singlepart(SinglePart::html(page));
@@ -58,9 +60,10 @@ fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
 
-/// An e-mail address, its domain spelled as all mail servers understand it (RFC 5891 §4.4).
+/// An e-mail address, its domain spelled as all mail servers understand it (RFC 5891 §4.4). What
+/// could not be seen in it is not taken out: that would be another address.
 pub(super) fn address(text: &str) -> Option<Address> {
-    let address: Address = text.parse().ok().filter(|_| !text.contains(char::is_control))?;
+    let address: Address = text.parse().ok().filter(|_| text.chars().all(is_visible))?;
     if address.domain().is_ascii() {
         return Some(address);
     }

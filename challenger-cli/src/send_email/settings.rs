@@ -13,7 +13,7 @@ use lettre::message::Mailbox;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
 
-use super::mail;
+use super::{mail, text};
 
 /// Everybody who provides the program that takes mail provides it here.
 const SENDMAIL: &str = "/usr/sbin/sendmail";
@@ -81,6 +81,7 @@ impl Settings {
             Some(subject) => Some(subject),
             None => reader.text("CHALLENGER_SUBJECT")?,
         };
+        let subject = subject.map(|subject| text::plain(&subject));
         let subject = subject.unwrap_or_else(|| default_subject(language.as_deref()).to_owned());
         let reply_to = reader.mailbox("EMAIL_REPLY_TO")?;
         let timeout = Duration::from_secs(reader.timeout()?);

@@ -235,7 +235,13 @@ mod tests {
             }
             // Nobody wants to look for the code, or to ask who is asking.
             let first = text.lines().next().expect("a line");
-            assert!(first.contains("1234-5678") && first.contains("shop.example"), "{text}");
+            assert!(first.contains("shop.example"), "{text}");
+            if address_type.starts_with("postal") || *address_type == "address" {
+                // What prints letters knows the code by that, whatever else looks like one.
+                assert_eq!(text.lines().nth(2), Some("1234-5678"), "{text}");
+            } else {
+                assert!(first.contains("1234-5678"), "{text}");
+            }
             // An SMS is short.
             let until = text.contains("2026-01-05 10:01 UTC");
             assert_eq!(until, *address_type != "phone", "{place}: {text}");
