@@ -166,12 +166,22 @@ fn prove(site: &Site, email: &str) {
     assert_eq!(site.info(&token).json()["address"]["CONTACT_EMAIL"], email);
 }
 
+/// Raised when it goes out of scope, also by a panic.
+struct Raise<'a>(&'a AtomicBool);
+
+impl Drop for Raise<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 fn deleting_harms_nobody(mut place: Place, rows: u32) {
     place.run("challenger-admin", &["--add", SECRET, OTHER]);
     place.fill(rows);
     place.site.start();
     let (over, people) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
+        let at_the_end = Raise(&over);
         let workers: Vec<_> = (0..3)
             .map(|_| {
                 scope.spawn(|| {
@@ -202,7 +212,7 @@ fn deleting_harms_nobody(mut place: Place, rows: u32) {
         assert_eq!(said, "Deleted 0 expired validations and 0 expired access tokens.\n");
         assert_eq!(place.list().len(), 1);
         assert_eq!(place.number("SELECT count(*) FROM %validations WHERE client = 2"), 0);
-        over.store(true, Ordering::SeqCst);
+        drop(at_the_end);
         workers.into_iter().for_each(|worker| worker.join().unwrap());
     });
     assert!(people.load(Ordering::SeqCst) > 3);
