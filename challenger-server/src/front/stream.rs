@@ -20,8 +20,8 @@ pub(super) trait Stream: Send + Sync {
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
-    /// Whether the other end was closed, or at least its half that sends. Whatever it sent before is
-    /// still there to be read.
+    /// Whether the other end was closed, or at least its half that sends. Whatever it sent before
+    /// is still there to be read.
     fn has_left(&self) -> bool;
     /// Waits until there is something to read, the end included, or a bell rings.
     fn wait(&self, time: Duration, bell: Option<&Bell>) -> io::Result<Event>;
