@@ -104,7 +104,8 @@ fn each_option_is_a_limit_of_its_own() {
     assert_eq!(read(""), (Limits::default(), places::Limits::default()));
     assert_eq!(read("MAX_CONNECTIONS = 50").0.connections_per_peer, 50);
     let options = "MAX_CONNECTIONS = 9\nMAX_CONNECTIONS_PER_PEER = 8\nHELPERS_MAX = 7\n\
-                   HELPERS_WAIT = 2 s\nHEAD_TIMEOUT = 1 ms\nBODY_TIMEOUT = 2500 ms\nIDLE_TIMEOUT = 1 day\n\
+                   HELPERS_WAIT = 2 s\nHEAD_TIMEOUT = 1 ms\nBODY_TIMEOUT = 2500 ms\n\
+                   IDLE_TIMEOUT = 1 day\n\
                    TRUSTED_PROXIES = 10.0.0.5\t10.1.0.0/16  2001:db8::/32";
     let networks = ["10.0.0.5", "10.1.0.0/16", "2001:db8::/32"];
     let limits = Limits {
