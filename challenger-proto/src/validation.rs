@@ -117,9 +117,9 @@ pub struct Solution {
     pub salt: Salt,
     /// When the right PIN was entered first.
     pub at: Timestamp,
-    /// When it was entered last, from which the code's time counts.
+    /// When it was entered last, of which the code is made and from which its time counts.
     pub renewed_at: Timestamp,
-    /// How to recognise the code.
+    /// How to recognise the code; those of earlier moments are void.
     pub code: CodeDigest,
 }
 
@@ -277,7 +277,8 @@ impl Validation {
                 if !OobSecret::derive(nonce, &challenge.salt).matches(attempt) {
                     return Verdict::Rejected(self);
                 }
-                let code = AuthorizationCode::derive(nonce, &challenge.salt, &self.redirect_uri);
+                let uri = &self.redirect_uri;
+                let code = AuthorizationCode::derive(nonce, &challenge.salt, now, uri);
                 self.progress = Progress::Solved(Solution {
                     address: challenge.address.clone(),
                     salt: challenge.salt,
@@ -289,12 +290,15 @@ impl Validation {
             }
             Progress::Solved(solution) => {
                 let right = OobSecret::derive(nonce, &solution.salt).matches(attempt);
-                if right && solution.renewed_at < now {
-                    solution.renewed_at = now;
-                    Verdict::Accepted(self)
-                } else {
-                    Verdict::Completed(self)
+                // A double click, or an answer that got lost, wants the same code again.
+                if !right || now.since(solution.renewed_at) <= REPLAY_GRACE {
+                    return Verdict::Completed(self);
                 }
+                let uri = &self.redirect_uri;
+                let code = AuthorizationCode::derive(nonce, &solution.salt, now, uri);
+                solution.renewed_at = now;
+                solution.code = code.digest();
+                Verdict::Accepted(self)
             }
             Progress::Redeemed { .. } | Progress::Revoked(_) => Verdict::Completed(self),
         }

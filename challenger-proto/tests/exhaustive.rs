@@ -63,6 +63,7 @@ impl Walk {
             self.depth = self.depth.max(depth);
             node.check_status();
             node.check_bent_requests();
+            node.check_void_codes();
             node.check_after_the_end();
             assert!(self.seen.len() < 100_000, "the walk does not close");
             for letter in LETTERS {

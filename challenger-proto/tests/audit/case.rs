@@ -7,7 +7,8 @@ use challenger_proto::{
 
 use super::{S256_CHALLENGE, S256_VERIFIER, query_of};
 
-/// A second use of a code within this time is forgiven (protocol, Q11).
+/// A second use of a code within this time is forgiven (protocol, Q11), and a PIN that is entered
+/// again means the same code.
 const GRACE: Span = Span::seconds(10);
 
 /// What a client was registered with.
@@ -63,7 +64,8 @@ pub(crate) struct Case {
     judged: u32,
     rejected: u32,
     pub(crate) solved: Option<Solved>,
-    pub(crate) code: Option<String>,
+    /// The code of each solution.
+    pub(super) codes: Vec<String>,
     pub(crate) granted: Option<(Grant, Timestamp)>,
     pub(crate) is_revoked: bool,
 }
@@ -94,7 +96,7 @@ impl Case {
             judged: 0,
             rejected: 0,
             solved: None,
-            code: None,
+            codes: Vec::new(),
             granted: None,
             is_revoked: false,
         }
@@ -103,6 +105,21 @@ impl Case {
     /// The PINs that must not show, as digits and spelled.
     pub(crate) fn pins(&self) -> impl Iterator<Item = &str> {
         self.pins.iter().map(String::as_str)
+    }
+
+    /// The code of the latest solution, which alone buys something.
+    pub(crate) fn code(&self) -> Option<&str> {
+        self.codes.last().map(String::as_str)
+    }
+
+    /// The codes of earlier solutions.
+    pub(crate) fn void_codes(&self) -> &[String] {
+        self.codes.split_last().map_or(&[], |(_, void)| void)
+    }
+
+    /// Whether this is the code of any of its solutions.
+    pub(crate) fn gave_out(&self, code: &str) -> bool {
+        self.codes.iter().any(|known| known == code)
     }
 
     /// How many addresses it may try: one more than it may change if one was proposed.
@@ -243,8 +260,10 @@ impl Case {
         let is_right = digits == round.pin;
         if let Some(solved) = &mut self.solved {
             assert!(is_right, "I4: a wrong PIN renews a code");
+            assert!(now.since(solved.renewed_at) > GRACE, "I6: a double click makes another code");
+            assert!(self.granted.is_none(), "I6: another code after the grant");
             solved.renewed_at = now;
-            return;
+            return self.learn_code(url);
         }
         let seen = form.get("budget_seen");
         assert!(seen.is_none_or(|seen| seen == left), "I2: a guess of an old form is charged");
@@ -254,9 +273,16 @@ impl Case {
         assert_eq!(url.is_some(), is_right, "I4: a right PIN is accepted, a wrong one is not");
         if is_right {
             self.solved = Some(Solved { at: now, renewed_at: now });
-            // It is known from here on, even if this answer never arrives.
-            self.code = url.and_then(|url| query_of(url).get("code").map(ToString::to_string));
+            self.learn_code(url);
         }
+    }
+
+    /// A solution's code is known from then on, even if this answer never arrives.
+    fn learn_code(&mut self, url: Option<&str>) {
+        let query = query_of(url.expect("I4: a solution without a redirect"));
+        let code = query.get("code").expect("I6: a redirect without a code").to_string();
+        assert!(!self.gave_out(&code), "I6: an expired code lives again");
+        self.codes.push(code);
     }
 
     /// An answer says that a PIN was wrong.
@@ -272,8 +298,9 @@ impl Case {
         assert_eq!(form.get("client_secret"), Some(registered.secret.as_str()), "I9: the secret");
         let uri = form.get("redirect_uri");
         assert_eq!(uri, Some(registered.redirect_uri.as_str()), "I9: a foreign URI");
-        assert!(self.code.is_some(), "I9: a code was never given out");
-        assert_eq!(form.get("code"), self.code.as_deref(), "I9: another code");
+        let code = form.get("code").unwrap_or_default();
+        assert!(self.gave_out(code), "I9: a code was never given out");
+        assert_eq!(Some(code), self.code(), "I6: the code of an earlier solution");
         let verifier = form.get("code_verifier");
         assert_eq!(verifier.is_some(), self.has_challenge, "I9: a verifier without a challenge");
         if self.verifier.is_some() {
@@ -324,7 +351,9 @@ impl Case {
         assert!(url.starts_with(&registered.redirect_uri), "I5: a redirect elsewhere");
         let query = query_of(url);
         assert_eq!(query.get("state"), self.state.as_deref(), "I5: another state");
-        assert_eq!(query.get("code"), self.code.as_deref(), "I6: another code");
+        // It may have been on its way while the PIN was entered again.
+        let code = query.get("code").expect("I6: a redirect without a code");
+        assert!(self.gave_out(code), "I6: another code");
     }
 
     /// `/info` told about the grant.

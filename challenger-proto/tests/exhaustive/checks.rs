@@ -73,6 +73,16 @@ impl Node {
         }
     }
 
+    /// I6: the code of an earlier solution buys nothing, and takes nothing back.
+    pub(crate) fn check_void_codes(&self) {
+        for code in self.case().void_codes() {
+            let redemption = Redemption::honest(code, self.case().verifier.as_deref());
+            let outcome = self.answer(&redemption.request(), self.now);
+            assert!(outcome.write.is_none(), "I6: a void code writes in {}", self.key());
+            assert_eq!(outcome.response.status.0, 401, "I6: a void code in {}", self.key());
+        }
+    }
+
     /// I8: at its end and later a validation is only refused.
     pub(crate) fn check_after_the_end(&self) {
         let (nonce, accept) = (self.nonce.as_str(), self.accept());

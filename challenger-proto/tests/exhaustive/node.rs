@@ -13,7 +13,7 @@ use challenger_proto::{
     Timestamp, Transmission, Validation, route,
 };
 
-use crate::audit::{Ask, Auditor, Case, Cause, name_of, redirect_of};
+use crate::audit::{Ask, Auditor, Case, Cause, name_of, query_of, redirect_of};
 use crate::world;
 use checks::Bent;
 
@@ -249,7 +249,11 @@ impl Node {
     fn solve_right(&mut self) -> Step {
         let pin = self.case().round.as_ref().map_or("12345678", |round| &round.pin).to_string();
         let case = self.case();
-        let stale = case.solved.as_ref().is_some_and(|solved| solved.renewed_at < self.now);
+        // Twice within ten seconds is once.
+        let stale = case
+            .solved
+            .as_ref()
+            .is_some_and(|solved| self.now.since(solved.renewed_at) > Span::seconds(10));
         let owed = match self.owed_to_guess() {
             None => (stale && case.granted.is_none(), None),
             Some((true, _)) => (true, None),
@@ -321,7 +325,7 @@ impl Node {
     fn code(&self) -> String {
         let case = self.case();
         let name = Nonce::draw(Entropy::new(*case.opened.id.as_bytes())).to_text();
-        case.code.clone().unwrap_or_else(|| format!("{name}-{}", "0".repeat(52)))
+        case.code().map_or_else(|| format!("{name}-{}", "0".repeat(52)), ToString::to_string)
     }
 
     /// A message's fate becomes known.
@@ -344,7 +348,10 @@ impl Node {
         let status = response.status.0;
         if status < 400 && self.case().solved.is_some() && verb != "authorize" && verb != "redeem" {
             let done = self.case().granted.is_some() && self.accept() == HTML;
-            assert_eq!(redirect_of(&response).is_none(), done, "a solved one leads back");
+            let url = redirect_of(&response);
+            assert_eq!(url.is_none(), done, "a solved one leads back");
+            let code = url.and_then(|url| query_of(&url).get("code").map(ToString::to_string));
+            assert!(done || code.as_deref() == self.case().code(), "I6: not the latest code");
         }
         Step {
             moved: wrote,

@@ -410,7 +410,8 @@ impl Journey {
     fn receive_token(&mut self, response: &Response) {
         match response.refusal {
             None => self.token = world::member(response, "access_token"),
-            Some(Refusal::CodeExpired) => {
+            // Also one that went stale otherwise: the PIN was entered again in another tab.
+            Some(Refusal::CodeExpired | Refusal::CodeMismatch) => {
                 self.is_stale = true;
                 self.renewals += 1;
             }
