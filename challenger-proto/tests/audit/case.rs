@@ -5,6 +5,7 @@ use challenger_proto::{
     Address, Form, Grant, Limits, Span, Timestamp, TokenDigest, Transmission, Validation,
 };
 
+use super::round::{Round, is_early, mailbox};
 use super::{S256_CHALLENGE, S256_VERIFIER, query_of};
 
 /// A second use of a code within this time is forgiven (protocol, Q11), and a PIN that is entered
@@ -16,20 +17,6 @@ const GRACE: Span = Span::seconds(10);
 pub(crate) struct Registered {
     pub(crate) secret: String,
     pub(crate) redirect_uri: String,
-}
-
-/// An address under test.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Round {
-    pub(crate) address: Address,
-    /// The PIN, as digits.
-    pub(crate) pin: String,
-    /// Messages that were paid for, less those that were given back.
-    pub(crate) charges: u32,
-    /// Guesses since the latest message.
-    pub(crate) guesses: u32,
-    /// When the latest message was decided; `None` once it was given back.
-    pub(crate) latest: Option<Timestamp>,
 }
 
 /// A right PIN that was accepted.
@@ -50,7 +37,11 @@ pub(crate) struct Case {
     /// Whether there is a PKCE challenge, and its verifier if the auditor knows that.
     has_challenge: bool,
     pub(crate) verifier: Option<String>,
+    /// The address under test, and those that were before.
     pub(crate) round: Option<Round>,
+    pub(crate) left: Vec<Round>,
+    /// Whether a message was decided before an earlier one.
+    was_set_back: bool,
     /// The PINs of this and earlier rounds, as digits and spelled.
     pins: Vec<String>,
     /// Rounds that cost an address change.
@@ -87,6 +78,8 @@ impl Case {
             has_challenge: false,
             verifier: None,
             round: None,
+            left: Vec::new(),
+            was_set_back: false,
             pins: Vec::new(),
             paid: 0,
             unsent: Vec::new(),
@@ -128,7 +121,7 @@ impl Case {
     }
 
     /// How many changes, messages and guesses are left, as forms tell (`budget_seen`).
-    pub(crate) fn left(&self, limits: &Limits) -> [u32; 3] {
+    pub(crate) fn budget(&self, limits: &Limits) -> [u32; 3] {
         let fixed = self.opened.read_only;
         let changes = if fixed { 0 } else { u32::from(limits.address_changes) - self.paid };
         let (messages, guesses) = match &self.round {
@@ -185,41 +178,63 @@ impl Case {
         fields.sort_unstable_by_key(|field| wanted.iter().position(|it| it == field));
         assert_eq!(fields, wanted, "I4: a message to another address");
         let pin = send.secret.digits().to_string();
-        let [changes, messages, _] = self.left(limits);
-        match &mut self.round {
+        let [changes, messages, _] = self.budget(limits);
+        match &self.round {
             Some(round) if round.address == send.address => {
                 let fresh = format!("{changes}.{messages}.");
-                let seen = form.get("budget_seen").filter(|_| round.latest.is_some());
+                let seen = form.get("budget_seen").filter(|_| round.waits_from.is_some());
                 assert!(seen.is_none_or(|it| it.starts_with(&fresh)), "I1: an old form sends");
-                assert_eq!(pin, round.pin, "one address has one PIN");
-                let early = round.latest.is_some_and(|latest| {
-                    latest <= now && now < latest.plus(limits.retransmission_interval)
-                });
-                assert!(!early, "I1: a message before it is due");
-                round.charges += 1;
-                round.guesses = 0;
-                round.latest = Some(now);
             }
-            _ => {
-                let proposed = self.opened.prefill.as_ref() == Some(&send.address);
-                assert!(!self.opened.read_only || proposed, "a fixed address was changed");
-                let is_free = self.round.is_none() && proposed;
-                self.paid += u32::from(!is_free);
-                assert!(!self.pins.contains(&pin), "I4: another address has another PIN");
-                self.pins.extend([pin.clone(), send.secret.spelled()]);
-                self.round = Some(Round {
-                    address: send.address.clone(),
-                    pin: pin.clone(),
-                    charges: 1,
-                    guesses: 0,
-                    latest: Some(now),
-                });
-            }
+            _ => self.turn_to(&send.address, now, limits),
         }
-        assert!(self.paid <= u32::from(limits.address_changes), "I1: too many addresses");
-        let charges = self.round.as_ref().map_or(0, |round| round.charges);
-        assert!(charges <= u32::from(limits.pin_transmissions), "I1: too many messages");
+        let to = mailbox(&send.address);
+        let siblings = self.left.iter().chain(&self.round).filter(|it| it.mailbox() == to);
+        let sent: Vec<Timestamp> = siblings.filter_map(|it| it.latest).collect();
+        // A message from the future means that the clock was set back, and the next one is due;
+        // and once there were such, the budget alone bounds what spellings of a mailbox get.
+        self.was_set_back |= sent.iter().any(|at| *at > now);
+        let early = sent.iter().any(|at| is_early(*at, now, limits));
+        assert!(!early || self.was_set_back, "I1: a message before it is due");
+        let round = self.round.as_mut().expect("a round");
+        if round.pin.is_empty() {
+            assert!(!self.pins.contains(&pin), "I4: another address has another PIN");
+            self.pins.extend([pin.clone(), send.secret.spelled()]);
+            round.pin.clone_from(&pin);
+        }
+        assert_eq!(pin, round.pin, "one address has one PIN");
+        round.charges += 1;
+        round.guesses = 0;
+        round.latest = Some(now);
+        round.waits_from = Some(now);
+        assert!(round.charges <= u32::from(limits.pin_transmissions), "I1: too many messages");
         self.unsent.push(pin);
+    }
+
+    /// A commit changed the address and paid for no message.
+    pub(super) fn changed(&mut self, form: &Form, now: Timestamp, limits: &Limits) {
+        assert!(self.solved.is_none(), "another address after the solve");
+        let is_field = |(name, _): &(&str, &str)| !matches!(*name, "budget_seen" | "read_only");
+        let fields = form.pairs().filter(is_field).map(|(name, it)| (name.into(), it.into()));
+        let address = Address::new(fields).expect("I9: no address");
+        let current = self.round.as_ref().map(|round| &round.address);
+        assert_ne!(current, Some(&address), "a write of /challenge pays for a message");
+        self.turn_to(&address, now, limits);
+        let round = self.round.as_ref().expect("a round");
+        let waits = round.waits_from.is_some_and(|at| is_early(at, now, limits));
+        let has_messages = round.charges < u32::from(limits.pin_transmissions);
+        assert!(waits || !has_messages, "I12: a message that is due is not sent");
+    }
+
+    /// Another address takes its turn, or one comes back with what was left to it.
+    fn turn_to(&mut self, address: &Address, now: Timestamp, limits: &Limits) {
+        let proposed = self.opened.prefill.as_ref() == Some(address);
+        assert!(!self.opened.read_only || proposed, "a fixed address was changed");
+        let is_free = self.round.is_none() && proposed;
+        self.paid += u32::from(!is_free);
+        assert!(self.paid <= u32::from(limits.address_changes), "I1: too many addresses");
+        self.left.extend(self.round.take());
+        self.round = Some(Round::next(address, &self.left, now, limits));
+        self.left.retain(|it| it.address != *address);
     }
 
     /// The helper was run.
@@ -238,10 +253,12 @@ impl Case {
         self.refunds += 1;
         assert!(self.refunds <= u32::from(limits.refunds), "I1: too many refunds");
         assert!(self.refunds <= self.failed, "I1: a refund without a failure");
-        let round = self.round.as_mut().expect("I1: a refund without a message");
-        assert_eq!(round.pin, send.secret.digits(), "I1: a refund to another address");
+        let mut rounds = self.left.iter_mut().chain(&mut self.round);
+        let round = rounds.find(|round| round.pin == send.secret.digits());
+        let round = round.expect("I1: a refund to another address");
         assert_eq!(round.latest, Some(send.now), "I1: a refund of an older message");
         round.latest = None;
+        round.waits_from = None;
         round.charges = round.charges.checked_sub(1).expect("I1: a refund without a charge");
     }
 
@@ -253,7 +270,7 @@ impl Case {
         now: Timestamp,
         limits: &Limits,
     ) {
-        let left = self.left(limits).map(|it| it.to_string()).join(".");
+        let left = self.budget(limits).map(|it| it.to_string()).join(".");
         let round = self.round.as_mut().expect("I2: a guess before any message");
         let entered: String = form.get("pin").unwrap_or_default().to_string();
         let digits: String = entered.chars().filter(char::is_ascii_digit).collect();

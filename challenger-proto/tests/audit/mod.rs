@@ -7,7 +7,9 @@
 //!
 //! - I1 A validation runs the helper at most (addresses + 1 if prefilled) × transmissions + refunds
 //!   times, of which at most (addresses + 1 if prefilled) × transmissions reported success. A form
-//!   that says it saw another budget sends none to the same address.
+//!   that says it saw another budget sends none to the same address. No mailbox gets two messages
+//!   within the interval, however it is spelled and whatever address was in between, unless the
+//!   first one was given back.
 //! - I2 At most `attempts` guesses are judged for each message, and none of such an old form.
 //! - I3 A validation yields one grant at most.
 //! - I4 A solve is first accepted on the secret that was sent, and the grant's address is where it
@@ -27,6 +29,7 @@
 
 mod ask;
 mod case;
+mod round;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -40,6 +43,8 @@ use serde_json::Value;
 
 pub(crate) use ask::Ask;
 pub(crate) use case::{Case, Registered};
+#[allow(unused_imports, reason = "each test uses its part")]
+pub(crate) use round::{Round, is_early};
 
 /// The challenge by hash of which the auditor knows the verifier (RFC 7636, appendix B).
 pub(crate) const S256_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -142,10 +147,10 @@ impl Auditor {
         }
         match (ask, write) {
             (Ask::Authorize(_, form), Write::Update(_)) => case.authorized(form, registered),
-            (Ask::Challenge(_, form), Write::Update(_)) => {
-                let send = outcome.send.as_ref().expect("a write of /challenge pays for a message");
-                case.charged(form, send, now, &self.limits);
-            }
+            (Ask::Challenge(_, form), Write::Update(_)) => match &outcome.send {
+                Some(send) => case.charged(form, send, now, &self.limits),
+                None => case.changed(form, now, &self.limits),
+            },
             (Ask::Solve(_, form), Write::Update(_)) => {
                 case.judged(form, redirect_of(&outcome.response).as_deref(), now, &self.limits);
             }

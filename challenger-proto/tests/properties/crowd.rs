@@ -8,7 +8,7 @@ use challenger_proto::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::audit::{Ask, Auditor, Cause};
+use crate::audit::{Ask, Auditor, Cause, Round};
 use crate::world::{self, Redemption};
 
 const ADA: &str = "ada@example.com";
@@ -289,7 +289,7 @@ proptest! {
         for (die, detail) in dice {
             let nonce = &nonces[usize::from(detail % 2)];
             let case = crowd.auditor.case(nonce).unwrap();
-            let pin = case.round.as_ref().map_or("12345678", |round| &round.pin).to_string();
+            let pin = case.round.as_ref().map_or("12345678", Round::pin_or_guess).to_string();
             let code = case.code().map(ToString::to_string);
             match die {
                 0..=9 => crowd.come(world::authorize(nonce, 1, &format!("&state=s{detail}"), "")),

@@ -11,6 +11,8 @@ use challenger_proto::{
     Solution, Timestamp, TokenDigest, Validation,
 };
 
+mod earlier;
+
 use super::{ClientSummary, StoreError};
 
 /// A row of `clients`, without its totals.
@@ -46,6 +48,7 @@ pub(super) struct ValidationRow {
     pub(super) code_challenge_method: Option<String>,
     pub(super) addresses_left: i16,
     pub(super) refunds_left: i16,
+    pub(super) earlier: Option<String>,
     pub(super) progress: String,
     pub(super) address: Option<String>,
     pub(super) salt: Option<Vec<u8>>,
@@ -112,6 +115,7 @@ impl From<&Validation> for ValidationRow {
             read_only: validation.read_only,
             addresses_left: validation.addresses_left.into(),
             refunds_left: validation.refunds_left.into(),
+            earlier: earlier::to_text(&validation.earlier),
             ..Self::default()
         };
         if let Some(request) = &validation.authorization {
@@ -187,6 +191,8 @@ impl TryFrom<ValidationRow> for Validation {
             authorization: row.authorization()?,
             addresses_left: count("validations.addresses_left", row.addresses_left)?,
             refunds_left: count("validations.refunds_left", row.refunds_left)?,
+            earlier: earlier::from_text(row.earlier.as_deref())
+                .ok_or_else(|| corrupt("validations.earlier"))?,
             progress: row.progress()?,
         })
     }

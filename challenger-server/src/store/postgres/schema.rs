@@ -7,7 +7,8 @@ use crate::store::version;
 
 /// The steps from version to version, in order and never changed once released. The version of a
 /// database is the number of steps it has seen.
-const MIGRATIONS: [&str; 1] = [include_str!("../sql/postgres/0001.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../sql/postgres/0001.sql"), include_str!("../sql/postgres/0002.sql")];
 
 /// The version of the schema; 0 if there is none. Names of people need more than one alphabet, so
 /// a database in another encoding than UTF-8 is none for us.
