@@ -7,10 +7,10 @@ use core::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::client::RedirectUri;
 use crate::http::{Body, Method, Request, Response};
 use crate::media;
 use crate::page::{FALLBACK_LANGUAGE, Page, PageName, Variables};
+use crate::redirect::RedirectUri;
 use crate::refusal::{Refusal, Refused};
 use crate::route::{Route, Shape};
 use crate::service::Service;

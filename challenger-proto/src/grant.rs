@@ -6,12 +6,13 @@ use core::fmt;
 
 use crate::address::Address;
 use crate::base32;
-use crate::client::{ClientId, RedirectUri};
+use crate::client::ClientId;
 use crate::digest::{CodeDigest, NonceDigest, TokenDigest, hmac_sha256, sha256};
 use crate::entropy::Entropy;
 use crate::nonce::Nonce;
 use crate::oob::Salt;
 use crate::pkce::CodeChallenge;
+use crate::redirect::RedirectUri;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 

@@ -20,7 +20,7 @@
 use alloc::vec::Vec;
 
 use crate::address::Address;
-use crate::client::{Client, ClientId, RedirectUri};
+use crate::client::{Client, ClientId};
 use crate::digest::{CodeDigest, NonceDigest, TokenDigest};
 use crate::earlier::{Earlier, turn_to};
 use crate::entropy::Entropy;
@@ -29,6 +29,7 @@ use crate::limits::{Limits, REPLAY_GRACE};
 use crate::nonce::Nonce;
 use crate::oob::{Attempt, OobSecret, Salt};
 use crate::pkce::CodeVerifier;
+use crate::redirect::RedirectUri;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 

@@ -315,7 +315,7 @@ fn count(column: &'static str, number: impl Into<Option<i16>>) -> Result<u8, Sto
 }
 
 fn redirect_uri(column: &'static str, text: &str) -> Result<RedirectUri, StoreError> {
-    RedirectUri::parse(text).map_err(|_| corrupt(column))
+    RedirectUri::parse_registered(text).map_err(|_| corrupt(column))
 }
 
 fn timestamp(
