@@ -269,11 +269,14 @@ impl Reader {
             .ok_or_else(|| Refusal::TemplateMissing.about(name.template(&service.address_type)))
     }
 
-    /// The language in which the reader gets a message: the one they like best, else English, else
-    /// any.
+    /// The language in which the reader gets a message, whoever then reads it: that of the page
+    /// that answers them, else the one they like best; else English, and any if there is none.
     pub(crate) fn message_language(&self, service: &Service) -> String {
         let languages = || service.message_languages.iter().map(String::as_str);
-        media::best_language(self.accept_language.as_deref(), languages())
+        let page =
+            if self.html { self.language(service, PageName::EnterTanForm).ok() } else { None };
+        let wanted = page.as_deref().or(self.accept_language.as_deref());
+        media::best_language(wanted, languages())
             .or_else(|| languages().find(|language| *language == FALLBACK_LANGUAGE))
             .or_else(|| languages().next())
             .unwrap_or(FALLBACK_LANGUAGE)

@@ -152,9 +152,7 @@ impl RedirectUri {
         let scheme = self.scheme();
         let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
         match self.0.split_once("://") {
-            Some((_, rest)) if is_web => {
-                split_port(authority_of(rest)).0
-            }
+            Some((_, rest)) if is_web => split_port(authority_of(rest)).0,
             Some(_) | None => scheme,
         }
     }

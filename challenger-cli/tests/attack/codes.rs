@@ -235,7 +235,7 @@ fn a_mailbox_gets_one_message_a_minute_whatever_is_in_between() {
         };
         assert!(transmitted(ADA));
         let first = site.pin(ADA);
-        for spelling in ["Ada@example.com", "ADA@example.com", "ada+1@example.com"] {
+        for spelling in ["Ada@example.com", "ADA@example.com", "ada%2B1@example.com"] {
             assert!(!transmitted(spelling), "{spelling}");
             // Nothing was sent to this spelling, so there is nothing to guess.
             assert_eq!(site.solve(&nonce, &first).json()["exhausted"], true);
