@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use argh::FromArgs;
-use challenger_proto::{ClientId, RedirectUri, Secret};
+use challenger_proto::{ClientId, RedirectUri, RedirectUriError, Secret};
 use challenger_server::log::{self, Level};
 use challenger_server::os;
 use challenger_server::store::{Added, ClientSummary, OpenMode, Registry, StoreError};
@@ -108,12 +108,12 @@ fn run() -> Result<(), Exit> {
     set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref(), Level::Warning)?;
     let report = match arguments.action()? {
         Action::Add(secret) => {
-            let (redirect_uri, secret) = (arguments.redirect_uri()?, secret.obtain()?);
+            let (redirect_uri, secret) = (arguments.new_redirect_uri()?, secret.obtain()?);
             warn_about(&redirect_uri);
             add(&*arguments.registry()?, redirect_uri, secret)?
         }
         Action::Delete => {
-            let redirect_uri = arguments.redirect_uri()?;
+            let redirect_uri = arguments.known_redirect_uri()?;
             delete(&*arguments.registry()?, redirect_uri)?
         }
         Action::List => {
@@ -121,7 +121,7 @@ fn run() -> Result<(), Exit> {
             return arguments.print_clients(&clients);
         }
         Action::Rotate(secret) => {
-            let (redirect_uri, secret) = (arguments.redirect_uri()?, secret.obtain()?);
+            let (redirect_uri, secret) = (arguments.known_redirect_uri()?, secret.obtain()?);
             let registry = arguments.registry()?;
             let report = rotate(&*registry, redirect_uri, secret)?;
             return arguments.print_and_end_unsolved(&report, &*registry);
@@ -156,10 +156,23 @@ impl Arguments {
         }
     }
 
-    fn redirect_uri(&self) -> Result<RedirectUri, Exit> {
+    /// The redirect URI of a new client.
+    fn new_redirect_uri(&self) -> Result<RedirectUri, Exit> {
+        self.read_redirect_uri(RedirectUri::parse)
+    }
+
+    /// The redirect URI of a client that may be older than today's rules.
+    fn known_redirect_uri(&self) -> Result<RedirectUri, Exit> {
+        self.read_redirect_uri(RedirectUri::parse_registered)
+    }
+
+    fn read_redirect_uri(
+        &self,
+        parse: fn(&str) -> Result<RedirectUri, RedirectUriError>,
+    ) -> Result<RedirectUri, Exit> {
         let text =
             self.redirect_uri.as_deref().ok_or_else(|| misused("REDIRECT_URI is missing"))?;
-        RedirectUri::parse(text).map_err(|error| Exit::invalid_argument(format!("{text}: {error}")))
+        parse(text).map_err(|error| Exit::invalid_argument(format!("{text}: {error}")))
     }
 
     fn registry(&self) -> Result<Arc<dyn Registry>, Exit> {

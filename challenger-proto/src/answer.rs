@@ -7,10 +7,10 @@ use core::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::client::RedirectUri;
 use crate::http::{Body, Method, Request, Response};
 use crate::media;
 use crate::page::{FALLBACK_LANGUAGE, Page, PageName, Variables};
+use crate::redirect::RedirectUri;
 use crate::refusal::{Refusal, Refused};
 use crate::route::{Route, Shape};
 use crate::service::Service;
@@ -275,11 +275,14 @@ impl Reader {
             .ok_or_else(|| Refusal::TemplateMissing.about(name.template(&service.address_type)))
     }
 
-    /// The language in which the reader gets a message: the one they like best, else English, else
-    /// any.
+    /// The language in which the reader gets a message, whoever then reads it: that of the page
+    /// that answers them, else the one they like best; else English, and any if there is none.
     pub(crate) fn message_language(&self, service: &Service) -> String {
         let languages = || service.message_languages.iter().map(String::as_str);
-        media::best_language(self.accept_language.as_deref(), languages())
+        let page =
+            if self.html { self.language(service, PageName::EnterTanForm).ok() } else { None };
+        let wanted = page.as_deref().or(self.accept_language.as_deref());
+        media::best_language(wanted, languages())
             .or_else(|| languages().find(|language| *language == FALLBACK_LANGUAGE))
             .or_else(|| languages().next())
             .unwrap_or(FALLBACK_LANGUAGE)

@@ -1,11 +1,14 @@
-//! What is left to a validation: a view of its row for those who report it.
+//! What is left to a validation, and how far it got: a view of its row for those who report it.
 
 use alloc::format;
 use alloc::string::String;
 
+use crate::address::Address;
 use crate::limits::Limits;
+use crate::nonce::Nonce;
+use crate::oob::OobSecret;
 use crate::time::Timestamp;
-use crate::validation::{Progress, Validation};
+use crate::validation::{Challenge, Progress, Solution, Validation};
 
 /// What is left to a validation, as the wire reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,5 +64,54 @@ impl Validation {
         };
         let addresses = if self.read_only { 0 } else { self.addresses_left };
         Budget { addresses, transmissions, attempts, next_transmission }
+    }
+
+    /// The address under test or proved, else the one the client proposed.
+    pub const fn address(&self) -> Option<&Address> {
+        match &self.progress {
+            Progress::Open => self.prefill.as_ref(),
+            Progress::Challenged(challenge) => Some(&challenge.address),
+            Progress::Solved(solution)
+            | Progress::Redeemed { solution, .. }
+            | Progress::Revoked(solution) => Some(&solution.address),
+        }
+    }
+
+    /// The address under test, with its budget.
+    pub(crate) const fn challenged(&self) -> Option<&Challenge> {
+        match &self.progress {
+            Progress::Challenged(challenge) => Some(challenge),
+            _ => None,
+        }
+    }
+
+    /// What was proved, if anything was.
+    pub const fn solution(&self) -> Option<&Solution> {
+        match &self.progress {
+            Progress::Open | Progress::Challenged(_) => None,
+            Progress::Solved(solution)
+            | Progress::Redeemed { solution, .. }
+            | Progress::Revoked(solution) => Some(solution),
+        }
+    }
+
+    /// Whether the right PIN was entered.
+    pub const fn is_solved(&self) -> bool {
+        self.solution().is_some()
+    }
+
+    /// Whether the code was redeemed.
+    pub const fn is_redeemed(&self) -> bool {
+        matches!(self.progress, Progress::Redeemed { .. } | Progress::Revoked(_))
+    }
+
+    /// Whether the address can no longer be changed.
+    pub const fn is_address_fixed(&self) -> bool {
+        self.read_only || self.addresses_left == 0 || self.is_solved()
+    }
+
+    /// The PIN of the current address, while it is under test.
+    pub fn secret(&self, nonce: &Nonce) -> Option<OobSecret> {
+        self.challenged().map(|challenge| OobSecret::derive(nonce, &challenge.salt))
     }
 }

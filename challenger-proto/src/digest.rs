@@ -78,6 +78,10 @@ digest! {
     TokenDigest
 }
 digest! {
+    /// HMAC-SHA-256 of an address, or of its mailbox, under a nonce.
+    AddressDigest
+}
+digest! {
     /// SHA-256 of a salt followed by a client secret.
     ClientSecretDigest
 }

@@ -6,12 +6,13 @@ use core::fmt;
 
 use crate::address::Address;
 use crate::base32;
-use crate::client::{ClientId, RedirectUri};
+use crate::client::ClientId;
 use crate::digest::{CodeDigest, NonceDigest, TokenDigest, hmac_sha256, sha256};
 use crate::entropy::Entropy;
 use crate::nonce::Nonce;
 use crate::oob::Salt;
 use crate::pkce::CodeChallenge;
+use crate::redirect::RedirectUri;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -47,10 +48,17 @@ pub struct AuthorizationCode {
 }
 
 impl AuthorizationCode {
-    /// The one code of a solved validation; the same whenever it is asked for.
-    pub(crate) fn derive(nonce: &Nonce, salt: &Salt, redirect_uri: &RedirectUri) -> Self {
-        let parts = [b"code", &salt.as_bytes()[..], redirect_uri.as_str().as_bytes()];
-        let proof = hmac_sha256(nonce.key(), &parts);
+    /// The one code of a solution, which has a salt and a moment; the same whenever it is asked
+    /// for. A later solution has another, so that a code that expired never lives again.
+    pub(crate) fn derive(
+        nonce: &Nonce,
+        salt: &Salt,
+        solved_at: Timestamp,
+        redirect_uri: &RedirectUri,
+    ) -> Self {
+        let moment = solved_at.seconds().to_be_bytes();
+        let uri = redirect_uri.as_str().as_bytes();
+        let proof = hmac_sha256(nonce.key(), &[b"code", salt.as_bytes(), &moment, uri]);
         Self { validation: nonce.digest(), proof: Secret::new(proof) }
     }
 
@@ -123,25 +131,25 @@ pub struct Grant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Span;
 
     #[test]
     fn codes_make_the_round_trip_and_differ_by_all_their_parts() {
         let nonce = Nonce::draw(Entropy::new([1; 32]));
         let uri = RedirectUri::parse("https://a.example/cb").unwrap();
-        let code = AuthorizationCode::derive(&nonce, &Salt::from_bytes([2; 32]), &uri);
+        let salt = Salt::from_bytes([2; 32]);
+        let noon = Timestamp::from_seconds(1_790_000_000);
+        let code = AuthorizationCode::derive(&nonce, &salt, noon, &uri);
         let text = code.to_text();
         assert_eq!(text.len(), 105);
         let read = AuthorizationCode::parse(&text).unwrap();
         assert_eq!((read.validation, read.digest()), (nonce.digest(), code.digest()));
         let other_uri = RedirectUri::parse("https://b.example/cb").unwrap();
         let others = [
-            AuthorizationCode::derive(&nonce, &Salt::from_bytes([3; 32]), &uri),
-            AuthorizationCode::derive(&nonce, &Salt::from_bytes([2; 32]), &other_uri),
-            AuthorizationCode::derive(
-                &Nonce::draw(Entropy::new([9; 32])),
-                &Salt::from_bytes([2; 32]),
-                &uri,
-            ),
+            AuthorizationCode::derive(&nonce, &Salt::from_bytes([3; 32]), noon, &uri),
+            AuthorizationCode::derive(&nonce, &salt, noon.plus(Span::seconds(1)), &uri),
+            AuthorizationCode::derive(&nonce, &salt, noon, &other_uri),
+            AuthorizationCode::derive(&Nonce::draw(Entropy::new([9; 32])), &salt, noon, &uri),
         ];
         assert!(others.iter().all(|other| other.digest() != code.digest()));
         assert!(!format!("{code:?}").contains(&text[53..60]));

@@ -53,6 +53,7 @@ impl Limits {
     }
 }
 
-/// Within this time a second use of a code counts as the impatience of an honest client, which
-/// costs it nothing; later it counts as a theft and ends the access token (RFC 6749 §4.1.2).
+/// Within this time, doing something twice counts as impatience. A second use of a code costs an
+/// honest client nothing; later it counts as a theft and ends the access token (RFC 6749 §4.1.2).
+/// A right PIN entered again gives the same code; later it makes a new one.
 pub(crate) const REPLAY_GRACE: Span = Span::seconds(10);

@@ -17,15 +17,19 @@
 //! the row, the clock and the limits alone. The row's identity, client, expiry and version never
 //! change.
 
+use alloc::vec::Vec;
+
 use crate::address::Address;
-use crate::client::{Client, ClientId, RedirectUri};
+use crate::client::{Client, ClientId};
 use crate::digest::{CodeDigest, NonceDigest, TokenDigest};
+use crate::earlier::{Earlier, turn_to};
 use crate::entropy::Entropy;
 use crate::grant::{AuthorizationCode, AuthorizationRequest, Grant};
 use crate::limits::{Limits, REPLAY_GRACE};
 use crate::nonce::Nonce;
 use crate::oob::{Attempt, OobSecret, Salt};
 use crate::pkce::CodeVerifier;
+use crate::redirect::RedirectUri;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
@@ -67,6 +71,8 @@ pub struct Validation {
     pub addresses_left: u8,
     /// How many failed deliveries are still forgiven.
     pub refunds_left: u8,
+    /// The addresses that were challenged before the current one, until it is solved.
+    pub earlier: Vec<Earlier>,
     /// How far it got.
     pub progress: Progress,
 }
@@ -117,9 +123,9 @@ pub struct Solution {
     pub salt: Salt,
     /// When the right PIN was entered first.
     pub at: Timestamp,
-    /// When it was entered last, from which the code's time counts.
+    /// When it was entered last, of which the code is made and from which its time counts.
     pub renewed_at: Timestamp,
-    /// How to recognise the code.
+    /// How to recognise the code; those of earlier moments are void.
     pub code: CodeDigest,
 }
 
@@ -134,13 +140,15 @@ pub struct Delivery {
 /// What submitting an address leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Challenged {
+    /// The address was changed. A message was sent there a short while ago, so none is sent now.
+    Changed(Validation),
     /// The validation is solved already.
     Completed(Validation),
     /// No message may be sent: the address is fixed, or nothing is left. Nothing is to be written.
     Refused(Validation, Refusal),
     /// A message has to be sent.
     Send(Validation, Delivery),
-    /// A message was sent a short while ago, so none is sent now.
+    /// A message was sent a short while ago, so none is sent now. Nothing is to be written.
     Wait(Validation),
 }
 
@@ -190,6 +198,7 @@ impl Validation {
             authorization: None,
             addresses_left: limits.address_changes,
             refunds_left: limits.refunds,
+            earlier: Vec::new(),
             progress: Progress::Open,
         }
     }
@@ -213,10 +222,11 @@ impl Validation {
     /// Takes the address to send a PIN to.
     ///
     /// Another address than the current one is charged, gets a budget and, by its new salt, a PIN
-    /// of its own. The same address is sent its PIN again, if it is time and there is a message
-    /// left.
+    /// of its own; one that comes back has those that it had. The same address is sent its PIN
+    /// again, if it is time and there is a message left.
     pub fn challenge(
         mut self,
+        nonce: &Nonce,
         address: Address,
         now: Timestamp,
         limits: &Limits,
@@ -233,10 +243,16 @@ impl Validation {
             let Some(left) = self.addresses_left.checked_sub(1) else {
                 return Challenged::Refused(self, Refusal::TooManyAttempts);
             };
+            let (challenge, earlier) =
+                turn_to(address, self.challenged(), &self.earlier, nonce, now, limits, entropy);
+            if challenge.is_used_up() {
+                return Challenged::Refused(self, Refusal::TooManyAttempts);
+            }
             self.addresses_left = left;
-        }
-        // The proposed address, confirmed, is free of charge.
-        if another || self.progress == Progress::Open {
+            self.earlier = earlier;
+            self.progress = Progress::Challenged(challenge);
+        } else if self.progress == Progress::Open {
+            // The proposed address, confirmed, is free of charge.
             self.progress = Progress::Challenged(Challenge::new(address, limits, entropy));
         }
         let Progress::Challenged(challenge) = &mut self.progress else {
@@ -244,23 +260,33 @@ impl Validation {
         };
         if let Some(delivery) = challenge.transmit(now, limits) {
             Challenged::Send(self, delivery)
-        } else if challenge.transmissions_left == 0 && challenge.attempts_left == 0 {
+        } else if another && challenge.sent_at.is_some() {
+            Challenged::Changed(self)
+        } else if challenge.is_used_up() {
             Challenged::Refused(self, Refusal::TooManyAttempts)
         } else {
             Challenged::Wait(self)
         }
     }
 
-    /// Gives a failed message back, if it is the latest one and refunds are left. `None`: it stays
-    /// charged. An expired row is left alone.
+    /// Gives a failed message back to its address, be that the current one or not, if it is the
+    /// latest one there and refunds are left. `None`: it stays charged. An expired row is left
+    /// alone.
     pub fn undelivered(mut self, delivery: &Delivery, now: Timestamp) -> Option<Self> {
         let Progress::Challenged(challenge) = &mut self.progress else { return None };
-        if now >= self.expires || challenge.latest() != Some(*delivery) {
+        if now >= self.expires {
             return None;
         }
+        let (sent_at, left) = if challenge.latest() == Some(*delivery) {
+            (&mut challenge.sent_at, &mut challenge.transmissions_left)
+        } else {
+            let mut earlier = self.earlier.iter_mut();
+            let failed = earlier.find(|it| it.latest() == Some(*delivery))?;
+            (&mut failed.sent_at, &mut failed.transmissions_left)
+        };
         self.refunds_left = self.refunds_left.checked_sub(1)?;
-        challenge.transmissions_left = challenge.transmissions_left.saturating_add(1);
-        challenge.sent_at = None;
+        *left = left.saturating_add(1);
+        *sent_at = None;
         Some(self)
     }
 
@@ -277,7 +303,8 @@ impl Validation {
                 if !OobSecret::derive(nonce, &challenge.salt).matches(attempt) {
                     return Verdict::Rejected(self);
                 }
-                let code = AuthorizationCode::derive(nonce, &challenge.salt, &self.redirect_uri);
+                let uri = &self.redirect_uri;
+                let code = AuthorizationCode::derive(nonce, &challenge.salt, now, uri);
                 self.progress = Progress::Solved(Solution {
                     address: challenge.address.clone(),
                     salt: challenge.salt,
@@ -285,16 +312,20 @@ impl Validation {
                     renewed_at: now,
                     code: code.digest(),
                 });
+                self.earlier.clear();
                 Verdict::Accepted(self)
             }
             Progress::Solved(solution) => {
                 let right = OobSecret::derive(nonce, &solution.salt).matches(attempt);
-                if right && solution.renewed_at < now {
-                    solution.renewed_at = now;
-                    Verdict::Accepted(self)
-                } else {
-                    Verdict::Completed(self)
+                // A double click, or an answer that got lost, wants the same code again.
+                if !right || now.since(solution.renewed_at) <= REPLAY_GRACE {
+                    return Verdict::Completed(self);
                 }
+                let uri = &self.redirect_uri;
+                let code = AuthorizationCode::derive(nonce, &solution.salt, now, uri);
+                solution.renewed_at = now;
+                solution.code = code.digest();
+                Verdict::Accepted(self)
             }
             Progress::Redeemed { .. } | Progress::Revoked(_) => Verdict::Completed(self),
         }
@@ -354,54 +385,16 @@ impl Validation {
             }
         }
     }
+}
 
-    /// The address under test or proved, else the one the client proposed.
-    pub const fn address(&self) -> Option<&Address> {
-        match &self.progress {
-            Progress::Open => self.prefill.as_ref(),
-            Progress::Challenged(challenge) => Some(&challenge.address),
-            Progress::Solved(solution)
-            | Progress::Redeemed { solution, .. }
-            | Progress::Revoked(solution) => Some(&solution.address),
-        }
-    }
-
-    /// What was proved, if anything was.
-    pub const fn solution(&self) -> Option<&Solution> {
-        match &self.progress {
-            Progress::Open | Progress::Challenged(_) => None,
-            Progress::Solved(solution)
-            | Progress::Redeemed { solution, .. }
-            | Progress::Revoked(solution) => Some(solution),
-        }
-    }
-
-    /// Whether the right PIN was entered.
-    pub const fn is_solved(&self) -> bool {
-        self.solution().is_some()
-    }
-
-    /// Whether the code was redeemed.
-    pub const fn is_redeemed(&self) -> bool {
-        matches!(self.progress, Progress::Redeemed { .. } | Progress::Revoked(_))
-    }
-
-    /// Whether the address can no longer be changed.
-    pub const fn is_address_fixed(&self) -> bool {
-        self.read_only || self.addresses_left == 0 || self.is_solved()
-    }
-
-    /// The PIN of the current address, while it is under test.
-    pub fn secret(&self, nonce: &Nonce) -> Option<OobSecret> {
-        match &self.progress {
-            Progress::Challenged(challenge) => Some(OobSecret::derive(nonce, &challenge.salt)),
-            _ => None,
-        }
-    }
+/// Whether a message that was sent then is too fresh for the next one. One from the future means
+/// that the clock was set back: then the next is due, and the budget alone bounds it.
+pub(crate) fn is_early(sent_at: Timestamp, now: Timestamp, limits: &Limits) -> bool {
+    sent_at <= now && now < sent_at.plus(limits.retransmission_interval)
 }
 
 impl Challenge {
-    fn new(address: Address, limits: &Limits, entropy: Entropy) -> Self {
+    pub(crate) fn new(address: Address, limits: &Limits, entropy: Entropy) -> Self {
         Self {
             address,
             salt: Salt::draw(entropy),
@@ -413,12 +406,7 @@ impl Challenge {
 
     /// Charges a message, if one is left and due. It brings a full set of guesses.
     fn transmit(&mut self, now: Timestamp, limits: &Limits) -> Option<Delivery> {
-        // A message sent in the future means that the clock was set back: then the next is due, and
-        // the budget alone bounds it.
-        let early = self.sent_at.is_some_and(|sent_at| {
-            sent_at <= now && now < sent_at.plus(limits.retransmission_interval)
-        });
-        if early {
+        if self.sent_at.is_some_and(|sent_at| is_early(sent_at, now, limits)) {
             return None;
         }
         self.transmissions_left = self.transmissions_left.checked_sub(1)?;
@@ -427,12 +415,24 @@ impl Challenge {
         self.latest()
     }
 
+    const fn is_used_up(&self) -> bool {
+        self.transmissions_left == 0 && self.attempts_left == 0
+    }
+
     fn latest(&self) -> Option<Delivery> {
-        let delivery = |sent_at| Delivery {
-            salt: self.salt,
-            sent_at,
-            transmissions_left: self.transmissions_left,
-        };
-        self.sent_at.map(delivery)
+        Delivery::of(self.salt, self.sent_at, self.transmissions_left)
+    }
+}
+
+impl Earlier {
+    fn latest(&self) -> Option<Delivery> {
+        Delivery::of(self.salt, self.sent_at, self.transmissions_left)
+    }
+}
+
+impl Delivery {
+    /// The latest message of a challenge.
+    fn of(salt: Salt, sent_at: Option<Timestamp>, transmissions_left: u8) -> Option<Self> {
+        sent_at.map(|sent_at| Self { salt, sent_at, transmissions_left })
     }
 }

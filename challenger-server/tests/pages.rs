@@ -269,6 +269,22 @@ fn a_wrong_code_always_leaves_a_way_on() {
 }
 
 #[test]
+fn an_address_that_waits_for_its_first_message_gets_a_button_and_no_code_form() {
+    for language in LANGUAGES {
+        let data = json!({
+            "nonce": "N", "unsent": true, "transmitted": false, "can_ask_again": true,
+            "fields": [{"name": "CONTACT_EMAIL", "value": "Ada@example.com"}], "by_email": true,
+            "client": "shop.example", "wait": {"seconds": 50, "text": "50 s"},
+        });
+        let page = page(PageName::EnterTanForm, language, data);
+        let html = embedded().render(&page, &kind("email")).unwrap();
+        assert!(!html.contains("action=\"../solve/N\""), "{html}");
+        assert_eq!(html.matches("action=\"../challenge/N\"").count(), 1, "{html}");
+        assert!(html.contains("data-seconds=\"50\""), "{html}");
+    }
+}
+
+#[test]
 fn a_limit_leaves_a_way_on_while_there_is_one() {
     for (can_retry, can_change) in [(false, false), (false, true), (true, false)] {
         let url = if can_change { json!("../authorize/N?a=1&b=2") } else { Value::Null };

@@ -205,7 +205,9 @@ fn many_may_migrate_at_once() {
             });
         }
     });
-    assert_eq!(cluster.psql(&name, "SELECT max(version) FROM challenger.migrations"), "2");
+    let versions = "SELECT string_agg(version::text, ' ' ORDER BY version) \
+        FROM challenger.migrations";
+    assert_eq!(cluster.psql(&name, versions), "1 2");
     assert!(opened(&uri, OpenMode::Serve).is_ok());
 }
 
@@ -229,6 +231,20 @@ fn migrating_keeps_and_resetting_drops() {
     let again = register(&it.store, "https://client.example/cb", "x");
     assert_eq!(again.id, client.id);
     open(&it.store, &again, [1; 32]);
+}
+
+#[test]
+fn a_database_of_version_1_is_migrated_and_keeps_its_rows() {
+    let (cluster, name) = empty();
+    let uri = cluster.uri(&name);
+    let first = include_str!("../src/store/sql/postgres/0001.sql");
+    cluster.psql(&name, &format!("CREATE SCHEMA challenger;\n{first}"));
+    cluster.psql(&name, "INSERT INTO challenger.migrations (version) VALUES (1)");
+    cluster.psql(&name, &conformance::rows_of_version_1("challenger.", "'\\x"));
+    let message = complaint(opened(&uri, OpenMode::Serve));
+    assert!(message.contains("has schema version 1, but this program needs"), "{message}");
+    assert_eq!(opened(&uri, OpenMode::Maintain).unwrap().migrate(), Ok(()));
+    conformance::rows_of_version_1_go_on(&opened(&uri, OpenMode::Serve).unwrap());
 }
 
 #[test]

@@ -204,6 +204,23 @@ fn migrating_keeps_and_resetting_drops() {
 }
 
 #[test]
+fn a_file_of_version_1_is_migrated_and_keeps_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("../src/store/sql/sqlite/0001.sql")).unwrap();
+    old.execute_batch(&conformance::rows_of_version_1("", "x'")).unwrap();
+    old.pragma_update(None, "application_id", 0x4368_616c).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+    let message = complaint(SqliteStore::open(&path, OpenMode::Serve));
+    assert!(message.contains("has schema version 1, but this program needs"), "{message}");
+    assert_eq!(SqliteStore::open(&path, OpenMode::Maintain).unwrap().migrate(), Ok(()));
+    let store = SqliteStore::open(&path, OpenMode::Serve).unwrap();
+    conformance::rows_of_version_1_go_on(&store);
+}
+
+#[test]
 fn garbage_is_counted_when_it_goes() {
     let it = Fixture::new();
     let ada = register(&it.store, "https://ada.example/cb", "x");

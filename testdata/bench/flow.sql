@@ -10,58 +10,61 @@ INSERT INTO challenger.validations (
     id, version, authorized, state, scope, code_challenge, code_challenge_method,
     addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
     attempts_left, solved_at, renewed_at, code, token, redeemed_at,
-    client, expires, redirect_uri, prefill, read_only)
+    earlier, client, expires, redirect_uri, prefill, read_only)
   VALUES (sha256(int8send(:nonce)), 1, false, NULL, NULL, NULL, NULL, 3, 3,
     'open', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-    1, 1790003600, 'https://client.example/callback', NULL, false)
+    NULL, 1, 1790003600, 'https://client.example/callback', NULL, false)
   ON CONFLICT (id) DO NOTHING;
 
 -- authorize
 SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
     addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
     attempts_left, solved_at, renewed_at, code, token, redeemed_at,
-    client, expires, redirect_uri, prefill, read_only
+    earlier, client, expires, redirect_uri, prefill, read_only
   FROM challenger.validations WHERE id = sha256(int8send(:nonce));
 UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
     code_challenge_method = NULL, addresses_left = 3, refunds_left = 3, progress = 'open',
     address = NULL, salt = NULL, sent_at = NULL, transmissions_left = NULL, attempts_left =
-    NULL, solved_at = NULL, renewed_at = NULL, code = NULL, token = NULL, redeemed_at = NULL
+    NULL, solved_at = NULL, renewed_at = NULL, code = NULL, token = NULL, redeemed_at = NULL,
+    earlier = NULL
   WHERE id = sha256(int8send(:nonce)) AND version = 1;
 
 -- challenge
 SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
     addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
     attempts_left, solved_at, renewed_at, code, token, redeemed_at,
-    client, expires, redirect_uri, prefill, read_only
+    earlier, client, expires, redirect_uri, prefill, read_only
   FROM challenger.validations WHERE id = sha256(int8send(:nonce));
 UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
     code_challenge_method = NULL, addresses_left = 2, refunds_left = 3, progress =
     'challenged', address = '{"CONTACT_EMAIL":"person1.1@bench.example"}', salt =
     sha256(int8send(:token)), sent_at = 1790000000, transmissions_left = 2, attempts_left =
-    3, solved_at = NULL, renewed_at = NULL, code = NULL, token = NULL, redeemed_at = NULL
+    3, solved_at = NULL, renewed_at = NULL, code = NULL, token = NULL, redeemed_at = NULL,
+    earlier = NULL
   WHERE id = sha256(int8send(:nonce)) AND version = 2;
 
 -- solve, wrong
 SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
     addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
     attempts_left, solved_at, renewed_at, code, token, redeemed_at,
-    client, expires, redirect_uri, prefill, read_only
+    earlier, client, expires, redirect_uri, prefill, read_only
   FROM challenger.validations WHERE id = sha256(int8send(:nonce));
 UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
     code_challenge_method = NULL, addresses_left = 2, refunds_left = 3, progress =
     'challenged', address = '{"CONTACT_EMAIL":"person1.1@bench.example"}', salt =
     sha256(int8send(:token)), sent_at = 1790000000, transmissions_left = 2, attempts_left =
-    2, solved_at = NULL, renewed_at = NULL, code = NULL, token = NULL, redeemed_at = NULL
+    2, solved_at = NULL, renewed_at = NULL, code = NULL, token = NULL, redeemed_at = NULL,
+    earlier = NULL
   WHERE id = sha256(int8send(:nonce)) AND version = 3;
 
 -- solve, right
 SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
     addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
     attempts_left, solved_at, renewed_at, code, token, redeemed_at,
-    client, expires, redirect_uri, prefill, read_only
+    earlier, client, expires, redirect_uri, prefill, read_only
   FROM challenger.validations WHERE id = sha256(int8send(:nonce));
 UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
@@ -69,7 +72,8 @@ UPDATE challenger.validations SET version = version + 1,
     address = '{"CONTACT_EMAIL":"person1.1@bench.example"}', salt =
     sha256(int8send(:token)), sent_at = NULL, transmissions_left = NULL, attempts_left =
     NULL, solved_at = 1790000000, renewed_at = 1790000000, code = sha256(int8send(:token)),
-    token = NULL, redeemed_at = NULL
+    token = NULL, redeemed_at = NULL,
+    earlier = NULL
   WHERE id = sha256(int8send(:nonce)) AND version = 4;
 
 -- token
@@ -77,7 +81,7 @@ SELECT id, redirect_uri, secret_salt, secret_digest FROM challenger.clients WHER
 SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
     addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
     attempts_left, solved_at, renewed_at, code, token, redeemed_at,
-    client, expires, redirect_uri, prefill, read_only
+    earlier, client, expires, redirect_uri, prefill, read_only
   FROM challenger.validations WHERE id = sha256(int8send(:nonce));
 WITH changed AS (UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
@@ -85,7 +89,8 @@ WITH changed AS (UPDATE challenger.validations SET version = version + 1,
     'redeemed', address = '{"CONTACT_EMAIL":"person1.1@bench.example"}', salt =
     sha256(int8send(:token)), sent_at = NULL, transmissions_left = NULL, attempts_left =
     NULL, solved_at = 1790000000, renewed_at = 1790000000, code = sha256(int8send(:token)),
-    token = sha256(int8send(:token)), redeemed_at = 1790000000
+    token = sha256(int8send(:token)), redeemed_at = 1790000000,
+    earlier = NULL
   WHERE id = sha256(int8send(:nonce)) AND version = 5 RETURNING id)
   INSERT INTO challenger.grants (token, client, address, valid_until, expires)
   SELECT sha256(int8send(:token))::bytea, 1::bigint, '{"CONTACT_EMAIL":"person1.1@bench.example"}'::text, 1790003600::bigint, 1790003600::bigint FROM changed

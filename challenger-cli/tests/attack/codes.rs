@@ -225,6 +225,31 @@ fn nobody_is_flooded_with_messages() {
 }
 
 #[test]
+fn a_mailbox_gets_one_message_a_minute_whatever_is_in_between() {
+    everywhere("ADDRESS_CHANGES = 9", |site| {
+        let nonce = site.setup();
+        let transmitted = |address: &str| {
+            let reply = site.challenge(&nonce, address);
+            assert_eq!(reply.status, 200, "{address}: {}", reply.body);
+            reply.json()["transmitted"] == true
+        };
+        assert!(transmitted(ADA));
+        let first = site.pin(ADA);
+        for spelling in ["Ada@example.com", "ADA@example.com", "ada%2B1@example.com"] {
+            assert!(!transmitted(spelling), "{spelling}");
+            // Nothing was sent to this spelling, so there is nothing to guess.
+            assert_eq!(site.solve(&nonce, &first).json()["exhausted"], true);
+        }
+        assert!(transmitted("eve@example.com"));
+        assert!(!transmitted(ADA));
+        assert!(!transmitted("eve@example.com"));
+        assert_eq!(site.messages().len(), 2);
+        assert!(!transmitted(ADA));
+        assert_eq!(site.solve(&nonce, &first).status, 200, "the first message is still good");
+    });
+}
+
+#[test]
 fn a_crowd_on_one_validation_is_in_nobodys_way() {
     everywhere("PIN_ATTEMPTS = 5", |site| {
         let nonce = site.setup();

@@ -196,6 +196,20 @@ fn an_unknown_client_looks_like_a_wrong_secret() {
         };
         assert_eq!(basic("1", "wrong").refusal(), (401, 9750));
         assert_eq!(looks(&basic("1", "wrong")), looks(&basic("99", "wrong")));
+        // In a form it is the status and a sentence that differ, and nothing else.
+        let form = |id: &str| {
+            token(site, "x", &[("client_id", id), ("client_secret", "secret-token:wrong")])
+        };
+        let (wrong, unknown) = (form("1"), form("99"));
+        assert_eq!((wrong.refusal(), unknown.refusal()), ((401, 9750), (404, 9750)));
+        let shape = |reply: &Reply| {
+            let mut names: Vec<String> =
+                reply.headers.iter().map(|(name, _)| name.to_lowercase()).collect();
+            names.extend(reply.json().as_object().unwrap().keys().cloned());
+            names
+        };
+        assert_eq!(shape(&wrong), shape(&unknown));
+        assert_eq!(wrong.json()["error"], unknown.json()["error"]);
     });
 }
 

@@ -2,7 +2,7 @@
 
 use crate::grants::{ADA, HTML, token};
 use crate::harness::{authorize, everywhere};
-use crate::site::{REDIRECT_URI, code_of, escape, wrong};
+use crate::site::{REDIRECT_URI, SECRET, code_of, escape, stderr, stdout, wrong};
 
 /// What is almost the registered URI, at least for somebody who reads URLs.
 const ELSEWHERE: [&str; 45] = [
@@ -166,4 +166,54 @@ fn unescape(text: &str) -> String {
         }
     }
     String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn an_app_is_not_called_by_a_host_it_has_not() {
+    everywhere("", |site| {
+        let uri = "com.evil.app://accounts.google.com/cb";
+        let added = site.run("challenger-admin", &["-q", "--add", SECRET, uri]);
+        assert!(added.status.success(), "{}", stderr(&added));
+        let id = stdout(&added);
+        let bearer = format!("Bearer {SECRET}");
+        let bearer = [("Authorization", bearer.as_str())];
+        let reply = site.post(&format!("setup/{}", id.trim()), &bearer, "");
+        let nonce = reply.json()["nonce"].as_str().unwrap().to_owned();
+        let path = format!("authorize/{nonce}?response_type=code&client_id={}", id.trim());
+        let email = format!("evil{}@example.com", id.trim());
+        let body = format!("CONTACT_EMAIL={}", escape(&email));
+        for page in
+            [site.get(&path, &[HTML]), site.post(&format!("challenge/{nonce}"), &[HTML], body)]
+        {
+            assert_eq!(page.status, 200);
+            assert!(page.body.contains("<strong>com.evil.app</strong>"), "{}", page.body);
+            assert!(!page.body.contains(">accounts.google.com"), "{}", page.body);
+        }
+        let message = site.message(&email).unwrap();
+        assert!(message.contains("com.evil.app") && !message.contains("google"), "{message}");
+    });
+}
+
+#[test]
+fn uris_that_mislead_are_not_registered() {
+    everywhere("", |site| {
+        for (uri, says) in [
+            ("com.evil.app://accounts.google.com@x/cb", "names no user"),
+            ("https://client.example:65536/cb", "from 1 to 65535"),
+            ("https://client.example:0/cb", "from 1 to 65535"),
+            ("mailto:ada@example.com", "a scheme of its own"),
+            ("INTENT://x#Intent;end", "fragment"),
+            ("intent://x/", "a scheme of its own"),
+            ("view-source:https://client.example/", "a scheme of its own"),
+            ("wss://client.example/", "a scheme of its own"),
+            ("https://client.example/cb?shop=1&code=x", "must not have code"),
+            ("https://client.example/cb?%73tate=x", "must not have code"),
+            ("https://client.example/cb?error=access_denied", "must not have code"),
+            ("https://client.example/cb?iss=https://mallory.example/", "must not have code"),
+        ] {
+            let added = site.run("challenger-admin", &["--add", SECRET, uri]);
+            assert!(!added.status.success(), "{uri}");
+            assert!(stderr(&added).contains(says), "{uri}: {}", stderr(&added));
+        }
+    });
 }

@@ -58,7 +58,12 @@ impl Challenge {
             }
             return Ok(Outcome::respond(self.created(&validation, false, desk)?));
         }
-        match validation.challenge(address, desk.now, &desk.service.limits, entropy) {
+        let limits = &desk.service.limits;
+        match validation.challenge(&self.nonce, address, desk.now, limits, entropy) {
+            Challenged::Changed(validation) => {
+                let response = self.created(&validation, false, desk)?;
+                Ok(Outcome::write(Write::Update(validation), response))
+            }
             Challenged::Completed(validation) => {
                 Ok(Outcome::respond(completed(&validation, &self.nonce, desk)?))
             }
@@ -114,8 +119,11 @@ impl Challenge {
         transmitted: bool,
         desk: Desk<'_>,
     ) -> Result<Response, Refused> {
-        let budget = validation.budget(&desk.service.limits);
-        if desk.reader.html && budget.attempts == 0 {
+        let limits = &desk.service.limits;
+        let budget = validation.budget(limits);
+        // The mailbox got a message for another spelling of the address, and this one is to wait.
+        let unsent = budget.attempts == 0 && budget.transmissions == limits.pin_transmissions;
+        if desk.reader.html && budget.attempts == 0 && !unsent {
             // There is no guess to offer a form for until the next message.
             return Ok(code_refused(validation, &self.nonce, Why::Exhausted, desk));
         }
@@ -131,7 +139,10 @@ impl Challenge {
             insert(&mut data, "next_tx_time", next_time_text(&budget));
             return Ok(Response::json(200, data));
         }
-        let data = view::view(validation, &self.nonce, desk, data);
+        let mut data = view::view(validation, &self.nonce, desk, data);
+        if unsent {
+            data.set("unsent", true);
+        }
         let name = PageName::EnterTanForm;
         desk.reader.form_page(desk.service, 200, name, data, &validation.redirect_uri)
     }

@@ -42,9 +42,10 @@ fn live_validation(loaded: Loaded, now: Timestamp) -> Result<Validation, Refusal
 /// The authorization response (RFC 6749 §4.1.2) of a solved validation.
 fn redirect_url(validation: &Validation, nonce: &Nonce) -> Result<String, Refused> {
     let solution = validation.solution().ok_or(Refusal::Internal)?;
-    let code = AuthorizationCode::derive(nonce, &solution.salt, &validation.redirect_uri);
+    let uri = &validation.redirect_uri;
+    let code = AuthorizationCode::derive(nonce, &solution.salt, solution.renewed_at, uri);
     let state = validation.authorization.as_ref().and_then(|request| request.state.as_deref());
-    Ok(validation.redirect_uri.with_code(&code.to_text(), state))
+    Ok(uri.with_code(&code.to_text(), state))
 }
 
 /// The answer to anything a person does after the right PIN: back to the client, until the code has

@@ -5,9 +5,11 @@ use challenger_proto::{
     Address, Form, Grant, Limits, Span, Timestamp, TokenDigest, Transmission, Validation,
 };
 
+use super::round::{Round, is_early, mailbox};
 use super::{S256_CHALLENGE, S256_VERIFIER, query_of};
 
-/// A second use of a code within this time is forgiven (protocol, Q11).
+/// A second use of a code within this time is forgiven (protocol, Q11), and a PIN that is entered
+/// again means the same code.
 const GRACE: Span = Span::seconds(10);
 
 /// What a client was registered with.
@@ -15,20 +17,6 @@ const GRACE: Span = Span::seconds(10);
 pub(crate) struct Registered {
     pub(crate) secret: String,
     pub(crate) redirect_uri: String,
-}
-
-/// An address under test.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Round {
-    pub(crate) address: Address,
-    /// The PIN, as digits.
-    pub(crate) pin: String,
-    /// Messages that were paid for, less those that were given back.
-    pub(crate) charges: u32,
-    /// Guesses since the latest message.
-    pub(crate) guesses: u32,
-    /// When the latest message was decided; `None` once it was given back.
-    pub(crate) latest: Option<Timestamp>,
 }
 
 /// A right PIN that was accepted.
@@ -49,7 +37,11 @@ pub(crate) struct Case {
     /// Whether there is a PKCE challenge, and its verifier if the auditor knows that.
     has_challenge: bool,
     pub(crate) verifier: Option<String>,
+    /// The address under test, and those that were before.
     pub(crate) round: Option<Round>,
+    pub(crate) left: Vec<Round>,
+    /// Whether a message was decided before an earlier one.
+    was_set_back: bool,
     /// The PINs of this and earlier rounds, as digits and spelled.
     pins: Vec<String>,
     /// Rounds that cost an address change.
@@ -63,7 +55,8 @@ pub(crate) struct Case {
     judged: u32,
     rejected: u32,
     pub(crate) solved: Option<Solved>,
-    pub(crate) code: Option<String>,
+    /// The code of each solution.
+    pub(super) codes: Vec<String>,
     pub(crate) granted: Option<(Grant, Timestamp)>,
     pub(crate) is_revoked: bool,
 }
@@ -85,6 +78,8 @@ impl Case {
             has_challenge: false,
             verifier: None,
             round: None,
+            left: Vec::new(),
+            was_set_back: false,
             pins: Vec::new(),
             paid: 0,
             unsent: Vec::new(),
@@ -94,7 +89,7 @@ impl Case {
             judged: 0,
             rejected: 0,
             solved: None,
-            code: None,
+            codes: Vec::new(),
             granted: None,
             is_revoked: false,
         }
@@ -105,13 +100,28 @@ impl Case {
         self.pins.iter().map(String::as_str)
     }
 
+    /// The code of the latest solution, which alone buys something.
+    pub(crate) fn code(&self) -> Option<&str> {
+        self.codes.last().map(String::as_str)
+    }
+
+    /// The codes of earlier solutions.
+    pub(crate) fn void_codes(&self) -> &[String] {
+        self.codes.split_last().map_or(&[], |(_, void)| void)
+    }
+
+    /// Whether this is the code of any of its solutions.
+    pub(crate) fn gave_out(&self, code: &str) -> bool {
+        self.codes.iter().any(|known| known == code)
+    }
+
     /// How many addresses it may try: one more than it may change if one was proposed.
     fn rounds_max(&self, limits: &Limits) -> u32 {
         u32::from(limits.address_changes) + u32::from(self.opened.prefill.is_some())
     }
 
     /// How many changes, messages and guesses are left, as forms tell (`budget_seen`).
-    pub(crate) fn left(&self, limits: &Limits) -> [u32; 3] {
+    pub(crate) fn budget(&self, limits: &Limits) -> [u32; 3] {
         let fixed = self.opened.read_only;
         let changes = if fixed { 0 } else { u32::from(limits.address_changes) - self.paid };
         let (messages, guesses) = match &self.round {
@@ -168,41 +178,63 @@ impl Case {
         fields.sort_unstable_by_key(|field| wanted.iter().position(|it| it == field));
         assert_eq!(fields, wanted, "I4: a message to another address");
         let pin = send.secret.digits().to_string();
-        let [changes, messages, _] = self.left(limits);
-        match &mut self.round {
+        let [changes, messages, _] = self.budget(limits);
+        match &self.round {
             Some(round) if round.address == send.address => {
                 let fresh = format!("{changes}.{messages}.");
-                let seen = form.get("budget_seen").filter(|_| round.latest.is_some());
+                let seen = form.get("budget_seen").filter(|_| round.waits_from.is_some());
                 assert!(seen.is_none_or(|it| it.starts_with(&fresh)), "I1: an old form sends");
-                assert_eq!(pin, round.pin, "one address has one PIN");
-                let early = round.latest.is_some_and(|latest| {
-                    latest <= now && now < latest.plus(limits.retransmission_interval)
-                });
-                assert!(!early, "I1: a message before it is due");
-                round.charges += 1;
-                round.guesses = 0;
-                round.latest = Some(now);
             }
-            _ => {
-                let proposed = self.opened.prefill.as_ref() == Some(&send.address);
-                assert!(!self.opened.read_only || proposed, "a fixed address was changed");
-                let is_free = self.round.is_none() && proposed;
-                self.paid += u32::from(!is_free);
-                assert!(!self.pins.contains(&pin), "I4: another address has another PIN");
-                self.pins.extend([pin.clone(), send.secret.spelled()]);
-                self.round = Some(Round {
-                    address: send.address.clone(),
-                    pin: pin.clone(),
-                    charges: 1,
-                    guesses: 0,
-                    latest: Some(now),
-                });
-            }
+            _ => self.turn_to(&send.address, now, limits),
         }
-        assert!(self.paid <= u32::from(limits.address_changes), "I1: too many addresses");
-        let charges = self.round.as_ref().map_or(0, |round| round.charges);
-        assert!(charges <= u32::from(limits.pin_transmissions), "I1: too many messages");
+        let to = mailbox(&send.address);
+        let siblings = self.left.iter().chain(&self.round).filter(|it| it.mailbox() == to);
+        let sent: Vec<Timestamp> = siblings.filter_map(|it| it.latest).collect();
+        // A message from the future means that the clock was set back, and the next one is due;
+        // and once there were such, the budget alone bounds what spellings of a mailbox get.
+        self.was_set_back |= sent.iter().any(|at| *at > now);
+        let early = sent.iter().any(|at| is_early(*at, now, limits));
+        assert!(!early || self.was_set_back, "I1: a message before it is due");
+        let round = self.round.as_mut().expect("a round");
+        if round.pin.is_empty() {
+            assert!(!self.pins.contains(&pin), "I4: another address has another PIN");
+            self.pins.extend([pin.clone(), send.secret.spelled()]);
+            round.pin.clone_from(&pin);
+        }
+        assert_eq!(pin, round.pin, "one address has one PIN");
+        round.charges += 1;
+        round.guesses = 0;
+        round.latest = Some(now);
+        round.waits_from = Some(now);
+        assert!(round.charges <= u32::from(limits.pin_transmissions), "I1: too many messages");
         self.unsent.push(pin);
+    }
+
+    /// A commit changed the address and paid for no message.
+    pub(super) fn changed(&mut self, form: &Form, now: Timestamp, limits: &Limits) {
+        assert!(self.solved.is_none(), "another address after the solve");
+        let is_field = |(name, _): &(&str, &str)| !matches!(*name, "budget_seen" | "read_only");
+        let fields = form.pairs().filter(is_field).map(|(name, it)| (name.into(), it.into()));
+        let address = Address::new(fields).expect("I9: no address");
+        let current = self.round.as_ref().map(|round| &round.address);
+        assert_ne!(current, Some(&address), "a write of /challenge pays for a message");
+        self.turn_to(&address, now, limits);
+        let round = self.round.as_ref().expect("a round");
+        let waits = round.waits_from.is_some_and(|at| is_early(at, now, limits));
+        let has_messages = round.charges < u32::from(limits.pin_transmissions);
+        assert!(waits || !has_messages, "I12: a message that is due is not sent");
+    }
+
+    /// Another address takes its turn, or one comes back with what was left to it.
+    fn turn_to(&mut self, address: &Address, now: Timestamp, limits: &Limits) {
+        let proposed = self.opened.prefill.as_ref() == Some(address);
+        assert!(!self.opened.read_only || proposed, "a fixed address was changed");
+        let is_free = self.round.is_none() && proposed;
+        self.paid += u32::from(!is_free);
+        assert!(self.paid <= u32::from(limits.address_changes), "I1: too many addresses");
+        self.left.extend(self.round.take());
+        self.round = Some(Round::next(address, &self.left, now, limits));
+        self.left.retain(|it| it.address != *address);
     }
 
     /// The helper was run.
@@ -221,10 +253,12 @@ impl Case {
         self.refunds += 1;
         assert!(self.refunds <= u32::from(limits.refunds), "I1: too many refunds");
         assert!(self.refunds <= self.failed, "I1: a refund without a failure");
-        let round = self.round.as_mut().expect("I1: a refund without a message");
-        assert_eq!(round.pin, send.secret.digits(), "I1: a refund to another address");
+        let mut rounds = self.left.iter_mut().chain(&mut self.round);
+        let round = rounds.find(|round| round.pin == send.secret.digits());
+        let round = round.expect("I1: a refund to another address");
         assert_eq!(round.latest, Some(send.now), "I1: a refund of an older message");
         round.latest = None;
+        round.waits_from = None;
         round.charges = round.charges.checked_sub(1).expect("I1: a refund without a charge");
     }
 
@@ -236,15 +270,17 @@ impl Case {
         now: Timestamp,
         limits: &Limits,
     ) {
-        let left = self.left(limits).map(|it| it.to_string()).join(".");
+        let left = self.budget(limits).map(|it| it.to_string()).join(".");
         let round = self.round.as_mut().expect("I2: a guess before any message");
         let entered: String = form.get("pin").unwrap_or_default().to_string();
         let digits: String = entered.chars().filter(char::is_ascii_digit).collect();
         let is_right = digits == round.pin;
         if let Some(solved) = &mut self.solved {
             assert!(is_right, "I4: a wrong PIN renews a code");
+            assert!(now.since(solved.renewed_at) > GRACE, "I6: a double click makes another code");
+            assert!(self.granted.is_none(), "I6: another code after the grant");
             solved.renewed_at = now;
-            return;
+            return self.learn_code(url);
         }
         let seen = form.get("budget_seen");
         assert!(seen.is_none_or(|seen| seen == left), "I2: a guess of an old form is charged");
@@ -254,9 +290,16 @@ impl Case {
         assert_eq!(url.is_some(), is_right, "I4: a right PIN is accepted, a wrong one is not");
         if is_right {
             self.solved = Some(Solved { at: now, renewed_at: now });
-            // It is known from here on, even if this answer never arrives.
-            self.code = url.and_then(|url| query_of(url).get("code").map(ToString::to_string));
+            self.learn_code(url);
         }
+    }
+
+    /// A solution's code is known from then on, even if this answer never arrives.
+    fn learn_code(&mut self, url: Option<&str>) {
+        let query = query_of(url.expect("I4: a solution without a redirect"));
+        let code = query.get("code").expect("I6: a redirect without a code").to_string();
+        assert!(!self.gave_out(&code), "I6: an expired code lives again");
+        self.codes.push(code);
     }
 
     /// An answer says that a PIN was wrong.
@@ -272,8 +315,9 @@ impl Case {
         assert_eq!(form.get("client_secret"), Some(registered.secret.as_str()), "I9: the secret");
         let uri = form.get("redirect_uri");
         assert_eq!(uri, Some(registered.redirect_uri.as_str()), "I9: a foreign URI");
-        assert!(self.code.is_some(), "I9: a code was never given out");
-        assert_eq!(form.get("code"), self.code.as_deref(), "I9: another code");
+        let code = form.get("code").unwrap_or_default();
+        assert!(self.gave_out(code), "I9: a code was never given out");
+        assert_eq!(Some(code), self.code(), "I6: the code of an earlier solution");
         let verifier = form.get("code_verifier");
         assert_eq!(verifier.is_some(), self.has_challenge, "I9: a verifier without a challenge");
         if self.verifier.is_some() {
@@ -324,7 +368,9 @@ impl Case {
         assert!(url.starts_with(&registered.redirect_uri), "I5: a redirect elsewhere");
         let query = query_of(url);
         assert_eq!(query.get("state"), self.state.as_deref(), "I5: another state");
-        assert_eq!(query.get("code"), self.code.as_deref(), "I6: another code");
+        // It may have been on its way while the PIN was entered again.
+        let code = query.get("code").expect("I6: a redirect without a code");
+        assert!(self.gave_out(code), "I6: another code");
     }
 
     /// `/info` told about the grant.

@@ -6,6 +6,7 @@ use challenger_proto::http::{Method, Request};
 use challenger_proto::{Entropy, Nonce, Outcome, Plan, Timestamp, route};
 
 use super::{A, B, JSON, Node, TOKEN_SEED};
+use crate::audit::Round;
 use crate::bends::Honest;
 use crate::world::{self, Redemption};
 
@@ -23,8 +24,8 @@ impl Node {
         let outcome = self.answer(&world::authorize(&self.nonce, 1, "", JSON), self.now);
         let response = &outcome.response;
         let (solved, fixed) = (case.solved.is_some(), case.opened.read_only);
-        let [changes, messages, guesses] = case.left(limits);
-        let due = match case.round.as_ref().and_then(|round| round.latest) {
+        let [changes, messages, guesses] = case.budget(limits);
+        let due = match case.round.as_ref().and_then(|round| round.waits_from) {
             Some(latest) if !solved => latest.plus(limits.retransmission_interval),
             Some(_) | None => Timestamp::EPOCH,
         };
@@ -38,7 +39,7 @@ impl Node {
             ("auth_attempts_left", guesses.to_string()),
             ("retransmission_time", due.to_json().to_string()),
         ] {
-            assert_eq!(world::member(response, name), Some(value), "{name} in {}", self.key());
+            assert_eq!(world::member(response, name), Some(value), "I1: {name} in {}", self.key());
         }
         assert_eq!(world::member(response, "last_address"), address, "{}", self.key());
         // The token opens the address from its grant to its revocation.
@@ -73,12 +74,22 @@ impl Node {
         }
     }
 
+    /// I6: the code of an earlier solution buys nothing, and takes nothing back.
+    pub(crate) fn check_void_codes(&self) {
+        for code in self.case().void_codes() {
+            let redemption = Redemption::honest(code, self.case().verifier.as_deref());
+            let outcome = self.answer(&redemption.request(), self.now);
+            assert!(outcome.write.is_none(), "I6: a void code writes in {}", self.key());
+            assert_eq!(outcome.response.status.0, 401, "I6: a void code in {}", self.key());
+        }
+    }
+
     /// I8: at its end and later a validation is only refused.
     pub(crate) fn check_after_the_end(&self) {
         let (nonce, accept) = (self.nonce.as_str(), self.accept());
         let code = self.code();
         let verifier = self.case().verifier.as_deref();
-        let pin = self.case().round.as_ref().map_or("12345678", |round| &round.pin);
+        let pin = self.case().round.as_ref().map_or("12345678", Round::pin_or_guess);
         for request in [
             world::authorize(nonce, 1, "&state=late", accept),
             world::challenge(nonce, A, accept),
@@ -99,8 +110,8 @@ impl Node {
             assert!(outcome.write.is_none(), "I8: a failure writes in {}", self.key());
         }
         if let Some(message) = self.outdated.clone() {
-            let outcome = self.decide(&message.undelivered(""), self.now, 0);
-            assert!(outcome.write.is_none(), "I1: an old failure writes in {}", self.key());
+            let outcome = self.decide(&message.undelivered(""), self.case().opened.expires, 0);
+            assert!(outcome.write.is_none(), "I8: an old failure writes in {}", self.key());
         }
     }
 

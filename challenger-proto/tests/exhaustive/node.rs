@@ -9,11 +9,11 @@ use std::rc::Rc;
 
 use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::{
-    Commit, Entropy, Load, Nonce, NonceDigest, Outcome, Plan, Progress, Records, Service, Span,
-    Timestamp, Transmission, Validation, route,
+    Address, Commit, Entropy, Load, Nonce, NonceDigest, Outcome, Plan, Progress, Records, Service,
+    Span, Timestamp, Transmission, Validation, route,
 };
 
-use crate::audit::{Ask, Auditor, Case, Cause, name_of, redirect_of};
+use crate::audit::{Ask, Auditor, Case, Cause, Round, is_early, name_of, query_of, redirect_of};
 use crate::world;
 use checks::Bent;
 
@@ -21,6 +21,8 @@ const JSON: &str = "application/json";
 const HTML: &str = "text/html";
 const A: &str = "ada@example.com";
 const B: &str = "bob@example.com";
+/// Another spelling of the first one's mailbox.
+const A_TAGGED: &str = "Ada+x@example.com";
 /// A PKCE verifier of the least length, sent as a plain challenge.
 const VERIFIER: &str = "a-plain-verifier-of-forty-three-characters.";
 const STATE: &str = "one & only=?";
@@ -36,6 +38,8 @@ pub(crate) enum Start {
     Proposed,
     /// With the first address and no other; people read pages here.
     Fixed,
+    /// With the first address as a proposal, which is then spelled in two ways.
+    Spelled,
 }
 
 /// One step of a history.
@@ -45,6 +49,8 @@ pub(crate) enum Letter {
     Challenge(&'static str),
     /// The helper reports that the message sent last failed.
     Fail,
+    /// The helper reports that a message before that failed.
+    FailLate,
     Redeem,
     /// After the grace of an impatient client.
     RedeemLate,
@@ -54,17 +60,30 @@ pub(crate) enum Letter {
     Wait,
 }
 
-pub(crate) const LETTERS: [Letter; 9] = [
-    Letter::Authorize,
-    Letter::Challenge(A),
-    Letter::Challenge(B),
-    Letter::Fail,
-    Letter::Redeem,
-    Letter::RedeemLate,
-    Letter::SolveRight,
-    Letter::SolveWrong,
-    Letter::Wait,
-];
+impl Start {
+    /// The steps of its histories. Each more makes many more of them, so none has all.
+    pub(crate) const fn letters(self) -> &'static [Letter] {
+        use Letter::{
+            Authorize, Challenge, Fail, FailLate, Redeem, RedeemLate, SolveRight, SolveWrong, Wait,
+        };
+        match self {
+            Self::Blank | Self::Proposed | Self::Fixed => &[
+                Authorize,
+                Challenge(A),
+                Challenge(B),
+                Fail,
+                Redeem,
+                RedeemLate,
+                SolveRight,
+                SolveWrong,
+                Wait,
+            ],
+            Self::Spelled => {
+                &[Challenge(A), Challenge(A_TAGGED), Fail, FailLate, SolveRight, SolveWrong, Wait]
+            }
+        }
+    }
+}
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,7 +108,7 @@ pub(crate) struct Node {
     id: NonceDigest,
     /// The latest message, unless the helper reported that it failed.
     pending: Option<Transmission>,
-    /// A message before that, whose fate does not matter any more.
+    /// A message before that, whose fate matters if it is the latest to its address.
     outdated: Option<Transmission>,
     /// What the bent requests route to, which depends on few things and takes long to find out.
     bent: Rc<RefCell<BTreeMap<String, Rc<[Bent]>>>>,
@@ -112,7 +131,7 @@ impl Node {
         };
         let body = match start {
             Start::Blank => "",
-            Start::Proposed => r#"{"CONTACT_EMAIL":"ada@example.com"}"#,
+            Start::Proposed | Start::Spelled => r#"{"CONTACT_EMAIL":"ada@example.com"}"#,
             Start::Fixed => r#"{"CONTACT_EMAIL":"ada@example.com","read_only":true}"#,
         };
         let (response, _) = node.ask(&world::setup(world::SECRET, body), 7);
@@ -124,7 +143,7 @@ impl Node {
     const fn accept(&self) -> &'static str {
         match self.start {
             Start::Blank => JSON,
-            Start::Proposed | Start::Fixed => HTML,
+            Start::Proposed | Start::Fixed | Start::Spelled => HTML,
         }
     }
 
@@ -164,14 +183,24 @@ impl Node {
         }
         let case = self.case();
         write!(key, " | {} {} {}", case.paid, case.refunds, case.is_revoked).unwrap();
-        if let Some(round) = case.round.as_ref().filter(|_| case.solved.is_none()) {
-            let latest = round.latest.map(ago);
-            write!(key, " {} {} {} {latest:?}", round.pin, round.charges, round.guesses).unwrap();
+        // Those that cannot come back matter to messages on their way alone.
+        let can_change = case.paid < u32::from(self.service.limits.address_changes);
+        let left = case.left.iter().filter(|_| can_change);
+        for round in left.chain(&case.round).filter(|_| case.solved.is_none()) {
+            let times = [round.latest, round.waits_from].map(|it| it.map(ago));
+            write!(key, " {:?}", round.address.only_value()).unwrap();
+            write!(key, " {} {} {} {times:?}", round.pin, round.charges, round.guesses).unwrap();
         }
         if let Some(solved) = &case.solved {
             write!(key, " {}", ago(solved.renewed_at)).unwrap();
         }
-        write!(key, " {}", self.pending.is_some()).unwrap();
+        let follows = |message: &Transmission| self.is_latest(message);
+        let fate = self.pending.as_ref().map(follows);
+        write!(key, " {fate:?}").unwrap();
+        if self.start == Start::Spelled {
+            let fate = self.outdated.as_ref().map(|it| (it.secret.digits(), follows(it)));
+            write!(key, " {fate:?}").unwrap();
+        }
         key
     }
 
@@ -184,13 +213,20 @@ impl Node {
                 let state = world::escape(STATE);
                 let uri = world::escape(world::REDIRECT);
                 let more = match self.start {
-                    Start::Blank | Start::Fixed => format!("&state={state}"),
+                    Start::Blank | Start::Fixed | Start::Spelled => format!("&state={state}"),
                     Start::Proposed => format!("&redirect_uri={uri}&code_challenge={VERIFIER}"),
                 };
                 self.step("authorize", &world::authorize(&nonce, 1, &more, accept), 0)
             }
             Letter::Challenge(address) => self.challenge(address),
-            Letter::Fail => self.fail(),
+            Letter::Fail => {
+                let message = self.pending.take();
+                self.fail(message)
+            }
+            Letter::FailLate => {
+                let message = self.outdated.take();
+                self.fail(message)
+            }
             Letter::Redeem => self.redeem(),
             Letter::RedeemLate => {
                 self.now = self.now.plus(Span::seconds(11));
@@ -209,7 +245,12 @@ impl Node {
     fn challenge(&mut self, address: &str) -> Step {
         let owed = self.owed_to_challenge(address);
         let rounds = self.case().pins().count();
-        let seed = u8::try_from(rounds).unwrap() + if address == A { 20 } else { 40 };
+        let first = match address {
+            A => 20,
+            B => 40,
+            _ => 60,
+        };
+        let seed = u8::try_from(rounds).unwrap() + first;
         let request = world::challenge(&self.nonce, address, self.accept());
         let step = self.step("challenge", &request, seed);
         assert_eq!((step.wrote.is_some(), step.refused), owed, "{address} in {}", self.key());
@@ -226,30 +267,45 @@ impl Node {
         let current = case.round.as_ref().map(|round| &round.address);
         let current = current.or(case.opened.prefill.as_ref());
         if current.and_then(|it| it.only_value()) != Some(address) {
-            return match case.opened.read_only {
-                true => (false, Some(403)),
-                false if case.paid == u32::from(limits.address_changes) => (false, Some(429)),
-                false => (true, None),
-            };
+            if case.opened.read_only {
+                return (false, Some(403));
+            }
+            if case.paid == u32::from(limits.address_changes) {
+                return (false, Some(429));
+            }
+            let left: Vec<Round> = case.left.iter().chain(&case.round).cloned().collect();
+            let address = Address::new([("CONTACT_EMAIL".into(), address.into())]).unwrap();
+            return self.owed_to_round(&Round::next(&address, &left, self.now, limits), true);
         }
-        let Some(round) = &case.round else { return (true, None) };
-        let interval = limits.retransmission_interval;
-        let due = round.latest.is_none_or(|latest| self.now >= latest.plus(interval));
+        case.round.as_ref().map_or((true, None), |round| self.owed_to_round(round, false))
+    }
+
+    /// The same, once it is the address's turn. A change is written although nothing is sent.
+    fn owed_to_round(&self, round: &Round, is_change: bool) -> (bool, Option<u16>) {
+        let limits = &self.service.limits;
+        let due = round.waits_from.is_none_or(|at| !is_early(at, self.now, limits));
         let messages = round.charges < u32::from(limits.pin_transmissions);
         let guesses = round.guesses < u32::from(limits.pin_attempts);
         match (due && messages, messages, guesses) {
             (true, _, _) => (true, None),
             (false, false, false) => (false, Some(429)),
-            // People get a page that says when to come back.
-            (false, true, false) if self.accept() == HTML => (false, Some(403)),
-            (false, _, _) => (false, None),
+            // People get a page that says when to come back; before the first message it is the
+            // one that shows where it goes.
+            (false, true, false) if self.accept() == HTML && round.charges > 0 => {
+                (is_change, Some(403))
+            }
+            (false, _, _) => (is_change, None),
         }
     }
 
     fn solve_right(&mut self) -> Step {
-        let pin = self.case().round.as_ref().map_or("12345678", |round| &round.pin).to_string();
+        let pin = self.case().round.as_ref().map_or("12345678", Round::pin_or_guess).to_string();
         let case = self.case();
-        let stale = case.solved.as_ref().is_some_and(|solved| solved.renewed_at < self.now);
+        // Twice within ten seconds is once.
+        let stale = case
+            .solved
+            .as_ref()
+            .is_some_and(|solved| self.now.since(solved.renewed_at) > Span::seconds(10));
         let owed = match self.owed_to_guess() {
             None => (stale && case.granted.is_none(), None),
             Some((true, _)) => (true, None),
@@ -321,16 +377,15 @@ impl Node {
     fn code(&self) -> String {
         let case = self.case();
         let name = Nonce::draw(Entropy::new(*case.opened.id.as_bytes())).to_text();
-        case.code.clone().unwrap_or_else(|| format!("{name}-{}", "0".repeat(52)))
+        case.code().map_or_else(|| format!("{name}-{}", "0".repeat(52)), ToString::to_string)
     }
 
     /// A message's fate becomes known.
-    fn fail(&mut self) -> Step {
-        let Some(message) = self.pending.take() else { return Step::default() };
+    fn fail(&mut self, message: Option<Transmission>) -> Step {
+        let Some(message) = message else { return Step::default() };
         self.auditor.failed(&message);
         let case = self.case();
-        let round = case.round.as_ref().unwrap();
-        let latest = round.pin == message.secret.digits() && round.latest == Some(message.now);
+        let latest = self.is_latest(&message);
         let left = case.refunds < u32::from(self.service.limits.refunds);
         let owed = latest && left && case.solved.is_none() && self.now < case.opened.expires;
         let plan = message.clone().undelivered("status 1");
@@ -339,12 +394,22 @@ impl Node {
         Step { moved: true, wrote: wrote.then_some("undelivered"), refused: Some(502) }
     }
 
+    /// Whether a message is the latest one to its address, so that its failure is forgiven.
+    fn is_latest(&self, message: &Transmission) -> bool {
+        let case = self.case();
+        let mut rounds = case.left.iter().chain(&case.round);
+        rounds.any(|it| it.pin == message.secret.digits() && it.is_latest(message.now))
+    }
+
     fn step(&mut self, verb: &'static str, request: &Request, seed: u8) -> Step {
         let (response, wrote) = self.ask(request, seed);
         let status = response.status.0;
         if status < 400 && self.case().solved.is_some() && verb != "authorize" && verb != "redeem" {
             let done = self.case().granted.is_some() && self.accept() == HTML;
-            assert_eq!(redirect_of(&response).is_none(), done, "a solved one leads back");
+            let url = redirect_of(&response);
+            assert_eq!(url.is_none(), done, "a solved one leads back");
+            let code = url.and_then(|url| query_of(&url).get("code").map(ToString::to_string));
+            assert!(done || code.as_deref() == self.case().code(), "I6: not the latest code");
         }
         Step {
             moved: wrote,

@@ -8,7 +8,7 @@ use challenger_proto::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::audit::{Ask, Auditor, Cause};
+use crate::audit::{Ask, Auditor, Cause, Round};
 use crate::world::{self, Redemption};
 
 const ADA: &str = "ada@example.com";
@@ -216,7 +216,7 @@ proptest! {
         let mut crowd = Crowd::new(&limits());
         let (nonce, pin) = crowd.begin_challenged();
         crowd.ask(world::solve(&nonce, &pin, ""));
-        let code = crowd.auditor.case(&nonce).unwrap().code.clone().unwrap();
+        let code = crowd.auditor.case(&nonce).unwrap().code().unwrap().to_string();
         crowd_of_64(&mut crowd, |_| Redemption::honest(&code, None).request(), &dice);
         prop_assert_eq!((crowd.count(200), crowd.count(401)), (1, 63), "I3");
         let token = crowd.answers.iter().find_map(|it| world::member(it, "access_token")).unwrap();
@@ -256,7 +256,7 @@ proptest! {
         let verifier = "a-plain-verifier-of-forty-three-characters.";
         crowd.ask(world::authorize(&nonce, 1, &format!("&code_challenge={verifier}"), ""));
         crowd.ask(world::solve(&nonce, &pin, ""));
-        let code = crowd.auditor.case(&nonce).unwrap().code.clone().unwrap();
+        let code = crowd.auditor.case(&nonce).unwrap().code().unwrap().to_string();
         let honest = Redemption::honest(&code, Some(verifier));
         let parts = [&code, world::SECRET, world::REDIRECT, verifier, &nonce, &nonce];
         let part = parts[which];
@@ -292,8 +292,8 @@ proptest! {
         for (die, detail) in dice {
             let nonce = &nonces[usize::from(detail % 2)];
             let case = crowd.auditor.case(nonce).unwrap();
-            let pin = case.round.as_ref().map_or("12345678", |round| &round.pin).to_string();
-            let code = case.code.clone();
+            let pin = case.round.as_ref().map_or("12345678", Round::pin_or_guess).to_string();
+            let code = case.code().map(ToString::to_string);
             match die {
                 0..=9 => crowd.come(world::authorize(nonce, 1, &format!("&state=s{detail}"), "")),
                 10..=24 => crowd.come(world::challenge(nonce, ADA, "text/html")),

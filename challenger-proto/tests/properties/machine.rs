@@ -42,7 +42,8 @@ fn check_transition(old: &Validation, new: &Validation, sends: bool) {
         assert_eq!(was.transmissions_left - is.transmissions_left, u8::from(sends));
         assert!(sends || is.attempts_left <= was.attempts_left);
     } else {
-        assert!(sends && new.addresses_left < old.addresses_left);
+        assert!(new.addresses_left < old.addresses_left);
+        assert_eq!(new.earlier.len(), old.earlier.len() + 1, "a new address remembers the old one");
     }
 }
 
@@ -183,7 +184,8 @@ proptest! {
         for name in ["ada@example.com", "new@example.com"] {
             let address = Address::new([("CONTACT_EMAIL".into(), name.into())]).unwrap();
             let entropy = Entropy::new([1; 32]);
-            let challenged = row.clone().challenge(address, now, &limits, entropy);
+            let nonce = random::nonce(0);
+            let challenged = row.clone().challenge(&nonce, address, now, &limits, entropy);
             prop_assert_eq!(challenged, Challenged::Completed(row.clone()));
         }
     }

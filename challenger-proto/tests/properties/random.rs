@@ -2,9 +2,10 @@
 
 use challenger_proto::http::{Method, Request};
 use challenger_proto::{
-    Address, AddressFormat, AuthorizationRequest, Challenge, Client, ClientId, CodeChallenge,
-    CodeDigest, Entropy, Grant, GrantSerial, HashedSecret, Limits, Loaded, Nonce, Progress,
-    RedirectUri, RowVersion, Salt, Service, Solution, Span, Timestamp, TokenDigest, Validation,
+    Address, AddressDigest, AddressFormat, AuthorizationRequest, Challenge, Client, ClientId,
+    CodeChallenge, CodeDigest, Earlier, Entropy, Grant, GrantSerial, HashedSecret, Limits, Loaded,
+    Nonce, Progress, RedirectUri, RowVersion, Salt, Service, Solution, Span, Timestamp,
+    TokenDigest, Validation,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -155,9 +156,22 @@ fn authorization() -> BoxedStrategy<AuthorizationRequest> {
         .boxed()
 }
 
+fn earlier() -> BoxedStrategy<Earlier> {
+    (any::<[u8; 32]>(), any::<[u8; 32]>(), option::of(time()), 0_u8..4, 0_u8..4)
+        .prop_map(|(digest, salt, sent_at, transmissions_left, attempts_left)| Earlier {
+            address: AddressDigest::from_bytes(digest),
+            mailbox: AddressDigest::from_bytes(salt),
+            salt: Salt::from_bytes(salt),
+            sent_at,
+            transmissions_left,
+            attempts_left,
+        })
+        .boxed()
+}
+
 /// A row that may never have come to be.
 pub(crate) fn validation() -> BoxedStrategy<Validation> {
-    let budget = (0_u8..4, 0_u8..4);
+    let budget = (0_u8..4, 0_u8..4, vec(earlier(), 0..3));
     let proposal = (option::of(address()), any::<bool>());
     let birth = (0_u8..3, 1_i64..3, any::<i64>(), time());
     (birth, proposal, option::of(authorization()), budget, progress())
@@ -166,7 +180,7 @@ pub(crate) fn validation() -> BoxedStrategy<Validation> {
                 birth,
                 (prefill, read_only),
                 authorization,
-                (addresses_left, refunds_left),
+                (addresses_left, refunds_left, earlier),
                 progress,
             )| {
                 let (which, client, version, expires) = birth;
@@ -181,6 +195,7 @@ pub(crate) fn validation() -> BoxedStrategy<Validation> {
                     authorization,
                     addresses_left,
                     refunds_left,
+                    earlier,
                     progress,
                 }
             },

@@ -65,8 +65,10 @@ pub(crate) struct Journey {
     pub(crate) in_flight: usize,
     /// Whether the person tried the link once more since they last sent a form.
     has_looked: bool,
-    /// Codes that were refused, and so are not entered again.
+    /// Codes that were refused, and so are not entered again while the address stays the same.
     wrong: BTreeSet<String>,
+    /// The address that was submitted last.
+    submitted: String,
     /// Whether the client said that its code is stale, and how often that was so.
     is_stale: bool,
     renewals: usize,
@@ -100,6 +102,7 @@ impl Journey {
             last: None,
             in_flight: 0,
             wrong: BTreeSet::new(),
+            submitted: String::new(),
             has_looked: false,
             is_stale: false,
             renewals: 0,
@@ -278,6 +281,10 @@ impl Journey {
         if self.is_lost(server) {
             return self.give_up(server);
         }
+        // A code may have been refused while another address was under test.
+        if self.has_looked && !self.wrong.is_empty() {
+            return self.wrong.clear();
+        }
         assert!(!self.has_looked, "I12: person {} is stranded: {:?}", self.who, self.screen);
         self.look_again();
     }
@@ -314,6 +321,10 @@ impl Journey {
                 }
                 if address == self.address(self.spares + 1) {
                     self.spares += 1;
+                }
+                if address != self.submitted {
+                    self.wrong.clear();
+                    self.submitted.clone_from(&address);
                 }
                 let mut request = world::challenge(&nonce, &address, self.accept());
                 request.body.extend(seen(left).into_bytes());
@@ -384,6 +395,13 @@ impl Journey {
             Ask::Solve(_, form) => form.get("pin"),
             _ => None,
         };
+        if let Ask::Challenge(_, form) = ask
+            && response.refusal == Some(Refusal::TooManyAttempts)
+            && form.get("CONTACT_EMAIL") == Some(self.address(self.spares).as_str())
+        {
+            // What was left to this address was used up before another took its place.
+            self.spares += 1;
+        }
         if let Some(url) = redirect_of(response) {
             assert!(url.starts_with(self.client.redirect), "I5: a redirect elsewhere");
             let code = query_of(&url).get("code").map(ToString::to_string);
@@ -410,7 +428,8 @@ impl Journey {
     fn receive_token(&mut self, response: &Response) {
         match response.refusal {
             None => self.token = world::member(response, "access_token"),
-            Some(Refusal::CodeExpired) => {
+            // Also one that went stale otherwise: the PIN was entered again in another tab.
+            Some(Refusal::CodeExpired | Refusal::CodeMismatch) => {
                 self.is_stale = true;
                 self.renewals += 1;
             }
@@ -449,7 +468,7 @@ impl Journey {
 
     /// Whether what is left suffices to enter a right code.
     fn has_a_way(&self, case: &Case, limits: &Limits, server: &Server) -> bool {
-        let [changes, messages, guesses] = case.left(limits);
+        let [changes, messages, guesses] = case.budget(limits);
         let mine = |address: &str| self.owns(address);
         changes > 0
             || match &case.round {

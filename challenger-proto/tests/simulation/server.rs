@@ -78,6 +78,8 @@ struct Sight {
     solved: bool,
     /// When the code goes stale.
     stale_at: Option<Timestamp>,
+    /// The PIN was entered again since, so that there is another code.
+    is_void: bool,
 }
 
 /// A request on its way.
@@ -233,11 +235,17 @@ impl Server {
             return self.stop(walker, Refusal::StorageUnreadable);
         }
         if walker.failure.is_none() {
-            let solved = self.case_of(&walker.ask).and_then(|case| case.solved.as_ref());
+            let case = self.case_of(&walker.ask);
+            let solved = case.and_then(|case| case.solved.as_ref());
+            let code = match &walker.ask {
+                Ask::Token(form) => form.get("code"),
+                _ => None,
+            };
             walker.sight = Sight {
                 denied: self.auditor.denies(&walker.ask),
                 solved: solved.is_some(),
                 stale_at: solved.map(|it| it.renewed_at.plus(self.service.limits.code_duration)),
+                is_void: code.is_some() && case.is_some_and(|case| case.code() != code),
             };
         }
         let mut loaded = self.records.load(&load);
@@ -254,8 +262,8 @@ impl Server {
         match ask {
             Ask::Info(token) => self.auditor.case_of_token(token),
             Ask::Token(form) => {
-                let code = form.get("code");
-                self.auditor.cases().find(|case| case.code.as_deref() == code)
+                let code = form.get("code")?;
+                self.auditor.cases().find(|case| case.gave_out(code))
             }
             ask => self.auditor.case_of(&ask.nonce()?),
         }
@@ -407,7 +415,6 @@ impl Server {
         let fair = match refusal {
             Refusal::ClientSecretWrong
             | Refusal::ClientUnknown
-            | Refusal::CodeMismatch
             | Refusal::AddressNeverGiven
             | Refusal::AddressReadOnly
             | Refusal::RedirectUriForeign
@@ -416,6 +423,7 @@ impl Server {
             Refusal::ValidationUnknown | Refusal::ValidationUnknownToCode => {
                 case.is_some_and(|case| case.opened.expires <= at)
             }
+            Refusal::CodeMismatch => walker.sight.is_void,
             Refusal::CodeSpent => granted.is_some(),
             Refusal::CodeExpired => walker.sight.stale_at.is_some_and(|stale_at| stale_at <= at),
             Refusal::GrantUnknown => {

@@ -11,6 +11,8 @@ use challenger_proto::{
     Solution, Timestamp, TokenDigest, Validation,
 };
 
+mod earlier;
+
 use super::{ClientSummary, StoreError};
 
 /// A row of `clients`, without its totals.
@@ -47,6 +49,7 @@ pub(super) struct ValidationRow {
     pub(super) code_challenge_method: Option<String>,
     pub(super) addresses_left: i16,
     pub(super) refunds_left: i16,
+    pub(super) earlier: Option<String>,
     pub(super) progress: String,
     pub(super) address: Option<String>,
     pub(super) salt: Option<Vec<u8>>,
@@ -114,6 +117,7 @@ impl From<&Validation> for ValidationRow {
             read_only: validation.read_only,
             addresses_left: validation.addresses_left.into(),
             refunds_left: validation.refunds_left.into(),
+            earlier: earlier::to_text(&validation.earlier),
             ..Self::default()
         };
         if let Some(request) = &validation.authorization {
@@ -189,6 +193,8 @@ impl TryFrom<ValidationRow> for Validation {
             authorization: row.authorization()?,
             addresses_left: count("validations.addresses_left", row.addresses_left)?,
             refunds_left: count("validations.refunds_left", row.refunds_left)?,
+            earlier: earlier::from_text(row.earlier.as_deref())
+                .ok_or_else(|| corrupt("validations.earlier"))?,
             progress: row.progress()?,
         })
     }
@@ -311,7 +317,7 @@ fn count(column: &'static str, number: impl Into<Option<i16>>) -> Result<u8, Sto
 }
 
 fn redirect_uri(column: &'static str, text: &str) -> Result<RedirectUri, StoreError> {
-    RedirectUri::parse(text).map_err(|_| corrupt(column))
+    RedirectUri::parse_registered(text).map_err(|_| corrupt(column))
 }
 
 fn timestamp(

@@ -11,7 +11,9 @@ use challenger_proto::{
     Address, Client, ClientId, Commit, Entropy, Grant, HashedSecret, Limits, Load, Nonce,
     RedirectUri, Solution, Timestamp, TokenDigest, Validation, Write,
 };
-use challenger_proto::{AddressType, CodeDigest, Progress, Salt};
+use challenger_proto::{
+    AddressDigest, AddressType, CodeDigest, Earlier, NonceDigest, Progress, Salt,
+};
 use challenger_server::store::{Added, Registry, Store};
 
 mod clients;
@@ -174,6 +176,48 @@ pub(crate) fn eight_threads_change_one_row(store: &dyn Store, registry: &dyn Reg
     assert_eq!(after.version.0 - before.version.0, done);
     assert_eq!(i64::from(after.addresses_left), done);
     assert!(conflicts >= 7, "{conflicts} conflicts, but seven threads began with a stale row");
+}
+
+/// A client and a validation that waits for its PIN, as a program of version 1 kept them. `schema`
+/// stands before the names of tables, and `bytes` begins a literal of bytes in hex.
+pub(crate) fn rows_of_version_1(schema: &str, bytes: &str) -> String {
+    let (short, long) = ("11".repeat(16), "22".repeat(32));
+    format!(
+        "INSERT INTO {schema}clients (id, redirect_uri, secret_salt, secret_digest) \
+        VALUES (1, 'https://client.example/cb', {bytes}{short}', {bytes}{long}'); \
+        INSERT INTO {schema}validations (id, version, client, expires, redirect_uri, read_only, \
+            authorized, addresses_left, refunds_left, progress, address, salt, sent_at, \
+            transmissions_left, attempts_left) \
+        VALUES ({bytes}{long}', 3, 1, 1790003600, 'https://client.example/cb', false, false, 2, 3, \
+            'challenged', '{{\"CONTACT_EMAIL\":\"ada@example.com\"}}', {bytes}{long}', 1790000000, \
+            2, 1);"
+    )
+}
+
+/// Once they are migrated, these rows are as they were, and can remember earlier addresses.
+pub(crate) fn rows_of_version_1_go_on(store: &dyn Store) {
+    let id = NonceDigest::from_bytes([0x22; 32]);
+    let client = ClientId::new(1).unwrap();
+    let load = Load { client: Some(client), validation: Some(id), ..Load::default() };
+    let loaded = store.load(&load).unwrap();
+    assert_eq!(loaded.client.unwrap().redirect_uri.as_str(), "https://client.example/cb");
+    let mut validation = loaded.validation.unwrap();
+    let Progress::Challenged(challenge) = &validation.progress else { panic!("{validation:?}") };
+    assert_eq!(challenge.address, email("ada@example.com"));
+    assert_eq!((challenge.sent_at, challenge.attempts_left), (Some(NOW), 1));
+    assert_eq!((validation.version.0, &validation.earlier), (3, &vec![]));
+    let digest = AddressDigest::from_bytes([0x33; 32]);
+    validation.earlier.push(Earlier {
+        address: digest,
+        mailbox: digest,
+        salt: challenge.salt,
+        sent_at: Some(NOW),
+        transmissions_left: 2,
+        attempts_left: 1,
+    });
+    assert_eq!(store.commit(&Write::Update(validation.clone())), Ok(Commit::Done));
+    validation.version = validation.version.next();
+    assert_eq!(reload(store, &validation), Some(validation));
 }
 
 /// Sixty-four threads redeem one code, and it buys one grant.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use challenger_proto::{
-    AuthorizationRequest, Challenge, Client, ClientId, CodeChallenge, CodeDigest, Commit, Grant,
-    Load, NonceDigest, Progress, Records, Salt, Solution, Timestamp, TokenDigest, Validation,
-    Write,
+    AddressDigest, AuthorizationRequest, Challenge, Client, ClientId, CodeChallenge, CodeDigest,
+    Commit, Earlier, Grant, Load, NonceDigest, Progress, Records, Salt, Solution, Timestamp,
+    TokenDigest, Validation, Write,
 };
 use challenger_server::store::{Registry, Store};
 
@@ -149,6 +149,7 @@ impl<'a> Walk<'a> {
         validation.authorization = self.rng.coin().then(|| self.request());
         validation.addresses_left = self.rng.byte();
         validation.refunds_left = self.rng.byte();
+        validation.earlier = (0..self.rng.below(3)).map(|_| self.earlier()).collect();
         let address = email(self.rng.pick(&["ada@example.com", "\"quoted\\\""]));
         let salt = Salt::from_bytes(self.rng.bytes());
         let solution = Solution {
@@ -174,6 +175,17 @@ impl<'a> Walk<'a> {
             }
             _ => Progress::Revoked(solution),
         };
+    }
+
+    fn earlier(&mut self) -> Earlier {
+        Earlier {
+            address: AddressDigest::from_bytes(self.rng.bytes()),
+            mailbox: AddressDigest::from_bytes(self.rng.bytes()),
+            salt: Salt::from_bytes(self.rng.bytes()),
+            sent_at: self.rng.coin().then(|| self.time()),
+            transmissions_left: self.rng.byte(),
+            attempts_left: self.rng.byte(),
+        }
     }
 
     fn request(&mut self) -> AuthorizationRequest {

@@ -18,7 +18,7 @@ const SELECT_VALIDATION: &str = "\
     SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method, \
         addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left, \
         attempts_left, solved_at, renewed_at, code, token, redeemed_at, \
-        client, expires, redirect_uri, prefill, read_only \
+        earlier, client, expires, redirect_uri, prefill, read_only \
     FROM challenger.validations WHERE id = $1";
 
 const SELECT_GRANT: &str = "\
@@ -34,9 +34,9 @@ const INSERT: &str = "\
         id, version, authorized, state, scope, code_challenge, code_challenge_method, \
         addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left, \
         attempts_left, solved_at, renewed_at, code, token, redeemed_at, \
-        client, expires, redirect_uri, prefill, read_only) \
+        earlier, client, expires, redirect_uri, prefill, read_only) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
-        $20, $21, $22, $23, $24, $25) \
+        $20, $21, $22, $23, $24, $25, $26) \
     ON CONFLICT (id) DO NOTHING";
 
 const UPDATE: &str = "\
@@ -44,7 +44,7 @@ const UPDATE: &str = "\
         scope = $5, code_challenge = $6, code_challenge_method = $7, addresses_left = $8, \
         refunds_left = $9, progress = $10, address = $11, salt = $12, sent_at = $13, \
         transmissions_left = $14, attempts_left = $15, solved_at = $16, renewed_at = $17, \
-        code = $18, token = $19, redeemed_at = $20 \
+        code = $18, token = $19, redeemed_at = $20, earlier = $21 \
     WHERE id = $1 AND version = $2";
 
 /// A token is drawn once, so there is nothing to replace; but were it drawn twice, the later grant
@@ -53,7 +53,7 @@ static REDEEM: LazyLock<String> = LazyLock::new(|| {
     format!(
         "WITH changed AS ({UPDATE} RETURNING id) \
         INSERT INTO challenger.grants (token, client, address, valid_until, expires) \
-        SELECT $21::bytea, $22::bigint, $23::text, $24::bigint, $25::bigint FROM changed \
+        SELECT $22::bytea, $23::bigint, $24::text, $25::bigint, $26::bigint FROM changed \
         ON CONFLICT (token) DO UPDATE SET id = excluded.id, client = excluded.client, \
             address = excluded.address, valid_until = excluded.valid_until, \
             expires = excluded.expires"
@@ -63,7 +63,7 @@ static REDEEM: LazyLock<String> = LazyLock::new(|| {
 static REVOKE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "WITH changed AS ({UPDATE} RETURNING id), \
-            revoked AS (DELETE FROM challenger.grants USING changed WHERE grants.token = $21) \
+            revoked AS (DELETE FROM challenger.grants USING changed WHERE grants.token = $22) \
         SELECT id FROM changed"
     )
 });
@@ -138,7 +138,7 @@ fn revoke(
 }
 
 /// What an update sets, from `$1` on: identity and version first, by which it finds the row.
-fn changing_columns(row: &ValidationRow) -> [&(dyn ToSql + Sync); 20] {
+fn changing_columns(row: &ValidationRow) -> [&(dyn ToSql + Sync); 21] {
     [
         &row.id,
         &row.version,
@@ -160,10 +160,11 @@ fn changing_columns(row: &ValidationRow) -> [&(dyn ToSql + Sync); 20] {
         &row.code,
         &row.token,
         &row.redeemed_at,
+        &row.earlier,
     ]
 }
 
-/// What only an insert sets, from `$21` on.
+/// What only an insert sets, from `$22` on.
 fn fixed_columns(row: &ValidationRow) -> [&(dyn ToSql + Sync); 5] {
     [&row.client, &row.expires, &row.redirect_uri, &row.prefill, &row.read_only]
 }
@@ -220,6 +221,7 @@ fn validation(row: &Row) -> Result<Validation, Fault> {
         code: columns.next()?,
         token: columns.next()?,
         redeemed_at: columns.next()?,
+        earlier: columns.next()?,
         client: columns.next()?,
         expires: columns.next()?,
         redirect_uri: columns.next()?,

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use challenger_proto::{AddressDigest, Earlier};
+
 use super::*;
 
 fn any_time() -> impl Strategy<Value = Timestamp> {
@@ -66,12 +68,34 @@ fn any_progress() -> impl Strategy<Value = Progress> {
     ]
 }
 
+fn any_earlier() -> impl Strategy<Value = Vec<Earlier>> {
+    let digests = any::<[[u8; 32]; 3]>();
+    let one = (digests, proptest::option::of(any_time()), any::<(u8, u8)>()).prop_map(
+        |([address, mailbox, salt], sent_at, (transmissions_left, attempts_left))| Earlier {
+            address: AddressDigest::from_bytes(address),
+            mailbox: AddressDigest::from_bytes(mailbox),
+            salt: Salt::from_bytes(salt),
+            sent_at,
+            transmissions_left,
+            attempts_left,
+        },
+    );
+    proptest::collection::vec(one, 0..4)
+}
+
 fn any_validation() -> impl Strategy<Value = Validation> {
     let prefill = (proptest::option::of(any_address()), any::<bool>());
     let authorization = proptest::option::of(any_request());
     let identity = (any::<[u8; 32]>(), 1..=i64::MAX, 1..=i64::MAX, any_time());
-    (identity, prefill, authorization, any::<(u8, u8)>(), any_progress()).prop_map(
-        |((id, client, version, expires), (prefill, read_only), authorization, left, progress)| {
+    let budget = (any::<(u8, u8)>(), any_earlier());
+    (identity, prefill, authorization, budget, any_progress()).prop_map(
+        |(
+            (id, client, version, expires),
+            (prefill, read_only),
+            authorization,
+            (left, earlier),
+            progress,
+        )| {
             Validation {
                 id: NonceDigest::from_bytes(id),
                 client: ClientId::new(client).unwrap(),
@@ -83,6 +107,7 @@ fn any_validation() -> impl Strategy<Value = Validation> {
                 authorization,
                 addresses_left: left.0,
                 refunds_left: left.1,
+                earlier,
                 progress,
             }
         },
@@ -115,6 +140,10 @@ proptest! {
         prop_assert!(says(|row| row.prefill = Some("[]".into()), "prefill"));
         prop_assert!(says(|row| row.addresses_left = 256, "addresses_left"));
         prop_assert!(says(|row| row.refunds_left = -1, "refunds_left"));
+        for text in ["", "{}", "[{}]", r#"[{"address":"","sent_at":null}]"#] {
+            let says = complaint(&validation, |row| row.earlier = Some(text.into()));
+            prop_assert!(says.starts_with("validations.earlier "), "{}", text);
+        }
         prop_assert!(says(|row| row.progress = "Open".into(), "progress"));
         let solved = validation.is_solved();
         let challenged = matches!(validation.progress, Progress::Challenged(_));

@@ -16,7 +16,7 @@ const SELECT_VALIDATION: &str = "\
     SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method, \
         addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left, \
         attempts_left, solved_at, renewed_at, code, token, redeemed_at, \
-        client, expires, redirect_uri, prefill, read_only \
+        earlier, client, expires, redirect_uri, prefill, read_only \
     FROM validations WHERE id = ?1";
 
 const SELECT_GRANT: &str = "\
@@ -31,9 +31,9 @@ const INSERT_VALIDATION: &str = "\
         id, version, authorized, state, scope, code_challenge, code_challenge_method, \
         addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left, \
         attempts_left, solved_at, renewed_at, code, token, redeemed_at, \
-        client, expires, redirect_uri, prefill, read_only) \
+        earlier, client, expires, redirect_uri, prefill, read_only) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-        ?20, ?21, ?22, ?23, ?24, ?25) \
+        ?20, ?21, ?22, ?23, ?24, ?25, ?26) \
     ON CONFLICT (id) DO NOTHING";
 
 const UPDATE_VALIDATION: &str = "\
@@ -41,7 +41,7 @@ const UPDATE_VALIDATION: &str = "\
         code_challenge = ?6, code_challenge_method = ?7, addresses_left = ?8, refunds_left = ?9, \
         progress = ?10, address = ?11, salt = ?12, sent_at = ?13, transmissions_left = ?14, \
         attempts_left = ?15, solved_at = ?16, renewed_at = ?17, code = ?18, token = ?19, \
-        redeemed_at = ?20 \
+        redeemed_at = ?20, earlier = ?21 \
     WHERE id = ?1 AND version = ?2";
 
 const INSERT_GRANT: &str = "\
@@ -196,7 +196,7 @@ fn is_client_missing(error: &rusqlite::Error) -> bool {
 }
 
 /// What an update sets, from `?1` on: identity and version first, by which it finds the row.
-fn changing_columns(row: &ValidationRow) -> [&dyn ToSql; 20] {
+fn changing_columns(row: &ValidationRow) -> [&dyn ToSql; 21] {
     [
         &row.id,
         &row.version,
@@ -218,10 +218,11 @@ fn changing_columns(row: &ValidationRow) -> [&dyn ToSql; 20] {
         &row.code,
         &row.token,
         &row.redeemed_at,
+        &row.earlier,
     ]
 }
 
-/// What only an insert sets, from `?21` on.
+/// What only an insert sets, from `?22` on.
 fn fixed_columns(row: &ValidationRow) -> [&dyn ToSql; 5] {
     [&row.client, &row.expires, &row.redirect_uri, &row.prefill, &row.read_only]
 }
@@ -248,10 +249,11 @@ fn validation_row(row: &Row<'_>) -> rusqlite::Result<ValidationRow> {
         code: row.get(17)?,
         token: row.get(18)?,
         redeemed_at: row.get(19)?,
-        client: row.get(20)?,
-        expires: row.get(21)?,
-        redirect_uri: row.get(22)?,
-        prefill: row.get(23)?,
-        read_only: row.get(24)?,
+        earlier: row.get(20)?,
+        client: row.get(21)?,
+        expires: row.get(22)?,
+        redirect_uri: row.get(23)?,
+        prefill: row.get(24)?,
+        read_only: row.get(25)?,
     })
 }

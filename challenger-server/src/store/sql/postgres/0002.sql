@@ -11,3 +11,8 @@ DROP INDEX challenger.validations_by_expiry;
 
 CREATE INDEX grants_by_client ON challenger.grants (client, expires);
 DROP INDEX challenger.grants_by_expiry;
+
+-- The addresses that were challenged before the current one, so that they find their budget and
+-- their interval when they come back: a JSON array of objects with digests under the nonce, the
+-- salt, and what was left. NULL if there are none, as in all rows of version 1.
+ALTER TABLE challenger.validations ADD COLUMN earlier text;
