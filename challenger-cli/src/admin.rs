@@ -184,21 +184,13 @@ impl Arguments {
         if self.keep_open {
             return self.print(report, None);
         }
-        let end = || {
-            registry.end_unsolved(report.id, os::now()).map_err(|error| {
-            Exit::failed(format!(
-                "the secret was replaced, but some validations that were opened before may go on, \
-                 until this is done again: {error}"
-            ))
-        })
-        };
         if self.json {
-            let ended = end();
+            let ended = end_unsolved(registry, report.id);
             self.print(report, ended.as_ref().ok().copied())?;
             return ended.map(drop);
         }
         self.print(report, None)?;
-        let ended = end()?;
+        let ended = end_unsolved(registry, report.id)?;
         if self.quiet { Ok(()) } else { say(&format!("Unsolved validations ended: {ended}")) }
     }
 
@@ -275,6 +267,18 @@ fn add(
             "client {id} is registered with this redirect URI already; it was left as it is"
         ))),
     }
+}
+
+/// Ends what was opened with a secret that was replaced, and returns how many that were.
+fn end_unsolved(registry: &dyn Registry, id: ClientId) -> Result<u64, Exit> {
+    let error = match registry.end_unsolved(id, os::now()) {
+        Ok(ended) => return Ok(ended),
+        Err(error) => error,
+    };
+    Err(Exit::failed(format!(
+        "the secret was replaced, but some validations that were opened before may go on, until this \
+         is done again: {error}"
+    )))
 }
 
 fn rotate(

@@ -80,7 +80,8 @@ fn run() -> Result<(), Exit> {
     // A file that would grow over a limit is then an error of that write, not the end of us.
     signal_hook::flag::register(SIGXFSZ, Arc::default())
         .map_err(|error| Exit::failed(format!("signals: {error}")))?;
-    let patience = settings.command.timeout().saturating_add(DRAIN);
+    let delivery = settings.places.patience.saturating_add(settings.command.timeout());
+    let patience = delivery.saturating_add(DRAIN);
     settings.limits.close_each = arguments.connection_close;
     let server = Server::start(settings).map_err(|error| Exit::failed(error.to_string()))?;
     // At the usual level the log is silent about what goes well. Nobody has to read this.

@@ -1,4 +1,4 @@
-//! A pastrout in a connection text that is mistyped reaches no eye and no log.
+//! A password in a connection text that is mistyped reaches no eye and no log.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
 #![allow(
@@ -20,7 +20,7 @@ use std::process::Output;
 use postgres_server::Cluster;
 use site::{Site, stderr, stdout};
 
-/// The parts of the pastrout, of which none may be seen.
+/// The parts of the password, of which none may be seen.
 const PARTS: [&str; 3] = ["trout", "perch", "eel"];
 
 /// A site whose configuration ends with these lines.
@@ -40,7 +40,7 @@ const PROGRAMS: [(&str, &[&str]); 5] = [
     ("challenger-config", &["-L", "DEBUG", "--diagnostics"]),
 ];
 
-/// Runs all programs, and looks whether they are silent about the pastrout. None of them may find a
+/// Runs all programs, and looks whether they are silent about the password. None of them may find a
 /// database.
 fn nobody_says_it(lines: &str) {
     let site = site(lines);
@@ -64,17 +64,17 @@ fn a_mistyped_connection_is_not_quoted() {
         "CONFIG = postgres:/ada:trout@perch/c",
         "CONFIG = postgress://ada:troutperch@localhost/c",
         "CONFIG = postgres://ada:troutperch@localhost/c?sslmod=disable",
-        "CONFIG = host=localhost patrout=troutperch",
-        "CONFIG = host=localhost pastrout=trout perch",
-        "CONFIG = host=localhost pastrout='trout'perch'",
+        "CONFIG = host=localhost pasword=troutperch",
+        "CONFIG = host=localhost password=trout perch",
+        "CONFIG = host=localhost password='trout'perch'",
         "CONFIG = troutperch",
         // What it finds a host in, or a database.
         "CONFIG = postgres://ada:trout@perch@localhost/c",
         "CONFIG = postgresql://ada:trout@perch@localhost/c?sslmode=disable",
         "CONFIG = postgres://ada:trout@perch/eel@localhost/c?sslmode=disable",
         "CONFIG = postgres://ada:a@trout@perch@localhost/c?sslmode=disable",
-        "CONFIG = postgres://localhost/c?pastrout=trout@perch",
-        "CONFIG = postgres://localhost/c?user=ada&pastrout=trout@perch&sslmode=disable",
+        "CONFIG = postgres://localhost/c?password=trout@perch",
+        "CONFIG = postgres://localhost/c?user=ada&password=trout@perch&sslmode=disable",
         "CONFIG = postgres:///ada:trout@perch/c",
         "CONFIG = host=ada:trout@perch dbname=c",
         "CONFIG = postgres://ada%3Atrout%40perch/c",
@@ -110,7 +110,7 @@ fn what_a_server_says_of_a_mistyped_connection_is_not_quoted() {
         format!("{place}&user=ada:troutperch"),
         format!("{place}&user=ada%3Atroutperch"),
         format!("{place}&user=trout%20perch"),
-        cluster.uri(&format!("{name}&pastrout=troutperch")),
+        cluster.uri(&format!("{name}&password=troutperch")),
         cluster.uri(&format!("{name};troutperch")),
     ] {
         nobody_says_it(&format!("[challengerdb-postgres]\nCONFIG = {text}"));

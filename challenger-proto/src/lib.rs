@@ -135,5 +135,6 @@ pub use restriction::*;
 pub use secret::Secret;
 pub use service::*;
 pub use storage::*;
+pub use text::{is_invisible, is_joiner, is_selector};
 pub use time::*;
 pub use validation::*;

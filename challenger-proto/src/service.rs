@@ -83,9 +83,7 @@ impl Service {
 
     /// Whether an address may have the field.
     pub(crate) fn has_field(&self, name: &str) -> bool {
-        self.address_type.fields().is_some_and(|fields| fields.contains(&name))
-            || self.address_fields.names().any(|field| field == name)
-            || self.restrictions.get(name).is_some()
+        self.fields().contains(&name)
     }
 
     /// The address that a person entered.
@@ -106,7 +104,7 @@ impl Service {
     /// Makes an address of fields, whose values are what people see of them: blanks around a
     /// value mean nothing, and lines end with LF, whatever a browser makes of both. A line break
     /// belongs in lines of text only, or it might begin a header in a message. An empty field of
-    /// which nothing is demanded is the same as none: or somebody who confirms a proposal without
+    /// which nothing is demanded counts as missing: or somebody who confirms a proposal without
     /// that field would seem to change it.
     fn address<'a>(
         &self,
@@ -139,7 +137,7 @@ impl Service {
 
     /// The address that a client proposes: its declared fields that have text. Restrictions are for
     /// people and are checked when one confirms it. What is fixed has to be taken as a whole, or
-    /// the client would believe that it fixed more; `null` is how some say that there is none.
+    /// the client would believe that it fixed more; some clients write `null` for a missing value.
     ///
     /// # Errors
     /// [`Refusal::ParameterMalformed`] for a field that is too long, or too many of them; and for

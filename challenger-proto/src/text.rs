@@ -41,7 +41,7 @@ pub(crate) fn is_control(c: char) -> bool {
 
 /// Whether nobody sees a character wherever it stands: what Unicode calls ignorable by default, but
 /// for joiners and selectors; the blank of Braille; and the marks of annotations.
-pub(crate) const fn is_invisible(c: char) -> bool {
+pub const fn is_invisible(c: char) -> bool {
     matches!(
         c,
         '\u{ad}'
@@ -67,12 +67,12 @@ pub(crate) const fn is_invisible(c: char) -> bool {
 }
 
 /// The zero-width joiner and non-joiner.
-pub(crate) const fn is_joiner(c: char) -> bool {
+pub const fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
 
 /// Selects a variant of the character before it.
-pub(crate) const fn is_selector(c: char) -> bool {
+pub const fn is_selector(c: char) -> bool {
     matches!(
         c,
         '\u{180b}'..='\u{180d}'

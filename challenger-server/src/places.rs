@@ -2,10 +2,11 @@
 //!
 //! - A request takes a place before it commits the message, so what cannot be sent now costs
 //!   nothing. While it waits it holds nothing: no connection to the database and no decision.
-//!   Whoever waited decides again, on rows that are loaded anew.
+//!   Whoever waited decides again, on rows that are loaded again.
 //! - One helper runs for each validation. A request that would send the message that somebody else
 //!   is about to commit looks again as soon as that has happened.
-//! - No client has more than half of the places while others wait, nor more than half of the queue.
+//! - No client gets another place while it has half of them and others wait, nor ever more than half
+//!   of the queue.
 //! - Waiting ends when the time is over, and when the peer has left.
 
 #[cfg(test)]
@@ -36,9 +37,9 @@ pub struct Limits {
 
 impl Default for Limits {
     /// Each helper costs a process, and a mail server that hangs must not fill the machine with
-    /// them. Those who wait hold half of the default number of connections at most.
+    /// them. Those who wait hold at most half of the connections that are left beside them.
     fn default() -> Self {
-        Self { helpers: 16, waiting: 256, patience: Duration::from_secs(10) }
+        Self { helpers: 16, waiting: 248, patience: Duration::from_secs(10) }
     }
 }
 
@@ -211,8 +212,10 @@ impl Book {
                 return;
             };
             let number = self.enter(waiting.purpose);
-            // It is told under the lock under which it would leave, so it is there.
-            let _ = waiting.call.try_send(Call::Come(number));
+            if waiting.call.try_send(Call::Come(number)).is_err() {
+                // A panic took whoever waited, and nobody would give the place back.
+                self.taken.pop();
+            }
         }
     }
 

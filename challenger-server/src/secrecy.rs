@@ -3,19 +3,19 @@
 //!
 //! A mistake in a connection text moves its parts: with an `@` too many, the end of a password is
 //! the name of a host. So a part is shown only if it looks like what it is to be, and a whole text
-//! only if each of its parts does and none is a password. Rather too little than too much.
+//! only if each of its parts does and none is a password. It shows too little rather than too much.
 
 /// Options with one of these in their names hold secrets.
-const SECRET_NAMES: [&str; 5] = ["KEY", "PASSPHRASE", "PASSWORD", "SECRET", "TOKEN"];
+const SECRET_NAMES: [&str; 6] = ["CREDENTIAL", "KEY", "PASS", "PWD", "SECRET", "TOKEN"];
 
-/// The one option of ours that is named after tokens and holds none.
+/// The one option of ours that is named after tokens and does not hold a secret.
 const NO_SECRET: &str = "TOKEN_DURATION";
 
 /// The option that says where a database is.
 const CONNECTION: &str = "CONFIG";
 
 /// How a URI of a database begins.
-const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+pub(crate) const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
 /// The options of a connection whose values are no secrets.
 const PARAMETERS: [&str; 20] = [
@@ -44,6 +44,12 @@ const PARAMETERS: [&str; 20] = [
 /// What is shown in place of what is not.
 pub const HIDDEN: &str = "***";
 
+/// Whether the name of an option says that its value is a secret.
+pub fn names_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    name != NO_SECRET && SECRET_NAMES.iter().any(|word| name.contains(word))
+}
+
 /// Whether the value of an option must not be shown, nor read over somebody's shoulder.
 pub fn is_secret(name: &str, text: &str) -> bool {
     if name.eq_ignore_ascii_case(NO_SECRET) {
@@ -55,7 +61,7 @@ pub fn is_secret(name: &str, text: &str) -> bool {
         .split_once("://")
         .is_some_and(|(_, rest)| rest.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')));
     let may_connect = name == CONNECTION || (lower.starts_with("postgres") && !is_word(text));
-    SECRET_NAMES.iter().any(|word| name.contains(word))
+    names_secret(&name)
         || !is_word(&name)
         || has_user_info
         || lower.contains("password")

@@ -277,34 +277,6 @@ fn garbage_is_collected_in_pieces() {
     assert_eq!(it.sqlite().query_row(total, (), |row| row.get::<_, i64>(0)), Ok(2500));
 }
 
-/// As when a backup is made meanwhile.
-#[test]
-fn what_somebody_still_reads_leaves_the_log_later() {
-    let it = Fixture::new();
-    let client = register(&it.store, "https://client.example/cb", "x");
-    let mut validation = fresh(&client, [1; 32]);
-    validation.prefill = Some(conformance::email("gone@example.com"));
-    assert_eq!(it.store.commit(&Write::Open(validation)), Ok(Commit::Done));
-    let is_in_log = || {
-        let log = fs::read(it.path.with_extension("sqlite-wal")).unwrap();
-        log.windows(16).any(|window| window == b"gone@example.com")
-    };
-    let reader = it.sqlite();
-    reader.execute_batch("BEGIN").unwrap();
-    let count = "SELECT count(*) FROM validations";
-    assert_eq!(reader.query_row(count, (), |row| row.get::<_, i64>(0)), Ok(1));
-    assert_eq!(it.store.delete_client(&client.redirect_uri), Ok(Some(client.id)));
-    assert_eq!(reader.query_row(count, (), |row| row.get::<_, i64>(0)), Ok(1));
-    assert!(is_in_log());
-    reader.execute_batch("COMMIT").unwrap();
-    // The store does so by itself, now and then.
-    let patience = Instant::now() + Duration::from_secs(120);
-    while is_in_log() {
-        assert!(Instant::now() < patience, "it is still there");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn rows_that_make_no_sense_are_kept_out_or_reported() {
     let it = Fixture::new();

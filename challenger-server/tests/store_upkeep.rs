@@ -1,14 +1,18 @@
 //! What both stores keep beside rows: versions of the schema, how many validations a client has,
-//! and clients that are being deleted.
+//! clients that are being deleted, and what was deleted from a file.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use challenger_proto::{Commit, Write};
 use challenger_server::store::{
-    OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, StoreError,
+    OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, Store, StoreError,
 };
 use postgres_server::Cluster;
 use rusqlite::Connection;
@@ -134,4 +138,33 @@ fn version_1_is_brought_up_to_date_and_keeps_everything_on_postgresql() {
     conformance::version_1_is_there(&store, &store);
     let indexes = "SELECT count(*) FROM pg_indexes WHERE indexname LIKE '%\\_by\\_%'";
     assert_eq!(cluster.psql(&name, indexes), "2");
+}
+
+/// As when a backup is made meanwhile.
+#[test]
+fn what_somebody_still_reads_leaves_the_log_later() {
+    let (_folder, path) = sqlite();
+    let store = SqliteStore::open(&path, OpenMode::Serve).unwrap();
+    let client = conformance::register(&store, "https://client.example/cb", "x");
+    let mut validation = conformance::fresh(&client, [1; 32]);
+    validation.prefill = Some(conformance::email("gone@example.com"));
+    assert_eq!(store.commit(&Write::Open(validation)), Ok(Commit::Done));
+    let is_in_log = || {
+        let log = fs::read(path.with_file_name("db-wal")).unwrap();
+        log.windows(16).any(|window| window == b"gone@example.com")
+    };
+    let reader = Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let count = "SELECT count(*) FROM validations";
+    assert_eq!(reader.query_row(count, (), |row| row.get::<_, i64>(0)), Ok(1));
+    assert_eq!(store.delete_client(&client.redirect_uri), Ok(Some(client.id)));
+    assert_eq!(reader.query_row(count, (), |row| row.get::<_, i64>(0)), Ok(1));
+    assert!(is_in_log());
+    reader.execute_batch("COMMIT").unwrap();
+    // The store does so by itself, now and then.
+    let patience = Instant::now() + Duration::from_secs(120);
+    while is_in_log() {
+        assert!(Instant::now() < patience, "it is still there");
+        thread::sleep(Duration::from_millis(20));
+    }
 }

@@ -31,7 +31,7 @@ request() {
 own_answer() {
     request "$@" >/dev/null
     ! grep -q -i '/json' /root/head || fail "the service answers, not nginx: $*"
-    ! grep -q -i '\(nginx\|openssl\)/[0-9]' /root/head /root/body || fail "a version is told: $*"
+    ! grep -q -i '\(nginx\|openssl\)/[0-9]' /root/head /root/body || fail "a version is shown: $*"
     while read -r header; do
         [ "$(tr -d '\r' </root/head | grep -c -i -x -F "$header")" = 1 ] ||
             fail "not once '$header' to $*: $(cat /root/head)"

@@ -1,34 +1,26 @@
 //! What may stand in a message, and which of it is the code.
 
+use challenger_proto::{is_invisible, is_joiner};
+
 /// How many digits each half of a code has.
 const HALF_LEN: usize = 4;
 
 /// A text in which each line is one that its writer meant, in the direction of its letters: what
 /// ends lines without being a line feed becomes a blank, and what cannot be seen goes.
 pub(super) fn plain(text: &str) -> String {
-    let visible = text.chars().filter(|character| !is_hidden(*character));
+    let visible = text.chars().filter(|character| !is_invisible(*character));
     visible.map(|character| if is_separator(character) { ' ' } else { character }).collect()
 }
 
-/// Whether this stands where it is, and can be seen.
+/// Whether a character is printed in its own place and can be seen.
 pub(super) fn is_visible(character: char) -> bool {
-    let is_joiner = matches!(character, '\u{200C}' | '\u{200D}');
-    !(character.is_control() || is_separator(character) || is_hidden(character) || is_joiner)
+    let is_unseen = is_invisible(character) || is_joiner(character);
+    !(character.is_control() || is_separator(character) || is_unseen)
 }
 
 /// Whether programs that show a text begin a new line here, or a new page.
 fn is_separator(character: char) -> bool {
     matches!(character, '\u{B}' | '\u{C}' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
-/// Whether this turns the direction of writing around, or has no width. Joiners and selectors of
-/// variants are needed for scripts and names.
-fn is_hidden(character: char) -> bool {
-    matches!(character,
-        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
-        | '\u{180E}' | '\u{200B}' | '\u{200E}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
-        | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
-        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E00FF}')
 }
 
 /// What looks like a code and is one, as opposed to a host of that shape.
@@ -125,7 +117,7 @@ mod tests {
             ("8765-4321 for 1111-2222.", "Code for 1111-2222", "[8765-4321] for 1111-2222."),
             ("1111-2222\n8765-4321", "1111-2222", "1111-2222\n[8765-4321]"),
             ("for 1111-2222:\n8765-4321", "", "for 1111-2222:\n[8765-4321]"),
-            // If nothing tells them apart, neither stands out beside the other.
+            // If nothing distinguishes them, neither stands out beside the other.
             ("8765-4321 for 1111-2222", "", "[8765-4321] for [1111-2222]"),
         ] {
             assert_eq!(marked(message, &["x", others]), expected);

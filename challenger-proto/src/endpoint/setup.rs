@@ -80,7 +80,7 @@ impl Setup {
         }
         let (proposal, service) = (self.proposal.expose(), desk.service);
         let prefill = service.address_from_client(proposal, self.read_only)?;
-        // Nor must a client whose fields are all empty believe that it fixed an address.
+        // A client whose fields are all empty must not believe that it fixed an address, either.
         let names_fields = proposal.keys().any(|name| name != READ_ONLY);
         if self.read_only && prefill.is_none() && names_fields {
             return Err(Refusal::ParameterMalformed.about(READ_ONLY));
@@ -118,9 +118,10 @@ fn parse_proposal(request: &Request) -> Result<Map<String, Value>, Refused> {
     }
 }
 
-/// Whether an object, however deep, has a name twice: of two values, each reader may take another
-/// (RFC 8259 §4), as one who adds a `"read_only": false` to a client's object knows. What was read
-/// has each name once, so then it has fewer members than the text has colons outside of strings.
+/// Whether an object, however deep, has a name twice. Readers differ in which of two values they
+/// take (RFC 8259 §4), so somebody who can add `"read_only": false` to a client's object could undo
+/// it. The parsed object has each name once, so it then has fewer members than the text has colons
+/// outside of strings.
 fn repeats_a_name(text: &[u8], parsed: &Value) -> bool {
     let (mut colons, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in text {

@@ -133,7 +133,8 @@ impl Connection<'_> {
             if !begun {
                 let bell = Some(self.seat.bell()).filter(|_| !is_called);
                 match stream::wait(self.seat.stream(), late, bell) {
-                    Event::Something => {}
+                    // It has come in time, however late this thread was woken.
+                    Event::Something => late = late.max(deadline(PART)),
                     Event::Bell => {
                         is_called = true;
                         late = late.min(deadline(self.seat.last_call()));

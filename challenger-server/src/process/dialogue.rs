@@ -27,7 +27,7 @@ impl<'a> Dialogue<'a> {
     }
 
     /// Writes the message and reads the output until the program has ended, or until the time is
-    /// up (`None`). The kernel tells the end by `end`, if it can.
+    /// up (`None`). The kernel reports the end on `end`, if it can.
     pub(super) fn talk(
         &mut self,
         child: &mut Child,

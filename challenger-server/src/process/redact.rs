@@ -14,8 +14,7 @@ use std::ops::Range;
 
 use view::{Letter, folded, letters, views};
 
-/// Stands for whatever was taken out.
-const HIDDEN: &str = "***";
+use crate::secrecy::{HIDDEN, names_secret};
 
 /// A text with fewer characters than this could stand anywhere by chance, and is hidden where it is
 /// a word of its own.
@@ -35,11 +34,9 @@ const COUNT_MAX: usize = 500;
 /// An escape of up to this many characters may have been cut in two.
 const CUT_ESCAPE_LEN_MAX: usize = 6;
 
-/// A setting that is shorter than this is no secret by itself: `465` or `tls` would be found in
+/// A setting that is shorter than this is not a secret unless its name says so: `465` or `tls` would be found in
 /// places that mean something else.
 const SETTING_LEN_MIN: usize = 7;
-/// A setting with one of these in its name is one, however short it is.
-const SECRET_NAMES: [&str; 6] = ["CREDENTIAL", "KEY", "PASS", "PWD", "SECRET", "TOKEN"];
 
 /// What must not be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +79,7 @@ impl Redaction {
         let count: usize = words.chain(redaction.numbers.values().map(Vec::len)).sum();
         redaction.is_endless = count > COUNT_MAX;
         for (name, value) in settings {
-            let name = name.to_ascii_uppercase();
-            let is_secret = SECRET_NAMES.iter().any(|word| name.contains(word));
-            if is_secret || value.len() >= SETTING_LEN_MIN {
+            if names_secret(name) || value.len() >= SETTING_LEN_MIN {
                 redaction.hide_text(value);
             }
         }

@@ -15,7 +15,7 @@ use super::StoreError;
 const GOOD_FOR: Span = Span::seconds(5);
 
 /// How long it is good once there are as many as may be, so that the next one finds its place soon.
-const GOOD_AT_MOST_FOR: Span = Span::seconds(1);
+const FULL_GOOD_FOR: Span = Span::seconds(1);
 
 /// What is known of the clients that opened something.
 #[derive(Default)]
@@ -26,8 +26,8 @@ struct Known {
     /// How many were opened here since the process began.
     opened: u32,
     counted: Option<Counted>,
-    /// Whether somebody counts right now.
-    is_counting: bool,
+    /// Since when somebody counts, if that is so.
+    counting: Option<Timestamp>,
 }
 
 /// A count, and what was known when it was begun.
@@ -49,7 +49,8 @@ impl Known {
 }
 
 impl Tally {
-    /// How many there are, by a count that is not old. While somebody counts, nobody waits for it.
+    /// How many there are, by a count that is not old. While somebody counts, nobody else does, nor
+    /// waits for it: before the first count, only what was opened here is known.
     pub(super) fn number(
         &self,
         asked: &Count,
@@ -58,18 +59,19 @@ impl Tally {
         let opened = {
             let mut clients = self.clients();
             let known = clients.entry(asked.client).or_default();
-            if let Some((number, then)) = known.estimate()
-                && (known.is_counting || is_good(number, then, asked))
-            {
+            let (number, then) = known.estimate().unwrap_or((known.opened, Timestamp::EPOCH));
+            // A count that takes longer than it is good for may have been given up.
+            let is_counting = known.counting.is_some_and(|since| is_within(since, GOOD_FOR, asked));
+            if is_counting || is_good(number, then, asked) {
                 return Ok(number);
             }
-            known.is_counting = true;
+            known.counting = Some(asked.now);
             known.opened
         };
         let counted = count();
         let mut clients = self.clients();
         let known = clients.entry(asked.client).or_default();
-        known.is_counting = false;
+        known.counting = None;
         known.counted = Some(Counted { number: counted?, now: asked.now, opened });
         Ok(known.estimate().map_or(0, |(number, _)| number))
     }
@@ -87,8 +89,11 @@ impl Tally {
 }
 
 fn is_good(number: u32, then: Timestamp, asked: &Count) -> bool {
-    let time = if number < asked.most { GOOD_FOR } else { GOOD_AT_MOST_FOR };
-    // After the clock was set back, nothing is known.
+    is_within(then, if number < asked.most { GOOD_FOR } else { FULL_GOOD_FOR }, asked)
+}
+
+/// Whether it is no longer than that ago. After the clock was set back, nothing is known.
+fn is_within(then: Timestamp, time: Span, asked: &Count) -> bool {
     then <= asked.now && asked.now < then.plus(time)
 }
 

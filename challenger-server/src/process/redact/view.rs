@@ -1,6 +1,8 @@
 //! A text in the spellings that programs give it: each view undoes one kind of escapes, and knows
 //! where in the text it came from.
 
+use challenger_proto::{is_invisible, is_joiner, is_selector};
+
 /// A character as it is compared, and the bytes of the text that it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Letter {
@@ -25,8 +27,8 @@ enum Unit {
     Nothing,
 }
 
-/// A text as it stands, and as those read it who undo the escapes of URLs, JSON and HTML, once and
-/// twice, quoted-printable, or base64. All are folded.
+/// The text as it stands, and as it reads once the escapes of URLs, JSON and HTML are undone, once
+/// and twice, or those of quoted-printable, or base64. All are folded.
 pub(super) fn views(text: &str) -> Vec<Vec<Letter>> {
     let printed = letters(text);
     let once = decode(&printed, escape);
@@ -65,7 +67,7 @@ fn fold(view: &[Letter]) -> Vec<Letter> {
                 Some(last) if last.character == ' ' => last.to = to,
                 _ => folded.push(Letter { character: ' ', ..*letter }),
             }
-        } else if !is_invisible(character) {
+        } else if !is_unseen(character) {
             // Some letters have several in the other case: `ß` is `SS`, and `ẞ` is another one.
             let upper = character.to_lowercase().flat_map(char::to_uppercase);
             let lower = upper.flat_map(char::to_lowercase);
@@ -76,9 +78,8 @@ fn fold(view: &[Letter]) -> Vec<Letter> {
 }
 
 /// Soft hyphens, joiners, directions and the like.
-fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{2069}' | '\u{feff}')
+const fn is_unseen(character: char) -> bool {
+    is_invisible(character) || is_joiner(character) || is_selector(character)
 }
 
 /// A view with escapes undone: `escape` says what the beginning of a text stands for, and how many
@@ -222,7 +223,7 @@ fn number(text: &[char], len: usize, radix: u32) -> Option<u32> {
 }
 
 /// What the runs of base64 in a text stand for after so many letters, with a blank between them. A
-/// break of the line ends none.
+/// line break does not end a run.
 fn base64(view: &[Letter], skipped: usize) -> Vec<Letter> {
     let mut decoder = Decoder::default();
     let mut run: Vec<(u32, &Letter)> = Vec::new();

@@ -164,7 +164,7 @@ impl PostgresDatabase {
 /// Whether a URI has an `@` that need not end the user and the password, as RFC 3986 demands it and
 /// the parser does not. It would look for the host in the rest of the password, and say so.
 fn is_ambiguous(text: &str) -> bool {
-    let uri = ["postgres://", "postgresql://"].iter().find_map(|it| text.strip_prefix(it));
+    let uri = secrecy::SCHEMES.iter().find_map(|it| text.strip_prefix(it));
     let parts = uri.and_then(|uri| uri.split_once('@'));
     parts.is_some_and(|(user, rest)| user.contains(['/', '?', '#']) || rest.contains('@'))
 }

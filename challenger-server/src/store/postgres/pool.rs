@@ -230,7 +230,7 @@ impl Session {
         executed.map_err(|error| self.failed(sql, &error))
     }
 
-    /// Runs a statement that finds a row by its key, if there is one.
+    /// Runs a statement that returns one row at most.
     pub(super) fn find(
         &mut self,
         sql: &'static str,

@@ -194,7 +194,7 @@ impl PostgresStore {
 }
 
 /// Does something again when others were in the way: a client's rows may be locked in another order
-/// by who redeems one of its codes.
+/// by a request that redeems one of its codes.
 fn insist<T>(mut task: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
     let mut tries = TRIES;
     loop {

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) fn empty(connection: &mut Connection, patience: Duration) -> rusqlite::Result<bool> {
     let until = Instant::now() + patience;
     loop {
-        // Who waits for readers here lets nobody write, so it is not for long.
+        // While this waits for readers, nobody can write, so it does not wait long.
         connection.busy_handler(Some(|looks| file::look_again(looks, LOOKS)))?;
         let emptied = truncate(connection);
         connection.busy_handler(Some(file::wait_for_others))?;

@@ -97,8 +97,8 @@ fn work(jobs: &Receiver<Job>, mut connection: Connection, file: &DatabaseFile) {
         if emptied.elapsed() >= EMPTIED_EVERY {
             emptied = Instant::now();
             if file.has_log() {
-                // What is wrong with the file is said by those who use it; and whoever reads all
-                // the time does so at another time, too.
+                // If something is wrong with the file, its users say so; if a reader is in the way,
+                // the next time will do.
                 let _ = wal::empty(&mut connection, Duration::ZERO);
             }
         }
