@@ -276,8 +276,8 @@ fn end_unsolved(registry: &dyn Registry, id: ClientId) -> Result<u64, Exit> {
         Err(error) => error,
     };
     Err(Exit::failed(format!(
-        "the secret was replaced, but some validations that were opened before may go on, until this \
-         is done again: {error}"
+        "the secret was replaced, but some validations that were opened before may go on, until \
+         this is done again: {error}"
     )))
 }
 

@@ -121,7 +121,7 @@ fn what_had_arrived_over_a_unix_socket_is_answered_from_postgresql() {
 }
 
 #[test]
-fn who_is_idle_sees_an_end_and_no_reset() {
+fn an_idle_peer_sees_an_end_and_no_reset() {
     let mut site = Site::new("");
     site.start();
     let mut peer = asks(&site);

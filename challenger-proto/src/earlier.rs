@@ -12,6 +12,7 @@ use crate::entropy::Entropy;
 use crate::limits::Limits;
 use crate::nonce::Nonce;
 use crate::oob::Salt;
+use crate::text::{is_invisible, is_joiner, is_selector};
 use crate::time::Timestamp;
 use crate::validation::{Challenge, is_early};
 
@@ -145,32 +146,10 @@ fn digit(character: char) -> Option<char> {
     }
 }
 
-/// Whether a character is seen: neither a blank, nor a control character, nor one that Unicode
-/// says to ignore (`Default_Ignorable_Code_Point`), nor empty Braille.
+/// Whether a character is seen by itself.
 fn is_visible(character: char) -> bool {
-    !character.is_whitespace()
-        && !character.is_control()
-        && !matches!(
-            character,
-            '\u{ad}'
-                | '\u{34f}'
-                | '\u{61c}'
-                | '\u{115f}'..='\u{1160}'
-                | '\u{17b4}'..='\u{17b5}'
-                | '\u{180b}'..='\u{180f}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{202a}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{2800}'
-                | '\u{3164}'
-                | '\u{fe00}'..='\u{fe0f}'
-                | '\u{feff}'
-                | '\u{ffa0}'
-                | '\u{fff0}'..='\u{fffb}'
-                | '\u{1bca0}'..='\u{1bca3}'
-                | '\u{1d173}'..='\u{1d17a}'
-                | '\u{e0000}'..='\u{e0fff}'
-        )
+    let is_unseen = is_invisible(character) || is_joiner(character) || is_selector(character);
+    !(character.is_whitespace() || character.is_control() || is_unseen)
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
+    fn other_names_are_refused() {
         let long = "x".repeat(FIELD_NAME_MAX + 1);
         for odd in ["read_only", "budget_seen", "a\u{a0}b", "a\u{200b}", "a\u{200d}b", "a\0", &long]
         {

@@ -55,7 +55,7 @@ impl Core {
     /// Decides, commits nothing because no helper is free, and carries out what follows from that.
     fn postpone(&mut self, plan: &Plan, now: Timestamp, facts: &mut Vec<String>) -> Outcome {
         let outcome = self.decide(plan, now, facts);
-        let send = outcome.send.expect("a message for which no helper is free");
+        let send = outcome.send.unwrap();
         self.carry_out(&send.postponed(), now, facts)
     }
 

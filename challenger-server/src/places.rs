@@ -5,8 +5,8 @@
 //!   Whoever waited decides again, on rows that are loaded again.
 //! - One helper runs for each validation. A request that would send the message that somebody else
 //!   is about to commit looks again as soon as that has happened.
-//! - No client gets another place while it has half of them and others wait, nor ever more than half
-//!   of the queue.
+//! - No client gets another place while it has half of them and others wait, nor ever more than
+//!   half of the queue.
 //! - Waiting ends when the time is over, and when the peer has left.
 
 #[cfg(test)]

@@ -182,7 +182,7 @@ fn what_cleans_up_gets_its_moment() {
 }
 
 #[test]
-fn a_success_that_comes_too_late_is_none() {
+fn a_success_that_comes_too_late_does_not_count() {
     let shell = Command::new("sh", SHORT).with_arguments(&["-c", "trap 'exit 0' TERM; sleep 1000"]);
     let error = shell.run("", MESSAGE, &[], &[]).expect_err("timed out");
     assert!(matches!(error.death, Death::TimedOut(SHORT)), "{error}");

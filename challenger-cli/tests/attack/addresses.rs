@@ -320,7 +320,7 @@ fn what_nobody_sees_is_in_no_address() {
 }
 
 #[test]
-fn a_helper_that_says_all_it_knows_tells_the_log_nothing() {
+fn a_helper_that_says_all_it_knows_leaves_nothing_in_the_log() {
     let settings = "[challenger-helper]\nGATEWAY_TOKEN = k3Y\nGATEWAY_PORT = 465";
     everywhere(settings, |site| {
         site.set_helper(TALKATIVE);

@@ -34,8 +34,8 @@ const COUNT_MAX: usize = 500;
 /// An escape of up to this many characters may have been cut in two.
 const CUT_ESCAPE_LEN_MAX: usize = 6;
 
-/// A setting that is shorter than this is not a secret unless its name says so: `465` or `tls` would be found in
-/// places that mean something else.
+/// A setting that is shorter than this is not a secret unless its name says so: `465` or `tls`
+/// would be found in places that mean something else.
 const SETTING_LEN_MIN: usize = 7;
 
 /// What must not be logged.

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn who_counts_keeps_nobody_waiting_and_a_failure_is_no_number() {
+    fn a_count_keeps_nobody_waiting_and_a_failure_is_not_a_number() {
         let desk = Desk { tally: Tally::default(), rows: 7 };
         let client = ClientId::new(1).unwrap();
         let count = |second| Count { client, now: Timestamp::from_seconds(second), most: 10 };

@@ -168,7 +168,7 @@ fn a_drain_ends_all_in_time() {
 }
 
 #[test]
-fn a_drain_ends_nobody_of_whom_it_does_not_know_what_has_come() {
+fn a_drain_closes_no_connection_itself() {
     let mut crowd = Crowd::new(100, 100);
     crowd.table.set_listening(true);
     for _ in 0..3 {
