@@ -118,7 +118,7 @@ fn each_option_is_a_limit_of_its_own() {
         ..Limits::default()
     };
     let patience = Duration::from_secs(2);
-    assert_eq!(read(options), (limits, places::Limits { helpers: 7, waiting: 1, patience }));
+    assert_eq!(read(options), (limits, places::Limits { helpers: 7, waiting: 0, patience }));
     assert_eq!(read("HELPERS_WAIT = 0").1.patience, Duration::ZERO);
 }
 

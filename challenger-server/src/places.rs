@@ -3,16 +3,18 @@
 //! - A request takes a place before it commits the message, so what cannot be sent now costs
 //!   nothing. While it waits it holds nothing: no connection to the database and no decision.
 //!   Whoever waited decides again, on rows that are loaded again.
-//! - One helper runs for each validation. A request that would send the message that somebody else
-//!   is about to commit looks again as soon as that has happened.
-//! - No client gets another place while it has half of them and others wait, nor ever more than
-//!   half of the queue.
+//! - One helper runs for each validation, and one request for each stands in the queue: the latest,
+//!   which has the turn of those before it.
+//! - A request that would send the message that somebody else is about to commit is no part of the
+//!   queue: it waits a moment for that, and looks again.
+//! - No client has more than half of the queue. Where more than one wants places, none gets more
+//!   than half of them unless some stay free for others.
 //! - Waiting ends when the time is over, and when the peer has left.
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,6 +25,13 @@ use crate::front::Peer;
 
 /// How often somebody who waits looks whether the peer is still there.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How long a request waits for the commit of another one. That takes milliseconds, unless the
+/// database hangs.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// For how long a client that wanted a place has some left free for it.
+const REMEMBERED: Duration = Duration::from_secs(3600);
 
 /// How many helpers may run, and how many requests may wait for that, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +46,9 @@ pub struct Limits {
 
 impl Default for Limits {
     /// Each helper costs a process, and a mail server that hangs must not fill the machine with
-    /// them. Those who wait hold at most half of the connections that are left beside them.
+    /// them. With those who wait, they hold at most half of the default number of connections.
     fn default() -> Self {
-        Self { helpers: 16, waiting: 248, patience: Duration::from_secs(10) }
+        Self { helpers: 16, waiting: 240, patience: Duration::from_secs(10) }
     }
 }
 
@@ -68,9 +77,13 @@ pub struct Places {
 #[derive(Default)]
 struct Book {
     taken: Vec<Taken>,
-    /// In the order of their arrival.
+    /// The queue, in the order of arrival.
     waiting: VecDeque<Waiting>,
-    /// The number of the next entry of either kind.
+    /// Those who wait for the commit of a message of the same validation.
+    rivals: Vec<Waiting>,
+    /// When each client last wanted a place.
+    clients: BTreeMap<ClientId, Instant>,
+    /// The number of the next entry of any kind.
     next: u64,
 }
 
@@ -95,6 +108,8 @@ enum Call {
     Come(u64),
     /// To look again, because somebody else has committed a message of the same validation.
     Look,
+    /// To give up, because a later request of the same validation has taken over.
+    Yield,
 }
 
 /// What becomes of a wish for a place.
@@ -103,7 +118,7 @@ pub(crate) enum Turn<'a> {
     Now(Place<'a>),
     /// After a while: the rows may have changed, so decide again, with the place or without.
     Later(Option<Place<'a>>),
-    /// Too many wait, it took too long, or the peer has left.
+    /// Too many wait, it took too long, a later request took over, or the peer has left.
     Never,
 }
 
@@ -120,32 +135,37 @@ impl Places {
 
     /// Takes a place, or waits for one, but not longer than `until`.
     pub(crate) fn take(&self, purpose: Purpose, peer: &dyn Peer, until: Instant) -> Turn<'_> {
-        let mut book = self.book();
-        match book.at_work(purpose.validation) {
-            // The message that has just been paid for may be the very one that is wanted.
-            Some(taken) if taken.paid_from >= Some(purpose.version) => return Turn::Later(None),
-            None if book.taken.len() < self.limits.helpers => {
-                // Nobody who waits could have this place, or they would have been called.
-                let number = book.enter(purpose);
-                return Turn::Now(Place { places: self, number });
-            }
-            Some(_) | None => {}
-        }
-        let share = half(self.limits.waiting);
-        let of_client = |it: &&Waiting| it.purpose.client == purpose.client;
-        let is_full = book.waiting.len() >= self.limits.waiting
-            || book.waiting.iter().filter(of_client).count() >= share;
-        if is_full || until <= Instant::now() {
-            return Turn::Never;
-        }
+        let now = Instant::now();
         let (call, called) = mpsc::sync_channel(1);
-        let number = book.number();
-        book.waiting.push_back(Waiting { number, purpose, call });
+        let mut book = self.book();
+        book.remember(purpose.client, now);
+        let entry = Waiting { number: book.number(), purpose, call };
+        let number = entry.number;
+        let until = match book.at_work(purpose.validation).map(|taken| taken.paid_from) {
+            // The message that has just been paid for may be the very one that is wanted.
+            Some(Some(paid_from)) if paid_from >= purpose.version => return Turn::Later(None),
+            Some(None) => {
+                book.rivals.push(entry);
+                now + SETTLE
+            }
+            Some(Some(_)) | None => {
+                book.queue(entry);
+                book.call(self.limits.helpers);
+                if let Ok(Call::Come(number)) = called.try_recv() {
+                    return Turn::Now(Place { places: self, number });
+                }
+                if book.is_too_long(purpose.client, self.limits.waiting) {
+                    book.forget(number);
+                    return Turn::Never;
+                }
+                until
+            }
+        };
         drop(book);
         match self.wait(number, &called, peer, until) {
             Some(Call::Come(number)) => Turn::Later(Some(Place { places: self, number })),
             Some(Call::Look) => Turn::Later(None),
-            None => Turn::Never,
+            Some(Call::Yield) | None => Turn::Never,
         }
     }
 
@@ -163,7 +183,7 @@ impl Places {
                 return Some(call);
             }
             if left.is_zero() || peer.has_left() {
-                self.book().waiting.retain(|waiting| waiting.number != number);
+                self.book().forget(number);
                 // The call may have come in this moment. It cannot come any more.
                 return called.try_recv().ok();
             }
@@ -182,53 +202,80 @@ impl Book {
         self.next
     }
 
-    fn enter(&mut self, purpose: Purpose) -> u64 {
-        let number = self.number();
-        let Purpose { client, validation, .. } = purpose;
-        self.taken.push(Taken { number, client, validation, paid_from: None });
-        number
-    }
-
     /// The place in which a helper runs for this validation, or is about to.
     fn at_work(&self, validation: NonceDigest) -> Option<&Taken> {
         self.taken.iter().find(|taken| taken.validation == validation)
     }
 
-    /// The message of a place is paid for.
-    fn paid(&mut self, number: u64, purpose: Purpose) {
-        let mine = self.taken.iter_mut().find(|taken| taken.number == number);
-        mine.into_iter().for_each(|taken| taken.paid_from = Some(purpose.version));
-        self.waiting.retain(|waiting| {
-            let of_others = waiting.purpose.validation != purpose.validation;
+    fn remember(&mut self, client: ClientId, now: Instant) {
+        self.clients.insert(client, now);
+        self.clients.retain(|_, then| now.duration_since(*then) < REMEMBERED);
+    }
+
+    /// Puts somebody into the queue: in the turn of a request of the same validation, if there is
+    /// one, or else at the end.
+    fn queue(&mut self, entry: Waiting) {
+        let validation = entry.purpose.validation;
+        let same = |it: &&mut Waiting| it.purpose.validation == validation;
+        if let Some(earlier) = self.waiting.iter_mut().find(same) {
+            // An error means that it has just given up.
+            let _ = earlier.call.try_send(Call::Yield);
+            *earlier = entry;
+        } else {
+            self.waiting.push_back(entry);
+        }
+    }
+
+    /// Whether more wait than may, of all or of this client.
+    fn is_too_long(&self, client: ClientId, most: usize) -> bool {
+        let of_client = self.waiting.iter().filter(|it| it.purpose.client == client);
+        self.waiting.len() > most || of_client.count() > half(most)
+    }
+
+    /// Forgets somebody who waits no more.
+    fn forget(&mut self, number: u64) {
+        self.waiting.retain(|waiting| waiting.number != number);
+        self.rivals.retain(|waiting| waiting.number != number);
+    }
+
+    /// The message of a place is paid for, or will not be: those who wait for that look again.
+    fn settle(&mut self, validation: NonceDigest) {
+        self.rivals.retain(|waiting| {
+            let of_others = waiting.purpose.validation != validation;
             // It is told under the lock under which it would leave, so it is there.
             of_others || waiting.call.try_send(Call::Look).is_err()
         });
     }
 
-    /// Calls as many as there are free places.
+    /// Calls as many as there are free places for.
     fn call(&mut self, helpers: usize) {
-        while self.taken.len() < helpers {
-            let Some(waiting) = self.due(helpers).and_then(|at| self.waiting.remove(at)) else {
-                return;
-            };
-            let number = self.enter(waiting.purpose);
-            if waiting.call.try_send(Call::Come(number)).is_err() {
-                // A panic took whoever waited, and nobody would give the place back.
-                self.taken.pop();
+        while let Some(at) = self.due(helpers) {
+            let Some(Waiting { purpose, call, .. }) = self.waiting.remove(at) else { return };
+            let number = self.number();
+            // An error means that a panic took whoever waited, and nobody would give it back.
+            if call.try_send(Call::Come(number)).is_ok() {
+                let Purpose { client, validation, .. } = purpose;
+                self.taken.push(Taken { number, client, validation, paid_from: None });
             }
         }
     }
 
-    /// Who is next: of those for whose validation no helper runs, whoever came first, but clients
-    /// that have their share of the places come after all others.
+    /// Who is next, if anybody may have a place: of those for whose validation no helper runs,
+    /// whoever came first, but clients that have their share come after all others.
     fn due(&self, helpers: usize) -> Option<usize> {
+        let free = helpers.saturating_sub(self.taken.len());
+        if free == 0 {
+            return None;
+        }
         let has_share = |client: ClientId| {
             let of_client = self.taken.iter().filter(|taken| taken.client == client);
             of_client.count() >= half(helpers)
         };
         let may = |waiting: &Waiting| self.at_work(waiting.purpose.validation).is_none();
         let modest = |waiting: &Waiting| may(waiting) && !has_share(waiting.purpose.client);
-        self.waiting.iter().position(modest).or_else(|| self.waiting.iter().position(may))
+        let spare = self.clients.len() < 2 || free > (helpers / 4).max(1);
+        let any = || self.waiting.iter().position(may).filter(|_| spare);
+        self.waiting.iter().position(modest).or_else(any)
     }
 }
 
@@ -246,14 +293,22 @@ pub(crate) struct Place<'a> {
 impl Place<'_> {
     /// Says that the message is paid for. Those who wait to send it, too, look again.
     pub(crate) fn paid(&self, write: &Write) {
-        self.places.book().paid(self.number, write.into());
+        let mut book = self.places.book();
+        let row = write.row();
+        let mine = book.taken.iter_mut().find(|taken| taken.number == self.number);
+        mine.into_iter().for_each(|taken| taken.paid_from = Some(row.version));
+        book.settle(row.id);
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut book = self.places.book();
-        book.taken.retain(|taken| taken.number != self.number);
+        let mine = book.taken.iter().position(|taken| taken.number == self.number);
+        if let Some(at) = mine {
+            let taken = book.taken.swap_remove(at);
+            book.settle(taken.validation);
+        }
         book.call(self.places.limits.helpers);
     }
 }

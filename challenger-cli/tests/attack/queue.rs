@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Raise, everywhere, prove};
+use crate::harness::{Raise, authorize, everywhere, prove};
 use crate::site::{DELIVER, Peer, Reply, SECRET, Site, request, stdout, wait_for};
 
 /// How many people press the button at once.
@@ -178,5 +178,69 @@ fn whoever_leaves_gives_up_the_turn() {
         fs::write(site.directory.path().join("go"), "").unwrap();
         prove(site);
         assert_eq!(site.messages().len(), 2);
+    });
+}
+
+#[test]
+fn one_link_has_one_turn_however_often_it_is_used() {
+    everywhere("HELPERS_MAX = 4\nHELPERS_WAIT = 1 min", |site| {
+        set_slow_helper(site, "0.5");
+        let nonce = site.setup();
+        let challenge = |address: &str| {
+            let body = format!("CONTACT_EMAIL={address}%40example.com");
+            let mut peer = site.connect();
+            let path = format!("challenge/{nonce}");
+            assert!(peer.send(request("POST", &path, &[], body.as_bytes())));
+            peer
+        };
+        let first = challenge("a");
+        wait_for("the helper of the first", || {
+            let status = site.get(&authorize(&nonce), &[]).json();
+            (status["pin_transmissions_left"] == 2).then_some(())
+        });
+        // More than may wait for one client.
+        let crowd: Vec<Peer> = (0..150).map(|_| challenge("b")).collect();
+        for reply in press_the_button(site, CROWD) {
+            assert_eq!(reply.json()["transmitted"], true, "{reply:?}");
+        }
+        assert_one_message_each(site, CROWD);
+        drop((first, crowd));
+    });
+}
+
+#[test]
+fn a_client_whose_messages_hang_leaves_room_for_others() {
+    everywhere("HELPERS_MAX = 8\nAUTH_TIMEOUT = 1 day", |site| {
+        let slow = "set -eu\nhere=$(dirname \"$0\")\ncase \"$1\" in *victim*)\n    \
+                    echo >>\"$here/begun\"\n    \
+                    while [ -d \"$here/outbox\" ] && [ ! -e \"$here/go\" ]; do sleep 0.05; done\n\
+                    esac\n";
+        site.set_helper(&DELIVER.replace("set -eu\n", slow));
+        // Both clients have people.
+        prove(site);
+        let stranger = Stranger::as_client(site);
+        let peers: Vec<Peer> = stranger.requests(8).iter().map(|it| stranger.fire(it)).collect();
+        let begun = || fs::read_to_string(site.directory.path().join("begun")).unwrap_or_default();
+        wait_for("the helpers of the stranger", || (begun().len() == 6).then_some(()));
+        for reply in press_the_button(site, PEOPLE) {
+            assert_eq!(reply.json()["transmitted"], true, "{reply:?}");
+        }
+        assert_eq!(begun().len(), 6);
+        fs::write(site.directory.path().join("go"), "").unwrap();
+        drop(peers);
+    });
+}
+
+#[test]
+fn what_is_sent_already_is_never_said_to_be_unsent() {
+    everywhere("HELPERS_MAX = 4\nHELPERS_WAIT = 0", |site| {
+        for _ in 0..10 {
+            let nonce = site.setup();
+            let replies: Vec<Reply> = thread::scope(|scope| {
+                let pressed = [(); 4].map(|()| scope.spawn(|| site.challenge(&nonce, &address(0))));
+                pressed.into_iter().map(|it| it.join().unwrap()).collect()
+            });
+            assert!(replies.iter().all(|reply| reply.status == 200), "{replies:?}");
+        }
     });
 }

@@ -43,7 +43,9 @@ impl Place<'_> {
     /// As after the commit of a row of this wish.
     fn paid_for(&self, wish: Purpose) {
         let mut book = self.places.book();
-        book.paid(self.number, wish);
+        let mine = book.taken.iter_mut().find(|taken| taken.number == self.number);
+        mine.unwrap().paid_from = Some(wish.version);
+        book.settle(wish.validation);
     }
 }
 
@@ -98,11 +100,26 @@ fn a_client_has_half_of_the_places_while_others_wait() {
         scene.queue(scope, [(1, 10), (1, 11), (2, 12), (3, 13)]);
         // With three left, the first client has its share: others come before it, though later.
         taken.pop();
-        // And it comes when no one else waits.
+        // And it comes when no one else waits and one place stays free.
+        wait_until(|| waiting(&places) == 2 && places.book().taken.len() == 3);
+        taken.pop();
         wait_until(|| waiting(&places) == 0);
         drop(taken);
     });
     assert_eq!(order.into_inner().unwrap(), [(2, 12), (3, 13), (1, 10), (1, 11)]);
+}
+
+#[test]
+fn what_is_not_paid_for_after_all_is_for_the_next() {
+    let places = places(2, 100);
+    let first = now(places.take(wish(1, 7), &Present, soon()));
+    thread::scope(|scope| {
+        let same = scope.spawn(|| places.take(wish(1, 7), &Present, soon()));
+        wait_until(|| places.book().rivals.len() == 1);
+        drop(first);
+        assert!(matches!(same.join().unwrap(), Turn::Later(None)));
+    });
+    drop(now(places.take(wish(1, 7), &Present, soon())));
 }
 
 #[test]
@@ -111,6 +128,44 @@ fn a_lone_client_may_have_all_places() {
     let taken = [0, 1, 2].map(|number| now(places.take(wish(1, number), &Present, soon())));
     assert_eq!(places.book().taken.len(), 3);
     drop(taken);
+}
+
+#[test]
+fn some_places_stay_free_for_another_client() {
+    let places = places(8, 100);
+    drop(now(places.take(wish(2, 100), &Present, soon())));
+    let taken: Vec<Place<'_>> =
+        (0..6).map(|number| now(places.take(wish(1, number), &Present, soon()))).collect();
+    let short = || Instant::now() + Duration::from_millis(20);
+    assert!(matches!(places.take(wish(1, 7), &Present, short()), Turn::Never));
+    let others = [101, 102].map(|number| now(places.take(wish(2, number), &Present, soon())));
+    drop((taken, others));
+    assert_eq!(waiting(&places), 0);
+    assert_eq!(places.book().taken.len(), 0);
+}
+
+#[test]
+fn one_request_of_a_validation_waits_and_it_is_the_latest() {
+    let places = places(1, 4);
+    let order = Mutex::default();
+    let taken = now(places.take(wish(1, 0), &Present, soon()));
+    thread::scope(|scope| {
+        let scene = Scene { places: &places, order: &order };
+        let first = scope.spawn(|| places.take(wish(1, 1), &Present, soon()));
+        wait_until(|| waiting(&places) == 1);
+        scene.queue(scope, [(1, 2)]);
+        for _ in 0..20 {
+            // In the turn of the first one, which gives up.
+            let number = places.book().waiting[0].number;
+            scope.spawn(|| places.take(wish(1, 1), &Present, soon()));
+            wait_until(|| places.book().waiting[0].number != number);
+            assert_eq!(waiting(&places), 2);
+        }
+        assert!(matches!(first.join().unwrap(), Turn::Never));
+        scene.queue(scope, [(2, 3)]);
+        drop(taken);
+    });
+    assert_eq!(order.into_inner().unwrap(), [(1, 2), (2, 3)]);
 }
 
 #[test]
@@ -134,8 +189,9 @@ fn whoever_would_send_what_is_paid_for_looks_again() {
     let places = places(2, 100);
     let first = now(places.take(wish(1, 7), &Present, soon()));
     thread::scope(|scope| {
-        let same = scope.spawn(|| places.take(wish(1, 7), &Present, soon()));
-        wait_until(|| waiting(&places) == 1);
+        // Whatever the limits are: it is no part of the queue.
+        let same = scope.spawn(|| places.take(wish(1, 7), &Present, Instant::now()));
+        wait_until(|| places.book().rivals.len() == 1);
         first.paid_for(wish(1, 7));
         assert!(matches!(same.join().unwrap(), Turn::Later(None)), "while the helper runs");
         assert!(matches!(places.take(wish(1, 7), &Present, soon()), Turn::Later(None)));

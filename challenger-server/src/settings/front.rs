@@ -57,8 +57,8 @@ pub(super) fn read_limits(reader: &mut Reader<'_>, engine: Engine) -> (Limits, p
     if !is_set("MAX_CONNECTIONS_PER_PEER") {
         limits.connections_per_peer = limits.connections_per_peer.min(limits.connections);
     }
-    // So that some connections are left for everything else.
-    places.waiting = limits.connections.saturating_sub(places.helpers) / 2;
+    // So that half of the connections are left for everything else.
+    places.waiting = (limits.connections / 2).saturating_sub(places.helpers);
     warn(reader, &limits, places.helpers);
     (limits, places)
 }

@@ -33,7 +33,9 @@ pub(super) fn read_service(reader: &mut Reader<'_>) -> Option<Service> {
 /// Reads which fields there are, and what they have to look like, and says whether all went well.
 fn read_fields(reader: &mut Reader<'_>, service: &mut Service) -> bool {
     let mut is_good = true;
-    if let Some(names) = reader.optional("ADDRESS_FIELDS", Config::string) {
+    let names = reader.optional("ADDRESS_FIELDS", Config::string);
+    // Without a name, the option says nothing.
+    if let Some(names) = names.filter(|names| !names.is_empty()) {
         match Fields::parse(&names) {
             Ok(fields) => service.address_fields = fields,
             Err(error) => {
