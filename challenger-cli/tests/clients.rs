@@ -305,6 +305,55 @@ fn a_new_secret_ends_what_the_old_one_opened_on_postgresql() {
     a_new_secret_ends(Place::on_postgres(""));
 }
 
+/// A crowd that has the old secret opens validations while it is replaced.
+fn a_new_secret_ends_in_flight(mut place: Place) {
+    const CROWD: usize = 24;
+    const MOST: usize = 200;
+    const ROUNDS: usize = 6;
+    place.site.start();
+    let site = &place.site;
+    for round in 0..ROUNDS {
+        let (old, new) = [(SECRET, NEW_SECRET), (NEW_SECRET, SECRET)][round % 2];
+        let bearer = format!("Bearer {old}");
+        let opened = AtomicUsize::new(0);
+        // Each goes on until the old secret is wrong.
+        let open = || {
+            let mut nonces = Vec::new();
+            for _ in 0..MOST {
+                let reply = site.post("setup/1", &[("Authorization", &bearer)], "");
+                if reply.status != 200 {
+                    assert_eq!(reply.refusal(), (404, 9750), "{}", reply.body);
+                    break;
+                }
+                nonces.push(reply.json()["nonce"].as_str().unwrap().to_owned());
+                opened.fetch_add(1, Ordering::SeqCst);
+            }
+            nonces
+        };
+        let nonces: Vec<String> = thread::scope(|scope| {
+            let crowd: Vec<_> = (0..CROWD).map(|_| scope.spawn(open)).collect();
+            wait_for("a crowd", || (opened.load(Ordering::SeqCst) > 2 * CROWD).then_some(()));
+            place.run("challenger-admin", &["--rotate", new, REDIRECT_URI]);
+            crowd.into_iter().flat_map(|one| one.join().unwrap()).collect()
+        });
+        for nonce in &nonces {
+            assert_eq!(site.challenge(nonce, "bob@example.com").refusal(), (404, 9755));
+        }
+        assert_eq!(place.number("SELECT count(*) FROM %validations"), 0);
+    }
+    place.site.stop();
+}
+
+#[test]
+fn a_new_secret_ends_what_is_opened_in_that_moment_on_sqlite() {
+    a_new_secret_ends_in_flight(Place::on_sqlite(""));
+}
+
+#[test]
+fn a_new_secret_ends_what_is_opened_in_that_moment_on_postgresql() {
+    a_new_secret_ends_in_flight(Place::on_postgres(""));
+}
+
 /// As many may be open as the operator says. A crowd at one moment may get a few more, of two
 /// servers each; the next moment, nobody does.
 fn a_client_opens_no_more(mut place: Place) {

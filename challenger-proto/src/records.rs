@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 
 use crate::client::{Client, ClientId};
-use crate::digest::{NonceDigest, TokenDigest};
+use crate::digest::{ClientSecretDigest, NonceDigest, TokenDigest};
 use crate::grant::{Grant, GrantSerial};
 use crate::storage::{Commit, Count, Load, Loaded, Write};
 use crate::validation::Validation;
@@ -43,7 +43,7 @@ impl Records {
     /// Carries out a write, whole or not at all.
     pub fn commit(&mut self, write: &Write) -> Commit {
         match write {
-            Write::Open(validation) => self.open(validation),
+            Write::Open(validation, secret) => self.open(validation, secret),
             Write::Update(validation) => self.update(validation),
             Write::Redeem(validation, grant) => {
                 let commit = self.update(validation);
@@ -64,9 +64,10 @@ impl Records {
         }
     }
 
-    fn open(&mut self, validation: &Validation) -> Commit {
+    fn open(&mut self, validation: &Validation, secret: &ClientSecretDigest) -> Commit {
         let known = self.validations.contains_key(&validation.id);
-        if known || !self.clients.contains_key(&validation.client) {
+        let client = self.clients.get(&validation.client);
+        if known || client.is_none_or(|client| client.secret.digest != *secret) {
             return Commit::Conflict;
         }
         self.validations.insert(validation.id, validation.clone());

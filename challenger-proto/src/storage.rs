@@ -1,7 +1,7 @@
 //! The contract with a store: what a request needs to see, and the one change it asks for.
 
 use crate::client::{Client, ClientId};
-use crate::digest::{NonceDigest, TokenDigest};
+use crate::digest::{ClientSecretDigest, NonceDigest, TokenDigest};
 use crate::grant::{Grant, GrantSerial};
 use crate::time::Timestamp;
 use crate::validation::Validation;
@@ -58,8 +58,9 @@ pub struct Loaded {
 /// The one change that a request asks for, all or nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// Insert the row. Its client must exist and its nonce must not.
-    Open(Validation),
+    /// Insert the row. Its client must exist and still have this secret, by which the request was
+    /// allowed, and its nonce must not exist.
+    Open(Validation, ClientSecretDigest),
     /// Replace the row, if it still has this version; the version then goes up by one.
     Update(Validation),
     /// The same, and insert the grant.
@@ -72,9 +73,10 @@ impl Write {
     /// The row of the validation that is written, with the version that the decision rested on.
     pub const fn row(&self) -> &Validation {
         match self {
-            Self::Open(row) | Self::Update(row) | Self::Redeem(row, _) | Self::Revoke(row, _) => {
-                row
-            }
+            Self::Open(row, _)
+            | Self::Update(row)
+            | Self::Redeem(row, _)
+            | Self::Revoke(row, _) => row,
         }
     }
 }

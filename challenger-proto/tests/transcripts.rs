@@ -102,7 +102,7 @@ impl Stage for Core {
         };
         let grant = match &outcome.write {
             Some(Write::Redeem(_, grant)) => Some(format!("{:?}", grant.token)),
-            Some(Write::Open(_) | Write::Update(_) | Write::Revoke(..)) | None => None,
+            Some(Write::Open(..) | Write::Update(_) | Write::Revoke(..)) | None => None,
         };
         let mut response = outcome.response;
         if let Some(send) = outcome.send {
@@ -135,7 +135,7 @@ impl Core {
 
 fn describe_write(write: &Write) -> String {
     match write {
-        Write::Open(row) => {
+        Write::Open(row, _) => {
             let mut text = format!("! open {:?}, expires {}", row.id, row.expires.seconds());
             if let Some(address) = &row.prefill {
                 let _ = write!(text, ", prefill {}", address.to_json());

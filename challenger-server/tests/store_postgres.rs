@@ -285,7 +285,10 @@ fn garbage_is_counted_when_it_goes() {
     let bob = register(&it.store, "https://bob.example/cb", "x");
     let expiring = |client: &Client, id: u8, expires: Timestamp| {
         let validation = Validation { expires, ..fresh(client, [id; 32]) };
-        assert_eq!(it.store.commit(&Write::Open(validation.clone())), Ok(Commit::Done));
+        assert_eq!(
+            it.store.commit(&Write::Open(validation.clone(), client.secret.digest)),
+            Ok(Commit::Done)
+        );
         validation
     };
     let later = NOW.plus(Span::seconds(1));

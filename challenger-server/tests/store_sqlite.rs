@@ -227,7 +227,10 @@ fn garbage_is_counted_when_it_goes() {
     let bob = register(&it.store, "https://bob.example/cb", "x");
     let expiring = |client: &Client, id: u8, expires: Timestamp| {
         let validation = Validation { expires, ..fresh(client, [id; 32]) };
-        assert_eq!(it.store.commit(&Write::Open(validation.clone())), Ok(Commit::Done));
+        assert_eq!(
+            it.store.commit(&Write::Open(validation.clone(), client.secret.digest)),
+            Ok(Commit::Done)
+        );
         validation
     };
     let later = NOW.plus(Span::seconds(1));
@@ -387,7 +390,9 @@ fn who_writes_all_the_time_starves_nobody() {
             }
         });
         let commits: Vec<_> = (0..10)
-            .map(|number| it.store.commit(&Write::Open(fresh(&client, [number; 32]))))
+            .map(|number| {
+                it.store.commit(&Write::Open(fresh(&client, [number; 32]), client.secret.digest))
+            })
             .collect();
         done.store(true, Ordering::Relaxed);
         assert!(commits.iter().all(|commit| *commit == Ok(Commit::Done)), "{commits:?}");
@@ -410,7 +415,8 @@ fn open_some_bad_ones(it: &Fixture, how: &str) -> Vec<(Validation, Result<Commit
                 let refunds_left = if number % 3 == 0 { 13 } else { 1 };
                 let validation = Validation { refunds_left, ..fresh(&client, [number; 32]) };
                 scope.spawn(move || {
-                    let result = store.commit(&Write::Open(validation.clone()));
+                    let result =
+                        store.commit(&Write::Open(validation.clone(), client.secret.digest));
                     (validation, result)
                 })
             })

@@ -105,7 +105,10 @@ fn child_that_commits_until_it_is_killed() {
             scope.spawn(move || {
                 for count in 0..u16::MAX {
                     let mut row = validation(round, thread, count);
-                    assert_eq!(store.commit(&Write::Open(row.clone())), Ok(Commit::Done));
+                    assert_eq!(
+                        store.commit(&Write::Open(row.clone(), client().secret.digest)),
+                        Ok(Commit::Done)
+                    );
                     println!("ack {thread} {count} 1 done");
                     for version in 2..5 {
                         assert_eq!(store.commit(&Write::Update(row.clone())), Ok(Commit::Done));
@@ -145,7 +148,7 @@ fn a_full_disk_is_an_error_and_no_harm() {
 fn child_that_fills_its_disk() {
     let Some(path) = env::var_os(DATABASE) else { return };
     let store = SqliteStore::open(Path::new(&path), OpenMode::Serve).unwrap();
-    let open = |count| store.commit(&Write::Open(validation(0, 0, count)));
+    let open = |count| store.commit(&Write::Open(validation(0, 0, count), client().secret.digest));
     let (full_at, error) = (0..u16::MAX)
         .find_map(|count| open(count).err().map(|error| (count, error)))
         .expect("the limit holds");

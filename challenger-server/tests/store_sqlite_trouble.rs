@@ -85,7 +85,7 @@ fn a_lock_that_outlasts_everybody_is_an_error_in_time() {
     let (told, results) = mpsc::channel();
     for number in 0..CROWD {
         let (store, told) = (Arc::clone(&it.store), told.clone());
-        let write = Write::Open(fresh(&client, [number; 32]));
+        let write = Write::Open(fresh(&client, [number; 32]), client.secret.digest);
         thread::spawn(move || told.send((number, store.commit(&write))));
     }
     let (mut locked, mut late) = (0, 0);

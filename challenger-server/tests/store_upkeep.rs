@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use challenger_proto::{Commit, Write};
+use challenger_proto::{Commit, Entropy, HashedSecret, Write};
 use challenger_server::store::{
     OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, Store, StoreError,
 };
+use postgres::{Client, NoTls};
 use postgres_server::Cluster;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -58,6 +59,64 @@ fn open_validations_are_counted_on_postgresql() {
     let (cluster, name) = postgres();
     let [store, other] = [(); 2].map(|()| opened(&cluster.uri(&name), OpenMode::Serve).unwrap());
     conformance::open_validations_are_counted(&store, &other, &store);
+}
+
+#[test]
+fn nothing_opens_by_a_secret_that_was_replaced_on_sqlite() {
+    let (_folder, path) = sqlite();
+    let store = SqliteStore::open(&path, OpenMode::Serve).unwrap();
+    conformance::nothing_opens_by_a_secret_that_was_replaced(&store, &store, |client| {
+        let sql = "UPDATE clients SET deleting = 1, secret_digest = zeroblob(32) WHERE id = ?1";
+        let connection = Connection::open(&path).unwrap();
+        assert_eq!(connection.execute(sql, [client.id.number()]), Ok(1));
+    });
+}
+
+#[test]
+fn nothing_opens_by_a_secret_that_was_replaced_on_postgresql() {
+    let (cluster, name) = postgres();
+    let store = opened(&cluster.uri(&name), OpenMode::Serve).unwrap();
+    conformance::nothing_opens_by_a_secret_that_was_replaced(&store, &store, |_| {
+        cluster.psql(
+            &name,
+            "UPDATE challenger.clients SET deleting = true, \
+                secret_digest = decode(repeat('00', 32), 'hex')",
+        );
+    });
+}
+
+/// Validations that are being opened while a secret is replaced are waited for. If that takes too
+/// long, the others end, and it is an error.
+#[test]
+fn what_is_being_opened_by_an_old_secret_is_waited_for() {
+    let (cluster, name) = postgres();
+    let store = opened(&cluster.uri(&name), OpenMode::Serve).unwrap();
+    let client = conformance::register(&store, "https://client.example/cb", "x");
+    let opened = conformance::open(&store, &client, [1; 32]);
+    let mut slow = Client::connect(&cluster.uri(&name), NoTls).unwrap();
+    let mut transaction = slow.transaction().unwrap();
+    let copy = "INSERT INTO challenger.validations (id, version, client, expires, redirect_uri, \
+            read_only, authorized, addresses_left, refunds_left, progress) \
+        SELECT sha256('slow'), 1, id, 4000000000, redirect_uri, false, false, 3, 3, 'open' \
+        FROM challenger.clients FOR KEY SHARE";
+    assert_eq!(transaction.execute(copy, &[]).unwrap(), 1);
+    let secret = HashedSecret::new("y", Entropy::new([9; 32]));
+    assert_eq!(store.rotate_secret(&client.redirect_uri, secret), Ok(Some(client.id)));
+    let message = complaint(store.end_unsolved(client.id, conformance::NOW));
+    assert!(message.contains("lock timeout (SQLSTATE 55P03)"), "{message}");
+    assert_eq!(conformance::reload(&store, &opened), None);
+    let ended = thread::scope(|scope| {
+        let ending = scope.spawn(|| store.end_unsolved(client.id, conformance::NOW));
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted \
+            AND relation = 'challenger.clients'::regclass";
+        while cluster.psql(&name, waiting) == "0" && !ending.is_finished() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        transaction.commit().unwrap();
+        ending.join().unwrap()
+    });
+    assert_eq!(ended, Ok(1));
+    assert_eq!(cluster.psql(&name, "SELECT count(*) FROM challenger.validations"), "0");
 }
 
 #[test]
@@ -148,7 +207,7 @@ fn what_somebody_still_reads_leaves_the_log_later() {
     let client = conformance::register(&store, "https://client.example/cb", "x");
     let mut validation = conformance::fresh(&client, [1; 32]);
     validation.prefill = Some(conformance::email("gone@example.com"));
-    assert_eq!(store.commit(&Write::Open(validation)), Ok(Commit::Done));
+    assert_eq!(store.commit(&Write::Open(validation, client.secret.digest)), Ok(Commit::Done));
     let is_in_log = || {
         let log = fs::read(path.with_file_name("db-wal")).unwrap();
         log.windows(16).any(|window| window == b"gone@example.com")

@@ -5,15 +5,16 @@
 \set token random(1, 9000000000000000000)
 
 -- setup
-SELECT id, redirect_uri, secret_salt, secret_digest FROM challenger.clients WHERE id = 1;
+SELECT id, redirect_uri, secret_salt, secret_digest FROM challenger.clients WHERE id = 1 \gset
 INSERT INTO challenger.validations (
     id, version, authorized, state, scope, code_challenge, code_challenge_method,
     addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
     attempts_left, solved_at, renewed_at, code, token, redeemed_at,
     earlier, client, expires, redirect_uri, prefill, read_only)
-  VALUES (sha256(int8send(:nonce)), 1, false, NULL, NULL, NULL, NULL, 3, 3,
+  SELECT sha256(int8send(:nonce)), 1, false, NULL, NULL, NULL, NULL, 3, 3,
     'open', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-    NULL, 1, 1790003600, 'https://client.example/callback', NULL, false)
+    NULL, 1, 1790003600, 'https://client.example/callback', NULL, false
+  FROM challenger.clients WHERE id = 1 AND secret_digest = :secret_digest FOR KEY SHARE
   ON CONFLICT (id) DO NOTHING;
 
 -- authorize

@@ -93,7 +93,7 @@ impl Setup {
         let validation =
             Validation::open(&client, &nonce, prefill, self.read_only, desk.now, limits);
         let response = Response::json(200, json!({"nonce": nonce.to_text()}));
-        Ok(Outcome::write(Write::Open(validation), response))
+        Ok(Outcome::write(Write::Open(validation, client.secret.digest), response))
     }
 }
 

@@ -136,7 +136,7 @@ impl Auditor {
             }
             Cause::Request(ask) => ask,
         };
-        if let Write::Open(_) = write {
+        if let Write::Open(..) = write {
             return self.opened(ask, row, &outcome.response, now);
         }
         let case = self.cases.get_mut(&row.id).expect("I9: a row that nobody opened is written");
@@ -258,9 +258,10 @@ impl Auditor {
 /// The row that a write is about.
 pub(crate) const fn row_of(write: &Write) -> &Validation {
     match write {
-        Write::Open(row) | Write::Update(row) | Write::Redeem(row, _) | Write::Revoke(row, _) => {
-            row
-        }
+        Write::Open(row, _)
+        | Write::Update(row)
+        | Write::Redeem(row, _)
+        | Write::Revoke(row, _) => row,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use challenger_proto::http::{Method, Response};
 use challenger_proto::{
-    Address, Challenged, ClientId, Commit, Entropy, Grant, GrantSerial, Load, Loaded, Outcome,
-    Progress, Records, Refusal, RowVersion, TokenDigest, Validation, Write, route,
+    Address, Challenged, ClientId, ClientSecretDigest, Commit, Entropy, Grant, GrantSerial, Load,
+    Loaded, Outcome, Progress, Records, Refusal, RowVersion, TokenDigest, Validation, Write, route,
 };
 use proptest::prelude::*;
 
@@ -70,7 +70,7 @@ proptest! {
         prop_assert!(outcome.send.is_none() || outcome.write.is_some(), "I7");
         if let Some(write) = &outcome.write {
             match (write, &loaded.validation) {
-                (Write::Open(_), _) => {}
+                (Write::Open(..), _) => {}
                 (_, Some(old)) => check_transition(old, row_of(write), outcome.send.is_some()),
                 (_, None) => prop_assert!(false, "a row from nowhere is written"),
             }
@@ -126,7 +126,7 @@ proptest! {
         let load = plan.load(now, &service);
         let asks = load.validation.is_some() && request.method != Method::Options;
         let outcome = decide(&request, loaded, now, &service);
-        prop_assert!(matches!(outcome.write, None | Some(Write::Open(_))), "I8");
+        prop_assert!(matches!(outcome.write, None | Some(Write::Open(..))), "I8");
         prop_assert!(!asks || outcome.response.status.0 >= 400, "I8");
     }
 
@@ -134,8 +134,12 @@ proptest! {
     fn a_stale_write_changes_nothing(row in random::validation(), off in -3_i64..=3) {
         prop_assume!(row.version.0.checked_add(off).is_some());
         let mut records = world::records();
-        prop_assert_eq!(records.commit(&Write::Open(row.clone())), Commit::Done);
-        prop_assert_eq!(records.commit(&Write::Open(row.clone())), Commit::Conflict);
+        let load = Load { client: Some(row.client), ..Load::default() };
+        let secret = records.load(&load).client.unwrap().secret.digest;
+        let replaced = ClientSecretDigest::from_bytes([0; 32]);
+        prop_assert_eq!(records.commit(&Write::Open(row.clone(), replaced)), Commit::Conflict);
+        prop_assert_eq!(records.commit(&Write::Open(row.clone(), secret)), Commit::Done);
+        prop_assert_eq!(records.commit(&Write::Open(row.clone(), secret)), Commit::Conflict);
         let token = TokenDigest::from_bytes([5; 32]);
         let grant = Grant {
             token,
@@ -203,7 +207,7 @@ fn grants_are_numbered_from_one() {
     for number in 1..4 {
         let (nonce, now) = (random::nonce(number), world::START);
         let mut row = Validation::open(&client, &nonce, None, false, now, &limits);
-        assert_eq!(records.commit(&Write::Open(row.clone())), Commit::Done);
+        assert_eq!(records.commit(&Write::Open(row.clone(), client.secret.digest)), Commit::Done);
         let token = TokenDigest::from_bytes([number; 32]);
         let address = Address::new([("A".into(), "a".into())]).unwrap();
         let (client, expires) = (client.id, row.expires);

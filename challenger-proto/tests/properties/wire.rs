@@ -35,9 +35,9 @@ fn challenged(uri: &str, state: Option<&str>) -> (Validation, Transmission) {
         let loaded = records.load(&plan.load(world::START, &service));
         let outcome = plan.decide(loaded, world::START, Entropy::new([seed; 32]), &service);
         let write = outcome.write.map(|write| match write {
-            Write::Open(mut row) => {
+            Write::Open(mut row, secret) => {
                 row.redirect_uri = RedirectUri::parse(uri).unwrap();
-                Write::Open(row)
+                Write::Open(row, secret)
             }
             write => write,
         });

@@ -114,7 +114,7 @@ pub trait Registry {
     fn clients(&self) -> Result<Vec<ClientSummary>, StoreError>;
 
     /// Replaces the secret of the client with this redirect URI; `None` if there is no such client.
-    /// From then on the old one is wrong.
+    /// From then on the old one is wrong, and no write that rests on it is begun.
     ///
     /// # Errors
     /// The store is out of reach, or cannot write.
@@ -125,10 +125,13 @@ pub trait Registry {
     ) -> Result<Option<ClientId>, StoreError>;
 
     /// Ends the validations of a client that are not solved, as many as there are when this begins,
-    /// and counts them in its totals. Returns how many.
+    /// and counts them in its totals. Returns how many. After [`Self::rotate_secret`], none is left
+    /// that was opened with the old secret: a write that is not done by then is waited for, or is a
+    /// conflict.
     ///
     /// # Errors
-    /// The store is out of reach, or cannot write. What was ended until then is counted.
+    /// The store is out of reach, cannot write, or something that others write does not come to its
+    /// end. What was ended until then is counted.
     fn end_unsolved(&self, client: ClientId, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Deletes the client with this redirect URI, its validations and its grants; `None` if there

@@ -143,7 +143,7 @@ impl Store for PostgresStore {
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
         let opened =
-            if let Write::Open(validation) = write { Some(validation.client) } else { None };
+            if let Write::Open(validation, _) = write { Some(validation.client) } else { None };
         let write = write.clone();
         let commit = self.run(
             move |session| statements::commit(session, &write),

@@ -126,7 +126,7 @@ impl Store for SqliteStore {
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
         let commit = self.writer.commit(write)?;
-        if let (Write::Open(validation), Commit::Done) = (write, commit) {
+        if let (Write::Open(validation, _), Commit::Done) = (write, commit) {
             self.tally.opened(validation.client);
         }
         Ok(commit)

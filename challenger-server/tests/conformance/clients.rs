@@ -1,7 +1,8 @@
 //! What the operator does with clients, and what the server sees of it.
 
 use challenger_proto::{
-    Client, Commit, Entropy, HashedSecret, Load, RedirectUri, Span, Validation, Write,
+    Client, ClientSecretDigest, Commit, Entropy, HashedSecret, Load, RedirectUri, Span, Validation,
+    Write,
 };
 use challenger_server::store::{Registry, Store};
 
@@ -24,9 +25,37 @@ fn row(client: &Client, validations: u64, grants: u64) -> (i64, String, u64, u64
     (client.id.number(), client.redirect_uri.as_str().to_owned(), validations, grants)
 }
 
+/// What a request that saw a client would write is a conflict once its secret is another one, or it
+/// is being deleted.
+pub(crate) fn nothing_opens_by_a_secret_that_was_replaced(
+    store: &dyn Store,
+    registry: &dyn Registry,
+    void: impl Fn(&Client),
+) {
+    let old = register(registry, "https://changing.example/cb", "x");
+    let write = |seen: &Client, id: u8| Write::Open(fresh(seen, [id; 32]), seen.secret.digest);
+    let (before, late) = (write(&old, 1), write(&old, 2));
+    assert_eq!(store.commit(&before), Ok(Commit::Done));
+    let secret = HashedSecret::new("y", Entropy::new([9; 32]));
+    assert_eq!(registry.rotate_secret(&old.redirect_uri, secret), Ok(Some(old.id)));
+    assert_eq!(store.commit(&late), Ok(Commit::Conflict));
+    assert_eq!(reload(store, late.row()), None);
+    let new = Client { secret, ..old };
+    assert_eq!(store.commit(&write(&new, 2)), Ok(Commit::Done));
+    assert_eq!(registry.end_unsolved(new.id, NOW), Ok(2));
+
+    void(&new);
+    assert_eq!(store.commit(&write(&new, 3)), Ok(Commit::Conflict));
+    assert_eq!(find(store, &new).unwrap().secret.digest, ClientSecretDigest::from_bytes([0; 32]));
+}
+
 /// Totals survive garbage collection, a new secret is the only one, and a client that is deleted
 /// takes everything along and nothing of others.
 pub(crate) fn clients_are_counted_changed_and_deleted(store: &dyn Store, registry: &dyn Registry) {
+    // What a request that saw this of the client would write.
+    let late = |seen: &Client, id: u8| {
+        store.commit(&Write::Open(fresh(seen, [id; 32]), seen.secret.digest))
+    };
     assert_eq!(list(registry), []);
     let first = register(registry, "https://first.example/cb", "x");
     let second = register(registry, "https://second.example/cb", "x");
@@ -47,6 +76,8 @@ pub(crate) fn clients_are_counted_changed_and_deleted(store: &dyn Store, registr
     assert_eq!(registry.rotate_secret(&second.redirect_uri, secret), Ok(Some(second.id)));
     assert_eq!(find(store, &second), Some(Client { secret, ..second.clone() }));
     assert_eq!(find(store, &first), Some(first.clone()));
+    assert_eq!(late(&second, 8), Ok(Commit::Conflict), "the secret is another one now");
+    let second = Client { secret, ..second };
 
     let (mine, theirs) = (open(store, &first, [5; 32]), open(store, &second, [6; 32]));
     assert_eq!(store.commit(&redemption(mine.clone(), [5; 32])), Ok(Commit::Done));
@@ -56,7 +87,7 @@ pub(crate) fn clients_are_counted_changed_and_deleted(store: &dyn Store, registr
     assert!(!has_grant(store, [5; 32]) && has_grant(store, [6; 32]));
     assert!(reload(store, &theirs).is_some());
     assert_eq!(store.commit(&Write::Update(mine)), Ok(Commit::Conflict));
-    assert_eq!(store.commit(&Write::Open(fresh(&first, [7; 32]))), Ok(Commit::Conflict));
+    assert_eq!(late(&first, 7), Ok(Commit::Conflict));
     assert_eq!(list(registry), [row(&second, 2, 2), row(&third, 0, 0)]);
 
     let nobody = RedirectUri::parse("https://nobody.example/cb").unwrap();

@@ -28,7 +28,8 @@ pub(crate) fn open_validations_are_counted(
         client
     });
     let mut open = |store: &dyn Store, client: &Client, id: u8, expires: Timestamp| {
-        let write = Write::Open(Validation { expires, ..fresh(client, [id; 32]) });
+        let write =
+            Write::Open(Validation { expires, ..fresh(client, [id; 32]) }, client.secret.digest);
         assert_eq!(store.commit(&write), Ok(Commit::Done));
         assert_eq!(records.commit(&write), Commit::Done);
         // Another one of the same name is no other.

@@ -21,7 +21,9 @@ mod count;
 pub(crate) mod flow;
 mod walk;
 
-pub(crate) use clients::clients_are_counted_changed_and_deleted;
+pub(crate) use clients::{
+    clients_are_counted_changed_and_deleted, nothing_opens_by_a_secret_that_was_replaced,
+};
 pub(crate) use count::{
     open_validations_are_counted, version_1_is_there, what_is_left_of_a_client_is_collected,
 };
@@ -85,7 +87,10 @@ pub(crate) fn fresh(client: &Client, id: [u8; 32]) -> Validation {
 /// A new validation in the store.
 pub(crate) fn open(store: &dyn Store, client: &Client, id: [u8; 32]) -> Validation {
     let validation = fresh(client, id);
-    assert_eq!(store.commit(&Write::Open(validation.clone())), Ok(Commit::Done));
+    assert_eq!(
+        store.commit(&Write::Open(validation.clone(), client.secret.digest)),
+        Ok(Commit::Done)
+    );
     validation
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use challenger_proto::{
-    AddressDigest, AuthorizationRequest, Challenge, Client, ClientId, CodeChallenge, CodeDigest,
-    Commit, Earlier, Grant, Load, NonceDigest, Progress, Records, Salt, Solution, Timestamp,
-    TokenDigest, Validation, Write,
+    AddressDigest, AuthorizationRequest, Challenge, Client, ClientId, ClientSecretDigest,
+    CodeChallenge, CodeDigest, Commit, Earlier, Grant, Load, NonceDigest, Progress, Records, Salt,
+    Solution, Timestamp, TokenDigest, Validation, Write,
 };
 use challenger_server::store::{Registry, Store};
 
@@ -75,7 +75,8 @@ impl<'a> Walk<'a> {
     }
 
     fn open(&mut self) {
-        let mut validation = fresh(&self.rng.pick(&self.clients), self.rng.bytes());
+        let client = self.rng.pick(&self.clients);
+        let mut validation = fresh(&client, self.rng.bytes());
         if !self.ids.is_empty() && self.rng.below(4) == 0 {
             validation.id = self.rng.pick(&self.ids);
         }
@@ -84,7 +85,11 @@ impl<'a> Walk<'a> {
         validation.read_only = self.rng.coin();
         self.scramble(&mut validation);
         self.ids.push(validation.id);
-        self.commit("open", &Write::Open(validation));
+        let mut secret = client.secret.digest;
+        if self.rng.below(8) == 0 {
+            secret = ClientSecretDigest::from_bytes(self.rng.bytes());
+        }
+        self.commit("open", &Write::Open(validation, secret));
     }
 
     fn look_around(&mut self) {
@@ -124,7 +129,7 @@ impl<'a> Walk<'a> {
         let expected = self.records.commit(write);
         assert_eq!(self.store.commit(write), Ok(expected));
         *self.met.entry(format!("{kind} {expected:?}")).or_default() += 1;
-        let (Write::Open(validation)
+        let (Write::Open(validation, _)
         | Write::Update(validation)
         | Write::Redeem(validation, _)
         | Write::Revoke(validation, _)) = write;

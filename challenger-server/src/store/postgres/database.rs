@@ -38,8 +38,10 @@ const KEEPALIVE_IDLE_UNSET: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// What a server asks of its connections, before what the operator asks: a statement is a matter of
 /// milliseconds, and people are waiting. Each finds its rows by an index, also where the plan was
-/// made, and is kept, when PostgreSQL knew the table to be empty.
-const SERVE_OPTIONS: &str = "-c statement_timeout=5s -c lock_timeout=3s -c enable_seqscan=off";
+/// made, and is kept, when PostgreSQL knew the table to be empty. A statement that waited for a
+/// lock must see what was changed meanwhile, such as a client's secret.
+const SERVE_OPTIONS: &str = "-c statement_timeout=5s -c lock_timeout=3s -c enable_seqscan=off \
+    -c default_transaction_isolation=read\\ committed";
 
 /// What the operator's tools ask of theirs: their statements may take long, but when a lock is not
 /// to be had, it is better to say so than to make servers queue behind.

@@ -90,8 +90,18 @@ const VOID_SECRET: &str = "\
     SET deleting = true, secret_digest = decode(repeat('00', 32), 'hex') \
     WHERE redirect_uri = $1 RETURNING id";
 
-/// What was opened by a request that was on its way goes with it: `ON DELETE CASCADE`.
+/// What a request that was on its way wrote goes with it: `ON DELETE CASCADE`.
 const DELETE_CLIENT: &str = "DELETE FROM challenger.clients WHERE id = $1 AND deleting";
+
+/// Waits for the statements that look at a client's secret while they open a validation, and others
+/// wait meanwhile: in turn, so that a crowd of them cannot hold this up for ever, which it could if
+/// it were the client's row that is locked. Somebody else's transaction may; servers give up after
+/// the same time.
+const AWAIT_OPENING: &str = "\
+    BEGIN; \
+    SET LOCAL lock_timeout = '3s'; \
+    LOCK TABLE challenger.clients IN EXCLUSIVE MODE; \
+    COMMIT";
 
 const SELECT_UNSOLVED: &str = "\
     SELECT id FROM challenger.validations \
@@ -246,8 +256,13 @@ fn forget(client: &mut Client, piece: &str, id: i64, until: Timestamp) -> Result
     }
 }
 
-/// Ends what a client has not got the proof of.
+/// Ends what a client has not got the proof of. Validations whose opening was not committed yet are
+/// waited for; if that is in vain, those that are there end all the same.
 fn end_unsolved(client: &mut Client, id: ClientId, now: Timestamp) -> Result<u64, Fault> {
+    let awaited = client.batch_execute(AWAIT_OPENING);
+    if awaited.is_err() {
+        client.batch_execute("ROLLBACK")?;
+    }
     let rows = client.query(SELECT_UNSOLVED, &[&id.number(), &to_seconds(now)])?;
     let ids: Vec<Vec<u8>> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     let statement = client.prepare(DELETE_UNSOLVED)?;
@@ -258,6 +273,7 @@ fn end_unsolved(client: &mut Client, id: ClientId, now: Timestamp) -> Result<u64
         ended += row.try_get::<_, i64>(0)?.cast_unsigned();
         rest(begun);
     }
+    awaited?;
     Ok(ended)
 }
 

@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use challenger_proto::{
-    Client, Commit, Count, Grant, GrantSerial, Load, Loaded, TokenDigest, Validation, Write,
+    Client, ClientSecretDigest, Commit, Count, Grant, GrantSerial, Load, Loaded, TokenDigest,
+    Validation, Write,
 };
 use postgres::Row;
 use postgres::types::{FromSql, ToSql};
@@ -29,14 +30,19 @@ const COUNT: &str = "\
     SELECT count(*) FROM \
         (SELECT FROM challenger.validations WHERE client = $1 AND expires > $2 LIMIT $3) counted";
 
+/// Nothing is inserted for a client that has another secret by now. `FOR KEY SHARE` also locks the
+/// table before it looks, so that `end_unsolved` can wait for those that still see the old secret.
+/// The lock of the row itself is the one that the foreign key takes anyway. `FOR SHARE` would make
+/// it wait whenever garbage is counted, and could have a crowd keep a secret from being replaced.
 const INSERT: &str = "\
     INSERT INTO challenger.validations (\
         id, version, authorized, state, scope, code_challenge, code_challenge_method, \
         addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left, \
         attempts_left, solved_at, renewed_at, code, token, redeemed_at, \
         earlier, client, expires, redirect_uri, prefill, read_only) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
-        $20, $21, $22, $23, $24, $25, $26) \
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
+        $20, $21, $22, $23, $24, $25, $26 \
+    FROM challenger.clients WHERE id = $22 AND secret_digest = $27 FOR KEY SHARE \
     ON CONFLICT (id) DO NOTHING";
 
 const UPDATE: &str = "\
@@ -99,7 +105,7 @@ pub(super) fn count(session: &mut Session, count: &Count) -> Result<u32, Fault> 
 /// Carries out a write.
 pub(super) fn commit(session: &mut Session, write: &Write) -> Result<Commit, Fault> {
     let changed = match write {
-        Write::Open(validation) => insert(session, validation),
+        Write::Open(validation, secret) => insert(session, validation, secret),
         Write::Update(validation) => update(session, validation),
         Write::Redeem(validation, grant) => redeem(session, validation, grant),
         Write::Revoke(validation, token) => revoke(session, validation, token),
@@ -111,9 +117,15 @@ pub(super) fn commit(session: &mut Session, write: &Write) -> Result<Commit, Fau
     }
 }
 
-fn insert(session: &mut Session, validation: &Validation) -> Result<u64, Fault> {
-    let row = ValidationRow::from(validation);
-    session.execute(INSERT, &[&changing_columns(&row)[..], &fixed_columns(&row)].concat())
+fn insert(
+    session: &mut Session,
+    validation: &Validation,
+    secret: &ClientSecretDigest,
+) -> Result<u64, Fault> {
+    let (row, secret) = (ValidationRow::from(validation), secret.as_bytes().as_slice());
+    let secret: [&(dyn ToSql + Sync); 1] = [&secret];
+    let columns = [&changing_columns(&row)[..], &fixed_columns(&row), &secret].concat();
+    session.execute(INSERT, &columns)
 }
 
 fn update(session: &mut Session, validation: &Validation) -> Result<u64, Fault> {

@@ -66,7 +66,7 @@ const VOID_SECRET: &str = "\
     UPDATE clients SET deleting = 1, secret_digest = zeroblob(32) \
     WHERE redirect_uri = ?1 RETURNING id";
 
-/// What was opened by a request that was on its way goes with it: `ON DELETE CASCADE`.
+/// What a request that was on its way wrote goes with it: `ON DELETE CASCADE`.
 const DELETE_CLIENT: &str = "DELETE FROM clients WHERE id = ?1 AND deleting = 1";
 
 const SELECT_UNSOLVED: &str = "\

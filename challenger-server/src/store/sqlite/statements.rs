@@ -1,8 +1,8 @@
 //! The statements of loading and committing.
 
 use challenger_proto::{
-    Client, ClientId, Commit, Count, Grant, GrantSerial, NonceDigest, TokenDigest, Validation,
-    Write,
+    Client, ClientId, ClientSecretDigest, Commit, Count, Grant, GrantSerial, NonceDigest,
+    TokenDigest, Validation, Write,
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, ToSql, ffi, params_from_iter};
 
@@ -26,14 +26,16 @@ const COUNT_VALIDATIONS: &str = "\
     SELECT count(*) FROM \
         (SELECT 1 FROM validations WHERE client = ?1 AND expires > ?2 LIMIT ?3)";
 
+/// Nothing is inserted for a client that has another secret by now.
 const INSERT_VALIDATION: &str = "\
     INSERT INTO validations (\
         id, version, authorized, state, scope, code_challenge, code_challenge_method, \
         addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left, \
         attempts_left, solved_at, renewed_at, code, token, redeemed_at, \
         earlier, client, expires, redirect_uri, prefill, read_only) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-        ?20, ?21, ?22, ?23, ?24, ?25, ?26) \
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
+        ?20, ?21, ?22, ?23, ?24, ?25, ?26 \
+    FROM clients WHERE id = ?22 AND secret_digest = ?27 \
     ON CONFLICT (id) DO NOTHING";
 
 const UPDATE_VALIDATION: &str = "\
@@ -108,7 +110,7 @@ pub(super) fn count(connection: &Connection, count: &Count) -> Result<u32, Fault
 /// Whether a write is one statement, which is carried out whole or not at all.
 pub(super) const fn is_single(write: &Write) -> bool {
     match write {
-        Write::Open(_) | Write::Update(_) => true,
+        Write::Open(..) | Write::Update(_) => true,
         Write::Redeem(..) | Write::Revoke(..) => false,
     }
 }
@@ -116,7 +118,7 @@ pub(super) const fn is_single(write: &Write) -> bool {
 /// Carries out a write. Unless it is done, the caller has to roll it back.
 pub(super) fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Commit> {
     let commit = match write {
-        Write::Open(validation) => insert(connection, validation),
+        Write::Open(validation, secret) => insert(connection, validation, secret),
         Write::Update(validation) => update(connection, validation),
         Write::Redeem(validation, grant) => redeem(connection, validation, grant),
         Write::Revoke(validation, token) => revoke(connection, validation, token),
@@ -127,12 +129,17 @@ pub(super) fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<
     }
 }
 
-fn insert(connection: &Connection, validation: &Validation) -> rusqlite::Result<Commit> {
+fn insert(
+    connection: &Connection,
+    validation: &Validation,
+    secret: &ClientSecretDigest,
+) -> rusqlite::Result<Commit> {
     let row = ValidationRow::from(validation);
     let (changing, fixed) = (changing_columns(&row), fixed_columns(&row));
+    let secret: [&dyn ToSql; 1] = [secret.as_bytes()];
     let inserted = connection
         .prepare_cached(INSERT_VALIDATION)?
-        .execute(params_from_iter(changing.iter().chain(&fixed)))?;
+        .execute(params_from_iter(changing.iter().chain(&fixed).chain(&secret)))?;
     Ok(done_if_one(inserted))
 }
 
