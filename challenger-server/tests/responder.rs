@@ -268,14 +268,17 @@ fn whoever_waits_for_a_helper_holds_nothing_and_decides_again() {
     thread::scope(|scope| {
         let slow = scope.spawn(|| scene.challenge(&first));
         wait_until(|| scene.diary().contains(&"send"));
-        // Two want the same message, and both have decided to send it.
-        let same = [(), ()].map(|()| scope.spawn(|| scene.challenge(&second)));
-        wait_until(|| scene.diary().len() == 5);
-        assert_eq!(scene.diary(), ["load", "commit", "send", "load", "load"], "no commit");
+        // Two want the same message: the later one has the turn.
+        let earlier = scope.spawn(|| scene.challenge(&second));
+        wait_until(|| scene.diary().len() == 4);
+        assert_eq!(scene.diary(), ["load", "commit", "send", "load"], "no commit");
+        let later = scope.spawn(|| scene.challenge(&second));
+        assert_eq!(refusal(&earlier.join().unwrap()), (503, 9752));
+        assert!(!later.is_finished());
         word.send(()).unwrap();
         assert_eq!(slow.join().unwrap().status.0, 200);
-        let sent = same.map(|same| json(&same.join().unwrap())["transmitted"] == true);
-        assert_eq!(sent.into_iter().filter(|sent| *sent).count(), 1);
+        assert_eq!(json(&later.join().unwrap())["transmitted"], true);
+        assert!(scene.diary().ends_with(&["load", "commit", "send"]), "it decides again");
     });
     assert_eq!(scene.postman.pins.lock().unwrap().len(), 2, "each message once");
 }
