@@ -13,6 +13,15 @@ pub(crate) const BUDGET_SEEN: &str = "budget_seen";
 /// The flag of a client's proposal that fixes the address.
 pub(crate) const READ_ONLY: &str = "read_only";
 
+/// Whether a name is [`READ_ONLY`] but for case, blanks and what nobody sees.
+pub(crate) fn spells_read_only(name: &str) -> bool {
+    let is_seen = |c: &char| {
+        let is_mark = text::is_invisible(*c) || text::is_joiner(*c) || text::is_selector(*c);
+        !(is_mark || text::is_control(*c) || c.is_whitespace())
+    };
+    name.chars().filter(is_seen).flat_map(char::to_lowercase).eq(READ_ONLY.chars())
+}
+
 /// Names that mean something else than a field of the address, wherever they stand.
 pub(crate) const RESERVED: [&str; 2] = [READ_ONLY, BUDGET_SEEN];
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 use crate::address::{Address, AddressType};
-use crate::fields::{Fields, READ_ONLY, RESERVED};
+use crate::fields::{Fields, READ_ONLY, RESERVED, spells_read_only};
 use crate::form::Form;
 use crate::legal::Documents;
 use crate::limits::Limits;
@@ -140,14 +140,19 @@ impl Service {
     /// the client would believe that it fixed more; some clients write `null` for a missing value.
     ///
     /// # Errors
-    /// [`Refusal::ParameterMalformed`] for a field that is too long, or too many of them; and for
-    /// one that would be left out of what is fixed.
+    /// [`Refusal::ParameterMalformed`] for a field that is too long, or too many of them; for one
+    /// that would be left out of what is fixed; and for a name that is almost `read_only`.
     pub(crate) fn address_from_client(
         &self,
         proposal: &Map<String, Value>,
         read_only: bool,
     ) -> Result<Option<Address>, Refused> {
         let named = || proposal.iter().filter(|(name, _)| *name != READ_ONLY);
+        // As an undeclared field it would be left out, and the client believe that it fixed something.
+        let misspelt = |name: &&String| spells_read_only(name) && !self.has_field(name);
+        if let Some((name, _)) = named().find(|(name, _)| misspelt(name)) {
+            return Err(Refusal::ParameterMalformed.about(name));
+        }
         let is_taken = |value: &Value| value.is_string() || value.is_null();
         let left_out = named().find(|(name, value)| !self.has_field(name) || !is_taken(value));
         if let (true, Some((name, _))) = (read_only, left_out) {
