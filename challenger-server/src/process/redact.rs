@@ -4,6 +4,7 @@
 //! a plain search is undone. What is found there, by its words or by its digits, is hidden in the
 //! output.
 
+mod digits;
 mod view;
 
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use digits::digit;
 use view::{Letter, folded, letters, views};
 
 use crate::secrecy::{HIDDEN, names_secret};
@@ -26,13 +28,15 @@ const PART_LEN_MIN: usize = 5;
 const TAIL_LEN: usize = 6;
 /// The zeros that may stand before and in a number: `00` for the `+`, `(0)` after the country.
 const ZEROS_MAX: usize = 3;
+/// How many signs that nobody writes into numbers may stand between two digits: `","` of a list.
+const SIGNS_MAX: usize = 3;
 /// How many digits of a number are looked for. Those of telephones have 15 at most, with zeros 18.
 const NUMBER_LEN_MAX: usize = 18;
 /// How many texts of a message are looked for. Addresses of people have a few dozen; of one that
 /// was made to keep us busy, nothing is logged.
 const COUNT_MAX: usize = 500;
 /// An escape of up to this many characters may have been cut in two.
-const CUT_ESCAPE_LEN_MAX: usize = 6;
+const CUT_ESCAPE_LEN_MAX: usize = 11;
 
 /// A setting that is shorter than this is not a secret unless its name says so: `465` or `tls`
 /// would be found in places that mean something else.
@@ -239,7 +243,7 @@ impl Redaction {
         let mut found = Vec::new();
         for (start, tail) in values.windows(TAIL_LEN).enumerate() {
             for number in self.numbers.get(tail).into_iter().flatten() {
-                found.push(beginning(&values, start, number)..start + TAIL_LEN);
+                found.push(beginning(digits, start, number)..start + TAIL_LEN);
             }
         }
         if cut {
@@ -264,19 +268,26 @@ impl Redaction {
 
 /// Where a number begins, of which the last digits are at `start`: as far as the digits before are
 /// its own, with the zeros that some write and others do not.
-fn beginning(values: &[u32], mut start: usize, number: &[u32]) -> usize {
+///
+/// Of `21211: 79…`, the `1` is not its own, even if it has one there: behind an odd sign, a number
+/// that is not whole ends with the digits that stand together.
+fn beginning(digits: &[Digit], mut start: usize, number: &[u32]) -> usize {
     let mut own = number.iter().rev().skip(TAIL_LEN).peekable();
-    let mut zeros = 0;
-    while let Some(before) = start.checked_sub(1).and_then(|index| values.get(index)) {
-        if own.next_if_eq(&before).is_none() {
+    let (mut zeros, mut edge) = (0, None);
+    while let Some(before) = start.checked_sub(1).and_then(|index| digits.get(index)) {
+        if digits.get(start).is_some_and(|it| it.is_behind_sign) {
+            edge = Some(start);
+        }
+        if own.next_if_eq(&&before.value).is_none() {
             zeros += 1;
-            if *before != 0 || zeros > ZEROS_MAX {
+            if before.value != 0 || zeros > ZEROS_MAX {
                 break;
             }
         }
         start -= 1;
     }
-    start
+    let is_whole = start == 0 || own.peek().is_none();
+    if is_whole { start } else { edge.unwrap_or(start) }
 }
 
 /// Whether a word that begins here is not the rest of a longer one.
@@ -302,18 +313,26 @@ struct Digit {
     value: u32,
     from: usize,
     to: usize,
+    /// Whether an odd sign stands between the digit before and this one.
+    is_behind_sign: bool,
 }
 
 /// The digits of a view, as far as nothing stands between them but what people and programs put
-/// into numbers. The last ones, if there are some, are those at the end of the view.
+/// into numbers, or a few other signs. The last ones, if there are some, are those at the end of the
+/// view.
 fn numbers(view: &[Letter]) -> Vec<Vec<Digit>> {
     let mut numbers = Vec::new();
     let mut digits = Vec::new();
-    for letter in view {
-        if let Some(value) = digit(letter.character) {
-            digits.push(Digit { value, from: letter.from, to: letter.to });
-        } else if !is_between_digits(letter.character) {
-            numbers.push(std::mem::take(&mut digits));
+    let mut signs = 0;
+    for Letter { character, from, to } in view {
+        if let Some(value) = digit(*character) {
+            digits.push(Digit { value, from: *from, to: *to, is_behind_sign: signs > 0 });
+            signs = 0;
+        } else if !is_between_digits(*character) {
+            signs += 1;
+            if character.is_alphanumeric() || signs > SIGNS_MAX {
+                numbers.push(std::mem::take(&mut digits));
+            }
         }
     }
     numbers.push(digits);
@@ -323,13 +342,6 @@ fn numbers(view: &[Letter]) -> Vec<Vec<Digit>> {
 fn is_between_digits(character: char) -> bool {
     matches!(character, ' ' | '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{ff0d}')
         || "+./,_'\u{2019}*#()[]".contains(character)
-}
-
-/// The value of a digit of the scripts that telephone numbers are written in.
-fn digit(character: char) -> Option<u32> {
-    const ZEROS: [char; 5] = ['0', '\u{660}', '\u{6f0}', '\u{966}', '\u{ff10}'];
-    let value = |zero: char| u32::from(character).checked_sub(u32::from(zero));
-    ZEROS.into_iter().filter_map(value).find(|value| *value < 10)
 }
 
 /// Escapes control characters, and the backslash so that nobody can forge an escape. Quotes do no

@@ -145,7 +145,7 @@ impl Decoder {
     }
 }
 
-/// The escapes of URLs and forms, of strings in JSON, C and Python, of HTML, and of terminals.
+/// The escapes of URLs and forms, of strings in JSON, C, Python and Rust, of HTML, and of terminals.
 fn escape(ahead: &[char]) -> Option<(Unit, usize)> {
     let (first, rest) = ahead.split_first()?;
     match first {
@@ -170,6 +170,12 @@ fn backslash(rest: &[char]) -> Option<(Unit, usize)> {
         '"' | '\'' | '/' | '\\' => Some((Unit::Char(*kind), 2)),
         'x' => Some((Unit::Byte(number(digits, 2, 16)?.try_into().ok()?), 4)),
         '0'..='3' => Some((Unit::Byte(number(rest, 3, 8)?.try_into().ok()?), 4)),
+        'u' if digits.first() == Some(&'{') => {
+            let len = digits.iter().take(ESCAPE_LEN_MAX).position(|it| *it == '}')?;
+            let code = number(digits.get(1..len)?, len - 1, 16)?;
+            Some((Unit::Char(char::from_u32(code)?), len + 3))
+        }
+        'U' => Some((Unit::Char(char::from_u32(number(digits, 8, 16)?)?), 10)),
         'u' => {
             let unit = number(digits, 4, 16)?;
             if let Some(character) = char::from_u32(unit) {
@@ -219,7 +225,9 @@ fn quoted_printable(ahead: &[char]) -> Option<(Unit, usize)> {
 /// The number that a text of so many digits begins with.
 fn number(text: &[char], len: usize, radix: u32) -> Option<u32> {
     let digits = text.get(..len)?;
-    digits.iter().try_fold(0, |number, digit| Some(number * radix + digit.to_digit(radix)?))
+    digits.iter().try_fold(0_u32, |number, digit| {
+        number.checked_mul(radix)?.checked_add(digit.to_digit(radix)?)
+    })
 }
 
 /// What the runs of base64 in a text stand for after so many letters, with a blank between them. A
