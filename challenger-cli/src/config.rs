@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use argh::FromArgs;
 use challenger_server::config::{Config, ConfigError};
 use challenger_server::log::{self, Level};
+use challenger_server::secrecy;
 
 use crate::args;
 use crate::common::{load_config, set_up_log};
@@ -175,7 +176,7 @@ fn print_section(config: &Config, name: &str) -> Result<(), Exit> {
         return Err(Exit::not_configured(format!("there is no section [{name}]")));
     };
     if let Some(file) = &section.hidden_in {
-        let file = file.display();
+        let (name, file) = (secrecy::quote(name), secrecy::path(file));
         return Err(Exit::not_configured(format!("[{name}] is in {file}, which cannot be read")));
     }
     let mut settings = section.settings.iter();
@@ -188,14 +189,14 @@ fn guard_secret(config: &Config, name: &str, show_secrets: bool) -> Result<(), E
     if let Some(file) = &section.hidden_in {
         return Err(Exit::not_written(format!(
             "[{name}] is in {}, which cannot be read: a value elsewhere would have no effect",
-            file.display()
+            secrecy::path(file)
         )));
     }
     match &section.secret_in {
         Some(file) if !show_secrets => Err(Exit::not_written(format!(
             "[{name}] is kept secret in {file}: change it there, or add --show-secrets to have the \
              value in the main file",
-            file = file.display()
+            file = secrecy::path(file)
         ))),
         Some(_) | None => Ok(()),
     }

@@ -44,8 +44,14 @@ const PROGRAMS: [(&str, &[&str]); 5] = [
 /// database.
 fn nobody_says_it(lines: &str) {
     let site = site(lines);
+    let config = site.config();
+    let directory = config.parent().unwrap();
+    // Nothing is created where a connection text is taken for a path.
+    for name in ["postgres:", "${postgres:"] {
+        fs::write(directory.join(name), "").unwrap();
+    }
     for (program, arguments) in PROGRAMS {
-        let output = site.run(program, arguments);
+        let output = site.command(program).current_dir(directory).args(arguments).output().unwrap();
         let Output { status, .. } = &output;
         let said = format!("{}{}", stdout(&output), stderr(&output));
         assert!(program == "challenger-config" || !status.success(), "{program} {lines}: {said}");
@@ -68,6 +74,9 @@ fn a_mistyped_connection_is_not_quoted() {
         "CONFIG = host=localhost password=trout perch",
         "CONFIG = host=localhost password='trout'perch'",
         "CONFIG = troutperch",
+        "CONFIG = host=localhost port=trout",
+        "CONFIG = host=localhost connect_timeout=trout",
+        "CONFIG = postgres://localhost/c?keepalives_idle=trout",
         // What it finds a host in, or a database.
         "CONFIG = postgres://ada:trout@perch@localhost/c",
         "CONFIG = postgresql://ada:trout@perch@localhost/c?sslmode=disable",
@@ -92,6 +101,23 @@ fn a_connection_in_another_place_is_not_quoted() {
     for line in [
         "DB = postgres://ada:troutperch@localhost/c",
         "DB = postgres://ada:trout/perch",
+        "DB = ada:trout@localhost",
+        "DB = sqlite\n[challengerdb-sqlite]\nFILENAME = postgres://ada:trout@localhost/c",
+        "DB = sqlite\n[challengerdb-sqlite]\nFILENAME = ${postgres://ada:trout@localhost/c",
+        "TEMPLATE_DIR = postgres://ada:trout@localhost/c",
+        "AUTH_COMMAND = postgres://ada:trout@localhost/c",
+        "MESSAGE_TEMPLATE_FILE = postgres://ada:trout@localhost/c",
+        "TERMS_DIR = postgres://ada:trout@localhost/c\nTERMS_ETAG = ada:trout@localhost",
+        "SERVE = unix\nUNIXPATH = postgres://ada:trout@localhost/c",
+        "@inline@ postgres://ada:trout@localhost/c",
+        "@inline-matching@ postgres://ada:trout@localhost/*",
+        "@inline-secret@ challengerdb-postgres postgres://ada:trout@localhost/c",
+        "@inline-secret@ CONFIG=postgres://ada:trout@localhost/c none.conf",
+        "@CONFIG = postgres://ada:trout@localhost/c",
+        "@CONFIG postgres://ada:trout@localhost/c",
+        "[CONFIG = postgres://ada:trout@localhost/c]\nA = 1",
+        "[CONFIG = postgres://ada:trout/perch]\nA = 1",
+        "[challenger-helper]\nCONFIG postgres://ada:trout@localhost/c?sslmode = disable",
         "DB = postgres\nCONFIG postgres://ada:troutperch@localhost/c?sslmode=disable",
     ] {
         let broken = "[challengerdb-postgres]\nCONFIG = none";

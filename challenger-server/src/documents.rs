@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use challenger_proto::{Document, Documents, is_language_tag};
 
 use crate::files;
+use crate::secrecy;
 
 /// The longest document, in bytes. All of them are kept in memory, and whoever reads one slowly has
 /// a copy of it; legal texts have some hundred thousand bytes, even as PDF.
@@ -35,9 +36,9 @@ pub fn load(directory: &Path, version: &str) -> io::Result<Loaded> {
             continue;
         }
         if !entry.is_dir() {
-            warnings.push(format!("{}: not in the directory of a language", entry.display()));
+            warnings.push(format!("{}: not in the directory of a language", secrecy::path(&entry)));
         } else if !is_language_tag(&name) {
-            let path = entry.display();
+            let path = secrecy::path(&entry);
             warnings.push(format!("{path}: not served, because it names no language, as en does"));
         } else {
             let files = visible_entries(&entry).unwrap_or_else(|error| {
@@ -47,7 +48,7 @@ pub fn load(directory: &Path, version: &str) -> io::Result<Loaded> {
             for file in files {
                 match read(&file, &name, version) {
                     Ok(document) => found.extend(document),
-                    Err(error) => warnings.push(format!("{}: {error}", file.display())),
+                    Err(error) => warnings.push(format!("{}: {error}", secrecy::path(&file))),
                 }
             }
         }
@@ -98,7 +99,7 @@ fn name_of(path: &Path) -> String {
 }
 
 fn at(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    io::Error::new(error.kind(), format!("{}: {error}", secrecy::path(path)))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::log::{self, Level};
 use crate::pages::Messages;
 use crate::process::{Command, Private};
 use crate::responder::{Helper, HelperError};
+use crate::secrecy;
 
 /// The settings by which the shipped helpers limit themselves, in seconds, with their defaults and
 /// the helpers that have them.
@@ -44,7 +45,7 @@ impl Helper for AuthCommand {
         let private: Vec<Private<'_>> = address.chain(texts).collect();
         let result = self.command.run(argument, &message.text, &told, &private);
         let ms = begun.elapsed().as_millis();
-        let program = self.command.program();
+        let program = secrecy::quote(self.command.program());
         let mut known: Vec<(&str, &dyn fmt::Display)> = vec![("program", &program), ("ms", &ms)];
         let (level, said) = match &result {
             Ok(said) => (Level::Info, said),

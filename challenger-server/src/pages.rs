@@ -35,6 +35,8 @@ pub use message::{Message, Messages};
 pub use sources::Sources;
 use template::{Escaping, Template};
 
+use crate::secrecy;
+
 /// A page in one language, with the styles and scripts in it.
 struct PageTemplate {
     template: Template,
@@ -173,7 +175,7 @@ impl TemplateError {
 
 impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = self.file.display();
+        let file = secrecy::path(&self.file);
         match self.line {
             Some(line) => write!(f, "{file}:{line}: {}", self.reason),
             None => write!(f, "{file}: {}", self.reason),

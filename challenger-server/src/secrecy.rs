@@ -4,6 +4,11 @@
 //! A mistake in a connection text moves its parts: with an `@` too many, the end of a password is
 //! the name of a host. So a part is shown only if it looks like what it is to be, and a whole text
 //! only if each of its parts does and none is a password. It shows too little rather than too much.
+//!
+//! A connection text can stand in any other place, too: whatever is quoted for people, such as a
+//! value, a path or the name of a section, goes through [`quote`] or [`path`].
+
+use std::path::Path;
 
 /// Options with one of these in their names hold secrets.
 const SECRET_NAMES: [&str; 6] = ["CREDENTIAL", "KEY", "PASS", "PWD", "SECRET", "TOKEN"];
@@ -41,6 +46,17 @@ const PARAMETERS: [&str; 20] = [
     "user",
 ];
 
+/// Those of them that are numbers.
+const NUMBERS: [&str; 7] = [
+    "connect_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "port",
+    "tcp_user_timeout",
+];
+
 /// What is shown in place of what is not.
 pub const HIDDEN: &str = "***";
 
@@ -57,16 +73,37 @@ pub fn is_secret(name: &str, text: &str) -> bool {
     }
     let (name, text) = (name.to_ascii_uppercase(), text.trim());
     let lower = text.to_ascii_lowercase();
-    let has_user_info = lower
-        .split_once("://")
-        .is_some_and(|(_, rest)| rest.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')));
+    let is_open = name == CONNECTION && is_open_connection(text);
     let may_connect = name == CONNECTION || (lower.starts_with("postgres") && !is_word(text));
     names_secret(&name)
         || !is_word(&name)
-        || has_user_info
+        || (has_login(text) && !is_open)
         || lower.contains("password")
         || lower.starts_with("secret-token:")
         || (may_connect && !is_open_connection(text))
+}
+
+/// A text as it may be quoted, wherever it stands and whatever it is to be.
+pub fn quote(text: &str) -> &str {
+    if has_login(text) { HIDDEN } else { text }
+}
+
+/// A path as it may be quoted.
+pub fn path(path: &Path) -> String {
+    quote(&path.to_string_lossy()).to_owned()
+}
+
+/// Whether a text could have the login of a database: `…://…@…` or `user:password@…`, alone or at
+/// the end of something else; or a password as a parameter. In a path, one slash may be left of two.
+fn has_login(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let is_plain = |character: char| character.is_alphanumeric() || "-._%".contains(character);
+    let mut colons = lower.match_indices(':').filter_map(|(at, _)| lower.split_at_checked(at));
+    let has_user = colons.any(|(before, rest)| before.ends_with(is_plain) && rest.contains('@'));
+    let place = lower.split_once("postgres").and_then(|(_, rest)| rest.split_once(":/"));
+    has_user
+        || place.is_some_and(|(_, rest)| rest.contains(':'))
+        || (lower.contains("password") && lower.contains('='))
 }
 
 /// The name of an option as it may be shown: where the `=` is forgotten, its value is in its name.
@@ -129,7 +166,11 @@ fn is_open_host(text: &str) -> bool {
 fn is_open_parameter(text: &str) -> bool {
     let Some((key, value)) = text.split_once('=') else { return false };
     let value = value.replace("%2F", "/").replace("%2f", "/");
-    PARAMETERS.contains(&key) && value.split(',').all(|each| part(each) != HIDDEN)
+    let is_open = |each: &str| match NUMBERS.contains(&key) {
+        true => each.bytes().all(|byte| byte.is_ascii_digit()),
+        false => part(each) != HIDDEN,
+    };
+    PARAMETERS.contains(&key) && value.split(',').all(is_open)
 }
 
 #[cfg(test)]
@@ -190,6 +231,9 @@ mod tests {
             "host=x Password = pw",
             "host=x user=ada pw",
             "host=ada:pw@x",
+            "host=x port=pw",
+            "postgres://host/c?connect_timeout=1pw",
+            "postgres:///c?keepalives_idle=pw",
         ] {
             assert!(is_secret("CONFIG", text), "{text}");
             assert!(is_secret("config", text), "{text}");
@@ -200,6 +244,41 @@ mod tests {
         assert_eq!(name("PIN_ATEMPTS"), "PIN_ATEMPTS");
         // Nor does a wrong option make it plain.
         assert!(is_secret("DB", "postgres://user:pw/c"));
+    }
+
+    #[test]
+    fn a_login_is_quoted_nowhere() {
+        for text in [
+            "postgres://ada:pw@host/c",
+            "postgres://ada@host/c",
+            "postgres://ada:pw/c",
+            "/etc/challenger/postgres:/ada:pw@host/c",
+            "/etc/challenger/postgresql:/ada:pw/c",
+            "CONFIG = postgres://ada:pw@host",
+            "ada:pw@host",
+            "ada:p w@host",
+            "/srv/ada:pw@host",
+            "ada%20b:pw@host",
+            "host=x password=pw",
+            "HTTPS://ada:pw@host/",
+        ] {
+            assert_eq!(quote(text), HIDDEN, "{text}");
+            assert_eq!(path(Path::new(text)), HIDDEN, "{text}");
+            assert!(is_secret("DB", text), "{text}");
+        }
+        for text in [
+            "",
+            "challengerdb-postgres",
+            "two words",
+            "/srv/a:b/c",
+            "/srv/user@host",
+            "ada@example.com: no",
+            "https://host:8080/",
+            "postgres:///c",
+            r#"{"CONTACT_EMAIL": {"regex": "^[^@]+@example[.]com$"}}"#,
+        ] {
+            assert_eq!(quote(text), text);
+        }
     }
 
     #[test]

@@ -254,7 +254,7 @@ impl Parts {
 /// Says that there is no such helper. It can still come before the first message is sent, so it
 /// does not keep the service from starting.
 pub(crate) fn helper_missing(command: &Command) -> Option<String> {
-    let program = command.program();
+    let program = secrecy::quote(command.program());
     (!command.exists()).then(|| {
         format!("[{MAIN}] AUTH_COMMAND: there is no program {program} that this user may run")
     })

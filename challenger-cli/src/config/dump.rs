@@ -31,14 +31,14 @@ impl Dump {
     fn head(&mut self, config: &Config) {
         match config.main_file() {
             None => self.note("Entry point: none was found"),
-            Some(file) => self.note(format_args!("Entry point: {}", file.display())),
+            Some(file) => self.note(format_args!("Entry point: {}", secrecy::path(file))),
         }
         self.note("");
         self.note("Files as they were read; + marks those that the one above them includes:");
         for file in config.files() {
             let mark = if file.depth > 0 { "+ " } else { "" };
             let indent = "  ".repeat(file.depth);
-            self.note(format_args!("  {indent}{mark}{}", file.path.display()));
+            self.note(format_args!("  {indent}{mark}{}", secrecy::path(&file.path)));
         }
         self.note("");
         self.note("Built-in values of [PATHS], where no file says otherwise:");
@@ -62,7 +62,8 @@ impl Dump {
         if from_files().next().is_none() && hidden_in.is_none() {
             return;
         }
-        self.line(format_args!("\n[{name}]"));
+        let shown = if show_secrets { name } else { secrecy::quote(name) };
+        self.line(format_args!("\n[{shown}]"));
         if let Some(file) = hidden_in {
             self.note(format_args!("inaccessible: {}", state_of(file)));
             self.note("All its options count as absent.");
@@ -103,7 +104,7 @@ fn is_built_in(setting: &Setting) -> bool {
 
 /// A file, who may read it, and why we may not.
 fn state_of(file: &Path) -> String {
-    let name = file.display();
+    let name = secrecy::path(file);
     let rights = match fs::metadata(file) {
         Ok(it) => format!("{:04o}, user {}, group {}", it.mode() & 0o7777, it.uid(), it.gid()),
         Err(error) => return format!("{name}: {error}"),

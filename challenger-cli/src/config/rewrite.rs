@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use challenger_server::config::{Config, Disk, Files, Origin, Section, Setting};
+use challenger_server::secrecy;
 use ini::{EscapePolicy, Ini, LineSeparator, WriteOption};
 
 use super::replace::replace;
@@ -24,7 +25,7 @@ pub(super) fn rewrite(config: &Config, full: bool, show_secrets: bool) -> Result
     let Some(main) = config.main_file() else {
         return Err(Exit::not_written("there is no file to write to: expected --config=FILE"));
     };
-    let place = |error: io::Error| Exit::not_written(format!("{}: {error}", main.display()));
+    let place = |error: io::Error| Exit::not_written(format!("{}: {error}", secrecy::path(main)));
     let path = fs::canonicalize(main).map_err(place)?;
     let text = if full {
         refuse_secrets(config, show_secrets)?;
@@ -77,13 +78,13 @@ pub(super) fn quoted(value: &str) -> String {
 fn refuse_secrets(config: &Config, show_secrets: bool) -> Result<(), Exit> {
     for Section { name, hidden_in, secret_in, .. } in config.sections() {
         if let Some(file) = hidden_in {
-            let file = file.display();
+            let (name, file) = (secrecy::quote(name), secrecy::path(file));
             return Err(Exit::not_written(format!("[{name}] is in {file}, which cannot be read")));
         }
         if let (Some(file), false) = (secret_in, show_secrets) {
             return Err(Exit::not_written(format!(
                 "[{name}] is kept secret in {}: add --show-secrets to have it in the main file",
-                file.display()
+                secrecy::path(file)
             )));
         }
     }

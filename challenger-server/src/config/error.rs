@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::{Setting, Value};
-use crate::secrecy;
+use crate::secrecy::{self, HIDDEN};
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BuiltIn => f.write_str("built-in"),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::File { path, line } => write!(f, "{}:{line}", secrecy::path(path)),
             Self::Program => f.write_str("set by this program"),
             Self::Text { line } => write!(f, "line {line}"),
         }
@@ -94,18 +94,19 @@ impl fmt::Display for ConfigError {
         match self {
             Self::Line { origin, problem } => write!(f, "{origin}: {problem}"),
             Self::Missing { section, option, advice } => {
+                let section = secrecy::quote(section);
                 write!(f, "[{section}] {option} is missing: {advice}")
             }
             Self::Unreadable { file, included_by, reason } => {
                 if let Some(origin) = included_by {
                     write!(f, "{origin}: ")?;
                 }
-                write!(f, "cannot read {}: {reason}", file.display())
+                write!(f, "cannot read {}: {reason}", secrecy::path(file))
             }
             Self::Value { section, setting, expected } => {
                 let Setting { name, value } = &**setting;
                 let Value { text, origin } = value;
-                let name = secrecy::name(name);
+                let (section, name) = (secrecy::quote(section), secrecy::name(name));
                 if secrecy::is_secret(name, text) {
                     return write!(f, "{origin}: [{section}] {name}: expected {expected}");
                 }
@@ -157,7 +158,7 @@ impl fmt::Display for Problem {
         f.write_str(match self {
             Self::ByteOrderMark => "the file starts with a byte order mark: expected plain UTF-8",
             Self::Cycle(path) => {
-                return write!(f, "{} includes itself: expected no cycle", path.display());
+                return write!(f, "{} includes itself: expected no cycle", secrecy::path(path));
             }
             Self::DirectiveInSecret => {
                 "directives are not accepted in a file of @inline-secret@: expected only options"
@@ -166,6 +167,8 @@ impl fmt::Display for Problem {
             Self::DirectiveIncomplete(usage) => return write!(f, "expected {usage}"),
             Self::DirectiveUnclosed => "the directive is not closed: expected a second @",
             Self::DirectiveUnknown(name) => {
+                // The rest of a connection text may stand behind it, up to its `@`.
+                let name = if secrecy::name(name.trim()) == HIDDEN { HIDDEN } else { name };
                 return write!(
                     f,
                     "unknown directive {name:?}: expected @inline@, @inline-matching@ or \

@@ -4,6 +4,8 @@
 //! references. What a name stands for is expanded as well. A name that stands for nothing stays as
 //! it is written, with a warning.
 
+use crate::secrecy;
+
 /// How deep names may stand for names, as in the original.
 pub(super) const LEVELS_MAX: usize = 128;
 
@@ -52,7 +54,8 @@ impl Expander<'_> {
         while let Some((before, dollar)) = split_before(rest, '$') {
             self.done.text.push_str(before);
             let Some(reference) = Reference::parse(dollar) else {
-                let warning = format!("{dollar:?} has no closing brace and stays as it is");
+                let quoted = secrecy::quote(dollar);
+                let warning = format!("{quoted:?} has no closing brace and stays as it is");
                 self.done.warnings.push(warning);
                 rest = dollar;
                 break;
@@ -74,7 +77,7 @@ impl Expander<'_> {
         self.done.text.push_str(reference.whole);
         self.done.warnings.push(format!(
             "{:?} is neither in [PATHS] nor in the environment and stays as it is",
-            reference.whole
+            secrecy::quote(reference.whole)
         ));
     }
 }

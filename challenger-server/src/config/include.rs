@@ -12,6 +12,7 @@ use super::error::{ConfigError, Origin, Problem};
 use super::files::{Files, matching};
 use super::parse::{Directive, Line, parse};
 use super::{Config, LoadedFile, Value};
+use crate::secrecy;
 
 /// How many files one configuration may consist of. Real ones have a dozen; files that include each
 /// other twice, without a cycle, would double the work with each level.
@@ -106,7 +107,7 @@ impl Loader<'_> {
         };
         // No match is fine, so a directory that this user may not list is a reason to warn only.
         Ok(matching(self.files, &directory, name).unwrap_or_else(|error| {
-            self.warn(format!("{origin}: cannot read {}: {error}", directory.display()));
+            self.warn(format!("{origin}: cannot read {}: {error}", secrecy::path(&directory)));
             Vec::new()
         }))
     }
@@ -123,11 +124,11 @@ impl Loader<'_> {
         let text = match self.files.read(&path) {
             Ok(text) => text,
             Err(error) => {
-                let file = path.display();
+                self.config.hide(wanted, path.clone());
+                let (file, wanted) = (secrecy::path(&path), secrecy::quote(wanted));
                 self.warn(format!(
                     "{included_by}: [{wanted}] is hidden: cannot read {file}: {error}"
                 ));
-                self.config.hide(wanted, path);
                 return Ok(());
             }
         };

@@ -12,6 +12,7 @@ use super::files::{Environment, Files, matches};
 use super::include::Loader;
 use super::parse::{Line, parse};
 use super::{Config, Value};
+use crate::secrecy;
 
 /// Where an installation lives unless `$CHALLENGER_PREFIX`, or the place of the program, says
 /// otherwise.
@@ -120,7 +121,7 @@ impl Loader<'_> {
             // Nobody has to install defaults, but who names a directory expects it to be there.
             Err(error) => {
                 if named.is_some() || error.kind() != ErrorKind::NotFound {
-                    self.warn(format!("cannot read {}: {error}", directory.display()));
+                    self.warn(format!("cannot read {}: {error}", secrecy::path(&directory)));
                 }
                 return Ok(());
             }
@@ -131,7 +132,7 @@ impl Loader<'_> {
             if matches("*.conf", &name) {
                 self.load_file(&path)?;
             } else {
-                self.warn(format!("{} is skipped: it is not named *.conf", path.display()));
+                self.warn(format!("{} is skipped: it is not named *.conf", secrecy::path(&path)));
             }
         }
         Ok(())
@@ -153,7 +154,7 @@ impl Loader<'_> {
                     return Ok(());
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => self.warn(format!("cannot read {}: {error}", path.display())),
+                Err(error) => self.warn(format!("cannot read {}: {error}", secrecy::path(path))),
             }
         }
         self.config.usual_places = places;

@@ -4,12 +4,13 @@
 //! would be accepted.
 
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::duration::{self, DurationError, TimeSpan};
 use super::error::ConfigError;
 use super::expand::{self, ExpandError};
 use super::{Config, Section, Setting};
+use crate::secrecy;
 
 impl Config {
     /// A value that must be there, read by one of the other methods.
@@ -89,7 +90,8 @@ impl Config {
         let expansion = expand::expand(&setting.value.text, &|name| self.variable(name))
             .map_err(|error| wrong(section, setting, &bound(error)))?;
         for warning in expansion.warnings {
-            self.warn(format!("{origin}: [{}] {}: {warning}", section.name, setting.name));
+            let (section, name) = (secrecy::quote(&section.name), secrecy::name(&setting.name));
+            self.warn(format!("{origin}: [{section}] {name}: {warning}"));
         }
         let text = expansion.text;
         if text.is_empty() {
@@ -143,12 +145,13 @@ impl Config {
         let hidden_in = self.section(section).and_then(|section| section.hidden_in.as_deref());
         let advice = match (hidden_in, self.main_file()) {
             (Some(file), _) => {
-                format!("its section is in {}, which cannot be read", file.display())
+                format!("its section is in {}, which cannot be read", secrecy::path(file))
             }
-            (None, Some(file)) => format!("expected it in {}", file.display()),
+            (None, Some(file)) => format!("expected it in {}", secrecy::path(file)),
             (None, None) if self.usual_places.is_empty() => String::from("expected it to be set"),
             (None, None) => {
-                let places: Vec<_> = self.usual_places.iter().map(|path| lossy(path)).collect();
+                let places: Vec<_> =
+                    self.usual_places.iter().map(|path| secrecy::path(path)).collect();
                 let places: Vec<&str> = places.iter().map(String::as_str).collect();
                 format!("no configuration was found, expected one at {}", listed(&places))
             }
@@ -174,10 +177,6 @@ fn bound(error: ExpandError) -> String {
         ExpandError::TooDeep => format!("at most {} levels of $", expand::LEVELS_MAX),
         ExpandError::TooLong => format!("at most {} bytes once $ is expanded", expand::TEXT_MAX),
     }
-}
-
-fn lossy(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
 }
 
 /// The words as a sentence has them: `a`, `a or b`, `a, b or c`.

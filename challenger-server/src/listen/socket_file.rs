@@ -18,6 +18,7 @@ use super::{ListenError, trust};
 use crate::front::BACKLOG;
 use crate::front::Listener;
 use crate::log::{self, Level};
+use crate::secrecy;
 
 /// How long to wait for somebody else who starts in the same folder, which takes milliseconds.
 const LOCK_TRIES: u32 = 40;
@@ -49,7 +50,7 @@ impl SocketFile {
     /// # Errors
     /// Something else is there, somebody serves it, or the folder cannot be trusted.
     pub fn bind(path: &Path, mode: u32) -> Result<(Self, Listener), ListenError> {
-        Self::try_bind(path, mode).map_err(|cause| ListenError::new(path.display(), cause))
+        Self::try_bind(path, mode).map_err(|cause| ListenError::new(secrecy::path(path), cause))
     }
 
     /// Says whether others could take the place of such a file. Nothing is made.
@@ -58,7 +59,7 @@ impl SocketFile {
     /// Which folder cannot be trusted.
     pub(super) fn check(path: &Path) -> Result<(), ListenError> {
         let trusted = folder(path).and_then(|folder| Ok(trust::check(folder)?));
-        trusted.map_err(|cause| ListenError::new(path.display(), cause))
+        trusted.map_err(|cause| ListenError::new(secrecy::path(path), cause))
     }
 
     fn try_bind(path: &Path, mode: u32) -> Result<(Self, Listener), Cause> {
@@ -102,7 +103,7 @@ impl Drop for SocketFile {
             Ok(_) | Err(_) => return,
         };
         if let Err(error) = removed {
-            let path = self.path.display();
+            let path = secrecy::path(&self.path);
             let known: [(&str, &dyn fmt::Display); 2] = [("path", &path), ("error", &error)];
             log::event(Level::Warning, "socket not removed", &known);
         }
@@ -119,7 +120,7 @@ fn prepare_folder(folder: &Path) -> Result<(), Cause> {
     // Nothing is made where others lead us.
     trust::check(folder)?;
     let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
-    made.map_err(|error| Cause(format!("the folder {}: {error}", folder.display())))?;
+    made.map_err(|error| Cause(format!("the folder {}: {error}", secrecy::path(folder))))?;
     // Somebody may have been faster.
     Ok(trust::check(folder)?)
 }

@@ -10,6 +10,8 @@ use std::path::{self, Component, Path, PathBuf};
 
 use rustix::process::{getegid, geteuid};
 
+use crate::secrecy;
+
 /// How many symbolic links a path may go through, as for the system.
 const LINKS_MAX: usize = 40;
 
@@ -24,7 +26,7 @@ const STICKY: u32 = 0o1000;
 /// Which folder others control, and what would be accepted.
 pub(super) fn check(folder: &Path) -> Result<(), String> {
     let failed =
-        |place: &Path, error: io::Error| format!("the folder {}: {error}", place.display());
+        |place: &Path, error: io::Error| format!("the folder {}: {error}", secrecy::path(place));
     let whole = path::absolute(folder).map_err(|error| failed(folder, error))?;
     let us = Us { user: geteuid().as_raw(), group: getegid().as_raw() };
     let mut here = PathBuf::new();
@@ -41,7 +43,7 @@ pub(super) fn check(folder: &Path) -> Result<(), String> {
             found => found.map_err(|error| failed(&next, error))?,
         };
         if let Some(why) = us.distrusts(&metadata) {
-            return Err(format!("the folder {} {why}", next.display()));
+            return Err(format!("the folder {} {why}", secrecy::path(&next)));
         }
         if !metadata.is_symlink() {
             here = next;

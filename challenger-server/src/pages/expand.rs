@@ -8,6 +8,7 @@ use std::vec;
 
 use super::TemplateError;
 use super::lint::{self, DEPTH_MAX, Kind, Piece};
+use crate::secrecy;
 
 /// How many parts and texts a template may be put together from: ours have some thirty. Parts that
 /// name several parts each would otherwise double with each level.
@@ -72,7 +73,7 @@ impl<'a> Expanded<'a> {
         let mark = self.marks.iter().rev().find(|(start, _)| *start <= offset);
         let Some((start, source)) = mark else { return String::new() };
         let before = source.text.get(..offset.saturating_sub(*start)).unwrap_or(source.text);
-        format!("{}:{}", source.file.display(), source.line + before.matches('\n').count())
+        format!("{}:{}", secrecy::path(source.file), source.line + before.matches('\n').count())
     }
 }
 
@@ -118,7 +119,7 @@ pub(super) fn expand<'a>(
             Kind::Close => sections = sections.saturating_sub(1),
             Kind::Unescaped => {
                 let line = source.line.saturating_add(piece.line).saturating_sub(1);
-                expanded.unescaped.push(format!("{}:{line}: {piece}", source.file.display()));
+                expanded.unescaped.push(format!("{}:{line}: {piece}", secrecy::path(source.file)));
             }
             Kind::Comment | Kind::End | Kind::Variable => {}
         }

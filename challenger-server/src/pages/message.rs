@@ -11,6 +11,7 @@ use super::expand::Source;
 use super::sources::Sources;
 use super::template::{Escaping, Template};
 use super::{TemplateError, compiled};
+use crate::secrecy;
 
 /// The template of all messages that have none of their own.
 pub(super) const MESSAGE: &str = "message";
@@ -142,7 +143,7 @@ impl MessageTemplate {
             subject: compiled(subject_source, &subject, Escaping::None)?,
             text: compiled(source, &text, Escaping::None)?,
         };
-        let place = format!("{} ({language})", source.file.display());
+        let place = format!("{} ({language})", secrecy::path(source.file));
         let draft = Draft { text: &text, subject: &subject, place, is_sms };
         let advice = draft.advice(&template.text);
         Ok((template, advice))

@@ -17,6 +17,7 @@ use super::lint::Kind;
 use super::message::MESSAGE;
 use super::{TemplateError, brand};
 use crate::files;
+use crate::secrecy;
 
 /// The ending of a template's file, of a part's, and of a catalogue's.
 const TEMPLATE: &str = ".must";
@@ -338,7 +339,7 @@ impl Sources {
         for (language, catalogue) in &self.catalogues {
             let unused = catalogue.texts().filter(|(name, _)| !used.contains(*name));
             warnings.extend(unused.map(|(name, Source { file, line, .. })| {
-                format!("{}:{line}: no template uses the text {name}", file.display())
+                format!("{}:{line}: no template uses the text {name}", secrecy::path(file))
             }));
             let missing = self.missing_words(language);
             if !missing.is_empty() {

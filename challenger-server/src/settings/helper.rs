@@ -8,6 +8,7 @@ use super::reader::Reader;
 use crate::config::{Config, TimeSpan};
 use crate::helper::OWN_LIMITS;
 use crate::process::Command;
+use crate::secrecy;
 
 /// The section whose options are the helper's environment.
 const HELPER: &str = "challenger-helper";
@@ -79,7 +80,7 @@ fn read_environment(reader: &mut Reader<'_>) -> BTreeMap<String, String> {
         let name = setting.name.to_ascii_uppercase();
         // Without the value, which may be a password.
         let mut refuse = |what: &str| {
-            let (origin, option) = (&setting.value.origin, &setting.name);
+            let (origin, option) = (&setting.value.origin, secrecy::quote(&setting.name));
             reader.complaints.push(format!("{origin}: [{HELPER}] {option:?} {what}"));
         };
         let value = &setting.value.text;

@@ -6,6 +6,7 @@ use super::MAIN;
 use super::reader::Reader;
 use crate::config::Config;
 use crate::listen::{Listen, PATH_MAX};
+use crate::secrecy;
 
 /// The file of our socket in the runtime directory, unless the operator says otherwise.
 const SOCKET_NAME: &str = "httpd.sock";
@@ -55,7 +56,7 @@ fn read_unix(reader: &mut Reader<'_>) -> Option<Listen> {
     };
     let length = path.as_ref().map_or(0, |path| path.as_os_str().len());
     if let Some(path) = path.as_ref().filter(|_| length > PATH_MAX) {
-        let path = path.display();
+        let path = secrecy::path(path);
         reader.complaints.push(format!(
             "[{MAIN}] UNIXPATH: {path} has {length} bytes, expected at most {PATH_MAX}"
         ));

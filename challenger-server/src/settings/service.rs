@@ -8,6 +8,7 @@ use super::MAIN;
 use super::reader::Reader;
 use crate::config::Config;
 use crate::documents;
+use crate::secrecy;
 
 /// Stands for a type of address that could not be read.
 const UNKNOWN: &str = "unknown";
@@ -146,7 +147,7 @@ fn read_documents(reader: &mut Reader<'_>, etag: &str, directory: &str) -> Docum
                 }
             }
             if loaded.documents.is_empty() {
-                let path = path.display();
+                let (path, version) = (secrecy::path(&path), secrecy::quote(&version));
                 reader.warnings.push(format!(
                     "[{MAIN}] {etag} = {version}: there is no such document below {path}"
                 ));

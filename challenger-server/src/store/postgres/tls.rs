@@ -17,6 +17,7 @@ use postgres::config::{Host, SslMode};
 use postgres_native_tls::{MakeTlsConnector, set_postgresql_alpn};
 
 use super::database::remote_host;
+use crate::secrecy;
 
 /// What makes connections.
 pub(super) type Connector = MakeTlsConnector;
@@ -164,7 +165,7 @@ impl Encryption {
 }
 
 fn certificates(file: &PathBuf) -> Result<Vec<Certificate>, String> {
-    let complain = |cause: String| format!("sslrootcert {}: {cause}", file.display());
+    let complain = |cause: String| format!("sslrootcert {}: {cause}", secrecy::path(file));
     let text = fs::read(file).map_err(|error| complain(error.to_string()))?;
     let found = Certificate::stack_from_pem(&text).map_err(|error| complain(error.to_string()))?;
     if found.is_empty() {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::wal;
+use crate::secrecy;
 use crate::store::StoreError;
 
 /// How often a connection looks whether another process has done writing, and what it does between:
@@ -36,7 +37,7 @@ impl DatabaseFile {
     /// `:memory:` or `file:…`.
     pub(super) fn new(path: &Path) -> Result<Self, StoreError> {
         let path = std::path::absolute(path)
-            .map_err(|error| StoreError(format!("{}: {error}", path.display())))?;
+            .map_err(|error| StoreError(format!("{}: {error}", secrecy::path(path))))?;
         Ok(Self { path, identity: OnceLock::new() })
     }
 
@@ -111,7 +112,9 @@ impl DatabaseFile {
 
     /// Says where something went wrong.
     pub(super) fn error(&self, cause: impl fmt::Display) -> StoreError {
-        StoreError(format!("{}: {cause}", self.path.display()))
+        let (path, shown) = (self.path.to_string_lossy(), secrecy::path(&self.path));
+        // SQLite names it again.
+        StoreError(format!("{shown}: {}", cause.to_string().replace(&*path, &shown)))
     }
 
     fn configured(&self) -> Result<Connection, Fault> {
