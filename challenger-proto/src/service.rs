@@ -148,7 +148,7 @@ impl Service {
         read_only: bool,
     ) -> Result<Option<Address>, Refused> {
         let named = || proposal.iter().filter(|(name, _)| *name != READ_ONLY);
-        // As an undeclared field it would be left out, and the client believe that it fixed something.
+        // Left out, it would fix nothing, and the client believe that it did.
         let misspelt = |name: &&String| spells_read_only(name) && !self.has_field(name);
         if let Some((name, _)) = named().find(|(name, _)| misspelt(name)) {
             return Err(Refusal::ParameterMalformed.about(name));

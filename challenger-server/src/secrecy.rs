@@ -94,7 +94,7 @@ pub fn path(path: &Path) -> String {
 }
 
 /// Whether a text could have the login of a database: `…://…@…` or `user:password@…`, alone or at
-/// the end of something else; or a password as a parameter. In a path, one slash may be left of two.
+/// the end of something else; or a password as a parameter. A path may have one slash for two.
 fn has_login(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let is_plain = |character: char| character.is_alphanumeric() || "-._%".contains(character);

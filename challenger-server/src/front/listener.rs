@@ -64,7 +64,7 @@ impl Listener {
 
 fn place(address: &SockAddr) -> String {
     let tcp = address.as_socket().map(|address| address.to_string());
-    let file = || address.as_pathname().map(|path| secrecy::path(path));
+    let file = || address.as_pathname().map(secrecy::path);
     let name = || address.as_abstract_namespace().map(|it| format!("@{}", it.escape_ascii()));
     tcp.or_else(file).or_else(name).unwrap_or_else(|| "a socket without a name".to_owned())
 }

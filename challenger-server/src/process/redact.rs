@@ -318,8 +318,8 @@ struct Digit {
 }
 
 /// The digits of a view, as far as nothing stands between them but what people and programs put
-/// into numbers, or a few other signs. The last ones, if there are some, are those at the end of the
-/// view.
+/// into numbers, or a few other signs. The last ones, if there are some, are those at the end of
+/// the view.
 fn numbers(view: &[Letter]) -> Vec<Vec<Digit>> {
     let mut numbers = Vec::new();
     let mut digits = Vec::new();

@@ -145,7 +145,7 @@ impl Decoder {
     }
 }
 
-/// The escapes of URLs and forms, of strings in JSON, C, Python and Rust, of HTML, and of terminals.
+/// The escapes of URLs and forms, of strings in JSON, C, Python and Rust, of HTML and terminals.
 fn escape(ahead: &[char]) -> Option<(Unit, usize)> {
     let (first, rest) = ahead.split_first()?;
     match first {
