@@ -218,6 +218,10 @@ impl Case {
         let address = Address::new(fields).expect("I9: no address");
         let current = self.round.as_ref().map(|round| &round.address);
         assert_ne!(current, Some(&address), "a write of /challenge pays for a message");
+        // As for a message: one from the future is not waited for, then or later.
+        let to = mailbox(&address);
+        let siblings = self.left.iter().chain(&self.round).filter(|it| it.mailbox() == to);
+        self.was_set_back |= siblings.filter_map(|it| it.latest).any(|at| at > now);
         self.turn_to(&address, now, limits);
         let round = self.round.as_ref().expect("a round");
         let waits = round.waits_from.is_some_and(|at| is_early(at, now, limits));
