@@ -11,7 +11,7 @@ use crate::site::{DELIVER, Peer, Reply, SECRET, Site, request, stdout, wait_for}
 
 /// How many people press the button at once.
 const CROWD: usize = 64;
-/// How many people there are beside a stranger who wants everything.
+/// How many people there are beside a stranger that takes all it can get.
 const PEOPLE: usize = 24;
 
 /// The helper of all sites, that takes so many seconds.
