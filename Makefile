@@ -23,7 +23,7 @@ CHAPTERS = $(wildcard docs/*.md docs/*.svg)
 
 # Lists of files are separated by spaces, and some are deleted.
 ifneq ($(words [$(DESTDIR)$(PREFIX)]),1)
-$(error PREFIX and DESTDIR must not contain spaces)
+$(error PREFIX and DESTDIR may not have blanks)
 endif
 
 BIN = $(DESTDIR)$(PREFIX)/bin
