@@ -27,7 +27,7 @@ pub use request::request;
 /// Bytes become the dice of a simulation: who does what, which request goes on, and what fails. The
 /// auditor asserts I1 to I12.
 pub fn history(data: &[u8]) {
-    simulation::Simulation::new(simulation::Dice::fed(data)).run();
+    simulation::play(simulation::Dice::fed(data));
 }
 
 /// A head has one reading, wherever the bytes are cut: what is said about the beginning of the
