@@ -12,7 +12,6 @@ use challenger_proto::{
 };
 
 use crate::front::{Answer, Peer, Respond};
-use crate::log::{self, Level};
 use crate::places::{Place, Places, Turn};
 use crate::store::{Store, StoreError};
 
@@ -133,10 +132,7 @@ impl Responder {
     }
 
     fn stopped(&self, plan: &Plan, refusal: Refusal, error: &StoreError) -> Response {
-        let refused = format!("{refusal:?}");
-        let known: [(&str, &dyn fmt::Display); 3] =
-            [("route", &plan.route()), ("refusal", &refused), ("error", error)];
-        log::event(Level::Error, "database", &known);
+        log::error!(route = plan.route(), refusal:? = refusal, error:%; "database");
         plan.refuse(&refusal.into(), &self.service)
     }
 
@@ -151,9 +147,9 @@ impl Responder {
             };
         }
         let template = page.name.template(&self.service.address_type);
-        let known: [(&str, &dyn fmt::Display); 3] =
-            [("name", &template), ("language", &page.language), ("error", &"cannot be rendered")];
-        log::event(Level::Error, "template", &known);
+        log::error!(
+            name = template, language:% = page.language, error = "cannot be rendered"; "template"
+        );
         let refused = Refusal::TemplateBroken.about(template);
         bytes_of(challenger_proto::refuse(head, &refused, &self.service))
     }
@@ -177,7 +173,7 @@ impl Respond for Responder {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(&request, peer)));
         let (response, route) = outcome.unwrap_or_else(|_| {
             let plan = route(&request);
-            log::event(Level::Error, "bug", &[("route", &plan.route())]);
+            log::error!(route = plan.route(); "bug");
             (plan.refuse(&Refusal::Internal.into(), &self.service), plan.route())
         });
         tell(request.method.as_str(), route, &response, Some(begun));
@@ -197,9 +193,6 @@ impl Respond for Responder {
 fn tell(method: &str, route: &str, response: &Response, begun: Option<Instant>) {
     let refusal = response.refusal.map(|refusal| format!("{refusal:?}"));
     let ms = begun.map(|begun| begun.elapsed().as_millis());
-    let mut known: Vec<(&str, &dyn fmt::Display)> =
-        vec![("method", &method), ("route", &route), ("status", &response.status.0)];
-    known.extend(refusal.as_ref().map(|refusal| ("refusal", refusal as &dyn fmt::Display)));
-    known.extend(ms.as_ref().map(|ms| ("ms", ms as &dyn fmt::Display)));
-    log::event(Level::Info, "request", &known);
+    let status = response.status.0;
+    log::info!(method, route, status, refusal = refusal.as_deref(), ms; "request");
 }
