@@ -12,7 +12,6 @@ use challenger_proto::{
 };
 
 use crate::front::{Answer, Peer, Respond};
-use crate::log::{self, Level};
 use crate::places::{Place, Places, Turn};
 use crate::store::{Store, StoreError};
 
@@ -76,8 +75,8 @@ pub struct Responder {
 impl Responder {
     /// Carries out one request.
     fn carry_out(&self, request: &Request, peer: &dyn Peer) -> Response {
-        let patience = Instant::now() + self.places.patience();
-        let mut place: Option<Place<'_>> = None;
+        let mut waiter =
+            Waiter { peer, until: Instant::now() + self.places.patience(), place: None };
         let mut step = Step::begin(request, &self.service, self.clock.now());
         loop {
             step = match step {
@@ -88,23 +87,10 @@ impl Responder {
                         it.failed()
                     }
                 },
-                Step::Commit(it) if it.pays_for_message() && place.is_none() => {
-                    match self.places.take(it.write().into(), peer, patience) {
-                        Turn::Now(taken) => {
-                            place = Some(taken);
-                            self.commit(request, it, place.as_ref())
-                        }
-                        Turn::Later(taken) => {
-                            place = taken;
-                            it.conflict() // Meanwhile the rows may have changed.
-                        }
-                        Turn::Never => it.busy(),
-                    }
-                }
-                Step::Commit(it) => self.commit(request, it, place.as_ref()),
+                Step::Commit(it) => self.commit(request, it, &mut waiter),
                 Step::Send(it) => {
                     let sent = self.helper.send(it.message());
-                    place = None;
+                    waiter.place = None;
                     match sent {
                         Ok(()) => it.sent(),
                         Err(error) => it.failed(error.to_string()),
@@ -115,15 +101,27 @@ impl Responder {
         }
     }
 
-    fn commit<'s>(
-        &self,
+    /// Commits a change. One that pays for a message needs a place for its helper first: a message
+    /// that cannot be sent costs nothing.
+    fn commit<'s, 'p>(
+        &'p self,
         request: &Request,
         it: Committing<'s>,
-        place: Option<&Place<'_>>,
+        waiter: &mut Waiter<'p>,
     ) -> Step<'s> {
+        if it.pays_for_message() && waiter.place.is_none() {
+            match self.places.take(it.write().into(), waiter.peer, waiter.until) {
+                Turn::Now(place) => waiter.place = Some(place),
+                Turn::Later(place) => {
+                    waiter.place = place;
+                    return it.conflict(); // Meanwhile the rows may have changed.
+                }
+                Turn::Never => return it.busy(),
+            }
+        }
         match self.store.commit(it.write()) {
             Ok(Commit::Done) => {
-                if let (true, Some(place)) = (it.pays_for_message(), place) {
+                if let (true, Some(place)) = (it.pays_for_message(), &waiter.place) {
                     place.paid(it.write());
                 }
                 it.done()
@@ -137,13 +135,20 @@ impl Responder {
     }
 }
 
+/// A request that may have to wait for a helper's place.
+struct Waiter<'p> {
+    peer: &'p dyn Peer,
+    until: Instant,
+    place: Option<Place<'p>>,
+}
+
 impl Respond for Responder {
     fn respond(&self, request: Request, peer: &dyn Peer) -> Answer {
         let begun = Instant::now();
         // The core keeps no state, so a panic costs this one answer and nothing else.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(&request, peer)));
         let response = outcome.unwrap_or_else(|_| {
-            log::event(Level::Error, "bug", &[("route", &request.route())]);
+            log::error!(route = request.route(); "bug");
             refuse(Some(&request), &Refusal::Internal.into(), &self.service)
         });
         self.answer(response, Some(&request), Some(begun))
@@ -160,13 +165,10 @@ impl Responder {
         let (answer, refusal) = self.render(response, head);
         let method = head.map_or("-", |head| head.method.as_str());
         let route = head.map_or("-", Request::route);
-        let refusal = refusal.map(|refusal| format!("{refusal:?}"));
         let ms = begun.map(|begun| begun.elapsed().as_millis());
-        let mut known: Vec<(&str, &dyn fmt::Display)> =
-            vec![("method", &method), ("route", &route), ("status", &answer.status.0)];
-        known.extend(refusal.as_ref().map(|refusal| ("refusal", refusal as &dyn fmt::Display)));
-        known.extend(ms.as_ref().map(|ms| ("ms", ms as &dyn fmt::Display)));
-        log::event(Level::Info, "request", &known);
+        let refusal = refusal.map(|refusal| format!("{refusal:?}"));
+        let status = answer.status.0;
+        log::info!(method, route, status, refusal = refusal.as_deref(), ms; "request");
         answer
     }
 
@@ -181,9 +183,9 @@ impl Responder {
             return (Answer { status, headers, body: html.into_bytes().into() }, refusal);
         }
         let template = page.name.template(&self.service.address_type);
-        let known: [(&str, &dyn fmt::Display); 3] =
-            [("name", &template), ("language", &page.language), ("error", &"cannot be rendered")];
-        log::event(Level::Error, "template", &known);
+        log::error!(
+            name = template, language:% = page.language, error = "cannot be rendered"; "template"
+        );
         let refused = Refusal::TemplateBroken.about(template);
         let Response { status, headers, body, refusal } = refuse(head, &refused, &self.service);
         // This refusal is never a page, because there may be no page to show it with.
@@ -192,8 +194,5 @@ impl Responder {
 }
 
 fn log_store_error(request: &Request, refusal: Refusal, error: &StoreError) {
-    let refused = format!("{refusal:?}");
-    let known: [(&str, &dyn fmt::Display); 3] =
-        [("route", &request.route()), ("refusal", &refused), ("error", error)];
-    log::event(Level::Error, "database", &known);
+    log::error!(route = request.route(), refusal:?, error:%; "database");
 }
