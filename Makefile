@@ -42,7 +42,7 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 
 .PHONY: all install uninstall demo selftest fuzz keep check simulate planted-bugs soak bench \
 	microbench check-instructions update-instructions programs deb check-package fmt \
-	postgresql openssl documents tools browser valgrind debhelper debian-tests
+	packages postgresql openssl documents tools browser valgrind debhelper debian-tests
 
 all:
 	$(CARGO) build --release --locked
@@ -95,6 +95,8 @@ check: postgresql openssl documents tools browser
 	$(CARGO) build --package challenger-cli --no-default-features --features postgres --locked
 	$(CARGO) build --package challenger-cli --no-default-features --features sqlite --locked
 	$(CARGO) test --workspace --locked
+	$(CARGO) run --package challenger-proto --example in_memory --locked --quiet
+	$(MAKE) packages
 	@# The soak test is not part of the usual tests, so the commands above leave it out.
 	$(CARGO) clippy --package challenger-cli --test soak --locked -- -D warnings
 	SOAK_SECONDS=30 SOAK_RATE=6 $(CARGO) test --package challenger-cli --test soak --locked
@@ -111,6 +113,22 @@ check: postgresql openssl documents tools browser
 	testdata/planted/run.sh
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
+
+# Packages both libraries as for a registry, and runs their tests outside of this tree. Cargo builds them
+# as a stranger would, so a missing example or included file is noticed.
+TARGET_DIR = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+
+packages:
+	$(CARGO) package --package challenger-proto --package challenger-server --allow-dirty --locked \
+	    --quiet
+	@folder=$$(mktemp -d) && trap 'rm -r "$$folder"' EXIT && \
+	for crate in challenger-proto challenger-server; do \
+	    tar -xf $(TARGET_DIR)/package/$$crate-*.crate -C "$$folder"; \
+	done && mv "$$folder"/challenger-proto-* "$$folder"/proto && \
+	for crate in proto challenger-server-*; do \
+	    (cd "$$folder"/$$crate && $(CARGO) test --quiet --target-dir $(TARGET_DIR) \
+	        --config "patch.crates-io.challenger-proto.path='$$folder/proto'") || exit; \
+	done
 
 # Runs more random histories than the tests, each from its own seed: people, clients, foes and faults.
 SEEDS ?= 20000

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use challenger_proto::http::{Body, Method, Request};
 use challenger_proto::{
     AddressType, Client, ClientId, Commit, Entropy, HashedSecret, Loaded, Page, Records,
-    RedirectUri, Service, Timestamp, route,
+    RedirectUri, Service, Step, Timestamp,
 };
 use challenger_server::front::head::parse_head;
 use challenger_server::pages::Templates;
@@ -79,7 +79,7 @@ struct World {
 /// A request with the rows that it meets.
 struct Scene {
     request: Request,
-    loaded: Loaded,
+    rows: Loaded,
     now: Timestamp,
 }
 
@@ -99,20 +99,31 @@ impl World {
 
     /// Carries out a request, and remembers what it met.
     fn ask(&mut self, request: Request) -> Result<(Scene, Answered), String> {
-        let plan = route(&request);
-        let loaded = self.store.load(&plan.load(NOW, &self.service));
         self.drawn = self.drawn.wrapping_add(1);
-        let entropy = Entropy::new([self.drawn; 32]);
-        let scene = Scene { request, loaded: loaded.clone(), now: NOW };
-        let outcome = plan.decide(loaded, NOW, entropy, &self.service);
-        let committed = outcome.write.as_ref().map(|write| self.store.commit(write));
-        if committed == Some(Commit::Conflict) {
-            return Err("a conflict without anybody else".to_owned());
-        }
-        let pin = outcome.send.map(|it| it.secret.digits().to_owned());
-        let location = outcome.response.headers.iter().find(|(name, _)| *name == "Location");
-        let location = location.map(|(_, value)| value.to_string());
-        Ok((scene, Answered { body: outcome.response.body, pin, location }))
+        let mut scene = Scene { request, rows: Loaded::default(), now: NOW };
+        let mut pin = None;
+        let mut step = Step::begin(&scene.request, &self.service, NOW);
+        let response = loop {
+            step = match step {
+                Step::Load(it) => {
+                    scene.rows = self.store.load(it.keys());
+                    it.loaded(scene.rows.clone(), NOW, Entropy::new([self.drawn; 32]))
+                }
+                Step::Commit(it) => match self.store.commit(it.write()) {
+                    Commit::Done => it.done(),
+                    Commit::Conflict => {
+                        return Err("a conflict without anybody else".to_owned());
+                    }
+                },
+                Step::Send(it) => {
+                    pin = Some(it.message().secret.digits().to_owned());
+                    it.sent()
+                }
+                Step::Respond(response) => break response,
+            };
+        };
+        let location = response.header("Location").map(str::to_owned);
+        Ok((scene, Answered { body: response.body, pin, location }))
     }
 }
 
@@ -202,9 +213,11 @@ fn decisions(cases: &mut Vec<Case>) -> Result<(), String> {
     for (name, scene) in scenes {
         let service = Rc::clone(&service);
         cases.push(Case::new(format!("decide {name}"), move || {
-            let plan = route(&scene.request);
-            let loaded = scene.loaded.clone();
-            let _ = black_box(plan.decide(loaded, scene.now, Entropy::new([7; 32]), &service));
+            let step = Step::begin(&scene.request, &service, scene.now);
+            let _ = black_box(match step {
+                Step::Load(it) => it.loaded(scene.rows.clone(), scene.now, Entropy::new([7; 32])),
+                step => step,
+            });
         }));
     }
     let email = AddressType::new("email").ok_or("email is no type")?;

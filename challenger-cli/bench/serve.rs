@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
+use challenger_cli::logger::Logger;
 use challenger_proto::Transmission;
 use challenger_server::config::{Config, Disk, Environment};
 use challenger_server::helper::AuthCommand;
-use challenger_server::log::{self, Level};
 use challenger_server::responder::{Helper, HelperError};
 use challenger_server::server::Server;
 use challenger_server::settings::Settings;
+use log::LevelFilter;
 
 use super::codes::box_of;
 use super::wire::Place;
@@ -28,7 +29,7 @@ const NULL_PAGE: usize = 6000;
 
 /// Serves like `challenger-httpd`, until it is killed.
 pub fn real(config: &Path, codes: PathBuf) -> Result<(), String> {
-    log::set_level(Some(Level::Warning));
+    Logger::start(LevelFilter::Warn, None).map_err(|error| error.to_string())?;
     let environment = Environment::of_process().map_err(|error| error.to_string())?;
     let config =
         Config::load(&Disk, &environment, Some(config)).map_err(|error| error.to_string())?;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use argh::FromArgs;
 use challenger_proto::{ClientId, RedirectUri, RedirectUriError, Secret};
-use challenger_server::log::{self, Level};
 use challenger_server::os;
 use challenger_server::store::{Added, ClientSummary, OpenMode, Registry, StoreError};
 use serde_json::{Value, json};
@@ -105,7 +104,7 @@ pub fn main() -> ExitCode {
 
 fn run() -> Result<(), Exit> {
     let arguments: Arguments = args::parse(PROGRAM, VALUED, std::env::args_os())?;
-    set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref(), Level::Warning)?;
+    set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref())?;
     let report = match arguments.action()? {
         Action::Add(secret) => {
             let (redirect_uri, secret) = (arguments.new_redirect_uri()?, secret.obtain()?);
@@ -300,11 +299,11 @@ fn delete(registry: &dyn Registry, redirect_uri: RedirectUri) -> Result<Report, 
 /// Warns about what is allowed, but deserves a thought.
 fn warn_about(redirect_uri: &RedirectUri) {
     if !redirect_uri.is_confidential() {
-        log::warn(format_args!("authorization codes will travel to the client without TLS"));
+        log::warn!("authorization codes will travel to the client without TLS");
     }
     let scheme = redirect_uri.scheme().to_ascii_lowercase();
     if !matches!(scheme.as_str(), "http" | "https") {
-        log::warn(format_args!("{}: is no scheme of web sites", redirect_uri.scheme()));
+        log::warn!("{}: is no scheme of web sites", redirect_uri.scheme());
     }
 }
 

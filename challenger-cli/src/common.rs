@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use challenger_server::config::{Config, Disk, Environment, Files};
-use challenger_server::log::{self, Level};
 use challenger_server::settings;
 use challenger_server::store::{OpenMode, Registry};
+use log::LevelFilter;
 
 use crate::exit::Exit;
+use crate::logger::Logger;
 
 /// The short options with a value that all programs have: configuration, log file, log level.
 pub(crate) const VALUED: &str = "clL";
@@ -34,27 +35,22 @@ pub(crate) fn load_config_from(files: &dyn Files, file: Option<&Path>) -> Result
 /// Logs what is odd about the configuration, as far as it was read.
 pub(crate) fn tell_warnings(config: &Config) {
     for warning in config.warnings() {
-        log::warn(format_args!("{warning}"));
+        log::warn!("{warning}");
     }
 }
 
-/// Sets up the log: `-L` how much, `-l` where to.
+/// Sets up the log: `-L` how much, `WARNING` unless said; `-l` where to.
 ///
 /// # Errors
 /// [`Exit::invalid_argument`] for a level that does not exist, [`Exit::failed`] for a file that
 /// cannot be written.
-pub(crate) fn set_up_log(
-    level: Option<&str>,
-    file: Option<&Path>,
-    default: Level,
-) -> Result<(), Exit> {
-    let level = match level.map(str::to_ascii_uppercase).as_deref() {
-        None => Some(default),
-        Some("NONE") => None,
-        Some("ERROR") => Some(Level::Error),
-        Some("WARNING") => Some(Level::Warning),
-        Some("INFO") => Some(Level::Info),
-        Some("DEBUG") => Some(Level::Debug),
+pub(crate) fn set_up_log(level: Option<&str>, file: Option<&Path>) -> Result<Arc<Logger>, Exit> {
+    let least = match level.map(str::to_ascii_uppercase).as_deref() {
+        Some("NONE") => LevelFilter::Off,
+        Some("ERROR") => LevelFilter::Error,
+        None | Some("WARNING") => LevelFilter::Warn,
+        Some("INFO") => LevelFilter::Info,
+        Some("DEBUG") => LevelFilter::Debug,
         Some(_) => {
             let given = level.unwrap_or_default();
             return Err(Exit::invalid_argument(format!(
@@ -62,12 +58,8 @@ pub(crate) fn set_up_log(
             )));
         }
     };
-    log::set_level(level);
-    match file {
-        Some(file) => log::open_file(file)
-            .map_err(|error| Exit::failed(format!("{}: {error}", file.display()))),
-        None => Ok(()),
-    }
+    let place = file.unwrap_or_else(|| Path::new("standard error")).display();
+    Logger::start(least, file).map_err(|error| Exit::failed(format!("{place}: {error}")))
 }
 
 /// The store, for an operator's program.

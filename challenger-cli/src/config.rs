@@ -10,7 +10,6 @@ use std::process::ExitCode;
 
 use argh::FromArgs;
 use challenger_server::config::{Config, ConfigError};
-use challenger_server::log::{self, Level};
 use challenger_server::secrecy;
 
 use crate::args;
@@ -92,14 +91,14 @@ pub fn main() -> ExitCode {
 
 fn run() -> Result<(), Exit> {
     let mut arguments: Arguments = args::parse(PROGRAM, VALUED, std::env::args_os())?;
-    set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref(), Level::Warning)?;
+    set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref())?;
     let action = arguments.action()?;
     let mut config = load_config(arguments.config.as_deref())?;
     let rewrites = arguments.rewrite || matches!(action, Action::Set { .. });
     let done = perform(&mut config, &action, arguments.show_secrets);
     // Also when it failed: a secret that cannot be read may be the reason.
     for warning in config.warnings() {
-        log::warn(format_args!("{warning}"));
+        log::warn!("{warning}");
     }
     done?;
     if rewrites {

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use argh::FromArgs;
-use challenger_server::log::Level;
 use challenger_server::os;
 use challenger_server::store::{OpenMode, StoreError};
 
@@ -50,7 +49,7 @@ pub fn main() -> ExitCode {
 
 fn run() -> Result<(), Exit> {
     let arguments: Arguments = args::parse(PROGRAM, VALUED, std::env::args_os())?;
-    set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref(), Level::Warning)?;
+    set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref())?;
     let config = load_config(arguments.config.as_deref())?;
     let failed = |error: StoreError| Exit::failed(error.to_string());
     let collects = arguments.garbagecollect || arguments.gc;

@@ -9,7 +9,6 @@ use std::time::Duration;
 use argh::FromArgs;
 use challenger_server::check::{Report, check};
 use challenger_server::listen::activated;
-use challenger_server::log::{self, Level};
 use challenger_server::notify::{READY, STOPPING, notify};
 use challenger_server::server::Server;
 use challenger_server::settings::Settings;
@@ -19,6 +18,7 @@ use signal_hook::iterator::Signals;
 use crate::args;
 use crate::common::{VALUED, load_config, set_up_log};
 use crate::exit::{Exit, complain, end, say};
+use crate::logger::Logger;
 
 const PROGRAM: &str = "challenger-httpd";
 
@@ -65,12 +65,12 @@ fn run() -> Result<(), Exit> {
     if arguments.check {
         return tell(&check(&load_config(arguments.config.as_deref())?));
     }
-    set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref(), Level::Warning)?;
+    let logger = set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref())?;
     let given = activated().map_err(|error| Exit::failed(error.to_string()))?;
     let config = load_config(arguments.config.as_deref())?;
     let mut settings = Settings::read(&config, given).map_err(|error| {
         for warning in &error.warnings {
-            log::warn(format_args!("{warning}"));
+            log::warn!("{warning}");
         }
         Exit::not_configured(error.to_string())
     })?;
@@ -87,12 +87,12 @@ fn run() -> Result<(), Exit> {
     // At the usual level the log is silent about what goes well. Nobody has to read this.
     let _ = say(&format!("{PROGRAM}: serving on {}", server.place()));
     notify(READY);
-    wait_for_the_end(&mut signals);
-    log::event(Level::Info, "stopping", &[]);
+    wait_for_the_end(&mut signals, &logger);
+    log::info!("stopping");
     notify(STOPPING);
     thread::spawn(move || {
         // Who asks twice means it.
-        wait_for_the_end(&mut signals);
+        wait_for_the_end(&mut signals, &logger);
         end_now();
     });
     if server.drain(patience) {
@@ -118,19 +118,19 @@ fn tell(report: &Report) -> Result<(), Exit> {
 }
 
 /// Returns at the next signal to stop. SIGHUP means that the log file was moved away.
-fn wait_for_the_end(signals: &mut Signals) {
+fn wait_for_the_end(signals: &mut Signals, logger: &Logger) {
     for signal in signals.forever() {
         if signal != SIGHUP {
             return;
         }
-        if let Err(error) = log::reopen() {
-            log::event(Level::Error, "log not reopened", &[("error", &error)]);
+        if let Err(error) = logger.reopen() {
+            log::error!(error:%; "log not reopened");
         }
     }
 }
 
 /// Ends the process without waiting for anything. What was acknowledged is kept all the same.
 fn end_now() {
-    log::event(Level::Warning, "stopped by a second signal", &[]);
+    log::warn!("stopped by a second signal");
     std::process::exit(1);
 }

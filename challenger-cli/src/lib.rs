@@ -11,5 +11,6 @@ pub mod dbinit;
 mod demo;
 mod exit;
 pub mod httpd;
+pub mod logger;
 #[cfg(feature = "email")]
 pub mod send_email;

@@ -179,8 +179,9 @@ enum Scheme {
 }
 
 impl Reader {
-    /// Who sent the request. Without a route there is no such path.
-    pub(crate) fn new(request: &Request, route: Option<Route>) -> Self {
+    /// The sender of a request.
+    pub(crate) fn of(request: &Request) -> Self {
+        let route = Route::find(request.path()).map(|(route, _)| route);
         let accept = request.header("Accept");
         let shape = route.map_or(Shape::Json, Route::shape);
         let basic = request.header("Authorization").is_some_and(|value| has_scheme(value, "Basic"));
@@ -199,6 +200,18 @@ impl Reader {
             },
             accept_language: request.header("Accept-Language").map(ToString::to_string),
             posted: request.method == Method::Post,
+        }
+    }
+
+    /// The sender of a request of which nothing is known.
+    pub(crate) const fn unknown() -> Self {
+        Self {
+            html: false,
+            oauth: false,
+            allow: "",
+            scheme: None,
+            accept_language: None,
+            posted: false,
         }
     }
 

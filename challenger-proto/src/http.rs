@@ -1,7 +1,7 @@
 //! The part of HTTP that the protocol speaks: whole requests in, whole responses out.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -73,6 +73,28 @@ pub struct Request {
 }
 
 impl Request {
+    /// A `GET` request without headers.
+    pub fn get(target: &str) -> Self {
+        Self::new(Method::Get, target, "")
+    }
+
+    /// A `POST` request without headers.
+    pub fn post(target: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self::new(Method::Post, target, body)
+    }
+
+    /// A request without headers.
+    pub fn new(method: Method, target: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self { method, target: String::from(target), headers: Vec::new(), body: body.into() }
+    }
+
+    /// The request with one more header.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((String::from(name), String::from(value)));
+        self
+    }
+
     /// The path, without the query.
     pub fn path(&self) -> &str {
         self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
@@ -156,6 +178,22 @@ pub enum Body {
     Text(&'static str),
 }
 
+impl Body {
+    /// The bytes to send, or else the page that has to be rendered for it.
+    ///
+    /// # Errors
+    /// The page.
+    pub fn into_bytes(self) -> Result<Arc<[u8]>, Page> {
+        match self {
+            Self::Empty => Ok(Arc::default()),
+            Self::Document(bytes) => Ok(bytes),
+            Self::Json(value) => Ok(value.to_string().into_bytes().into()),
+            Self::Page(page) => Err(page),
+            Self::Text(text) => Ok(text.as_bytes().into()),
+        }
+    }
+}
+
 /// A complete response. The writer adds `Date`, `Content-Length` and `Connection`.
 #[derive(Clone, PartialEq)]
 pub struct Response {
@@ -224,6 +262,15 @@ impl Response {
         match self.headers.iter_mut().find(|(present, _)| *present == name) {
             Some((_, slot)) => *slot = value,
             None => self.headers.push((name, value)),
+        }
+    }
+
+    /// A member of a JSON object, or a variable of a page.
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        match &self.body {
+            Body::Json(value) => value.get(name),
+            Body::Page(page) => page.data.get(name),
+            Body::Empty | Body::Document(_) | Body::Text(_) => None,
         }
     }
 

@@ -1,66 +1,64 @@
 //! The decisions of an OAuth 2.0 service that proves a person can receive messages at an address,
 //! wire-compatible with GNU Taler Challenger protocol v6. Free of IO, clock and randomness.
 //!
-//! A request passes four beats. Two are here, two are the caller's:
-//!
-//! ```text
-//!   1. route(&request) -> Plan              here: what does it mean, what has to be loaded?
-//!   2. load(plan.load(now, …)) -> Loaded    the caller's store
-//!   3. plan.decide(loaded, now, …)          here: the Outcome, as data
-//!   4. write, then send, then respond       the caller's store, helper and connection
-//! ```
-//!
-//! > The write of an outcome is committed before its message is sent and before its response
-//! > leaves. A commit that meets a conflict goes back to beat 2. A message that cannot be sent
-//! > continues with the plan of [`Transmission::undelivered`].
-//!
 //! # A whole service for your tests
 //!
-//! No port, no database, no messages, and the code at hand:
+//! [`testing`] has one in memory: no port, no database, no messages, and the PIN at hand.
+//!
+//! ```
+//! use challenger_proto::http::Request;
+//! use challenger_proto::testing::Challenger;
+//!
+//! let mut challenger = Challenger::new("email");
+//! let client = challenger.register("https://shop.example/back");
+//! let nonce = challenger.setup(&client);
+//! let address = "CONTACT_EMAIL=ada%40example.com";
+//! challenger.ask(&Request::post(&format!("/challenge/{nonce}"), address));
+//! let pin = format!("pin={}", challenger.pin().unwrap());
+//! let solved = challenger.ask(&Request::post(&format!("/solve/{nonce}"), pin));
+//! assert!(solved.header("Location").unwrap().starts_with("https://shop.example/back?code="));
+//! ```
+//!
+//! # The order of effects
+//!
+//! A request is a [`Step`] that says what it needs next; a driver carries that out and says how it
+//! went. Each step has only the continuations that are legal there, so nothing is sent before the
+//! write that pays for it is committed, and no answer leaves before the change it reports. This is
+//! a whole driver:
 //!
 //! ```
 //! use challenger_proto::http::{Request, Response};
-//! use challenger_proto::{Commit, Entropy, Records, Service, Timestamp, Transmission, route};
+//! use challenger_proto::{Commit, Entropy, Loaded, Load, Service, Step, Timestamp, Transmission, Write};
 //!
-//! struct Harness { service: Service, store: Records, now: Timestamp, draws: u8,
-//!                  inbox: Vec<Transmission> }
+//! trait World {
+//!     fn now(&self) -> Timestamp;
+//!     fn draw(&mut self) -> Entropy;
+//!     fn load(&mut self, keys: &Load) -> Result<Loaded, ()>;
+//!     fn commit(&mut self, write: &Write) -> Result<Commit, ()>;
+//!     fn send(&mut self, message: &Transmission) -> Result<(), String>;
+//! }
 //!
-//! impl Harness {
-//!     fn ask(&mut self, request: &Request) -> Response {
-//!         let plan = route(request);
-//!         self.draws += 1;
-//!         let loaded = self.store.load(&plan.load(self.now, &self.service));
-//!         let entropy = Entropy::new([self.draws; 32]);
-//!         let outcome = plan.decide(loaded, self.now, entropy, &self.service);
-//!         assert_ne!(outcome.write.map(|it| self.store.commit(&it)), Some(Commit::Conflict));
-//!         self.inbox.extend(outcome.send);
-//!         outcome.response
+//! fn respond(request: &Request, service: &Service, world: &mut impl World) -> Response {
+//!     let mut step = Step::begin(request, service, world.now());
+//!     loop {
+//!         step = match step {
+//!             Step::Load(it) => match world.load(it.keys()) {
+//!                 Ok(rows) => it.loaded(rows, world.now(), world.draw()),
+//!                 Err(()) => it.failed(),
+//!             },
+//!             Step::Commit(it) => match world.commit(it.write()) {
+//!                 Ok(Commit::Done) => it.done(),
+//!                 Ok(Commit::Conflict) => it.conflict(),
+//!                 Err(()) => it.failed(),
+//!             },
+//!             Step::Send(it) => match world.send(it.message()) {
+//!                 Ok(()) => it.sent(),
+//!                 Err(how) => it.failed(how),
+//!             },
+//!             Step::Respond(response) => return response,
+//!         };
 //!     }
 //! }
-//! # use challenger_proto::{AddressType, Client, ClientId, HashedSecret, RedirectUri};
-//! # use challenger_proto::http::{Body, Method};
-//! # let service = Service::new(AddressType::new("email").unwrap());
-//! # let now = Timestamp::from_seconds(1_790_000_000);
-//! # let store = Records::default();
-//! # let mut harness = Harness { service, store, now, draws: 0, inbox: vec![] };
-//! # harness.store.insert_client(Client {
-//! #     id: ClientId::new(1).unwrap(),
-//! #     redirect_uri: RedirectUri::parse("https://client.example/cb").unwrap(),
-//! #     secret: HashedSecret::new("secret-token:x", Entropy::new([0; 32])),
-//! # });
-//! # let post = |target: &str, headers: &[(&str, &str)], body: &str| Request {
-//! #     method: Method::Post,
-//! #     target: target.into(),
-//! #     headers: headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
-//! #     body: body.into(),
-//! # };
-//! # let setup = post("/setup/1", &[("Authorization", "Bearer secret-token:x")], "");
-//! # let Body::Json(answer) = harness.ask(&setup).body else { panic!() };
-//! # let nonce = answer["nonce"].as_str().unwrap();
-//! # harness.ask(&post(&format!("/challenge/{nonce}"), &[], "CONTACT_EMAIL=ada%40example.com"));
-//! # let pin = format!("pin={}", harness.inbox[0].secret.digits());
-//! # let json = [("Accept", "application/json")];
-//! # assert_eq!(harness.ask(&post(&format!("/solve/{nonce}"), &json, &pin)).status.0, 200);
 //! ```
 //!
 //! # What holds everywhere
@@ -80,7 +78,9 @@ mod address;
 mod answer;
 mod base32;
 mod budget;
+mod call;
 mod client;
+mod decision;
 mod digest;
 mod earlier;
 mod endpoint;
@@ -97,7 +97,6 @@ mod oob;
 mod page;
 mod pattern;
 mod pkce;
-mod plan;
 mod records;
 mod redirect;
 mod refusal;
@@ -105,9 +104,12 @@ mod restriction;
 mod route;
 mod secret;
 mod service;
+mod step;
 mod storage;
+pub mod testing;
 mod text;
 mod time;
+mod transmission;
 mod validation;
 
 pub use address::*;
@@ -127,14 +129,15 @@ pub use oob::*;
 pub use page::*;
 pub use pattern::*;
 pub use pkce::*;
-pub use plan::*;
 pub use records::Records;
 pub use redirect::*;
 pub use refusal::*;
 pub use restriction::*;
 pub use secret::Secret;
 pub use service::*;
+pub use step::*;
 pub use storage::*;
 pub use text::{is_invisible, is_joiner, is_selector};
 pub use time::*;
+pub use transmission::Transmission;
 pub use validation::*;

@@ -1,6 +1,6 @@
 //! The paths: what each is called, which methods it allows, and in which shape it answers.
 
-use crate::http::Method;
+use crate::http::{Method, Request};
 
 /// A path that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,5 +112,13 @@ impl Route {
             | Self::Setup
             | Self::Terms => Shape::Json,
         }
+    }
+}
+
+impl Request {
+    /// The name of the route, such as `/solve/$NONCE`, and `-` for a path that does not exist. Logs
+    /// must not hold paths, which carry nonces.
+    pub fn route(&self) -> &'static str {
+        Route::find(self.path()).map_or("-", |(route, _)| route.name())
     }
 }

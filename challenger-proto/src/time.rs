@@ -1,4 +1,4 @@
-//! Points in time and spans between them, in whole seconds, and the two ways people read them.
+//! Points in time and spans between them, in whole seconds, and the ways people read them.
 
 use alloc::format;
 use alloc::string::String;
@@ -64,6 +64,13 @@ impl Timestamp {
         let (year, month, day) = self.date();
         let (hour, minute, _) = self.time_of_day();
         format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    }
+
+    /// As `2026-01-05T10:01:07Z` (RFC 3339), for logs.
+    pub fn to_rfc3339(self) -> String {
+        let (year, month, day) = self.date();
+        let (hour, minute, second) = self.time_of_day();
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 
     fn time_of_day(self) -> (u64, u64, u64) {
@@ -164,6 +171,7 @@ mod tests {
         }
         assert_eq!(Timestamp::from_seconds(1_767_607_260).to_text(), "2026-01-05 10:01 UTC");
         assert_eq!(Timestamp::NEVER.to_text(), "never");
+        assert_eq!(Timestamp::from_seconds(1_767_607_267).to_rfc3339(), "2026-01-05T10:01:07Z");
     }
 
     #[test]

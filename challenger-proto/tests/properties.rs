@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
 
 mod audit;
+mod bends;
 #[path = "properties/crowd.rs"]
 mod crowd;
 #[path = "properties/machine.rs"]
@@ -10,6 +11,8 @@ mod machine;
 mod random;
 #[path = "properties/secrecy.rs"]
 mod secrecy;
+#[path = "simulation/mod.rs"]
+mod simulation;
 #[path = "properties/wire.rs"]
 mod wire;
 mod world;

@@ -13,7 +13,7 @@ use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use simulation::{Dice, Simulation, Tally};
+use simulation::{Dice, Tally};
 
 /// How many seeds are played when nobody asks for more.
 const SEEDS: u64 = 300;
@@ -23,7 +23,7 @@ const FAILED_ONCE: &str = include_str!("../../testdata/seeds.txt");
 
 /// One history. When it fails, this tells how to see it again.
 fn play(seed: u64) -> Option<Tally> {
-    let tally = catch_unwind(|| Simulation::new(Dice::Seeded(seed)).run()).ok();
+    let tally = catch_unwind(|| simulation::play(Dice::Seeded(seed))).ok();
     if tally.is_none() {
         println!("SIM_SEED={seed} cargo test -p challenger-proto --test simulation");
     }
@@ -74,9 +74,9 @@ fn every_seed_is_safe_and_ends_well() {
     let tally = play_all(&seeds);
     tally.print();
     println!(
-        "{} seeds, {} beats, {} validations, clean, in {} s; nobody needed more than {} requests",
+        "{} seeds, {} steps, {} validations, clean, in {} s; nobody needed more than {} requests",
         tally.seeds,
-        tally.beats,
+        tally.steps,
         tally.validations,
         begun.elapsed().as_secs(),
         tally.patience,
@@ -89,7 +89,7 @@ fn every_seed_is_safe_and_ends_well() {
 
 #[test]
 fn a_seed_is_always_the_same_history() {
-    let play = |seed| format!("{:?}", Simulation::new(Dice::Seeded(seed)).run());
+    let play = |seed| format!("{:?}", simulation::play(Dice::Seeded(seed)));
     assert_eq!(play(1), play(1));
     assert_ne!(play(1), play(2));
 }

@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use challenger_proto::{
-    Commit, Entropy, Outcome, Plan, Progress, Records, Refusal, Service, Timestamp, Validation,
-    Write, route,
+    Commit, Entropy, Load, Loaded, Progress, Records, Refusal, Service, Step, Timestamp,
+    Transmission, Validation, Write, refuse,
 };
 use serde_json::Value;
 use transcript::{Cue, Played, Shown, Stage, Transcript};
@@ -42,88 +42,52 @@ impl Core {
         Entropy::new(bytes)
     }
 
-    /// Loads, decides and commits, and writes down what was loaded and committed.
-    fn carry_out(&mut self, plan: &Plan, now: Timestamp, facts: &mut Vec<String>) -> Outcome {
-        let outcome = self.decide(plan, now, facts);
-        if let Some(write) = &outcome.write {
-            facts.push(describe_write(write));
-            assert_eq!(self.records.commit(write), Commit::Done);
-        }
-        outcome
-    }
-
-    /// Decides, commits nothing because no helper is free, and carries out what follows from that.
-    fn postpone(&mut self, plan: &Plan, now: Timestamp, facts: &mut Vec<String>) -> Outcome {
-        let outcome = self.decide(plan, now, facts);
-        let send = outcome.send.unwrap();
-        self.carry_out(&send.postponed(), now, facts)
-    }
-
-    /// Loads and decides, and writes down what was loaded.
-    fn decide(&mut self, plan: &Plan, now: Timestamp, facts: &mut Vec<String>) -> Outcome {
-        let load = plan.load(now, &self.service);
-        let loaded = self.records.load(&load);
-        if let Some(id) = load.client {
-            let is_full = load.count.is_some_and(|count| loaded.count >= count.most);
-            let what = match &loaded.client {
-                None => ", unknown",
-                Some(_) if is_full => ", with all the validations it may have",
-                Some(_) => "",
+    /// Carries out a request as its cue wants it, and writes down what was asked for.
+    fn carry_out(&mut self, cue: &Cue) -> Played {
+        let (mut facts, mut pins, mut grant) = (Vec::new(), Vec::new(), None);
+        let service = self.service.clone();
+        let mut step = Step::begin(&cue.request, &service, cue.now);
+        loop {
+            step = match step {
+                Step::Load(it) => {
+                    let rows = self.records.load(it.keys());
+                    describe_rows(it.keys(), &rows, &mut facts);
+                    it.loaded(rows, cue.now, self.draw())
+                }
+                Step::Commit(it) if it.pays_for_message() && cue.helpers_busy => it.busy(),
+                Step::Commit(it) => {
+                    facts.push(describe_write(it.write()));
+                    if let Write::Redeem(_, bought) = it.write() {
+                        grant = Some(format!("{:?}", bought.token));
+                    }
+                    assert_eq!(self.records.commit(it.write()), Commit::Done);
+                    it.done()
+                }
+                Step::Send(it) => {
+                    facts.push(describe_message(it.message()));
+                    pins.push(it.message().secret.digits().to_owned());
+                    match &cue.helper_fails {
+                        Some(how) => it.failed(how),
+                        None => it.sent(),
+                    }
+                }
+                Step::Respond(response) => {
+                    return Played { facts: Some(facts), pins, grant, ..self.played(response) };
+                }
             };
-            facts.push(format!("= client {id}{what}"));
         }
-        match (load.validation, &loaded.validation) {
-            (Some(_), None) => facts.push("= validation, unknown".into()),
-            (Some(id), Some(_)) => facts.push(format!("= validation {id:?}")),
-            (None, _) => {}
-        }
-        match (load.grant, &loaded.grant) {
-            (Some(_), None) => facts.push("= grant, unknown".into()),
-            (Some(token), Some(_)) => facts.push(format!("= grant {token:?}")),
-            (None, _) => {}
-        }
-        plan.decide(loaded, now, self.draw(), &self.service)
     }
 }
 
 impl Stage for Core {
     fn play(&mut self, cue: &Cue) -> Played {
-        let plan = route(&cue.request);
-        if let Some(refused) = &cue.refuse {
-            let response = plan.refuse(refused, &self.service);
-            return Played { facts: Some(vec![]), ..self.played(response) };
-        }
-        let mut facts = Vec::new();
-        let mut pins = Vec::new();
-        let outcome = if cue.helpers_busy {
-            self.postpone(&plan, cue.now, &mut facts)
-        } else {
-            self.carry_out(&plan, cue.now, &mut facts)
-        };
-        let grant = match &outcome.write {
-            Some(Write::Redeem(_, grant)) => Some(format!("{:?}", grant.token)),
-            Some(Write::Open(..) | Write::Update(_) | Write::Revoke(..)) | None => None,
-        };
-        let mut response = outcome.response;
-        if let Some(send) = outcome.send {
-            let json = send.address.to_json().to_string();
-            let plain = if send.argument == json {
-                String::new()
-            } else {
-                format!(" as {}", send.argument)
-            };
-            let language = match send.language.as_str() {
-                "en" => String::new(),
-                other => format!(" in {other}"),
-            };
-            facts.push(format!("! send {json} {}{plain}{language}", send.secret.digits()));
-            pins.push(send.secret.digits().to_owned());
-            if let Some(how) = &cue.helper_fails {
-                let undelivered = send.undelivered(how);
-                response = self.carry_out(&undelivered, cue.now, &mut facts).response;
+        match &cue.refuse {
+            Some(refused) => {
+                let response = refuse(Some(&cue.request), refused, &self.service);
+                Played { facts: Some(vec![]), ..self.played(response) }
             }
+            None => self.carry_out(cue),
         }
-        Played { facts: Some(facts), pins, grant, ..self.played(response) }
     }
 }
 
@@ -131,6 +95,39 @@ impl Core {
     fn played(&self, response: challenger_proto::http::Response) -> Played {
         Played::new(response, &self.service.address_type)
     }
+}
+
+fn describe_rows(load: &Load, rows: &Loaded, facts: &mut Vec<String>) {
+    if let Some(id) = load.client {
+        let is_full = load.count.is_some_and(|count| rows.count >= count.most);
+        let what = match &rows.client {
+            None => ", unknown",
+            Some(_) if is_full => ", with all the validations it may have",
+            Some(_) => "",
+        };
+        facts.push(format!("= client {id}{what}"));
+    }
+    match (load.validation, &rows.validation) {
+        (Some(_), None) => facts.push("= validation, unknown".into()),
+        (Some(id), Some(_)) => facts.push(format!("= validation {id:?}")),
+        (None, _) => {}
+    }
+    match (load.grant, &rows.grant) {
+        (Some(_), None) => facts.push("= grant, unknown".into()),
+        (Some(token), Some(_)) => facts.push(format!("= grant {token:?}")),
+        (None, _) => {}
+    }
+}
+
+fn describe_message(message: &Transmission) -> String {
+    let json = message.address.to_json().to_string();
+    let plain =
+        if message.argument == json { String::new() } else { format!(" as {}", message.argument) };
+    let language = match message.language.as_str() {
+        "en" => String::new(),
+        other => format!(" in {other}"),
+    };
+    format!("! send {json} {}{plain}{language}", message.secret.digits())
 }
 
 fn describe_write(write: &Write) -> String {

@@ -1,11 +1,10 @@
 //! The helper: the operator's command, with the message it delivers.
 
-use std::fmt;
 use std::time::Instant;
 
 use challenger_proto::Transmission;
+use log::Level;
 
-use crate::log::{self, Level};
 use crate::pages::Messages;
 use crate::process::{Command, Private};
 use crate::responder::{Helper, HelperError};
@@ -46,18 +45,12 @@ impl Helper for AuthCommand {
         let result = self.command.run(argument, &message.text, &told, &private);
         let ms = begun.elapsed().as_millis();
         let program = secrecy::quote(self.command.program());
-        let mut known: Vec<(&str, &dyn fmt::Display)> = vec![("program", &program), ("ms", &ms)];
-        let (level, said) = match &result {
-            Ok(said) => (Level::Info, said),
-            Err(error) => {
-                known.push(("error", error));
-                (Level::Warning, &error.output)
-            }
+        let (level, error, said) = match &result {
+            Ok(said) => (Level::Info, None, said),
+            Err(error) => (Level::Warn, Some(error.to_string()), &error.output),
         };
-        if !said.is_empty() {
-            known.push(("said", said));
-        }
-        log::event(level, "message", &known);
+        let said = Some(said.as_str()).filter(|said| !said.is_empty());
+        log::log!(level, program:%, ms, error = error.as_deref(), said; "message");
         result.map(drop).map_err(|error| HelperError(error.to_string()))
     }
 }

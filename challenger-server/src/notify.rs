@@ -1,12 +1,9 @@
 //! Tells the service manager how the service is doing: the protocol of sd_notify(3).
 
 use std::env;
-use std::fmt;
 use std::io;
 
 use socket2::{Domain, SockAddr, Socket, Type};
-
-use crate::log::{self, Level};
 
 /// Requests are served from now on.
 pub const READY: &str = "READY=1";
@@ -17,9 +14,7 @@ pub const STOPPING: &str = "STOPPING=1";
 pub fn notify(state: &str) {
     let Ok(name) = env::var("NOTIFY_SOCKET") else { return };
     if let Err(error) = send(&name, state) {
-        let known: [(&str, &dyn fmt::Display); 3] =
-            [("socket", &name), ("state", &state), ("error", &error)];
-        log::event(Level::Warning, "service manager not told", &known);
+        log::warn!(socket = name, state, error:%; "service manager not told");
     }
 }
 

@@ -1,24 +1,19 @@
-//! The loop that carries out what the core decides: load, decide, write, send, respond.
+//! Carries out the steps that the core asks for, and turns responses into bytes.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use challenger_proto::http::{Body, Request, Response};
+use challenger_proto::http::{Request, Response};
 use challenger_proto::{
-    Commit, Entropy, Load, Loaded, Page, Plan, Refusal, Refused, Service, Timestamp, Transmission,
-    route,
+    Commit, Committing, Entropy, Page, Refusal, Refused, Service, Step, Timestamp, Transmission,
+    refuse,
 };
 
 use crate::front::{Answer, Peer, Respond};
-use crate::log::{self, Level};
 use crate::places::{Place, Places, Turn};
 use crate::store::{Store, StoreError};
-
-/// How often a request looks again after another one moved its row. Each round of conflicts lets at
-/// least one request through, so 64 requests on one row get along with it.
-pub const ROUNDS_MAX: usize = 64;
 
 /// Delivers messages.
 pub trait Helper: Send + Sync {
@@ -79,95 +74,72 @@ pub struct Responder {
 
 impl Responder {
     /// Carries out one request.
-    fn carry_out(&self, request: &Request, peer: &dyn Peer) -> (Response, &'static str) {
-        let patience = Instant::now() + self.places.patience();
-        let mut plan = route(request);
-        let name = plan.route();
-        let mut place: Option<Place<'_>> = None;
-        for _ in 0..ROUNDS_MAX {
-            let loaded = match self.load(&plan.load(self.clock.now(), &self.service)) {
-                Ok(loaded) => loaded,
-                Err(error) => {
-                    return (self.stopped(&plan, Refusal::StorageUnreadable, &error), name);
-                }
-            };
-            let now = self.clock.now();
-            let outcome = plan.decide(loaded, now, self.entropy.draw(), &self.service);
-            let Some(write) = outcome.write else { return (outcome.response, name) };
-            if let (Some(transmission), None) = (&outcome.send, &place) {
-                // Before anything is charged: a message that cannot be sent costs nothing.
-                match self.places.take((&write).into(), peer, patience) {
-                    Turn::Now(taken) => place = Some(taken),
-                    Turn::Later(taken) => {
-                        place = taken;
-                        continue; // Meanwhile the rows may have changed: look again.
+    fn carry_out(&self, request: &Request, peer: &dyn Peer) -> Response {
+        let mut waiter =
+            Waiter { peer, until: Instant::now() + self.places.patience(), place: None };
+        let mut step = Step::begin(request, &self.service, self.clock.now());
+        loop {
+            step = match step {
+                Step::Load(it) => match self.store.load(it.keys()) {
+                    Ok(rows) => it.loaded(rows, self.clock.now(), self.entropy.draw()),
+                    Err(error) => {
+                        log_store_error(request, Refusal::StorageUnreadable, &error);
+                        it.failed()
                     }
-                    Turn::Never => {
-                        plan = transmission.clone().postponed();
-                        continue;
+                },
+                Step::Commit(it) => self.commit(request, it, &mut waiter),
+                Step::Send(it) => {
+                    let sent = self.helper.send(it.message());
+                    waiter.place = None;
+                    match sent {
+                        Ok(()) => it.sent(),
+                        Err(error) => it.failed(error.to_string()),
                     }
                 }
-            }
-            match self.store.commit(&write) {
-                Ok(Commit::Done) => {}
-                Ok(Commit::Conflict) => continue, // Another request moved the row: look again.
-                Err(error) => {
-                    return (self.stopped(&plan, Refusal::StorageUnwritable, &error), name);
-                }
-            }
-            let Some(transmission) = outcome.send else { return (outcome.response, name) };
-            place.iter().for_each(|place| place.paid(&write));
-            match self.helper.send(&transmission) {
-                Ok(()) => return (outcome.response, name),
-                Err(error) => plan = transmission.undelivered(error.to_string()),
-            }
-            place = None;
-        }
-        (plan.refuse(&Refusal::Contention.into(), &self.service), name)
-    }
-
-    /// Loads what a plan names. Nothing does not need the store, so that what depends on nothing is
-    /// answered while the store is out of reach.
-    fn load(&self, load: &Load) -> Result<Loaded, StoreError> {
-        if load.is_empty() { Ok(Loaded::default()) } else { self.store.load(load) }
-    }
-
-    fn stopped(&self, plan: &Plan, refusal: Refusal, error: &StoreError) -> Response {
-        let refused = format!("{refusal:?}");
-        let known: [(&str, &dyn fmt::Display); 3] =
-            [("route", &plan.route()), ("refusal", &refused), ("error", error)];
-        log::event(Level::Error, "database", &known);
-        plan.refuse(&refusal.into(), &self.service)
-    }
-
-    /// Turns a response into bytes. `head` is the request it answers, as far as it is known.
-    fn render(&self, response: Response, head: Option<&Request>) -> Answer {
-        let Body::Page(page) = &response.body else { return bytes_of(response) };
-        if let Some(html) = self.pages.render(page) {
-            return Answer {
-                status: response.status,
-                headers: response.headers,
-                body: html.into_bytes().into(),
+                Step::Respond(response) => return response,
             };
         }
-        let template = page.name.template(&self.service.address_type);
-        let known: [(&str, &dyn fmt::Display); 3] =
-            [("name", &template), ("language", &page.language), ("error", &"cannot be rendered")];
-        log::event(Level::Error, "template", &known);
-        let refused = Refusal::TemplateBroken.about(template);
-        bytes_of(challenger_proto::refuse(head, &refused, &self.service))
+    }
+
+    /// Commits a change. One that pays for a message needs a place for its helper first: a message
+    /// that cannot be sent costs nothing.
+    fn commit<'s, 'p>(
+        &'p self,
+        request: &Request,
+        it: Committing<'s>,
+        waiter: &mut Waiter<'p>,
+    ) -> Step<'s> {
+        if it.pays_for_message() && waiter.place.is_none() {
+            match self.places.take(it.write().into(), waiter.peer, waiter.until) {
+                Turn::Now(place) => waiter.place = Some(place),
+                Turn::Later(place) => {
+                    waiter.place = place;
+                    return it.conflict(); // Meanwhile the rows may have changed.
+                }
+                Turn::Never => return it.busy(),
+            }
+        }
+        match self.store.commit(it.write()) {
+            Ok(Commit::Done) => {
+                if let (true, Some(place)) = (it.pays_for_message(), &waiter.place) {
+                    place.paid(it.write());
+                }
+                it.done()
+            }
+            Ok(Commit::Conflict) => it.conflict(),
+            Err(error) => {
+                log_store_error(request, Refusal::StorageUnwritable, &error);
+                it.failed()
+            }
+        }
     }
 }
 
-/// An answer without a page: such a body needs nothing but to be written down.
-fn bytes_of(response: Response) -> Answer {
-    let body = match response.body {
-        Body::Document(bytes) => bytes,
-        Body::Empty | Body::Page(_) => Arc::default(),
-        Body::Json(value) => value.to_string().into_bytes().into(),
-        Body::Text(text) => text.as_bytes().into(),
-    };
-    Answer { status: response.status, headers: response.headers, body }
+/// A request that may have to wait for a helper's place.
+struct Waiter<'p> {
+    peer: &'p dyn Peer,
+    until: Instant,
+    place: Option<Place<'p>>,
 }
 
 impl Respond for Responder {
@@ -175,31 +147,52 @@ impl Respond for Responder {
         let begun = Instant::now();
         // The core keeps no state, so a panic costs this one answer and nothing else.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(&request, peer)));
-        let (response, route) = outcome.unwrap_or_else(|_| {
-            let plan = route(&request);
-            log::event(Level::Error, "bug", &[("route", &plan.route())]);
-            (plan.refuse(&Refusal::Internal.into(), &self.service), plan.route())
+        let response = outcome.unwrap_or_else(|_| {
+            log::error!(route = request.route(); "bug");
+            refuse(Some(&request), &Refusal::Internal.into(), &self.service)
         });
-        tell(request.method.as_str(), route, &response, Some(begun));
-        self.render(response, Some(&request))
+        self.answer(response, Some(&request), Some(begun))
     }
 
     fn refuse(&self, head: Option<&Request>, refused: Refused) -> Answer {
-        let response = challenger_proto::refuse(head, &refused, &self.service);
-        let (method, route) =
-            head.map_or(("-", "-"), |head| (head.method.as_str(), route(head).route()));
-        tell(method, route, &response, None);
-        self.render(response, head)
+        self.answer(refuse(head, &refused, &self.service), head, None)
     }
 }
 
-/// Tells about a request that is about to be answered; what of it could not be read is `-`.
-fn tell(method: &str, route: &str, response: &Response, begun: Option<Instant>) {
-    let refusal = response.refusal.map(|refusal| format!("{refusal:?}"));
-    let ms = begun.map(|begun| begun.elapsed().as_millis());
-    let mut known: Vec<(&str, &dyn fmt::Display)> =
-        vec![("method", &method), ("route", &route), ("status", &response.status.0)];
-    known.extend(refusal.as_ref().map(|refusal| ("refusal", refusal as &dyn fmt::Display)));
-    known.extend(ms.as_ref().map(|ms| ("ms", ms as &dyn fmt::Display)));
-    log::event(Level::Info, "request", &known);
+impl Responder {
+    /// Turns a response into bytes, and logs it. `head` is the request, as far as it is known.
+    fn answer(&self, response: Response, head: Option<&Request>, begun: Option<Instant>) -> Answer {
+        let (answer, refusal) = self.render(response, head);
+        let method = head.map_or("-", |head| head.method.as_str());
+        let route = head.map_or("-", Request::route);
+        let ms = begun.map(|begun| begun.elapsed().as_millis());
+        let refusal = refusal.map(|refusal| format!("{refusal:?}"));
+        let status = answer.status.0;
+        log::info!(method, route, status, refusal = refusal.as_deref(), ms; "request");
+        answer
+    }
+
+    /// Turns a response into bytes. If its page has no usable template, the answer is a refusal.
+    fn render(&self, response: Response, head: Option<&Request>) -> (Answer, Option<Refusal>) {
+        let Response { status, headers, body, refusal } = response;
+        let page = match body.into_bytes() {
+            Ok(body) => return (Answer { status, headers, body }, refusal),
+            Err(page) => page,
+        };
+        if let Some(html) = self.pages.render(&page) {
+            return (Answer { status, headers, body: html.into_bytes().into() }, refusal);
+        }
+        let template = page.name.template(&self.service.address_type);
+        log::error!(
+            name = template, language:% = page.language, error = "cannot be rendered"; "template"
+        );
+        let refused = Refusal::TemplateBroken.about(template);
+        let Response { status, headers, body, refusal } = refuse(head, &refused, &self.service);
+        // This refusal is never a page, because there may be no page to show it with.
+        (Answer { status, headers, body: body.into_bytes().unwrap_or_default() }, refusal)
+    }
+}
+
+fn log_store_error(request: &Request, refusal: Refusal, error: &StoreError) {
+    log::error!(route = request.route(), refusal:?, error:%; "database");
 }

@@ -12,7 +12,6 @@ use crate::front::{Engine, Front, Limits, Respond};
 use crate::front::{Tiny, Watch};
 use crate::helper::AuthCommand;
 use crate::listen::{ListenError, SocketFile};
-use crate::log::{self, Level};
 use crate::os::{self, OsEntropy, SystemClock};
 use crate::pages::Templates;
 use crate::places::Places;
@@ -76,7 +75,7 @@ impl Server {
         helper: impl FnOnce(AuthCommand) -> Arc<dyn Helper>,
     ) -> Result<Self, StartError> {
         for warning in settings.warnings.iter().chain(&settings.helper_missing()) {
-            log::warn(format_args!("{warning}"));
+            log::warn!("{warning}");
         }
         provide_descriptors(&settings.limits, settings.places.helpers);
         let store = settings.database.store().map_err(StartError::Store)?;
@@ -112,7 +111,7 @@ impl Server {
             }
         };
         let server = Self { socket_file, engine: engine.map_err(StartError::Front)?, store };
-        log::event(Level::Info, "serving", &[("place", &server.place())]);
+        log::info!(place = server.place(); "serving");
         Ok(server)
     }
 
@@ -135,7 +134,7 @@ impl Server {
             Running::TinyHttp(tiny, watch) => tiny.drain(timeout) && watch.is_open(),
         };
         if let Err(error) = self.store.finish() {
-            log::warn(format_args!("{error}"));
+            log::warn!("{error}");
         }
         is_done
     }
@@ -158,10 +157,10 @@ fn provide_descriptors(limits: &Limits, helpers: usize) {
     let wanted = wanted.try_into().unwrap_or(u64::MAX);
     let granted = os::want_descriptors(wanted);
     if granted < wanted {
-        log::warn(format_args!(
+        log::warn!(
             "this process may open {granted} files, and should be allowed {wanted} (ulimit -n, or \
              LimitNOFILE of its unit)"
-        ));
+        );
     }
 }
 

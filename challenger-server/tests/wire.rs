@@ -24,7 +24,6 @@ use challenger_proto::{
 #[cfg(feature = "tiny-http")]
 use challenger_server::front::Tiny;
 use challenger_server::front::{Front, Limits, Respond};
-use challenger_server::log::{self, Level};
 use challenger_server::pages::Templates;
 use challenger_server::places::{self, Places};
 use challenger_server::responder::{Clock, EntropySource, Helper, HelperError, Pages, Responder};
@@ -224,7 +223,6 @@ fn register(story: &Transcript, registry: &dyn Registry) {
 
 /// Replays all portable stories, some at the same time, because most of it is waiting.
 fn replay<E: Engine>(store: impl Fn(&Transcript) -> Arc<dyn Store> + Sync) {
-    log::set_level(Some(Level::Error));
     let templates = Arc::new(Templates::embedded().unwrap());
     let stories: Vec<Transcript> =
         transcript::all().into_iter().filter(Transcript::is_portable).collect();

@@ -27,7 +27,7 @@ pub use request::request;
 /// Runs a simulation in which the bytes decide who does what, which request continues, and what
 /// fails. The auditor asserts I1 to I12.
 pub fn history(data: &[u8]) {
-    simulation::Simulation::new(simulation::Dice::fed(data)).run();
+    simulation::play(simulation::Dice::fed(data));
 }
 
 /// A head has one reading, wherever the bytes are cut: a decision about the beginning of the bytes

@@ -2,20 +2,11 @@
 
 use std::sync::OnceLock;
 
-use challenger_proto::http::{Body, Method, Request, Response};
-use challenger_proto::{
-    AddressType, Client, ClientId, Commit, Entropy, HashedSecret, Load, PageName, Records,
-    RedirectUri, Refusal, Restrictions, Service, Timestamp, route,
-};
+use challenger_proto::http::{Method, Request};
+use challenger_proto::testing::{Challenger, TestClient};
+use challenger_proto::{Commit, Entropy, PageName, Records, Refusal, Restrictions, Step};
 
-/// The secret of the only client.
-const SECRET: &str = "secret-token:fuzz";
-/// Where its users return to.
-const REDIRECT: &str = "https%3A%2F%2Fclient.example%2Fcb";
-/// When everything happens.
-const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
-
-/// Bytes become a request; it is routed and decided, and never ends in a fault of ours.
+/// Bytes become a request; it is carried out, and never ends in a fault of ours.
 ///
 /// The first line is method and target, the lines up to an empty one are headers, the rest is the
 /// body, as it is. The words of [`World::words`] stand for what cannot be guessed.
@@ -23,27 +14,40 @@ pub fn request(data: &[u8]) {
     static WORLD: OnceLock<World> = OnceLock::new();
     let world = WORLD.get_or_init(World::new);
     let Some(request) = parse(&world.spell_out(data)) else { return };
-    let plan = route(&request);
-    let load = plan.load(NOW, &world.service);
-    for loaded in [world.records.load(&load), world.records.load(&Load::default())] {
-        let outcome = plan.decide(loaded, NOW, Entropy::new([200; 32]), &world.service);
-        let status = outcome.response.status.0;
-        let expected = status < 500 || (status == 501 && outcome.response.refusal.is_none());
-        assert!(expected, "{:?}", outcome.response);
-        assert_ne!(outcome.response.refusal, Some(Refusal::Internal));
-        assert!(outcome.send.is_none() || outcome.write.is_some(), "unpaid");
-        for (name, value) in &outcome.response.headers {
+    let Challenger { service, records, now, .. } = &world.challenger;
+    for records in [records, &Records::default()] {
+        let mut records = records.clone();
+        let mut step = Step::begin(&request, service, *now);
+        let (mut is_paid, mut fails) = (false, false);
+        let response = loop {
+            step = match step {
+                Step::Load(it) => {
+                    let rows = records.load(it.keys());
+                    it.loaded(rows, *now, Entropy::new([200; 32]))
+                }
+                Step::Commit(it) => {
+                    assert_eq!(records.commit(it.write()), Commit::Done);
+                    is_paid = it.pays_for_message();
+                    it.done()
+                }
+                Step::Send(it) => {
+                    assert!(is_paid && !fails, "an unpaid message");
+                    let argument = &it.message().argument;
+                    assert!(!argument.contains('\0'), "no program can be given this address");
+                    fails = true;
+                    it.failed("by the dice")
+                }
+                Step::Respond(response) => break response,
+            };
+        };
+        let status = response.status.0;
+        let expected = status < 500
+            || (status == 501 && response.refusal.is_none())
+            || (fails && response.refusal == Some(Refusal::HelperFailed));
+        assert!(expected, "{response:?}");
+        for (name, value) in &response.headers {
             assert!(!value.contains(char::is_control), "{name}");
         }
-        if let Some(write) = &outcome.write {
-            assert_eq!(world.records.clone().commit(write), Commit::Done);
-        }
-        let Some(message) = outcome.send else { continue };
-        assert!(!message.argument.contains('\0'), "no program can be told this address");
-        let plan = message.undelivered("by the dice");
-        let loaded = world.records.load(&plan.load(NOW, &world.service));
-        let outcome = plan.decide(loaded, NOW, Entropy::new([200; 32]), &world.service);
-        assert!(outcome.send.is_none(), "a failure sends");
     }
 }
 
@@ -67,29 +71,23 @@ fn parse(data: &[u8]) -> Option<Request> {
 
 /// A service with pages, a client, and validations.
 struct World {
-    service: Service,
-    records: Records,
-    draws: u8,
+    challenger: Challenger,
+    client: TestClient,
     /// Words, and what they stand for.
     words: Vec<(&'static str, String)>,
 }
 
 impl World {
     fn new() -> Self {
-        let mut service = Service::new(AddressType::new("email").expect("a type"));
-        service.restrictions =
+        let mut challenger = Challenger::new("email");
+        challenger.service.restrictions =
             Restrictions::parse(r#"{"CONTACT_EMAIL":{"regex":"@","hint":"an address"}}"#)
                 .expect("restrictions");
         for name in PageName::ALL {
-            service.pages.insert(name, "en");
+            challenger.service.pages.insert(name, "en");
         }
-        let mut records = Records::default();
-        records.insert_client(Client {
-            id: ClientId::new(1).expect("an identifier"),
-            redirect_uri: RedirectUri::parse("https://client.example/cb").expect("a URI"),
-            secret: HashedSecret::new(SECRET, Entropy::new([0; 32])),
-        });
-        let mut world = Self { service, records, draws: 0, words: Vec::new() };
+        let client = challenger.register("https://client.example/cb");
+        let mut world = Self { challenger, client, words: Vec::new() };
         world.open("OPEN");
         let sent = world.open("SENT");
         let pin = world.challenge(&sent);
@@ -99,67 +97,33 @@ impl World {
         world.words.push(("CODE", code));
         let spent = world.open("SPENT");
         let code = world.solve(&spent);
-        let token = world.redeem(&code);
-        world.words.extend([("USED", code), ("TOKEN", token)]);
+        let response = world.challenger.ask(&world.client.token(&code));
+        let token = response.member("access_token").and_then(|it| it.as_str()).expect("a token");
+        world.words.extend([("USED", code), ("TOKEN", token.to_string())]);
         world
     }
 
     /// A validation for which a word stands from now on.
     fn open(&mut self, word: &'static str) -> String {
-        let bearer = format!("Bearer {SECRET}");
-        let (response, _) = self.ask("POST", "/setup/1", &[("Authorization", &bearer)], "");
-        let nonce = member(&response, "nonce");
+        let nonce = self.challenger.setup(&self.client);
         self.words.push((word, nonce.clone()));
         let target = format!("/authorize/{nonce}?response_type=code&client_id=1&state=s");
-        let (response, _) = self.ask("GET", &target, &[], "");
-        assert_eq!(response.status.0, 200);
+        assert_eq!(self.challenger.ask(&Request::get(&target)).status.0, 200);
         nonce
     }
 
     fn challenge(&mut self, nonce: &str) -> String {
         let target = format!("/challenge/{nonce}");
-        self.ask("POST", &target, &[], "CONTACT_EMAIL=ada%40example.com").1.expect("a PIN")
+        self.challenger.ask(&Request::post(&target, "CONTACT_EMAIL=ada%40example.com"));
+        self.challenger.pin().expect("a PIN").to_string()
     }
 
     fn solve(&mut self, nonce: &str) -> String {
         let body = format!("pin={}", self.challenge(nonce));
-        let (response, _) = self.ask("POST", &format!("/solve/{nonce}"), &[], &body);
+        let response = self.challenger.ask(&Request::post(&format!("/solve/{nonce}"), body));
         let location = response.header("Location").expect("a redirect");
         let (_, code) = location.split_once("code=").expect("a code");
         code.split('&').next().expect("a first part").to_string()
-    }
-
-    fn redeem(&mut self, code: &str) -> String {
-        let body = format!(
-            "grant_type=authorization_code&client_id=1&client_secret={SECRET}&code={code}\
-             &redirect_uri={REDIRECT}"
-        );
-        let (response, _) = self.ask("POST", "/token", &[], &body);
-        member(&response, "access_token")
-    }
-
-    /// Has a request decided and its write kept; gives the PIN of its message as well.
-    fn ask(
-        &mut self,
-        method: &str,
-        target: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> (Response, Option<String>) {
-        let request = Request {
-            method: Method::parse(method),
-            target: target.to_string(),
-            headers: headers.iter().map(|(name, it)| (name.to_string(), it.to_string())).collect(),
-            body: body.as_bytes().to_vec(),
-        };
-        self.draws += 1;
-        let plan = route(&request);
-        let loaded = self.records.load(&plan.load(NOW, &self.service));
-        let outcome = plan.decide(loaded, NOW, Entropy::new([self.draws; 32]), &self.service);
-        if let Some(write) = &outcome.write {
-            assert_eq!(self.records.commit(write), Commit::Done);
-        }
-        (outcome.response, outcome.send.map(|message| message.secret.digits().to_string()))
     }
 
     /// The bytes with what the words stand for in the place of the words.
@@ -181,11 +145,6 @@ impl World {
     }
 }
 
-fn member(response: &Response, name: &str) -> String {
-    let Body::Json(value) = &response.body else { panic!("not JSON: {response:?}") };
-    value[name].as_str().expect("a text").to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,11 +152,11 @@ mod tests {
     #[test]
     fn every_word_opens_a_door() {
         let world = World::new();
-        let basic = "Authorization: Basic MTpzZWNyZXQtdG9rZW46ZnV6eg==";
+        let basic = "Authorization: Basic MTpzZWNyZXQtdG9rZW46Y2xpZW50LTE=";
         let token = |code: &str| {
             format!(
                 "POST /token\n{basic}\n\ngrant_type=authorization_code&code={code}\
-                 &redirect_uri={REDIRECT}"
+                 &redirect_uri=https%3A%2F%2Fclient.example%2Fcb"
             )
         };
         for (text, status) in [
@@ -211,10 +170,8 @@ mod tests {
             ("GET /info\nAuthorization: Bearer TOKEN".to_string(), 200),
         ] {
             let request = parse(&world.spell_out(text.as_bytes())).unwrap();
-            let plan = route(&request);
-            let loaded = world.records.load(&plan.load(NOW, &world.service));
-            let outcome = plan.decide(loaded, NOW, Entropy::new([200; 32]), &world.service);
-            assert_eq!(outcome.response.status.0, status, "{text}");
+            let response = world.challenger.clone().ask(&request);
+            assert_eq!(response.status.0, status, "{text}");
         }
     }
 }

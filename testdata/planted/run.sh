@@ -26,12 +26,19 @@ tests() {
         --config 'profile.dev.package."*".opt-level=2' --package challenger-proto "$@"
 }
 
-# Prints the first sentence with which the test $1 fails, if it fails.
-complaint() {
+# Prints the sentences with which the test $1 fails, if it fails. Its threads fail in any order.
+complaints() {
     if tests --test "$1" >"$output" 2>&1; then
         return
     fi
-    sed -n '/panicked at/{n;s/^assertion .* failed: //;p;q}' "$output"
+    sed -n '/panicked at/{n;s/^assertion .* failed: //;p}' "$output"
+}
+
+# The first of the complaints $1 that names one of the invariants $2, or else the first of all.
+choose() {
+    printf '%s\n' "$1" | while IFS= read -r said; do
+        case " $2 " in *" ${said%%:*} "*) printf '%s\n' "$said" && break ;; esac
+    done | grep . || printf '%s\n' "$1" | head -n 1
 }
 
 echo 'without a bug' >&2
@@ -53,7 +60,7 @@ for patch in "$@"; do
             echo "$name does not compile." >&2
             exit 1
         fi
-        said=$(complaint $test)
+        said=$(choose "$(complaints $test)" "$invariants")
         [ -n "$said" ] || continue
         case " $invariants " in *" ${said%%:*} "*) notices=$test && break ;; esac
     done

@@ -3,7 +3,6 @@
 use std::io::BufRead as _;
 
 use challenger_proto::{HashedSecret, SECRET_PREFIX, Secret, generate_client_secret};
-use challenger_server::log;
 use challenger_server::os::OsEntropy;
 use challenger_server::responder::EntropySource;
 
@@ -75,13 +74,13 @@ fn check(secret: &str) -> Result<(), Exit> {
         Some("") => {
             return Err(Exit::invalid_argument(format!("nothing follows {SECRET_PREFIX}")));
         }
-        None => log::warn(format_args!(
+        None => log::warn!(
             "the secret does not begin with {SECRET_PREFIX} (RFC 8959), which some clients want"
-        )),
-        Some(rest) if rest.len() < SECRET_MIN => log::warn(format_args!(
+        ),
+        Some(rest) if rest.len() < SECRET_MIN => log::warn!(
             "after {SECRET_PREFIX} the secret has fewer than {SECRET_MIN} characters, so it can be \
              guessed"
-        )),
+        ),
         Some(_) => {}
     }
     Ok(())

@@ -17,7 +17,6 @@ use challenger_proto::{
 };
 use challenger_server::front::{Front, Limits, Respond};
 use challenger_server::listen;
-use challenger_server::log::{self, Level};
 use challenger_server::os::{OsEntropy, SystemClock};
 use challenger_server::pages::{Message, Messages, Templates};
 use challenger_server::places::{self, Places};
@@ -30,6 +29,7 @@ use tempfile::TempDir;
 
 use self::browser::Browser;
 use self::client::DemoClient;
+use crate::common::set_up_log;
 use crate::exit::{Exit, say};
 
 /// Where the demonstration is found, unless something else is there already.
@@ -57,7 +57,7 @@ pub(crate) struct Demo {
 impl Demo {
     /// Runs the demonstration until it is stopped, or the self-test to its end.
     pub(crate) fn run(self) -> Result<(), Exit> {
-        log::set_level(Some(Level::Warning));
+        set_up_log(None, None)?;
         let (mailbox_in, mailbox) = channel();
         let stage = Stage::set(mailbox_in, !self.selftest)?;
         if self.selftest {

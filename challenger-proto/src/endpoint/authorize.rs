@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use crate::answer::insert;
 use crate::client::ClientId;
+use crate::decision::{Context, Decision};
 use crate::endpoint::view::address_form;
-use crate::endpoint::{completed, live_validation, load_validation, parse_nonce};
+use crate::endpoint::{completed, keys_of, live_validation, parse_nonce};
 use crate::form::Form;
 use crate::grant::AuthorizationRequest;
 use crate::http::{Request, Response};
 use crate::nonce::Nonce;
 use crate::pkce::CodeChallenge;
-use crate::plan::{Desk, Outcome};
 use crate::refusal::{Refusal, Refused};
 use crate::service::Service;
 use crate::storage::{Load, Loaded, Write};
@@ -46,12 +46,12 @@ impl Authorize {
         Ok(Self { nonce, client, redirect_uri: text("redirect_uri"), request })
     }
 
-    pub(crate) fn load(&self) -> Load {
-        load_validation(&self.nonce)
+    pub(crate) fn keys(&self) -> Load {
+        keys_of(&self.nonce)
     }
 
-    pub(crate) fn decide(&self, loaded: Loaded, desk: Desk<'_>) -> Result<Outcome, Refused> {
-        let validation = live_validation(loaded, desk.now)?;
+    pub(crate) fn decide(&self, rows: Loaded, context: Context<'_>) -> Result<Decision, Refused> {
+        let validation = live_validation(rows, context.now)?;
         // A nonce of another client is none of this one's business.
         if validation.client != self.client {
             return Err(Refusal::ValidationUnknown.into());
@@ -60,21 +60,21 @@ impl Authorize {
         if self.redirect_uri.as_deref().is_some_and(|given| given != registered) {
             return Err(Refusal::RedirectUriForeign.into());
         }
-        let response = self.respond(&validation, desk)?;
+        let response = self.respond(&validation, context)?;
         Ok(match validation.authorize(self.request.clone()) {
-            Some(validation) => Outcome::write(Write::Update(validation), response),
-            None => Outcome::respond(response),
+            Some(validation) => Decision::Write(Write::Update(validation), response),
+            None => Decision::Respond(response),
         })
     }
 
-    fn respond(&self, validation: &Validation, desk: Desk<'_>) -> Result<Response, Refused> {
-        if !desk.reader.html {
-            return Ok(Response::json(200, status(validation, desk.service)));
+    fn respond(&self, validation: &Validation, context: Context<'_>) -> Result<Response, Refused> {
+        if !context.reader.html {
+            return Ok(Response::json(200, status(validation, context.service)));
         }
         if validation.is_solved() {
-            return completed(validation, &self.nonce, desk);
+            return completed(validation, &self.nonce, context);
         }
-        address_form(validation, &self.nonce, desk, None)
+        address_form(validation, &self.nonce, context, None)
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) const PROTOCOL_VERSION: &str = "6:0:0";
 /// Which implementation this is.
 const IMPLEMENTATION: &str = "urn:net:taler:specs:challenger:rust";
 
-pub(crate) fn answer(service: &Service) -> Response {
+pub(crate) fn respond(service: &Service) -> Response {
     Response::json(
         200,
         json!({

@@ -5,9 +5,9 @@ use alloc::string::ToString;
 use serde_json::json;
 
 use crate::answer::strip_scheme;
+use crate::decision::{Context, Decision};
 use crate::grant::AccessToken;
 use crate::http::{Request, Response};
-use crate::plan::{Desk, Outcome};
 use crate::refusal::{Refusal, Refused};
 use crate::storage::{Load, Loaded};
 
@@ -25,20 +25,20 @@ impl Info {
         Ok(Self { token: token.ok_or(Refusal::BearerMalformed)? })
     }
 
-    pub(crate) fn load(&self) -> Load {
+    pub(crate) fn keys(&self) -> Load {
         Load { grant: Some(self.token.digest()), ..Load::default() }
     }
 
-    pub(crate) fn decide(&self, loaded: Loaded, desk: Desk<'_>) -> Result<Outcome, Refused> {
-        let live = loaded.grant.filter(|(_, grant)| desk.now < grant.expires);
+    pub(crate) fn decide(&self, rows: Loaded, context: Context<'_>) -> Result<Decision, Refused> {
+        let live = rows.grant.filter(|(_, grant)| context.now < grant.expires);
         let (serial, grant) = live.ok_or(Refusal::GrantUnknown)?;
-        Ok(Outcome::respond(Response::json(
+        Ok(Decision::Respond(Response::json(
             200,
             json!({
                 "id": serial.0,
                 "sub": serial.0.to_string(),
                 "address": grant.address.to_json(),
-                "address_type": desk.service.address_type.as_str(),
+                "address_type": context.service.address_type.as_str(),
                 "expires": grant.valid_until.to_json(),
             }),
         )))

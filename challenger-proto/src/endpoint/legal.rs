@@ -3,9 +3,9 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
+use crate::decision::Context;
 use crate::http::{Body, Request, Response};
 use crate::legal::Documents;
-use crate::plan::Desk;
 use crate::time::{Span, Timestamp};
 
 /// Which documents.
@@ -35,8 +35,8 @@ impl Legal {
         }
     }
 
-    pub(crate) fn answer(&self, desk: Desk<'_>) -> Response {
-        let Desk { now, service, .. } = desk;
+    pub(crate) fn respond(&self, context: Context<'_>) -> Response {
+        let Context { now, service, .. } = context;
         let documents = match self.which {
             Which::Privacy => &service.privacy,
             Which::Terms => &service.terms,

@@ -15,11 +15,11 @@ use alloc::string::String;
 
 use serde_json::json;
 
+use crate::decision::Context;
 use crate::grant::AuthorizationCode;
 use crate::http::Response;
 use crate::nonce::Nonce;
 use crate::page::PageName;
-use crate::plan::Desk;
 use crate::refusal::{Refusal, Refused};
 use crate::storage::{Load, Loaded};
 use crate::time::Timestamp;
@@ -30,13 +30,13 @@ fn parse_nonce(argument: &str) -> Result<Nonce, Refused> {
     Nonce::parse(argument).ok_or_else(|| Refusal::ValidationUnknown.into())
 }
 
-fn load_validation(nonce: &Nonce) -> Load {
+fn keys_of(nonce: &Nonce) -> Load {
     Load { validation: Some(nonce.digest()), ..Load::default() }
 }
 
-/// The validation that was loaded, if it exists and its time is not over.
-fn live_validation(loaded: Loaded, now: Timestamp) -> Result<Validation, Refusal> {
-    loaded.validation.ok_or(Refusal::ValidationUnknown)?.live(now)
+/// The validation that was rows, if it exists and its time is not over.
+fn live_validation(rows: Loaded, now: Timestamp) -> Result<Validation, Refusal> {
+    rows.validation.ok_or(Refusal::ValidationUnknown)?.live(now)
 }
 
 /// The authorization response (RFC 6749 §4.1.2) of a solved validation.
@@ -50,14 +50,18 @@ fn redirect_url(validation: &Validation, nonce: &Nonce) -> Result<String, Refuse
 
 /// The answer to anything a person does after the right PIN: back to the client, until the code has
 /// been redeemed and a second visit there would only fail.
-fn completed(validation: &Validation, nonce: &Nonce, desk: Desk<'_>) -> Result<Response, Refused> {
+fn completed(
+    validation: &Validation,
+    nonce: &Nonce,
+    context: Context<'_>,
+) -> Result<Response, Refused> {
     let url = redirect_url(validation, nonce)?;
-    if !desk.reader.html {
+    if !context.reader.html {
         return Ok(Response::json(200, json!({"type": "completed", "redirect_url": url})));
     }
     if validation.is_redeemed() {
         let data = [("client", validation.redirect_uri.host().into())].into_iter().collect();
-        return desk.reader.page(desk.service, 200, PageName::AlreadyDone, data);
+        return context.reader.page(context.service, 200, PageName::AlreadyDone, data);
     }
     Ok(Response::found(url))
 }

@@ -15,11 +15,11 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::strip_scheme;
 use crate::client::{ClientId, compare_with_nobody};
+use crate::decision::{Context, Decision};
 use crate::entropy::Entropy;
 use crate::fields::READ_ONLY;
 use crate::http::{BODY_MAX, Request, Response};
 use crate::nonce::Nonce;
-use crate::plan::{Desk, Outcome};
 use crate::refusal::{Refusal, Refused};
 use crate::secret::Secret;
 use crate::service::Service;
@@ -59,7 +59,7 @@ impl Setup {
         })
     }
 
-    pub(crate) fn load(&self, now: Timestamp, service: &Service) -> Load {
+    pub(crate) fn keys(&self, now: Timestamp, service: &Service) -> Load {
         let most = service.limits.client_validations;
         let count = most.map(|most| Count { client: self.client, now, most });
         Load { client: Some(self.client), count, ..Load::default() }
@@ -67,33 +67,33 @@ impl Setup {
 
     pub(crate) fn decide(
         &self,
-        loaded: Loaded,
+        rows: Loaded,
         entropy: Entropy,
-        desk: Desk<'_>,
-    ) -> Result<Outcome, Refused> {
-        let Some(client) = loaded.client else {
+        context: Context<'_>,
+    ) -> Result<Decision, Refused> {
+        let Some(client) = rows.client else {
             compare_with_nobody(self.secret.expose());
             return Err(Refusal::ClientUnknown.into());
         };
         if !client.secret.matches(self.secret.expose()) {
             return Err(Refusal::ClientUnknown.into());
         }
-        let (proposal, service) = (self.proposal.expose(), desk.service);
+        let (proposal, service) = (self.proposal.expose(), context.service);
         let prefill = service.address_from_client(proposal, self.read_only)?;
         // A client whose fields are all empty must not believe that it fixed an address, either.
         let names_fields = proposal.keys().any(|name| name != READ_ONLY);
         if self.read_only && prefill.is_none() && names_fields {
             return Err(Refusal::ParameterMalformed.about(READ_ONLY));
         }
-        let limits = &desk.service.limits;
-        if limits.client_validations.is_some_and(|most| loaded.count >= most) {
+        let limits = &context.service.limits;
+        if limits.client_validations.is_some_and(|most| rows.count >= most) {
             return Err(Refusal::TooManyValidations.into());
         }
         let nonce = Nonce::draw(entropy);
         let validation =
-            Validation::open(&client, &nonce, prefill, self.read_only, desk.now, limits);
+            Validation::open(&client, &nonce, prefill, self.read_only, context.now, limits);
         let response = Response::json(200, json!({"nonce": nonce.to_text()}));
-        Ok(Outcome::write(Write::Open(validation, client.secret.digest), response))
+        Ok(Decision::Write(Write::Open(validation, client.secret.digest), response))
     }
 }
 

@@ -1,13 +1,13 @@
 //! `POST /solve/$NONCE`: a person enters the code.
 
+use crate::decision::{Context, Decision};
 use crate::endpoint::view::{self, Why, code_refused, is_challenged};
-use crate::endpoint::{completed, live_validation, load_validation, parse_nonce};
+use crate::endpoint::{completed, keys_of, live_validation, parse_nonce};
 use crate::fields::BUDGET_SEEN;
 use crate::form::Form;
 use crate::http::Request;
 use crate::nonce::Nonce;
 use crate::oob::Attempt;
-use crate::plan::{Desk, Outcome};
 use crate::refusal::{Refusal, Refused};
 use crate::storage::{Load, Loaded, Write};
 use crate::validation::{Validation, Verdict};
@@ -30,36 +30,47 @@ impl Solve {
         Ok(Self { nonce, attempt, form })
     }
 
-    pub(crate) fn load(&self) -> Load {
-        load_validation(&self.nonce)
+    pub(crate) fn keys(&self) -> Load {
+        keys_of(&self.nonce)
     }
 
-    pub(crate) fn decide(&self, loaded: Loaded, desk: Desk<'_>) -> Result<Outcome, Refused> {
-        let validation = live_validation(loaded, desk.now)?;
+    pub(crate) fn decide(&self, rows: Loaded, context: Context<'_>) -> Result<Decision, Refused> {
+        let validation = live_validation(rows, context.now)?;
         let attempt = match &self.attempt {
             Ok(attempt) => attempt,
-            Err(refused) => return self.unreadable(&validation, refused, desk),
+            Err(refused) => return self.unreadable(&validation, refused, context),
         };
-        if self.is_stale(&validation, desk) {
-            return Ok(Outcome::respond(code_refused(&validation, &self.nonce, Why::Stale, desk)));
+        if self.is_stale(&validation, context) {
+            return Ok(Decision::Respond(code_refused(
+                &validation,
+                &self.nonce,
+                Why::Stale,
+                context,
+            )));
         }
-        match validation.solve(&self.nonce, attempt, desk.now) {
+        match validation.solve(&self.nonce, attempt, context.now) {
             Verdict::Accepted(validation) => {
-                let response = completed(&validation, &self.nonce, desk)?;
-                Ok(Outcome::write(Write::Update(validation), response))
+                let response = completed(&validation, &self.nonce, context)?;
+                Ok(Decision::Write(Write::Update(validation), response))
             }
             Verdict::Completed(validation) => {
-                Ok(Outcome::respond(completed(&validation, &self.nonce, desk)?))
+                Ok(Decision::Respond(completed(&validation, &self.nonce, context)?))
             }
-            Verdict::Exhausted(validation) => {
-                Ok(Outcome::respond(code_refused(&validation, &self.nonce, Why::Exhausted, desk)))
-            }
-            Verdict::NoChallenge(validation) => {
-                Ok(Outcome::respond(code_refused(&validation, &self.nonce, Why::NoChallenge, desk)))
-            }
+            Verdict::Exhausted(validation) => Ok(Decision::Respond(code_refused(
+                &validation,
+                &self.nonce,
+                Why::Exhausted,
+                context,
+            ))),
+            Verdict::NoChallenge(validation) => Ok(Decision::Respond(code_refused(
+                &validation,
+                &self.nonce,
+                Why::NoChallenge,
+                context,
+            ))),
             Verdict::Rejected(validation) => {
-                let response = code_refused(&validation, &self.nonce, Why::Wrong, desk);
-                Ok(Outcome::write(Write::Update(validation), response))
+                let response = code_refused(&validation, &self.nonce, Why::Wrong, context);
+                Ok(Decision::Write(Write::Update(validation), response))
             }
         }
     }
@@ -67,8 +78,8 @@ impl Solve {
     /// Whether something has become of the validation since the form was shown: somebody clicked
     /// twice, or reloaded the page. A guess is not charged twice for that, and not judged either,
     /// or old forms would bring free guesses.
-    fn is_stale(&self, validation: &Validation, desk: Desk<'_>) -> bool {
-        let budget = validation.budget(&desk.service.limits);
+    fn is_stale(&self, validation: &Validation, context: Context<'_>) -> bool {
+        let budget = validation.budget(&context.service.limits);
         is_challenged(validation)
             && budget.attempts > 0
             && !budget.is_that_of(self.form.get(BUDGET_SEEN))
@@ -79,10 +90,10 @@ impl Solve {
         &self,
         validation: &Validation,
         refused: &Refused,
-        desk: Desk<'_>,
-    ) -> Result<Outcome, Refused> {
-        let left = validation.budget(&desk.service.limits).attempts;
-        if !desk.reader.html {
+        context: Context<'_>,
+    ) -> Result<Decision, Refused> {
+        let left = validation.budget(&context.service.limits).attempts;
+        if !context.reader.html {
             return Err(refused.clone());
         }
         let why = match refused.refusal {
@@ -90,8 +101,8 @@ impl Solve {
             _ => Why::Unreadable,
         };
         let form = is_challenged(validation) && left > 0;
-        let page = form.then(|| view::invalid_pin(validation, &self.nonce, why, desk).ok());
-        let otherwise = || view::refuse(validation, &self.nonce, refused, desk);
-        Ok(Outcome::respond(page.flatten().unwrap_or_else(otherwise)))
+        let page = form.then(|| view::invalid_pin(validation, &self.nonce, why, context).ok());
+        let otherwise = || view::refuse(validation, &self.nonce, refused, context);
+        Ok(Decision::Respond(page.flatten().unwrap_or_else(otherwise)))
     }
 }

@@ -9,12 +9,12 @@ use serde_json::json;
 
 use crate::answer::strip_scheme;
 use crate::client::{Client, ClientId, compare_with_nobody};
+use crate::decision::{Context, Decision};
 use crate::entropy::Entropy;
 use crate::form::Form;
 use crate::grant::{AccessToken, AuthorizationCode};
 use crate::http::{Request, Response};
 use crate::pkce::CodeVerifier;
-use crate::plan::{Desk, Outcome};
 use crate::refusal::{Refusal, Refused};
 use crate::secret::Secret;
 use crate::storage::{Load, Loaded, Write};
@@ -57,23 +57,23 @@ impl Token {
         Ok(Self { client, secrets: Secret::new(secrets), redirect_uri, code, verifier })
     }
 
-    pub(crate) fn load(&self) -> Load {
+    pub(crate) fn keys(&self) -> Load {
         let validation = self.code.as_ref().map(|code| code.validation);
         Load { client: Some(self.client), validation, ..Load::default() }
     }
 
     pub(crate) fn decide(
         &self,
-        mut loaded: Loaded,
+        mut rows: Loaded,
         entropy: Entropy,
-        desk: Desk<'_>,
-    ) -> Result<Outcome, Refused> {
-        let client = self.authenticate(loaded.client.take(), desk)?;
+        context: Context<'_>,
+    ) -> Result<Decision, Refused> {
+        let client = self.authenticate(rows.client.take(), context)?;
         let code = self.code.as_ref().ok_or(Refusal::CodeMismatch)?;
-        let validation = loaded
+        let validation = rows
             .validation
             .ok_or(Refusal::ValidationUnknown)
-            .and_then(|validation| validation.live(desk.now))
+            .and_then(|validation| validation.live(context.now))
             .map_err(|_| Refusal::ValidationUnknownToCode)?;
         // Another client can neither use nor spend a code (RFC 6749 §10.5).
         if validation.client != client.id {
@@ -82,10 +82,10 @@ impl Token {
         if validation.redirect_uri.as_str() != self.redirect_uri {
             return Err(Refusal::RedirectUriMismatch.into());
         }
-        let limits = &desk.service.limits;
+        let limits = &context.service.limits;
         let token = AccessToken::draw(entropy);
         let redeemed =
-            validation.redeem(code, self.verifier.as_ref(), token.digest(), desk.now, limits)?;
+            validation.redeem(code, self.verifier.as_ref(), token.digest(), context.now, limits)?;
         Ok(match redeemed {
             Redeemed::First(validation, grant) => {
                 let mut response = Response::json(
@@ -97,23 +97,27 @@ impl Token {
                     }),
                 );
                 response.set("Pragma", "no-cache");
-                Outcome::write(Write::Redeem(validation, grant), response)
+                Decision::Write(Write::Redeem(validation, grant), response)
             }
             Redeemed::Late(validation, token) => {
-                let response = desk.reader.refuse(desk.service, &Refusal::CodeSpent.into());
-                Outcome::write(Write::Revoke(validation, token), response)
+                let response = context.reader.refuse(context.service, &Refusal::CodeSpent.into());
+                Decision::Write(Write::Revoke(validation, token), response)
             }
         })
     }
 
     /// Client authentication (RFC 6749 §2.3.1). Who uses HTTP Basic is always answered 401, as §5.2
     /// demands; else an unknown client is a 404.
-    fn authenticate(&self, client: Option<Client>, desk: Desk<'_>) -> Result<Client, Refused> {
+    fn authenticate(
+        &self,
+        client: Option<Client>,
+        context: Context<'_>,
+    ) -> Result<Client, Refused> {
         let Some(client) = client else {
             for secret in self.secrets.expose() {
                 compare_with_nobody(secret);
             }
-            let basic = desk.reader.used_basic();
+            let basic = context.reader.used_basic();
             let refusal = if basic { Refusal::ClientSecretWrong } else { Refusal::ClientUnknown };
             return Err(refusal.into());
         };

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use crate::address::{Address, Channel, masked};
 use crate::answer::{insert, object};
 use crate::budget::Budget;
+use crate::decision::Context;
 use crate::form::{Form, push_percent_encoded};
 use crate::http::{Response, TARGET_MAX};
 use crate::nonce::Nonce;
 use crate::page::{PageName, Variables};
-use crate::plan::Desk;
 use crate::refusal::{Refusal, Refused};
 use crate::service::Service;
 use crate::time::{Span, Timestamp};
@@ -23,20 +23,20 @@ use crate::validation::{Progress, Validation};
 pub(super) fn view<const N: usize>(
     validation: &Validation,
     nonce: &Nonce,
-    desk: Desk<'_>,
+    context: Context<'_>,
     more: [(&'static str, Value); N],
 ) -> Variables {
-    let budget = validation.budget(&desk.service.limits);
+    let budget = validation.budget(&context.service.limits);
     let challenged = is_challenged(validation);
     let next = budget.next_transmission;
     let again = challenged && budget.transmissions > 0 && next != Timestamp::NEVER;
-    let wait = next.since(desk.now);
+    let wait = next.since(context.now);
     let nonce = nonce.to_text();
     let members = [
         ("addresses_left", budget.addresses.into()),
         ("auth_attempts_left", budget.attempts.into()),
         ("budget_seen", budget.seen().into()),
-        (by_what(desk.service.address_type.channel()), true.into()),
+        (by_what(context.service.address_type.channel()), true.into()),
         ("can_ask_again", again.into()),
         ("can_retransmit", (again && wait.as_seconds() == 0).into()),
         ("can_retry", (challenged && budget.attempts > 0).into()),
@@ -77,13 +77,13 @@ const fn by_what(channel: Channel) -> &'static str {
 pub(super) fn address_form(
     validation: &Validation,
     nonce: &Nonce,
-    desk: Desk<'_>,
+    context: Context<'_>,
     rejected: Option<(&Form, &Refused)>,
 ) -> Result<Response, Refused> {
-    let mut data = view(validation, nonce, desk, []);
-    let left = validation.budget(&desk.service.limits).addresses;
+    let mut data = view(validation, nonce, context, []);
+    let left = validation.budget(&context.service.limits).addresses;
     data.set("address_form", true);
-    data.set("address_hint", desk.service.address_hint.as_str());
+    data.set("address_hint", context.service.address_hint.as_str());
     data.set("changes_left", left);
     data.set("fix_address", validation.is_address_fixed());
     if let Some(address) = validation.address() {
@@ -96,13 +96,13 @@ pub(super) fn address_form(
         data.set("last_address", typed);
         data.set("ec", refused.refusal.code());
         data.set("hint", refused.refusal.hint());
-        data.set("error", error_of(refused, desk.service));
+        data.set("error", error_of(refused, context.service));
     }
     let name = PageName::EnterAddressForm;
-    let language = desk.reader.language(desk.service, name)?;
-    data.set("restrictions", desk.service.restrictions.to_page_json(&language));
+    let language = context.reader.language(context.service, name)?;
+    data.set("restrictions", context.service.restrictions.to_page_json(&language));
     let mut response =
-        desk.reader.form_page(desk.service, status, name, data, &validation.redirect_uri)?;
+        context.reader.form_page(context.service, status, name, data, &validation.redirect_uri)?;
     response.refusal = rejected.map(|(_, refused)| refused.refusal);
     Ok(response)
 }
@@ -124,9 +124,9 @@ pub(super) fn invalid_pin(
     validation: &Validation,
     nonce: &Nonce,
     why: Why,
-    desk: Desk<'_>,
+    context: Context<'_>,
 ) -> Result<Response, Refused> {
-    let budget = validation.budget(&desk.service.limits);
+    let budget = validation.budget(&context.service.limits);
     if budget.is_exhausted() {
         return Err(Refusal::TooManyAttempts.into());
     }
@@ -142,12 +142,12 @@ pub(super) fn invalid_pin(
         ("exhausted", (why == Why::Exhausted).into()),
         ("no_challenge", (!challenged).into()),
     ];
-    let mut response = if desk.reader.html {
-        let mut data = view(validation, nonce, desk, data);
+    let mut response = if context.reader.html {
+        let mut data = view(validation, nonce, context, data);
         data.set("pin_error", true);
         data.set(why.variable(), true);
         let (status, name) = (refusal.status(), PageName::InvalidPin);
-        desk.reader.form_page(desk.service, status, name, data, &validation.redirect_uri)?
+        context.reader.form_page(context.service, status, name, data, &validation.redirect_uri)?
     } else {
         // Older clients look for `ec`, the documentation says `code`.
         let mut data = object(data);
@@ -163,10 +163,10 @@ pub(super) fn code_refused(
     validation: &Validation,
     nonce: &Nonce,
     why: Why,
-    desk: Desk<'_>,
+    context: Context<'_>,
 ) -> Response {
-    invalid_pin(validation, nonce, why, desk)
-        .unwrap_or_else(|refused| refuse(validation, nonce, &refused, desk))
+    invalid_pin(validation, nonce, why, context)
+        .unwrap_or_else(|refused| refuse(validation, nonce, &refused, context))
 }
 
 /// Why a PIN was not accepted.
@@ -212,10 +212,10 @@ pub(super) fn refuse(
     validation: &Validation,
     nonce: &Nonce,
     refused: &Refused,
-    desk: Desk<'_>,
+    context: Context<'_>,
 ) -> Response {
-    let more = view(validation, nonce, desk, []);
-    desk.reader.refuse_with(desk.service, refused, more, &validation.redirect_uri)
+    let more = view(validation, nonce, context, []);
+    context.reader.refuse_with(context.service, refused, more, &validation.redirect_uri)
 }
 
 pub(super) const fn is_challenged(validation: &Validation) -> bool {

@@ -36,8 +36,7 @@ use std::fmt::Debug;
 
 use challenger_proto::http::{Body, Response};
 use challenger_proto::{
-    ClientId, Form, Limits, NonceDigest, Outcome, Progress, Timestamp, Transmission, Validation,
-    Write,
+    ClientId, Form, Limits, NonceDigest, Progress, Step, Timestamp, Transmission, Validation, Write,
 };
 use serde_json::Value;
 
@@ -50,7 +49,7 @@ pub(crate) use round::{Round, is_early};
 pub(crate) const S256_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 pub(crate) const S256_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-/// Why an outcome came to be.
+/// Why something was decided.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cause<'a> {
     /// The helper failed with this message.
@@ -110,25 +109,40 @@ impl Auditor {
         self.cases.get(self.tokens.get(token)?)
     }
 
-    /// To be called with every outcome, before anything is carried out.
-    pub(crate) fn decided(&self, cause: Cause<'_>, outcome: &Outcome, now: Timestamp) {
-        assert!(outcome.send.is_none() || outcome.write.is_some(), "I7: an unpaid message");
-        self.assert_hidden(outcome);
-        let Some(case) = self.subject(cause, outcome) else { return };
+    /// To be called with the step that follows from a decision, before it is carried out.
+    pub(crate) fn decided(&self, cause: Cause<'_>, step: &Step<'_>, now: Timestamp) {
+        self.assert_hidden(step);
+        let write = match step {
+            Step::Commit(it) => Some(it.write()),
+            Step::Respond(_) => None,
+            Step::Load(_) | Step::Send(_) => panic!("I7: a decision leads to {step:?}"),
+        };
+        let Some(case) = self.subject(cause, write) else { return };
         if now >= case.opened.expires {
-            assert!(outcome.write.is_none(), "I8: an expired validation is written");
-            let status = outcome.response.status.0;
+            let Step::Respond(response) = step else { panic!("I8: an expired one is written") };
+            let status = response.status.0;
             assert!(status >= 400, "I8: an expired validation is answered {status}");
         }
     }
 
-    /// To be called when an outcome's write was committed, before the message and the answer.
-    pub(crate) fn committed(&mut self, cause: Cause<'_>, outcome: &Outcome, now: Timestamp) {
-        let write = outcome.write.as_ref().expect("a commit has a write");
-        let row = row_of(write);
+    /// To be called when a write was committed, with the step that follows, before that is carried
+    /// out.
+    pub(crate) fn committed(
+        &mut self,
+        cause: Cause<'_>,
+        write: &Write,
+        next: &Step<'_>,
+        now: Timestamp,
+    ) {
+        let row = write.row();
+        let response = match next {
+            Step::Respond(response) => Some(response),
+            Step::Load(_) | Step::Commit(_) | Step::Send(_) => None,
+        };
         let ask = match cause {
             Cause::Failure(transmission) => {
                 assert!(matches!(write, Write::Update(_)), "a failure only updates");
+                assert!(response.is_some(), "I7: a failure sends a message");
                 assert_eq!(transmission.nonce.digest(), row.id, "I9: another row is refunded");
                 let case = self.cases.get_mut(&row.id).expect("I9: a failure of nobody's message");
                 case.moved(row);
@@ -137,7 +151,7 @@ impl Auditor {
             Cause::Request(ask) => ask,
         };
         if let Write::Open(..) = write {
-            return self.opened(ask, row, &outcome.response, now);
+            return self.opened(ask, row, response.expect("an answer"), now);
         }
         let case = self.cases.get_mut(&row.id).expect("I9: a row that nobody opened is written");
         case.moved(row);
@@ -145,24 +159,29 @@ impl Auditor {
         if let Some(nonce) = ask.nonce() {
             assert_eq!(nonce, row.id, "I9: another row is written");
         }
-        match (ask, write) {
-            (Ask::Authorize(_, form), Write::Update(_)) => case.authorized(form, registered),
-            (Ask::Challenge(_, form), Write::Update(_)) => match &outcome.send {
-                Some(send) => case.charged(form, send, now, &self.limits),
-                None => case.changed(form, now, &self.limits),
-            },
-            (Ask::Solve(_, form), Write::Update(_)) => {
-                case.judged(form, redirect_of(&outcome.response).as_deref(), now, &self.limits);
+        match (ask, write, response) {
+            (Ask::Authorize(_, form), Write::Update(_), Some(_)) => {
+                case.authorized(form, registered);
             }
-            (Ask::Token(form), Write::Redeem(_, grant)) => {
+            (Ask::Challenge(_, form), Write::Update(_), Some(_)) => {
+                case.changed(form, now, &self.limits);
+            }
+            (Ask::Challenge(_, form), Write::Update(_), None) => {
+                let Step::Send(sending) = next else { panic!("I7: a commit leads to {next:?}") };
+                case.charged(form, sending.message(), now, &self.limits);
+            }
+            (Ask::Solve(_, form), Write::Update(_), Some(response)) => {
+                case.judged(form, redirect_of(response).as_deref(), now, &self.limits);
+            }
+            (Ask::Token(form), Write::Redeem(_, grant), Some(response)) => {
                 case.granted(form, registered, grant, now, &self.limits);
-                let token = member(&outcome.response, "access_token").expect("a token");
+                let token = member(response, "access_token").expect("a token");
                 assert!(self.tokens.insert(token, row.id).is_none(), "I3: a token twice");
             }
-            (Ask::Token(form), Write::Revoke(_, token)) => {
+            (Ask::Token(form), Write::Revoke(_, token), Some(_)) => {
                 case.revoked(form, registered, *token, now);
             }
-            (ask, write) => panic!("I9: {ask:?} must not write {write:?}"),
+            (ask, write, _) => panic!("I9: {ask:?} must not write {write:?}"),
         }
     }
 
@@ -237,8 +256,8 @@ impl Auditor {
         assert!(self.cases.insert(row.id, case).is_none(), "I10: a nonce was drawn twice");
     }
 
-    /// Whose validation an outcome is about.
-    fn subject(&self, cause: Cause<'_>, outcome: &Outcome) -> Option<&Case> {
+    /// The validation that a decision is about.
+    fn subject(&self, cause: Cause<'_>, write: Option<&Write>) -> Option<&Case> {
         let named = match cause {
             Cause::Failure(transmission) => Some(transmission.nonce.digest()),
             Cause::Request(ask) => match ask {
@@ -250,18 +269,8 @@ impl Auditor {
                 ask => ask.nonce(),
             },
         };
-        let written = outcome.write.as_ref().map(|write| row_of(write).id);
+        let written = write.map(|write| write.row().id);
         self.cases.get(&written.or(named)?)
-    }
-}
-
-/// The row that a write is about.
-pub(crate) const fn row_of(write: &Write) -> &Validation {
-    match write {
-        Write::Open(row, _)
-        | Write::Update(row)
-        | Write::Redeem(row, _)
-        | Write::Revoke(row, _) => row,
     }
 }
 

@@ -3,17 +3,17 @@
 use std::rc::Rc;
 
 use challenger_proto::http::{Method, Request};
-use challenger_proto::{Entropy, Nonce, Outcome, Plan, Timestamp, route};
+use challenger_proto::{Entropy, Nonce, Timestamp};
 
 use super::{A, B, JSON, Node, TOKEN_SEED};
 use crate::audit::Round;
 use crate::bends::Honest;
-use crate::world::{self, Redemption};
+use crate::world::{self, Outcome, Redemption};
 
-/// A request that nobody honest would send.
+/// A request that nobody honest would send, and how it is bent.
 pub(super) struct Bent {
     bend: &'static str,
-    plan: Plan,
+    request: Request,
 }
 
 impl Node {
@@ -58,16 +58,13 @@ impl Node {
             let (nonce, code, verifier) =
                 (&self.nonce, &self.code(), self.case().verifier.as_deref());
             let honest = Honest { client, other, nonce, code, verifier };
-            let bent: Rc<[Bent]> = honest
-                .bent()
-                .into_iter()
-                .map(|(bend, request)| Bent { bend, plan: route(&request) })
-                .collect();
+            let bent: Rc<[Bent]> =
+                honest.bent().into_iter().map(|(bend, request)| Bent { bend, request }).collect();
             self.bent.borrow_mut().insert(key, Rc::clone(&bent));
             bent
         });
-        for Bent { bend, plan } in bent.iter() {
-            let outcome = self.decide(plan, self.now, 0);
+        for Bent { bend, request } in bent.iter() {
+            let outcome = self.answer(request, self.now);
             assert!(outcome.write.is_none(), "I9: {bend} writes in {}", self.key());
             let status = outcome.response.status.0;
             assert!((400..500).contains(&status), "I9: {bend} is answered {status}");
@@ -104,19 +101,17 @@ impl Node {
             let expected = if path == "/token" { 401 } else { 404 };
             assert_eq!(outcome.response.status.0, expected, "I8: {path} in {}", self.key());
         }
-        if let Some(message) = self.pending.clone() {
-            let plan = message.undelivered("");
-            let outcome = self.decide(&plan, self.case().opened.expires, 0);
+        for pending in self.pending.iter().chain(&self.outdated) {
+            let it = pending.failed(self.service);
+            let (rows, end) = (self.records.load(it.keys()), self.case().opened.expires);
+            let outcome = Outcome::of(it.loaded(rows, end, Entropy::new([0; 32])));
             assert!(outcome.write.is_none(), "I8: a failure writes in {}", self.key());
-        }
-        if let Some(message) = self.outdated.clone() {
-            let outcome = self.decide(&message.undelivered(""), self.case().opened.expires, 0);
-            assert!(outcome.write.is_none(), "I8: an old failure writes in {}", self.key());
         }
     }
 
     fn answer(&self, request: &Request, now: Timestamp) -> Outcome {
         assert!(matches!(request.method, Method::Get | Method::Post));
-        self.decide(&route(request), now, TOKEN_SEED)
+        let rows = world::rows(request, &self.records, now, self.service);
+        world::decide(request, rows, now, TOKEN_SEED, self.service)
     }
 }

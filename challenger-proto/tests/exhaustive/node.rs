@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::{
-    Address, Commit, Entropy, Load, Nonce, NonceDigest, Outcome, Plan, Progress, Records, Service,
-    Span, Timestamp, Transmission, Validation, route,
+    Address, Commit, Entropy, Load, Loaded, Loading, Nonce, NonceDigest, Progress, Records,
+    Service, Span, Step, Timestamp, Transmission, Validation,
 };
 
 use crate::audit::{Ask, Auditor, Case, Cause, Round, is_early, name_of, query_of, redirect_of};
@@ -85,9 +85,9 @@ impl Start {
     }
 }
 
-/// What a step did.
+/// What a letter did.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Step {
+pub(crate) struct Move {
     /// Whether anything is different now.
     pub(crate) moved: bool,
     /// The verb whose transition was written.
@@ -96,10 +96,31 @@ pub(crate) struct Step {
     pub(crate) refused: Option<u16>,
 }
 
+/// A message whose fate is open, as the decision that it came from: decided again, it is the same.
+#[derive(Clone)]
+struct Pending {
+    request: Request,
+    rows: Loaded,
+    at: Timestamp,
+    seed: u8,
+    message: Transmission,
+}
+
+impl Pending {
+    /// What follows if it could not be sent.
+    fn failed(&self, service: &'static Service) -> Loading<'static> {
+        let Self { request, rows, at, seed, .. } = self;
+        let sending = world::sending(request, rows.clone(), *at, *seed, service).unwrap();
+        let Step::Load(it) = sending.failed("status 1") else { panic!("a failure is final") };
+        it
+    }
+}
+
 #[derive(Clone)]
 pub(crate) struct Node {
     start: Start,
-    service: Rc<Service>,
+    // It lives as long as the test.
+    service: &'static Service,
     records: Records,
     auditor: Auditor,
     now: Timestamp,
@@ -107,10 +128,10 @@ pub(crate) struct Node {
     /// The row's name, which follows from the nonce.
     id: NonceDigest,
     /// The latest message, unless the helper reported that it failed.
-    pending: Option<Transmission>,
+    pending: Option<Pending>,
     /// A message before that, whose fate matters if it is the latest to its address.
-    outdated: Option<Transmission>,
-    /// What the bent requests route to, which depends on few things and takes long to find out.
+    outdated: Option<Pending>,
+    /// The bent requests, which depend on few things and take long to make.
     bent: Rc<RefCell<BTreeMap<String, Rc<[Bent]>>>>,
 }
 
@@ -120,7 +141,7 @@ impl Node {
         let mut node = Self {
             start,
             auditor: world::auditor(&limits),
-            service: Rc::new(world::service(limits)),
+            service: Box::leak(Box::new(world::service(limits))),
             records: world::records(),
             now: world::START,
             nonce: String::new(),
@@ -194,18 +215,18 @@ impl Node {
         if let Some(solved) = &case.solved {
             write!(key, " {}", ago(solved.renewed_at)).unwrap();
         }
-        let follows = |message: &Transmission| self.is_latest(message);
+        let follows = |it: &Pending| self.is_latest(&it.message);
         let fate = self.pending.as_ref().map(follows);
         write!(key, " {fate:?}").unwrap();
         if self.start == Start::Spelled {
-            let fate = self.outdated.as_ref().map(|it| (it.secret.digits(), follows(it)));
+            let fate = self.outdated.as_ref().map(|it| (it.message.secret.digits(), follows(it)));
             write!(key, " {fate:?}").unwrap();
         }
         key
     }
 
     /// Takes a step, if it makes sense here.
-    pub(crate) fn take(&mut self, letter: Letter) -> Step {
+    pub(crate) fn take(&mut self, letter: Letter) -> Move {
         let nonce = self.nonce.clone();
         let accept = self.accept();
         match letter {
@@ -236,13 +257,13 @@ impl Node {
             Letter::SolveWrong => self.solve_wrong(),
             Letter::Wait => {
                 self.now = self.now.plus(self.service.limits.retransmission_interval);
-                Step { moved: self.now < self.case().opened.expires, ..Step::default() }
+                Move { moved: self.now < self.case().opened.expires, ..Move::default() }
             }
         }
     }
 
     /// Submits an address, and checks what the history owes to whoever does.
-    fn challenge(&mut self, address: &str) -> Step {
+    fn challenge(&mut self, address: &str) -> Move {
         let owed = self.owed_to_challenge(address);
         let rounds = self.case().pins().count();
         let first = match address {
@@ -298,7 +319,7 @@ impl Node {
         }
     }
 
-    fn solve_right(&mut self) -> Step {
+    fn solve_right(&mut self) -> Move {
         let pin = self.case().round.as_ref().map_or("12345678", Round::pin_or_guess).to_string();
         let case = self.case();
         // Twice within ten seconds is once.
@@ -317,7 +338,7 @@ impl Node {
     }
 
     /// Guesses: the PIN of another address if there was one.
-    fn solve_wrong(&mut self) -> Step {
+    fn solve_wrong(&mut self) -> Move {
         let case = self.case();
         let right = case.round.as_ref().map_or("", |round| &round.pin);
         let wrong = case.pins().find(|pin| !pin.contains('-') && *pin != right);
@@ -344,7 +365,7 @@ impl Node {
         Some((round.guesses < attempts, Some(if over { 429 } else { 403 })))
     }
 
-    fn redeem(&mut self) -> Step {
+    fn redeem(&mut self) -> Move {
         let owed = self.owed_to_redeem();
         let (code, verifier) = (self.code(), self.case().verifier.clone());
         let redemption = world::Redemption::honest(&code, verifier.as_deref());
@@ -381,17 +402,18 @@ impl Node {
     }
 
     /// A message's fate becomes known.
-    fn fail(&mut self, message: Option<Transmission>) -> Step {
-        let Some(message) = message else { return Step::default() };
-        self.auditor.failed(&message);
+    fn fail(&mut self, pending: Option<Pending>) -> Move {
+        let Some(pending) = pending else { return Move::default() };
+        let message = &pending.message;
+        self.auditor.failed(message);
         let case = self.case();
-        let latest = self.is_latest(&message);
+        let latest = self.is_latest(message);
         let left = case.refunds < u32::from(self.service.limits.refunds);
         let owed = latest && left && case.solved.is_none() && self.now < case.opened.expires;
-        let plan = message.clone().undelivered("status 1");
-        let (response, wrote) = self.carry_out(Cause::Failure(&message), &plan, 0);
+        let step = Step::Load(pending.failed(self.service));
+        let (response, wrote) = self.carry_out(Cause::Failure(message), step, 0, |_, _| None);
         assert_eq!((wrote, response.status.0), (owed, 502), "a failure in {}", self.key());
-        Step { moved: true, wrote: wrote.then_some("undelivered"), refused: Some(502) }
+        Move { moved: true, wrote: wrote.then_some("undelivered"), refused: Some(502) }
     }
 
     /// Whether a message is the latest one to its address, so that its failure is forgiven.
@@ -401,7 +423,7 @@ impl Node {
         rounds.any(|it| it.pin == message.secret.digits() && it.is_latest(message.now))
     }
 
-    fn step(&mut self, verb: &'static str, request: &Request, seed: u8) -> Step {
+    fn step(&mut self, verb: &'static str, request: &Request, seed: u8) -> Move {
         let (response, wrote) = self.ask(request, seed);
         let status = response.status.0;
         if status < 400 && self.case().solved.is_some() && verb != "authorize" && verb != "redeem" {
@@ -411,7 +433,7 @@ impl Node {
             let code = url.and_then(|url| query_of(&url).get("code").map(ToString::to_string));
             assert!(done || code.as_deref() == self.case().code(), "I6: not the latest code");
         }
-        Step {
+        Move {
             moved: wrote,
             wrote: wrote.then_some(verb),
             refused: (status >= 400).then_some(status),
@@ -421,31 +443,52 @@ impl Node {
     fn ask(&mut self, request: &Request, seed: u8) -> (Response, bool) {
         let ask = Ask::read(request);
         let wants_page = request.header("Accept") == Some(HTML);
-        let (response, wrote) = self.carry_out(Cause::Request(&ask), &route(request), seed);
+        let step = Step::begin(request, self.service, self.now);
+        let at = self.now;
+        let pending =
+            |rows, message| Some(Pending { request: request.clone(), rows, at, seed, message });
+        let (response, wrote) = self.carry_out(Cause::Request(&ask), step, seed, pending);
         let is_page = matches!(response.body, Body::Page(_) | Body::Empty);
         assert_eq!(is_page, wants_page, "pages for people, JSON for programs");
         self.auditor.responded(&ask, &response, self.now);
         (response, wrote)
     }
 
-    fn carry_out(&mut self, cause: Cause<'_>, plan: &Plan, seed: u8) -> (Response, bool) {
-        let outcome = self.decide(plan, self.now, seed);
-        self.auditor.assert_hidden(plan);
-        self.auditor.decided(cause, &outcome, self.now);
-        if let Some(write) = &outcome.write {
-            assert_eq!(self.records.commit(write), Commit::Done);
-            self.auditor.committed(cause, &outcome, self.now);
+    /// Carries out what a step needs, and says whether anything was written.
+    fn carry_out(
+        &mut self,
+        cause: Cause<'_>,
+        mut step: Step<'static>,
+        seed: u8,
+        pending: impl Fn(Loaded, Transmission) -> Option<Pending>,
+    ) -> (Response, bool) {
+        let (mut wrote, mut rows) = (false, Loaded::default());
+        loop {
+            self.auditor.assert_hidden(&step);
+            step = match step {
+                Step::Load(it) => {
+                    rows = self.records.load(it.keys());
+                    let step = it.loaded(rows.clone(), self.now, Entropy::new([seed; 32]));
+                    self.auditor.decided(cause, &step, self.now);
+                    step
+                }
+                Step::Commit(it) => {
+                    let write = it.write().clone();
+                    assert_eq!(self.records.commit(&write), Commit::Done);
+                    wrote = true;
+                    let step = it.done();
+                    self.auditor.committed(cause, &write, &step, self.now);
+                    step
+                }
+                Step::Send(it) => {
+                    self.auditor.sent(it.message());
+                    let sent = pending(rows.clone(), it.message().clone());
+                    let before = std::mem::replace(&mut self.pending, sent);
+                    self.outdated = before.or_else(|| self.outdated.take());
+                    it.sent()
+                }
+                Step::Respond(response) => return (response, wrote),
+            };
         }
-        let wrote = outcome.write.is_some();
-        if let Some(send) = outcome.send {
-            self.auditor.sent(&send);
-            self.outdated = self.pending.replace(send).or_else(|| self.outdated.take());
-        }
-        (outcome.response, wrote)
-    }
-
-    fn decide(&self, plan: &Plan, now: Timestamp, seed: u8) -> Outcome {
-        let loaded = self.records.load(&plan.load(now, &self.service));
-        plan.decide(loaded, now, Entropy::new([seed; 32]), &self.service)
     }
 }

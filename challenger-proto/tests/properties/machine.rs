@@ -1,13 +1,14 @@
 //! Laws of decisions: total, paid for, never more generous than before, and nothing after the end.
 
-use challenger_proto::http::{Method, Response};
+use challenger_proto::http::{Request, Response};
 use challenger_proto::{
     Address, Challenged, ClientId, ClientSecretDigest, Commit, Entropy, Grant, GrantSerial, Load,
-    Loaded, Outcome, Progress, Records, Refusal, RowVersion, TokenDigest, Validation, Write, route,
+    Loaded, Loading, Progress, Records, Refusal, RowVersion, Service, Step, Timestamp, TokenDigest,
+    Validation, Write,
 };
 use proptest::prelude::*;
 
-use crate::audit::row_of;
+use crate::world::Outcome;
 use crate::{random, world};
 
 /// What any answer to anybody keeps to.
@@ -47,39 +48,47 @@ fn check_transition(old: &Validation, new: &Validation, sends: bool) {
     }
 }
 
-fn decide(
-    request: &challenger_proto::http::Request,
-    loaded: Loaded,
-    now: challenger_proto::Timestamp,
-    service: &challenger_proto::Service,
-) -> Outcome {
-    route(request).decide(loaded, now, Entropy::new([77; 32]), service)
+fn decide(request: &Request, rows: Loaded, now: Timestamp, service: &Service) -> Outcome {
+    world::decide(request, rows, now, 77, service)
+}
+
+/// The step after a message that was paid for on these rows could not be sent.
+fn undelivered<'s>(
+    request: &Request,
+    rows: Loaded,
+    now: Timestamp,
+    service: &'s Service,
+) -> Loading<'s> {
+    let sending = world::sending(request, rows, now, 77, service).unwrap();
+    let Step::Load(it) = sending.failed("status 1") else { panic!("a failure is final") };
+    it
 }
 
 proptest! {
     #[test]
     fn every_request_is_decided_on_any_rows(
         request in random::request(),
-        loaded in random::loaded(),
+        rows in random::loaded(),
         later in random::loaded(),
         now in random::time(),
         service in random::service(),
     ) {
-        let outcome = decide(&request, loaded.clone(), now, &service);
+        let outcome = decide(&request, rows.clone(), now, &service);
         check_answer(&outcome.response);
-        prop_assert!(outcome.send.is_none() || outcome.write.is_some(), "I7");
         if let Some(write) = &outcome.write {
-            match (write, &loaded.validation) {
+            match (write, &rows.validation) {
                 (Write::Open(..), _) => {}
-                (_, Some(old)) => check_transition(old, row_of(write), outcome.send.is_some()),
+                (_, Some(old)) => check_transition(old, write.row(), outcome.message.is_some()),
                 (_, None) => prop_assert!(false, "a row from nowhere is written"),
             }
         }
-        let Some(send) = outcome.send else { return Ok(()) };
-        let plan = send.undelivered("status 1");
-        let outcome = plan.decide(later, now, Entropy::new([78; 32]), &service);
+        if outcome.message.is_none() {
+            return Ok(());
+        }
+        let it = undelivered(&request, rows, now, &service);
+        let outcome = Outcome::of(it.loaded(later, now, Entropy::new([78; 32])));
         prop_assert_eq!(outcome.response.refusal, Some(Refusal::HelperFailed));
-        prop_assert!(outcome.send.is_none() && outcome.write.is_none(), "another row is refunded");
+        prop_assert!(outcome.write.is_none(), "another row is refunded");
     }
 
     #[test]
@@ -91,16 +100,18 @@ proptest! {
         let service = world::service(limits);
         let nonce = [0, 1, 2].map(random::nonce).into_iter().find(|it| it.digest() == row.id);
         let request = world::challenge(&nonce.unwrap().to_text(), "ada@example.com", "");
-        let loaded = Loaded { validation: Some(row), ..Loaded::default() };
-        let outcome = decide(&request, loaded, now, &service);
-        let (Some(Write::Update(sent)), Some(send)) = (outcome.write, outcome.send) else {
+        let load = |row: &Validation| Loaded { validation: Some(row.clone()), ..Loaded::default() };
+        let outcome = decide(&request, load(&row), now, &service);
+        let (Some(Write::Update(sent)), Some(_)) = (outcome.write, outcome.message) else {
             return Ok(());
         };
-        let plan = send.undelivered("");
-        let load = |row: &Validation| Loaded { validation: Some(row.clone()), ..Loaded::default() };
-        let again = plan.decide(load(&sent), now, Entropy::new([0; 32]), &service);
-        prop_assert_eq!(again.write.is_some(), sent.refunds_left > 0);
-        let Some(Write::Update(refunded)) = again.write else { return Ok(()) };
+        let it = undelivered(&request, load(&row), now, &service);
+        let again = |row: &Validation| {
+            Outcome::of(it.clone().loaded(load(row), now, Entropy::new([0; 32])))
+        };
+        let once = again(&sent);
+        prop_assert_eq!(once.write.is_some(), sent.refunds_left > 0);
+        let Some(Write::Update(refunded)) = once.write else { return Ok(()) };
         prop_assert_eq!(refunded.refunds_left, sent.refunds_left - 1);
         let (Progress::Challenged(was), Progress::Challenged(is)) =
             (&sent.progress, &refunded.progress)
@@ -109,23 +120,24 @@ proptest! {
         };
         prop_assert_eq!(is.transmissions_left, was.transmissions_left + 1);
         prop_assert_eq!((is.attempts_left, is.sent_at), (was.attempts_left, None));
-        let twice = plan.decide(load(&refunded), now, Entropy::new([0; 32]), &service);
+        let twice = again(&refunded);
         prop_assert!(twice.write.is_none(), "I1: one failure, one refund");
     }
 
     #[test]
     fn an_expired_validation_is_only_refused(
         request in random::request(),
-        loaded in random::loaded(),
+        rows in random::loaded(),
         now in random::time(),
         service in random::service(),
     ) {
-        let Some(validation) = &loaded.validation else { return Ok(()) };
+        let Some(validation) = &rows.validation else { return Ok(()) };
         prop_assume!(validation.expires <= now);
-        let plan = route(&request);
-        let load = plan.load(now, &service);
-        let asks = load.validation.is_some() && request.method != Method::Options;
-        let outcome = decide(&request, loaded, now, &service);
+        let asks = match Step::begin(&request, &service, now) {
+            Step::Load(it) => it.keys().validation.is_some(),
+            _ => false,
+        };
+        let outcome = decide(&request, rows, now, &service);
         prop_assert!(matches!(outcome.write, None | Some(Write::Open(..))), "I8");
         prop_assert!(!asks || outcome.response.status.0 >= 400, "I8");
     }
@@ -195,15 +207,11 @@ proptest! {
     }
 }
 
-fn load_of(request: &challenger_proto::http::Request) -> Load {
-    route(request).load(world::START, &world::service(world::small_limits()))
-}
-
 #[test]
 fn grants_are_numbered_from_one() {
     let mut records = world::records();
-    let loaded = records.load(&load_of(&world::setup(world::SECRET, "")));
-    let (client, limits) = (loaded.client.unwrap(), world::small_limits());
+    let load = Load { client: ClientId::new(1), ..Load::default() };
+    let (client, limits) = (records.load(&load).client.unwrap(), world::small_limits());
     for number in 1..4 {
         let (nonce, now) = (random::nonce(number), world::START);
         let mut row = Validation::open(&client, &nonce, None, false, now, &limits);
@@ -222,10 +230,10 @@ fn grants_are_numbered_from_one() {
 
 #[test]
 fn a_validation_of_no_client_is_not_opened() {
-    let limits = world::small_limits();
+    let service = world::service(world::small_limits());
     let setup = world::setup(world::SECRET, "");
-    let loaded = world::records().load(&load_of(&setup));
-    let outcome = decide(&setup, loaded, world::START, &world::service(limits));
+    let rows = world::rows(&setup, &world::records(), world::START, &service);
+    let outcome = decide(&setup, rows, world::START, &service);
     assert_eq!(Records::default().commit(&outcome.write.unwrap()), Commit::Conflict);
     assert!(ClientId::new(0).is_none());
 }

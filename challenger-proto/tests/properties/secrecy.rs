@@ -1,7 +1,7 @@
 //! I11: whatever is printed for debugging shows no secret.
 
 use challenger_proto::http::Method;
-use challenger_proto::{CodeChallenge, Commit, Entropy, Nonce, Refusal, route};
+use challenger_proto::{CodeChallenge, Commit, Entropy, Loaded, Nonce, Refusal, Step};
 use proptest::prelude::*;
 
 use crate::audit::{Ask, Cause, redirect_of};
@@ -14,30 +14,45 @@ fn follow(seed: [u8; 32], accept: &str) -> (crate::audit::Auditor, String) {
     let (mut records, mut auditor) = (world::records(), world::auditor(&limits));
     let mut draws = 0;
     let mut ask = |auditor: &mut crate::audit::Auditor, request| {
-        let plan = route(&request);
-        draws += 1;
-        let mut bytes = seed;
-        bytes[31] = draws;
-        let load = plan.load(world::START, &service);
-        let loaded = records.load(&load);
-        let printed = format!("{request:?} {plan:?} {loaded:?} {load:?}");
-        let outcome = plan.decide(loaded, world::START, Entropy::new(bytes), &service);
-        let printed = format!("{printed} {outcome:?} {:?} {:?}", outcome.response, outcome.send);
         let ask = Ask::read(&request);
-        auditor.decided(Cause::Request(&ask), &outcome, world::START);
-        if let Some(write) = &outcome.write {
-            assert_eq!(records.commit(write), Commit::Done);
-            auditor.committed(Cause::Request(&ask), &outcome, world::START);
+        let cause = Cause::Request(&ask);
+        let mut printed = format!("{request:?}");
+        let mut step = Step::begin(&request, &service, world::START);
+        loop {
+            printed.push_str(&format!("{step:?}"));
+            step = match step {
+                Step::Load(it) => {
+                    draws += 1;
+                    let mut bytes = seed;
+                    bytes[31] = draws;
+                    let rows = records.load(it.keys());
+                    printed.push_str(&format!("{:?} {rows:?}", it.keys()));
+                    let step = it.loaded(rows, world::START, Entropy::new(bytes));
+                    auditor.decided(cause, &step, world::START);
+                    step
+                }
+                Step::Commit(it) => {
+                    let write = it.write().clone();
+                    printed.push_str(&format!("{write:?}"));
+                    assert_eq!(records.commit(&write), Commit::Done);
+                    let step = it.done();
+                    auditor.committed(cause, &write, &step, world::START);
+                    step
+                }
+                Step::Send(it) => {
+                    printed.push_str(&format!("{:?}", it.message()));
+                    auditor.sent(it.message());
+                    it.sent()
+                }
+                Step::Respond(response) => {
+                    // Only now the auditor knows the new secrets, too.
+                    auditor.assert_hidden(&printed);
+                    auditor.assert_hidden(&records);
+                    auditor.responded(&ask, &response, world::START);
+                    return response;
+                }
+            };
         }
-        // Only now the auditor knows the new secrets, too.
-        auditor.assert_hidden(&printed);
-        auditor.assert_hidden(&records);
-        if let Some(send) = &outcome.send {
-            auditor.assert_hidden(&send.clone().undelivered("status 1"));
-            auditor.sent(send);
-        }
-        auditor.responded(&ask, &outcome.response, world::START);
-        outcome.response
     };
     let response = ask(&mut auditor, world::setup(world::SECRET, ""));
     let nonce = world::member(&response, "nonce").unwrap();
@@ -79,12 +94,11 @@ proptest! {
         ] {
             for method in [Method::Get, Method::Post] {
                 let request = world::request(method, target.clone(), &[], "");
-                let plan = route(&request);
                 let service = world::service(world::small_limits());
-                let entropy = Entropy::new([0; 32]);
-                let outcome =
-                    plan.decide(Default::default(), world::START, entropy, &service);
-                auditor.assert_hidden(&(request, plan, outcome));
+                auditor.assert_hidden(&Step::begin(&request, &service, world::START));
+                let rows = Loaded::default();
+                let outcome = world::decide(&request, rows, world::START, 0, &service);
+                auditor.assert_hidden(&(request, outcome));
             }
         }
     }

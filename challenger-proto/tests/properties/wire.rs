@@ -2,7 +2,7 @@
 
 use challenger_proto::http::{Body, Response};
 use challenger_proto::{
-    Attempt, Commit, Entropy, Form, Nonce, RedirectUri, Transmission, Validation, Write, route,
+    Attempt, Commit, Entropy, Form, Nonce, RedirectUri, Transmission, Validation, Write,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -30,10 +30,9 @@ fn naive_digits(text: &str) -> Option<String> {
 fn challenged(uri: &str, state: Option<&str>) -> (Validation, Transmission) {
     let service = world::service(world::small_limits());
     let mut records = world::records();
-    let mut ask = |request, seed| {
-        let plan = route(&request);
-        let loaded = records.load(&plan.load(world::START, &service));
-        let outcome = plan.decide(loaded, world::START, Entropy::new([seed; 32]), &service);
+    let mut ask = |request: challenger_proto::http::Request, seed| {
+        let rows = world::rows(&request, &records, world::START, &service);
+        let outcome = world::decide(&request, rows, world::START, seed, &service);
         let write = outcome.write.map(|write| match write {
             Write::Open(mut row, secret) => {
                 row.redirect_uri = RedirectUri::parse(uri).unwrap();
@@ -42,22 +41,24 @@ fn challenged(uri: &str, state: Option<&str>) -> (Validation, Transmission) {
             write => write,
         });
         assert!(write.is_some_and(|write| records.commit(&write) == Commit::Done));
-        (outcome.response, outcome.send, plan)
+        (outcome.response, outcome.message)
     };
-    let (response, ..) = ask(world::setup(world::SECRET, ""), 1);
+    let (response, _) = ask(world::setup(world::SECRET, ""), 1);
     let nonce = world::member(&response, "nonce").unwrap();
     let state = state.map_or(String::new(), |it| format!("&state={}", world::escape(it)));
     ask(world::authorize(&nonce, 1, &format!("{state}&scope=x"), ""), 2);
-    let (_, send, plan) = ask(world::challenge(&nonce, "ada@example.com", ""), 3);
-    (records.load(&plan.load(world::START, &service)).validation.unwrap(), send.unwrap())
+    let request = world::challenge(&nonce, "ada@example.com", "");
+    let (_, message) = ask(request.clone(), 3);
+    let rows = world::rows(&request, &records, world::START, &service);
+    (rows.validation.unwrap(), message.unwrap())
 }
 
 /// The answer to a PIN.
 fn solve(row: Validation, nonce: &Nonce, pin: &str) -> Response {
     let service = world::service(world::small_limits());
     let request = world::solve(&nonce.to_text(), pin, "");
-    let loaded = challenger_proto::Loaded { validation: Some(row), ..Default::default() };
-    route(&request).decide(loaded, world::START, Entropy::new([0; 32]), &service).response
+    let rows = challenger_proto::Loaded { validation: Some(row), ..Default::default() };
+    world::decide(&request, rows, world::START, 0, &service).response
 }
 
 proptest! {
@@ -176,8 +177,7 @@ proptest! {
         request.headers.push(("Accept-Language".into(), language));
         let loaded = challenger_proto::Loaded { validation: Some(row), ..Default::default() };
         let service = world::service(world::small_limits());
-        let outcome =
-            route(&request).decide(loaded, world::START, Entropy::new([0; 32]), &service);
+        let outcome = world::decide(&request, loaded, world::START, 0, &service);
         prop_assert_eq!(outcome.response.status.0, 200);
         let is_page = matches!(outcome.response.body, Body::Page(_));
         let names_html = accept.to_ascii_lowercase().contains("text/html");

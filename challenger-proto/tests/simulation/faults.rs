@@ -16,16 +16,18 @@ pub(crate) enum Fault {
     CommitLost,
     /// The store says that the row moved, and it did not.
     ConflictMadeUp,
-    /// The server dies between two beats: whatever is on its way is lost, with the answers.
+    /// The server dies between two steps: whatever is on its way is lost, with the answers.
     Crash,
     /// The helper delivers nothing, and says so.
     HelperFails,
     /// The helper delivers, and says that it did not.
     HelperLies,
-    /// Other requests' helpers take all places.
+    /// Other requests' helpers take all places for a while.
     HelpersTaken,
     /// A request has waited for a place as long as it may.
     OutOfPatience,
+    /// Others move the row of a request whenever it has looked.
+    Outrun,
     /// The answer does not arrive.
     ResponseLost,
     Unreadable,
@@ -35,7 +37,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Bug,
         Self::ClientFull,
         Self::ClockBack,
@@ -47,6 +49,7 @@ impl Fault {
         Self::HelperLies,
         Self::HelpersTaken,
         Self::OutOfPatience,
+        Self::Outrun,
         Self::ResponseLost,
         Self::Unreadable,
         Self::Unrenderable,
@@ -56,7 +59,7 @@ impl Fault {
     /// How often it may strike at most, of a thousand times that it could.
     const fn most(self) -> usize {
         match self {
-            Self::Crash | Self::ClockForward => 10,
+            Self::Crash | Self::ClockForward | Self::Outrun => 10,
             Self::Bug | Self::ClockBack | Self::Unrenderable => 30,
             Self::CommitLost | Self::ResponseLost | Self::Unreadable | Self::Unwritable => 100,
             Self::ClientFull | Self::HelpersTaken | Self::OutOfPatience => 200,

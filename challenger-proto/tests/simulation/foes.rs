@@ -52,7 +52,7 @@ impl Foe {
         foes.collect()
     }
 
-    pub(crate) fn act(&mut self, journeys: &[Journey], server: &mut Server, dice: &mut Dice) {
+    pub(crate) fn act(&mut self, journeys: &[Journey], server: &mut Server<'_>, dice: &mut Dice) {
         if self.in_flight > 8 {
             return;
         }
@@ -68,7 +68,7 @@ impl Foe {
         }
     }
 
-    fn send(&mut self, what: What, request: Request, server: &mut Server) {
+    fn send(&mut self, what: What, request: Request, server: &mut Server<'_>) {
         self.in_flight += 1;
         self.requests += 1;
         server.come(Errand { who: self.who, what }, request);
@@ -93,7 +93,7 @@ impl Foe {
     }
 
     /// Messages, as many as there are, and more.
-    fn bomb(&mut self, server: &mut Server, dice: &mut Dice) {
+    fn bomb(&mut self, server: &mut Server<'_>, dice: &mut Dice) {
         server.tally.did("a bomber asks for a message");
         let address = match dice.below(4) {
             0 => format!("victim+{}@example.org", dice.below(3)),
@@ -106,7 +106,7 @@ impl Foe {
     }
 
     /// A guess; or the code of an address that the guesser can read, for another one.
-    fn guess(&mut self, server: &mut Server, dice: &mut Dice) {
+    fn guess(&mut self, server: &mut Server<'_>, dice: &mut Dice) {
         let nonce = self.nonce.clone().unwrap();
         let own = format!("guesser{}@example.org", self.own);
         let throw = dice.below(10);
@@ -141,7 +141,7 @@ impl Foe {
         self.send(What::Other("guess"), request, server);
     }
 
-    fn bend(&mut self, journeys: &[Journey], server: &mut Server, dice: &mut Dice) {
+    fn bend(&mut self, journeys: &[Journey], server: &mut Server<'_>, dice: &mut Dice) {
         let journey = dice.pick(journeys);
         if let Some(request) = journey.forged().filter(|_| dice.below(8) == 0) {
             server.tally.did("Mallory changes a fixed address");
@@ -157,7 +157,7 @@ impl Foe {
     }
 
     /// Requests that no client or person who knows the protocol would send.
-    fn bungle(&mut self, server: &mut Server, dice: &mut Dice) {
+    fn bungle(&mut self, server: &mut Server<'_>, dice: &mut Dice) {
         server.tally.did("a bungler sends nonsense");
         let json = ("Accept", JSON);
         let bearer = format!("Bearer {}", world::SECRET);

@@ -131,7 +131,7 @@ impl Journey {
         Some(Nonce::parse(self.nonce.as_ref()?)?.digest())
     }
 
-    fn case<'a>(&self, server: &'a Server) -> Option<&'a Case> {
+    fn case<'a>(&self, server: &'a Server<'_>) -> Option<&'a Case> {
         server.auditor.case_of(&self.id()?)
     }
 
@@ -150,7 +150,7 @@ impl Journey {
     }
 
     /// The code in the newest message at an address that was not refused yet.
-    fn code_at(&self, address: &str, server: &Server) -> Option<String> {
+    fn code_at(&self, address: &str, server: &Server<'_>) -> Option<String> {
         let id = self.id()?;
         let fits = |message: &&Message| {
             message.to == address && message.about == id && !self.wrong.contains(&message.pin)
@@ -159,7 +159,7 @@ impl Journey {
     }
 
     /// What would bring a sensible person forward.
-    pub(crate) fn sensible(&self, server: &Server) -> Step {
+    pub(crate) fn sensible(&self, server: &Server<'_>) -> Step {
         if self.is_done {
             return Step::Rest;
         }
@@ -180,7 +180,7 @@ impl Journey {
     }
 
     /// The client says that the code is stale: the person goes back and enters theirs again.
-    fn renew(&self, server: &Server) -> Step {
+    fn renew(&self, server: &Server<'_>) -> Step {
         let id = self.id();
         let fits = |message: &&Message| self.owns(&message.to) && Some(message.about) == id;
         let codes: Vec<&Message> = server.mail.iter().rev().filter(fits).collect();
@@ -191,7 +191,7 @@ impl Journey {
         }
     }
 
-    fn look(&self, view: &View, server: &Server) -> Step {
+    fn look(&self, view: &View, server: &Server<'_>) -> Step {
         let seen = || view.seen.clone();
         let address = view.address.as_ref();
         if let (true, Some(address)) = (view.solved, address) {
@@ -226,7 +226,7 @@ impl Journey {
     }
 
     /// Does something: mostly what is sensible, but people are people, and clients are programs.
-    pub(crate) fn act(&mut self, server: &mut Server, dice: &mut Dice) {
+    pub(crate) fn act(&mut self, server: &mut Server<'_>, dice: &mut Dice) {
         let deed = dice.below(20);
         match deed {
             0 if self.in_flight > 0 => self.again("a person double-clicks", server),
@@ -265,7 +265,7 @@ impl Journey {
         }
     }
 
-    fn give_up(&mut self, server: &mut Server) {
+    fn give_up(&mut self, server: &mut Server<'_>) {
         server.tally.did("a person gives up");
         self.start_over();
     }
@@ -277,7 +277,7 @@ impl Journey {
     }
 
     /// When the link does not help either, they start over, and then there must be a reason.
-    pub(crate) fn despair(&mut self, server: &mut Server) {
+    pub(crate) fn despair(&mut self, server: &mut Server<'_>) {
         if self.is_lost(server) {
             return self.give_up(server);
         }
@@ -296,7 +296,7 @@ impl Journey {
         }
     }
 
-    pub(crate) fn take(&mut self, step: Step, server: &mut Server) {
+    pub(crate) fn take(&mut self, step: Step, server: &mut Server<'_>) {
         let Self { client, .. } = *self;
         let nonce = self.nonce.clone().unwrap_or_default();
         let seen =
@@ -352,7 +352,7 @@ impl Journey {
         self.send(what, request, server);
     }
 
-    fn send(&mut self, what: What, request: Request, server: &mut Server) {
+    fn send(&mut self, what: What, request: Request, server: &mut Server<'_>) {
         server.tally.did(if self.has_pages { "pages" } else { "JSON" });
         if matches!(what, What::Address | What::Code | What::Visit) {
             self.last = Some((what, request.clone()));
@@ -364,7 +364,7 @@ impl Journey {
     }
 
     /// An answer comes, or nothing.
-    pub(crate) fn receive(&mut self, arrival: &Arrival, server: &mut Server) {
+    pub(crate) fn receive(&mut self, arrival: &Arrival, server: &mut Server<'_>) {
         self.in_flight -= 1;
         let Some(response) = &arrival.response else { return };
         let is_mine = match &arrival.ask {
@@ -387,7 +387,7 @@ impl Journey {
         }
     }
 
-    fn receive_page(&mut self, ask: &Ask, response: &Response, server: &Server) {
+    fn receive_page(&mut self, ask: &Ask, response: &Response, server: &Server<'_>) {
         if response.refusal == Some(Refusal::ValidationUnknown) {
             return self.start_over();
         }
@@ -442,7 +442,7 @@ impl Journey {
         }
     }
 
-    fn receive_info(&mut self, response: &Response, server: &mut Server) {
+    fn receive_info(&mut self, response: &Response, server: &mut Server<'_>) {
         match response.refusal {
             None => {
                 let address = address_of(response);
@@ -458,7 +458,7 @@ impl Journey {
     }
 
     /// Whether there is a reason to give up, as the auditor sees it.
-    pub(crate) fn is_lost(&self, server: &Server) -> bool {
+    pub(crate) fn is_lost(&self, server: &Server<'_>) -> bool {
         let Some(case) = self.case(server) else { return true };
         if case.opened.expires <= server.now || case.granted.is_some() {
             return true;
@@ -467,7 +467,7 @@ impl Journey {
     }
 
     /// Whether what is left suffices to enter a right code.
-    fn has_a_way(&self, case: &Case, limits: &Limits, server: &Server) -> bool {
+    fn has_a_way(&self, case: &Case, limits: &Limits, server: &Server<'_>) -> bool {
         let [changes, messages, guesses] = case.budget(limits);
         let mine = |address: &str| self.owns(address);
         changes > 0

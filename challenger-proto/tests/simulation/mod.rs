@@ -4,7 +4,7 @@
 //! In the first phase faults strike and the auditor watches that nothing unsafe happens (I1 to
 //! I11). Then the faults stop, the foes go, and within a bounded number of requests every honest
 //! person must hold a grant (I12), and start over only for a reason.
-#![allow(dead_code, reason = "the fuzz target has no use for counts")]
+#![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail loudly")]
 #![allow(clippy::print_stdout, reason = "a failure tells its history")]
 
@@ -13,16 +13,18 @@ mod faults;
 mod foes;
 mod journey;
 mod screen;
-mod server;
+pub(crate) mod server;
 mod tally;
 
-use challenger_proto::{AddressType, Limits, PageSet, Span};
+use challenger_proto::{AddressType, Limits, PageSet, Service, Span};
 
 pub(crate) use dice::Dice;
-use faults::{Fault, Weather};
+use faults::Fault;
+pub(crate) use faults::Weather;
 use foes::Foe;
 use journey::{Journey, Step};
-use server::{Arrival, Server};
+use server::Arrival;
+use server::Server;
 pub(crate) use tally::Tally;
 
 use crate::world;
@@ -34,21 +36,26 @@ const PATIENCE: usize = 20;
 
 /// One history.
 #[derive(Debug)]
-pub(crate) struct Simulation {
+struct Simulation<'s> {
     dice: Dice,
-    server: Server,
+    server: Server<'s>,
     journeys: Vec<Journey>,
     foes: Vec<Foe>,
 }
 
-impl Simulation {
-    pub(crate) fn new(mut dice: Dice) -> Self {
-        let weather = Weather::draw(&mut dice);
-        let mut service = world::service(limits(&mut dice));
-        let has_pages = dice.below(8) > 0;
-        if !has_pages {
-            service.pages = PageSet::default();
-        }
+/// Plays a history to its end.
+pub(crate) fn play(mut dice: Dice) -> Tally {
+    let weather = Weather::draw(&mut dice);
+    let mut service = world::service(limits(&mut dice));
+    let has_pages = dice.below(8) > 0;
+    if !has_pages {
+        service.pages = PageSet::default();
+    }
+    Simulation::new(&service, has_pages, weather, dice).run()
+}
+
+impl<'s> Simulation<'s> {
+    fn new(service: &'s Service, has_pages: bool, weather: Weather, mut dice: Dice) -> Self {
         let server = Server::new(service, weather, 1 + dice.below(3));
         let journeys: Vec<Journey> =
             (0..2 + dice.below(3)).map(|who| Journey::new(who, has_pages, &mut dice)).collect();
@@ -57,7 +64,7 @@ impl Simulation {
     }
 
     /// Both phases.
-    pub(crate) fn run(mut self) -> Tally {
+    fn run(mut self) -> Tally {
         for _ in 0..300 + self.dice.below(500) {
             if self.dice.is_spent() {
                 break;
@@ -167,7 +174,7 @@ impl Simulation {
 }
 
 /// Whoever fails tells what happened last.
-impl Drop for Simulation {
+impl Drop for Simulation<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.server.print_history();

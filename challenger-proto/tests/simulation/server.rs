@@ -1,22 +1,19 @@
-//! A server of which every beat is visible: it does what `challenger-server/src/responder.rs` does,
-//! for many requests at once, each advanced by one beat at a time.
+//! A server of many requests, each advanced by one step at a time.
 
 use std::collections::VecDeque;
 
 use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::{
-    Commit, Entropy, Loaded, NonceDigest, Outcome, Plan, Records, Refusal, Service, Span,
-    Timestamp, Transmission, route,
+    Commit, Committing, Entropy, Loaded, Loading, NonceDigest, ROUNDS_MAX, Records, Refusal,
+    Sending, Service, Span, Step, Timestamp, Transmission, refuse,
 };
 
 use super::dice::Dice;
 use super::faults::{Fault, Weather};
 use super::tally::Tally;
-use crate::audit::{Ask, Auditor, Case, Cause, name_of, row_of};
+use crate::audit::{Ask, Auditor, Case, Cause, name_of};
 use crate::world;
 
-/// Fewer than the server grants, so that some requests use them up.
-const ROUNDS_MAX: usize = 4;
 /// How much of the past a failure tells.
 const TOLD: usize = 40;
 
@@ -60,16 +57,6 @@ pub(crate) struct Message {
     pub(crate) pin: String,
 }
 
-/// What a request does next.
-#[derive(Debug)]
-enum Beat {
-    Commit(Box<Outcome>, Timestamp),
-    Decide(Box<Loaded>),
-    Load,
-    Respond(Box<Response>, Timestamp),
-    Send(Box<Transmission>, Box<Response>, Timestamp),
-}
-
 /// What the auditor knew when the rows were read: whatever is decided on them, this was true.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sight {
@@ -89,12 +76,16 @@ struct Walker {
     errand: Errand,
     request: Request,
     ask: Ask,
-    plan: Plan,
     /// The message that could not be delivered, once that is so.
     failure: Option<Box<Transmission>>,
-    beat: Beat,
+    /// What was loaded for the next decision.
+    rows: Option<Box<Loaded>>,
+    /// When the latest decision was made.
+    decided_at: Timestamp,
     sight: Sight,
     rounds: usize,
+    /// Whether others move its row whenever it looks.
+    is_outrun: bool,
     /// Whether it holds one of the places for helpers.
     slot: bool,
 }
@@ -120,24 +111,25 @@ struct Line {
 
 /// The server, its store and its helper, and who watches them.
 #[derive(Debug)]
-pub(crate) struct Server {
-    pub(crate) service: Service,
+pub(crate) struct Server<'s> {
+    pub(crate) service: &'s Service,
     pub(crate) auditor: Auditor,
     pub(crate) weather: Weather,
     pub(crate) tally: Tally,
     pub(crate) now: Timestamp,
     pub(crate) mail: Vec<Message>,
     pub(crate) crashes: usize,
+    pub(crate) conflicts: usize,
     records: Records,
-    walkers: Vec<Walker>,
+    walkers: Vec<(Walker, Step<'s>)>,
     slots: usize,
     draws: u64,
     came: usize,
     history: VecDeque<Line>,
 }
 
-impl Server {
-    pub(crate) fn new(service: Service, weather: Weather, slots: usize) -> Self {
+impl<'s> Server<'s> {
+    pub(crate) fn new(service: &'s Service, weather: Weather, slots: usize) -> Self {
         Self {
             auditor: world::auditor(&service.limits),
             service,
@@ -146,6 +138,7 @@ impl Server {
             now: world::START,
             mail: Vec::new(),
             crashes: 0,
+            conflicts: 0,
             records: world::records(),
             walkers: Vec::new(),
             slots,
@@ -161,23 +154,24 @@ impl Server {
 
     /// A request arrives.
     pub(crate) fn come(&mut self, errand: Errand, request: Request) {
-        let plan = route(&request);
-        self.auditor.assert_hidden(&plan);
+        let step = Step::begin(&request, self.service, self.now);
+        self.auditor.assert_hidden(&step);
         self.came += 1;
         let walker = Walker {
             number: self.came,
             errand,
             ask: Ask::read(&request),
             request,
-            plan,
             failure: None,
-            beat: Beat::Load,
+            rows: None,
+            decided_at: self.now,
             sight: Sight::default(),
             rounds: 0,
+            is_outrun: false,
             slot: false,
         };
         self.tell(Some(&walker), "comes", None);
-        self.walkers.push(walker);
+        self.walkers.push((walker, step));
     }
 
     /// Time goes by, or leaps.
@@ -200,39 +194,42 @@ impl Server {
         strikes
     }
 
-    /// Somebody's request advances by one beat, or all are lost.
+    /// One of the requests advances by one step, or all are lost.
     pub(crate) fn advance(&mut self, dice: &mut Dice) -> Vec<Arrival> {
-        self.tally.beats += 1;
+        self.tally.steps += 1;
         if self.strikes(Fault::Crash, dice) {
             return self.crash();
         }
-        let mut walker = self.walkers.swap_remove(dice.below(self.walkers.len()));
-        walker.beat = match std::mem::replace(&mut walker.beat, Beat::Load) {
-            Beat::Load => self.load(&mut walker, dice),
-            Beat::Decide(loaded) => self.decide(&mut walker, *loaded, dice),
-            Beat::Commit(outcome, at) => self.commit(&mut walker, *outcome, at, dice),
-            Beat::Send(send, response, at) => self.send(&mut walker, *send, response, at, dice),
-            Beat::Respond(response, at) => return vec![self.respond(walker, *response, at, dice)],
+        let (mut walker, step) = self.walkers.swap_remove(dice.below(self.walkers.len()));
+        let next = match step {
+            Step::Load(it) => match walker.rows.take() {
+                None => self.load(&mut walker, it, dice),
+                Some(rows) => self.decide(&mut walker, it, *rows, dice),
+            },
+            Step::Commit(it) => self.commit(&mut walker, it, dice),
+            Step::Send(it) => self.send(&mut walker, it, dice),
+            Step::Respond(response) => return vec![self.respond(walker, response, dice)],
         };
-        self.walkers.push(walker);
+        self.walkers.push((walker, next));
         Vec::new()
     }
 
     fn crash(&mut self) -> Vec<Arrival> {
         self.tell(None, "crash", None);
         self.crashes += 1;
-        let lost =
-            |walker: Walker| Arrival { errand: walker.errand, ask: walker.ask, response: None };
+        let lost = |(walker, _): (Walker, _)| Arrival {
+            errand: walker.errand,
+            ask: walker.ask,
+            response: None,
+        };
         self.walkers.drain(..).map(lost).collect()
     }
 
-    fn load(&mut self, walker: &mut Walker, dice: &mut Dice) -> Beat {
-        let load = walker.plan.load(self.now, &self.service);
-        if load.is_empty() {
-            return Beat::Decide(Box::default());
-        }
+    fn load(&mut self, walker: &mut Walker, it: Loading<'s>, dice: &mut Dice) -> Step<'s> {
+        walker.rounds += 1;
+        assert!(walker.rounds <= ROUNDS_MAX, "a request without end");
         if self.strikes(Fault::Unreadable, dice) {
-            return self.stop(walker, Refusal::StorageUnreadable);
+            return it.failed();
         }
         if walker.failure.is_none() {
             let case = self.case_of(&walker.ask);
@@ -248,13 +245,14 @@ impl Server {
                 is_void: code.is_some() && case.is_some_and(|case| case.code() != code),
             };
         }
-        let mut loaded = self.records.load(&load);
-        if let Some(count) = load.count
+        let mut rows = self.records.load(it.keys());
+        if let Some(count) = it.keys().count
             && self.strikes(Fault::ClientFull, dice)
         {
-            loaded.count = count.most;
+            rows.count = count.most;
         }
-        Beat::Decide(Box::new(loaded))
+        walker.rows = Some(Box::new(rows));
+        Step::Load(it)
     }
 
     /// Whose validation a request is about.
@@ -269,35 +267,31 @@ impl Server {
         }
     }
 
-    fn decide(&mut self, walker: &mut Walker, loaded: Loaded, dice: &mut Dice) -> Beat {
+    fn decide(
+        &mut self,
+        walker: &mut Walker,
+        it: Loading<'s>,
+        rows: Loaded,
+        dice: &mut Dice,
+    ) -> Step<'s> {
+        walker.decided_at = self.now;
         if self.strikes(Fault::Bug, dice) {
-            return self.stop(walker, Refusal::Internal);
+            return self.refuse(walker, Refusal::Internal);
         }
-        let entropy = self.draw();
-        let outcome = walker.plan.decide(loaded, self.now, entropy, &self.service);
-        self.tell(Some(walker), "decides", outcome.response.refusal);
-        self.auditor.decided(walker.cause(), &outcome, self.now);
-        assert_ne!(outcome.response.refusal, Some(Refusal::Internal), "a fault of ours");
+        let next = it.loaded(rows, self.now, self.draw());
+        let refusal = match &next {
+            Step::Respond(response) => response.refusal,
+            Step::Load(_) | Step::Commit(_) | Step::Send(_) => None,
+        };
+        self.tell(Some(walker), "decides", refusal);
+        self.auditor.decided(walker.cause(), &next, self.now);
+        assert_ne!(refusal, Some(Refusal::Internal), "a fault of ours");
         if let What::Bent(bend) = walker.errand.what {
-            assert!(outcome.write.is_none(), "I9: {bend} writes");
-            let status = outcome.response.status.0;
+            let Step::Respond(response) = &next else { panic!("I9: {bend} writes") };
+            let status = response.status.0;
             assert!((400..500).contains(&status), "I9: {bend} is answered {status}");
         }
-        if let Some(send) = &outcome.send {
-            let taken = self.walkers.iter().filter(|other| other.slot).count();
-            if taken >= self.slots || self.strikes(Fault::HelpersTaken, dice) {
-                if self.strikes(Fault::OutOfPatience, dice) {
-                    walker.plan = send.clone().postponed();
-                }
-                // Its turn comes, or not: either way it decides on fresh rows.
-                return Beat::Load;
-            }
-            walker.slot = true;
-        }
-        if outcome.write.is_none() {
-            return Beat::Respond(Box::new(outcome.response), self.now);
-        }
-        Beat::Commit(Box::new(outcome), self.now)
+        next
     }
 
     fn draw(&mut self) -> Entropy {
@@ -307,88 +301,77 @@ impl Server {
         Entropy::new(bytes)
     }
 
-    fn commit(
-        &mut self,
-        walker: &mut Walker,
-        outcome: Outcome,
-        at: Timestamp,
-        dice: &mut Dice,
-    ) -> Beat {
-        if self.strikes(Fault::Unwritable, dice) {
-            return self.stop(walker, Refusal::StorageUnwritable);
+    fn commit(&mut self, walker: &mut Walker, it: Committing<'s>, dice: &mut Dice) -> Step<'s> {
+        if it.pays_for_message() && !walker.slot {
+            if self.strikes(Fault::OutOfPatience, dice) {
+                return it.busy();
+            }
+            let taken = self.walkers.iter().filter(|(other, _)| other.slot).count();
+            if taken >= self.slots {
+                return Step::Commit(it); // It waits for its turn.
+            }
+            walker.slot = true;
+            if self.strikes(Fault::HelpersTaken, dice) {
+                return it.conflict(); // It had to wait, so its rows may be old.
+            }
         }
-        let write = outcome.write.as_ref().unwrap();
-        if self.strikes(Fault::ConflictMadeUp, dice)
-            || self.records.commit(write) == Commit::Conflict
+        if self.strikes(Fault::Unwritable, dice) {
+            return it.failed();
+        }
+        walker.is_outrun |= self.strikes(Fault::Outrun, dice);
+        if walker.is_outrun
+            || self.strikes(Fault::ConflictMadeUp, dice)
+            || self.records.commit(it.write()) == Commit::Conflict
         {
+            self.conflicts += 1;
             self.tell(Some(walker), "meets a conflict", None);
-            return self.look_again(walker);
+            return it.conflict();
         }
         self.tell(Some(walker), "commits", None);
-        self.tally.reached(name_of(&row_of(write).progress));
-        self.auditor.committed(walker.cause(), &outcome, at);
+        let write = it.write().clone();
+        self.tally.reached(name_of(&write.row().progress));
+        let next = it.done();
+        self.auditor.committed(walker.cause(), &write, &next, walker.decided_at);
         if self.strikes(Fault::CommitLost, dice) {
-            return self.stop(walker, Refusal::StorageUnwritable);
+            // To the server, it failed.
+            return self.refuse(walker, Refusal::StorageUnwritable);
         }
-        match outcome.send {
-            Some(send) => Beat::Send(Box::new(send), Box::new(outcome.response), at),
-            None => Beat::Respond(Box::new(outcome.response), at),
-        }
+        next
     }
 
-    fn send(
-        &mut self,
-        walker: &mut Walker,
-        send: Transmission,
-        response: Box<Response>,
-        at: Timestamp,
-        dice: &mut Dice,
-    ) -> Beat {
-        self.auditor.sent(&send);
+    fn send(&mut self, walker: &mut Walker, it: Sending<'s>, dice: &mut Dice) -> Step<'s> {
+        walker.slot = false;
+        let message = it.message();
+        self.auditor.sent(message);
         let fails = self.strikes(Fault::HelperFails, dice);
         if !fails {
             self.mail.push(Message {
-                to: send.address.only_value().unwrap().to_string(),
-                about: send.nonce.digest(),
-                pin: send.secret.digits().to_string(),
+                to: message.address.only_value().unwrap().to_string(),
+                about: message.nonce.digest(),
+                pin: message.secret.digits().to_string(),
             });
         }
         if !fails && !self.strikes(Fault::HelperLies, dice) {
             self.tell(Some(walker), "sends", None);
-            return Beat::Respond(response, at);
+            return it.sent();
         }
         self.tell(Some(walker), "sends, and the helper fails", None);
-        self.auditor.failed(&send);
-        walker.plan = send.clone().undelivered("status 1");
-        walker.failure = Some(Box::new(send));
-        self.look_again(walker)
+        self.auditor.failed(message);
+        walker.failure = Some(Box::new(message.clone()));
+        it.failed("status 1")
     }
 
-    /// Another round, if there is one.
-    fn look_again(&self, walker: &mut Walker) -> Beat {
-        walker.slot = false;
-        walker.rounds += 1;
-        if walker.rounds < ROUNDS_MAX { Beat::Load } else { self.stop(walker, Refusal::Contention) }
+    /// Something outside of the steps stands in the way.
+    fn refuse(&self, walker: &Walker, refusal: Refusal) -> Step<'s> {
+        Step::Respond(refuse(Some(&walker.request), &refusal.into(), self.service))
     }
 
-    /// Something outside the protocol stands in the way.
-    fn stop(&self, walker: &mut Walker, refusal: Refusal) -> Beat {
-        walker.slot = false;
-        let response = walker.plan.refuse(&refusal.into(), &self.service);
-        Beat::Respond(Box::new(response), self.now)
-    }
-
-    fn respond(
-        &mut self,
-        walker: Walker,
-        mut response: Response,
-        at: Timestamp,
-        dice: &mut Dice,
-    ) -> Arrival {
+    fn respond(&mut self, walker: Walker, mut response: Response, dice: &mut Dice) -> Arrival {
         if matches!(response.body, Body::Page(_)) && self.strikes(Fault::Unrenderable, dice) {
             let refused = Refusal::TemplateBroken.into();
-            response = challenger_proto::refuse(Some(&walker.request), &refused, &self.service);
+            response = refuse(Some(&walker.request), &refused, self.service);
         }
+        let at = walker.decided_at;
         let refusal = response.refusal;
         self.tell(Some(&walker), "is answered", refusal);
         if let Some(refusal) = refusal {

@@ -61,7 +61,7 @@ const DEEDS: [&str; 34] = [
 /// How often everything happened.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
-    pub(crate) beats: u64,
+    pub(crate) steps: u64,
     pub(crate) seeds: u64,
     pub(crate) validations: u64,
     /// The most requests that somebody needed in the end, once nothing failed any more.
@@ -90,7 +90,7 @@ impl Tally {
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
-        self.beats += other.beats;
+        self.steps += other.steps;
         self.seeds += other.seeds;
         self.validations += other.validations;
         self.patience = self.patience.max(other.patience);

@@ -4,8 +4,8 @@
 
 use challenger_proto::http::{Body, Method, Request, Response};
 use challenger_proto::{
-    AddressType, Client, ClientId, Entropy, HashedSecret, Limits, PageName, Records, RedirectUri,
-    Service, Span, Timestamp,
+    AddressType, Client, ClientId, Entropy, HashedSecret, Limits, Loaded, PageName, Records,
+    RedirectUri, Sending, Service, Span, Step, Timestamp, Transmission, Write,
 };
 
 use crate::audit::{Auditor, Registered};
@@ -80,6 +80,84 @@ pub(crate) fn auditor(limits: &Limits) -> Auditor {
         auditor.know(ClientId::new(number).unwrap(), registered);
     }
     auditor
+}
+
+/// What a decision asks for, all of it.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) write: Option<Write>,
+    pub(crate) message: Option<Transmission>,
+    /// The answer, if all of it succeeds.
+    pub(crate) response: Response,
+}
+
+impl Outcome {
+    /// Goes on as if everything succeeded, and carries out nothing.
+    pub(crate) fn of(step: Step<'_>) -> Self {
+        match step {
+            Step::Load(_) => panic!("nothing is decided"),
+            Step::Commit(it) => {
+                let write = Some(it.write().clone());
+                Self { write, ..Self::of(it.done()) }
+            }
+            Step::Send(it) => {
+                let message = Some(it.message().clone());
+                Self { message, ..Self::of(it.sent()) }
+            }
+            Step::Respond(response) => Self { write: None, message: None, response },
+        }
+    }
+}
+
+/// Decides a request on rows.
+pub(crate) fn step<'s>(
+    request: &Request,
+    rows: Loaded,
+    now: Timestamp,
+    seed: u8,
+    service: &'s Service,
+) -> Step<'s> {
+    match Step::begin(request, service, now) {
+        Step::Load(it) => it.loaded(rows, now, Entropy::new([seed; 32])),
+        step => step,
+    }
+}
+
+/// The same, with all that it asks for.
+pub(crate) fn decide(
+    request: &Request,
+    rows: Loaded,
+    now: Timestamp,
+    seed: u8,
+    service: &Service,
+) -> Outcome {
+    Outcome::of(step(request, rows, now, seed, service))
+}
+
+/// A message that a request pays for, when it is decided on rows.
+pub(crate) fn sending<'s>(
+    request: &Request,
+    rows: Loaded,
+    now: Timestamp,
+    seed: u8,
+    service: &'s Service,
+) -> Option<Sending<'s>> {
+    let Step::Commit(it) = step(request, rows, now, seed, service) else { return None };
+    let Step::Send(it) = it.done() else { return None };
+    Some(it)
+}
+
+/// What a request has to be decided on.
+pub(crate) fn rows(
+    request: &Request,
+    records: &Records,
+    now: Timestamp,
+    service: &Service,
+) -> Loaded {
+    match Step::begin(request, service, now) {
+        Step::Load(it) => records.load(it.keys()),
+        _ => Loaded::default(),
+    }
 }
 
 /// A request with any method.

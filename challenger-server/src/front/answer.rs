@@ -1,12 +1,10 @@
 //! From an answer to its bytes.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
 use challenger_proto::http::Status;
 
-use crate::log::{self, Level};
 use crate::os;
 
 /// What the front sends back. It adds `Date`, `Content-Length` and `Connection` itself.
@@ -31,9 +29,7 @@ impl Answer {
     /// The bytes of head and body.
     pub(super) fn into_parts(self, without_body: bool, close: bool) -> (Vec<u8>, Arc<[u8]>) {
         if !self.is_sendable() {
-            let known: [(&str, &dyn fmt::Display); 2] =
-                [("status", &self.status.0), ("error", &"cannot be sent")];
-            log::event(Level::Error, "answer", &known);
+            log::error!(status = self.status.0, error = "cannot be sent"; "answer");
             return Self::bare().into_parts(without_body, close);
         }
         let mut text = format!("HTTP/1.1 {} {}\r\n", self.status.0, self.status.reason());

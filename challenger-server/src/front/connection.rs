@@ -12,7 +12,6 @@ use super::head::{self, Head, Parsed, parse_head};
 use super::stream::{self, Arrival, Event, deadline};
 use super::table::{Phase, Seat};
 use super::{Answer, Limits, Respond};
-use crate::log::{self, Level};
 
 /// How long to go on reading, and how much, after an answer that closes the connection. A socket
 /// that is closed with bytes unread resets the connection, and then the peer may never see the
@@ -196,7 +195,7 @@ impl Connection<'_> {
     fn unless_panic(&self, decide: impl FnOnce(&dyn Respond) -> Answer) -> Option<Answer> {
         let answer = catch_unwind(AssertUnwindSafe(|| decide(self.respond))).ok();
         if answer.is_none() {
-            log::event(Level::Error, "bug", &[("route", &"-")]);
+            log::error!(route = "-"; "bug");
         }
         answer
     }

@@ -49,7 +49,6 @@ use self::table::Table;
 pub use self::tiny::Tiny;
 #[cfg(feature = "tiny-http")]
 pub(crate) use self::watch::Watch;
-use crate::log::{self, Level};
 
 /// Whoever decides about requests. It is called by many threads at once.
 pub trait Respond: Send + Sync + 'static {
@@ -310,14 +309,10 @@ impl Troubles {
         }
         if crowded {
             let ended = evicted - self.evicted;
-            let known: [(&str, &dyn fmt::Display); 2] =
-                [("ended", &ended), ("turned_away", &self.turned_away)];
-            log::event(Level::Warning, "too many connections", &known);
+            log::warn!(ended, turned_away = self.turned_away; "too many connections");
         }
         if let Some(error) = &self.last {
-            let known: [(&str, &dyn fmt::Display); 2] =
-                [("failures", &self.failures), ("error", error)];
-            log::event(Level::Warning, "connections not accepted", &known);
+            log::warn!(failures = self.failures, error:%; "connections not accepted");
         }
         *self = Self { evicted, told: Some(Instant::now()), ..Self::default() };
     }

@@ -13,7 +13,6 @@ use tiny_http::{Method, Server};
 
 use super::head::{Head, Parsed, parse_head};
 use super::{Listener, PAUSE, Present, Respond};
-use crate::log::{self, Level};
 
 /// A listener whose connections tiny_http serves.
 pub struct Tiny {
@@ -62,7 +61,7 @@ fn work(server: &Server, respond: &dyn Respond) {
             Ok(request) => drop(catch_unwind(AssertUnwindSafe(|| serve(request, respond)))),
             Err(error) if error.raw_os_error().is_none() => return,
             // Nobody accepts any more, which the server notices.
-            Err(error) => log::event(Level::Error, "engine failed", &[("error", &error)]),
+            Err(error) => log::error!(error:%; "engine failed"),
         }
     }
 }

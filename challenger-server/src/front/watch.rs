@@ -8,7 +8,6 @@ use std::os::unix::fs::MetadataExt;
 use std::thread;
 
 use super::TICK;
-use crate::log::{self, Level};
 use crate::os;
 
 /// A listener that somebody else has.
@@ -36,8 +35,7 @@ impl Watch {
             while self.is_open() {
                 thread::sleep(TICK);
             }
-            let error = "it accepts no more connections";
-            log::event(Level::Error, "engine failed", &[("error", &error)]);
+            log::error!(error = "it accepts no more connections"; "engine failed");
             os::stop();
         };
         thread::Builder::new().name("watch".to_owned()).spawn(watch).map(drop)

@@ -17,7 +17,6 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::{ListenError, trust};
 use crate::front::BACKLOG;
 use crate::front::Listener;
-use crate::log::{self, Level};
 use crate::secrecy;
 
 /// How long to wait for somebody else who starts in the same folder, which takes milliseconds.
@@ -103,9 +102,7 @@ impl Drop for SocketFile {
             Ok(_) | Err(_) => return,
         };
         if let Err(error) = removed {
-            let path = secrecy::path(&self.path);
-            let known: [(&str, &dyn fmt::Display); 2] = [("path", &path), ("error", &error)];
-            log::event(Level::Warning, "socket not removed", &known);
+            log::warn!(path:% = secrecy::path(&self.path), error:%; "socket not removed");
         }
     }
 }

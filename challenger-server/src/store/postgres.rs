@@ -17,7 +17,6 @@ pub use self::database::PostgresDatabase;
 use self::pool::{Fault, Pool, Session};
 use super::tally::Tally;
 use super::{LIMIT, OpenMode, Store, StoreError};
-use crate::log;
 
 mod database;
 mod line;
@@ -56,7 +55,7 @@ impl PostgresStore {
         };
         match opened.map_err(|fault| (matches!(fault, Fault::Away(_)), store.error(fault))) {
             Err((true, error)) if mode == OpenMode::Serve => {
-                log::warn(format_args!("{error}; serving without it until it can be reached"));
+                log::warn!("{error}; serving without it until it can be reached");
             }
             Err((_, error)) => return Err(error),
             Ok(()) => {}

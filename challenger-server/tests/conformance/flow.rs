@@ -1,7 +1,7 @@
 //! One validation from `/setup` to `/token` on a store, and every secret that it brought about.
 
 use challenger_proto::http::{Body, Method, Request, Response};
-use challenger_proto::{AddressType, Commit, Entropy, Service, route};
+use challenger_proto::{AddressType, Commit, Entropy, Service, Step};
 use challenger_server::store::{Registry, Store};
 use serde_json::Value;
 
@@ -89,19 +89,30 @@ impl Flow<'_> {
             headers: headers.collect(),
             body: body.into(),
         };
-        let plan = route(&request);
-        let loaded = self.store.load(&plan.load(NOW, &self.service)).unwrap();
-        let entropy = self.rng.bytes();
-        let outcome = plan.decide(loaded, NOW, Entropy::new(entropy), &self.service);
-        if let Some(write) = &outcome.write {
-            assert_eq!(self.store.commit(write), Ok(Commit::Done));
-            self.drawn = entropy;
-        }
-        if let Some(transmission) = outcome.send {
-            self.pin = transmission.secret.digits().to_owned();
-        }
-        assert!(outcome.response.status.0 < 400, "{target}: {:?}", outcome.response.refusal);
-        outcome.response
+        let service = self.service.clone();
+        let mut step = Step::begin(&request, &service, NOW);
+        let mut entropy = [0; 32];
+        let response = loop {
+            step = match step {
+                Step::Load(it) => {
+                    entropy = self.rng.bytes();
+                    let rows = self.store.load(it.keys()).unwrap();
+                    it.loaded(rows, NOW, Entropy::new(entropy))
+                }
+                Step::Commit(it) => {
+                    assert_eq!(self.store.commit(it.write()), Ok(Commit::Done));
+                    self.drawn = entropy;
+                    it.done()
+                }
+                Step::Send(it) => {
+                    self.pin = it.message().secret.digits().to_owned();
+                    it.sent()
+                }
+                Step::Respond(response) => break response,
+            };
+        };
+        assert!(response.status.0 < 400, "{target}: {:?}", response.refusal);
+        response
     }
 }
 

@@ -7,14 +7,14 @@ use crate::simulation::server::Server;
 
 impl Journey {
     /// Sends the last form again.
-    pub(super) fn again(&mut self, deed: &'static str, server: &mut Server) {
+    pub(super) fn again(&mut self, deed: &'static str, server: &mut Server<'_>) {
         if let Some((what, request)) = self.last.clone() {
             server.tally.did(deed);
             self.send(what, request, server);
         }
     }
 
-    pub(super) fn mistype_address(&mut self, server: &mut Server) {
+    pub(super) fn mistype_address(&mut self, server: &mut Server<'_>) {
         let Screen::View(view) = &self.screen else { return };
         if view.has_address_form && !view.is_fixed && !view.solved {
             server.tally.did("a person mistypes the address");
@@ -23,7 +23,7 @@ impl Journey {
         }
     }
 
-    pub(super) fn mistype_code(&mut self, server: &mut Server, dice: &mut Dice) {
+    pub(super) fn mistype_code(&mut self, server: &mut Server<'_>, dice: &mut Dice) {
         let Screen::View(view) = &self.screen else { return };
         if view.can_guess && !view.solved {
             server.tally.did("a person mistypes a code");
@@ -34,7 +34,7 @@ impl Journey {
     }
 
     /// A form on a page that was left open.
-    pub(super) fn use_old_form(&mut self, server: &mut Server, dice: &mut Dice) {
+    pub(super) fn use_old_form(&mut self, server: &mut Server<'_>, dice: &mut Dice) {
         if self.tabs.is_empty() {
             return;
         }

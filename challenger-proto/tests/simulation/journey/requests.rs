@@ -18,7 +18,7 @@ impl Journey {
         if self.has_pages { HTML } else { JSON }
     }
 
-    pub(super) fn setup(&self, server: &mut Server) -> Request {
+    pub(super) fn setup(&self, server: &mut Server<'_>) -> Request {
         server.tally.did("a client asks for a validation");
         let address = match self.proposal {
             Proposal::Nothing => return self.setup_with(""),
@@ -36,7 +36,7 @@ impl Journey {
     }
 
     /// The link that the client gave to the person.
-    pub(super) fn visit(&self, nonce: &str, server: &mut Server) -> Request {
+    pub(super) fn visit(&self, nonce: &str, server: &mut Server<'_>) -> Request {
         let mut more = format!("&scope=address&state=visit-{}", self.visits);
         let (deed, challenge) = match self.pkce {
             Pkce::None => ("a client uses no PKCE", String::new()),

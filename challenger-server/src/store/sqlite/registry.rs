@@ -7,7 +7,6 @@ use rusqlite::{Connection, OptionalExtension, Params, Transaction, TransactionBe
 
 use super::file::Fault;
 use super::{SqliteStore, schema, wal};
-use crate::log;
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
 use crate::store::{Added, ClientSummary, Collected, Registry, Store, StoreError, rest};
 
@@ -136,7 +135,7 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         let done = self.ask(task);
         if let Err(error) = self.finish() {
-            log::warn(format_args!("{error}"));
+            log::warn!("{error}");
         }
         done
     }
