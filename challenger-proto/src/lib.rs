@@ -85,6 +85,7 @@ mod digest;
 mod earlier;
 mod endpoint;
 mod entropy;
+mod error_code;
 mod fields;
 mod form;
 mod grant;

@@ -327,7 +327,7 @@ fn every_portable_story_holds_for_an_outsider() {
 
 #[test]
 fn every_refusal_of_the_core_is_met() {
-    for refusal in Refusal::ALL {
+    for &refusal in Refusal::ALL {
         let met = findings().met.contains(&refusal);
         let elsewhere = MADE_ELSEWHERE.contains(&refusal);
         assert_ne!(met, elsewhere, "{refusal:?}: met by a story {met}, made elsewhere {elsewhere}");
@@ -336,7 +336,7 @@ fn every_refusal_of_the_core_is_met() {
 
 #[test]
 fn every_refusal_is_shown_in_every_shape() {
-    for refusal in Refusal::ALL {
+    for &refusal in Refusal::ALL {
         for shape in ["html", "json", "oauth"] {
             // There may be no page to tell that a page is missing or broken.
             let about_pages = [Refusal::TemplateBroken, Refusal::TemplateMissing];

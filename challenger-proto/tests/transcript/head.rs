@@ -118,7 +118,7 @@ fn client(line: &str) -> (i64, String, String) {
 /// Reads `NAME` or `NAME: detail`.
 pub(crate) fn refused(text: &str) -> Refused {
     let (name, detail) = text.split_once(": ").unwrap_or((text, ""));
-    let refusal = Refusal::ALL.into_iter().find(|it| format!("{it:?}") == name);
+    let refusal = Refusal::ALL.iter().copied().find(|it| it.name() == name);
     let refusal = refusal.unwrap_or_else(|| panic!("there is no refusal {name}"));
     if detail.is_empty() { refusal.into() } else { refusal.about(detail) }
 }
