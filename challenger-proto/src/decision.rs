@@ -2,8 +2,8 @@
 
 use alloc::boxed::Box;
 
-use crate::answer::Reader;
 use crate::http::Response;
+use crate::negotiation::Audience;
 use crate::service::Service;
 use crate::storage::Write;
 use crate::time::Timestamp;
@@ -14,7 +14,7 @@ use crate::validation::Delivery;
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) now: Timestamp,
-    pub(crate) reader: &'a Reader,
+    pub(crate) audience: &'a Audience,
     pub(crate) service: &'a Service,
 }
 

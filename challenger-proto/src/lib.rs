@@ -66,7 +66,7 @@
 //! 1. Nothing here performs IO, reads a clock, draws randomness or keeps global state.
 //! 2. `decide` cannot fail and cannot loop without bound. Every input has a limit named `*_MAX`.
 //! 3. Nothing is sent that was not paid for by a committed write.
-//! 4. The wire (`http`, `media`, `form`, `page`, `answer`) and the machine (`validation`,
+//! 4. The wire (`http`, `media`, `form`, `page`, `response`) and the machine (`validation`,
 //!    `storage`, `records`) do not know each other; only the endpoints see both.
 //! 5. A row's nonce, client and version are never changed by a transition.
 //! 6. No secret appears in a `Debug`, or in a response other than the one that exists to carry it.
@@ -75,11 +75,11 @@
 extern crate alloc;
 
 mod address;
-mod answer;
 mod base32;
 mod budget;
 mod call;
 mod client;
+mod csp;
 mod decision;
 mod digest;
 mod earlier;
@@ -90,9 +90,11 @@ mod fields;
 mod form;
 mod grant;
 pub mod http;
+mod json;
 mod legal;
 mod limits;
 mod media;
+mod negotiation;
 mod nonce;
 mod oob;
 mod page;
@@ -101,6 +103,7 @@ mod pkce;
 mod records;
 mod redirect;
 mod refusal;
+mod response;
 mod restriction;
 mod route;
 mod secret;
@@ -116,6 +119,7 @@ mod validation;
 pub use address::*;
 pub use budget::Budget;
 pub use client::*;
+pub use csp::Inline;
 pub use digest::*;
 pub use earlier::Earlier;
 pub use entropy::*;

@@ -4,7 +4,6 @@ use alloc::string::{String, ToString};
 
 use serde_json::{Value, json};
 
-use crate::answer::insert;
 use crate::client::ClientId;
 use crate::decision::{Context, Decision};
 use crate::endpoint::view::address_form;
@@ -12,6 +11,7 @@ use crate::endpoint::{completed, keys_of, live_validation, parse_nonce};
 use crate::form::Form;
 use crate::grant::AuthorizationRequest;
 use crate::http::{Request, Response};
+use crate::json::insert;
 use crate::nonce::Nonce;
 use crate::pkce::CodeChallenge;
 use crate::refusal::{Refusal, Refused};
@@ -68,7 +68,7 @@ impl Authorize {
     }
 
     fn respond(&self, validation: &Validation, context: Context<'_>) -> Result<Response, Refused> {
-        if !context.reader.html {
+        if !context.audience.html {
             return Ok(Response::json(200, status(validation, context.service)));
         }
         if validation.is_solved() {

@@ -6,17 +6,20 @@ use alloc::string::{String, ToString};
 use serde_json::Value;
 
 use crate::address::Address;
-use crate::answer::{insert, object};
 use crate::decision::{Context, Decision, Message};
-use crate::endpoint::view::{self, Why, address_form, code_refused, is_challenged, next_time_text};
+use crate::endpoint::view::{
+    Why, address_form, code_refused, field_list, is_challenged, next_time_text, view,
+};
 use crate::endpoint::{completed, keys_of, live_validation, parse_nonce};
 use crate::entropy::Entropy;
 use crate::fields::BUDGET_SEEN;
 use crate::form::Form;
 use crate::http::{Request, Response};
+use crate::json::{insert, object};
 use crate::nonce::Nonce;
 use crate::page::PageName;
 use crate::refusal::{Refusal, Refused};
+use crate::response::View;
 use crate::service::Service;
 use crate::storage::{Load, Loaded, Write};
 use crate::time::Timestamp;
@@ -55,7 +58,7 @@ impl Challenge {
         };
         if self.is_stale(&validation, &address, context) {
             let budget = validation.budget(&context.service.limits);
-            if budget.transmissions == 0 && budget.attempts == 0 && !context.reader.html {
+            if budget.transmissions == 0 && budget.attempts == 0 && !context.audience.html {
                 return Err(Refusal::TooManyAttempts.into());
             }
             return Ok(Decision::Respond(self.created(&validation, false, context)?));
@@ -73,7 +76,8 @@ impl Challenge {
                 Ok(Decision::Respond(self.created(&validation, false, context)?))
             }
             Challenged::Refused(validation, refusal) => {
-                let response = view::refuse(&validation, &self.nonce, &refusal.into(), context);
+                let view = view(&validation, &self.nonce, context, []);
+                let response = context.audience.refuse(context.service, &refusal.into(), view);
                 Ok(Decision::Respond(response))
             }
             Challenged::Send(validation, delivery) => {
@@ -99,7 +103,7 @@ impl Challenge {
         refused: &Refused,
         context: Context<'_>,
     ) -> Result<Decision, Refused> {
-        if !context.reader.html {
+        if !context.audience.html {
             return Err(refused.clone());
         }
         let page = address_form(validation, &self.nonce, context, Some((&self.form, refused)));
@@ -126,7 +130,7 @@ impl Challenge {
         let budget = validation.budget(limits);
         // The mailbox got a message for another spelling of the address, and this one is to wait.
         let unsent = budget.attempts == 0 && budget.transmissions == limits.pin_transmissions;
-        if context.reader.html && budget.attempts == 0 && !unsent {
+        if context.audience.html && budget.attempts == 0 && !unsent {
             // There is no guess to offer a form for until the next message.
             return Ok(code_refused(validation, &self.nonce, Why::Exhausted, context));
         }
@@ -137,17 +141,16 @@ impl Challenge {
             ("transmitted", transmitted.into()),
             ("retransmission_time", budget.next_transmission.to_json()),
         ];
-        if !context.reader.html {
+        if !context.audience.html {
             let mut data = object(data);
             insert(&mut data, "next_tx_time", next_time_text(&budget));
             return Ok(Response::json(200, data));
         }
-        let mut data = view::view(validation, &self.nonce, context, data);
+        let mut view = view(validation, &self.nonce, context, data);
         if unsent {
-            data.set("unsent", true);
+            view.data.set("unsent", true);
         }
-        let name = PageName::EnterTanForm;
-        context.reader.form_page(context.service, 200, name, data, &validation.redirect_uri)
+        context.audience.page(context.service, 200, PageName::EnterTanForm, view)
     }
 
     fn transmission(
@@ -161,7 +164,7 @@ impl Challenge {
             argument,
             secret: validation.secret(&self.nonce).ok_or(Refusal::Internal)?,
             nonce: self.nonce.clone(),
-            language: context.reader.message_language(context.service),
+            language: context.audience.message_language(context.service),
             client_host: validation.redirect_uri.host().to_string(),
             expires: validation.expires,
             now: context.now,
@@ -192,12 +195,14 @@ impl Undelivered {
         let detail = if self.how.is_empty() { None } else { Some(self.how.clone()) };
         let refused = Refused { refusal: Refusal::HelperFailed, detail };
         let Some(validation) = rows.validation else {
-            return Decision::Respond(context.reader.refuse(context.service, &refused));
+            let response = context.audience.refuse(context.service, &refused, View::default());
+            return Decision::Respond(response);
         };
         let kept = validation.clone();
         let refunded = validation.undelivered(&self.delivery, context.now);
         let state = refunded.as_ref().unwrap_or(&kept);
-        let response = view::refuse(state, &self.nonce, &refused, context);
+        let view = view(state, &self.nonce, context, []);
+        let response = context.audience.refuse(context.service, &refused, view);
         match refunded {
             Some(validation) => Decision::Write(Write::Update(validation), response),
             None => Decision::Respond(response),
@@ -233,10 +238,9 @@ impl Postponed {
             return Ok(Decision::Respond(completed(&validation, &self.nonce, context)?));
         }
         let refused = Refusal::HelpersBusy.into();
-        let mut data = view::view(&validation, &self.nonce, context, []);
-        data.set("fields", view::field_list(&self.address));
-        let client = &validation.redirect_uri;
-        let mut response = context.reader.refuse_with(context.service, &refused, data, client);
+        let mut view = view(&validation, &self.nonce, context, []);
+        view.data.set("fields", field_list(&self.address));
+        let mut response = context.audience.refuse(context.service, &refused, view);
         response.set("Retry-After", retry_after(entropy).to_string());
         Ok(Decision::Respond(response))
     }

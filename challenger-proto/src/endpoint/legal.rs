@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
+use crate::csp;
 use crate::decision::Context;
 use crate::http::{Body, Request, Response};
 use crate::legal::Documents;
@@ -54,11 +55,7 @@ impl Legal {
         add_validators(&mut response, documents, &document.etag, now);
         response.set("Avail-Languages", documents.languages(accept, document));
         response.set("Content-Language", document.language.clone());
-        // Documents bring their own styles and embedded pictures, and need nothing else.
-        response.set(
-            "Content-Security-Policy",
-            "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
-        );
+        response.set("Content-Security-Policy", csp::DOCUMENT);
         response.set("Content-Type", document.content_type());
         response
     }

@@ -21,6 +21,7 @@ use crate::http::Response;
 use crate::nonce::Nonce;
 use crate::page::PageName;
 use crate::refusal::{Refusal, Refused};
+use crate::response::View;
 use crate::storage::{Load, Loaded};
 use crate::time::Timestamp;
 use crate::validation::Validation;
@@ -56,12 +57,13 @@ fn completed(
     context: Context<'_>,
 ) -> Result<Response, Refused> {
     let url = redirect_url(validation, nonce)?;
-    if !context.reader.html {
+    if !context.audience.html {
         return Ok(Response::json(200, json!({"type": "completed", "redirect_url": url})));
     }
     if validation.is_redeemed() {
         let data = [("client", validation.redirect_uri.host().into())].into_iter().collect();
-        return context.reader.page(context.service, 200, PageName::AlreadyDone, data);
+        let view = View { data, client: None };
+        return context.audience.page(context.service, 200, PageName::AlreadyDone, view);
     }
     Ok(Response::found(url))
 }

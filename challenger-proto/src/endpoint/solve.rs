@@ -1,7 +1,7 @@
 //! `POST /solve/$NONCE`: a person enters the code.
 
 use crate::decision::{Context, Decision};
-use crate::endpoint::view::{self, Why, code_refused, is_challenged};
+use crate::endpoint::view::{Why, code_refused, invalid_pin, is_challenged, view};
 use crate::endpoint::{completed, keys_of, live_validation, parse_nonce};
 use crate::fields::BUDGET_SEEN;
 use crate::form::Form;
@@ -93,7 +93,7 @@ impl Solve {
         context: Context<'_>,
     ) -> Result<Decision, Refused> {
         let left = validation.budget(&context.service.limits).attempts;
-        if !context.reader.html {
+        if !context.audience.html {
             return Err(refused.clone());
         }
         let why = match refused.refusal {
@@ -101,8 +101,11 @@ impl Solve {
             _ => Why::Unreadable,
         };
         let form = is_challenged(validation) && left > 0;
-        let page = form.then(|| view::invalid_pin(validation, &self.nonce, why, context).ok());
-        let otherwise = || view::refuse(validation, &self.nonce, refused, context);
+        let page = form.then(|| invalid_pin(validation, &self.nonce, why, context).ok());
+        let otherwise = || {
+            let view = view(validation, &self.nonce, context, []);
+            context.audience.refuse(context.service, refused, view)
+        };
         Ok(Decision::Respond(page.flatten().unwrap_or_else(otherwise)))
     }
 }

@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 use data_encoding::BASE64;
 use serde_json::json;
 
-use crate::answer::strip_scheme;
 use crate::client::{Client, ClientId, compare_with_nobody};
 use crate::decision::{Context, Decision};
 use crate::entropy::Entropy;
@@ -16,6 +15,7 @@ use crate::grant::{AccessToken, AuthorizationCode};
 use crate::http::{Request, Response};
 use crate::pkce::CodeVerifier;
 use crate::refusal::{Refusal, Refused};
+use crate::response::View;
 use crate::secret::Secret;
 use crate::storage::{Load, Loaded, Write};
 use crate::validation::Redeemed;
@@ -35,10 +35,7 @@ pub(crate) struct Token {
 impl Token {
     pub(crate) fn parse(request: &Request) -> Result<Self, Refused> {
         let form = Form::parse(&request.body)?;
-        let basic = request
-            .header("Authorization")
-            .and_then(|credentials| strip_scheme(credentials, "Basic"));
-        let (client, secrets) = match basic {
+        let (client, secrets) = match request.credentials("Basic") {
             Some(credentials) => client_from_basic(credentials, &form)?,
             None => client_from_form(&form)?,
         };
@@ -100,7 +97,11 @@ impl Token {
                 Decision::Write(Write::Redeem(validation, grant), response)
             }
             Redeemed::Late(validation, token) => {
-                let response = context.reader.refuse(context.service, &Refusal::CodeSpent.into());
+                let response = context.audience.refuse(
+                    context.service,
+                    &Refusal::CodeSpent.into(),
+                    View::default(),
+                );
                 Decision::Write(Write::Revoke(validation, token), response)
             }
         })
@@ -117,7 +118,7 @@ impl Token {
             for secret in self.secrets.expose() {
                 compare_with_nobody(secret);
             }
-            let basic = context.reader.used_basic();
+            let basic = context.audience.used_basic();
             let refusal = if basic { Refusal::ClientSecretWrong } else { Refusal::ClientUnknown };
             return Err(refusal.into());
         };
