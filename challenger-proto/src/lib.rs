@@ -93,6 +93,7 @@ pub mod http;
 mod json;
 mod legal;
 mod limits;
+mod machine;
 mod media;
 mod negotiation;
 mod nonce;

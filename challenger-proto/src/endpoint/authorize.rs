@@ -62,7 +62,7 @@ impl Authorize {
         }
         let response = self.respond(&validation, context)?;
         Ok(match validation.authorize(self.request.clone()) {
-            Some(validation) => Decision::Write(Write::Update(validation), response),
+            Some(changed) => Decision::Write(Write::Update(changed.into_row()), response),
             None => Decision::Respond(response),
         })
     }
@@ -71,8 +71,8 @@ impl Authorize {
         if !context.audience.html {
             return Ok(Response::json(200, status(validation, context.service)));
         }
-        if validation.is_solved() {
-            return completed(validation, &self.nonce, context);
+        if let Some(code) = validation.authorization_code(&self.nonce) {
+            return completed(validation, &code, context);
         }
         address_form(validation, &self.nonce, context, None)
     }

@@ -1,23 +1,25 @@
 //! `POST /solve/$NONCE`: a person enters the code.
 
+use crate::budget::Seen;
 use crate::decision::{Context, Decision};
 use crate::endpoint::view::{Why, code_refused, invalid_pin, is_challenged, view};
 use crate::endpoint::{completed, keys_of, live_validation, parse_nonce};
 use crate::fields::BUDGET_SEEN;
 use crate::form::Form;
 use crate::http::Request;
+use crate::machine::SolveOutcome;
 use crate::nonce::Nonce;
 use crate::oob::Attempt;
 use crate::refusal::{Refusal, Refused};
 use crate::storage::{Load, Loaded, Write};
-use crate::validation::{Validation, Verdict};
+use crate::validation::Validation;
 
 /// A PIN that a person entered.
 #[derive(Clone, Debug)]
 pub(crate) struct Solve {
     nonce: Nonce,
     attempt: Result<Attempt, Refused>,
-    form: Form,
+    seen: Seen,
 }
 
 impl Solve {
@@ -27,7 +29,7 @@ impl Solve {
         let attempt = form.require("pin").and_then(|text| {
             Attempt::parse(text).ok_or_else(|| Refusal::ParameterMalformed.about("pin"))
         });
-        Ok(Self { nonce, attempt, form })
+        Ok(Self { nonce, attempt, seen: Seen::parse(form.get(BUDGET_SEEN)) })
     }
 
     pub(crate) fn keys(&self) -> Load {
@@ -40,52 +42,42 @@ impl Solve {
             Ok(attempt) => attempt,
             Err(refused) => return self.unreadable(&validation, refused, context),
         };
+        let refuse =
+            |validation: &Validation, why| code_refused(validation, &self.nonce, why, context);
         if self.is_stale(&validation, context) {
-            return Ok(Decision::Respond(code_refused(
-                &validation,
-                &self.nonce,
-                Why::Stale,
-                context,
-            )));
+            return Ok(Decision::Respond(refuse(&validation, Why::Stale)));
         }
-        match validation.solve(&self.nonce, attempt, context.now) {
-            Verdict::Accepted(validation) => {
-                let response = completed(&validation, &self.nonce, context)?;
-                Ok(Decision::Write(Write::Update(validation), response))
+        Ok(match validation.solve(&self.nonce, attempt, context.now) {
+            SolveOutcome::Accepted(changed, code) => {
+                let response = completed(changed.row(), &code, context)?;
+                Decision::Write(Write::Update(changed.into_row()), response)
             }
-            Verdict::Completed(validation) => {
-                Ok(Decision::Respond(completed(&validation, &self.nonce, context)?))
+            SolveOutcome::Completed(validation, code) => {
+                Decision::Respond(completed(&validation, &code, context)?)
             }
-            Verdict::Exhausted(validation) => Ok(Decision::Respond(code_refused(
-                &validation,
-                &self.nonce,
-                Why::Exhausted,
-                context,
-            ))),
-            Verdict::NoChallenge(validation) => Ok(Decision::Respond(code_refused(
-                &validation,
-                &self.nonce,
-                Why::NoChallenge,
-                context,
-            ))),
-            Verdict::Rejected(validation) => {
-                let response = code_refused(&validation, &self.nonce, Why::Wrong, context);
-                Ok(Decision::Write(Write::Update(validation), response))
+            SolveOutcome::Exhausted(validation) => {
+                Decision::Respond(refuse(&validation, Why::Exhausted))
             }
-        }
+            SolveOutcome::NoChallenge(validation) => {
+                Decision::Respond(refuse(&validation, Why::NoChallenge))
+            }
+            SolveOutcome::Rejected(changed) => {
+                let response = refuse(changed.row(), Why::Wrong);
+                Decision::Write(Write::Update(changed.into_row()), response)
+            }
+        })
     }
 
-    /// Whether something has become of the validation since the form was shown: somebody clicked
-    /// twice, or reloaded the page. A guess is not charged twice for that, and not judged either,
-    /// or old forms would bring free guesses.
+    /// Whether the validation has changed since the form was shown: somebody clicked twice, or
+    /// reloaded the page. The guess is neither charged again nor judged, or else old forms would
+    /// bring free guesses.
     fn is_stale(&self, validation: &Validation, context: Context<'_>) -> bool {
         let budget = validation.budget(&context.service.limits);
-        is_challenged(validation)
-            && budget.attempts > 0
-            && !budget.is_that_of(self.form.get(BUDGET_SEEN))
+        is_challenged(validation) && budget.attempts > 0 && !budget.is_that_of(self.seen)
     }
 
-    /// What is no PIN costs nothing: people see their form again, or else what they can do.
+    /// Input that is not a PIN is not charged. Shows the form again, or what else the person can
+    /// do.
     fn unreadable(
         &self,
         validation: &Validation,

@@ -13,12 +13,12 @@ use crate::entropy::Entropy;
 use crate::form::Form;
 use crate::grant::{AccessToken, AuthorizationCode};
 use crate::http::{Request, Response};
+use crate::machine::RedeemOutcome;
 use crate::pkce::CodeVerifier;
 use crate::refusal::{Refusal, Refused};
 use crate::response::View;
 use crate::secret::Secret;
 use crate::storage::{Load, Loaded, Write};
-use crate::validation::Redeemed;
 
 /// An access token request (RFC 6749 §4.1.3).
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ impl Token {
         let redeemed =
             validation.redeem(code, self.verifier.as_ref(), token.digest(), context.now, limits)?;
         Ok(match redeemed {
-            Redeemed::First(validation, grant) => {
+            RedeemOutcome::First(changed, grant) => {
                 let mut response = Response::json(
                     200,
                     json!({
@@ -94,15 +94,15 @@ impl Token {
                     }),
                 );
                 response.set("Pragma", "no-cache");
-                Decision::Write(Write::Redeem(validation, grant), response)
+                Decision::Write(Write::Redeem(changed.into_row(), grant), response)
             }
-            Redeemed::Late(validation, token) => {
+            RedeemOutcome::Late(changed, token) => {
                 let response = context.audience.refuse(
                     context.service,
                     &Refusal::CodeSpent.into(),
                     View::default(),
                 );
-                Decision::Write(Write::Revoke(validation, token), response)
+                Decision::Write(Write::Revoke(changed.into_row(), token), response)
             }
         })
     }
