@@ -24,8 +24,8 @@ use crate::earlier::{Earlier, turn_to};
 use crate::entropy::Entropy;
 use crate::grant::{AuthorizationCode, AuthorizationRequest, Grant};
 use crate::limits::{Limits, REPLAY_GRACE};
-use crate::nonce::Nonce;
-use crate::oob::{Attempt, OobSecret, Salt};
+use crate::nonce::{Nonce, Salt};
+use crate::pin::{Pin, PinAttempt};
 use crate::pkce::{CodeChallenge, CodeVerifier};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -66,7 +66,7 @@ pub(crate) enum ChallengeOutcome {
     /// No message may be sent: the address is fixed, or nothing is left.
     Refused(Validation, Refusal),
     /// A message with this PIN has to be sent.
-    Send(Changed, OobSecret, Charge),
+    Send(Changed, Pin, Charge),
     /// A message was sent a short while ago, so none is sent now.
     Wait(Validation),
 }
@@ -240,7 +240,7 @@ impl Validation {
     pub(crate) fn solve(
         mut self,
         nonce: &Nonce,
-        attempt: &Attempt,
+        attempt: &PinAttempt,
         now: Timestamp,
     ) -> SolveOutcome {
         let uri = &self.redirect_uri;
@@ -251,7 +251,7 @@ impl Validation {
                     return SolveOutcome::Exhausted(self);
                 };
                 challenge.attempts_left = left;
-                if !OobSecret::derive(nonce, &challenge.salt).matches(attempt) {
+                if !Pin::derive(nonce, &challenge.salt).matches(attempt) {
                     return SolveOutcome::Rejected(Changed(self));
                 }
                 let code = AuthorizationCode::derive(nonce, &challenge.salt, now, uri);
@@ -266,7 +266,7 @@ impl Validation {
                 SolveOutcome::Accepted(Changed(self), code)
             }
             Progress::Solved(solution) => {
-                let right = OobSecret::derive(nonce, &solution.salt).matches(attempt);
+                let right = Pin::derive(nonce, &solution.salt).matches(attempt);
                 // A double click, or an answer that got lost, wants the same code again.
                 if !right || now.since(solution.renewed_at) <= REPLAY_GRACE {
                     let code = solution.authorization_code(nonce, uri);
@@ -378,14 +378,14 @@ impl Challenge {
         nonce: &Nonce,
         now: Timestamp,
         limits: &Limits,
-    ) -> Option<(OobSecret, Charge)> {
+    ) -> Option<(Pin, Charge)> {
         if self.sent_at.is_some_and(|sent_at| is_early(sent_at, now, limits)) {
             return None;
         }
         self.transmissions_left = self.transmissions_left.checked_sub(1)?;
         self.attempts_left = limits.pin_attempts.get();
         self.sent_at = Some(now);
-        let pin = OobSecret::derive(nonce, &self.salt);
+        let pin = Pin::derive(nonce, &self.salt);
         let transmissions_left = self.transmissions_left;
         Some((pin, Charge { salt: self.salt, sent_at: now, transmissions_left }))
     }

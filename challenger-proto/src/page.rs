@@ -18,15 +18,15 @@ pub const FALLBACK_LANGUAGE: &str = "en";
 /// Which page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PageName {
-    /// The code was redeemed: nothing is left to do here.
+    /// The authorization code was redeemed: nothing is left to do here.
     AlreadyDone,
     /// The form for the address, one per address type.
     EnterAddressForm,
-    /// The form for the code.
+    /// The form for the PIN.
     EnterTanForm,
     /// Something went wrong on our side.
     InternalError,
-    /// A wrong code, or one that was not judged.
+    /// A wrong PIN, or one that was not judged.
     InvalidPin,
     /// A request that cannot be served.
     InvalidRequest,

@@ -15,7 +15,7 @@ const TEMPORARILY_UNAVAILABLE: &str = "temporarily_unavailable";
 const UNSUPPORTED_GRANT_TYPE: &str = "unsupported_grant_type";
 
 /// What a refusal becomes on the wire.
-struct Row {
+struct Entry {
     name: &'static str,
     status: u16,
     code: u16,
@@ -41,9 +41,9 @@ macro_rules! refusals {
             /// All refusals, in alphabetical order.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            const fn row(self) -> &'static Row {
+            const fn entry(self) -> &'static Entry {
                 match self {
-                    $(Self::$name => &Row {
+                    $(Self::$name => &Entry {
                         name: stringify!($name),
                         status: $status,
                         code: $code,
@@ -189,27 +189,27 @@ impl Refusal {
     /// The name, such as `PinInvalid`. Logs print it, and templates ask for it as
     /// `refused.PinInvalid`, so it stays what it is.
     pub const fn name(self) -> &'static str {
-        self.row().name
+        self.entry().name
     }
 
     /// The HTTP status.
     pub const fn status(self) -> u16 {
-        self.row().status
+        self.entry().status
     }
 
     /// The number in the GNU registry of error codes.
     pub const fn code(self) -> u16 {
-        self.row().code
+        self.entry().code
     }
 
     /// The `error` of RFC 6749 §5.2 and RFC 6750 §3.1, for `/token` and `/info`.
     pub const fn oauth_error(self) -> &'static str {
-        self.row().oauth_error
+        self.entry().oauth_error
     }
 
     /// A sentence for people.
     pub const fn hint(self) -> &'static str {
-        self.row().hint
+        self.entry().hint
     }
 
     /// The refusal together with what it is about: the name of a parameter, a path, a template.
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_refusal_has_a_decent_row() {
+    fn every_refusal_has_a_decent_entry() {
         assert!(Refusal::ALL.windows(2).all(|pair| pair[0] < pair[1]), "in order, none twice");
         assert!(Refusal::ALL.is_sorted_by_key(|refusal| refusal.name()));
         for refusal in Refusal::ALL {

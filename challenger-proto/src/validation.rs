@@ -7,8 +7,7 @@ use crate::client::ClientId;
 use crate::digest::{CodeDigest, NonceDigest, TokenDigest};
 use crate::earlier::Earlier;
 use crate::grant::{AuthorizationCode, AuthorizationRequest};
-use crate::nonce::Nonce;
-use crate::oob::Salt;
+use crate::nonce::{Nonce, Salt};
 use crate::redirect::RedirectUri;
 use crate::time::Timestamp;
 

@@ -65,7 +65,7 @@ impl Core {
                 }
                 Step::Send(it) => {
                     facts.push(describe_message(it.message()));
-                    pins.push(it.message().secret.digits().to_owned());
+                    pins.push(it.message().pin.digits().to_owned());
                     match &cue.helper_fails {
                         Some(how) => it.failed(how),
                         None => it.sent(),
@@ -127,7 +127,7 @@ fn describe_message(message: &Transmission) -> String {
         "en" => String::new(),
         other => format!(" in {other}"),
     };
-    format!("! send {json} {}{plain}{language}", message.secret.digits())
+    format!("! send {json} {}{plain}{language}", message.pin.digits())
 }
 
 fn describe_write(write: &Write) -> String {

@@ -21,14 +21,14 @@ use crate::validation::Validation;
 
 /// An authorization request (RFC 6749 §4.1.1), all of it from the query.
 #[derive(Clone, Debug)]
-pub(crate) struct Authorize {
+pub(crate) struct AuthorizeRequest {
     nonce: Nonce,
     client: ClientId,
     redirect_uri: Option<String>,
     request: AuthorizationRequest,
 }
 
-impl Authorize {
+impl AuthorizeRequest {
     pub(crate) fn parse(request: &Request, argument: &str) -> Result<Self, Refused> {
         let nonce = parse_nonce(argument)?;
         let query = Form::parse(request.query().as_bytes())?;

@@ -1,4 +1,4 @@
-//! `POST /challenge/$NONCE`: a person says where to send the code.
+//! `POST /challenge/$NONCE`: a person says where to send the PIN.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -9,7 +9,7 @@ use crate::address::Address;
 use crate::budget::Seen;
 use crate::decision::{Context, Decision, Message};
 use crate::endpoint::view::{
-    Why, address_form, code_refused, field_list, is_challenged, next_time_text, view,
+    PinError, address_form, field_list, is_challenged, next_time_text, pin_refused, view,
 };
 use crate::endpoint::{completed, keys_of, live_validation, parse_nonce};
 use crate::entropy::Entropy;
@@ -30,13 +30,13 @@ use crate::validation::Validation;
 
 /// An address that a person entered.
 #[derive(Clone, Debug)]
-pub(crate) struct Challenge {
+pub(crate) struct ChallengeRequest {
     nonce: Nonce,
     form: Form,
     seen: Seen,
 }
 
-impl Challenge {
+impl ChallengeRequest {
     pub(crate) fn parse(request: &Request, argument: &str) -> Result<Self, Refused> {
         let nonce = parse_nonce(argument)?;
         let form = Form::parse(&request.body)?;
@@ -92,7 +92,7 @@ impl Challenge {
                 let transmission = Transmission {
                     address: recipient,
                     argument,
-                    secret: pin,
+                    pin,
                     nonce: self.nonce.clone(),
                     language: context.audience.message_language(context.service),
                     client_host: changed.row().redirect_uri.host().to_string(),
@@ -134,7 +134,7 @@ impl Challenge {
         same && budget.next_transmission != Timestamp::EPOCH && !budget.has_messages_of(self.seen)
     }
 
-    /// The wire's `ChallengeCreateResponse`, or the page with the form for the code.
+    /// The wire's `ChallengeCreateResponse`, or the page with the form for the PIN.
     fn created(
         &self,
         validation: &Validation,
@@ -147,7 +147,7 @@ impl Challenge {
         let unsent = budget.attempts == 0 && budget.transmissions == limits.pin_transmissions.get();
         if context.audience.html && budget.attempts == 0 && !unsent {
             // There is no guess to offer a form for until the next message.
-            return Ok(code_refused(validation, &self.nonce, Why::Exhausted, context));
+            return Ok(pin_refused(validation, &self.nonce, PinError::Exhausted, context));
         }
         let data = [
             ("type", "created".into()),

@@ -12,11 +12,11 @@ use crate::storage::{Load, Loaded};
 
 /// A request for what a token opens (RFC 6750 §2.1).
 #[derive(Clone, Debug)]
-pub(crate) struct Info {
+pub(crate) struct InfoRequest {
     token: AccessToken,
 }
 
-impl Info {
+impl InfoRequest {
     pub(crate) fn parse(request: &Request) -> Result<Self, Refused> {
         if request.header("Authorization").is_none() {
             return Err(Refusal::BearerMissing.into());

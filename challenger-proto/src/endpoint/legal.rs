@@ -18,14 +18,14 @@ pub(crate) enum Which {
 
 /// A request for a legal document.
 #[derive(Clone, Debug)]
-pub(crate) struct Legal {
+pub(crate) struct LegalRequest {
     which: Which,
     accept: Option<String>,
     accept_language: Option<String>,
     if_none_match: Option<String>,
 }
 
-impl Legal {
+impl LegalRequest {
     pub(crate) fn parse(request: &Request, which: Which) -> Self {
         let header = |name| request.header(name).map(ToString::to_string);
         Self {

@@ -28,14 +28,14 @@ use crate::validation::Validation;
 
 /// A client's wish for a validation.
 #[derive(Clone, Debug)]
-pub(crate) struct Setup {
+pub(crate) struct SetupRequest {
     client: ClientId,
     secret: Secret<String>,
     proposal: Secret<Map<String, Value>>,
     read_only: bool,
 }
 
-impl Setup {
+impl SetupRequest {
     pub(crate) fn parse(request: &Request, argument: &str) -> Result<Self, Refused> {
         let client = ClientId::parse(argument)
             .ok_or_else(|| Refusal::ParameterMalformed.about("CLIENT_ID"))?;

@@ -1,33 +1,33 @@
-//! `POST /solve/$NONCE`: a person enters the code.
+//! `POST /solve/$NONCE`: a person enters the PIN.
 
 use crate::budget::Seen;
 use crate::decision::{Context, Decision};
-use crate::endpoint::view::{Why, code_refused, invalid_pin, is_challenged, view};
+use crate::endpoint::view::{PinError, invalid_pin, is_challenged, pin_refused, view};
 use crate::endpoint::{completed, keys_of, live_validation, parse_nonce};
 use crate::fields::BUDGET_SEEN;
 use crate::form::Form;
 use crate::http::Request;
 use crate::machine::SolveOutcome;
 use crate::nonce::Nonce;
-use crate::oob::Attempt;
+use crate::pin::PinAttempt;
 use crate::refusal::{Refusal, Refused};
 use crate::storage::{Load, Loaded, Write};
 use crate::validation::Validation;
 
 /// A PIN that a person entered.
 #[derive(Clone, Debug)]
-pub(crate) struct Solve {
+pub(crate) struct SolveRequest {
     nonce: Nonce,
-    attempt: Result<Attempt, Refused>,
+    attempt: Result<PinAttempt, Refused>,
     seen: Seen,
 }
 
-impl Solve {
+impl SolveRequest {
     pub(crate) fn parse(request: &Request, argument: &str) -> Result<Self, Refused> {
         let nonce = parse_nonce(argument)?;
         let form = Form::parse(&request.body)?;
         let attempt = form.require("pin").and_then(|text| {
-            Attempt::parse(text).ok_or_else(|| Refusal::ParameterMalformed.about("pin"))
+            PinAttempt::parse(text).ok_or_else(|| Refusal::ParameterMalformed.about("pin"))
         });
         Ok(Self { nonce, attempt, seen: Seen::parse(form.get(BUDGET_SEEN)) })
     }
@@ -43,9 +43,9 @@ impl Solve {
             Err(refused) => return self.unreadable(&validation, refused, context),
         };
         let refuse =
-            |validation: &Validation, why| code_refused(validation, &self.nonce, why, context);
+            |validation: &Validation, why| pin_refused(validation, &self.nonce, why, context);
         if self.is_stale(&validation, context) {
-            return Ok(Decision::Respond(refuse(&validation, Why::Stale)));
+            return Ok(Decision::Respond(refuse(&validation, PinError::Stale)));
         }
         Ok(match validation.solve(&self.nonce, attempt, context.now) {
             SolveOutcome::Accepted(changed, code) => {
@@ -56,13 +56,13 @@ impl Solve {
                 Decision::Respond(completed(&validation, &code, context)?)
             }
             SolveOutcome::Exhausted(validation) => {
-                Decision::Respond(refuse(&validation, Why::Exhausted))
+                Decision::Respond(refuse(&validation, PinError::Exhausted))
             }
             SolveOutcome::NoChallenge(validation) => {
-                Decision::Respond(refuse(&validation, Why::NoChallenge))
+                Decision::Respond(refuse(&validation, PinError::NoChallenge))
             }
             SolveOutcome::Rejected(changed) => {
-                let response = refuse(changed.row(), Why::Wrong);
+                let response = refuse(changed.row(), PinError::Wrong);
                 Decision::Write(Write::Update(changed.into_row()), response)
             }
         })
@@ -89,8 +89,8 @@ impl Solve {
             return Err(refused.clone());
         }
         let why = match refused.refusal {
-            Refusal::ParameterMissing => Why::Missing,
-            _ => Why::Unreadable,
+            Refusal::ParameterMissing => PinError::Missing,
+            _ => PinError::Unreadable,
         };
         let form = is_challenged(validation) && left > 0;
         let page = form.then(|| invalid_pin(validation, &self.nonce, why, context).ok());

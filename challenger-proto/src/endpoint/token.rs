@@ -22,7 +22,7 @@ use crate::storage::{Load, Loaded, Write};
 
 /// An access token request (RFC 6749 §4.1.3).
 #[derive(Clone, Debug)]
-pub(crate) struct Token {
+pub(crate) struct TokenRequest {
     client: ClientId,
     /// The secret in each spelling that the client may have meant.
     secrets: Secret<Vec<String>>,
@@ -32,7 +32,7 @@ pub(crate) struct Token {
     verifier: Option<CodeVerifier>,
 }
 
-impl Token {
+impl TokenRequest {
     pub(crate) fn parse(request: &Request) -> Result<Self, Refused> {
         let form = Form::parse(&request.body)?;
         let (client, secrets) = match request.credentials("Basic") {

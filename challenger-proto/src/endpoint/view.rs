@@ -37,7 +37,7 @@ pub(super) fn view<'a, const N: usize>(
         ("addresses_left", budget.addresses.into()),
         ("auth_attempts_left", budget.attempts.into()),
         ("budget_seen", budget.seen().into()),
-        (by_what(context.service.address_type.channel()), true.into()),
+        (channel_flag(context.service.address_type.channel()), true.into()),
         ("can_ask_again", again.into()),
         ("can_retransmit", (again && wait.as_seconds() == 0).into()),
         ("can_retry", (challenged && budget.attempts > 0).into()),
@@ -64,7 +64,7 @@ pub(super) fn view<'a, const N: usize>(
 }
 
 /// The variable that says how messages travel.
-const fn by_what(channel: Channel) -> &'static str {
+const fn channel_flag(channel: Channel) -> &'static str {
     match channel {
         Channel::Email => "by_email",
         Channel::Other => "by_other",
@@ -124,14 +124,14 @@ fn error_of(refused: &Refused, service: &Service) -> Value {
 pub(super) fn invalid_pin(
     validation: &Validation,
     nonce: &Nonce,
-    why: Why,
+    error: PinError,
     context: Context<'_>,
 ) -> Result<Response, Refused> {
     let budget = validation.budget(&context.service.limits);
     if budget.is_exhausted() {
         return Err(Refusal::TooManyAttempts.into());
     }
-    let refusal = why.refusal();
+    let refusal = error.refusal();
     let challenged = is_challenged(validation);
     let data = [
         ("type", "pending".into()),
@@ -140,13 +140,13 @@ pub(super) fn invalid_pin(
         ("addresses_left", budget.addresses.into()),
         ("pin_transmissions_left", budget.transmissions.into()),
         ("auth_attempts_left", budget.attempts.into()),
-        ("exhausted", (why == Why::Exhausted).into()),
+        ("exhausted", (error == PinError::Exhausted).into()),
         ("no_challenge", (!challenged).into()),
     ];
     let mut response = if context.audience.html {
         let mut view = view(validation, nonce, context, data);
         view.data.set("pin_error", true);
-        view.data.set(why.variable(), true);
+        view.data.set(error.variable(), true);
         context.audience.page(context.service, refusal.status(), PageName::InvalidPin, view)?
     } else {
         // Older clients look for `ec`, the documentation says `code`.
@@ -159,21 +159,21 @@ pub(super) fn invalid_pin(
 }
 
 /// The same; when nothing is left, that this validation is over.
-pub(super) fn code_refused(
+pub(super) fn pin_refused(
     validation: &Validation,
     nonce: &Nonce,
-    why: Why,
+    error: PinError,
     context: Context<'_>,
 ) -> Response {
-    invalid_pin(validation, nonce, why, context).unwrap_or_else(|refused| {
+    invalid_pin(validation, nonce, error, context).unwrap_or_else(|refused| {
         let view = view(validation, nonce, context, []);
         context.audience.refuse(context.service, &refused, view)
     })
 }
 
-/// Why a PIN was not accepted.
+/// PinError a PIN was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum PinError {
     /// There were no attempts left, so it was not judged.
     Exhausted,
     /// Nothing was entered.
@@ -188,7 +188,7 @@ pub(super) enum Why {
     Wrong,
 }
 
-impl Why {
+impl PinError {
     const fn refusal(self) -> Refusal {
         match self {
             Self::Exhausted | Self::NoChallenge | Self::Stale | Self::Wrong => Refusal::PinInvalid,

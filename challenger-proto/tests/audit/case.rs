@@ -177,7 +177,7 @@ impl Case {
         let mut fields: Vec<(&str, &str)> = send.address.fields().collect();
         fields.sort_unstable_by_key(|field| wanted.iter().position(|it| it == field));
         assert_eq!(fields, wanted, "I4: a message to another address");
-        let pin = send.secret.digits().to_string();
+        let pin = send.pin.digits().to_string();
         let [changes, messages, _] = self.budget(limits);
         match &self.round {
             Some(round) if round.address == send.address => {
@@ -198,7 +198,7 @@ impl Case {
         let round = self.round.as_mut().expect("a round");
         if round.pin.is_empty() {
             assert!(!self.pins.contains(&pin), "I4: another address has another PIN");
-            self.pins.extend([pin.clone(), send.secret.spelled()]);
+            self.pins.extend([pin.clone(), send.pin.spelled()]);
             round.pin.clone_from(&pin);
         }
         assert_eq!(pin, round.pin, "one address has one PIN");
@@ -246,7 +246,7 @@ impl Case {
 
     /// The helper was run.
     pub(super) fn ran(&mut self, send: &Transmission, limits: &Limits) {
-        let paid = self.unsent.iter().position(|pin| pin == send.secret.digits());
+        let paid = self.unsent.iter().position(|pin| pin == send.pin.digits());
         self.unsent.remove(paid.expect("I7: a message that no commit paid for"));
         self.runs += 1;
         let bound = self.rounds_max(limits) * u32::from(limits.pin_transmissions.get());
@@ -261,7 +261,7 @@ impl Case {
         assert!(self.refunds <= u32::from(limits.refunds), "I1: too many refunds");
         assert!(self.refunds <= self.failed, "I1: a refund without a failure");
         let mut rounds = self.left.iter_mut().chain(&mut self.round);
-        let round = rounds.find(|round| round.pin == send.secret.digits());
+        let round = rounds.find(|round| round.pin == send.pin.digits());
         let round = round.expect("I1: a refund to another address");
         assert_eq!(round.latest, Some(send.now), "I1: a refund of an older message");
         round.latest = None;

@@ -219,7 +219,7 @@ impl Node {
         let fate = self.pending.as_ref().map(follows);
         write!(key, " {fate:?}").unwrap();
         if self.start == Start::Spelled {
-            let fate = self.outdated.as_ref().map(|it| (it.message.secret.digits(), follows(it)));
+            let fate = self.outdated.as_ref().map(|it| (it.message.pin.digits(), follows(it)));
             write!(key, " {fate:?}").unwrap();
         }
         key
@@ -420,7 +420,7 @@ impl Node {
     fn is_latest(&self, message: &Transmission) -> bool {
         let case = self.case();
         let mut rounds = case.left.iter().chain(&case.round);
-        rounds.any(|it| it.pin == message.secret.digits() && it.is_latest(message.now))
+        rounds.any(|it| it.pin == message.pin.digits() && it.is_latest(message.now))
     }
 
     fn step(&mut self, verb: &'static str, request: &Request, seed: u8) -> Move {
