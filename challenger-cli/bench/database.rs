@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::postgres_server::Cluster;
-use super::site::output;
+use super::programs::output;
 
 /// What a cluster in which our database is says of itself, as far as it matters here.
 const SETTINGS: [&str; 8] = [
