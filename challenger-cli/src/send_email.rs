@@ -1,5 +1,6 @@
 //! `challenger-send-email`: the helper that delivers a message by e-mail.
 
+mod address;
 mod failure;
 mod html;
 mod mail;
@@ -94,7 +95,7 @@ fn recipient(argument: &str) -> Result<Address, Exit> {
     } else {
         argument.to_owned()
     };
-    mail::address(&address).ok_or_else(|| {
+    address::parse(&address).ok_or_else(|| {
         invalid(if json {
             "there is no e-mail address as CONTACT_EMAIL"
         } else {

@@ -13,7 +13,7 @@ use lettre::message::Mailbox;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
 
-use super::{mail, text};
+use super::{address, text};
 
 /// Everybody who provides the program that takes mail provides it here.
 const SENDMAIL: &str = "/usr/sbin/sendmail";
@@ -127,7 +127,7 @@ impl Reader<'_> {
         };
         let person = person.trim().trim_matches('"');
         let person = Some(person).filter(|it| !it.is_empty()).map(ToOwned::to_owned);
-        let address = mail::address(address.trim()).ok_or_else(|| {
+        let address = address::parse(address.trim()).ok_or_else(|| {
             format!(
                 "{name} is {text:?}: expected noreply@shop.example or Shop <noreply@shop.example>"
             )
