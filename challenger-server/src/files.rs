@@ -32,6 +32,14 @@ pub(crate) fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The text of a file.
+///
+/// # Errors
+/// It is not UTF-8.
+pub(crate) fn utf8(bytes: &[u8]) -> Result<String, String> {
+    str::from_utf8(bytes).map(str::to_owned).map_err(|_| "the file is not UTF-8".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;

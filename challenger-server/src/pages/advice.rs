@@ -4,7 +4,6 @@ use challenger_proto::Variables;
 use serde_json::json;
 
 use super::expand::Expanded;
-use super::message::SECRETS;
 use super::sms;
 use super::template::Template;
 
@@ -14,18 +13,20 @@ const HOST_LEN: usize = 40;
 const PIN: &str = "1234-5678";
 const PIN_DIGITS: &str = "12345678";
 
-/// What the advice is about, taken apart before it is compiled.
-pub(super) struct Draft<'a> {
-    /// The text, and the subject.
+/// Variables that a subject never gets: mail programs show it to everybody who sees the screen.
+pub(super) const SECRETS: [&str; 3] = ["nonce", "pin", "pin_digits"];
+
+/// A message with its parts and words in it, before it is compiled.
+pub(super) struct ExpandedMessage<'a> {
     pub text: &'a Expanded<'a>,
     pub subject: &'a Expanded<'a>,
-    /// Where the text was written, and in which language it is.
+    /// The file of the text, and its language.
     pub place: String,
     /// Whether it is sent as an SMS.
     pub is_sms: bool,
 }
 
-impl Draft<'_> {
+impl ExpandedMessage<'_> {
     /// Everything odd, each with its file, and with the line where there is one.
     pub(super) fn advice(&self, template: &Template) -> Vec<String> {
         let mut advice = self.about_secrets();

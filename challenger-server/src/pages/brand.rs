@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64;
 
-use super::sources::utf8;
+use crate::files::utf8;
 
 /// The largest logo, in bytes: each page carries it, and takes a third more for it. A good one has
 /// a tenth of that.

@@ -5,19 +5,13 @@ use std::path::Path;
 
 use challenger_proto::{AddressType, Channel, FALLBACK_LANGUAGE, Variables};
 
-use super::advice::Draft;
+use super::advice::{ExpandedMessage, SECRETS};
 use super::catalogue::SUBJECT;
 use super::expand::Source;
-use super::sources::Sources;
+use super::sources::{MESSAGE, Sources};
 use super::template::{Escaping, Template};
 use super::{TemplateError, compiled};
 use crate::secrecy;
-
-/// The template of all messages that have none of their own.
-pub(super) const MESSAGE: &str = "message";
-
-/// What a subject does not get to know: mail programs show it to whoever looks at the screen.
-pub(super) const SECRETS: [&str; 3] = ["nonce", "pin", "pin_digits"];
 
 /// Whether a template is one of a message, and no page.
 pub(super) fn is_message(name: &str) -> bool {
@@ -144,8 +138,8 @@ impl MessageTemplate {
             text: compiled(source, &text, Escaping::None)?,
         };
         let place = format!("{} ({language})", secrecy::path(source.file));
-        let draft = Draft { text: &text, subject: &subject, place, is_sms };
-        let advice = draft.advice(&template.text);
+        let expanded = ExpandedMessage { text: &text, subject: &subject, place, is_sms };
+        let advice = expanded.advice(&template.text);
         Ok((template, advice))
     }
 }

@@ -14,15 +14,17 @@ use challenger_proto::{FALLBACK_LANGUAGE, is_language_tag};
 use super::catalogue::{Catalogue, DIRECTION, SUBJECT};
 use super::expand::{Expanded, Source, expand};
 use super::lint::Kind;
-use super::message::MESSAGE;
 use super::{TemplateError, brand};
-use crate::files;
+use crate::files::{self, utf8};
 use crate::secrecy;
 
 /// The ending of a template's file, of a part's, and of a catalogue's.
 const TEMPLATE: &str = ".must";
 const PART: &str = ".part.must";
 const CATALOGUE: &str = ".lang";
+
+/// The template of all messages that have none of their own.
+pub(super) const MESSAGE: &str = "message";
 
 /// The text that is the language's own tag, in no catalogue.
 const TAG: &str = "language.tag";
@@ -166,11 +168,6 @@ fn template_name(file: &Path) -> Option<(String, Option<String>)> {
             None
         }
     }
-}
-
-/// The text of a file.
-pub(super) fn utf8(bytes: &[u8]) -> Result<String, String> {
-    str::from_utf8(bytes).map(str::to_owned).map_err(|_| "the file is not UTF-8".to_owned())
 }
 
 impl Sources {
