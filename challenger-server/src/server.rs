@@ -12,12 +12,13 @@ use crate::front::{Engine, Front, Limits, Respond};
 use crate::front::{Tiny, Watch};
 use crate::helper::AuthCommand;
 use crate::listen::{ListenError, SocketFile};
-use crate::os::{self, OsEntropy, SystemClock};
+use crate::os::{OsEntropy, SystemClock};
 use crate::pages::Templates;
 use crate::places::Places;
 use crate::responder::{Helper, Pages, Responder};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
+use crate::this_process;
 
 /// A running service.
 pub struct Server {
@@ -155,7 +156,7 @@ fn provide_descriptors(limits: &Limits, helpers: usize) {
     let helpers = helpers.saturating_mul(HELPER_DESCRIPTORS);
     let wanted = OTHER_DESCRIPTORS.saturating_add(helpers).saturating_add(limits.connections);
     let wanted = wanted.try_into().unwrap_or(u64::MAX);
-    let granted = os::want_descriptors(wanted);
+    let granted = this_process::want_descriptors(wanted);
     if granted < wanted {
         log::warn!(
             "this process may open {granted} files, and should be allowed {wanted} (ulimit -n, or \

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-use challenger_server::os;
+use challenger_server::this_process;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
@@ -74,7 +74,7 @@ pub(super) fn send(
     private: Private,
 ) -> Result<(), Failure> {
     let begun = Instant::now();
-    os::limit_memory(MEMORY_MAX)
+    this_process::limit_memory(MEMORY_MAX)
         .map_err(|error| Failure::Temporary(format!("memory cannot be limited: {error}")))?;
     let place = format!("{}:{}", smtp.host, smtp.port);
     let (teller, told) = mpsc::channel();
