@@ -14,8 +14,8 @@
 //! Events are logged through the [`log`] facade: the message names the event, and key-values
 //! describe it; an unknown value is the `None` of an `Option`. The embedding program chooses the
 //! logger. That should select records by target, which begins with `challenger_server` here: other
-//! crates log, too, and PostgreSQL's driver logs the parameters of statements at level `debug`, such
-//! as addresses.
+//! crates log, too, and PostgreSQL's driver logs the parameters of statements at level `debug`,
+//! such as addresses.
 
 pub mod check;
 pub mod config;
