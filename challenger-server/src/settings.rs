@@ -14,9 +14,9 @@ use challenger_proto::{AddressType, RedirectUri, Service};
 use self::front::{read_engine, read_limits};
 use self::helper::read_command;
 use self::listen::read_listen;
-use self::reader::Reader;
+use self::reader::OptionReader;
 use self::service::read_service;
-use crate::config::Config;
+use crate::config::{Config, Entry};
 use crate::front::{Engine, Limits, Listener};
 use crate::listen::Listen;
 use crate::pages::{Messages, Sources, Templates};
@@ -28,8 +28,8 @@ use crate::store::Database;
 /// The section of the service.
 const MAIN: &str = "challenger";
 
-/// All options of the section.
-const OPTIONS: &[&str] = &[
+/// All options of the section `[challenger]`.
+pub const OPTIONS: &[&str] = &[
     "ADDRESS_CHANGES",
     "ADDRESS_FIELDS",
     "ADDRESS_HINT",
@@ -119,7 +119,7 @@ impl std::error::Error for SettingsError {}
 /// # Errors
 /// Which option is missing or wrong.
 pub fn database(config: &Config) -> Result<Database, SettingsError> {
-    let mut reader = Reader { config, complaints: Vec::new(), warnings: Vec::new() };
+    let mut reader = OptionReader { config, complaints: Vec::new(), warnings: Vec::new() };
     let database = database::read(&mut reader);
     database.ok_or(SettingsError { complaints: reader.complaints, warnings: reader.warnings })
 }
@@ -181,7 +181,7 @@ pub(crate) struct Parts {
 
 impl Draft {
     pub(crate) fn read(config: &Config, given: Given) -> Self {
-        let mut reader = Reader { config, complaints: Vec::new(), warnings: Vec::new() };
+        let mut reader = OptionReader { config, complaints: Vec::new(), warnings: Vec::new() };
         warn_about_unknown_options(&mut reader);
         let mut service = read_service(&mut reader);
         let engine = read_engine(&mut reader, matches!(given, Given::Socket(_)));
@@ -207,7 +207,7 @@ impl Draft {
                 ));
             }
         }
-        let Reader { complaints, warnings: own, .. } = reader;
+        let OptionReader { complaints, warnings: own, .. } = reader;
         // Last, because some of it is only noticed when an option is read.
         let warnings = config.warnings().into_iter().chain(own).collect();
         let parts = Parts {
@@ -261,7 +261,7 @@ pub(crate) fn helper_missing(command: &Command) -> Option<String> {
 }
 
 /// A misspelt option would otherwise be one that is silently not set.
-fn warn_about_unknown_options(reader: &mut Reader<'_>) {
+fn warn_about_unknown_options(reader: &mut OptionReader<'_>) {
     let settings = reader.config.section(MAIN).map_or(&[][..], |section| &section.settings);
     for setting in settings {
         if !OPTIONS.iter().any(|option| option.eq_ignore_ascii_case(&setting.name)) {
@@ -271,8 +271,8 @@ fn warn_about_unknown_options(reader: &mut Reader<'_>) {
     }
 }
 
-fn read_host(reader: &mut Reader<'_>) -> String {
-    let Some(url) = reader.optional("BASE_URL", Config::string) else {
+fn read_host(reader: &mut OptionReader<'_>) -> String {
+    let Some(url) = reader.text("BASE_URL") else {
         reader.warnings.push(format!(
             "[{MAIN}] BASE_URL is not set, so messages cannot say on which site to enter the code"
         ));
@@ -291,10 +291,10 @@ fn read_host(reader: &mut Reader<'_>) -> String {
 
 /// The files of pages and messages: those that come with the program, over them those that were
 /// installed, and over these the operator's.
-fn read_sources(reader: &mut Reader<'_>) -> Sources {
-    let installed = reader.config.filename("PATHS", "DATADIR").ok().flatten();
+fn read_sources(reader: &mut OptionReader<'_>) -> Sources {
+    let installed = reader.config.entry("PATHS", "DATADIR").and_then(|it| it.filename().ok());
     let installed = installed.map(|path| path.join("templates")).filter(|path| path.is_dir());
-    let chosen = reader.optional("TEMPLATE_DIR", Config::filename);
+    let chosen = reader.optional("TEMPLATE_DIR", Entry::filename);
     let mut sources = Sources::embedded();
     for folder in installed.into_iter().chain(chosen) {
         reader.complain_about("TEMPLATE_DIR", sources.overlay(&folder));
@@ -304,12 +304,12 @@ fn read_sources(reader: &mut Reader<'_>) -> Sources {
 
 /// The message of the operator's choice, or the one for this type of address.
 fn read_messages(
-    reader: &mut Reader<'_>,
+    reader: &mut OptionReader<'_>,
     address_type: Option<&AddressType>,
     sources: &mut Sources,
 ) -> Messages {
     let mut option = "TEMPLATE_DIR";
-    if let Some(file) = reader.optional("MESSAGE_TEMPLATE_FILE", Config::filename) {
+    if let Some(file) = reader.optional("MESSAGE_TEMPLATE_FILE", Entry::filename) {
         option = "MESSAGE_TEMPLATE_FILE";
         reader.complain_about(option, sources.choose_message(&file));
     }
@@ -319,7 +319,7 @@ fn read_messages(
     messages
 }
 
-fn read_templates(reader: &mut Reader<'_>, sources: &Sources) -> Templates {
+fn read_templates(reader: &mut OptionReader<'_>, sources: &Sources) -> Templates {
     let (templates, errors) = Templates::compile(sources);
     reader.complain_about("TEMPLATE_DIR", errors);
     reader.warnings.extend(sources.warnings());

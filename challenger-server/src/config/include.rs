@@ -267,13 +267,12 @@ mod tests {
         .with_closed("/secrets/db.conf");
         let config = shelf.load();
         assert_eq!(text(&config, "db", "CONFIG"), None);
-        assert_eq!(config.string("db", "CONFIG"), Ok(None));
         let section = config.section("db").unwrap();
         assert_eq!(section.hidden_in.as_deref(), Some(Path::new("/secrets/db.conf")));
         let warning = "/etc/challenger/challenger.conf:3: [DB] is hidden: cannot read \
                    /secrets/db.conf: permission denied";
         assert_eq!(config.warnings(), [warning]);
-        let error = config.required("db", "CONFIG", Config::string).unwrap_err();
+        let error = config.required("db", "CONFIG").unwrap_err();
         assert!(error.is_missing());
         assert_eq!(
             error.to_string(),

@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn missing_options_say_where_to_write_them() {
         let ask = |config: &Config| {
-            let error = config.required("Challenger", "port", Config::string).unwrap_err();
+            let error = config.required("Challenger", "port").unwrap_err();
             assert!(error.is_missing());
             error.to_string()
         };
@@ -362,8 +362,8 @@ mod tests {
             if let Ok(config) = shelf.load_in(&[]) {
                 for section in config.sections() {
                     for setting in &section.settings {
-                        let _ = config.filename(&section.name, &setting.name);
-                        let _ = config.duration(&section.name, &setting.name);
+                        let entry = config.entry(&section.name, &setting.name);
+                        let _ = entry.map(|it| (it.filename(), it.duration()));
                     }
                 }
             }

@@ -8,12 +8,11 @@
 //! let text = "[challenger]\nPORT = 9967\nTERMS_DIR = ${DATADIR}terms/\n";
 //! let config = Config::from_text(text, &environment)?;
 //!
-//! let port = config.required("Challenger", "port", |c, s, o| c.number(s, o, 1..=65535))?;
+//! let port = config.required("Challenger", "port")?.number(1..=65535)?;
 //! assert_eq!(port, 9967);
-//! let terms = config.filename("challenger", "TERMS_DIR")?;
-//! assert_eq!(terms, Some(PathBuf::from("/usr/share/challenger/terms/")));
-//! let missing = config.required("challenger", "ADDRESS_TYPE", Config::string).unwrap_err();
-//! assert!(missing.is_missing());
+//! let terms = config.required("challenger", "TERMS_DIR")?.filename()?;
+//! assert_eq!(terms, PathBuf::from("/usr/share/challenger/terms/"));
+//! assert!(config.entry("challenger", "ADDRESS_TYPE").is_none());
 //! # Ok::<(), challenger_server::config::ConfigError>(())
 //! ```
 
@@ -36,6 +35,7 @@ use std::path::{Path, PathBuf};
 pub use duration::TimeSpan;
 pub use error::{ConfigError, Origin, Problem};
 pub use files::{Disk, Environment, Files};
+pub use values::Entry;
 
 /// All sections in the order in which they were first named, and how they came together.
 pub struct Config {
@@ -75,7 +75,7 @@ impl Config {
 
     /// The value of an option by its names, in any case. A hidden section has none.
     pub fn value(&self, section: &str, option: &str) -> Option<&Value> {
-        self.setting(section, option).map(|(_, setting)| &setting.value)
+        self.entry(section, option).map(|entry| &entry.setting.value)
     }
 
     /// The files that were read, in order, and how deep they were included.
@@ -112,11 +112,6 @@ impl Config {
             environment,
             warnings: RefCell::default(),
         }
-    }
-
-    fn setting(&self, section: &str, option: &str) -> Option<(&Section, &Setting)> {
-        let section = self.section(section).filter(|section| section.hidden_in.is_none())?;
-        Some((section, section.setting(option)?))
     }
 
     /// The latest assignment wins, spelling included.

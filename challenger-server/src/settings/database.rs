@@ -1,7 +1,8 @@
 //! Which database is meant, and where it is.
 
-use super::{MAIN, Reader};
-use crate::config::Config;
+use super::{MAIN, OptionReader};
+#[cfg(feature = "sqlite")]
+use crate::config::Entry;
 use crate::store::Database;
 #[cfg(feature = "postgres")]
 use crate::store::PostgresDatabase;
@@ -24,13 +25,12 @@ const DATABASES: &[(&str, ReadDatabase)] = &[
     ("sqlite", read_sqlite),
 ];
 
-type ReadDatabase = fn(&mut Reader<'_>) -> Option<Database>;
+type ReadDatabase = fn(&mut OptionReader<'_>) -> Option<Database>;
 
 /// Reads which database is meant.
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<Database> {
-    let chosen = reader.config.choice(MAIN, "DB", DATABASES);
-    if let Some(read) = reader.note(chosen)? {
-        return read(reader);
+pub(super) fn read(reader: &mut OptionReader<'_>) -> Option<Database> {
+    if reader.config.entry(MAIN, "DB").is_some() {
+        return reader.optional("DB", |it| it.choice(DATABASES))?(reader);
     }
     let default = DATABASES.iter().find(|(name, _)| *name == "postgres");
     let Some((_, read)) = default else {
@@ -44,30 +44,29 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Database> {
 }
 
 #[cfg(feature = "postgres")]
-fn read_postgres(reader: &mut Reader<'_>) -> Option<Database> {
+fn read_postgres(reader: &mut OptionReader<'_>) -> Option<Database> {
     let config = reader.config;
     let is_there = |name: &&str| {
         let is_hidden = config.section(name).is_some_and(|section| section.hidden_in.is_some());
         is_hidden || config.value(name, "CONFIG").is_some()
     };
     let (text, place) = match POSTGRES.into_iter().find(is_there) {
-        None => (POSTGRES_CONFIG.to_owned(), "the default".to_owned()),
+        None => (POSTGRES_CONFIG, "the default".to_owned()),
         Some(section) => {
             // One that is there and cannot be read is no reason to use another database.
-            let text = reader.note(config.required(section, "CONFIG", Config::string))?;
-            let value = config.value(section, "CONFIG")?;
-            (text, format!("{}: [{section}] CONFIG", value.origin))
+            let entry = reader.note(config.required(section, "CONFIG"))?;
+            (entry.text(), format!("{}: [{section}] CONFIG", entry.origin()))
         }
     };
     let variable = |name: &str| config.environment().variables.get(name).cloned();
-    let parsed = PostgresDatabase::parse(&text, variable);
+    let parsed = PostgresDatabase::parse(text, variable);
     // Its value is not quoted, because it may hold a password.
     let parsed = parsed.map_err(|expected| format!("{place}: expected {expected}"));
     reader.note(parsed).map(Database::Postgres)
 }
 
 #[cfg(feature = "sqlite")]
-fn read_sqlite(reader: &mut Reader<'_>) -> Option<Database> {
-    let file = reader.config.required(SQLITE, "FILENAME", Config::filename);
-    reader.note(file).map(Database::Sqlite)
+fn read_sqlite(reader: &mut OptionReader<'_>) -> Option<Database> {
+    let file = reader.config.required(SQLITE, "FILENAME");
+    reader.note(file.and_then(Entry::filename)).map(Database::Sqlite)
 }

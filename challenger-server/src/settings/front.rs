@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::MAIN;
-use super::reader::Reader;
-use crate::config::{Config, TimeSpan};
+use super::reader::OptionReader;
+use crate::config::{Entry, TimeSpan};
 use crate::front::{Engine, Limits, Network};
 use crate::places;
 
@@ -15,7 +15,7 @@ const MOST: u64 = 65_535;
 const MOST_OF_TINY: usize = 1000;
 
 /// Reads an option into its limit.
-type Read = fn(&mut Reader<'_>, &str, &mut Limits);
+type Read = fn(&mut OptionReader<'_>, &str, &mut Limits);
 
 /// The options that only the front heeds.
 const LIMITS: [(&str, Read); 6] = [
@@ -31,7 +31,10 @@ const LIMITS: [(&str, Read); 6] = [
 const TICK: Duration = Duration::from_millis(1);
 
 /// Reads the limits of an engine, and how many helpers may run and requests wait for them.
-pub(super) fn read_limits(reader: &mut Reader<'_>, engine: Engine) -> (Limits, places::Limits) {
+pub(super) fn read_limits(
+    reader: &mut OptionReader<'_>,
+    engine: Engine,
+) -> (Limits, places::Limits) {
     let mut limits = Limits::default();
     let mut places = places::Limits::default();
     for (option, read) in LIMITS {
@@ -64,7 +67,7 @@ pub(super) fn read_limits(reader: &mut Reader<'_>, engine: Engine) -> (Limits, p
 }
 
 /// Warns about limits that are none.
-fn warn(reader: &mut Reader<'_>, limits: &Limits, helpers_max: usize) {
+fn warn(reader: &mut OptionReader<'_>, limits: &Limits, helpers_max: usize) {
     let Limits { connections: all, connections_per_peer, trusted_proxies, .. } = limits;
     if connections_per_peer > all {
         reader.warnings.push(format!(
@@ -95,7 +98,7 @@ const ENGINES: &[(&str, Engine)] = &[
 
 /// Reads who reads from strangers. All but the front withstand nobody, so they may only serve a
 /// proxy on a UNIX socket, and not one of somebody else, who may have let others in.
-pub(super) fn read_engine(reader: &mut Reader<'_>, given: bool) -> Engine {
+pub(super) fn read_engine(reader: &mut OptionReader<'_>, given: bool) -> Engine {
     let is = |option: &str, word: &str| {
         let value = reader.config.value(MAIN, option);
         value.is_some_and(|value| value.text.eq_ignore_ascii_case(word))
@@ -113,11 +116,11 @@ pub(super) fn read_engine(reader: &mut Reader<'_>, given: bool) -> Engine {
         );
         return Engine::Front;
     }
-    reader.optional("ENGINE", |c, s, o| c.choice(s, o, ENGINES)).unwrap_or(Engine::Front)
+    reader.optional("ENGINE", |it| it.choice(ENGINES)).unwrap_or(Engine::Front)
 }
 
-fn number(reader: &mut Reader<'_>, option: &str, slot: &mut usize) {
-    let number = reader.optional(option, |c, s, o| c.number(s, o, 1..=MOST));
+fn number(reader: &mut OptionReader<'_>, option: &str, slot: &mut usize) {
+    let number = reader.optional(option, |it| it.number(1..=MOST));
     if let Some(number) = number.and_then(|number| usize::try_from(number).ok()) {
         *slot = number;
     }
@@ -125,9 +128,9 @@ fn number(reader: &mut Reader<'_>, option: &str, slot: &mut usize) {
 
 /// A time that ends, to the microsecond. What is shorter than a millisecond was meant as another
 /// unit, since a number without one counts microseconds.
-fn time(reader: &mut Reader<'_>, option: &str, least: Duration, slot: &mut Duration) {
+fn time(reader: &mut OptionReader<'_>, option: &str, least: Duration, slot: &mut Duration) {
     let range = least..=Duration::from_secs(86_400);
-    match reader.optional(option, Config::duration) {
+    match reader.optional(option, Entry::duration) {
         Some(TimeSpan::Finite(time)) if range.contains(&time) => *slot = time,
         Some(_) => {
             let least = if least.is_zero() { "0" } else { "1 ms" };
@@ -138,8 +141,8 @@ fn time(reader: &mut Reader<'_>, option: &str, least: Duration, slot: &mut Durat
 }
 
 /// Addresses and networks that blanks separate.
-fn networks(reader: &mut Reader<'_>, option: &str, slot: &mut Vec<Network>) {
-    let Some(text) = reader.optional(option, Config::string) else { return };
+fn networks(reader: &mut OptionReader<'_>, option: &str, slot: &mut Vec<Network>) {
+    let Some(text) = reader.text(option) else { return };
     let networks: Result<_, String> = text.split_ascii_whitespace().map(Network::parse).collect();
     match networks {
         Ok(networks) => *slot = networks,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::reader::Reader;
-use crate::config::{Config, TimeSpan};
+use super::reader::OptionReader;
+use crate::config::{Entry, TimeSpan};
 use crate::helper::OWN_LIMITS;
 use crate::process::Command;
 use crate::secrecy;
@@ -20,8 +20,8 @@ const VARIABLE_LEN_MAX: usize = 128 * 1024;
 /// How long a helper may take, unless the operator says otherwise.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) fn read_command(reader: &mut Reader<'_>) -> Option<Command> {
-    let timeout = match reader.optional("AUTH_TIMEOUT", Config::duration) {
+pub(super) fn read_command(reader: &mut OptionReader<'_>) -> Option<Command> {
+    let timeout = match reader.optional("AUTH_TIMEOUT", Entry::duration) {
         None => AUTH_TIMEOUT,
         Some(TimeSpan::Finite(time)) if time > Duration::ZERO => time,
         Some(_) => {
@@ -30,14 +30,14 @@ pub(super) fn read_command(reader: &mut Reader<'_>) -> Option<Command> {
         }
     };
     let environment = read_environment(reader);
-    let name = reader.required("AUTH_COMMAND", Config::string)?;
+    let name = reader.required_text("AUTH_COMMAND")?;
     if name.trim().is_empty() || name.contains('\0') {
         reader.refuse("AUTH_COMMAND", "the name or path of a program");
         return None;
     }
     // A bare name is looked up in PATH when the helper runs; a path is a file name like others.
     let program = if name.contains(['/', '$', '~']) {
-        reader.required("AUTH_COMMAND", Config::filename)?.into_os_string()
+        reader.required("AUTH_COMMAND", Entry::filename)?.into_os_string()
     } else {
         name.into()
     };
@@ -51,7 +51,7 @@ pub(super) fn read_command(reader: &mut Reader<'_>) -> Option<Command> {
 
 /// A helper that has no time to give up by itself cannot say why, and may be ended in the middle.
 fn warn_about_limits(
-    reader: &mut Reader<'_>,
+    reader: &mut OptionReader<'_>,
     program: &str,
     timeout: Duration,
     environment: &BTreeMap<String, String>,
@@ -73,7 +73,7 @@ fn warn_about_limits(
 }
 
 /// The options of the helper's section as variables, their names in upper case.
-fn read_environment(reader: &mut Reader<'_>) -> BTreeMap<String, String> {
+fn read_environment(reader: &mut OptionReader<'_>) -> BTreeMap<String, String> {
     let section = reader.config.section(HELPER).filter(|section| section.hidden_in.is_none());
     let mut environment = BTreeMap::new();
     for setting in section.map_or(&[][..], |section| &section.settings) {

@@ -5,38 +5,55 @@ use std::time::Duration;
 
 use challenger_proto::Span;
 
-use super::MAIN;
-use crate::config::{Config, ConfigError, TimeSpan};
+use super::{MAIN, OPTIONS};
+use crate::config::{Config, ConfigError, Entry, TimeSpan};
 use crate::pages::TemplateError;
 
 /// Reads options and remembers what is wrong with them.
-pub(super) struct Reader<'a> {
+pub(super) struct OptionReader<'a> {
     pub(super) config: &'a Config,
     pub(super) complaints: Vec<String>,
     pub(super) warnings: Vec<String>,
 }
 
-impl Reader<'_> {
+impl<'a> OptionReader<'a> {
+    /// A result, unless it is an error, which is remembered.
     pub(super) fn note<T>(&mut self, result: Result<T, impl fmt::Display>) -> Option<T> {
         result.map_err(|error| self.complaints.push(error.to_string())).ok()
     }
 
+    /// An option, unless it is absent or wrong.
     pub(super) fn optional<T>(
         &mut self,
         option: &str,
-        read: impl Fn(&Config, &str, &str) -> Result<Option<T>, ConfigError>,
+        read: impl FnOnce(Entry<'a>) -> Result<T, ConfigError>,
     ) -> Option<T> {
-        let result = read(self.config, MAIN, option);
-        self.note(result).flatten()
+        self.note(read(self.entry(option)?))
     }
 
+    /// An option that must not be absent.
     pub(super) fn required<T>(
         &mut self,
         option: &str,
-        read: impl Fn(&Config, &str, &str) -> Result<Option<T>, ConfigError>,
+        read: impl FnOnce(Entry<'a>) -> Result<T, ConfigError>,
     ) -> Option<T> {
-        let result = self.config.required(MAIN, option, read);
-        self.note(result)
+        let entry = self.note(self.config.required(MAIN, option))?;
+        self.note(read(entry))
+    }
+
+    /// An option of any text.
+    pub(super) fn text(&self, option: &str) -> Option<String> {
+        self.entry(option).map(|entry| entry.text().to_owned())
+    }
+
+    /// An option of any text that must not be absent.
+    pub(super) fn required_text(&mut self, option: &str) -> Option<String> {
+        self.required(option, |entry| Ok(entry.text().to_owned()))
+    }
+
+    fn entry(&self, option: &str) -> Option<Entry<'a>> {
+        debug_assert!(OPTIONS.contains(&option), "{option} is read, and not in OPTIONS");
+        self.config.entry(MAIN, option)
     }
 
     /// Complains about the value of an option.
@@ -55,18 +72,18 @@ impl Reader<'_> {
         }
     }
 
-    /// A small number, or what the limits say already.
+    /// Replaces a limit by a small number, if one is set.
     pub(super) fn count(&mut self, option: &str, least: u8, slot: &mut u8) {
         let range = u64::from(least)..=u64::from(u8::MAX);
-        let number = self.optional(option, |c, s, o| c.number(s, o, range.clone()));
+        let number = self.optional(option, |it| it.number(range));
         if let Some(number) = number.and_then(|number| u8::try_from(number).ok()) {
             *slot = number;
         }
     }
 
-    /// A time that ends, or what the limits say already. Parts of a second are rounded up.
+    /// Replaces a limit by a finite time, if one is set. Parts of a second are rounded up.
     pub(super) fn finite(&mut self, option: &str, slot: &mut Span) {
-        match self.optional(option, Config::duration) {
+        match self.optional(option, Entry::duration) {
             Some(TimeSpan::Finite(time)) if time > Duration::ZERO => {
                 *slot = self.whole_seconds(option, time);
             }
@@ -75,9 +92,9 @@ impl Reader<'_> {
         }
     }
 
-    /// A time that may be zero or forever, or what the limits say already.
+    /// Replaces a limit by a time that may be zero or forever, if one is set.
     pub(super) fn any_time(&mut self, option: &str, slot: &mut Span) {
-        match self.optional(option, Config::duration) {
+        match self.optional(option, Entry::duration) {
             Some(TimeSpan::Finite(time)) => *slot = self.whole_seconds(option, time),
             Some(TimeSpan::Forever) => *slot = Span::FOREVER,
             None => {}

@@ -5,23 +5,23 @@ use challenger_proto::{
 };
 
 use super::MAIN;
-use super::reader::Reader;
-use crate::config::Config;
+use super::reader::OptionReader;
+use crate::config::Entry;
 use crate::documents;
 use crate::secrecy;
 
 /// Stands for a type of address that could not be read.
 const UNKNOWN: &str = "unknown";
 
-pub(super) fn read_service(reader: &mut Reader<'_>) -> Option<Service> {
+pub(super) fn read_service(reader: &mut OptionReader<'_>) -> Option<Service> {
     // Without one, the other options are looked at all the same, as there may be more to say.
     let address_type = read_address_type(reader);
     let is_known = address_type.is_some();
     let mut service = Service::new(address_type.or_else(|| AddressType::new(UNKNOWN))?);
     read_limits(reader, &mut service.limits);
-    service.address_hint = reader.optional("ADDRESS_HINT", Config::string).unwrap_or_default();
+    service.address_hint = reader.text("ADDRESS_HINT").unwrap_or_default();
     let formats = [("json", AddressFormat::Json), ("plain", AddressFormat::Plain)];
-    let format = reader.optional("AUTH_ADDRESS_FORMAT", |c, s, o| c.choice(s, o, &formats));
+    let format = reader.optional("AUTH_ADDRESS_FORMAT", |it| it.choice(&formats));
     service.address_format = format.unwrap_or_default();
     if read_fields(reader, &mut service) && is_known {
         check_fields(reader, &service);
@@ -32,9 +32,9 @@ pub(super) fn read_service(reader: &mut Reader<'_>) -> Option<Service> {
 }
 
 /// Reads which fields there are, and what they have to look like, and says whether all went well.
-fn read_fields(reader: &mut Reader<'_>, service: &mut Service) -> bool {
+fn read_fields(reader: &mut OptionReader<'_>, service: &mut Service) -> bool {
     let mut is_good = true;
-    let names = reader.optional("ADDRESS_FIELDS", Config::string);
+    let names = reader.text("ADDRESS_FIELDS");
     // Without a name, the option says nothing.
     if let Some(names) = names.filter(|names| !names.is_empty()) {
         match Fields::parse(&names) {
@@ -45,7 +45,7 @@ fn read_fields(reader: &mut Reader<'_>, service: &mut Service) -> bool {
             }
         }
     }
-    if let Some(json) = reader.optional("ADDRESS_RESTRICTIONS", Config::string) {
+    if let Some(json) = reader.text("ADDRESS_RESTRICTIONS") {
         match Restrictions::parse(&json) {
             Ok(restrictions) => service.restrictions = restrictions,
             Err(error) => {
@@ -57,8 +57,8 @@ fn read_fields(reader: &mut Reader<'_>, service: &mut Service) -> bool {
     is_good
 }
 
-fn read_address_type(reader: &mut Reader<'_>) -> Option<AddressType> {
-    let name = reader.required("ADDRESS_TYPE", Config::string)?;
+fn read_address_type(reader: &mut OptionReader<'_>) -> Option<AddressType> {
+    let name = reader.required_text("ADDRESS_TYPE")?;
     let address_type = AddressType::new(&name);
     if address_type.is_none() {
         reader.refuse("ADDRESS_TYPE", "a name of letters, digits, - and _, such as email or phone");
@@ -67,7 +67,7 @@ fn read_address_type(reader: &mut Reader<'_>) -> Option<AddressType> {
 }
 
 /// Finds addresses whose fields are not declared, are declared twice, or do not fit.
-fn check_fields(reader: &mut Reader<'_>, service: &Service) {
+fn check_fields(reader: &mut OptionReader<'_>, service: &Service) {
     let address_type = service.address_type.as_str();
     match service.address_type.fields() {
         Some(registered) => check_registered(reader, service, registered),
@@ -97,7 +97,7 @@ fn check_fields(reader: &mut Reader<'_>, service: &Service) {
 }
 
 /// A registered type has its fields, and restrictions may add others.
-fn check_registered(reader: &mut Reader<'_>, service: &Service, registered: &[&str]) {
+fn check_registered(reader: &mut OptionReader<'_>, service: &Service, registered: &[&str]) {
     let address_type = service.address_type.as_str();
     if !service.address_fields.is_empty() {
         let fields = registered.join(", ");
@@ -112,7 +112,7 @@ fn check_registered(reader: &mut Reader<'_>, service: &Service, registered: &[&s
     }
 }
 
-fn read_limits(reader: &mut Reader<'_>, limits: &mut Limits) {
+fn read_limits(reader: &mut OptionReader<'_>, limits: &mut Limits) {
     reader.count("ADDRESS_CHANGES", 0, &mut limits.address_changes);
     reader.count("PIN_TRANSMISSIONS", 1, &mut limits.pin_transmissions);
     reader.count("PIN_ATTEMPTS", 1, &mut limits.pin_attempts);
@@ -121,8 +121,8 @@ fn read_limits(reader: &mut Reader<'_>, limits: &mut Limits) {
     reader.any_time("VALIDATION_EXPIRATION", &mut limits.validation_expiration);
     reader.finite("CODE_DURATION", &mut limits.code_duration);
     reader.finite("TOKEN_DURATION", &mut limits.token_duration);
-    let number = |c: &Config, s: &str, o: &str| c.number(s, o, 0..=u64::from(u32::MAX));
-    if let Some(most) = reader.optional("CLIENT_VALIDATIONS_MAX", number) {
+    let number = reader.optional("CLIENT_VALIDATIONS_MAX", |it| it.number(0..=u32::MAX.into()));
+    if let Some(most) = number {
         // 0 means that there is no limit: nobody registers a client that may do nothing.
         limits.client_validations = u32::try_from(most).ok().filter(|most| *most > 0);
     }
@@ -130,12 +130,12 @@ fn read_limits(reader: &mut Reader<'_>, limits: &mut Limits) {
 
 /// Without a version there are no documents. With one, a directory that cannot be read is a
 /// warning: the service can do its work without.
-fn read_documents(reader: &mut Reader<'_>, etag: &str, directory: &str) -> Documents {
-    let Some(version) = reader.optional(etag, Config::string) else { return Documents::default() };
+fn read_documents(reader: &mut OptionReader<'_>, etag: &str, directory: &str) -> Documents {
+    let Some(version) = reader.text(etag) else { return Documents::default() };
     if version.is_empty() || !version.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') {
         reader.refuse(etag, "the base name of the documents' files, of printable ASCII");
     }
-    let Some(path) = reader.required(directory, Config::filename) else {
+    let Some(path) = reader.required(directory, Entry::filename) else {
         return Documents::default();
     };
     match documents::load(&path, &version) {
