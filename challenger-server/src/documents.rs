@@ -1,6 +1,5 @@
 //! Reads legal documents from their directory: `DIR/LANGUAGE/VERSION.EXTENSION`.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -83,13 +82,10 @@ fn read(file: &Path, language: &str, version: &str) -> io::Result<Option<Documen
 
 /// The entries of a directory that are not hidden, in order.
 fn visible_entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(directory).map_err(|error| at(directory, &error))?;
-    let mut paths = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<io::Result<Vec<_>>>()
-        .map_err(|error| at(directory, &error))?;
+    let mut paths = files::list(directory).map_err(|error| {
+        io::Error::new(error.kind(), format!("{}: {error}", secrecy::path(directory)))
+    })?;
     paths.retain(|path| !name_of(path).starts_with('.'));
-    paths.sort();
     Ok(paths)
 }
 
@@ -98,12 +94,9 @@ fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn at(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", secrecy::path(path)))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
     use std::process::Command;
 

@@ -1,10 +1,10 @@
 //! Reads what operators put into directories: regular files of a reasonable size, and nothing that
 //! would keep us waiting or fill the memory.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
@@ -32,6 +32,17 @@ pub(crate) fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The paths of everything in a directory, in order.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory)?;
+    let mut paths: Vec<_> = entries.map(|it| it.map(|it| it.path())).collect::<io::Result<_>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
 /// The text of a file.
 ///
 /// # Errors
@@ -42,7 +53,6 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::process::Command;
 
     use super::*;

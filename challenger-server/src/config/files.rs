@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use crate::files;
+
 /// The files a configuration is read from; tests bring their own.
 pub trait Files {
     /// The whole content of a file.
@@ -26,7 +28,7 @@ impl Files for Disk {
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
-        fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.path())).collect()
+        files::list(directory)
     }
 
     fn canonical(&self, path: &Path) -> io::Result<PathBuf> {

@@ -5,8 +5,6 @@
 //! language, of a part, and of a text in a catalogue.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use challenger_proto::{FALLBACK_LANGUAGE, is_language_tag};
@@ -120,6 +118,10 @@ enum Role {
     },
     /// A picture of this type.
     Logo(&'static str),
+    /// One of these with a wrong name, and what it should be called.
+    Misnamed(&'static str),
+    /// None of these.
+    Other,
     Part {
         name: String,
     },
@@ -130,43 +132,45 @@ enum Role {
 }
 
 impl Role {
-    /// Takes a file name apart; `None` for a file that is none of ours.
-    fn of(file: &str) -> Option<Result<Self, &'static str>> {
+    fn of(file: &str) -> Self {
         match file {
-            _ if file.starts_with('.') => return None,
-            "brand.css" => return Some(Ok(Self::Brand)),
-            "logo.png" => return Some(Ok(Self::Logo("image/png"))),
-            "logo.svg" => return Some(Ok(Self::Logo("image/svg+xml"))),
+            _ if file.starts_with('.') => return Self::Other,
+            "brand.css" => return Self::Brand,
+            "logo.png" => return Self::Logo("image/png"),
+            "logo.svg" => return Self::Logo("image/svg+xml"),
             _ => {}
         }
         if let Some(language) = file.strip_suffix(CATALOGUE) {
-            let role = Self::Catalogue { language: language.into() };
-            let advice = "the name of a catalogue is LANGUAGE.lang, with a language tag such as de \
-                          or pt-BR";
-            return Some(if is_language_tag(language) { Ok(role) } else { Err(advice) });
+            if is_language_tag(language) {
+                return Self::Catalogue { language: language.into() };
+            }
+            return Self::Misnamed(
+                "the name of a catalogue is LANGUAGE.lang, with a language tag such as de or pt-BR",
+            );
         }
         if let Some(name) = file.strip_suffix(PART) {
-            let role = Self::Part { name: name.into() };
-            let advice = "the name of a part is NAME.part.must, without further dots";
-            return Some(if name.contains('.') { Err(advice) } else { Ok(role) });
+            if !name.contains('.') {
+                return Self::Part { name: name.into() };
+            }
+            return Self::Misnamed("the name of a part is NAME.part.must, without further dots");
         }
-        let name = file.strip_suffix(TEMPLATE)?;
+        let Some(name) = file.strip_suffix(TEMPLATE) else { return Self::Other };
         let (name, language) = name.split_once('.').map_or((name, None), |(n, l)| (n, Some(l)));
-        let is_good = !name.is_empty() && language.is_none_or(is_language_tag);
-        let advice = "the name of a template is NAME.must or NAME.LANGUAGE.must, with a language \
-                      tag such as de or pt-BR, and without further dots";
-        let language = language.map(str::to_owned);
-        Some(if is_good { Ok(Self::Template { name: name.into(), language }) } else { Err(advice) })
+        if !name.is_empty() && language.is_none_or(is_language_tag) {
+            return Self::Template { name: name.into(), language: language.map(str::to_owned) };
+        }
+        Self::Misnamed(
+            "the name of a template is NAME.must or NAME.LANGUAGE.must, with a language tag such \
+             as de or pt-BR, and without further dots",
+        )
     }
 }
 
 /// The name of a template, and its language if it has one; `None` for a file of another name.
 fn template_name(file: &Path) -> Option<(String, Option<String>)> {
-    match Role::of(&file.file_name()?.to_string_lossy())? {
-        Ok(Role::Template { name, language }) => Some((name, language)),
-        Ok(Role::Brand | Role::Catalogue { .. } | Role::Logo(_) | Role::Part { .. }) | Err(_) => {
-            None
-        }
+    match Role::of(&file.file_name()?.to_string_lossy()) {
+        Role::Template { name, language } => Some((name, language)),
+        _ => None,
     }
 }
 
@@ -186,10 +190,7 @@ impl Sources {
     /// Lays the files of a directory over those that are there, and returns what is wrong with
     /// some, in alphabetical order of their names.
     pub fn overlay(&mut self, directory: &Path) -> Vec<TemplateError> {
-        let entries = fs::read_dir(directory).and_then(|entries| {
-            entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()
-        });
-        let files: BTreeSet<PathBuf> = match entries {
+        let files = match files::list(directory) {
             Ok(files) => files,
             Err(error) => return Vec::from([TemplateError::unread(directory, &error)]),
         };
@@ -197,7 +198,7 @@ impl Sources {
         let mut layer = Layer::default();
         for file in files {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
-            if Role::of(&name).is_none() {
+            if matches!(Role::of(&name), Role::Other) {
                 continue;
             }
             match files::read(&file, FILE_MAX) {
@@ -217,8 +218,8 @@ impl Sources {
         if let Some((chosen, language)) = template_name(file) {
             files = BTreeMap::from([(language, file.to_path_buf())]);
             // A directory that cannot be listed has no others.
-            let folder = file.parent().and_then(|folder| fs::read_dir(folder).ok());
-            for file in folder.into_iter().flatten().flatten().map(|entry| entry.path()) {
+            let folder = file.parent().and_then(|folder| files::list(folder).ok());
+            for file in folder.unwrap_or_default() {
                 if let Some((name, language)) = template_name(&file)
                     && name == chosen
                 {
@@ -243,12 +244,7 @@ impl Sources {
 
     fn add(&mut self, layer: &mut Layer, path: &Path, text: &[u8]) -> Vec<TemplateError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let role = match Role::of(&name) {
-            None => return Vec::new(),
-            Some(Err(advice)) => return Vec::from([TemplateError::about(path, advice)]),
-            Some(Ok(role)) => role,
-        };
-        let added = match role {
+        let added = match Role::of(&name) {
             Role::Brand => brand::style(text).map(|text| layer.add_part("brand", path, text)),
             Role::Catalogue { language } => {
                 return self.catalogues.entry(language).or_default().read(path, text);
@@ -256,6 +252,8 @@ impl Sources {
             Role::Logo(kind) => {
                 brand::logo(kind, text).map(|text| layer.add_part("logo", path, text))
             }
+            Role::Misnamed(advice) => Err(advice.to_owned()),
+            Role::Other => Ok(()),
             Role::Part { name } => utf8(text).map(|text| layer.add_part(&name, path, text)),
             Role::Template { name, language } => utf8(text).map(|text| {
                 let file = File { path: path.into(), text };
