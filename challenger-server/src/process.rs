@@ -24,8 +24,8 @@ use rustix::io::ioctl_fionbio;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use dialogue::Dialogue;
-pub use redact::Private;
 use redact::Redaction;
+pub use redact::{Private, push_printable};
 
 /// How much of what the program prints is kept for the log: enough for an error message and its
 /// context, while a flood is read and dropped.

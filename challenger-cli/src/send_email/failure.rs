@@ -2,13 +2,13 @@
 
 use std::fmt;
 
+use challenger_server::process::push_printable;
+use challenger_server::secrecy::HIDDEN;
 use data_encoding::BASE64;
 use lettre::Address;
 
 use super::settings::{Login, Route, Smtp};
 
-/// Stands for whatever was taken out.
-const HIDDEN: &str = "***";
 /// How much of an answer is told: enough for what servers explain, with a link to more.
 const ANSWER_MAX: usize = 400;
 /// A line of the message, or a password, that is shorter than this could stand anywhere by chance,
@@ -77,10 +77,7 @@ impl Private {
         }
         let mut printable = String::new();
         for character in line.chars().take(ANSWER_MAX) {
-            match character {
-                '"' | '\'' => printable.push(character),
-                _ => printable.extend(character.escape_debug()),
-            }
+            push_printable(&mut printable, character);
         }
         if line.chars().nth(ANSWER_MAX).is_some() {
             printable.push('…');
