@@ -33,6 +33,7 @@ use challenger_proto::{AddressType, FALLBACK_LANGUAGE, Inline, Page, PageName, P
 use expand::{Expanded, Source};
 pub use message::{Message, Messages};
 pub use sources::Sources;
+pub use template::escape_html;
 use template::{Escaping, Template};
 
 use crate::secrecy;

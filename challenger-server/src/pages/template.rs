@@ -89,7 +89,7 @@ impl Content for Context<'_> {
     ) -> Result<bool, E::Error> {
         let text = text(self.find(name));
         match self.escaping {
-            Escaping::Html => write_escaped(&text, encoder)?,
+            Escaping::Html => encoder.write_unescaped(&escape_html(&text))?,
             Escaping::None => encoder.write_unescaped(&text)?,
         }
         Ok(true)
@@ -159,25 +159,24 @@ fn text(value: &Value) -> Cow<'_, str> {
     }
 }
 
-/// Writes text so that no browser takes a part of it for markup. ramhorns would leave the `'`.
-fn write_escaped<E: Encoder>(text: &str, encoder: &mut E) -> Result<(), E::Error> {
-    for part in text.split_inclusive(['&', '<', '>', '"', '\'']) {
-        let last = part.chars().next_back().unwrap_or_default();
-        let escape = match last {
-            '&' => "&amp;",
-            '<' => "&lt;",
-            '>' => "&gt;",
-            '"' => "&quot;",
-            '\'' => "&#39;",
-            _ => {
-                encoder.write_unescaped(part)?;
-                continue;
-            }
-        };
-        encoder.write_unescaped(part.strip_suffix(last).unwrap_or(part))?;
-        encoder.write_unescaped(escape)?;
+/// A text in which no browser takes a part for markup, also between quotes of either kind.
+/// ramhorns alone would leave the `'`.
+pub fn escape_html(text: &str) -> Cow<'_, str> {
+    if !text.contains(['&', '<', '>', '"', '\'']) {
+        return text.into();
     }
-    Ok(())
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped.into()
 }
 
 #[cfg(test)]
