@@ -33,7 +33,7 @@ pub(crate) fn load_config_from(files: &dyn Files, file: Option<&Path>) -> Result
 }
 
 /// Logs what is odd about the configuration, as far as it was read.
-pub(crate) fn tell_warnings(config: &Config) {
+pub(crate) fn log_warnings(config: &Config) {
     for warning in config.warnings() {
         log::warn!("{warning}");
     }
@@ -69,7 +69,7 @@ pub(crate) fn set_up_log(level: Option<&str>, file: Option<&Path>) -> Result<Arc
 /// be opened.
 pub(crate) fn open_registry(config: &Config, mode: OpenMode) -> Result<Arc<dyn Registry>, Exit> {
     let database = settings::database(config);
-    tell_warnings(config);
+    log_warnings(config);
     let database = database.map_err(|error| Exit::not_configured(error.to_string()))?;
     database.registry(mode).map_err(|error| Exit::failed(error.to_string()))
 }

@@ -63,7 +63,7 @@ pub fn main() -> ExitCode {
 fn run() -> Result<(), Exit> {
     let arguments: Arguments = args::parse(PROGRAM, VALUED, std::env::args_os())?;
     if arguments.check {
-        return tell(&check(&load_config(arguments.config.as_deref())?));
+        return print(&check(&load_config(arguments.config.as_deref())?));
     }
     let logger = set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref())?;
     let given = activated().map_err(|error| Exit::failed(error.to_string()))?;
@@ -103,14 +103,14 @@ fn run() -> Result<(), Exit> {
 }
 
 /// Says what a check has found, one complaint in a line.
-fn tell(report: &Report) -> Result<(), Exit> {
+fn print(report: &Report) -> Result<(), Exit> {
     for warning in &report.warnings {
         complain(&format!("warning: {warning}"));
     }
-    for complaint in report.complaints.iter().chain(&report.database) {
-        complain(complaint);
+    for error in report.errors.iter().chain(&report.database) {
+        complain(error);
     }
-    match (report.complaints.is_empty(), &report.database) {
+    match (report.errors.is_empty(), &report.database) {
         (true, None) => say(&format!("{PROGRAM}: the configuration is good")),
         (true, Some(_)) => Err(Exit::failed("the database cannot be used")),
         (false, _) => Err(Exit::not_configured("the configuration is not good")),

@@ -13,7 +13,7 @@ use crate::secrecy;
 const DOCUMENT_MAX: usize = 2 * 1024 * 1024;
 
 /// What a directory holds, and what is odd about it.
-pub struct Loaded {
+pub struct Found {
     /// The documents of the version.
     pub documents: Documents,
     /// One sentence for each entry that will not be served and might have been meant to.
@@ -25,7 +25,7 @@ pub struct Loaded {
 ///
 /// # Errors
 /// The directory cannot be read; the message names it.
-pub fn load(directory: &Path, version: &str) -> io::Result<Loaded> {
+pub fn load(directory: &Path, version: &str) -> io::Result<Found> {
     let mut found = Vec::new();
     let mut warnings = Vec::new();
     for entry in visible_entries(directory)? {
@@ -52,7 +52,7 @@ pub fn load(directory: &Path, version: &str) -> io::Result<Loaded> {
             }
         }
     }
-    Ok(Loaded { documents: Documents::new(version, found), warnings })
+    Ok(Found { documents: Documents::new(version, found), warnings })
 }
 
 /// The document in a file, unless it is one of another version.

@@ -21,7 +21,7 @@ use crate::front::{Engine, Limits, Listener};
 use crate::listen::Listen;
 use crate::pages::{Messages, Sources, Templates};
 use crate::places;
-use crate::process::Command;
+use crate::process::HelperCommand;
 use crate::secrecy;
 use crate::store::Database;
 
@@ -79,7 +79,7 @@ pub struct Settings {
     /// Who reads what comes there.
     pub engine: Engine,
     /// Who delivers messages.
-    pub command: Command,
+    pub command: HelperCommand,
     /// What the messages say, in each language.
     pub messages: Messages,
     /// The pages.
@@ -100,7 +100,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct SettingsError {
     /// What has to be put right.
-    pub complaints: Vec<String>,
+    pub errors: Vec<String>,
     /// What works, but may not be meant.
     pub warnings: Vec<String>,
 }
@@ -108,7 +108,7 @@ pub struct SettingsError {
 impl fmt::Display for SettingsError {
     /// One complaint in a line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.complaints.join("\n"))
+        f.write_str(&self.errors.join("\n"))
     }
 }
 
@@ -119,9 +119,9 @@ impl std::error::Error for SettingsError {}
 /// # Errors
 /// Which option is missing or wrong.
 pub fn database(config: &Config) -> Result<Database, SettingsError> {
-    let mut reader = OptionReader { config, complaints: Vec::new(), warnings: Vec::new() };
+    let mut reader = OptionReader { config, errors: Vec::new(), warnings: Vec::new() };
     let database = database::read(&mut reader);
-    database.ok_or(SettingsError { complaints: reader.complaints, warnings: reader.warnings })
+    database.ok_or(SettingsError { errors: reader.errors, warnings: reader.warnings })
 }
 
 impl Settings {
@@ -133,12 +133,10 @@ impl Settings {
     /// is one.
     pub fn read(config: &Config, given: Option<Listener>) -> Result<Self, SettingsError> {
         let given = given.map_or(Given::Nothing, Given::Socket);
-        let Draft { parts, complaints, warnings } = Draft::read(config, given);
+        let PartialSettings { parts, errors, warnings } = PartialSettings::read(config, given);
         match parts.complete(warnings) {
-            Ok(settings) if complaints.is_empty() => Ok(settings),
-            Ok(Self { warnings, .. }) | Err(warnings) => {
-                Err(SettingsError { complaints, warnings })
-            }
+            Ok(settings) if errors.is_empty() => Ok(settings),
+            Ok(Self { warnings, .. }) | Err(warnings) => Err(SettingsError { errors, warnings }),
         }
     }
 
@@ -159,9 +157,9 @@ pub(crate) enum Given {
 }
 
 /// The settings as far as they can be read, and everything that is wrong with them.
-pub(crate) struct Draft {
+pub(crate) struct PartialSettings {
     pub(crate) parts: Parts,
-    pub(crate) complaints: Vec<String>,
+    pub(crate) errors: Vec<String>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -169,7 +167,7 @@ pub(crate) struct Draft {
 pub(crate) struct Parts {
     service: Option<Service>,
     pub(crate) listen: Option<Listen>,
-    pub(crate) command: Option<Command>,
+    pub(crate) command: Option<HelperCommand>,
     messages: Messages,
     templates: Templates,
     host: String,
@@ -179,9 +177,9 @@ pub(crate) struct Parts {
     engine: Engine,
 }
 
-impl Draft {
+impl PartialSettings {
     pub(crate) fn read(config: &Config, given: Given) -> Self {
-        let mut reader = OptionReader { config, complaints: Vec::new(), warnings: Vec::new() };
+        let mut reader = OptionReader { config, errors: Vec::new(), warnings: Vec::new() };
         warn_about_unknown_options(&mut reader);
         let mut service = read_service(&mut reader);
         let engine = read_engine(&mut reader, matches!(given, Given::Socket(_)));
@@ -207,7 +205,7 @@ impl Draft {
                 ));
             }
         }
-        let OptionReader { complaints, warnings: own, .. } = reader;
+        let OptionReader { errors, warnings: own, .. } = reader;
         // Last, because some of it is only noticed when an option is read.
         let warnings = config.warnings().into_iter().chain(own).collect();
         let parts = Parts {
@@ -222,7 +220,7 @@ impl Draft {
             limits,
             engine,
         };
-        Self { parts, complaints, warnings }
+        Self { parts, errors, warnings }
     }
 }
 
@@ -253,7 +251,7 @@ impl Parts {
 
 /// Says that there is no such helper. It can still come before the first message is sent, so it
 /// does not keep the service from starting.
-pub(crate) fn helper_missing(command: &Command) -> Option<String> {
+pub(crate) fn helper_missing(command: &HelperCommand) -> Option<String> {
     let program = secrecy::quote(command.program());
     (!command.exists()).then(|| {
         format!("[{MAIN}] AUTH_COMMAND: there is no program {program} that this user may run")

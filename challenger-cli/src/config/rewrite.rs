@@ -32,12 +32,12 @@ pub(super) fn rewrite(config: &Config, full: bool, show_secrets: bool) -> Result
         render(config, None)?
     } else {
         let kept = directives(&fs::read(&path).map_err(place)?);
-        let others = Draft { path: &path, text: &kept }.load(main)?;
+        let others = Overlay { path: &path, text: &kept }.load(main)?;
         let own = render(config, Some(&others))?;
         let gap = if kept.is_empty() || own.is_empty() { "" } else { "\n" };
         format!("{kept}{gap}{own}")
     };
-    let after = Draft { path: &path, text: &text }.load(main)?;
+    let after = Overlay { path: &path, text: &text }.load(main)?;
     if let Some(name) = first_difference(config, &after) {
         return Err(Exit::not_written(format!("{name} would not be read as it is meant")));
     }
@@ -124,18 +124,18 @@ fn render(config: &Config, others: Option<&Config>) -> Result<String, Exit> {
 }
 
 /// The files of this machine, but one has another text.
-struct Draft<'a> {
+struct Overlay<'a> {
     path: &'a Path,
     text: &'a str,
 }
 
-impl Draft<'_> {
+impl Overlay<'_> {
     fn load(&self, main: &Path) -> Result<Config, Exit> {
         load_config_from(self, Some(main))
     }
 }
 
-impl Files for Draft<'_> {
+impl Files for Overlay<'_> {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         if path == self.path { Ok(self.text.as_bytes().to_vec()) } else { Disk.read(path) }
     }

@@ -18,14 +18,14 @@ const PHRASE_LEN_MIN: usize = 8;
 const CODE_DIGITS_MIN: usize = 6;
 
 /// The message was not taken.
-pub(super) enum Failure {
+pub(super) enum DeliveryError {
     /// It never will, unless somebody changes something.
     Permanent(String),
     /// It may be the next time.
     Temporary(String),
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Permanent(why) => write!(f, "permanent failure: {why}"),

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use challenger_proto::is_language_tag;
-use challenger_server::process::Command;
+use challenger_server::process::HelperCommand;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
@@ -69,25 +69,25 @@ impl Settings {
     /// # Errors
     /// What is wrong with which setting, and what would be accepted.
     pub(super) fn read(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, String> {
-        let reader = Reader(variable);
-        let from = reader.mailbox("EMAIL_FROM")?.ok_or(
+        let environment = Environment(variable);
+        let from = environment.mailbox("EMAIL_FROM")?.ok_or(
             "EMAIL_FROM is not set: expected the sender, such as Shop <noreply@shop.example>",
         )?;
-        let language = match reader.language("EMAIL_LANGUAGE")? {
+        let language = match environment.language("EMAIL_LANGUAGE")? {
             Some(language) => Some(language),
-            None => reader.language("CHALLENGER_LANGUAGE")?,
+            None => environment.language("CHALLENGER_LANGUAGE")?,
         };
-        let subject = match reader.text("EMAIL_SUBJECT")? {
+        let subject = match environment.text("EMAIL_SUBJECT")? {
             Some(subject) => Some(subject),
-            None => reader.text("CHALLENGER_SUBJECT")?,
+            None => environment.text("CHALLENGER_SUBJECT")?,
         };
         let subject = subject.map(|subject| text::plain(&subject));
         let subject = subject.unwrap_or_else(|| default_subject(language.as_deref()).to_owned());
-        let reply_to = reader.mailbox("EMAIL_REPLY_TO")?;
-        let timeout = Duration::from_secs(reader.timeout()?);
-        let route = match reader.text("SMTP_HOST")? {
-            None => Route::Sendmail(reader.sendmail()?),
-            Some(host) => Route::Smtp(reader.smtp(host)?),
+        let reply_to = environment.mailbox("EMAIL_REPLY_TO")?;
+        let timeout = Duration::from_secs(environment.timeout()?);
+        let route = match environment.text("SMTP_HOST")? {
+            None => Route::Sendmail(environment.sendmail()?),
+            Some(host) => Route::Smtp(environment.smtp(host)?),
         };
         Ok(Self { from, reply_to, subject, language, route, timeout })
     }
@@ -105,9 +105,9 @@ fn default_subject(language: Option<&str>) -> &'static str {
     }
 }
 
-struct Reader<'a>(&'a dyn Fn(&str) -> Option<OsString>);
+struct Environment<'a>(&'a dyn Fn(&str) -> Option<OsString>);
 
-impl Reader<'_> {
+impl Environment<'_> {
     /// A setting, which is one line: with more, somebody could add headers to the mail.
     fn text(&self, name: &str) -> Result<Option<String>, String> {
         let Some(value) = (self.0)(name) else { return Ok(None) };
@@ -164,7 +164,7 @@ impl Reader<'_> {
             }
         }
         let program = self.text("SENDMAIL")?.unwrap_or_else(|| SENDMAIL.to_owned());
-        if Command::new(&program, Duration::ZERO).exists() {
+        if HelperCommand::new(&program, Duration::ZERO).exists() {
             Ok(program)
         } else {
             Err(format!(

@@ -47,7 +47,7 @@ pub enum ConfigError {
         /// The line.
         origin: Origin,
         /// The rule it breaks.
-        problem: Problem,
+        error: LineError,
     },
     /// A required option is absent: the service is not configured.
     Missing {
@@ -79,8 +79,8 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) const fn line(origin: Origin, problem: Problem) -> Self {
-        Self::Line { origin, problem }
+    pub(super) const fn line(origin: Origin, error: LineError) -> Self {
+        Self::Line { origin, error }
     }
 
     /// Whether an option is absent, as opposed to wrong; programs then exit with their own code.
@@ -92,7 +92,7 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Line { origin, problem } => write!(f, "{origin}: {problem}"),
+            Self::Line { origin, error } => write!(f, "{origin}: {error}"),
             Self::Missing { section, option, advice } => {
                 let section = secrecy::quote(section);
                 write!(f, "[{section}] {option} is missing: {advice}")
@@ -120,7 +120,7 @@ impl Error for ConfigError {}
 
 /// What is wrong with a line. None of these quotes a value, which could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
+pub enum LineError {
     /// The file starts with the three bytes that some editors put there.
     ByteOrderMark,
     /// A file includes itself, perhaps through others.
@@ -153,7 +153,7 @@ pub enum Problem {
     WildcardInDirectory,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ByteOrderMark => "the file starts with a byte order mark: expected plain UTF-8",

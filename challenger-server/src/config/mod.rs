@@ -22,9 +22,9 @@ mod expand;
 mod files;
 mod include;
 mod load;
-pub(crate) mod parse;
 #[cfg(test)]
-mod shelf;
+mod memory_files;
+pub(crate) mod parse;
 mod values;
 
 use std::cell::RefCell;
@@ -33,7 +33,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use duration::TimeSpan;
-pub use error::{ConfigError, Origin, Problem};
+pub use error::{ConfigError, LineError, Origin};
 pub use files::{Disk, Environment, Files};
 pub use values::Entry;
 

@@ -61,7 +61,7 @@ impl SocketFile {
         trusted.map_err(|cause| ListenError::new(secrecy::path(path), cause))
     }
 
-    fn try_bind(path: &Path, mode: u32) -> Result<(Self, Listener), Cause> {
+    fn try_bind(path: &Path, mode: u32) -> Result<(Self, Listener), BindError> {
         let folder = folder(path)?;
         prepare_folder(folder)?;
         // Two that start at once would each take the other's socket, which does not answer yet, for
@@ -79,12 +79,12 @@ impl SocketFile {
     }
 }
 
-fn folder(path: &Path) -> Result<&Path, Cause> {
+fn folder(path: &Path) -> Result<&Path, BindError> {
     path.parent().ok_or_else(|| "expected a file in a folder".into())
 }
 
 /// Takes the lock, or says that it is not to be had: whoever may read the folder could hold it.
-fn take(lock: &File) -> Result<(), Cause> {
+fn take(lock: &File) -> Result<(), BindError> {
     for _ in 0..LOCK_TRIES {
         match lock.try_lock() {
             Ok(()) => return Ok(()),
@@ -92,7 +92,7 @@ fn take(lock: &File) -> Result<(), Cause> {
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
     }
-    Err(Cause::from("another process keeps its folder locked"))
+    Err(BindError::from("another process keeps its folder locked"))
 }
 
 impl Drop for SocketFile {
@@ -113,17 +113,17 @@ fn identity(metadata: &Metadata) -> Identity {
 
 /// Makes the folder if it is missing, and looks whether others could put their own socket in it, or
 /// another folder in its place.
-fn prepare_folder(folder: &Path) -> Result<(), Cause> {
+fn prepare_folder(folder: &Path) -> Result<(), BindError> {
     // Nothing is made where others lead us.
     trust::check(folder)?;
     let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
-    made.map_err(|error| Cause(format!("the folder {}: {error}", secrecy::path(folder))))?;
+    made.map_err(|error| BindError(format!("the folder {}: {error}", secrecy::path(folder))))?;
     // Somebody may have been faster.
     Ok(trust::check(folder)?)
 }
 
 /// Removes a socket that nobody listens on, and nothing else.
-fn remove_left_over(path: &Path) -> Result<(), Cause> {
+fn remove_left_over(path: &Path) -> Result<(), BindError> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -144,32 +144,32 @@ fn remove_left_over(path: &Path) -> Result<(), Cause> {
         Err(error) if Errno::from_io_error(&error) == Some(Errno::PROTOTYPE) => {
             Err("there is a socket already that is none for connections".into())
         }
-        Err(error) => Err(Cause(format!("cannot tell whether it is served already: {error}"))),
+        Err(error) => Err(BindError(format!("cannot tell whether it is served already: {error}"))),
     }
 }
 
 /// What is in the way.
-struct Cause(String);
+struct BindError(String);
 
-impl fmt::Display for Cause {
+impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl From<&str> for Cause {
+impl From<&str> for BindError {
     fn from(cause: &str) -> Self {
         Self(cause.to_owned())
     }
 }
 
-impl From<String> for Cause {
+impl From<String> for BindError {
     fn from(cause: String) -> Self {
         Self(cause)
     }
 }
 
-impl From<io::Error> for Cause {
+impl From<io::Error> for BindError {
     fn from(error: io::Error) -> Self {
         Self(error.to_string())
     }

@@ -31,7 +31,7 @@ impl Catalogue {
             |line, reason: String| TemplateError { file: file.into(), line: Some(line), reason };
         let lines = match parse(text) {
             Ok(lines) => lines,
-            Err((line, problem)) => return Vec::from([complain(line, problem.to_string())]),
+            Err((line, error)) => return Vec::from([complain(line, error.to_string())]),
         };
         let mut errors = Vec::new();
         let mut section = String::new();

@@ -10,7 +10,7 @@ pub(super) const DEPTH_MAX: usize = 16;
 
 /// What is wrong with a template, and where.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Complaint {
+pub(super) struct LintError {
     /// The line on which the tag begins, counted from 1.
     pub line: usize,
     /// A sentence for the operator.
@@ -18,7 +18,7 @@ pub(super) struct Complaint {
 }
 
 /// Reads a template. The last piece is the end.
-pub(super) fn read(template: &str) -> Result<Vec<Piece<'_>>, Complaint> {
+pub(super) fn read(template: &str) -> Result<Vec<Piece<'_>>, LintError> {
     let mut pieces = split(template)?;
     balance(&pieces)?;
     drop_lone_lines(&mut pieces);
@@ -68,7 +68,7 @@ impl fmt::Display for Piece<'_> {
 }
 
 /// Cuts a template at its tags. The last piece is the end.
-fn split(template: &str) -> Result<Vec<Piece<'_>>, Complaint> {
+fn split(template: &str) -> Result<Vec<Piece<'_>>, LintError> {
     let mut pieces = Vec::new();
     let mut rest = template;
     let mut line = 1;
@@ -80,13 +80,13 @@ fn split(template: &str) -> Result<Vec<Piece<'_>>, Complaint> {
         };
         let Some((tag, after)) = inside.split_once(closing) else {
             let reason = format!("`{opening}` has no `{closing}`");
-            return Err(Complaint { line, reason });
+            return Err(LintError { line, reason });
         };
         let (kind, name) = match opening {
             "{{{" => (Kind::Unescaped, named(tag)),
             _ => classify(tag),
         };
-        let name = name.map_err(|reason| Complaint { line, reason })?;
+        let name = name.map_err(|reason| LintError { line, reason })?;
         pieces.push(Piece { text, kind, name, line });
         line += tag.matches('\n').count();
         rest = after;
@@ -147,10 +147,10 @@ fn named(name: &str) -> Result<&str, String> {
 }
 
 /// Sees to it that each section is closed by its own tag, and that they do not nest too deep.
-fn balance(pieces: &[Piece<'_>]) -> Result<(), Complaint> {
+fn balance(pieces: &[Piece<'_>]) -> Result<(), LintError> {
     let mut open: Vec<&Piece<'_>> = Vec::new();
     for piece in pieces {
-        let complain = |reason| Err(Complaint { line: piece.line, reason });
+        let complain = |reason| Err(LintError { line: piece.line, reason });
         match piece.kind {
             Kind::Section | Kind::Inverted if open.len() == DEPTH_MAX => {
                 return complain(format!("sections nest deeper than {DEPTH_MAX}"));
@@ -175,7 +175,7 @@ fn balance(pieces: &[Piece<'_>]) -> Result<(), Complaint> {
     match open.pop() {
         Some(section) => {
             let reason = format!("{section} is never closed");
-            Err(Complaint { line: section.line, reason })
+            Err(LintError { line: section.line, reason })
         }
         None => Ok(()),
     }

@@ -34,7 +34,7 @@ pub(super) fn read(reader: &mut OptionReader<'_>) -> Option<Database> {
     }
     let default = DATABASES.iter().find(|(name, _)| *name == "postgres");
     let Some((_, read)) = default else {
-        reader.complaints.push(format!(
+        reader.errors.push(format!(
             "[{MAIN}] DB is not set, which means postgres, and this program was built without it: \
              expected sqlite"
         ));

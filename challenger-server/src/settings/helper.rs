@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::reader::OptionReader;
 use crate::config::{Entry, TimeSpan};
 use crate::helper::OWN_LIMITS;
-use crate::process::Command;
+use crate::process::HelperCommand;
 use crate::secrecy;
 
 /// The section whose options are the helper's environment.
@@ -20,7 +20,7 @@ const VARIABLE_LEN_MAX: usize = 128 * 1024;
 /// How long a helper may take, unless the operator says otherwise.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) fn read_command(reader: &mut OptionReader<'_>) -> Option<Command> {
+pub(super) fn read_command(reader: &mut OptionReader<'_>) -> Option<HelperCommand> {
     let timeout = match reader.optional("AUTH_TIMEOUT", Entry::duration) {
         None => AUTH_TIMEOUT,
         Some(TimeSpan::Finite(time)) if time > Duration::ZERO => time,
@@ -46,7 +46,7 @@ pub(super) fn read_command(reader: &mut OptionReader<'_>) -> Option<Command> {
         return None;
     };
     warn_about_limits(reader, &program, timeout, &environment);
-    Some(Command::new(program, timeout).with_environment(environment))
+    Some(HelperCommand::new(program, timeout).with_environment(environment))
 }
 
 /// A helper that has no time to give up by itself cannot say why, and may be ended in the middle.
@@ -81,7 +81,7 @@ fn read_environment(reader: &mut OptionReader<'_>) -> BTreeMap<String, String> {
         // Without the value, which may be a password.
         let mut refuse = |what: &str| {
             let (origin, option) = (&setting.value.origin, secrecy::quote(&setting.name));
-            reader.complaints.push(format!("{origin}: [{HELPER}] {option:?} {what}"));
+            reader.errors.push(format!("{origin}: [{HELPER}] {option:?} {what}"));
         };
         let value = &setting.value.text;
         let room = VARIABLE_LEN_MAX.saturating_sub(name.len() + "=\0".len());

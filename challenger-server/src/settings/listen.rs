@@ -56,7 +56,7 @@ fn read_unix(reader: &mut OptionReader<'_>) -> Option<Listen> {
     let length = path.as_ref().map_or(0, |path| path.as_os_str().len());
     if let Some(path) = path.as_ref().filter(|_| length > PATH_MAX) {
         let path = secrecy::path(path);
-        reader.complaints.push(format!(
+        reader.errors.push(format!(
             "[{MAIN}] UNIXPATH: {path} has {length} bytes, expected at most {PATH_MAX}"
         ));
     }

@@ -12,14 +12,14 @@ use crate::pages::TemplateError;
 /// Reads options and remembers what is wrong with them.
 pub(super) struct OptionReader<'a> {
     pub(super) config: &'a Config,
-    pub(super) complaints: Vec<String>,
+    pub(super) errors: Vec<String>,
     pub(super) warnings: Vec<String>,
 }
 
 impl<'a> OptionReader<'a> {
     /// A result, unless it is an error, which is remembered.
     pub(super) fn note<T>(&mut self, result: Result<T, impl fmt::Display>) -> Option<T> {
-        result.map_err(|error| self.complaints.push(error.to_string())).ok()
+        result.map_err(|error| self.errors.push(error.to_string())).ok()
     }
 
     /// An option, unless it is absent or wrong.
@@ -58,7 +58,7 @@ impl<'a> OptionReader<'a> {
 
     /// Complains about the value of an option.
     pub(super) fn refuse(&mut self, option: &str, expected: &str) {
-        self.complaints.push(self.config.refuse(MAIN, option, expected).to_string());
+        self.errors.push(self.config.refuse(MAIN, option, expected).to_string());
     }
 
     /// Complains about the files that an option names.
@@ -66,8 +66,8 @@ impl<'a> OptionReader<'a> {
         for error in errors {
             let complaint = format!("[{MAIN}] {option}: {error}");
             // What pages and messages share is complained about by both.
-            if !self.complaints.contains(&complaint) {
-                self.complaints.push(complaint);
+            if !self.errors.contains(&complaint) {
+                self.errors.push(complaint);
             }
         }
     }

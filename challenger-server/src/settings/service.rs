@@ -139,20 +139,20 @@ fn read_documents(reader: &mut OptionReader<'_>, etag: &str, directory: &str) ->
         return Documents::default();
     };
     match documents::load(&path, &version) {
-        Ok(loaded) => {
-            for warning in loaded.warnings {
+        Ok(found) => {
+            for warning in found.warnings {
                 // Both kinds may be in the same directory, which has its mistakes once.
                 if !reader.warnings.contains(&warning) {
                     reader.warnings.push(warning);
                 }
             }
-            if loaded.documents.is_empty() {
+            if found.documents.is_empty() {
                 let (path, version) = (secrecy::path(&path), secrecy::quote(&version));
                 reader.warnings.push(format!(
                     "[{MAIN}] {etag} = {version}: there is no such document below {path}"
                 ));
             }
-            loaded.documents
+            found.documents
         }
         Err(error) => {
             reader.warnings.push(format!("[{MAIN}] {directory}: {error}"));

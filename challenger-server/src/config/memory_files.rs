@@ -11,7 +11,7 @@ pub(super) const MAIN: &str = "/etc/challenger/challenger.conf";
 
 /// Files in memory: by path a content, the path a link leads to, or the kind of error.
 #[derive(Default)]
-pub(super) struct Shelf(BTreeMap<PathBuf, Entry>);
+pub(super) struct MemoryFiles(BTreeMap<PathBuf, Entry>);
 
 enum Entry {
     Closed,
@@ -19,7 +19,7 @@ enum Entry {
     Text(Vec<u8>),
 }
 
-impl Shelf {
+impl MemoryFiles {
     pub(super) fn with(mut self, path: &str, text: impl Into<Vec<u8>>) -> Self {
         self.0.insert(PathBuf::from(path), Entry::Text(text.into()));
         self
@@ -71,7 +71,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-impl Files for Shelf {
+impl Files for MemoryFiles {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         match self.0.get(&self.canonical(path)?) {
             Some(Entry::Text(text)) => Ok(text.clone()),

@@ -12,23 +12,23 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use super::{OUTPUT_MAX, TICK};
 
 /// Our ends of the program's pipes, none of which can block us.
-pub(super) struct Dialogue<'a> {
+pub(super) struct Pipes<'a> {
     message: &'a [u8],
     input: Option<ChildStdin>,
     output: Option<PipeReader>,
     pub(super) printed: Vec<u8>,
-    pub(super) printed_more: bool,
+    pub(super) is_cut: bool,
 }
 
-impl<'a> Dialogue<'a> {
+impl<'a> Pipes<'a> {
     pub(super) fn new(message: &'a [u8], output: PipeReader) -> Self {
         let printed = Vec::with_capacity(OUTPUT_MAX);
-        Self { message, input: None, output: Some(output), printed, printed_more: false }
+        Self { message, input: None, output: Some(output), printed, is_cut: false }
     }
 
     /// Writes the message and reads the output until the program has ended, or until the time is
     /// up (`None`). The kernel reports the end on `end`, if it can.
-    pub(super) fn talk(
+    pub(super) fn exchange(
         &mut self,
         child: &mut Child,
         end: Option<&OwnedFd>,
@@ -56,7 +56,7 @@ impl<'a> Dialogue<'a> {
     /// Reads on until the program has ended and nobody holds its output any more, so that what it
     /// started has ended as well, or until the time is up. The program is not waited for: its
     /// number stays that of its group, which can be killed by it.
-    pub(super) fn see_off(&mut self, child: &Child, end: Option<&OwnedFd>, limit: Duration) {
+    pub(super) fn wait_for_end(&mut self, child: &Child, end: Option<&OwnedFd>, limit: Duration) {
         let started = Instant::now();
         loop {
             let ended = has_ended(child);
@@ -76,7 +76,7 @@ impl<'a> Dialogue<'a> {
     }
 
     /// Reads what is left of the output, until it ends or the time is up.
-    pub(super) fn listen(&mut self, limit: Duration) {
+    pub(super) fn drain(&mut self, limit: Duration) {
         let started = Instant::now();
         while self.output.is_some() {
             let left = limit.saturating_sub(started.elapsed());
@@ -131,7 +131,7 @@ impl<'a> Dialogue<'a> {
             self.output = None;
         }
         let room = OUTPUT_MAX.saturating_sub(self.printed.len());
-        self.printed_more |= count > room;
+        self.is_cut |= count > room;
         self.printed.extend(buffer.iter().take(count.min(room)));
     }
 }
@@ -152,7 +152,7 @@ mod tests {
     use std::{fs, process, thread};
 
     use super::*;
-    use crate::process::Command;
+    use crate::process::HelperCommand;
 
     #[test]
     fn an_end_that_the_kernel_does_not_tell_is_noticed() {
@@ -162,16 +162,16 @@ mod tests {
         // What it leaves behind holds the output, so that nothing else tells of the end, which is
         // after the first look.
         let hour = Duration::from_secs(3600);
-        let shell =
-            Command::new("sh", hour).with_arguments(&["-c", "cat \"$0\" & sleep 0.2; exit 3"]);
+        let shell = HelperCommand::new("sh", hour)
+            .with_arguments(&["-c", "cat \"$0\" & sleep 0.2; exit 3"]);
         let (mut child, output) = shell.start(fifo.to_str().unwrap(), &[]).unwrap();
-        let (tell, told) = mpsc::channel();
+        let (ended, end) = mpsc::channel();
         thread::spawn(move || {
-            let mut dialogue = Dialogue::new(b"", output);
-            let status = dialogue.talk(&mut child, None, hour).unwrap();
-            tell.send((status.and_then(|it| it.code()), dialogue.output.is_some())).unwrap();
+            let mut pipes = Pipes::new(b"", output);
+            let status = pipes.exchange(&mut child, None, hour).unwrap();
+            ended.send((status.and_then(|it| it.code()), pipes.output.is_some())).unwrap();
         });
-        let noticed = told.recv_timeout(Duration::from_secs(60));
+        let noticed = end.recv_timeout(Duration::from_secs(60));
         fs::write(&fifo, "").unwrap();
         assert_eq!(noticed, Ok((Some(3), true)));
     }
