@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_micros(200);
 /// The helper of a site with real processes: it keeps the message where the driver finds it.
 const DELIVER: &str = "#!/bin/sh\nexec cat > \"${0%/*}/codes/$1\"\n";
 
-/// Who delivers.
+/// How messages are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deliverer {
     /// Our own server, whose helper costs nothing.

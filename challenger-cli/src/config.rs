@@ -73,7 +73,7 @@ struct Arguments {
     logfile: Option<PathBuf>,
 }
 
-/// What is to be done with the configuration, before it is rewritten, if it is.
+/// What to do with the configuration before it is rewritten, if it is.
 enum Action {
     Dump,
     ListSections,
@@ -108,7 +108,7 @@ fn run() -> Result<(), Exit> {
 }
 
 impl Arguments {
-    /// Which of the actions is asked for.
+    /// The action that the arguments ask for.
     fn action(&mut self) -> Result<Action, Exit> {
         let complaint =
             |text: &str| Err(Exit::invalid_argument(format!("{text}\nTry '{PROGRAM} --help'.")));

@@ -22,7 +22,7 @@ use crate::logger::Logger;
 
 const PROGRAM: &str = "challenger-httpd";
 
-/// How long requests in flight may take after a signal to stop, beside the time of a helper.
+/// How long requests in flight may take after a signal to stop, besides the time of a helper.
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// Serve the address validation service over HTTP, in the foreground, until SIGTERM or SIGINT.
@@ -74,7 +74,7 @@ fn run() -> Result<(), Exit> {
         }
         Exit::not_configured(error.to_string())
     })?;
-    // Caught from before the first request on, so that none is cut off by an early signal.
+    // Caught before the first request, so that an early signal cuts none off.
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
         .map_err(|error| Exit::failed(format!("signals: {error}")))?;
     // A file that would grow over a limit is then an error of that write, not the end of us.
@@ -84,14 +84,14 @@ fn run() -> Result<(), Exit> {
     let patience = delivery.saturating_add(DRAIN);
     settings.limits.close_each = arguments.connection_close;
     let server = Server::start(settings).map_err(|error| Exit::failed(error.to_string()))?;
-    // At the usual level the log is silent about what goes well. Nobody has to read this.
+    // The log does not mention success at its usual level. If nobody reads this, that is fine.
     let _ = say(&format!("{PROGRAM}: serving on {}", server.place()));
     notify(READY);
     wait_for_the_end(&mut signals, &logger);
     log::info!("stopping");
     notify(STOPPING);
     thread::spawn(move || {
-        // Who asks twice means it.
+        // A second signal means "now".
         wait_for_the_end(&mut signals, &logger);
         end_now();
     });
@@ -102,7 +102,7 @@ fn run() -> Result<(), Exit> {
     }
 }
 
-/// Says what a check has found, one complaint in a line.
+/// Prints what a check has found, one error per line.
 fn print(report: &Report) -> Result<(), Exit> {
     for warning in &report.warnings {
         complain(&format!("warning: {warning}"));
@@ -129,7 +129,7 @@ fn wait_for_the_end(signals: &mut Signals, logger: &Logger) {
     }
 }
 
-/// Ends the process without waiting for anything. What was acknowledged is kept all the same.
+/// Ends the process without waiting. Acknowledged commits are kept all the same.
 fn end_now() {
     log::warn!("stopped by a second signal");
     std::process::exit(1);

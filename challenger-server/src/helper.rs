@@ -22,9 +22,9 @@ pub(crate) const OWN_LIMITS: [(&str, u64, &[&str]); 3] = [
 pub struct AuthCommand {
     /// The program.
     pub command: HelperCommand,
-    /// What the message says, in each language.
+    /// The message in each language.
     pub messages: Messages,
-    /// Our own host, for the message.
+    /// The host of the service, for the message.
     pub host: String,
 }
 

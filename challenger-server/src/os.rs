@@ -16,13 +16,13 @@ impl Clock for SystemClock {
     }
 }
 
-/// The time by the system's clock. One before 1970 is at its beginning.
+/// The time by the system's clock; a time before 1970 counts as its beginning.
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_seconds(since.as_secs())
 }
 
-/// A cryptographic generator in each thread, seeded from the system's and again from time to time.
+/// A cryptographic generator in each thread, which is seeded by the system, repeatedly.
 pub struct OsEntropy;
 
 impl EntropySource for OsEntropy {

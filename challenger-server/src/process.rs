@@ -1,4 +1,4 @@
-//! Runs the operator's program that delivers a message, and tells how that went.
+//! Runs the operator's program that delivers a message, and returns the result.
 //!
 //! The program gets the address as its only argument and the message on its standard input; its
 //! exit status alone decides. Whatever it does, [`HelperCommand::run`] returns in time, and leaves
@@ -27,12 +27,12 @@ use pipes::Pipes;
 use redact::Redaction;
 pub use redact::{Private, push_printable};
 
-/// How much of what the program prints is kept for the log: enough for an error message and its
-/// context, while a flood is read and dropped.
+/// How much of the program's output is kept for the log, in bytes: enough for an error message and
+/// its context. A flood is read and dropped.
 pub const OUTPUT_MAX: usize = 4096;
 
-/// How often to look whether a program has ended where the kernel does not wake us: Linux before
-/// 5.3, or a filter of system calls that does not know `pidfd_open`. And while one is killed.
+/// How often to check whether a program has ended where the kernel does not wake us: Linux before
+/// 5.3, or a filter of system calls without `pidfd_open`. Also while one is killed.
 const TICK: Duration = Duration::from_millis(2);
 /// How long to wait for more output after the program has ended: what it wrote is in the pipe
 /// already, and the pipe stays open only when something it left running holds it.
@@ -40,11 +40,11 @@ const OUTPUT_GRACE: Duration = Duration::from_millis(100);
 /// How long a program whose time is up may take to clean up, beyond that time: it gets SIGTERM, and
 /// SIGKILL after this. Deleting a few files takes less, and people are waiting for an answer.
 pub const TERM_GRACE: Duration = Duration::from_secs(2);
-/// How long a killed program may take to vanish before somebody else waits for it. One that became
+/// How long a killed program may take to end before another thread waits for it. One that became
 /// another user cannot be killed, and one in the middle of a disk access only later.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
-/// Variables with these beginnings are the service's own: its sockets, its database, its settings.
+/// Prefixes of the service's own variables: its sockets, its database, its settings.
 const PRIVATE_PREFIXES: [&[u8]; 4] = [b"CHALLENGER_", b"LISTEN_", b"NOTIFY_SOCKET", b"PG"];
 
 /// A program that delivers messages.
@@ -82,8 +82,8 @@ impl HelperCommand {
     }
 
     /// The same program with more variables in its environment: the operator's settings for it,
-    /// such as a password. They take precedence over all others, and what the program prints of
-    /// them is hidden like the other secrets.
+    /// such as a password. They take precedence over all others, and are hidden in the program's
+    /// output like other secrets.
     #[must_use]
     pub fn with_environment(mut self, settings: BTreeMap<String, String>) -> Self {
         self.environment = settings;
@@ -100,8 +100,8 @@ impl HelperCommand {
         self.timeout
     }
 
-    /// Whether there is such a program that we may run, in `PATH` if it is a bare name: in that of
-    /// the program, if it is given one.
+    /// Whether the program exists and may be run. A bare name is looked up in the `PATH` of its own
+    /// environment, else in ours.
     pub fn exists(&self) -> bool {
         let runs = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
         if self.program.contains('/') {
@@ -116,8 +116,8 @@ impl HelperCommand {
     /// characters for the log, in which `***` stands for everything `private`, however it is
     /// spelled. `variables` go into its environment.
     ///
-    /// What a successful program leaves running in the background is not disturbed, except that
-    /// nobody reads what it prints any more.
+    /// Background processes of a successful program go on undisturbed, but their output is not read
+    /// any more.
     ///
     /// ```
     /// use std::time::Duration;
@@ -179,7 +179,7 @@ impl HelperCommand {
         let status = match pipes.exchange(&mut child, end.as_ref(), self.timeout) {
             Ok(Some(status)) => status,
             Ok(None) => {
-                // Whatever it makes of that, it was too late.
+                // Even if it succeeds now, it was too late.
                 let _ = kill_process_group(Pid::from_child(&child), Signal::TERM);
                 pipes.wait_for_end(&child, end.as_ref(), TERM_GRACE);
                 kill(child);
@@ -201,14 +201,14 @@ impl HelperCommand {
     }
 }
 
-/// Whether a variable of our environment is none of the program's business.
+/// Whether a variable of our environment is withheld from the program.
 fn is_private(name: &OsStr) -> bool {
     PRIVATE_PREFIXES.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix))
 }
 
-/// Kills the program with all of its process group, and sees to it that it is waited for.
+/// Kills the program with all of its process group, and makes sure that it is waited for.
 fn kill(mut child: Child) {
-    // Either may fail because nothing is left to kill; the waiting below finds out.
+    // Either may fail because nothing is left to kill; the loop below finds out.
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     let _ = child.kill();
     let killed = Instant::now();
@@ -218,7 +218,7 @@ fn kill(mut child: Child) {
             Ok(Some(_)) | Err(_) => return,
         }
     }
-    // If no thread can be had, the worst is a zombie.
+    // Without a thread, the worst is a zombie.
     let _ = thread::Builder::new().name("reaper".to_string()).spawn(move || child.wait());
 }
 
@@ -237,7 +237,7 @@ pub enum ProcessErrorKind {
     TimedOut(Duration),
 }
 
-/// The message was not delivered. `Display` tells how the program failed, without its output.
+/// The message was not delivered. `Display` says how the program failed, without its output.
 #[derive(Debug)]
 pub struct ProcessError {
     /// How the program failed.

@@ -1,4 +1,4 @@
-//! From the configuration to what the server runs on, with every complaint at once.
+//! Reads the server's settings from the configuration, and reports all errors at once.
 
 mod database;
 mod front;
@@ -25,7 +25,7 @@ use crate::process::HelperCommand;
 use crate::secrecy;
 use crate::store::Database;
 
-/// The section of the service.
+/// The section of the service's options.
 const MAIN: &str = "challenger";
 
 /// All options of the section `[challenger]`.
@@ -72,41 +72,41 @@ pub const OPTIONS: &[&str] = &[
 
 /// Everything the server needs to know.
 pub struct Settings {
-    /// What the core decides by.
+    /// The settings of the core.
     pub service: Service,
     /// Where to listen.
     pub listen: Listen,
-    /// Who reads what comes there.
+    /// The engine for HTTP.
     pub engine: Engine,
-    /// Who delivers messages.
+    /// The program that delivers messages.
     pub command: HelperCommand,
-    /// What the messages say, in each language.
+    /// The message in each language.
     pub messages: Messages,
     /// The pages.
     pub templates: Templates,
-    /// Our own host, for messages; empty without a base URL.
+    /// The host of the service, for messages; empty without a base URL.
     pub host: String,
-    /// Where things are kept.
+    /// The database.
     pub database: Database,
-    /// How many messages are delivered at the same time, and how many wait for that.
+    /// How many messages are delivered at the same time, and how many requests wait for that.
     pub places: places::Limits,
-    /// How much strangers get.
+    /// The limits of connections.
     pub limits: Limits,
-    /// What works, but may not be meant.
+    /// What works, but may not be intended.
     pub warnings: Vec<String>,
 }
 
-/// Everything that is wrong with a configuration, and what is odd about it.
+/// All errors of a configuration, and its warnings.
 #[derive(Debug)]
 pub struct SettingsError {
-    /// What has to be put right.
+    /// What has to be corrected.
     pub errors: Vec<String>,
-    /// What works, but may not be meant.
+    /// What works, but may not be intended.
     pub warnings: Vec<String>,
 }
 
 impl fmt::Display for SettingsError {
-    /// One complaint in a line.
+    /// One error per line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.errors.join("\n"))
     }
@@ -114,10 +114,10 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// The store alone, for the tools that need nothing else.
+/// Reads the database alone, for the tools that need nothing else.
 ///
 /// # Errors
-/// Which option is missing or wrong.
+/// An option is missing or wrong.
 pub fn database(config: &Config) -> Result<Database, SettingsError> {
     let mut reader = OptionReader { config, errors: Vec::new(), warnings: Vec::new() };
     let database = database::read(&mut reader);
@@ -129,8 +129,8 @@ impl Settings {
     /// there is one, takes precedence over what they say about listening.
     ///
     /// # Errors
-    /// Everything that is wrong, each with section and option, and with file and line where there
-    /// is one.
+    /// Everything that is wrong, each with section and option, and with file and line if there is
+    /// one.
     pub fn read(config: &Config, given: Option<Listener>) -> Result<Self, SettingsError> {
         let given = given.map_or(Given::Nothing, Given::Socket);
         let PartialSettings { parts, errors, warnings } = PartialSettings::read(config, given);
@@ -140,19 +140,19 @@ impl Settings {
         }
     }
 
-    /// What would keep every message from being sent, if there is something.
+    /// The error that would keep every message from being sent, if there is one.
     pub fn helper_missing(&self) -> Option<String> {
         helper_missing(&self.command)
     }
 }
 
-/// What is known about a socket from the service manager.
+/// The socket of the service manager.
 pub(crate) enum Given {
     /// It passed none.
     Nothing,
     /// It passed this one.
     Socket(Listener),
-    /// Nobody asked it: this process is not going to serve.
+    /// It was not asked: this process is not going to serve.
     Unasked,
 }
 
@@ -163,7 +163,8 @@ pub(crate) struct PartialSettings {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Each part is read whatever is wrong with the others, so that everything is said at once.
+/// The parts of the settings. Each is read even if others are wrong, so that all errors are
+/// reported at once.
 pub(crate) struct Parts {
     service: Option<Service>,
     pub(crate) listen: Option<Listen>,
@@ -225,7 +226,7 @@ impl PartialSettings {
 }
 
 impl Parts {
-    /// All parts as one; if one is missing, the warnings come back.
+    /// All parts together; if one is missing, returns the warnings.
     fn complete(self, warnings: Vec<String>) -> Result<Settings, Vec<String>> {
         let Self { service, listen, command, messages, templates, host, database, .. } = self;
         let (Some(service), Some(listen), Some(command), Some(database)) =
@@ -249,7 +250,7 @@ impl Parts {
     }
 }
 
-/// Says that there is no such helper. It can still come before the first message is sent, so it
+/// The error that the helper does not exist. It may be installed before the first message, so this
 /// does not keep the service from starting.
 pub(crate) fn helper_missing(command: &HelperCommand) -> Option<String> {
     let program = secrecy::quote(command.program());
@@ -258,7 +259,7 @@ pub(crate) fn helper_missing(command: &HelperCommand) -> Option<String> {
     })
 }
 
-/// A misspelt option would otherwise be one that is silently not set.
+/// Warns about unknown options: a misspelt one would otherwise be silently ignored.
 fn warn_about_unknown_options(reader: &mut OptionReader<'_>) {
     let settings = reader.config.section(MAIN).map_or(&[][..], |section| &section.settings);
     for setting in settings {
@@ -287,8 +288,8 @@ fn read_host(reader: &mut OptionReader<'_>) -> String {
     }
 }
 
-/// The files of pages and messages: those that come with the program, over them those that were
-/// installed, and over these the operator's.
+/// Reads the sources of pages and messages: the shipped ones, over them the installed ones, and
+/// over these the operator's.
 fn read_sources(reader: &mut OptionReader<'_>) -> Sources {
     let installed = reader.config.entry("PATHS", "DATADIR").and_then(|it| it.filename().ok());
     let installed = installed.map(|path| path.join("templates")).filter(|path| path.is_dir());
@@ -300,7 +301,7 @@ fn read_sources(reader: &mut OptionReader<'_>) -> Sources {
     sources
 }
 
-/// The message of the operator's choice, or the one for this type of address.
+/// Reads the message that the operator chose, or the one for this type of address.
 fn read_messages(
     reader: &mut OptionReader<'_>,
     address_type: Option<&AddressType>,

@@ -1,9 +1,9 @@
 //! The new text of a main file.
 //!
-//! - Lines that include other files stay, at the top, so those files keep what they hold.
-//! - Below is what would be missing or different without it.
+//! - Lines that include other files stay, at the top, so those files are still read.
+//! - Below them is every value that would be missing or different otherwise.
 //! - Before the file is replaced, the whole configuration is read with the new text in its place.
-//!   It has to come out just as it was meant.
+//!   The result has to be exactly what was meant.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -44,10 +44,10 @@ pub(super) fn rewrite(config: &Config, full: bool, show_secrets: bool) -> Result
     replace(&path, text.as_bytes()).map_err(place)
 }
 
-/// What the syntax has no words for.
+/// Refuses names and values that the syntax cannot express.
 ///
 /// # Errors
-/// What would be accepted.
+/// The message says what would be accepted.
 pub(super) fn check(section: &str, option: &str, value: &str) -> Result<(), &'static str> {
     let one_line = |text: &str| !text.contains(['\n', '\0']);
     if !one_line(section) || !one_line(value) {
@@ -176,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    /// What the reader makes of values that were set and written.
+    /// The configuration that is read back after these values were set and written.
     fn read_back(values: &[(&str, &str, &str)]) -> Config {
         let environment = Environment::default();
         let mut config = Config::from_text("", &environment).unwrap();

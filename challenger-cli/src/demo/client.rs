@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::browser::{Browser, Reply};
 
-/// How many visits may be under way; older ones are forgotten.
+/// The maximum number of visits under way; older ones are forgotten.
 const STATES_MAX: usize = 1000;
 
 /// The client, as it was registered with the service.
@@ -76,7 +76,7 @@ impl DemoClient {
         Ok(redirect(location))
     }
 
-    /// Takes the person back: the code for a token, the token for the address.
+    /// Ends a visit: exchanges the code for a token, and the token for the address.
     fn finish(&self, query: &str) -> Result<Answer, String> {
         let query = Form::parse(query.as_bytes()).map_err(|_| "a broken callback".to_string())?;
         let state = query.get("state").unwrap_or_default();

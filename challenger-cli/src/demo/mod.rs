@@ -1,5 +1,5 @@
 //! `challenger demo`: the whole service on this machine, with a client that uses it and a helper
-//! that shows each message in the terminal. Nothing is configured, installed, or left behind.
+//! that shows each message in the terminal. Nothing is configured, installed or left behind.
 
 mod browser;
 mod client;
@@ -83,7 +83,7 @@ fn self_test(running: &Demonstration, mailbox: &Receiver<String>) -> Result<(), 
     say("Everything works.")
 }
 
-/// Everything that runs; it stops and vanishes when this is dropped.
+/// The running demonstration. Dropping it stops everything and removes its files.
 struct Demonstration {
     service_url: String,
     client_url: String,

@@ -1,4 +1,4 @@
-//! The demonstration's person: for `--selftest`, somebody who clicks, types, and mistypes once.
+//! The person of `--selftest`, who clicks, types, and mistypes once.
 
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::browser::{Browser, Reply, attribute, resolve};
 use crate::exit::say;
 
-/// Who plays along.
+/// The person's address.
 const ADDRESS: &str = "ada@example.com";
 
 /// How long the person waits for the message.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Goes through the whole process over HTTP, telling each step in a line.
+/// Goes through the whole process over HTTP, and prints a line for each step.
 ///
 /// # Errors
 /// The first step that did not go as it should.

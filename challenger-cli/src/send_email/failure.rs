@@ -1,4 +1,4 @@
-//! Why a message was not delivered, told without what belongs to a person.
+//! Errors of delivery, without what belongs to a person.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use lettre::Address;
 
 use super::settings::{Login, Route, Smtp};
 
-/// How much of an answer is told: enough for what servers explain, with a link to more.
+/// How many characters of an answer are printed: enough for an explanation with a link.
 const ANSWER_MAX: usize = 400;
 /// A line of the message, or a password, that is shorter than this could stand anywhere by chance,
 /// and counts only as a word of its own.
@@ -19,9 +19,9 @@ const CODE_DIGITS_MIN: usize = 6;
 
 /// The message was not taken.
 pub(super) enum DeliveryError {
-    /// It never will, unless somebody changes something.
+    /// It never will be, unless something changes.
     Permanent(String),
-    /// It may be the next time.
+    /// It may be next time.
     Temporary(String),
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for DeliveryError {
     }
 }
 
-/// What must not be told: the recipient, the message and the credentials.
+/// What must not be printed: the recipient, the message and the credentials.
 pub(super) struct Private {
     /// Found anywhere.
     phrases: Vec<String>,
@@ -61,8 +61,8 @@ impl Private {
         Self { phrases, words: words.iter().map(|word| bare(word)).collect() }
     }
 
-    /// What somebody answered: the beginning of it, on one line, with `***` for everything private
-    /// and for everything that looks like an address.
+    /// The beginning of a server's or a program's answer, on one line, with `***` for everything
+    /// private and for everything that looks like an address.
     pub(super) fn hide(&self, answer: &str) -> String {
         let mut answer = answer.split_whitespace().collect::<Vec<_>>().join(" ");
         for phrase in &self.phrases {
@@ -86,7 +86,7 @@ impl Private {
     }
 }
 
-/// Whether this stands between words. The name in an address may have anything else in it.
+/// Whether a character separates words. The name in an address may have any other in it.
 fn is_between(character: char) -> bool {
     character.is_whitespace() || "<>()[]\",;:".contains(character)
 }

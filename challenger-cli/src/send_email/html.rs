@@ -1,7 +1,7 @@
 //! The message as HTML: the same text, with the code large and easy to select.
 //!
-//! It has no colours, so that it is readable on whatever ground people prefer; it has no links, and
-//! loads nothing.
+//! It sets no colours, so that it is readable on any background; it has no links, and loads
+//! nothing.
 
 use challenger_server::pages::escape_html;
 

@@ -20,7 +20,7 @@ pub(super) struct Mail {
 /// Writes the mail.
 ///
 /// # Errors
-/// What the library finds wrong with it.
+/// The library cannot build the mail; the message says why.
 pub(super) fn compose(
     settings: &Settings,
     recipient: Address,

@@ -1,5 +1,5 @@
-//! The helper's settings, from the environment. Only the first mistake is told, because the answer
-//! to it is one line of a log.
+//! The helper's settings, from the environment. Only the first mistake is reported, because a log
+//! shows it in one line.
 
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -15,16 +15,17 @@ use lettre::transport::smtp::client::{Certificate, TlsParameters};
 
 use super::{address, text};
 
-/// Everybody who provides the program that takes mail provides it here.
+/// The usual path of the program that takes mail, whichever mail server provides it.
 const SENDMAIL: &str = "/usr/sbin/sendmail";
-/// Below the server's `AUTH_TIMEOUT` of 30 s, so that there is time left to say what went wrong.
+/// The default timeout. It is below the server's `AUTH_TIMEOUT` of 30 s, which leaves time to
+/// report what went wrong.
 const TIMEOUT_SECONDS: u64 = 20;
 const TIMEOUT_SECONDS_MAX: u64 = 3600;
-/// The settings that mean nothing without `SMTP_HOST`.
+/// The settings that have no meaning without `SMTP_HOST`.
 const SMTP_ONLY: [&str; 5] =
     ["SMTP_CA_FILE", "SMTP_PASSWORD", "SMTP_PORT", "SMTP_SECURITY", "SMTP_USER"];
 
-/// What the operator decided, and what the server said about the message.
+/// The operator's settings, and what the server says about the message.
 pub(super) struct Settings {
     pub(super) from: Mailbox,
     pub(super) reply_to: Option<Mailbox>,
@@ -36,7 +37,7 @@ pub(super) struct Settings {
     pub(super) timeout: Duration,
 }
 
-/// Who takes the mail.
+/// Where the mail is handed over.
 pub(super) enum Route {
     /// The program by this path.
     Sendmail(String),
@@ -67,7 +68,7 @@ impl Settings {
     /// Reads the settings. An empty variable is one that is not set.
     ///
     /// # Errors
-    /// What is wrong with which setting, and what would be accepted.
+    /// The message names the setting, what is wrong with it, and what would be accepted.
     pub(super) fn read(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, String> {
         let environment = Environment(variable);
         let from = environment.mailbox("EMAIL_FROM")?.ok_or(
@@ -210,7 +211,7 @@ impl Environment<'_> {
         Ok(Smtp { host, port, security, login })
     }
 
-    /// How to know the server: by an authority that this machine trusts, or one of `SMTP_CA_FILE`.
+    /// How to verify the server: by an authority that this machine trusts, or by `SMTP_CA_FILE`.
     fn tls(&self, host: &str) -> Result<TlsParameters, String> {
         let mut tls = TlsParameters::builder(host.to_owned());
         let file = self.text("SMTP_CA_FILE")?.unwrap_or_default();
@@ -228,7 +229,7 @@ impl Environment<'_> {
     }
 }
 
-/// What the library complains about, without the kind of complaint.
+/// The cause of an error, without its kind.
 fn cause(error: &Error) -> String {
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }

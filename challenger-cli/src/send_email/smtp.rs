@@ -1,5 +1,5 @@
-//! Delivery to an SMTP server. The library speaks; here is what to say, how long to wait, and what
-//! counts as an answer.
+//! Delivery to an SMTP server. The library speaks the protocol; here is what to send, how long to
+//! wait, and what counts as an answer.
 
 use std::error::Error as _;
 use std::io::ErrorKind;
@@ -22,7 +22,7 @@ use super::settings::{Security, Smtp};
 
 /// How long the server may take to say goodbye, after it took or refused the mail.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// The shortest time to wait for something that is there already, or will never be.
+/// How long to wait for bytes that have arrived already, or never will.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
 /// How much address space there is for the conversation, in bytes. The library keeps whatever the
@@ -57,7 +57,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// What the delivering thread tells.
+/// What the delivering thread reports.
 enum Event {
     Begun(Step),
     Ended(Result<(), DeliveryError>),
@@ -78,8 +78,8 @@ pub(super) fn send(
         .map_err(|error| DeliveryError::Temporary(format!("memory cannot be limited: {error}")))?;
     let place = format!("{}:{}", smtp.host, smtp.port);
     let (events, reports) = mpsc::channel();
-    // The library's limits are for each read, and looking up a name has none. So all of it happens
-    // on the side, and ends with the process at the latest.
+    // The library's timeouts are per read, and looking up a name has none. So all of it happens in
+    // another thread, which ends with the process at the latest.
     let delivery = Delivery { smtp, place: place.clone(), limit, mail, private, events };
     thread::Builder::new()
         .spawn(move || delivery.run())
@@ -122,12 +122,12 @@ impl Delivery {
         let result = self.deliver(&mut open);
         self.report(Event::Ended(result));
         if let Some(connection) = &mut open {
-            // The mail is taken or refused; that the server wishes us well changes nothing.
+            // The mail is taken or refused; the answer to this changes nothing.
             let _ = connection.quit();
         }
     }
 
-    /// Nobody listens any more once the time is up.
+    /// Reports an event. Once the time is up, nobody receives it.
     fn report(&self, event: Event) {
         let _ = self.events.send(event);
     }
@@ -228,7 +228,7 @@ impl Delivery {
             .map_err(|error| DeliveryError::Temporary(format!("{}: {error}", self.place)))
     }
 
-    /// What to ask for with the sender: room for addresses that are not ASCII, if there are any
+    /// The parameters of the sender: support for addresses that are not ASCII, if there are any
     /// (RFC 6531). Everything else in the mail is ASCII.
     fn parameters(&self, connection: &SmtpConnection) -> Result<Vec<MailParameter>, DeliveryError> {
         if self.mail.text.is_ascii() {
@@ -241,7 +241,7 @@ impl Delivery {
         Ok(vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)])
     }
 
-    /// What went wrong at a step.
+    /// The error of a step.
     fn error(&self, step: Step, error: &Error) -> DeliveryError {
         let place = &self.place;
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
@@ -264,7 +264,7 @@ impl Delivery {
             why.push_str("; does SMTP_SECURITY fit this port?");
         }
         match kind(error) {
-            // What TLS finds wrong comes as invalid data, what the library finds without a kind.
+            // Errors of TLS come as invalid data, those of the library itself without a kind.
             Some(ErrorKind::InvalidData) => DeliveryError::Permanent(why),
             None if error.is_client() => DeliveryError::Permanent(why),
             _ => DeliveryError::Temporary(why),
@@ -272,12 +272,12 @@ impl Delivery {
     }
 }
 
-/// What the system says about an error.
+/// The system's kind of an error.
 fn kind(error: &Error) -> Option<ErrorKind> {
     error.source()?.downcast_ref::<io::Error>().map(io::Error::kind)
 }
 
-/// Whether the time for an answer is over.
+/// Whether the time for an answer ran out.
 fn is_waiting(error: &Error) -> bool {
     matches!(kind(error), Some(ErrorKind::TimedOut | ErrorKind::WouldBlock))
 }

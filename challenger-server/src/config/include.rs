@@ -1,7 +1,6 @@
 //! Files that include others.
 //!
-//! - Names in directives are relative to the directory of the file they are in, once symbolic links
-//!   are resolved.
+//! - Names in directives are relative to the directory of their file, with symbolic links resolved.
 //! - In the last part of a pattern `*` is any text and `?` any character; directories are literal.
 //! - A secret section whose file cannot be read is hidden: all its options count as absent.
 
@@ -14,7 +13,7 @@ use super::parse::{Directive, Line, parse};
 use super::{Config, LoadedFile, Value};
 use crate::secrecy;
 
-/// How many files one configuration may consist of. Real ones have a dozen; files that include each
+/// The maximum number of files in a configuration. Real ones have a dozen; files that include each
 /// other twice, without a cycle, would double the work with each level.
 const FILES_MAX: usize = 1000;
 
@@ -42,7 +41,7 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Does what a line says, except for opening the files it includes.
+    /// Applies a line, except for opening the files it includes.
     fn take(&mut self, frame: &mut Frame, line: usize, content: Line) -> Result<(), ConfigError> {
         let origin = Origin::File { path: frame.path.clone(), line };
         let directory = frame.path.parent().unwrap_or_else(|| Path::new("/"));
@@ -112,7 +111,7 @@ impl Loader<'_> {
         }))
     }
 
-    /// Takes one section of a file. Who may not read the file does without the section.
+    /// Takes one section of a file. The section is hidden if the file cannot be read.
     fn load_secret(
         &mut self,
         wanted: &str,
@@ -152,7 +151,7 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// What cannot be resolved is read as it is named: a pipe, for example, has no path.
+    /// The path with symbolic links resolved; as it is where that fails, as for a pipe.
     fn canonical(&self, path: &Path) -> PathBuf {
         self.files.canonical(path).unwrap_or_else(|_| path.to_path_buf())
     }
@@ -181,7 +180,7 @@ struct Frame {
     depth: usize,
     section: String,
     lines: vec::IntoIter<(usize, Line)>,
-    /// Files that its latest directive includes and that still wait.
+    /// Files of its latest directive that are still to be read.
     included: vec::IntoIter<PathBuf>,
     /// Where that directive is.
     includes_at: Option<Origin>,

@@ -1,6 +1,6 @@
-//! From which files a configuration comes, and in which order. Whatever comes later wins.
+//! Loads a configuration from its files, in this order. Later values win.
 //!
-//! 1. What the program itself knows: installation paths and where users keep their files.
+//! 1. The program's own values: installation paths and where users keep their files.
 //! 2. All `*.conf` of the directory in `$CHALLENGER_BASE_CONFIG`, else of `${DATADIR}config.d`.
 //! 3. The file that is asked for, else the first readable one of the usual places.
 
@@ -58,7 +58,7 @@ pub(super) fn load(
     Ok(config)
 }
 
-/// What a text says that is no file. Nothing but the built-in defaults comes before it.
+/// Reads a text that is not a file, over the built-in defaults only.
 pub(super) fn from_text(text: &str, environment: &Environment) -> Result<Config, ConfigError> {
     let mut config = defaults(environment);
     let mut section = String::new();
@@ -118,7 +118,7 @@ impl Loader<'_> {
         };
         let mut paths = match self.files.list(&directory) {
             Ok(paths) => paths,
-            // Nobody has to install defaults, but who names a directory expects it to be there.
+            // Defaults need not be installed, but a directory that is named should be there.
             Err(error) => {
                 if named.is_some() || error.kind() != ErrorKind::NotFound {
                     self.warn(format!("cannot read {}: {error}", secrecy::path(&directory)));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Config, ConfigError, Environment, Files};
 
-/// Where the tests have their main file.
+/// The main file of the tests.
 pub(super) const MAIN: &str = "/etc/challenger/challenger.conf";
 
 /// Files in memory: by path a content, the path a link leads to, or the kind of error.
@@ -48,7 +48,7 @@ impl MemoryFiles {
     }
 }
 
-/// Where the tests are at home.
+/// The environment of the tests.
 pub(super) fn environment(variables: &[(&str, &str)]) -> Environment {
     let pairs = variables.iter();
     Environment {
@@ -58,7 +58,7 @@ pub(super) fn environment(variables: &[(&str, &str)]) -> Environment {
     }
 }
 
-/// A path without `..`, which the paths of the tests lead through directories only.
+/// A path without `..`. No test has a `..` after a link.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {

@@ -58,7 +58,8 @@ impl Config {
         load::load(files, environment, asked_for)
     }
 
-    /// Reads a text that is no file, over the built-in defaults only. It may not have directives.
+    /// Reads a text that is not a file, over the built-in defaults only. It may not have
+    /// directives.
     pub fn from_text(text: &str, environment: &Environment) -> Result<Self, ConfigError> {
         load::from_text(text, environment)
     }
@@ -88,17 +89,17 @@ impl Config {
         self.main_file.as_deref()
     }
 
-    /// Gives an option a value of the program's own, over whatever was loaded.
+    /// Sets an option to a value of the program's own, over the loaded one.
     pub fn set(&mut self, section: &str, option: &str, text: &str) {
         self.assign(section, option, Value::new(String::from(text), Origin::Program));
     }
 
-    /// What was odd so far, in loading and in expanding file names.
+    /// The warnings so far, from loading and from expanding file names.
     pub fn warnings(&self) -> Vec<String> {
         self.warnings.borrow().iter().cloned().collect()
     }
 
-    /// What the process knows besides files.
+    /// The environment that it was read in.
     pub const fn environment(&self) -> &Environment {
         &self.environment
     }
@@ -133,7 +134,7 @@ impl Config {
         self.edit(section, |section| section.secret_in = Some(file.to_path_buf()));
     }
 
-    /// Changes a section, after adding it if there is none of that name.
+    /// Changes a section, and adds it first if it does not exist.
     fn edit(&mut self, name: &str, change: impl FnOnce(&mut Section)) {
         match self.sections.iter_mut().find(|section| section.name.eq_ignore_ascii_case(name)) {
             None => {
@@ -163,7 +164,7 @@ impl fmt::Debug for Config {
 pub struct Section {
     /// Its name, as it was first spelled.
     pub name: String,
-    /// What is set in it.
+    /// Its options.
     pub settings: Vec<Setting>,
     /// The secret file that would hold the section but cannot be read. All options then count as
     /// absent.

@@ -1,14 +1,15 @@
 //! The syntax of configuration files: bytes in, numbered lines with their meaning out.
 //!
-//! - Lines end at `\n`; blanks around them, `\r` among them, do not count. None continues.
+//! - Lines end at `\n`; whitespace around them, including `\r`, is ignored. There are no
+//!   continuation lines.
 //! - `#` and `%` begin a comment at the start of a line and nowhere else.
 //! - `[SECTION]`, `OPTION = VALUE`, `@inline@ FILE`, `@inline-matching@ PATTERN` and
-//!   `@inline-secret@ SECTION FILE` is all there is.
+//!   `@inline-secret@ SECTION FILE` are all there is.
 //! - One pair of quotes around a whole value is removed; inside of it nothing is special.
 
 use super::error::LineError;
 
-/// What a line says.
+/// The content of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     Directive(Directive),
@@ -24,7 +25,7 @@ pub(crate) enum Directive {
     InlineSecret { section: String, file: String },
 }
 
-/// All lines that say something with their numbers, or the number of the first wrong one.
+/// All lines but empty ones and comments, with their numbers; or the first error, with its line.
 pub(crate) fn parse(text: &[u8]) -> Result<Vec<(usize, Line)>, (usize, LineError)> {
     let mut lines = Vec::new();
     let mut in_section = false;

@@ -1,4 +1,4 @@
-//! Values as what they are meant to be: numbers, choices, lengths of time, file names.
+//! Typed values: numbers, choices, durations, file names.
 //!
 //! An empty option is set, too. A wrong value is an error that says what would be accepted.
 
@@ -54,7 +54,7 @@ impl<'a> Entry<'a> {
         })
     }
 
-    /// A length of time.
+    /// A duration.
     ///
     /// # Errors
     /// It is malformed or too long.
@@ -133,7 +133,7 @@ impl Config {
         }
     }
 
-    /// What a name stands for after a `$`: an option of `[PATHS]`, else a variable.
+    /// The value of a name after a `$`: an option of `[PATHS]`, else a variable.
     fn variable(&self, name: &str) -> Option<String> {
         let option = self.value("PATHS", name).map(|value| value.text.as_str());
         option.or_else(|| self.environment.variable(name)).map(String::from)
@@ -169,7 +169,7 @@ fn bound(error: ExpandError) -> String {
     }
 }
 
-/// The words as a sentence has them: `a`, `a or b`, `a, b or c`.
+/// The words as an enumeration: `a`, `a or b`, `a, b or c`.
 fn listed(words: &[&str]) -> String {
     match words {
         [] => String::new(),

@@ -1,4 +1,4 @@
-//! What is odd about a message: mistakes that only its readers would notice.
+//! Advice on messages: mistakes that only their readers would notice.
 
 use challenger_proto::Variables;
 use serde_json::json;
@@ -7,9 +7,9 @@ use super::expand::Expanded;
 use super::sms;
 use super::template::Template;
 
-/// The longest names of sites that a message is tried with. Most have half of that.
+/// The length of the host names that a message is tried with. Most have half of that.
 const HOST_LEN: usize = 40;
-/// What a message is tried with.
+/// The codes that a message is tried with.
 const PIN: &str = "1234-5678";
 const PIN_DIGITS: &str = "12345678";
 
@@ -27,7 +27,7 @@ pub(super) struct ExpandedMessage<'a> {
 }
 
 impl ExpandedMessage<'_> {
-    /// Everything odd, each with its file, and with the line where there is one.
+    /// Everything odd, each with its file, and with its line if there is one.
     pub(super) fn advice(&self, template: &Template) -> Vec<String> {
         let mut advice = self.about_secrets();
         let said = template.render(&sample());
@@ -57,7 +57,7 @@ impl ExpandedMessage<'_> {
         advice
     }
 
-    /// Each character once that would make the whole message cost more.
+    /// Reports each character once that makes the whole message cost more.
     fn about_characters(&self) -> Vec<String> {
         let mut advice = Vec::new();
         let mut seen = String::new();

@@ -1,8 +1,8 @@
-//! All files that pages and messages are made of: templates, parts of them, and catalogues.
+//! The sources of pages and messages: templates, their parts, and catalogues.
 //!
-//! They lie in layers: those that come with the program, those that were installed with it, and
-//! the operator's. An upper layer hides what the lower ones have of a template in the same
-//! language, of a part, and of a text in a catalogue.
+//! They form layers: the shipped ones, the installed ones, and the operator's. An upper layer hides
+//! the same template in the same language, the same part, and the same text of a catalogue in lower
+//! ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -24,13 +24,13 @@ const CATALOGUE: &str = ".lang";
 /// The template of all messages that have none of their own.
 pub(super) const MESSAGE: &str = "message";
 
-/// The text that is the language's own tag, in no catalogue.
+/// The name of the language's own tag as a text, which is in no catalogue.
 const TAG: &str = "language.tag";
 
-/// The longest file, in bytes: as long as a template may get in all.
+/// The longest file, in bytes: the limit of a whole template.
 const FILE_MAX: usize = 512 * 1024;
 
-/// How many missing texts are named in a warning.
+/// The number of missing texts that a warning names.
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
@@ -109,7 +109,7 @@ impl File {
     }
 }
 
-/// What a file is, by its name.
+/// The role of a file, by its name.
 enum Role {
     /// More rules for the style sheet.
     Brand,
@@ -180,15 +180,15 @@ impl Sources {
         let mut sources = Self::default();
         let mut layer = Layer::default();
         for (name, text) in SHIPPED {
-            // The tests see to it that there is nothing to complain about.
+            // Tests make sure that there are no errors.
             let _ = sources.add(&mut layer, Path::new(name), text.as_bytes());
         }
         sources.layers.push(layer);
         sources
     }
 
-    /// Lays the files of a directory over those that are there, and returns what is wrong with
-    /// some, in alphabetical order of their names.
+    /// Adds the files of a directory as the uppermost layer, and returns the errors of broken ones,
+    /// in alphabetical order of their names.
     pub fn overlay(&mut self, directory: &Path) -> Vec<TemplateError> {
         let files = match files::list(directory) {
             Ok(files) => files,
@@ -210,9 +210,9 @@ impl Sources {
         errors
     }
 
-    /// Lays the operator's message over all others. A file named `NAME.must`, or
-    /// `NAME.LANGUAGE.must`, brings along the others of that `NAME` in its directory, and what
-    /// else it is called does not matter.
+    /// Adds the operator's message as the uppermost layer. A file named `NAME.must` or
+    /// `NAME.LANGUAGE.must` brings along the others of that `NAME` in its directory; the `NAME`
+    /// itself does not matter.
     pub fn choose_message(&mut self, file: &Path) -> Vec<TemplateError> {
         let mut files = BTreeMap::from([(None, file.to_path_buf())]);
         if let Some((chosen, language)) = template_name(file) {
@@ -278,15 +278,15 @@ impl Sources {
         found
     }
 
-    /// The templates of the first of these names that the uppermost layer with any of them has. A
-    /// lower layer adds no languages: what it says could be something else.
+    /// The templates of the best name: in the uppermost layer that has any of these names, the
+    /// first of them. A lower layer adds no languages, because its text could say something else.
     pub(super) fn best_templates<'a>(&'a self, names: &[String]) -> BTreeMap<&'a str, Source<'a>> {
         let layers = self.layers.iter().rev();
         let mut sets = layers.flat_map(|layer| names.iter().map(|n| self.templates_in(layer, n)));
         sets.find(|set| !set.is_empty()).unwrap_or_default()
     }
 
-    /// What one layer has. A template without a language is there in all that have a catalogue.
+    /// The templates of a name in one layer. One without a language serves all with a catalogue.
     fn templates_in<'a>(&'a self, layer: &'a Layer, name: &str) -> BTreeMap<&'a str, Source<'a>> {
         let mut found = BTreeMap::new();
         if let Some(file) = layer.templates.get(&(name.to_owned(), None)) {
@@ -301,7 +301,7 @@ impl Sources {
         found
     }
 
-    /// Puts a template together in a language.
+    /// Expands a template in a language.
     pub(super) fn expand<'a>(
         &'a self,
         template: Source<'a>,
@@ -317,7 +317,8 @@ impl Sources {
         layers.find_map(|layer| layer.parts.get(name)).map(File::source)
     }
 
-    /// A text in a language, else in the one that this is a regional form of, else in English.
+    /// A text in a language, else in the language of which this is a regional form, else in
+    /// English.
     pub(super) fn words<'a>(&'a self, name: &str, language: &'a str) -> Option<Source<'a>> {
         if name == TAG {
             return Some(Source::file(Path::new(""), language));
@@ -327,7 +328,7 @@ impl Sources {
         catalogues.filter_map(|tag| self.catalogues.get(tag)).find_map(|it| it.get(&name))
     }
 
-    /// What is not wrong with the catalogues, but may not be meant.
+    /// Warnings about the catalogues: texts that are unused or missing.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let used = self.used_words();
@@ -351,7 +352,7 @@ impl Sources {
         warnings
     }
 
-    /// The texts that a language has to borrow from English.
+    /// The texts that a language lacks, so that English ones take their place.
     fn missing_words(&self, language: &str) -> Vec<&str> {
         let english = self.catalogues.get(FALLBACK_LANGUAGE);
         let names = english.into_iter().flat_map(|it| it.texts().map(|(name, _)| name));
@@ -362,7 +363,7 @@ impl Sources {
         names.filter(|name| !has(name)).collect()
     }
 
-    /// The names of all texts that any template, part or text names.
+    /// The names of all texts that a template, a part or a text uses.
     fn used_words(&self) -> BTreeSet<String> {
         let files =
             self.layers.iter().flat_map(|it| it.templates.values().chain(it.parts.values()));
@@ -374,7 +375,7 @@ impl Sources {
     }
 }
 
-/// A language, and the one that it is a regional form of.
+/// A language, and the language of which it is a regional form, if it is.
 fn own(language: &str) -> impl Iterator<Item = &str> {
     let primary = language.split_once('-').map(|(primary, _)| primary);
     [language].into_iter().chain(primary)

@@ -1,4 +1,4 @@
-//! Talks to a program by its pipes, never blocked by it.
+//! The pipes of a program: input and output, never blocked by it.
 
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::OwnedFd;
@@ -53,9 +53,9 @@ impl<'a> Pipes<'a> {
         }
     }
 
-    /// Reads on until the program has ended and nobody holds its output any more, so that what it
-    /// started has ended as well, or until the time is up. The program is not waited for: its
-    /// number stays that of its group, which can be killed by it.
+    /// Reads on until the program has ended and its output is closed, so that its children have
+    /// ended as well, or until the time is up. The program is not waited for: its process ID
+    /// remains that of its group, which can still be killed.
     pub(super) fn wait_for_end(&mut self, child: &Child, end: Option<&OwnedFd>, limit: Duration) {
         let started = Instant::now();
         loop {
@@ -86,8 +86,8 @@ impl<'a> Pipes<'a> {
         }
     }
 
-    /// Waits until a pipe is ready, or the program has ended, but not longer than `limit`, and
-    /// moves what can be moved.
+    /// Waits until a pipe is ready, or the program has ended, but not longer than `limit`; then
+    /// writes and reads what is possible.
     fn step(&mut self, end: Option<&OwnedFd>, limit: Duration) -> io::Result<()> {
         let input = self.input.iter().map(|input| PollFd::new(input, PollFlags::OUT));
         let output = self.output.iter().map(|output| PollFd::new(output, PollFlags::IN));
@@ -102,8 +102,8 @@ impl<'a> Pipes<'a> {
         Ok(())
     }
 
-    /// Writes once, and closes the pipe when the message is through or nobody wants it: a program
-    /// need not read.
+    /// Writes once, and closes the pipe when the message is written or the program has closed its
+    /// end, since it need not read.
     fn write(&mut self) {
         let Some(input) = &mut self.input else { return };
         match input.write(self.message) {
@@ -116,7 +116,7 @@ impl<'a> Pipes<'a> {
         }
     }
 
-    /// Reads once, and keeps the beginning.
+    /// Reads once, and keeps the beginning of the output.
     fn read(&mut self) {
         let Some(output) = &mut self.output else {
             return;
@@ -136,7 +136,7 @@ impl<'a> Pipes<'a> {
     }
 }
 
-/// Whether a program has ended, without waiting for it. One that cannot be asked about has.
+/// Whether a program has ended, without reaping it. If the system cannot say, it has.
 fn has_ended(child: &Child) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     !matches!(waitid(WaitId::Pid(Pid::from_child(child)), options), Ok(None))
@@ -159,8 +159,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
         assert!(process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-        // What it leaves behind holds the output, so that nothing else tells of the end, which is
-        // after the first look.
+        // Its child keeps the output open, so that nothing else reveals the end, which is after the
+        // first check.
         let hour = Duration::from_secs(3600);
         let shell = HelperCommand::new("sh", hour)
             .with_arguments(&["-c", "cat \"$0\" & sleep 0.2; exit 3"]);

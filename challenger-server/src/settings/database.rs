@@ -1,4 +1,4 @@
-//! Which database is meant, and where it is.
+//! The database: its kind and its place.
 
 use super::{MAIN, OptionReader};
 #[cfg(feature = "sqlite")]
@@ -10,14 +10,14 @@ use crate::store::PostgresDatabase;
 /// The section of the embedded store.
 #[cfg(feature = "sqlite")]
 const SQLITE: &str = "challengerdb-sqlite";
-/// The section of the store in PostgreSQL, and what the original's manual calls it.
+/// The section of the store in PostgreSQL, and its name in the original's manual.
 #[cfg(feature = "postgres")]
 const POSTGRES: [&str; 2] = ["challengerdb-postgres", "challenger-postgres"];
-/// Where that store is, unless the operator says otherwise.
+/// The default place of that store.
 #[cfg(feature = "postgres")]
 const POSTGRES_CONFIG: &str = "postgres:///challenger";
 
-/// Which stores this program was built with, and how to read where they are.
+/// The stores that this program was built with, and how to read their places.
 const DATABASES: &[(&str, ReadDatabase)] = &[
     #[cfg(feature = "postgres")]
     ("postgres", read_postgres),
@@ -27,7 +27,7 @@ const DATABASES: &[(&str, ReadDatabase)] = &[
 
 type ReadDatabase = fn(&mut OptionReader<'_>) -> Option<Database>;
 
-/// Reads which database is meant.
+/// Reads the database.
 pub(super) fn read(reader: &mut OptionReader<'_>) -> Option<Database> {
     if reader.config.entry(MAIN, "DB").is_some() {
         return reader.optional("DB", |it| it.choice(DATABASES))?(reader);
@@ -53,7 +53,7 @@ fn read_postgres(reader: &mut OptionReader<'_>) -> Option<Database> {
     let (text, place) = match POSTGRES.into_iter().find(is_there) {
         None => (POSTGRES_CONFIG, "the default".to_owned()),
         Some(section) => {
-            // One that is there and cannot be read is no reason to use another database.
+            // A section that cannot be read is not a reason to use another database.
             let entry = reader.note(config.required(section, "CONFIG"))?;
             (entry.text(), format!("{}: [{section}] CONFIG", entry.origin()))
         }

@@ -13,11 +13,11 @@ use crate::secrecy;
 /// The section whose options are the helper's environment.
 const HELPER: &str = "challenger-helper";
 
-/// The longest variable that Linux lets a program begin with: its `MAX_ARG_STRLEN`, name, `=` and
-/// the zero at the end included.
+/// The longest environment variable in Linux, in bytes: `MAX_ARG_STRLEN`, which includes name, `=`
+/// and the NUL at the end.
 const VARIABLE_LEN_MAX: usize = 128 * 1024;
 
-/// How long a helper may take, unless the operator says otherwise.
+/// The default time limit of a helper.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) fn read_command(reader: &mut OptionReader<'_>) -> Option<HelperCommand> {
@@ -49,7 +49,8 @@ pub(super) fn read_command(reader: &mut OptionReader<'_>) -> Option<HelperComman
     Some(HelperCommand::new(program, timeout).with_environment(environment))
 }
 
-/// A helper that has no time to give up by itself cannot say why, and may be ended in the middle.
+/// Warns if the helper's own time limit is not the shorter one: it could not report why it failed,
+/// and might be killed halfway.
 fn warn_about_limits(
     reader: &mut OptionReader<'_>,
     program: &str,
@@ -60,7 +61,7 @@ fn warn_about_limits(
     for (setting, default, programs) in OWN_LIMITS {
         let set = environment.get(setting).filter(|value| !value.trim().is_empty());
         let usual = programs.iter().any(|program| name == *program).then_some(default);
-        // Whether it is a number is the helper's business.
+        // The helper itself reports a value that is not a number.
         let seconds = set.map_or(usual, |value| value.trim().parse().ok());
         if let Some(seconds) = seconds.filter(|it| Duration::from_secs(*it) >= timeout) {
             reader.warnings.push(format!(
@@ -72,7 +73,7 @@ fn warn_about_limits(
     }
 }
 
-/// The options of the helper's section as variables, their names in upper case.
+/// Reads the options of the helper's section as variables, with names in upper case.
 fn read_environment(reader: &mut OptionReader<'_>) -> BTreeMap<String, String> {
     let section = reader.config.section(HELPER).filter(|section| section.hidden_in.is_none());
     let mut environment = BTreeMap::new();

@@ -8,13 +8,14 @@ use crate::config::Entry;
 use crate::listen::{Listen, PATH_MAX};
 use crate::secrecy;
 
-/// The file of our socket in the runtime directory, unless the operator says otherwise.
+/// The default file name of the socket, in the runtime directory.
 const SOCKET_NAME: &str = "httpd.sock";
-/// Who may connect to it: we, and our group, to which the reverse proxy belongs.
+/// The default permissions of the socket: for us, and our group, to which the reverse proxy
+/// belongs.
 const SOCKET_MODE: u32 = 0o660;
 
-/// Reads where to listen. If the service manager `may_pass` a socket, `systemd` is no mistake; it
-/// does not say where then.
+/// Reads where to listen. If the service manager `may_pass` a socket, `systemd` is allowed, and the
+/// result is `None`.
 pub(super) fn read_listen(reader: &mut OptionReader<'_>, may_pass: bool) -> Option<Listen> {
     type Read = fn(&mut OptionReader<'_>) -> Option<Listen>;
     let choices: [(&str, Read); 3] = [
@@ -32,7 +33,7 @@ fn read_tcp(reader: &mut OptionReader<'_>) -> Option<Listen> {
     let Some(name) = reader.text("BIND_TO") else {
         return port.map(|port| Listen::Tcp((Ipv6Addr::UNSPECIFIED, port).into()));
     };
-    // Without a port the address is looked at all the same, as there may be more to say.
+    // The address is checked even without a port, to report all errors at once.
     let has_port = port.is_some();
     let port = port.unwrap_or_default();
     let address = match name.parse::<IpAddr>() {
@@ -80,13 +81,13 @@ fn octal(text: &str) -> Option<u32> {
     mode.filter(|mode| *mode <= 0o777)
 }
 
-/// There is no such socket, or nobody would have asked.
+/// Refuses `systemd`: with a socket from it, this is not called.
 fn read_activated(reader: &mut OptionReader<'_>) -> Option<Listen> {
     reader.refuse("SERVE", "tcp or unix, because the service manager passed no socket");
     None
 }
 
-/// There may be such a socket when the service is started.
+/// Accepts `systemd`: the socket may be there when the service is started.
 const fn read_later(_: &mut OptionReader<'_>) -> Option<Listen> {
     None
 }

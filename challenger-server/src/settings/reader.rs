@@ -1,4 +1,4 @@
-//! Reads options one by one, and remembers what is wrong with them.
+//! Reads options one by one, and collects their errors.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::{MAIN, OPTIONS};
 use crate::config::{Config, ConfigError, Entry, TimeSpan};
 use crate::pages::TemplateError;
 
-/// Reads options and remembers what is wrong with them.
+/// Reads the options of `[challenger]`, and collects errors and warnings.
 pub(super) struct OptionReader<'a> {
     pub(super) config: &'a Config,
     pub(super) errors: Vec<String>,
@@ -17,7 +17,7 @@ pub(super) struct OptionReader<'a> {
 }
 
 impl<'a> OptionReader<'a> {
-    /// A result, unless it is an error, which is remembered.
+    /// The value of a result; an error is collected.
     pub(super) fn note<T>(&mut self, result: Result<T, impl fmt::Display>) -> Option<T> {
         result.map_err(|error| self.errors.push(error.to_string())).ok()
     }
@@ -56,16 +56,16 @@ impl<'a> OptionReader<'a> {
         self.config.entry(MAIN, option)
     }
 
-    /// Complains about the value of an option.
+    /// Collects an error about the value of an option.
     pub(super) fn refuse(&mut self, option: &str, expected: &str) {
         self.errors.push(self.config.refuse(MAIN, option, expected).to_string());
     }
 
-    /// Complains about the files that an option names.
+    /// Collects errors of the files that an option names.
     pub(super) fn complain_about(&mut self, option: &str, errors: Vec<TemplateError>) {
         for error in errors {
             let complaint = format!("[{MAIN}] {option}: {error}");
-            // What pages and messages share is complained about by both.
+            // Pages and messages share files, and both report their errors.
             if !self.errors.contains(&complaint) {
                 self.errors.push(complaint);
             }
@@ -101,8 +101,8 @@ impl<'a> OptionReader<'a> {
         }
     }
 
-    /// Parts of a second are rounded up. A number without a unit is one of microseconds, which
-    /// nobody means.
+    /// Rounds parts of a second up, and warns about a time below a second: it is probably a number
+    /// without a unit, which counts microseconds.
     pub(super) fn whole_seconds(&mut self, option: &str, time: Duration) -> Span {
         let rest = time.subsec_nanos() > 0;
         if rest && time.as_secs() == 0 {

@@ -1,4 +1,4 @@
-//! What the operator decides about the service itself.
+//! The settings of the service itself.
 
 use challenger_proto::{
     AddressFormat, AddressType, Documents, FIELDS_MAX, Fields, Limits, Restrictions, Service,
@@ -10,11 +10,11 @@ use crate::config::Entry;
 use crate::documents;
 use crate::secrecy;
 
-/// Stands for a type of address that could not be read.
+/// The placeholder for a type of address that could not be read.
 const UNKNOWN: &str = "unknown";
 
 pub(super) fn read_service(reader: &mut OptionReader<'_>) -> Option<Service> {
-    // Without one, the other options are looked at all the same, as there may be more to say.
+    // The other options are checked even without one, to report all errors at once.
     let address_type = read_address_type(reader);
     let is_known = address_type.is_some();
     let mut service = Service::new(address_type.or_else(|| AddressType::new(UNKNOWN))?);
@@ -31,11 +31,11 @@ pub(super) fn read_service(reader: &mut OptionReader<'_>) -> Option<Service> {
     is_known.then_some(service)
 }
 
-/// Reads which fields there are, and what they have to look like, and says whether all went well.
+/// Reads the fields and their restrictions, and returns whether both are valid.
 fn read_fields(reader: &mut OptionReader<'_>, service: &mut Service) -> bool {
     let mut is_good = true;
     let names = reader.text("ADDRESS_FIELDS");
-    // Without a name, the option says nothing.
+    // An empty option has no effect.
     if let Some(names) = names.filter(|names| !names.is_empty()) {
         match Fields::parse(&names) {
             Ok(fields) => service.address_fields = fields,
@@ -66,7 +66,7 @@ fn read_address_type(reader: &mut OptionReader<'_>) -> Option<AddressType> {
     address_type
 }
 
-/// Finds addresses whose fields are not declared, are declared twice, or do not fit.
+/// Checks that the fields are declared, once, and fit the type of address and the format.
 fn check_fields(reader: &mut OptionReader<'_>, service: &Service) {
     let address_type = service.address_type.as_str();
     match service.address_type.fields() {
@@ -96,7 +96,7 @@ fn check_fields(reader: &mut OptionReader<'_>, service: &Service) {
     }
 }
 
-/// A registered type has its fields, and restrictions may add others.
+/// Checks a registered type, which has its own fields; restrictions may add others.
 fn check_registered(reader: &mut OptionReader<'_>, service: &Service, registered: &[&str]) {
     let address_type = service.address_type.as_str();
     if !service.address_fields.is_empty() {
@@ -128,8 +128,8 @@ fn read_limits(reader: &mut OptionReader<'_>, limits: &mut Limits) {
     }
 }
 
-/// Without a version there are no documents. With one, a directory that cannot be read is a
-/// warning: the service can do its work without.
+/// Reads legal documents, if they have a version. A directory that cannot be read is only a
+/// warning: the service works without.
 fn read_documents(reader: &mut OptionReader<'_>, etag: &str, directory: &str) -> Documents {
     let Some(version) = reader.text(etag) else { return Documents::default() };
     if version.is_empty() || !version.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') {
