@@ -30,6 +30,7 @@ mod micro;
 #[path = "../../challenger-server/tests/postgres_server/mod.rs"]
 mod postgres_server;
 mod procs;
+mod programs;
 mod serve;
 mod site;
 mod spread;
