@@ -2,6 +2,7 @@
 //! operator's tools, and its implementations.
 
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,12 @@ fn rest(begun: Instant) {
 
 fn rest_after(worked: Duration) -> Duration {
     worked.saturating_mul(GARBAGE_REST).min(GARBAGE_REST_MAX)
+}
+
+/// Locks a mutex. What a thread that panicked left behind is as good as before: nothing in a store
+/// panics between two changes that belong together.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Keeps clients, validations and grants. [`challenger_proto::Records`] says what the verbs mean.
