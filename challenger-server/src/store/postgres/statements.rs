@@ -1,4 +1,4 @@
-//! The statements of loading and committing, one round trip each.
+//! Loads and commits: their statements, one round trip each.
 
 use std::array;
 use std::sync::LazyLock;
@@ -10,7 +10,8 @@ use challenger_proto::{
 use postgres::Row;
 use postgres::types::ToSql;
 
-use super::pool::{Fault, Session};
+use super::error::PostgresError;
+use super::session::Session;
 use crate::store::row::{
     ChangingColumns, ClientRow, Dialect, FixedColumns, GrantRow, ValidationRow, to_seconds,
 };
@@ -63,10 +64,10 @@ static REVOKE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Finds what is asked for. One statement for each is faster than one for all: it has no joins, and
-/// mostly only one thing is asked for. Two rows may be of two moments: a client that is deleted
+/// Carries out a load. One statement for each row is faster than one for all: it has no joins, and
+/// mostly only one row is asked for. Two rows may be of two moments: a client that is deleted
 /// between them takes its validations along, so that a write which rests on both is a conflict.
-pub(super) fn load(session: &mut Session, load: &Load) -> Result<Loaded, Fault> {
+pub(super) fn load(session: &mut Session, load: &Load) -> Result<Loaded, PostgresError> {
     let mut loaded = Loaded::default();
     if let Some(id) = load.client {
         let row = session.find(SELECT_CLIENT, &[&id.number()])?;
@@ -84,7 +85,7 @@ pub(super) fn load(session: &mut Session, load: &Load) -> Result<Loaded, Fault> 
 }
 
 /// Counts the validations of a client.
-pub(super) fn count(session: &mut Session, count: &Count) -> Result<u32, Fault> {
+pub(super) fn count(session: &mut Session, count: &Count) -> Result<u32, PostgresError> {
     let (client, now) = (count.client.number(), to_seconds(count.now));
     let row = session.find(COUNT, &[&client, &now, &i64::from(count.most)])?;
     let number: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
@@ -92,7 +93,7 @@ pub(super) fn count(session: &mut Session, count: &Count) -> Result<u32, Fault> 
 }
 
 /// Carries out a write.
-pub(super) fn commit(session: &mut Session, write: &Write) -> Result<Commit, Fault> {
+pub(super) fn commit(session: &mut Session, write: &Write) -> Result<Commit, PostgresError> {
     let changed = match write {
         Write::Open(validation, secret) => insert(session, validation, secret),
         Write::Update(validation) => update(session, validation),
@@ -101,8 +102,8 @@ pub(super) fn commit(session: &mut Session, write: &Write) -> Result<Commit, Fau
     };
     match changed {
         Ok(1) => Ok(Commit::Done),
-        Ok(_) | Err(Fault::Conflict(_)) => Ok(Commit::Conflict),
-        Err(fault) => Err(fault),
+        Ok(_) | Err(PostgresError::Conflict(_)) => Ok(Commit::Conflict),
+        Err(error) => Err(error),
     }
 }
 
@@ -110,7 +111,7 @@ fn insert(
     session: &mut Session,
     validation: &Validation,
     secret: &ClientSecretDigest,
-) -> Result<u64, Fault> {
+) -> Result<u64, PostgresError> {
     let (changing, fixed) = (ChangingColumns::from(validation), FixedColumns::from(validation));
     let secret = secret.as_bytes().as_slice();
     let client: [&(dyn ToSql + Sync); 2] = [&fixed.client, &secret];
@@ -118,11 +119,15 @@ fn insert(
     session.execute(&INSERT, &columns.concat())
 }
 
-fn update(session: &mut Session, validation: &Validation) -> Result<u64, Fault> {
+fn update(session: &mut Session, validation: &Validation) -> Result<u64, PostgresError> {
     session.execute(&UPDATE, &ChangingColumns::from(validation).postgres_parameters())
 }
 
-fn redeem(session: &mut Session, validation: &Validation, grant: &Grant) -> Result<u64, Fault> {
+fn redeem(
+    session: &mut Session,
+    validation: &Validation,
+    grant: &Grant,
+) -> Result<u64, PostgresError> {
     let (row, grant) = (ChangingColumns::from(validation), GrantRow::from(grant));
     let columns = [&row.postgres_parameters()[..], &grant.postgres_parameters()];
     session.execute(&REDEEM, &columns.concat())
@@ -132,13 +137,13 @@ fn revoke(
     session: &mut Session,
     validation: &Validation,
     token: &TokenDigest,
-) -> Result<u64, Fault> {
+) -> Result<u64, PostgresError> {
     let (row, token) = (ChangingColumns::from(validation), token.as_bytes().as_slice());
     let token: [&(dyn ToSql + Sync); 1] = [&token];
     session.execute(&REVOKE, &[&row.postgres_parameters()[..], &token].concat())
 }
 
-fn client(row: &Row) -> Result<Client, Fault> {
+fn client(row: &Row) -> Result<Client, PostgresError> {
     let row = ClientRow {
         id: row.try_get(0)?,
         redirect_uri: row.try_get(1)?,
@@ -148,7 +153,7 @@ fn client(row: &Row) -> Result<Client, Fault> {
     Ok(Client::try_from(row)?)
 }
 
-fn validation(row: &Row) -> Result<Validation, Fault> {
+fn validation(row: &Row) -> Result<Validation, PostgresError> {
     let row = ValidationRow {
         changing: ChangingColumns::from_postgres(row, 0)?,
         fixed: FixedColumns::from_postgres(row, ChangingColumns::COUNT)?,
@@ -156,7 +161,7 @@ fn validation(row: &Row) -> Result<Validation, Fault> {
     Ok(Validation::try_from(row)?)
 }
 
-fn grant(row: &Row) -> Result<(GrantSerial, Grant), Fault> {
+fn grant(row: &Row) -> Result<(GrantSerial, Grant), PostgresError> {
     let serial = GrantSerial(row.try_get(0)?);
     Ok((serial, Grant::try_from(GrantRow::from_postgres(row, 1)?)?))
 }

@@ -118,8 +118,8 @@ fn row(validation: &Validation) -> ValidationRow {
     ValidationRow { changing: validation.into(), fixed: validation.into() }
 }
 
-/// What is said about the row after somebody changed it.
-fn complaint(validation: &Validation, change: impl FnOnce(&mut ValidationRow)) -> String {
+/// The error of a row after a change.
+fn error_after(validation: &Validation, change: impl FnOnce(&mut ValidationRow)) -> String {
     let mut row = row(validation);
     change(&mut row);
     Validation::try_from(row).map_or_else(|error| error.0, |_| String::new())
@@ -134,7 +134,7 @@ proptest! {
     #[test]
     fn corrupt_rows_are_refused_by_column(validation in any_validation()) {
         let says = |change: fn(&mut ValidationRow), column: &str| {
-            complaint(&validation, change).starts_with(&format!("validations.{column} "))
+            error_after(&validation, change).starts_with(&format!("validations.{column} "))
         };
         prop_assert!(says(|row| row.changing.id.truncate(31), "id"));
         prop_assert!(says(|row| row.fixed.client = 0, "client"));
@@ -144,7 +144,7 @@ proptest! {
         prop_assert!(says(|row| row.changing.addresses_left = 256, "addresses_left"));
         prop_assert!(says(|row| row.changing.refunds_left = -1, "refunds_left"));
         for text in ["", "{}", "[{}]", r#"[{"address":"","sent_at":null}]"#] {
-            let says = complaint(&validation, |row| row.changing.earlier = Some(text.into()));
+            let says = error_after(&validation, |row| row.changing.earlier = Some(text.into()));
             prop_assert!(says.starts_with("validations.earlier "), "{}", text);
         }
         prop_assert!(says(|row| row.changing.progress = "Open".into(), "progress"));
@@ -152,7 +152,8 @@ proptest! {
         let challenged = matches!(validation.progress, Progress::Challenged(_));
         let no_messages = says(|row| row.changing.transmissions_left = None, "transmissions_left");
         prop_assert_eq!(no_messages, challenged);
-        prop_assert_eq!(says(|row| row.changing.attempts_left = Some(999), "attempts_left"), challenged);
+        let no_attempts = says(|row| row.changing.attempts_left = Some(999), "attempts_left");
+        prop_assert_eq!(no_attempts, challenged);
         prop_assert_eq!(says(|row| row.changing.code = None, "code"), solved);
         prop_assert_eq!(says(|row| row.changing.solved_at = None, "solved_at"), solved);
         prop_assert_eq!(says(|row| row.changing.renewed_at = None, "renewed_at"), solved);

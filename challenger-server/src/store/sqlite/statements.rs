@@ -1,4 +1,4 @@
-//! The statements of loading and committing.
+//! Loads and commits: their statements.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use challenger_proto::{
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension, ToSql, ffi};
 
-use super::file::Fault;
+use super::error::SqliteError;
 use crate::store::row::{
     ChangingColumns, ClientRow, Dialect, FixedColumns, GrantRow, ValidationRow, to_seconds,
 };
@@ -38,7 +38,7 @@ static INSERT_GRANT: LazyLock<String> = LazyLock::new(|| {
 const DELETE_GRANT: &str = "DELETE FROM grants WHERE token = ?1";
 
 /// Finds a client.
-pub(super) fn client(connection: &Connection, id: ClientId) -> Result<Option<Client>, Fault> {
+pub(super) fn client(connection: &Connection, id: ClientId) -> Result<Option<Client>, SqliteError> {
     let row = connection
         .prepare_cached(SELECT_CLIENT)?
         .query_row([id.number()], |row| {
@@ -57,7 +57,7 @@ pub(super) fn client(connection: &Connection, id: ClientId) -> Result<Option<Cli
 pub(super) fn validation(
     connection: &Connection,
     id: &NonceDigest,
-) -> Result<Option<Validation>, Fault> {
+) -> Result<Option<Validation>, SqliteError> {
     let row = connection
         .prepare_cached(&SELECT_VALIDATION)?
         .query_row([id.as_bytes()], |row| {
@@ -74,7 +74,7 @@ pub(super) fn validation(
 pub(super) fn grant(
     connection: &Connection,
     token: &TokenDigest,
-) -> Result<Option<(GrantSerial, Grant)>, Fault> {
+) -> Result<Option<(GrantSerial, Grant)>, SqliteError> {
     let found = connection
         .prepare_cached(&SELECT_GRANT)?
         .query_row([token.as_bytes()], |row| {
@@ -85,7 +85,7 @@ pub(super) fn grant(
 }
 
 /// Counts the validations of a client.
-pub(super) fn count(connection: &Connection, count: &Count) -> Result<u32, Fault> {
+pub(super) fn count(connection: &Connection, count: &Count) -> Result<u32, SqliteError> {
     let parameters = (count.client.number(), to_seconds(count.now), count.most);
     let mut statement = connection.prepare_cached(COUNT_VALIDATIONS)?;
     Ok(statement.query_row(parameters, |row| row.get(0))?)
@@ -99,7 +99,7 @@ pub(super) const fn is_single(write: &Write) -> bool {
     }
 }
 
-/// Carries out a write. Unless it is done, the caller has to roll it back.
+/// Carries out a write. Unless it returns [`Commit::Done`], the caller has to roll back.
 pub(super) fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Commit> {
     let commit = match write {
         Write::Open(validation, secret) => insert(connection, validation, secret),
