@@ -165,6 +165,16 @@ pub enum Added {
     New(ClientId),
 }
 
+impl Added {
+    /// The client that has the redirect URI now.
+    #[must_use]
+    pub const fn id(self) -> ClientId {
+        match self {
+            Self::BeingDeleted(id) | Self::Exists(id) | Self::New(id) => id,
+        }
+    }
+}
+
 /// A client, and how much it was used since it was added. What garbage collection deleted counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientSummary {
