@@ -1,6 +1,5 @@
-//! Rows as a database keeps them, in plain numbers, texts and bytes, and what they stand for.
-//!
-//! Whatever database: this is where a column that holds what it must not is noticed.
+//! Rows as both databases keep them, in plain numbers, texts and bytes, and their conversion from
+//! and to the types of the core. Corrupt columns are noticed here.
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +26,7 @@ pub(super) struct ClientRow {
     pub(super) secret_digest: Vec<u8>,
 }
 
-/// A client and its totals, with what is still there.
+/// A client and its totals, with the rows that are still there.
 pub(super) struct ClientSummaryRow {
     pub(super) id: i64,
     pub(super) redirect_uri: String,
@@ -266,7 +265,7 @@ pub(super) fn to_seconds(timestamp: Timestamp) -> i64 {
     i64::try_from(timestamp.seconds()).unwrap_or(i64::MAX)
 }
 
-// And back. These take columns that may be empty as well; here they must not be.
+// And back. The values may come from columns that can be NULL, but here they must not be.
 
 fn address<'a>(
     column: &'static str,
@@ -285,7 +284,7 @@ fn bytes<'a, const N: usize>(
     bytes.into().and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| corrupt(column))
 }
 
-/// Reads the number of a client, from whatever table.
+/// Reads the number of a client from a column of any table.
 pub(super) fn client_id(column: &'static str, number: i64) -> Result<ClientId, StoreError> {
     ClientId::new(number).ok_or_else(|| corrupt(column))
 }

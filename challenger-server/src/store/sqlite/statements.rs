@@ -128,7 +128,7 @@ fn insert(
 fn update(connection: &Connection, validation: &Validation) -> rusqlite::Result<Commit> {
     let row = ChangingColumns::from(validation);
     let updated =
-        connection.prepare_cached(&UPDATE_VALIDATION)?.execute(&row.sqlite_parameters())?;
+        connection.prepare_cached(&UPDATE_VALIDATION)?.execute(row.sqlite_parameters())?;
     Ok(done_if_one(updated))
 }
 
@@ -143,7 +143,7 @@ fn redeem(
         // grant would count.
         delete_grant(connection, &grant.token)?;
         let row = GrantRow::from(grant);
-        connection.prepare_cached(&INSERT_GRANT)?.execute(&row.sqlite_parameters())?;
+        connection.prepare_cached(&INSERT_GRANT)?.execute(row.sqlite_parameters())?;
     }
     Ok(commit)
 }
