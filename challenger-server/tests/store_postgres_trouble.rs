@@ -16,7 +16,7 @@ use challenger_proto::{Client, ClientId, Commit, Load, Validation, Write};
 use challenger_server::store::{
     Database, OpenMode, PostgresDatabase, PostgresStore, Registry, Store, StoreError,
 };
-use conformance::{open, redemption, register, reload};
+use conformance::{error_of, open, redemption, register, reload};
 use postgres_server::{Cluster, End, send};
 
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
@@ -97,10 +97,6 @@ fn opened(uri: &str, mode: OpenMode) -> Result<PostgresStore, StoreError> {
     PostgresStore::open(database(uri), mode)
 }
 
-fn complaint<T>(result: Result<T, StoreError>) -> String {
-    result.map_or_else(|error| error.to_string(), |_| panic!("it should have failed"))
-}
-
 #[test]
 fn a_database_that_hangs_is_an_error_in_time() {
     let it = Fixture::new(Arc::new(Cluster::durable()), "");
@@ -112,11 +108,11 @@ fn a_database_that_hangs_is_an_error_in_time() {
     let uri = it.cluster.uri(&it.name);
     let newcomer = thread::scope(|scope| {
         // Nor does it take forever to begin.
-        let checked = scope.spawn(|| complaint(Database::Postgres(database(&uri)).check()));
+        let checked = scope.spawn(|| error_of(Database::Postgres(database(&uri)).check()));
         let newcomer = scope.spawn(|| opened(&uri, OpenMode::Serve));
         let mut late = 0;
         for result in it.crowd() {
-            let message = complaint(result);
+            let message = error_of(result);
             let place = format!("PostgreSQL database {} at ", it.name);
             assert!(message.starts_with(&place), "{message}");
             let is_late = message.ends_with(LATE);
@@ -169,7 +165,7 @@ fn an_answer_that_is_late_is_unknown_and_the_write_is_not_repeated() {
             FOR EACH ROW EXECUTE FUNCTION slow()");
     let connections = it.cluster.backends(&it.name);
     assert!(connections.len() > 1, "a crowd needs more than one");
-    let message = complaint(it.store.commit(&Write::Update(it.row.clone())));
+    let message = error_of(it.store.commit(&Write::Update(it.row.clone())));
     assert!(message.ends_with(LATE), "{message}");
     it.recover();
     let kept = it.cluster.backends(&it.name);
@@ -191,14 +187,14 @@ fn a_database_may_come_later_and_has_to_have_our_schema() {
     cluster.end(End::Fast);
     let store = opened(&uri, OpenMode::Serve).unwrap();
     let load = Load { client: ClientId::new(1), ..Load::default() };
-    let message = complaint(store.load(&load));
+    let message = error_of(store.load(&load));
     assert!(message.contains("error connecting to server: "), "{message}");
     cluster.start();
-    let message = complaint(store.load(&load));
+    let message = error_of(store.load(&load));
     assert!(message.ends_with(": has no schema yet; run challenger-dbinit"), "{message}");
     opened(&uri, OpenMode::Maintain).unwrap().migrate().unwrap();
     cluster.psql(&name, NEWER_SCHEMA);
-    let message = complaint(store.load(&load));
+    let message = error_of(store.load(&load));
     assert!(message.ends_with("; upgrade the program"), "{message}");
     cluster.psql(&name, "DELETE FROM challenger.migrations WHERE version = 1000");
     assert!(store.load(&load).is_ok());
@@ -212,9 +208,9 @@ fn who_serves_goes_on_with_a_newer_schema() {
     assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
     assert_eq!(it.store.commit(&Write::Update(it.row.clone())), Ok(Commit::Done));
     let uri = it.cluster.uri(&it.name);
-    let begun = complaint(opened(&uri, OpenMode::Serve));
+    let begun = error_of(opened(&uri, OpenMode::Serve));
     assert!(begun.ends_with("; upgrade the program"), "{begun}");
-    assert_eq!(complaint(Database::Postgres(database(&uri)).check()), begun);
+    assert_eq!(error_of(Database::Postgres(database(&uri)).check()), begun);
 }
 
 #[test]
@@ -264,7 +260,7 @@ fn a_database_that_will_not_have_us_is_told_from_one_that_cannot_now() {
         match may_pass {
             true => assert!(store.is_ok(), "{code}"),
             false => {
-                let message = complaint(store);
+                let message = error_of(store);
                 assert!(message.ends_with(&format!(": not you (SQLSTATE {code})")), "{message}");
             }
         }
@@ -280,7 +276,7 @@ fn what_may_only_be_read_is_read() {
     database("SET default_transaction_read_only = on");
     it.cluster.end_backends(&it.name);
     for _ in 0..3 {
-        let message = complaint(it.store.commit(&Write::Update(it.row.clone())));
+        let message = error_of(it.store.commit(&Write::Update(it.row.clone())));
         assert!(message.contains("read-only transaction (SQLSTATE 25006)"), "{message}");
         assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
     }
@@ -300,7 +296,7 @@ fn a_full_disk_is_an_error_and_no_harm() {
     let it = Fixture::new(Arc::new(Cluster::durable()), "");
     let free = it.cluster.fill_disk(&it.name, "challenger.grants");
     for token in 1..4 {
-        let message = complaint(it.store.commit(&redemption(it.row.clone(), [token; 32])));
+        let message = error_of(it.store.commit(&redemption(it.row.clone(), [token; 32])));
         assert!(message.contains("No space left on device (SQLSTATE 53100)"), "{message}");
         assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
     }

@@ -11,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use challenger_proto::{Commit, Load, Validation, Write};
-use challenger_server::store::{OpenMode, Registry, SqliteStore, Store, StoreError};
-use conformance::{fresh, open, register, reload};
+use challenger_server::store::{OpenMode, Registry, SqliteStore, Store};
+use conformance::{error_of, fresh, open, register, reload};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -47,8 +47,8 @@ impl Fixture {
     fn refuses(&self, expected: &str) {
         let load = Load { validation: Some(self.row.id), ..Load::default() };
         for message in [
-            complaint(self.store.load(&load)),
-            complaint(self.store.commit(&Write::Update(self.row.clone()))),
+            error_of(self.store.load(&load)),
+            error_of(self.store.commit(&Write::Update(self.row.clone()))),
         ] {
             assert_eq!(message, format!("{}: {expected}", self.path.display()));
         }
@@ -57,10 +57,6 @@ impl Fixture {
 
 fn create(path: &Path) {
     SqliteStore::open(path, OpenMode::Maintain).unwrap().migrate().unwrap();
-}
-
-fn complaint<T>(result: Result<T, StoreError>) -> String {
-    result.map_or_else(|error| error.to_string(), |_| panic!("it should have failed"))
 }
 
 #[test]
@@ -91,7 +87,7 @@ fn a_lock_that_outlasts_everybody_is_an_error_in_time() {
     let (mut locked, mut late) = (0, 0);
     for _ in 0..CROWD {
         let (_, result) = results.recv_timeout(PATIENCE).expect("an end in time");
-        let message = complaint(result);
+        let message = error_of(result);
         locked += usize::from(message.contains("database is locked"));
         late += usize::from(message.ends_with(": was not written to in time"));
     }
