@@ -92,8 +92,8 @@ impl PostgresStore {
         Ok(Self { database, pool, tally: Tally::default() })
     }
 
-    /// Runs a task with a connection of the pool, and again with another one if the connection was
-    /// lost and `can_repeat` allows it.
+    /// Runs a task with a connection of the pool, and with another one after an error that
+    /// `can_repeat` accepts.
     fn run<T: Send + 'static>(
         &self,
         task: impl Fn(&mut Session) -> Result<T, PostgresError> + Send + Sync + 'static,
@@ -101,23 +101,12 @@ impl PostgresStore {
     ) -> Result<T, StoreError> {
         let deadline = Instant::now() + LIMIT;
         let task = Arc::new(task);
-        let mut tries = 0;
+        let mut tries = 1;
         loop {
-            tries += 1;
-            let mut connection = self.pool.get(deadline).map_err(|error| self.error(error))?;
             let task = Arc::clone(&task);
-            let error = match connection.run(deadline, move |session| task(session)) {
-                Ok(done) => return Ok(done),
-                Err(error) => error,
-            };
-            // An abandoned connection says nothing about the others, and leaves no time for them.
-            let is_dead = !connection.is_abandoned()
-                && matches!(error, PostgresError::Lost(_) | PostgresError::Unsent(_));
-            if is_dead {
-                self.pool.retire(&connection);
-            }
-            if !is_dead || !can_repeat(&error) || tries == TRIES {
-                return Err(self.error(error));
+            match self.pool.run(deadline, move |session| task(session)) {
+                Err(error) if tries < TRIES && can_repeat(&error) => tries += 1,
+                done => return done.map_err(|error| self.error(error)),
             }
         }
     }
@@ -127,7 +116,7 @@ impl PostgresStore {
         &self,
         task: impl Fn(&mut Session) -> Result<T, PostgresError> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
-        self.run(task, |_| true)
+        self.run(task, |error| matches!(error, PostgresError::Lost(_) | PostgresError::Unsent(_)))
     }
 
     /// The error for the operator, which names the database.

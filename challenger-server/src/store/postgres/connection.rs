@@ -46,7 +46,6 @@ type Job = Box<dyn FnOnce(&mut Session) + Send>;
 pub(super) struct Connection {
     jobs: Sender<Job>,
     generation: u64,
-    is_abandoned: bool,
     is_usable: bool,
 }
 
@@ -75,9 +74,7 @@ impl Connection {
         };
         thread::Builder::new().name("database".to_owned()).spawn(work).map_err(no_thread)?;
         match connected.recv_timeout(limit) {
-            Ok(connected) => {
-                connected.map(|()| Self { jobs, generation, is_abandoned: false, is_usable: true })
-            }
+            Ok(connected) => connected.map(|()| Self { jobs, generation, is_usable: true }),
             Err(RecvTimeoutError::Timeout) => Err(PostgresError::Unreachable(LATE.to_owned())),
             // The postgres crate panics when there are no file descriptors for its runtime.
             Err(RecvTimeoutError::Disconnected) => Err(PostgresError::Unreachable(format!(
@@ -107,9 +104,8 @@ impl Connection {
                 result
             }
             Err(error) => {
-                self.is_abandoned = true;
                 let is_late = error == RecvTimeoutError::Timeout;
-                Err(PostgresError::Lost(if is_late { LATE } else { GONE }.to_owned()))
+                Err(PostgresError::Abandoned(if is_late { LATE } else { GONE }.to_owned()))
             }
         }
     }
@@ -117,11 +113,6 @@ impl Connection {
     /// The pool's generation in which it was opened.
     pub(super) const fn generation(&self) -> u64 {
         self.generation
-    }
-
-    /// Whether a task was late, so that there is no time to try again, or the thread ended.
-    pub(super) const fn is_abandoned(&self) -> bool {
-        self.is_abandoned
     }
 
     /// Whether it can be used again, as far as that is known without a round trip.

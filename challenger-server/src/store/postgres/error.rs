@@ -10,6 +10,9 @@ use crate::store::StoreError;
 /// Why something failed, without the name of the database.
 #[derive(Clone, Debug)]
 pub(super) enum PostgresError {
+    /// There was no answer in time, and it is not known whether the statement was carried out. That
+    /// says nothing about other connections.
+    Abandoned(String),
     /// Another transaction was faster, or deleted the client. Nothing was changed.
     Conflict(String),
     /// The connection was lost, and it is not known whether the statement was carried out.
@@ -57,7 +60,8 @@ impl PostgresError {
     pub(super) fn before_sending(self) -> Self {
         match self {
             Self::Lost(cause) => Self::Unsent(cause),
-            Self::Conflict(_)
+            Self::Abandoned(_)
+            | Self::Conflict(_)
             | Self::Other(_)
             | Self::ReadOnly(_)
             | Self::Unreachable(_)
@@ -78,7 +82,8 @@ fn may_pass(error: &postgres::Error) -> bool {
 impl fmt::Display for PostgresError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Conflict(cause)
+            Self::Abandoned(cause)
+            | Self::Conflict(cause)
             | Self::Lost(cause)
             | Self::Other(cause)
             | Self::ReadOnly(cause)

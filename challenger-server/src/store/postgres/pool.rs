@@ -1,24 +1,23 @@
 //! The pool: how many connections are kept, and when they are replaced.
 //!
 //! A connection of the pool may be dead without being noticed, because the database was restarted.
-//! Checking it before each use would cost a round trip. Instead, a caller that finds a connection
-//! dead begins a new generation, and connections of earlier ones are not used again. Only a write,
-//! which cannot be repeated once it was sent, is preceded by a check, and only on a connection that
-//! has been idle.
+//! Checking it before each use would cost a round trip. Instead, the first connection that is found
+//! dead begins a new generation, and those of earlier ones are not used again. Only a write, which
+//! cannot be repeated once it was sent, is preceded by a check, and only on a connection that has
+//! been idle.
 
-use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use r2d2_postgres::PostgresConnectionManager;
-use r2d2_postgres::r2d2::{self, ManageConnection, PooledConnection};
+use r2d2_postgres::r2d2::{self, ManageConnection};
 
 use super::connection::{Connection, ThreadCount};
 use super::database::PostgresDatabase;
 use super::error::PostgresError;
 use super::schema;
-use super::semaphore::{Permit, Semaphore};
+use super::semaphore::Semaphore;
 use super::session::{LATE, Session};
 use super::tls::Connector;
 use crate::store::lock;
@@ -62,22 +61,23 @@ impl Pool {
         Self { connections, semaphore: Semaphore::new(CONNECTIONS_MAX), manager }
     }
 
-    /// A connection of the present generation, for a task that has to be over at the deadline.
-    pub(super) fn get(&self, deadline: Instant) -> Result<Lease<'_>, PostgresError> {
-        let deadline = deadline.min(Instant::now() + CHECKOUT_TIMEOUT);
-        let lease = self.semaphore.acquire(deadline).and_then(|permit| {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let connection = self.connections.get_timeout(left).ok()?;
-            Some(Lease { connection, _permit: permit })
-        });
-        lease.ok_or_else(|| {
-            let cause = lock(&self.manager.state.failure).as_ref().map(ToString::to_string);
-            let cause = cause.unwrap_or_else(|| match self.connections.state().connections {
-                CONNECTIONS_MAX.. => "all of them are in use".to_owned(),
-                _ => LATE.to_owned(),
-            });
-            PostgresError::Unreachable(format!("timed out waiting for a connection: {cause}"))
-        })
+    /// Runs a task with a connection. It has to be over at the deadline.
+    pub(super) fn run<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        task: impl FnOnce(&mut Session) -> Result<T, PostgresError> + Send + 'static,
+    ) -> Result<T, PostgresError> {
+        let checkout = deadline.min(Instant::now() + CHECKOUT_TIMEOUT);
+        // Released after the connection went back.
+        let _permit = self.semaphore.acquire(checkout).ok_or_else(|| self.timed_out())?;
+        let left = checkout.saturating_duration_since(Instant::now());
+        let mut connection = self.connections.get_timeout(left).map_err(|_| self.timed_out())?;
+        let done = connection.run(deadline, task);
+        if let Err(PostgresError::Lost(_) | PostgresError::Unsent(_)) = done {
+            let next = connection.generation().saturating_add(1);
+            self.manager.state.generation.fetch_max(next, Ordering::Relaxed);
+        }
+        done
     }
 
     /// An unpooled connection, for callers that need the connection error immediately.
@@ -85,30 +85,14 @@ impl Pool {
         self.manager.connect()
     }
 
-    /// Retires all connections that are no younger than this one.
-    pub(super) fn retire(&self, connection: &Connection) {
-        let next = connection.generation().saturating_add(1);
-        self.manager.state.generation.fetch_max(next, Ordering::Relaxed);
-    }
-}
-
-/// A connection until it is dropped; the permit is released after it went back.
-pub(super) struct Lease<'a> {
-    connection: PooledConnection<Manager>,
-    _permit: Permit<'a>,
-}
-
-impl Deref for Lease<'_> {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.connection
-    }
-}
-
-impl DerefMut for Lease<'_> {
-    fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.connection
+    /// The error of a request that got no connection.
+    fn timed_out(&self) -> PostgresError {
+        let cause = lock(&self.manager.state.failure).as_ref().map(ToString::to_string);
+        let cause = cause.unwrap_or_else(|| match self.connections.state().connections {
+            CONNECTIONS_MAX.. => "all of them are in use".to_owned(),
+            _ => LATE.to_owned(),
+        });
+        PostgresError::Unreachable(format!("timed out waiting for a connection: {cause}"))
     }
 }
 
