@@ -14,26 +14,11 @@ mod columns;
 mod earlier;
 mod sql;
 
-pub(super) use self::columns::{ChangingColumns, FixedColumns, GrantRow};
+pub(super) use self::columns::{
+    ChangingColumns, ClientRow, ClientSummaryRow, FixedColumns, GrantRow,
+};
 pub(super) use self::sql::Dialect;
 use super::{ClientSummary, StoreError};
-
-/// A row of `clients`, without its totals.
-pub(super) struct ClientRow {
-    pub(super) id: i64,
-    pub(super) redirect_uri: String,
-    pub(super) secret_salt: Vec<u8>,
-    pub(super) secret_digest: Vec<u8>,
-}
-
-/// A client and its totals, with the rows that are still there.
-pub(super) struct ClientSummaryRow {
-    pub(super) id: i64,
-    pub(super) redirect_uri: String,
-    pub(super) validations: i64,
-    pub(super) grants: i64,
-    pub(super) is_being_deleted: bool,
-}
 
 /// A row of `validations`.
 pub(super) struct ValidationRow {

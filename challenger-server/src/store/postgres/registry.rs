@@ -31,37 +31,6 @@ const TRIES: u32 = 5;
 /// How long to wait before the next try.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Deletes some validations of a client that expire until a time, the latest first, and counts them
-/// in its totals. Rows that a server is changing are left for the next time.
-const DELETE_VALIDATIONS: &str = "\
-    WITH chosen AS (\
-            SELECT id FROM challenger.validations WHERE client = $1 AND expires <= $2 \
-            ORDER BY expires DESC LIMIT $3 FOR UPDATE SKIP LOCKED), \
-        deleted AS (\
-            DELETE FROM challenger.validations v USING chosen WHERE v.id = chosen.id \
-            RETURNING v.expires), \
-        counted AS (SELECT count(*) AS number, min(expires) AS earliest FROM deleted), \
-        added AS (\
-            UPDATE challenger.clients c \
-            SET validations_collected = c.validations_collected + counted.number \
-            FROM counted WHERE c.id = $1 AND counted.number > 0) \
-    SELECT number, earliest FROM counted";
-
-/// Does the same with grants.
-const DELETE_GRANTS: &str = "\
-    WITH chosen AS (\
-            SELECT id FROM challenger.grants WHERE client = $1 AND expires <= $2 \
-            ORDER BY expires DESC LIMIT $3 FOR UPDATE SKIP LOCKED), \
-        deleted AS (\
-            DELETE FROM challenger.grants g USING chosen WHERE g.id = chosen.id \
-            RETURNING g.expires), \
-        counted AS (SELECT count(*) AS number, min(expires) AS earliest FROM deleted), \
-        added AS (\
-            UPDATE challenger.clients c \
-            SET grants_collected = c.grants_collected + counted.number \
-            FROM counted WHERE c.id = $1 AND counted.number > 0) \
-    SELECT number, earliest FROM counted";
-
 /// Clients of which rows have expired, and clients that are being deleted.
 const SELECT_DUE: &str = "\
     SELECT c.id, c.deleting FROM challenger.clients c WHERE c.deleting \
@@ -226,8 +195,8 @@ fn collect(client: &mut Client, now: Timestamp) -> Result<Collected, PostgresErr
         if is_deleted {
             delete(client, id)?;
         } else {
-            collected.grants += delete_rows(client, DELETE_GRANTS, id, now)?;
-            collected.validations += delete_rows(client, DELETE_VALIDATIONS, id, now)?;
+            collected.grants += delete_rows(client, "grants", id, now)?;
+            collected.validations += delete_rows(client, "validations", id, now)?;
         }
     }
     Ok(collected)
@@ -235,19 +204,33 @@ fn collect(client: &mut Client, now: Timestamp) -> Result<Collected, PostgresErr
 
 /// Deletes a client whose secret is void, with all its rows.
 fn delete(client: &mut Client, id: i64) -> Result<(), PostgresError> {
-    delete_rows(client, DELETE_GRANTS, id, Timestamp::NEVER)?;
-    delete_rows(client, DELETE_VALIDATIONS, id, Timestamp::NEVER)?;
+    delete_rows(client, "grants", id, Timestamp::NEVER)?;
+    delete_rows(client, "validations", id, Timestamp::NEVER)?;
     retry(|| Ok(client.execute(DELETE_CLIENT, &[&id]).map(drop)?))
 }
 
-/// Deletes the rows of a client that expire until a time, and counts them in its totals.
+/// Deletes the rows of a client in a table that expire until a time, the latest first, and counts
+/// them in its totals. Rows that a server is changing are left for the next time.
 fn delete_rows(
     client: &mut Client,
-    piece: &str,
+    table: &str,
     id: i64,
     until: Timestamp,
 ) -> Result<u64, PostgresError> {
-    let statement = client.prepare(piece)?;
+    let statement = client.prepare(&format!(
+        "WITH chosen AS (\
+            SELECT id FROM challenger.{table} WHERE client = $1 AND expires <= $2 \
+            ORDER BY expires DESC LIMIT $3 FOR UPDATE SKIP LOCKED), \
+        deleted AS (\
+            DELETE FROM challenger.{table} t USING chosen WHERE t.id = chosen.id \
+            RETURNING t.expires), \
+        counted AS (SELECT count(*) AS number, min(expires) AS earliest FROM deleted), \
+        added AS (\
+            UPDATE challenger.clients c \
+            SET {table}_collected = c.{table}_collected + counted.number \
+            FROM counted WHERE c.id = $1 AND counted.number > 0) \
+        SELECT number, earliest FROM counted"
+    ))?;
     let mut until = to_seconds(until);
     let mut deleted = 0;
     loop {
@@ -286,18 +269,8 @@ fn end_unsolved(client: &mut Client, id: ClientId, now: Timestamp) -> Result<u64
 }
 
 fn clients(client: &mut Client) -> Result<Vec<ClientSummary>, PostgresError> {
-    let mut clients = Vec::new();
-    for row in client.query(SELECT_CLIENTS, &[])? {
-        let row = ClientSummaryRow {
-            id: row.try_get(0)?,
-            redirect_uri: row.try_get(1)?,
-            validations: row.try_get(2)?,
-            grants: row.try_get(3)?,
-            is_being_deleted: row.try_get(4)?,
-        };
-        clients.push(row.try_into()?);
-    }
-    Ok(clients)
+    let rows = client.query(SELECT_CLIENTS, &[])?;
+    rows.iter().map(|row| Ok(ClientSummaryRow::from_postgres(row, 0)?.try_into()?)).collect()
 }
 
 /// Changes the client with a redirect URI, if there is one, and returns its number.

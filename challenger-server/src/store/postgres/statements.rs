@@ -16,14 +16,18 @@ use crate::store::row::{
     ChangingColumns, ClientRow, Dialect, FixedColumns, GrantRow, ValidationRow, to_seconds,
 };
 
-const SELECT_CLIENT: &str = "\
-    SELECT id, redirect_uri, secret_salt, secret_digest FROM challenger.clients WHERE id = $1";
-
 const DIALECT: Dialect = Dialect { schema: "challenger.", sigil: '$' };
 
-static SELECT_VALIDATION: LazyLock<String> = LazyLock::new(|| DIALECT.select_validation());
+static SELECT_CLIENT: LazyLock<String> =
+    LazyLock::new(|| DIALECT.select("clients", &[ClientRow::NAMES], "id"));
 
-static SELECT_GRANT: LazyLock<String> = LazyLock::new(|| DIALECT.select_grant());
+static SELECT_VALIDATION: LazyLock<String> = LazyLock::new(|| {
+    let columns = [ChangingColumns::NAMES, FixedColumns::NAMES];
+    DIALECT.select("validations", &columns, "id")
+});
+
+static SELECT_GRANT: LazyLock<String> =
+    LazyLock::new(|| DIALECT.select("grants", &[&["id"], GrantRow::NAMES], "token"));
 
 const COUNT: &str = "\
     SELECT count(*) FROM \
@@ -70,7 +74,7 @@ static REVOKE: LazyLock<String> = LazyLock::new(|| {
 pub(super) fn load(session: &mut Session, load: &Load) -> Result<Loaded, PostgresError> {
     let mut loaded = Loaded::default();
     if let Some(id) = load.client {
-        let row = session.find(SELECT_CLIENT, &[&id.number()])?;
+        let row = session.find(&SELECT_CLIENT, &[&id.number()])?;
         loaded.client = row.as_ref().map(client).transpose()?;
     }
     if let Some(id) = &load.validation {
@@ -144,13 +148,7 @@ fn revoke(
 }
 
 fn client(row: &Row) -> Result<Client, PostgresError> {
-    let row = ClientRow {
-        id: row.try_get(0)?,
-        redirect_uri: row.try_get(1)?,
-        secret_salt: row.try_get(2)?,
-        secret_digest: row.try_get(3)?,
-    };
-    Ok(Client::try_from(row)?)
+    Ok(ClientRow::from_postgres(row, 0)?.try_into()?)
 }
 
 fn validation(row: &Row) -> Result<Validation, PostgresError> {
@@ -158,10 +156,10 @@ fn validation(row: &Row) -> Result<Validation, PostgresError> {
         changing: ChangingColumns::from_postgres(row, 0)?,
         fixed: FixedColumns::from_postgres(row, ChangingColumns::COUNT)?,
     };
-    Ok(Validation::try_from(row)?)
+    Ok(row.try_into()?)
 }
 
 fn grant(row: &Row) -> Result<(GrantSerial, Grant), PostgresError> {
     let serial = GrantSerial(row.try_get(0)?);
-    Ok((serial, Grant::try_from(GrantRow::from_postgres(row, 1)?)?))
+    Ok((serial, GrantRow::from_postgres(row, 1)?.try_into()?))
 }

@@ -1,5 +1,5 @@
-//! The columns of validations and grants, each listed once, in the order in which statements name
-//! and bind them. The schema says what each of them holds.
+//! The columns of the tables, each listed once, in the order in which statements name and bind
+//! them. The schema says what each of them holds.
 
 /// Declares a struct with a field for each column, the names of the columns, and how each database
 /// reads and binds them.
@@ -11,6 +11,7 @@ macro_rules! columns {
             $(pub(in crate::store) $column: $type,)*
         }
 
+        #[allow(dead_code, reason = "not every table is read and written by row")]
         impl $name {
             /// How many columns there are.
             pub(in crate::store) const COUNT: usize = Self::NAMES.len();
@@ -64,6 +65,27 @@ macro_rules! columns {
             }
         }
     };
+}
+
+columns! {
+    /// A row of `clients`, without its totals.
+    ClientRow {
+        id: i64,
+        redirect_uri: String,
+        secret_salt: Vec<u8>,
+        secret_digest: Vec<u8>,
+    }
+}
+
+columns! {
+    /// A client and its totals, which include the rows that are still there.
+    ClientSummaryRow {
+        id: i64,
+        redirect_uri: String,
+        validations: i64,
+        grants: i64,
+        is_being_deleted: bool,
+    }
 }
 
 columns! {

@@ -1,6 +1,6 @@
 //! The statements that both databases have, made from the lists of columns. Each is made once.
 
-use super::columns::{ChangingColumns, FixedColumns, GrantRow};
+use super::columns::{ChangingColumns, FixedColumns};
 
 /// How a database spells a statement.
 pub(in crate::store) struct Dialect {
@@ -11,19 +11,21 @@ pub(in crate::store) struct Dialect {
 }
 
 impl Dialect {
-    /// Finds a validation by its identity, the one parameter.
-    pub(in crate::store) fn select_validation(&self) -> String {
+    /// The statement that finds a row by a key, the one parameter.
+    pub(in crate::store) fn select(&self, table: &str, columns: &[&[&str]], key: &str) -> String {
         let Self { schema, sigil } = self;
-        let columns = columns_of_validations().join(", ");
-        format!("SELECT {columns} FROM {schema}validations WHERE id = {sigil}1")
+        format!(
+            "SELECT {} FROM {schema}{table} WHERE {key} = {sigil}1",
+            columns.concat().join(", ")
+        )
     }
 
-    /// Inserts a validation, unless its identity is taken or its client has another secret by now.
-    /// The parameters are the columns, the client once more, and the digest of its secret.
-    /// `lock` is what the look at the client locks.
+    /// The statement that inserts a validation, unless its identity is taken or its client has
+    /// another secret by now. The parameters are the columns, the client once more, and the digest
+    /// of its secret. `lock` is the clause that locks the client's row, if any.
     pub(in crate::store) fn insert_validation(&self, lock: &str) -> String {
         let Self { schema, sigil } = self;
-        let columns = columns_of_validations();
+        let columns = [ChangingColumns::NAMES, FixedColumns::NAMES].concat();
         let (client, secret) = (columns.len() + 1, columns.len() + 2);
         let (columns, values) = (columns.join(", "), self.parameters(columns.len()));
         format!(
@@ -33,27 +35,18 @@ impl Dialect {
         )
     }
 
-    /// Changes a validation if it still has the version that was seen. The parameters are the
-    /// [`ChangingColumns`].
+    /// The statement that changes a validation, if it still has the version that was seen. The
+    /// parameters are the [`ChangingColumns`].
     pub(in crate::store) fn update_validation(&self) -> String {
         let Self { schema, sigil } = self;
         let numbered = (1..).zip(ChangingColumns::NAMES);
-        let changes: Vec<String> = numbered
-            .skip_while(|(_, name)| ["id", "version"].contains(name))
-            .map(|(number, name)| format!("{name} = {sigil}{number}"))
-            .collect();
-        let changes = changes.join(", ");
+        // The first two find the row.
+        let changes = numbered.skip(2).map(|(number, name)| format!("{name} = {sigil}{number}"));
+        let changes = changes.collect::<Vec<_>>().join(", ");
         format!(
             "UPDATE {schema}validations SET version = version + 1, {changes} \
             WHERE id = {sigil}1 AND version = {sigil}2"
         )
-    }
-
-    /// Finds a grant, with its number before the columns, by the digest of its token.
-    pub(in crate::store) fn select_grant(&self) -> String {
-        let Self { schema, sigil } = self;
-        let columns = GrantRow::NAMES.join(", ");
-        format!("SELECT id, {columns} FROM {schema}grants WHERE token = {sigil}1")
     }
 
     /// So many parameters: `$1, $2, …`.
@@ -61,8 +54,4 @@ impl Dialect {
         let numbers = (1..=count).map(|number| format!("{}{number}", self.sigil));
         numbers.collect::<Vec<_>>().join(", ")
     }
-}
-
-fn columns_of_validations() -> Vec<&'static str> {
-    [ChangingColumns::NAMES, FixedColumns::NAMES].concat()
 }

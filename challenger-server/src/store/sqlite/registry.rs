@@ -15,30 +15,6 @@ use crate::store::{Added, ClientSummary, Collected, Registry, Store, StoreError,
 /// in as many pages.
 const PIECE_ROWS: u32 = 100;
 
-/// How to delete some rows of a client that expire until a time, the latest first, and to count
-/// them in its totals.
-struct Deletion {
-    delete: &'static str,
-    count: &'static str,
-}
-
-const VALIDATIONS: Deletion = Deletion {
-    delete: "\
-        DELETE FROM validations WHERE id IN \
-            (SELECT id FROM validations WHERE client = ?1 AND expires <= ?2 \
-            ORDER BY expires DESC LIMIT ?3)",
-    count: "\
-        UPDATE clients SET validations_collected = validations_collected + ?2 WHERE id = ?1",
-};
-
-const GRANTS: Deletion = Deletion {
-    delete: "\
-        DELETE FROM grants WHERE id IN \
-            (SELECT id FROM grants WHERE client = ?1 AND expires <= ?2 \
-            ORDER BY expires DESC LIMIT ?3)",
-    count: "UPDATE clients SET grants_collected = grants_collected + ?2 WHERE id = ?1",
-};
-
 /// Clients of which rows have expired, and clients that are being deleted.
 const SELECT_DUE: &str = "\
     SELECT id, deleting FROM clients WHERE deleting = 1 \
@@ -162,8 +138,8 @@ fn collect(connection: &mut Connection, now: Timestamp) -> rusqlite::Result<Coll
         if is_deleted {
             delete(connection, client)?;
         } else {
-            collected.grants += delete_rows(connection, &GRANTS, client, now)?;
-            collected.validations += delete_rows(connection, &VALIDATIONS, client, now)?;
+            collected.grants += delete_rows(connection, "grants", client, now)?;
+            collected.validations += delete_rows(connection, "validations", client, now)?;
         }
     }
     Ok(collected)
@@ -171,24 +147,42 @@ fn collect(connection: &mut Connection, now: Timestamp) -> rusqlite::Result<Coll
 
 /// Deletes a client whose secret is void, with all its rows.
 fn delete(connection: &mut Connection, client: i64) -> rusqlite::Result<()> {
-    delete_rows(connection, &GRANTS, client, Timestamp::NEVER)?;
-    delete_rows(connection, &VALIDATIONS, client, Timestamp::NEVER)?;
+    delete_rows(connection, "grants", client, Timestamp::NEVER)?;
+    delete_rows(connection, "validations", client, Timestamp::NEVER)?;
     connection.execute(DELETE_CLIENT, [client]).map(drop)
 }
 
-/// Deletes the rows of a client that expire until a time, and counts them in its totals.
+/// Deletes the rows of a client in a table that expire until a time, the latest first, and counts
+/// them in its totals.
 fn delete_rows(
     connection: &mut Connection,
-    deletion: &Deletion,
+    table: &str,
     client: i64,
     until: Timestamp,
 ) -> rusqlite::Result<u64> {
+    let delete = format!(
+        "DELETE FROM {table} WHERE id IN \
+            (SELECT id FROM {table} WHERE client = ?1 AND expires <= ?2 \
+            ORDER BY expires DESC LIMIT ?3)"
+    );
     in_pieces(connection, |transaction| {
         let parameters = (client, to_seconds(until), PIECE_ROWS);
-        let rows = number(transaction.prepare_cached(deletion.delete)?.execute(parameters)?);
-        transaction.prepare_cached(deletion.count)?.execute((client, rows))?;
+        let rows = number(transaction.prepare_cached(&delete)?.execute(parameters)?);
+        count(transaction, table, client, rows)?;
         Ok(rows)
     })
+}
+
+/// Counts deleted rows of a table in a client's totals.
+fn count(
+    transaction: &Transaction<'_>,
+    table: &str,
+    client: i64,
+    rows: u32,
+) -> rusqlite::Result<()> {
+    let total = format!("{table}_collected");
+    let add = format!("UPDATE clients SET {total} = {total} + ?2 WHERE id = ?1");
+    transaction.prepare_cached(&add)?.execute((client, rows)).map(drop)
 }
 
 /// Ends the unsolved validations of a client.
@@ -212,7 +206,7 @@ fn end_unsolved(
             // Unless it was solved meanwhile.
             deleted += number(delete.execute([id])?);
         }
-        transaction.prepare_cached(VALIDATIONS.count)?.execute((client.number(), deleted))?;
+        count(transaction, "validations", client.number(), deleted)?;
         ended += u64::from(deleted);
         Ok(looked_at)
     })?;
@@ -276,15 +270,7 @@ fn add_client(
 
 fn clients(connection: &Connection) -> Result<Vec<ClientSummary>, SqliteError> {
     let mut statement = connection.prepare(SELECT_CLIENTS)?;
-    let rows = statement.query_map((), |row| {
-        Ok(ClientSummaryRow {
-            id: row.get(0)?,
-            redirect_uri: row.get(1)?,
-            validations: row.get(2)?,
-            grants: row.get(3)?,
-            is_being_deleted: row.get(4)?,
-        })
-    })?;
+    let rows = statement.query_map((), |row| ClientSummaryRow::from_sqlite(row, 0))?;
     rows.map(|row| Ok(row?.try_into()?)).collect()
 }
 

@@ -13,14 +13,18 @@ use crate::store::row::{
     ChangingColumns, ClientRow, Dialect, FixedColumns, GrantRow, ValidationRow, to_seconds,
 };
 
-const SELECT_CLIENT: &str = "\
-    SELECT id, redirect_uri, secret_salt, secret_digest FROM clients WHERE id = ?1";
-
 const DIALECT: Dialect = Dialect { schema: "", sigil: '?' };
 
-static SELECT_VALIDATION: LazyLock<String> = LazyLock::new(|| DIALECT.select_validation());
+static SELECT_CLIENT: LazyLock<String> =
+    LazyLock::new(|| DIALECT.select("clients", &[ClientRow::NAMES], "id"));
 
-static SELECT_GRANT: LazyLock<String> = LazyLock::new(|| DIALECT.select_grant());
+static SELECT_VALIDATION: LazyLock<String> = LazyLock::new(|| {
+    let columns = [ChangingColumns::NAMES, FixedColumns::NAMES];
+    DIALECT.select("validations", &columns, "id")
+});
+
+static SELECT_GRANT: LazyLock<String> =
+    LazyLock::new(|| DIALECT.select("grants", &[&["id"], GrantRow::NAMES], "token"));
 
 const COUNT_VALIDATIONS: &str = "\
     SELECT count(*) FROM \
@@ -40,15 +44,8 @@ const DELETE_GRANT: &str = "DELETE FROM grants WHERE token = ?1";
 /// Finds a client.
 pub(super) fn client(connection: &Connection, id: ClientId) -> Result<Option<Client>, SqliteError> {
     let row = connection
-        .prepare_cached(SELECT_CLIENT)?
-        .query_row([id.number()], |row| {
-            Ok(ClientRow {
-                id: row.get(0)?,
-                redirect_uri: row.get(1)?,
-                secret_salt: row.get(2)?,
-                secret_digest: row.get(3)?,
-            })
-        })
+        .prepare_cached(&SELECT_CLIENT)?
+        .query_row([id.number()], |row| ClientRow::from_sqlite(row, 0))
         .optional()?;
     Ok(row.map(Client::try_from).transpose()?)
 }
