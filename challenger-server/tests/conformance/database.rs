@@ -4,7 +4,7 @@ use challenger_server::store::{OpenMode, Registry, Store, StoreError};
 
 /// A database of its own for one test, without a schema at first.
 ///
-/// SQL in laws is in the words that all databases understand, and names tables without a schema.
+/// The SQL of laws is understood by all databases, and names tables without a schema.
 pub(crate) trait TestDatabase: Sized {
     /// The store in such a database.
     type Store: Store + Registry;
@@ -12,7 +12,7 @@ pub(crate) trait TestDatabase: Sized {
     /// A connection that bypasses the store.
     type Connection;
 
-    /// The catalogue of indexes, and the column with their names.
+    /// The catalogue that lists indexes, and its column with their names.
     const INDEXES: [&'static str; 2];
 
     /// A new database.
@@ -24,7 +24,7 @@ pub(crate) trait TestDatabase: Sized {
     /// How errors name it.
     fn place(&self) -> String;
 
-    /// Runs statements that the database does not check more than it must.
+    /// Runs statements, without the checks of the schema where they can be turned off.
     fn execute(&self, sql: &str);
 
     /// The number that a query returns.
@@ -39,16 +39,16 @@ pub(crate) trait TestDatabase: Sized {
     /// Makes the schema claim another version.
     fn set_version(&self, version: i64);
 
-    /// Puts something of another program there. Returns the error for it.
+    /// Creates a table of another program. Returns the error for it.
     fn occupy(&self) -> &'static str;
 
-    /// Locks the validations until the connection is dropped. Returns the error of a write, too.
+    /// Locks the validations until the connection is dropped. Returns it, and the error of a write.
     fn lock(&self) -> (Self::Connection, &'static str);
 
     /// Removes the database. Returns the error of a load.
     fn remove(&self) -> &'static str;
 
-    /// All that a thief of the database finds; bytes may be in hex.
+    /// Everything that a thief of the database finds. Bytes may be in hex.
     fn contents(&self) -> Vec<u8>;
 
     /// Creates the schema, or brings it up to date.
@@ -80,29 +80,49 @@ pub(crate) fn error_of<T>(result: Result<T, StoreError>) -> String {
 macro_rules! laws {
     ($database:ty) => {
         $crate::conformance::laws! { $database:
-            a_random_walk_goes_as_in_the_reference_store,
-            clients_are_registered_once,
-            many_register_the_same_client_once,
-            threads_that_contend_lose_nothing,
-            two_stores_change_one_row,
-            stores_share_what_is_there,
-            clients_are_counted_changed_and_deleted,
-            nothing_opens_by_a_secret_that_was_replaced,
-            what_is_left_of_a_client_is_collected,
-            open_validations_are_counted,
-            garbage_is_counted_when_it_goes,
-            garbage_is_collected_in_pieces,
-            schemas_are_checked_before_serving,
-            databases_of_others_are_left_alone,
-            migrating_keeps_and_resetting_drops,
-            version_1_is_migrated_and_keeps_its_rows,
-            corrupt_rows_are_refused,
-            a_lock_that_lasts_is_an_error_and_no_harm,
-            an_empty_load_does_not_touch_the_database,
-            no_secret_is_kept,
+            #[test]
+            fn a_random_walk_goes_as_in_the_reference_store();
+            #[test]
+            fn clients_are_registered_once();
+            #[test]
+            fn many_register_the_same_client_once();
+            #[test]
+            fn threads_that_contend_lose_nothing();
+            #[test]
+            fn two_stores_change_one_row();
+            #[test]
+            fn stores_share_what_is_there();
+            #[test]
+            fn clients_are_counted_changed_and_deleted();
+            #[test]
+            fn nothing_opens_by_a_secret_that_was_replaced();
+            #[test]
+            fn what_is_left_of_a_client_is_collected();
+            #[test]
+            fn open_validations_are_counted();
+            #[test]
+            fn garbage_is_counted_when_it_goes();
+            #[test]
+            fn garbage_is_collected_in_pieces();
+            #[test]
+            fn schemas_are_checked_before_serving();
+            #[test]
+            fn databases_of_others_are_left_alone();
+            #[test]
+            fn migrating_keeps_and_resetting_drops();
+            #[test]
+            fn version_1_is_migrated_and_keeps_its_rows();
+            #[test]
+            fn corrupt_rows_are_refused();
+            #[test]
+            fn a_lock_that_lasts_is_an_error_and_no_harm();
+            #[test]
+            fn an_empty_load_does_not_touch_the_database();
+            #[test]
+            fn no_secret_is_kept();
         }
     };
-    ($database:ty: $($law:ident,)*) => {
+    ($database:ty: $(#[test] fn $law:ident();)*) => {
         $(
             #[test]
             fn $law() {
