@@ -1,4 +1,4 @@
-//! The store in PostgreSQL does what every store does, and what only a database server can.
+//! The store in PostgreSQL obeys the laws of every store, and some of its own.
 
 #![cfg(feature = "postgres")]
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -212,7 +212,7 @@ fn serving_needs_no_more_than_rows() {
     let denied = cluster.psql_as(&role, name, "CREATE TABLE challenger.mine (id int)");
     assert!(denied.unwrap_err().contains("permission denied for schema challenger"));
 
-    // What the owner makes later, the server may use as well.
+    // Tables that the owner creates later can be used as well.
     owner.reset().unwrap();
     conformance::flow::secrets_of_a_flow(&store, &store);
 }
@@ -240,7 +240,7 @@ fn resetting_drops_what_depends_on_tables() {
     let view = "CREATE VIEW living AS SELECT id FROM grants";
     it.execute(view);
     assert_eq!(store.reset(), Ok(()));
-    it.execute(view); // It would be an error if there still was one.
+    it.execute(view); // It would fail if the view was still there.
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn a_forgotten_statement_is_prepared_anew() {
     let validation = open(&store, &client, [1; 32]);
     let load = Load { validation: Some(validation.id), ..Load::default() };
     assert!(store.load(&load).is_ok());
-    // The result is no longer what was prepared, which is an error once.
+    // The columns differ from those that were prepared, which is an error once.
     it.psql("ALTER TABLE challenger.validations ALTER COLUMN prefill TYPE varchar(9999)");
     let message = error_of(store.load(&load));
     assert!(message.contains("(SQLSTATE 0A000)"), "{message}");
@@ -302,11 +302,11 @@ fn updates_touch_no_index() {
 }
 
 #[test]
-fn what_is_out_of_reach_is_named_without_the_password() {
+fn an_unreachable_database_is_named_without_the_password() {
     let uri = "postgres://ada:secret@/c?host=/nowhere";
     let database = Database::Postgres(PostgresDatabase::parse(uri, |_| None).unwrap());
     let load = Load { client: ClientId::new(1), ..Load::default() };
-    // Whoever serves may begin, and wait for it to come.
+    // A server may start, and wait for the database.
     let store = opened(uri, OpenMode::Serve).unwrap();
     for message in [
         error_of(opened(uri, OpenMode::Maintain)),
@@ -323,7 +323,7 @@ fn what_is_out_of_reach_is_named_without_the_password() {
 /// Validations that are being opened while a secret is replaced are waited for. If that takes too
 /// long, the others end, and it is an error.
 #[test]
-fn what_is_being_opened_by_an_old_secret_is_waited_for() {
+fn validations_being_opened_by_an_old_secret_are_waited_for() {
     let (it, store) = served::<ClusterDatabase>();
     let client = register(&store, "https://client.example/cb", "x");
     let before = open(&store, &client, [1; 32]);

@@ -1,5 +1,5 @@
-//! The database hangs, is full, may only be read, or is not there yet: every load and commit is an
-//! error in time, and no store has to be opened anew.
+//! The database hangs, is full, is read-only, or is not there yet: every load and commit fails in
+//! time, and no store has to be opened anew.
 
 #![cfg(feature = "postgres")]
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
@@ -23,16 +23,16 @@ use postgres_server::{Cluster, End, send};
 mod conformance;
 mod postgres_server;
 
-/// When a test gives up on something that should have been over long ago.
+/// How long a test waits for something that should be over much earlier.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// More than there are connections.
 const CROWD: usize = 24;
 
-/// What is said of an answer that does not come.
+/// The error for an answer that does not come.
 const LATE: &str = ": the database did not answer in time";
 
-/// What a program after ours would do to the schema.
+/// A newer program's change of the schema.
 const NEWER_SCHEMA: &str = "INSERT INTO challenger.migrations (version) VALUES (1000)";
 
 /// A store in a database of its own, in a cluster that may be shared.
@@ -59,14 +59,14 @@ impl Fixture {
         Load { validation: Some(self.row.id), ..Load::default() }
     }
 
-    /// Many load, or try to change the same row, at once. What became of it, in time.
+    /// Many requests at once load, or try to change the same row. Returns their outcomes.
     fn crowd(&self) -> Vec<Result<(), StoreError>> {
-        let (told, results) = mpsc::channel();
+        let (reply, results) = mpsc::channel();
         for number in 0..CROWD {
-            let (store, told) = (Arc::clone(&self.store), told.clone());
+            let (store, reply) = (Arc::clone(&self.store), reply.clone());
             let (load, write) = (self.load(), Write::Update(self.row.clone()));
             thread::spawn(move || {
-                told.send(match number % 2 {
+                reply.send(match number % 2 {
                     0 => store.load(&load).map(drop),
                     _ => store.commit(&write).map(drop),
                 })
@@ -75,7 +75,7 @@ impl Fixture {
         (0..CROWD).map(|_| results.recv_timeout(PATIENCE).expect("an end in time")).collect()
     }
 
-    /// Waits until it can be read again.
+    /// Waits until the row can be loaded again, and returns it.
     fn recover(&self) -> Validation {
         (0..)
             .find_map(|tries| match self.store.load(&self.load()) {
@@ -107,7 +107,7 @@ fn a_database_that_hangs_is_an_error_in_time() {
     it.cluster.pause();
     let uri = it.cluster.uri(&it.name);
     let newcomer = thread::scope(|scope| {
-        // Nor does it take forever to begin.
+        // Starting a server does not take for ever, either.
         let checked = scope.spawn(|| error_of(Database::Postgres(database(&uri)).check()));
         let newcomer = scope.spawn(|| opened(&uri, OpenMode::Serve));
         let mut late = 0;
@@ -125,7 +125,7 @@ fn a_database_that_hangs_is_an_error_in_time() {
         newcomer.join().unwrap().unwrap()
     });
     it.cluster.resume();
-    // A write that had left may be carried out only now, even between these two.
+    // A write that had been sent may be carried out only now, even between these two.
     let ours = || {
         let row = it.recover();
         let commit = it.store.commit(&Write::Update(row.clone()));
@@ -201,7 +201,7 @@ fn a_database_may_come_later_and_has_to_have_our_schema() {
 }
 
 #[test]
-fn who_serves_goes_on_with_a_newer_schema() {
+fn a_server_goes_on_with_a_newer_schema() {
     let it = Fixture::new(Cluster::shared(), "");
     it.cluster.psql(&it.name, NEWER_SCHEMA);
     it.cluster.end_backends(&it.name);
@@ -216,25 +216,25 @@ fn who_serves_goes_on_with_a_newer_schema() {
 #[test]
 fn the_last_of_several_hosts_is_reached() {
     let it = Fixture::new(Cluster::shared(), "");
-    // Nobody takes what waits here, so that there is no answer when no more can wait.
+    // Connections are never accepted, so that there is no answer once the queue is full.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let place = silent.local_addr().unwrap();
     let waiting: Vec<_> =
         iter::from_fn(|| TcpStream::connect_timeout(&place, Duration::from_secs(1)).ok()).collect();
     let (port, uri) = (place.port(), it.cluster.uri(&it.name));
-    // As pairs, because a URI takes what follows `host=` for one host.
+    // As pairs, because in a URI the parameter `host` is a single host.
     let pairs = uri.replace("postgres:///", "dbname=").replace('&', " ");
     let pairs = pairs.replace("?host=", " host=127.0.0.1,127.0.0.1,");
     let uri = format!("{pairs} port={port},{port},5432");
     assert_eq!(Database::Postgres(database(&uri)).check(), Ok(()));
-    // It takes longer than a request waits, and those that come later find the connection.
+    // Connecting takes longer than a request waits; later requests find the connection.
     let late = Fixture { store: Arc::new(opened(&uri, OpenMode::Serve).unwrap()), ..it };
     assert_eq!(late.recover(), late.row);
     drop(waiting);
 }
 
 #[test]
-fn a_database_that_will_not_have_us_is_told_from_one_that_cannot_now() {
+fn a_database_that_refuses_us_differs_from_one_that_cannot_be_reached_now() {
     for (code, may_pass) in [
         ("53300", true),
         ("57P03", true),
@@ -247,7 +247,7 @@ fn a_database_that_will_not_have_us_is_told_from_one_that_cannot_now() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).unwrap();
-        let doorman = thread::spawn(move || {
+        let server = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
             let fields = format!("SFATAL\0VFATAL\0C{code}\0Mnot you\0\0");
@@ -256,7 +256,7 @@ fn a_database_that_will_not_have_us_is_told_from_one_that_cannot_now() {
         });
         let uri = format!("postgres:///c?host={}&user=ada", folder.path().display());
         let store = opened(&uri, OpenMode::Serve);
-        doorman.join().unwrap();
+        server.join().unwrap();
         match may_pass {
             true => assert!(store.is_ok(), "{code}"),
             false => {
@@ -268,7 +268,7 @@ fn a_database_that_will_not_have_us_is_told_from_one_that_cannot_now() {
 }
 
 #[test]
-fn what_may_only_be_read_is_read() {
+fn a_read_only_database_is_read() {
     let it = Fixture::new(Cluster::shared(), "");
     let database = |change: &str| {
         it.cluster.psql("postgres", &format!("ALTER DATABASE {} {change}", it.name));
@@ -281,7 +281,7 @@ fn what_may_only_be_read_is_read() {
         assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
     }
     database("RESET default_transaction_read_only");
-    // The connections that are there were told otherwise.
+    // The existing connections still are read-only.
     let mut row = it.row.clone();
     let done = (0..20).any(|_| {
         row = it.recover();

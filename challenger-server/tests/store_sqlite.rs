@@ -1,4 +1,4 @@
-//! The embedded store does what every store does, and what only a file can.
+//! The embedded store obeys the laws of every store, and some of its own.
 
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -203,7 +203,7 @@ fn places_that_cannot_be_written_are_named() {
     }
 }
 
-/// As a server under load and the garbage collection do to each other.
+/// Like a server under load and the garbage collection.
 #[test]
 fn a_busy_writer_starves_nobody() {
     let (it, store) = served::<File>();
@@ -218,7 +218,7 @@ fn a_busy_writer_starves_nobody() {
             while !done.load(Ordering::Relaxed) {
                 thread::sleep(Duration::from_millis(2));
                 other.execute_batch("COMMIT").unwrap();
-                // As long as a writer needs to see what is next.
+                // As long as a writer needs to find its next task.
                 let next = Instant::now() + Duration::from_micros(20);
                 while Instant::now() < next {
                     std::hint::spin_loop();
@@ -236,7 +236,7 @@ fn a_busy_writer_starves_nobody() {
     });
 }
 
-/// Opens sixty validations at once, every third of which SQLite is made to refuse.
+/// Opens sixty validations at once. A trigger refuses every third.
 fn open_some_bad_ones(
     it: &File,
     store: &SqliteStore,
@@ -275,7 +275,7 @@ fn one_failure_does_not_spoil_the_others() {
     }
 }
 
-/// As a full disk may do in the middle of a transaction.
+/// Like a full disk in the middle of a transaction.
 #[test]
 fn a_failure_that_spoils_the_others_is_an_error_for_all() {
     let (it, store) = served::<File>();
@@ -303,7 +303,7 @@ fn a_write_is_kept_whole_or_not_at_all() {
     assert_eq!(store.commit(&redemption(validation, [2; 32])), Ok(Commit::Done));
 }
 
-/// As when a backup is made meanwhile.
+/// For example, by a backup.
 #[test]
 fn rows_that_are_still_read_leave_the_log_later() {
     let (it, store) = served::<File>();
@@ -323,7 +323,7 @@ fn rows_that_are_still_read_leave_the_log_later() {
     assert_eq!(reader.query_row(count, (), |row| row.get::<_, i64>(0)), Ok(1));
     assert!(is_in_log());
     reader.execute_batch("COMMIT").unwrap();
-    // The store does so by itself, now and then.
+    // The store empties the log by itself, now and then.
     let patience = Instant::now() + Duration::from_secs(120);
     while is_in_log() {
         assert!(Instant::now() < patience, "it is still there");

@@ -1,5 +1,5 @@
-//! The database file is locked, moved away or replaced while it is in use: every load and
-//! commit is an error in time, and nothing is written to where nobody looks.
+//! The database file is locked, moved away or replaced while it is in use: every load and commit
+//! fails in time, and nothing is written to a file that is not the database any more.
 
 #![cfg(feature = "sqlite")]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod conformance;
 
-/// When a test gives up on something that should have been over long ago.
+/// How long a test waits for something that should be over much earlier.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// More than three times as many as the writer takes at once.
@@ -78,11 +78,11 @@ fn a_lock_that_outlasts_everybody_is_an_error_in_time() {
     let other = Connection::open(&it.path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let client = register_of(&it);
-    let (told, results) = mpsc::channel();
+    let (reply, results) = mpsc::channel();
     for number in 0..CROWD {
-        let (store, told) = (Arc::clone(&it.store), told.clone());
+        let (store, reply) = (Arc::clone(&it.store), reply.clone());
         let write = Write::Open(fresh(&client, [number; 32]), client.secret.digest);
-        thread::spawn(move || told.send((number, store.commit(&write))));
+        thread::spawn(move || reply.send((number, store.commit(&write))));
     }
     let (mut locked, mut late) = (0, 0);
     for _ in 0..CROWD {
@@ -96,7 +96,7 @@ fn a_lock_that_outlasts_everybody_is_an_error_in_time() {
     assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()), "reading goes on");
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(it.store.commit(&Write::Update(it.row.clone())), Ok(Commit::Done));
-    // Whoever gave up is not served behind their back once the queue is empty.
+    // Writes whose callers gave up are not carried out later, when the queue is emptied.
     let mut count = other.prepare("SELECT count(*) FROM validations").unwrap();
     let rows: i64 = count.query_row((), |row| row.get(0)).unwrap();
     assert_eq!(rows, 1);

@@ -14,7 +14,7 @@ fn find(store: &dyn Store, client: &Client) -> Option<Client> {
     store.load(&load).unwrap().client
 }
 
-/// What the list says: number, redirect URI, validations, grants.
+/// The rows of the list: number, redirect URI, validations, grants.
 fn list(registry: &dyn Registry) -> Vec<(i64, String, u64, u64)> {
     let clients = registry.clients().unwrap().into_iter();
     clients
@@ -26,7 +26,7 @@ fn row(client: &Client, validations: u64, grants: u64) -> (i64, String, u64, u64
     (client.id.number(), client.redirect_uri.as_str().to_owned(), validations, grants)
 }
 
-/// What a request that saw a client would write is a conflict once its secret is another one, or it
+/// A write of a request that loaded a client is a conflict once the client has another secret, or
 /// is being deleted.
 pub(crate) fn nothing_opens_by_a_secret_that_was_replaced<D: TestDatabase>() {
     let (it, store) = served::<D>();
@@ -48,12 +48,12 @@ pub(crate) fn nothing_opens_by_a_secret_that_was_replaced<D: TestDatabase>() {
     assert_eq!(find(&store, &new).unwrap().secret.digest, ClientSecretDigest::from_bytes([0; 32]));
 }
 
-/// Totals survive garbage collection, a new secret is the only one, and a client that is deleted
-/// takes everything along and nothing of others.
+/// Totals survive the garbage collection, a new secret replaces the old one, and a client is
+/// deleted with all its rows and no others.
 pub(crate) fn clients_are_counted_changed_and_deleted<D: TestDatabase>() {
     let (_it, store) = served::<D>();
     let (store, registry): (&dyn Store, &dyn Registry) = (&store, &store);
-    // What a request that saw this of the client would write.
+    // The write of a request that loaded this client.
     let late = |seen: &Client, id: u8| {
         store.commit(&Write::Open(fresh(seen, [id; 32]), seen.secret.digest))
     };
@@ -100,7 +100,7 @@ pub(crate) fn clients_are_counted_changed_and_deleted<D: TestDatabase>() {
     assert!(again.id > third.id, "no number is used twice");
 }
 
-/// A deletion that was interrupted leaves a client that is void, and the garbage collection ends it.
+/// An interrupted deletion leaves a void client, which the garbage collection deletes.
 pub(crate) fn what_is_left_of_a_client_is_collected<D: TestDatabase>() {
     let (it, store) = served::<D>();
     let ada = register(&store, "https://ada.example/cb", "x");

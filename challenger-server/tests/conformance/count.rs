@@ -8,14 +8,14 @@ use challenger_server::store::Store;
 use super::database::{TestDatabase, served};
 use super::{NOW, fresh, register};
 
-/// What a load says.
+/// The number that a load returns.
 fn number(store: &dyn Store, client: ClientId, now: Timestamp, most: u32) -> u32 {
     let count = Some(Count { client, now, most });
     store.load(&Load { client: Some(client), count, ..Load::default() }).unwrap().count
 }
 
-/// A count is exact when it is made, and a store knows what it opened itself; what another one
-/// opened, it learns a few seconds later.
+/// A count is exact when it is made. A store adds what it opened itself; it learns of what another
+/// store opened a few seconds later.
 pub(crate) fn open_validations_are_counted<D: TestDatabase>() {
     let (it, store) = served::<D>();
     let other = it.serve();
@@ -31,7 +31,7 @@ pub(crate) fn open_validations_are_counted<D: TestDatabase>() {
             Write::Open(Validation { expires, ..fresh(client, [id; 32]) }, client.secret.digest);
         assert_eq!(store.commit(&write), Ok(Commit::Done));
         assert_eq!(records.commit(&write), Commit::Done);
-        // Another one of the same name is no other.
+        // A second one with the same identity does not count.
         assert_eq!(store.commit(&write), Ok(Commit::Conflict));
     };
     let later = |seconds| NOW.plus(Span::seconds(seconds));

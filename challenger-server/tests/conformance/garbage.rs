@@ -1,4 +1,4 @@
-//! What has expired is deleted, and still counts.
+//! Expired rows are deleted, and still count.
 
 use challenger_proto::{Client, Commit, Span, Timestamp, Validation, Write};
 use challenger_server::store::{Collected, Registry, Store};
@@ -6,7 +6,8 @@ use challenger_server::store::{Collected, Registry, Store};
 use super::database::{TestDatabase, served};
 use super::{NOW, fresh, has_grant, open, redemption, register, reload};
 
-/// Rows go when their time is over, grants by their own, and the totals of their clients grow.
+/// Validations and grants are deleted when they expire, each by its own time, and their clients'
+/// totals grow.
 pub(crate) fn garbage_is_counted_when_it_goes<D: TestDatabase>() {
     let (it, store) = served::<D>();
     let ada = register(&store, "https://ada.example/cb", "x");
@@ -41,7 +42,7 @@ pub(crate) fn garbage_is_counted_when_it_goes<D: TestDatabase>() {
     assert_eq!([totals(&it, &ada), totals(&it, &bob)], [(3, 1), (1, 1)]);
 }
 
-/// More rows go than fit into one piece.
+/// More rows are deleted than fit into one piece.
 pub(crate) fn garbage_is_collected_in_pieces<D: TestDatabase>() {
     const ROWS: i64 = 2500;
     let (it, store) = served::<D>();

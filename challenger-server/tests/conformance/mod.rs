@@ -108,7 +108,7 @@ pub(crate) fn email(text: &str) -> Address {
     Address::new([("CONTACT_EMAIL".to_owned(), text.to_owned())]).unwrap()
 }
 
-/// What redeeming writes.
+/// The write that redeems a code.
 pub(crate) fn redemption(mut validation: Validation, token: [u8; 32]) -> Write {
     let token = TokenDigest::from_bytes(token);
     let solution = Solution {

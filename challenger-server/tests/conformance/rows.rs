@@ -19,7 +19,7 @@ pub(crate) fn a_random_walk_goes_as_in_the_reference_store<D: TestDatabase>() {
     }
 }
 
-/// A registration is found again, and its identifier starts at one and belongs to it alone.
+/// A registered client is found again. Numbers start at one, and each belongs to one client.
 pub(crate) fn clients_are_registered_once<D: TestDatabase>() {
     let (_it, store) = served::<D>();
     let first = register(&store, "https://first.example/cb", "x");
@@ -72,7 +72,7 @@ pub(crate) fn eight_threads_change_one_row(store: &dyn Store, registry: &dyn Reg
     assert!(conflicts >= 7, "{conflicts} conflicts, but seven threads began with a stale row");
 }
 
-/// However many register a client at once, there is one.
+/// If many register a client at once, one is registered.
 pub(crate) fn many_register_the_same_client_once<D: TestDatabase>() {
     let (it, store) = served::<D>();
     let added: Vec<_> = thread::scope(|scope| {
@@ -91,7 +91,7 @@ pub(crate) fn many_register_the_same_client_once<D: TestDatabase>() {
     assert_eq!(it.number("SELECT count(*) FROM clients"), 1);
 }
 
-/// One store sees at once what another one did, and finds it again when it is opened anew.
+/// Each store sees at once what the other one wrote, and so does one that is opened later.
 pub(crate) fn stores_share_what_is_there<D: TestDatabase>() {
     let (it, store) = served::<D>();
     let other = it.serve();

@@ -1,4 +1,4 @@
-//! What happens to the schema, and to the rows under it.
+//! Schemas are checked, migrated and reset; rows are kept as they should be.
 
 use challenger_proto::{
     AddressDigest, ClientId, Commit, Earlier, GrantSerial, Load, NonceDigest, Progress, RowVersion,
@@ -9,7 +9,7 @@ use challenger_server::store::{OpenMode, Registry, Store};
 use super::database::{TestDatabase, error_of, served};
 use super::{NOW, email, has_grant, open, redemption, register, reload};
 
-/// A server begins with the version that it knows, and with no other.
+/// A server begins with the version that it knows, and refuses others.
 pub(crate) fn schemas_are_checked_before_serving<D: TestDatabase>() {
     let it = D::create();
     let tool = it.open(OpenMode::Maintain).unwrap();
@@ -53,7 +53,7 @@ pub(crate) fn migrating_keeps_and_resetting_drops<D: TestDatabase>() {
     assert_eq!(store.reset(), Ok(()));
     assert!(reload(&store, &validation).is_none());
     assert!(!has_grant(&store, [2; 32]));
-    it.execute(another); // It would be an error if there still was one.
+    it.execute(another); // It would fail if the table was still there.
     // A store that was open all the while goes on.
     let again = register(&store, "https://client.example/cb", "x");
     assert_eq!(again.id, client.id);

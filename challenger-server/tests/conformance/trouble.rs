@@ -1,4 +1,4 @@
-//! What is in the way is an error, harms nothing, and shows nothing.
+//! Corrupt rows and locks are errors that harm nothing, and secrets are not kept.
 
 use challenger_proto::{ClientId, Commit, Load, Loaded, TokenDigest, Write};
 use challenger_server::store::Store;
@@ -6,7 +6,7 @@ use challenger_server::store::Store;
 use super::database::{TestDatabase, error_of, served};
 use super::{flow, open, register, reload};
 
-/// A row that makes no sense is an error that names the column, and does not quote the content.
+/// A corrupt row is an error that names the column, and does not quote the content.
 pub(crate) fn corrupt_rows_are_refused<D: TestDatabase>() {
     let (it, store) = served::<D>();
     let client = register(&store, "https://client.example/cb", "x");
@@ -23,7 +23,7 @@ pub(crate) fn corrupt_rows_are_refused<D: TestDatabase>() {
         let validation = open(&store, &client, [nonce; 32]);
         let load = Load { validation: Some(validation.id), ..Load::default() };
         assert!(store.load(&load).is_ok());
-        // It is the one that has not changed yet.
+        // Only this row has not changed yet.
         it.execute(&format!("UPDATE validations SET version = 9, {nonsense} WHERE version = 1"));
         let expected = format!("validations.{column} of a row holds what it must not");
         let error = error_of(store.load(&load));
@@ -46,7 +46,7 @@ pub(crate) fn a_lock_that_lasts_is_an_error_and_no_harm<D: TestDatabase>() {
     assert_eq!(store.commit(&Write::Update(validation)), Ok(Commit::Done));
 }
 
-/// A load that asks for nothing works without a database.
+/// An empty load works without a database.
 pub(crate) fn an_empty_load_does_not_touch_the_database<D: TestDatabase>() {
     let (it, store) = served::<D>();
     let expected = it.remove();
@@ -56,7 +56,7 @@ pub(crate) fn an_empty_load_does_not_touch_the_database<D: TestDatabase>() {
     assert!(error.contains(expected), "{error}");
 }
 
-/// No secret of a validation can be read in the database, nor when the store was closed.
+/// No secret of a validation is in the database, while the store is open and afterwards.
 pub(crate) fn no_secret_is_kept<D: TestDatabase>() {
     let (it, store) = served::<D>();
     let secrets = flow::secrets_of_a_flow(&store, &store);
