@@ -8,8 +8,8 @@ use challenger_server::store::SqliteStore;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::postgres_server::Cluster;
 use super::site::output;
+use challenger_testkit::Cluster;
 
 /// What a cluster in which our database is says of itself, as far as it matters here.
 const SETTINGS: [&str; 8] = [

@@ -11,15 +11,13 @@
     reason = "a test fails by panicking, and shares its modules with others"
 )]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use postgres_server::{Cluster, End};
+use challenger_testkit::{Cluster, End};
 use serde_json::Value;
 use site::{REDIRECT_URI, SECRET, Site, stderr};
 

@@ -11,8 +11,6 @@
     reason = "a test fails by panicking, and shares its modules with others"
 )]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::process::{Command, Stdio};
@@ -20,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use postgres_server::Cluster;
+use challenger_testkit::Cluster;
 use rusqlite::Connection;
 use serde_json::Value;
 use site::{REDIRECT_URI, SECRET, Site, escape, stderr, stdout, wait_for};

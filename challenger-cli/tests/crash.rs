@@ -10,8 +10,6 @@
     reason = "a test fails by panicking, and shares its modules with others"
 )]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use postgres_server::Cluster;
+use challenger_testkit::Cluster;
 use serde_json::Value;
 use site::{REDIRECT_URI, SECRET, Site, code_of, pin_in, stderr, wait_for, wrong};
 

@@ -11,8 +11,6 @@
     reason = "a test fails by panicking, and shares its modules with others"
 )]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::fs;
@@ -21,7 +19,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use postgres_server::{Cluster, End, send};
+use challenger_testkit::{Cluster, End, send};
 use rusqlite::Connection;
 use site::{REDIRECT_URI, Reply, SECRET, Site, stderr, wait_for};
 

@@ -10,14 +10,12 @@
     reason = "a test fails by panicking, and shares its modules with others"
 )]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::fs;
 use std::process::Output;
 
-use postgres_server::Cluster;
+use challenger_testkit::Cluster;
 use site::{Site, stderr, stdout};
 
 /// The parts of the password, of which none may be seen.

@@ -10,13 +10,11 @@
     reason = "a test fails by panicking, and shares its modules with others"
 )]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::process::Stdio;
 
-use postgres_server::{Cluster, End};
+use challenger_testkit::{Cluster, End};
 use site::{REDIRECT_URI, SECRET, Site, stderr, stdout, wait_for};
 
 /// A site that keeps everything in PostgreSQL, with a database but without a schema.

@@ -11,14 +11,12 @@
     reason = "a test fails by panicking, and shares its modules with others"
 )]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::fs;
 use std::io::Read;
 
-use postgres_server::Cluster;
+use challenger_testkit::Cluster;
 use site::{Peer, REDIRECT_URI, SECRET, Site, request, stderr, wait_for};
 
 /// How many connections have a request under way when the signal comes, and how many have two.

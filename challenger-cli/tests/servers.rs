@@ -10,15 +10,13 @@
     reason = "a test fails by panicking, and shares its modules with others"
 )]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
-use postgres_server::{Cluster, End};
+use challenger_testkit::{Cluster, End};
 use site::{REDIRECT_URI, SECRET, Site, code_of, pin_in, stderr, wait_for, wrong};
 
 /// A site on a database that may be another's as well.

@@ -15,13 +15,12 @@ use challenger_server::store::{
     Added, Collected, Database, OpenMode, PostgresDatabase, PostgresStore, Registry, Store,
     StoreError,
 };
+use challenger_testkit::Cluster;
 use conformance::{NOW, fresh, has_grant, open, redemption, register, reload};
 use postgres::NoTls;
-use postgres_server::Cluster;
 
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod conformance;
-mod postgres_server;
 
 /// A store in a database of its own.
 struct Fixture {

@@ -16,12 +16,11 @@ use challenger_proto::{Client, ClientId, Commit, Load, Validation, Write};
 use challenger_server::store::{
     Database, OpenMode, PostgresDatabase, PostgresStore, Registry, Store, StoreError,
 };
+use challenger_testkit::{Cluster, End, send};
 use conformance::{open, redemption, register, reload};
-use postgres_server::{Cluster, End, send};
 
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod conformance;
-mod postgres_server;
 
 /// When a test gives up on something that should have been over long ago.
 const PATIENCE: Duration = Duration::from_secs(120);

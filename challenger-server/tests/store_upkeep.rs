@@ -14,14 +14,13 @@ use challenger_proto::{Commit, Entropy, HashedSecret, Write};
 use challenger_server::store::{
     OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, Store, StoreError,
 };
+use challenger_testkit::Cluster;
 use postgres::{Client, NoTls};
-use postgres_server::Cluster;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod conformance;
-mod postgres_server;
 
 /// An empty database in a file.
 fn sqlite() -> (TempDir, PathBuf) {

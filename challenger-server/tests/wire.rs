@@ -7,8 +7,6 @@
 #[path = "../../challenger-proto/tests/transcript/mod.rs"]
 mod transcript;
 
-mod postgres_server;
-
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 #[cfg(feature = "tiny-http")]
@@ -31,7 +29,7 @@ use challenger_server::server::RenderedPages;
 use challenger_server::store::{
     Added, OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, Store,
 };
-use postgres_server::Cluster;
+use challenger_testkit::Cluster;
 use serde_json::Value;
 use transcript::{Cue, Played, Shown, Stage, Transcript};
 

@@ -4,8 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::dice::Dice;
-use super::postgres_server::{Cluster, End};
 use super::world::{Pair, World};
+use challenger_testkit::{Cluster, End};
 
 /// How long after a fault requests may still fail: connections are made anew, what hung comes to
 /// its end.

@@ -31,8 +31,6 @@ mod faults;
 mod figures;
 mod ledger;
 mod people;
-#[path = "../../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod processes;
 mod report;
 #[path = "../site/mod.rs"]

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::figures::Figures;
 use super::ledger::Ledger;
-use super::postgres_server::Cluster;
 use super::site::{REDIRECT_URI, SECRET, Site, pin_in, stderr, write_script};
 use super::wire::{Call, Door};
+use challenger_testkit::Cluster;
 
 /// How long a run has to be for its figures to be demands. A shorter one judges no times.
 const DEMANDING: Duration = Duration::from_secs(600);
