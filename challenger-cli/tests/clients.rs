@@ -2,14 +2,7 @@
 //! opened with the old one, and there is a limit to what one may open.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod site;
 
@@ -18,10 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use challenger_testkit::Cluster;
+use challenger_testkit::{Cluster, escape};
 use rusqlite::Connection;
 use serde_json::Value;
-use site::{REDIRECT_URI, SECRET, Site, escape, stderr, stdout, wait_for};
+use site::{REDIRECT_URI, SECRET, Site, stderr, stdout, wait_for};
 
 const OTHER: &str = "https://other.example/cb";
 const NEW_SECRET: &str = "secret-token:fedcba9876543210";
@@ -45,29 +38,19 @@ impl Place {
     fn on_postgres(options: &str) -> Self {
         let cluster = Cluster::shared();
         let database = cluster.create_database();
-        let place = Self { site: Site::bare(options), postgres: Some((cluster, database)) };
-        place.configure(&place.site);
-        place.run("challenger-dbinit", &[]);
-        place.run("challenger-admin", &["--add", SECRET, REDIRECT_URI]);
-        place
+        let site = Site::on_postgres(options, &cluster.uri(&database));
+        Self { site, postgres: Some((cluster, database)) }
     }
 
     /// Has a site use this database.
     fn configure(&self, site: &Site) {
-        let text = std::fs::read_to_string(site.config()).unwrap();
-        let own = self.file();
-        let text = match &self.postgres {
-            None => {
-                let theirs = site.directory.path().join("data/challenger.sqlite");
-                text.replace(theirs.to_str().unwrap(), own.to_str().unwrap())
-            }
-            Some((cluster, database)) => {
-                let uri = cluster.uri(database);
-                text.replace("DB = sqlite\n", "")
-                    + &format!("[challengerdb-postgres]\nCONFIG = {uri}\n")
-            }
+        let Some((cluster, database)) = &self.postgres else {
+            let theirs = site.directory.path().join("data/challenger.sqlite");
+            let text = std::fs::read_to_string(site.config()).unwrap();
+            let text = text.replace(theirs.to_str().unwrap(), self.file().to_str().unwrap());
+            return std::fs::write(site.config(), text).unwrap();
         };
-        std::fs::write(site.config(), text).unwrap();
+        site.use_postgres(&cluster.uri(database));
     }
 
     fn file(&self) -> std::path::PathBuf {

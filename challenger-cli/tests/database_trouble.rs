@@ -2,14 +2,7 @@
 //! keep anybody waiting; then the service goes on, with nothing lost, doubled or left over.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod site;
 
@@ -19,9 +12,9 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use challenger_testkit::{Cluster, End, send};
+use challenger_testkit::{Cluster, End, Reply, send};
 use rusqlite::Connection;
-use site::{REDIRECT_URI, Reply, SECRET, Site, stderr, wait_for};
+use site::{SECRET, Site, stderr, wait_for};
 
 /// How many ask at once during a trouble: more than there are connections to a database.
 const CROWD: usize = 24;
@@ -36,19 +29,8 @@ const DESCRIPTORS: usize = 4;
 /// A site that keeps everything in PostgreSQL, not started yet.
 fn site_on(cluster: &Cluster, name: &str) -> Site {
     let site = Site::bare("");
-    let text = fs::read_to_string(site.config()).unwrap().replace("DB = sqlite\n", "");
-    let text = format!("{text}[challengerdb-postgres]\nCONFIG = {}\n", cluster.uri(name));
-    fs::write(site.config(), text).unwrap();
+    site.use_postgres(&cluster.uri(name));
     site
-}
-
-fn initialize(site: &Site) {
-    for (program, arguments) in
-        [("challenger-dbinit", &[][..]), ("challenger-admin", &["--add", SECRET, REDIRECT_URI])]
-    {
-        let output = site.run(program, arguments);
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    }
 }
 
 /// A service with a cluster of its own.
@@ -63,7 +45,7 @@ impl OnPostgres {
         let cluster = Cluster::durable();
         let name = cluster.create_database();
         let mut site = site_on(&cluster, &name);
-        initialize(&site);
+        site.initialize();
         site.start();
         Self { cluster, name, site }
     }
@@ -225,7 +207,7 @@ fn a_service_may_start_before_its_database() {
     });
     let second = site.run("challenger-httpd", &[]);
     assert_eq!(second.status.code(), Some(1), "that does not heal by itself");
-    initialize(&site);
+    site.initialize();
     wait_for("the service", || (try_setup(&site).status == 200).then_some(()));
     prove(&site, "ada@example.com");
     site.stop();

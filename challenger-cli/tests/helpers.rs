@@ -1,14 +1,7 @@
 //! Helpers that misbehave, at the real server: every request is answered, and of the helper nothing
 //! stays, neither a process nor a descriptor nor a thread.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod holdings;
 mod site;
@@ -21,8 +14,9 @@ use std::process::Command;
 use std::sync::Barrier;
 use std::thread;
 
+use challenger_testkit::Reply;
 use holdings::{Holdings, at_rest, entries};
-use site::{Reply, Site, wait_for};
+use site::{Site, wait_for};
 
 /// How many messages are sent at the same time, and how often.
 const AT_ONCE: usize = 4;

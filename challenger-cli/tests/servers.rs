@@ -1,14 +1,7 @@
 //! Several servers on one PostgreSQL database, and a database that goes away under load.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod site;
 
@@ -16,26 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
-use challenger_testkit::{Cluster, End};
-use site::{REDIRECT_URI, SECRET, Site, code_of, pin_in, stderr, wait_for, wrong};
-
-/// A site on a database that may be another's as well.
-fn site_on(uri: &str, options: &str) -> Site {
-    let site = Site::bare(options);
-    let text = std::fs::read_to_string(site.config()).unwrap().replace("DB = sqlite\n", "");
-    let text = format!("{text}[challengerdb-postgres]\nCONFIG = {uri}\n");
-    std::fs::write(site.config(), text).unwrap();
-    site
-}
-
-fn initialize(site: &Site) {
-    for (program, arguments) in
-        [("challenger-dbinit", &[][..]), ("challenger-admin", &["--add", SECRET, REDIRECT_URI])]
-    {
-        let output = site.run(program, arguments);
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    }
-}
+use challenger_testkit::{Cluster, End, code_of, pin_in, wrong};
+use site::{SECRET, Site, wait_for};
 
 /// Two servers, and a client that takes turns.
 struct Pair {
@@ -49,8 +24,8 @@ impl Pair {
     fn start(options: &str) -> Self {
         let cluster = Cluster::shared();
         let uri = cluster.uri(&cluster.create_database());
-        let mut sites = [site_on(&uri, options), site_on(&uri, options)];
-        initialize(&sites[0]);
+        let mut sites = [Site::on_postgres(options, &uri), Site::bare(options)];
+        sites[1].use_postgres(&uri);
         for site in &mut sites {
             site.start();
         }
@@ -187,8 +162,7 @@ fn ask(site: &Site, promises: &Promises, stop: &AtomicBool) {
 fn a_database_that_goes_away_under_load_costs_clear_errors_and_nothing_else() {
     let cluster = Cluster::durable();
     let uri = cluster.uri(&cluster.create_database());
-    let mut site = site_on(&uri, "");
-    initialize(&site);
+    let mut site = Site::on_postgres("", &uri);
     site.start();
     let (promises, stop) = (Promises::default(), AtomicBool::new(false));
     let granted = || promises.nonces.lock().unwrap().len();

@@ -1,22 +1,15 @@
 //! The service as people and clients meet it: real processes, a real database, a real helper.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::missing_panics_doc,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod site;
 
 use std::sync::Barrier;
 use std::thread;
 
+use challenger_testkit::{code_of, pin_in, wrong};
 use serde_json::json;
-use site::{REDIRECT_URI, SECRET, Site, code_of, pin_in, wait_for, wrong};
+use site::{REDIRECT_URI, SECRET, Site, wait_for};
 
 const ADA: &str = "ada@example.com";
 const HTML: [(&str, &str); 1] = [("Accept", "text/html")];

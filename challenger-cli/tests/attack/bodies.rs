@@ -7,7 +7,8 @@ use std::thread;
 use miniz_oxide::deflate::compress_to_vec_zlib;
 
 use crate::harness::{authorize, everywhere, everywhere_with, prove, under};
-use crate::site::{Reply, SECRET, Site, request};
+use crate::site::{SECRET, Site};
+use challenger_testkit::{Reply, request};
 
 /// The largest body.
 const BODY_MAX: usize = 64 * 1024;

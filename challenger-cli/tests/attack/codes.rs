@@ -5,7 +5,8 @@ use std::sync::Barrier;
 use std::thread;
 
 use crate::harness::{authorize, everywhere, prove, under};
-use crate::site::{DELIVER, Peer, Site, code_of, escape, pin_in, request, wait_for, wrong};
+use crate::site::{DELIVER, Site, wait_for};
+use challenger_testkit::{Peer, code_of, escape, pin_in, request, wrong};
 
 const ADA: &str = "ada@example.com";
 const JSON: [(&str, &str); 1] = [("Accept", "application/json")];

@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::harness::{
     Footprint, HASTY, Raise, authorize, everywhere, everywhere_with, prove, under, warm_up,
 };
-use crate::site::{DELIVER, Peer, Site, wait_for};
+use crate::site::{DELIVER, Site, wait_for};
+use challenger_testkit::Peer;
 
 const GET: &str = "GET /config HTTP/1.1\r\nHost: a\r\n\r\n";
 const HALF_A_HEAD: &str = "GET /config HTTP/1.1\r\nHos";

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::harness::{Raise, authorize, everywhere, prove};
-use crate::site::{DELIVER, Peer, Reply, SECRET, Site, request, stdout, wait_for};
+use crate::site::{DELIVER, SECRET, Site, stdout, wait_for};
+use challenger_testkit::{Peer, Reply, request};
 
 /// How many people press the button at once.
 const CROWD: usize = 64;

@@ -6,7 +6,7 @@ use crate::driver::{Browser, Element};
 use crate::person::{ADDRESS_FORM, CODE_FORM, enter_address, enter_code, field, send};
 use crate::service::{EMAIL, KINDS, Service};
 use crate::shop::{HERE, Shop};
-use crate::site::wrong;
+use challenger_testkit::wrong;
 
 /// The text about a mistake: what a field names as its error or description, as far as it is in a
 /// live region, which screen readers speak at once.

@@ -11,7 +11,8 @@ use crate::driver::Browser;
 use crate::person::{ADDRESS_FORM, CODE_FORM, enter_address, enter_code, field, send};
 use crate::service::{EMAIL, Service};
 use crate::shop::{HERE, Shop};
-use crate::site::{wait_for, wrong};
+use crate::site::wait_for;
+use challenger_testkit::wrong;
 
 const HTML: [(&str, &str); 1] = [("Accept", "text/html")];
 

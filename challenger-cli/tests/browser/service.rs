@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use crate::shop::Shop;
-use crate::site::{SECRET, Site, pin_in, stderr};
+use crate::site::{SECRET, Site, stderr};
+use challenger_testkit::pin_in;
 
 /// An address that the helper cannot reach.
 pub const UNREACHABLE: &str = "unreachable@example.com";

@@ -8,6 +8,12 @@
     reason = "a test fails by panicking, and names say what helpers do"
 )]
 
+mod dice;
+mod http;
 mod postgres;
+mod text;
 
+pub use dice::Dice;
+pub use http::{Head, Peer, Place, Reply, WAIT, read_head, request};
 pub use postgres::{Cluster, End, send};
+pub use text::{code_of, escape, pin_in, unescape, wrong};
