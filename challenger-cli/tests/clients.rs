@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use challenger_testkit::{Cluster, escape};
+use challenger_testkit::{Cluster, Raise, escape, wait_for};
 use rusqlite::Connection;
 use serde_json::Value;
-use site::{REDIRECT_URI, SECRET, Site, stderr, stdout, wait_for};
+use site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
 
 const OTHER: &str = "https://other.example/cb";
 const NEW_SECRET: &str = "secret-token:fedcba9876543210";
@@ -138,24 +138,6 @@ fn setup(site: &Site, client: u8, secret: &str) -> (u16, Option<u64>, Option<Str
     (reply.status, reply.json()["code"].as_u64(), retry)
 }
 
-/// Somebody proves an address to client 1. Nothing may go wrong.
-fn prove(site: &Site, email: &str) {
-    let (_, code) = site.solved(email);
-    let reply = site.token(&code);
-    assert_eq!(reply.status, 200, "{}", reply.body);
-    let token = reply.json()["access_token"].as_str().unwrap().to_owned();
-    assert_eq!(site.info(&token).json()["address"]["CONTACT_EMAIL"], email);
-}
-
-/// Raised when it goes out of scope, also by a panic.
-struct Raise<'a>(&'a AtomicBool);
-
-impl Drop for Raise<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
 fn deleting_harms_nobody(mut place: Place, rows: u32) {
     place.run("challenger-admin", &["--add", SECRET, OTHER]);
     place.fill(rows);
@@ -168,7 +150,7 @@ fn deleting_harms_nobody(mut place: Place, rows: u32) {
                 scope.spawn(|| {
                     while !over.load(Ordering::SeqCst) {
                         let number = people.fetch_add(1, Ordering::SeqCst);
-                        prove(&place.site, &format!("person{number}@example.com"));
+                        place.site.prove(&format!("person{number}@example.com"));
                     }
                 })
             })

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use challenger_testkit::{Cluster, Peer, Place, code_of, escape, pin_in, request, wrong};
+use challenger_testkit::{Cluster, Peer, Place, code_of, escape, pin_in, request, wait_for, wrong};
 use serde_json::Value;
-use site::{REDIRECT_URI, SECRET, Site, wait_for};
+use site::{REDIRECT_URI, SECRET, Site};
 
 const PEOPLE: usize = 4;
 const KILLS: u64 = 6;

@@ -12,9 +12,9 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use challenger_testkit::{Cluster, End, Reply, send};
+use challenger_testkit::{Cluster, End, Reply, send, wait_for};
 use rusqlite::Connection;
-use site::{SECRET, Site, stderr, wait_for};
+use site::{SECRET, Site, stderr};
 
 /// How many ask at once during a trouble: more than there are connections to a database.
 const CROWD: usize = 24;
@@ -84,15 +84,6 @@ fn try_setup(site: &Site) -> Reply {
     site.post("setup/1", &[("Authorization", &format!("Bearer {SECRET}"))], "")
 }
 
-/// A whole validation.
-fn prove(site: &Site, email: &str) {
-    let (_, code) = site.solved(email);
-    let reply = site.token(&code);
-    assert_eq!(reply.status, 200, "{}", reply.body);
-    let token = reply.json()["access_token"].as_str().unwrap().to_string();
-    assert_eq!(site.info(&token).json()["address"]["CONTACT_EMAIL"], email);
-}
-
 /// Many ask at once: half of them for validations, half of them for messages.
 fn crowd(site: &Site, nonces: &[String], round: &str) -> Vec<Reply> {
     thread::scope(|scope| {
@@ -142,7 +133,7 @@ fn suffers(
     end();
 
     wait_for("the service to go on", || (try_setup(site).status == 200).then_some(()));
-    prove(site, "after@example.com");
+    site.prove("after@example.com");
     for nonce in &nonces {
         let query = "response_type=code&client_id=1";
         let status = site.get(&format!("authorize/{nonce}?{query}"), &[]);
@@ -209,7 +200,7 @@ fn a_service_may_start_before_its_database() {
     assert_eq!(second.status.code(), Some(1), "that does not heal by itself");
     site.initialize();
     wait_for("the service", || (try_setup(&site).status == 200).then_some(()));
-    prove(&site, "ada@example.com");
+    site.prove("ada@example.com");
     site.stop();
 }
 
@@ -300,7 +291,7 @@ fn a_database_on_a_full_disk() {
     it.cluster.end_backends(&it.name);
     let granted = it.site.token(&code);
     assert_eq!(granted.status, 200, "the code was not used up: {}", granted.body);
-    prove(&it.site, "bob@example.com");
+    it.site.prove("bob@example.com");
     it.site.stop();
 }
 

@@ -9,8 +9,8 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use challenger_testkit::Reply;
-use site::{Site, wait_for};
+use challenger_testkit::{Reply, wait_for};
+use site::Site;
 
 /// Says that it has begun, and waits until it may go on.
 const SLOW: &str = "#!/bin/sh\ncd \"$(dirname \"$0\")\"\ncat >/dev/null\necho >>begun\n\

@@ -13,8 +13,8 @@ use challenger_server::config::{Config, Environment};
 use challenger_server::front::{Limits, Network};
 use challenger_server::places;
 use challenger_server::settings::Settings;
-use challenger_testkit::{Peer, request};
-use site::{Site, stderr, wait_for};
+use challenger_testkit::{Peer, request, wait_for};
+use site::{Site, stderr};
 
 fn started(options: &str) -> Site {
     let mut site = Site::new(options);

@@ -7,8 +7,8 @@ mod site;
 
 use std::process::Stdio;
 
-use challenger_testkit::{Cluster, End};
-use site::{REDIRECT_URI, SECRET, Site, stderr, stdout, wait_for};
+use challenger_testkit::{Cluster, End, wait_for};
+use site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
 
 /// A site that keeps everything in PostgreSQL, with a database but without a schema.
 fn site(cluster: &Cluster, section: &str) -> Site {

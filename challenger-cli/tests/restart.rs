@@ -9,8 +9,8 @@ mod site;
 use std::fs;
 use std::io::Read;
 
-use challenger_testkit::{Cluster, Peer, request};
-use site::{SECRET, Site, wait_for};
+use challenger_testkit::{Cluster, Peer, request, wait_for};
+use site::{SECRET, Site};
 
 /// How many connections have a request under way when the signal comes, and how many have two.
 const CONNECTIONS: usize = 64;

@@ -10,11 +10,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use challenger_testkit::{code_of, pin_in};
+use challenger_testkit::{code_of, pin_in, wait_for};
 use email::mail::Entity;
 use email::server::{Instead, MailServer, PASSWORD, Security, USER};
 use email::{ADA, MESSAGE, PROGRAM, Setting, run, send, send_to, with};
-use site::{Site, stdout, wait_for, write_script};
+use site::{Site, stdout, write_script};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";

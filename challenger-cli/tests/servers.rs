@@ -6,11 +6,11 @@
 mod site;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
-use challenger_testkit::{Cluster, End, code_of, pin_in, wrong};
-use site::{SECRET, Site, wait_for};
+use challenger_testkit::{Cluster, End, at_once, code_of, pin_in, wait_for, wrong};
+use site::{SECRET, Site};
 
 /// Two servers, and a client that takes turns.
 struct Pair {
@@ -48,18 +48,6 @@ impl Pair {
             site.stop();
         }
     }
-}
-
-fn at_once<T: Send>(count: usize, call: impl Fn() -> T + Sync) -> Vec<T> {
-    let barrier = Barrier::new(count);
-    thread::scope(|scope| {
-        let work = || {
-            barrier.wait();
-            call()
-        };
-        let threads: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
 }
 
 #[test]

@@ -4,11 +4,11 @@ use std::fmt::Write;
 use std::fs;
 use std::thread;
 
+use challenger_testkit::{Reply, request};
 use miniz_oxide::deflate::compress_to_vec_zlib;
 
 use crate::harness::{authorize, everywhere, everywhere_with, prove, under};
 use crate::site::{SECRET, Site};
-use challenger_testkit::{Reply, request};
 
 /// The largest body.
 const BODY_MAX: usize = 64 * 1024;

@@ -4,9 +4,10 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
+use challenger_testkit::Peer;
+
 use crate::harness::{everywhere, everywhere_with, under};
 use crate::site::Site;
-use challenger_testkit::Peer;
 
 /// More than all buffers of the system between the server and a peer.
 const BUFFERS: usize = 32 << 20;

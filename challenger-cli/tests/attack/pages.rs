@@ -1,8 +1,9 @@
 //! What people's browsers get: nothing of a stranger's runs in a page, and nothing stays behind.
 
+use challenger_testkit::{Reply, escape, wrong};
+
 use crate::harness::{authorize, everywhere};
 use crate::site::{SECRET, Site};
-use challenger_testkit::{Reply, escape, wrong};
 
 const HTML: (&str, &str) = ("Accept", "text/html");
 const JSON: (&str, &str) = ("Accept", "application/json");

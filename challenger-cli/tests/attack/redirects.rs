@@ -1,9 +1,10 @@
 //! Where a browser is sent after a proof: to the registered URI, with nothing but code and state.
 
+use challenger_testkit::{code_of, escape, unescape, wrong};
+
 use crate::grants::{ADA, HTML, token};
 use crate::harness::{authorize, everywhere};
 use crate::site::{REDIRECT_URI, SECRET, stderr, stdout};
-use challenger_testkit::{code_of, escape, unescape, wrong};
 
 /// What is almost the registered URI, at least for somebody who reads URLs.
 const ELSEWHERE: [&str; 45] = [

@@ -1,12 +1,11 @@
 //! Every page in every state that a person can meet, and how to get there.
 
+use challenger_testkit::{Peer, code_of, request, wait_for, wrong};
 use serde_json::{Value, json};
 
 use crate::driver::Browser;
 use crate::service::{EMAIL, ENDLESS, KINDS, Service, UNREACHABLE, form, to_json};
 use crate::shop::{HERE, Shop};
-use crate::site::wait_for;
-use challenger_testkit::{Peer, code_of, request, wrong};
 
 /// Services in which every state can be reached.
 pub struct Stage {

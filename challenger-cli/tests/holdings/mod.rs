@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::site::{Site, wait_for};
+use challenger_testkit::wait_for;
+
+use super::site::Site;
 
 /// What a process has: descriptors and threads by their kinds, and its children.
 #[derive(Debug, PartialEq, Eq)]

@@ -14,17 +14,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use challenger_testkit::{Peer, Place, Reply, code_of, escape, pin_in, request};
+use challenger_testkit::{Peer, Place, Reply, code_of, escape, pin_in, request, wait_for};
 use serde_json::Value;
 use tempfile::TempDir;
 use ureq::Agent;
 
 pub(crate) const SECRET: &str = "secret-token:0123456789abcdef";
 pub(crate) const REDIRECT_URI: &str = "https://client.example/callback?shop=1";
-
-/// How often to look for something that takes its time, and how many times at most.
-const LOOK: Duration = Duration::from_millis(20);
-const LOOKS: usize = 6000;
 
 /// Shorter secrets than this are none, but what a test made up.
 const SECRET_LEN_MIN: usize = 6;
@@ -45,20 +41,6 @@ pub(crate) struct Site {
 struct Running {
     child: Child,
     listener: JoinHandle<()>,
-}
-
-/// Waits until there is something.
-pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    try_for(look).unwrap_or_else(|| panic!("waited in vain for {what}"))
-}
-
-/// Waits until there is something, unless that takes too long.
-pub(crate) fn try_for<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let mut looks = iter::repeat_with(|| {
-        thread::sleep(LOOK);
-        look()
-    });
-    looks.by_ref().take(LOOKS).flatten().next()
 }
 
 impl Site {
@@ -354,6 +336,16 @@ impl Site {
         let reply = self.solve(&nonce, &self.pin(email));
         assert_eq!(reply.status, 200, "{}", reply.body);
         (nonce, code_of(reply.json()["redirect_url"].as_str().unwrap()))
+    }
+
+    /// Somebody proves an address, from the client's wish to what the client reads. Returns the nonce.
+    pub(crate) fn prove(&self, email: &str) -> String {
+        let (nonce, code) = self.solved(email);
+        let reply = self.token(&code);
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        let info = self.info(&reply.member("access_token").unwrap()).json();
+        assert_eq!(info["address"]["CONTACT_EMAIL"], email, "{info}");
+        nonce
     }
 
     /// The latest message to an address.

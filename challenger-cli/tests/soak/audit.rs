@@ -4,12 +4,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use challenger_testkit::Dice;
+
 use super::caller::{Call, Caller, Trouble};
 use super::ledger::Proof;
 use super::site::{REDIRECT_URI, SECRET};
 use super::visit::{info, token_request};
 use super::world::World;
-use challenger_testkit::Dice;
 
 /// From then on, a second use of the code takes the token back.
 const LATE: Duration = Duration::from_secs(12);

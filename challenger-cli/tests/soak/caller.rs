@@ -4,9 +4,10 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use challenger_testkit::{Dice, Peer, Reply, request};
+
 use super::figures::Sample;
 use super::world::{Pair, World};
-use challenger_testkit::{Dice, Peer, Reply, request};
 
 /// How long somebody goes on trying.
 const PATIENCE: Duration = Duration::from_secs(60);

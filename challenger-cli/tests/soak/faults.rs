@@ -3,8 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::world::{Pair, World};
 use challenger_testkit::{Cluster, Dice, End};
+
+use super::world::{Pair, World};
 
 /// How long after a fault requests may still fail: connections are made anew, what hung comes to
 /// its end.

@@ -5,13 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
+use challenger_testkit::{Dice, wrong};
+
 use super::caller::{Call, Caller, Trouble};
 use super::figures::{FLOW, Sample};
 use super::ledger::Proof;
 use super::site::{REDIRECT_URI, SECRET};
 use super::visit::{INTERVAL, Visit, info, token_request};
 use super::world::{Pair, World};
-use challenger_testkit::{Dice, wrong};
 
 /// How many validations somebody begins before giving up.
 const ROUNDS: u64 = 5;

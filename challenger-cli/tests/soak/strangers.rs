@@ -5,12 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
+use challenger_testkit::{Dice, Peer, wrong};
+
 use super::caller::{Call, Caller, Trouble};
 use super::people::{LETTERS_MAX, reason};
 use super::site::{REDIRECT_URI, SECRET};
 use super::visit::{INTERVAL, Visit, info, token_request};
 use super::world::World;
-use challenger_testkit::{Dice, Peer, wrong};
 
 /// How many guesses each letter allows, and how many letters an address gets.
 const GUESSES: usize = 3;

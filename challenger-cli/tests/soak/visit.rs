@@ -3,9 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use challenger_testkit::{Reply, code_of, escape, wrong};
+
 use super::caller::{Call, Caller, Trouble, label};
 use super::site::{REDIRECT_URI, SECRET};
-use challenger_testkit::{Reply, code_of, escape, wrong};
 
 /// Until the same message can be sent again, and a little more.
 pub const INTERVAL: Duration = Duration::from_millis(1100);

@@ -8,11 +8,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use challenger_testkit::{Cluster, Peer, Place, pin_in};
+
 use super::caller::Call;
 use super::figures::Figures;
 use super::ledger::Ledger;
 use super::site::{REDIRECT_URI, SECRET, Site, stderr, write_script};
-use challenger_testkit::{Cluster, Peer, Place, pin_in};
 
 /// How long a run has to be for its figures to be demands. A shorter one judges no times.
 const DEMANDING: Duration = Duration::from_secs(600);
