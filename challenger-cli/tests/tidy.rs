@@ -13,12 +13,17 @@ use serde_json::Value;
 const MSRV: (u64, u64) = (1, 89);
 
 /// Who may use whom in the core, floor by floor: a file may use its own floor's neighbours below.
-const FLOORS: [&[&str]; 5] = [
+const FLOORS: [&[&str]; 9] = [
     &["lib"],
-    &["plan", "endpoint"],
+    &["testing"],
+    &["step"],
+    &["call"],
+    &["endpoint"],
+    &["decision"],
     &[
         "answer",
         "route",
+        "transmission",
         "service",
         "budget",
         "earlier",

@@ -7,7 +7,7 @@
 /// File names and contents of shipped files.
 macro_rules! shipped {
     ($($file:literal),* $(,)?) => {
-        [$(($file, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../templates/", $file)))),*]
+        [$(($file, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/", $file)))),*]
     };
 }
 

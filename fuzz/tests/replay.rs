@@ -1,9 +1,9 @@
-//! Plays the seeds of every target, whole, cut and bent, on any compiler.
+//! Runs every target on its seeds, unchanged and modified, and on the finds, with any compiler.
 
 use std::fs;
 use std::path::Path;
 
-/// How often each seed is bent.
+/// How many modifications of each seed are tried.
 const BENT: usize = 400;
 
 type Target = fn(&[u8]);
@@ -18,7 +18,7 @@ const TARGETS: [(&str, Target); 7] = [
     ("template", challenger_fuzz::template),
 ];
 
-/// Numbers that look random and are the same in every run (Marsaglia's xorshift).
+/// Pseudo-random numbers, the same in every run (Marsaglia's xorshift).
 struct Dice(u64);
 
 impl Dice {
@@ -30,7 +30,7 @@ impl Dice {
     }
 }
 
-/// Changes some bytes: one replaced, one left out, a piece repeated, or a special one put in.
+/// Changes some bytes: replaces or removes one, repeats a piece, or inserts a special one.
 fn bend(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
     const SPECIAL: &[u8] = b"\0\r\n\t %&=+;:\"'<>{}[]()*?\\^$@#/.-~\x7f\x80\xff";
     let mut bytes = seed.to_vec();

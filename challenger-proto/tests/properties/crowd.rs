@@ -95,7 +95,8 @@ proptest! {
         };
         crowd.ask_64(wrong);
         prop_assert_eq!(crowd.count(403), 64);
-        prop_assert_eq!(crowd.server.auditor.case(&nonce).unwrap().round.as_ref().unwrap().guesses, 2);
+        let case = crowd.server.auditor.case(&nonce).unwrap();
+        prop_assert_eq!(case.round.as_ref().unwrap().guesses, 2);
         let judged = crowd.answers.iter().filter(|answer| {
             world::member(answer, "exhausted").as_deref() == Some("false")
         });
