@@ -116,7 +116,7 @@ impl World {
                     }
                 },
                 Step::Send(it) => {
-                    pin = Some(it.message().secret.digits().to_owned());
+                    pin = Some(it.message().pin.digits().to_owned());
                     it.sent()
                 }
                 Step::Respond(response) => break response,

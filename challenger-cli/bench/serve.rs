@@ -56,7 +56,7 @@ impl Helper for Told {
         let address = transmission.address.get("CONTACT_EMAIL").unwrap_or_default();
         let to = box_of(&self.codes, address).filter(|_| message.is_some());
         let to = to.ok_or_else(|| HelperError("not somebody of the benchmark".to_owned()))?;
-        let text = format!("{address} {}", transmission.secret.digits());
+        let text = format!("{address} {}", transmission.pin.digits());
         let sent = self.socket.send_to(text.as_bytes(), to);
         sent.map(drop).map_err(|error| HelperError(error.kind().to_string()))
     }

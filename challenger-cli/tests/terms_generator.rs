@@ -79,7 +79,10 @@ fn the_texts_that_come_along_become_documents() {
 #[test]
 fn the_texts_that_come_along_tell_the_defaults() {
     let limits = Limits::for_type(&AddressType::new("email").unwrap());
-    assert_eq!((limits.address_changes, limits.pin_transmissions, limits.pin_attempts), (3, 3, 3));
+    assert_eq!(
+        (limits.address_changes, limits.pin_transmissions.get(), limits.pin_attempts.get()),
+        (3, 3, 3)
+    );
     assert_eq!(limits.validation_duration, Span::days(1));
     let by_post = Limits::for_type(&AddressType::new("postal").unwrap());
     assert_eq!(by_post.validation_duration, Span::days(30));

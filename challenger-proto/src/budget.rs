@@ -1,14 +1,12 @@
-//! What is left to a validation, and how far it got: a view of its row for those who report it.
+//! What is left to a validation, as answers report it and forms carry it.
 
 use alloc::format;
 use alloc::string::String;
+use core::array;
 
-use crate::address::Address;
 use crate::limits::Limits;
-use crate::nonce::Nonce;
-use crate::oob::OobSecret;
 use crate::time::Timestamp;
-use crate::validation::{Challenge, Progress, Solution, Validation};
+use crate::validation::{Progress, Validation};
 
 /// What is left to a validation, as the wire reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,21 +21,54 @@ pub struct Budget {
     pub next_transmission: Timestamp,
 }
 
+/// What was left when a form was shown, as the form says: changes, messages and guesses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// So much was left.
+    Left { addresses: u8, transmissions: u8, attempts: u8 },
+    /// The request does not say; programs need not.
+    Unsaid,
+    /// The request says something else, which nothing that is left is equal to.
+    Unreadable,
+}
+
+impl Seen {
+    /// Reads what [`Budget::seen`] wrote.
+    pub(crate) fn parse(text: Option<&str>) -> Self {
+        fn left(text: &str) -> Option<Seen> {
+            let mut numbers = text.splitn(3, '.').map(|number| number.parse().ok());
+            let [addresses, transmissions, attempts] = array::from_fn(|_| numbers.next().flatten());
+            Some(Seen::Left {
+                addresses: addresses?,
+                transmissions: transmissions?,
+                attempts: attempts?,
+            })
+        }
+        text.map_or(Self::Unsaid, |text| left(text).unwrap_or(Self::Unreadable))
+    }
+}
+
 impl Budget {
     /// What is left, for a form to carry: changes, messages and guesses, as `2.1.3`.
     pub(crate) fn seen(&self) -> String {
         format!("{}.{}.{}", self.addresses, self.transmissions, self.attempts)
     }
 
-    /// Whether a form was shown when as many changes and messages were left as now.
-    pub(crate) fn has_messages_of(&self, seen: Option<&str>) -> bool {
-        let both = format!("{}.{}.", self.addresses, self.transmissions);
-        seen.is_none_or(|seen| seen.starts_with(&both))
+    /// Whether no change of address and no message has been used up since the form was shown.
+    pub(crate) fn has_messages_of(&self, seen: Seen) -> bool {
+        match seen {
+            Seen::Left { addresses, transmissions, .. } => {
+                (addresses, transmissions) == (self.addresses, self.transmissions)
+            }
+            Seen::Unsaid => true,
+            Seen::Unreadable => false,
+        }
     }
 
-    /// Whether a form was shown when all was left that is left now.
-    pub(crate) fn is_that_of(&self, seen: Option<&str>) -> bool {
-        seen.is_none_or(|seen| seen == self.seen())
+    /// Whether nothing has been used up since the form was shown.
+    pub(crate) fn is_that_of(&self, seen: Seen) -> bool {
+        let Self { addresses, transmissions, attempts, .. } = *self;
+        seen == Seen::Unsaid || seen == Seen::Left { addresses, transmissions, attempts }
     }
 
     /// Whether nothing at all is left.
@@ -50,7 +81,9 @@ impl Validation {
     /// What is left.
     pub fn budget(&self, limits: &Limits) -> Budget {
         let (transmissions, attempts, next_transmission) = match &self.progress {
-            Progress::Open => (limits.pin_transmissions, limits.pin_attempts, Timestamp::EPOCH),
+            Progress::Open => {
+                (limits.pin_transmissions.get(), limits.pin_attempts.get(), Timestamp::EPOCH)
+            }
             Progress::Challenged(challenge) => (
                 challenge.transmissions_left,
                 challenge.attempts_left,
@@ -65,53 +98,33 @@ impl Validation {
         let addresses = if self.read_only { 0 } else { self.addresses_left };
         Budget { addresses, transmissions, attempts, next_transmission }
     }
+}
 
-    /// The address under test or proved, else the one the client proposed.
-    pub const fn address(&self) -> Option<&Address> {
-        match &self.progress {
-            Progress::Open => self.prefill.as_ref(),
-            Progress::Challenged(challenge) => Some(&challenge.address),
-            Progress::Solved(solution)
-            | Progress::Redeemed { solution, .. }
-            | Progress::Revoked(solution) => Some(&solution.address),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_says_what_was_left_and_anything_else_is_outdated() {
+        let mut budget = Budget {
+            addresses: 2,
+            transmissions: 1,
+            attempts: 3,
+            next_transmission: Timestamp::EPOCH,
+        };
+        assert_eq!(budget.seen(), "2.1.3");
+        let fits = |budget: &Budget, text| {
+            let seen = Seen::parse(text);
+            (budget.has_messages_of(seen), budget.is_that_of(seen))
+        };
+        assert_eq!(fits(&budget, None), (true, true), "programs need not say it");
+        assert_eq!(fits(&budget, Some("2.1.3")), (true, true));
+        budget.attempts = 2;
+        assert_eq!(fits(&budget, Some("2.1.3")), (true, false), "a guess was used up");
+        budget.transmissions = 0;
+        assert_eq!(fits(&budget, Some("2.1.3")), (false, false), "a message was used up");
+        for text in ["", "2", "2.0", "2.0.", "2.0.2.1", "2.0.256", "x.0.2"] {
+            assert_eq!(fits(&budget, Some(text)), (false, false), "{text}");
         }
-    }
-
-    /// The address under test, with its budget.
-    pub(crate) const fn challenged(&self) -> Option<&Challenge> {
-        match &self.progress {
-            Progress::Challenged(challenge) => Some(challenge),
-            _ => None,
-        }
-    }
-
-    /// What was proved, if anything was.
-    pub const fn solution(&self) -> Option<&Solution> {
-        match &self.progress {
-            Progress::Open | Progress::Challenged(_) => None,
-            Progress::Solved(solution)
-            | Progress::Redeemed { solution, .. }
-            | Progress::Revoked(solution) => Some(solution),
-        }
-    }
-
-    /// Whether the right PIN was entered.
-    pub const fn is_solved(&self) -> bool {
-        self.solution().is_some()
-    }
-
-    /// Whether the code was redeemed.
-    pub const fn is_redeemed(&self) -> bool {
-        matches!(self.progress, Progress::Redeemed { .. } | Progress::Revoked(_))
-    }
-
-    /// Whether the address can no longer be changed.
-    pub const fn is_address_fixed(&self) -> bool {
-        self.read_only || self.addresses_left == 0 || self.is_solved()
-    }
-
-    /// The PIN of the current address, while it is under test.
-    pub fn secret(&self, nonce: &Nonce) -> Option<OobSecret> {
-        self.challenged().map(|challenge| OobSecret::derive(nonce, &challenge.salt))
     }
 }

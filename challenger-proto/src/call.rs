@@ -1,13 +1,13 @@
 //! The calls of the protocol: the one file that knows all endpoints.
 
 use crate::decision::{Context, Decision};
-use crate::endpoint::authorize::Authorize;
-use crate::endpoint::challenge::{Challenge, Postponed, Undelivered};
-use crate::endpoint::info::Info;
-use crate::endpoint::legal::{Legal, Which};
-use crate::endpoint::setup::Setup;
-use crate::endpoint::solve::Solve;
-use crate::endpoint::token::Token;
+use crate::endpoint::authorize::AuthorizeRequest;
+use crate::endpoint::challenge::{ChallengeRequest, Postponed, Undelivered};
+use crate::endpoint::info::InfoRequest;
+use crate::endpoint::legal::{LegalRequest, Which};
+use crate::endpoint::setup::SetupRequest;
+use crate::endpoint::solve::SolveRequest;
+use crate::endpoint::token::TokenRequest;
 use crate::endpoint::{config, root};
 use crate::entropy::Entropy;
 use crate::http::{BODY_MAX, Body, HEAD_MAX, Method, Request, Response, TARGET_MAX};
@@ -30,7 +30,7 @@ pub(crate) enum Call {
 #[derive(Debug)]
 pub(crate) enum Direct {
     Config,
-    Legal(Legal),
+    Legal(LegalRequest),
     Options,
     Robots,
     Root,
@@ -39,14 +39,14 @@ pub(crate) enum Direct {
 /// A call that is decided on rows, or what follows from one.
 #[derive(Clone, Debug)]
 pub(crate) enum Stored {
-    Authorize(Authorize),
-    Challenge(Challenge),
-    Info(Info),
+    Authorize(AuthorizeRequest),
+    Challenge(ChallengeRequest),
+    Info(InfoRequest),
     /// No helper was free in time for the message.
     Postponed(Postponed),
-    Setup(Setup),
-    Solve(Solve),
-    Token(Token),
+    Setup(SetupRequest),
+    Solve(SolveRequest),
+    Token(TokenRequest),
     /// The helper could not send the message.
     Undelivered(Undelivered),
 }
@@ -84,19 +84,22 @@ impl Call {
         let stored = match route {
             Route::Config => return Ok(Self::Direct(Direct::Config)),
             Route::Pp | Route::Privacy => {
-                return Ok(Self::Direct(Direct::Legal(Legal::parse(request, Which::Privacy))));
+                return Ok(Self::Direct(Direct::Legal(LegalRequest::parse(
+                    request,
+                    Which::Privacy,
+                ))));
             }
             Route::Robots => return Ok(Self::Direct(Direct::Robots)),
             Route::Root => return Ok(Self::Direct(Direct::Root)),
             Route::Terms => {
-                return Ok(Self::Direct(Direct::Legal(Legal::parse(request, Which::Terms))));
+                return Ok(Self::Direct(Direct::Legal(LegalRequest::parse(request, Which::Terms))));
             }
-            Route::Authorize => Stored::Authorize(Authorize::parse(request, argument)?),
-            Route::Challenge => Stored::Challenge(Challenge::parse(request, argument)?),
-            Route::Info => Stored::Info(Info::parse(request)?),
-            Route::Setup => Stored::Setup(Setup::parse(request, argument)?),
-            Route::Solve => Stored::Solve(Solve::parse(request, argument)?),
-            Route::Token => Stored::Token(Token::parse(request)?),
+            Route::Authorize => Stored::Authorize(AuthorizeRequest::parse(request, argument)?),
+            Route::Challenge => Stored::Challenge(ChallengeRequest::parse(request, argument)?),
+            Route::Info => Stored::Info(InfoRequest::parse(request)?),
+            Route::Setup => Stored::Setup(SetupRequest::parse(request, argument)?),
+            Route::Solve => Stored::Solve(SolveRequest::parse(request, argument)?),
+            Route::Token => Stored::Token(TokenRequest::parse(request)?),
         };
         Ok(Self::Stored(stored))
     }

@@ -2,19 +2,19 @@
 
 use alloc::boxed::Box;
 
-use crate::answer::Reader;
 use crate::http::Response;
+use crate::machine::Charge;
+use crate::negotiation::Audience;
 use crate::service::Service;
 use crate::storage::Write;
 use crate::time::Timestamp;
 use crate::transmission::Transmission;
-use crate::validation::Delivery;
 
 /// Everything a decision rests on besides the request, the rows and the entropy.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) now: Timestamp,
-    pub(crate) reader: &'a Reader,
+    pub(crate) audience: &'a Audience,
     pub(crate) service: &'a Service,
 }
 
@@ -33,6 +33,6 @@ pub(crate) enum Decision {
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) transmission: Transmission,
-    /// By which the machine finds the charge again, should the delivery fail.
-    pub(crate) delivery: Delivery,
+    /// What was charged for it, to be refunded if the delivery fails.
+    pub(crate) charge: Charge,
 }

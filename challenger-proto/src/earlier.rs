@@ -10,11 +10,11 @@ use crate::address::Address;
 use crate::digest::{AddressDigest, hmac_sha256};
 use crate::entropy::Entropy;
 use crate::limits::Limits;
-use crate::nonce::Nonce;
-use crate::oob::Salt;
+use crate::machine::is_early;
+use crate::nonce::{Nonce, Salt};
 use crate::text::{is_invisible, is_joiner, is_selector};
 use crate::time::Timestamp;
-use crate::validation::{Challenge, is_early};
+use crate::validation::Challenge;
 
 /// An address that was challenged before, and what was left to it.
 #[derive(Clone, Debug, PartialEq, Eq)]

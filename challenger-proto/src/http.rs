@@ -8,6 +8,7 @@ use core::fmt;
 
 use serde_json::Value;
 
+use crate::csp;
 use crate::page::Page;
 use crate::refusal::Refusal;
 
@@ -111,6 +112,13 @@ impl Request {
             .iter()
             .find(|(candidate, _)| candidate.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
+    }
+
+    /// The credentials in `Authorization`, if they are of this scheme (RFC 9110 §11.4). Its name is
+    /// case-insensitive.
+    pub(crate) fn credentials(&self, scheme: &str) -> Option<&str> {
+        let (name, credentials) = self.header("Authorization")?.split_once(' ')?;
+        name.eq_ignore_ascii_case(scheme).then(|| credentials.trim_start_matches(' '))
     }
 }
 
@@ -217,7 +225,7 @@ impl Response {
             ("Access-Control-Allow-Origin", "*"),
             ("Access-Control-Expose-Headers", "*"),
             ("Cache-Control", "no-store"),
-            ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+            ("Content-Security-Policy", csp::NOTHING),
             ("Referrer-Policy", "no-referrer"),
             ("X-Content-Type-Options", "nosniff"),
             ("X-Frame-Options", "DENY"),

@@ -67,7 +67,7 @@
 //! 1. Nothing here performs IO, reads a clock, draws randomness or keeps global state.
 //! 2. `decide` cannot fail and cannot loop without bound. Every input has a limit named `*_MAX`.
 //! 3. Nothing is sent that was not paid for by a committed write.
-//! 4. The wire (`http`, `media`, `form`, `page`, `answer`) and the machine (`validation`,
+//! 4. The wire (`http`, `media`, `form`, `page`, `response`) and the machine (`validation`,
 //!    `storage`, `records`) do not know each other; only the endpoints see both.
 //! 5. A row's nonce, client and version are never changed by a transition.
 //! 6. No secret appears in a `Debug`, or in a response other than the one that exists to carry it.
@@ -76,31 +76,36 @@
 extern crate alloc;
 
 mod address;
-mod answer;
 mod base32;
 mod budget;
 mod call;
 mod client;
+mod csp;
 mod decision;
 mod digest;
 mod earlier;
 mod endpoint;
 mod entropy;
+mod error_code;
 mod fields;
 mod form;
 mod grant;
 pub mod http;
+mod json;
 mod legal;
 mod limits;
+mod machine;
 mod media;
+mod negotiation;
 mod nonce;
-mod oob;
 mod page;
 mod pattern;
+mod pin;
 mod pkce;
 mod records;
 mod redirect;
 mod refusal;
+mod response;
 mod restriction;
 mod route;
 mod secret;
@@ -116,6 +121,7 @@ mod validation;
 pub use address::*;
 pub use budget::Budget;
 pub use client::*;
+pub use csp::Inline;
 pub use digest::*;
 pub use earlier::Earlier;
 pub use entropy::*;
@@ -125,10 +131,10 @@ pub use grant::*;
 pub use legal::{Document, Documents};
 pub use limits::Limits;
 pub use media::is_language_tag;
-pub use nonce::Nonce;
-pub use oob::*;
+pub use nonce::{Nonce, Salt};
 pub use page::*;
 pub use pattern::*;
+pub use pin::*;
 pub use pkce::*;
 pub use records::Records;
 pub use redirect::*;

@@ -1,7 +1,11 @@
 //! The budgets and durations of a validation, and their defaults.
 
+use core::num::NonZeroU8;
+
 use crate::address::AddressType;
 use crate::time::Span;
+
+const THREE: NonZeroU8 = NonZeroU8::MIN.saturating_add(2);
 
 /// What a validation may use up, and how long things last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,9 +13,9 @@ pub struct Limits {
     /// How often the address may be chosen or changed.
     pub address_changes: u8,
     /// How many messages go to one address.
-    pub pin_transmissions: u8,
+    pub pin_transmissions: NonZeroU8,
     /// How many guesses each message allows.
-    pub pin_attempts: u8,
+    pub pin_attempts: NonZeroU8,
     /// How many failed deliveries of a validation are not charged.
     pub refunds: u8,
     /// The least time between two messages to one address.
@@ -40,8 +44,8 @@ impl Limits {
         let postal = address_type.is_postal();
         Self {
             address_changes: 3,
-            pin_transmissions: 3,
-            pin_attempts: 3,
+            pin_transmissions: THREE,
+            pin_attempts: THREE,
             refunds: 3,
             retransmission_interval: if postal { Span::days(1) } else { Span::minutes(1) },
             validation_duration: Span::days(if postal { 30 } else { 1 }),

@@ -1,4 +1,5 @@
-//! The nonce: the handle of a validation, and a secret. Whoever holds it can drive the process.
+//! The nonce: the handle of a validation, and a secret. With a salt, all other secrets of the
+//! validation follow from it.
 
 use alloc::string::String;
 use core::fmt;
@@ -9,7 +10,7 @@ use crate::entropy::Entropy;
 use crate::secret::Secret;
 
 /// 32 random bytes that name a validation in URLs. The store knows only their digest.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Nonce(Secret<[u8; 32]>);
 
 impl Nonce {
@@ -39,9 +40,30 @@ impl Nonce {
     }
 }
 
-impl fmt::Debug for Nonce {
+/// Random bytes that a row holds so that its secrets follow from the nonce and from nothing less.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Salt([u8; 32]);
+
+impl Salt {
+    /// Draws a new one.
+    pub const fn draw(entropy: Entropy) -> Self {
+        Self(entropy.spend())
+    }
+
+    /// From the 32 bytes that a store kept.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes for a store to keep.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Salt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Nonce(***)")
+        f.write_str("Salt(…)")
     }
 }
 
@@ -50,7 +72,7 @@ const REFERENCE_LEN: usize = 6;
 
 impl NonceDigest {
     /// Six letters that page and message both show, for people to compare. No digits, so that
-    /// nobody takes them for the code, and no I, L, O or U, which read like something else.
+    /// nobody takes them for the PIN, and no I, L, O or U, which read like something else.
     pub fn reference(&self) -> String {
         const LETTERS: &[u8; 22] = b"ABCDEFGHJKMNPQRSTVWXYZ";
         self.as_bytes()

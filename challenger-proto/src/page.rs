@@ -1,16 +1,15 @@
 //! The pages that people see: a name, a language, and the data for the template.
 
 use alloc::borrow::Cow;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
 
-use data_encoding::BASE64;
 use serde_json::{Map, Value};
 
 use crate::address::AddressType;
-use crate::digest::sha256;
+use crate::csp::Inline;
 use crate::media;
 
 /// The language every template must exist in.
@@ -19,15 +18,15 @@ pub const FALLBACK_LANGUAGE: &str = "en";
 /// Which page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PageName {
-    /// The code was redeemed: nothing is left to do here.
+    /// The authorization code was redeemed: nothing is left to do here.
     AlreadyDone,
     /// The form for the address, one per address type.
     EnterAddressForm,
-    /// The form for the code.
+    /// The form for the PIN.
     EnterTanForm,
     /// Something went wrong on our side.
     InternalError,
-    /// A wrong code, or one that was not judged.
+    /// A wrong PIN, or one that was not judged.
     InvalidPin,
     /// A request that cannot be served.
     InvalidRequest,
@@ -134,54 +133,6 @@ impl fmt::Debug for Variables {
     }
 }
 
-/// The styles and scripts that are in a page itself. A browser applies and runs those and no others
-/// (Content Security Policy Level 3, §2.3.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inline {
-    styles: BTreeSet<String>,
-    scripts: BTreeSet<String>,
-}
-
-impl Inline {
-    /// Adds a style by what is between its tags.
-    pub fn add_style(&mut self, text: &str) {
-        self.styles.insert(source_of(text));
-    }
-
-    /// Adds a script by what is between its tags.
-    pub fn add_script(&mut self, text: &str) {
-        self.scripts.insert(source_of(text));
-    }
-
-    /// What a page with these may do beside: show pictures that are in it or beside it, and submit
-    /// forms there.
-    pub(crate) fn policy(&self, forms: &str) -> String {
-        // With a style and a script or two.
-        let mut policy = String::with_capacity(320);
-        policy.push_str("default-src 'none'; base-uri 'none'; form-action ");
-        policy.push_str(forms);
-        policy.push_str("; frame-ancestors 'none'; img-src 'self' data:");
-        for (directive, sources) in [("script-src", &self.scripts), ("style-src", &self.styles)] {
-            if !sources.is_empty() {
-                policy.push_str("; ");
-                policy.push_str(directive);
-            }
-            for source in sources {
-                policy.push(' ');
-                policy.push_str(source);
-            }
-        }
-        policy
-    }
-}
-
-/// How a policy names a text: by a hash-source.
-fn source_of(text: &str) -> String {
-    // Browsers end lines like this before they hash them.
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    format!("'sha256-{}'", BASE64.encode(&sha256(&[text.as_bytes()])))
-}
-
 /// Which templates exist in which languages. An empty set makes a service without pages, which
 /// answers 406 to whoever wants HTML.
 #[derive(Clone, Debug, Default)]
@@ -237,23 +188,5 @@ mod tests {
         let public = json!({"client": "shop.example", "left": 1});
         assert_eq!(Value::from(variables.without(&["pin", "nonce"])), public);
         assert_eq!(format!("{variables:?}"), r#"Variables{"client", "left", "pin"}"#);
-    }
-
-    #[test]
-    fn a_policy_names_what_is_in_the_page_and_nothing_else() {
-        let mut inline = Inline::default();
-        let bare = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors \
-                    'none'; img-src 'self' data:";
-        assert_eq!(inline.policy("'none'"), bare);
-        // The script that the specification takes for an example.
-        inline.add_script("alert('Hello, world.');");
-        inline.add_style("a\r\nb\rc");
-        inline.add_style("a\nb\nc");
-        inline.add_style("");
-        let expected = "; script-src 'sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng='; \
-                        style-src 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' \
-                        'sha256-6n+wi3otxGGf+3x7s42VogR5NfoWXXGxLv04UqLm0Mw='";
-        assert_eq!(inline.policy("'self'").split_once(" data:").expect("it").1, expected);
-        assert!(inline.policy("'self' https:").contains("form-action 'self' https:; "));
     }
 }

@@ -8,7 +8,7 @@
 //! Character classes are ASCII, as in the POSIX locale. An empty alternative, as in `(CH|)`,
 //! matches the empty text, as everywhere in practice.
 
-mod fault;
+mod error;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +18,7 @@ use core::fmt;
 
 use regex::{Regex, RegexBuilder};
 
-pub use self::fault::PatternFault;
+pub use self::error::PatternErrorKind;
 
 /// The longest pattern, in bytes: enough for any list of postal codes worth writing by hand.
 pub const PATTERN_MAX: usize = 1024;
@@ -59,7 +59,7 @@ impl Pattern {
     pub fn parse(source: &str) -> Result<Self, PatternError> {
         let translated = translate(source)?;
         // Translations have no errors of syntax, which leaves their size.
-        let whole = |_| PatternError { fault: PatternFault::CompiledTooLarge, position: 1 };
+        let whole = |_| PatternError { kind: PatternErrorKind::CompiledTooLarge, position: 1 };
         let regex = compile(&translated).map_err(whole)?;
         Ok(Self { source: source.to_string(), regex })
     }
@@ -87,14 +87,14 @@ impl fmt::Debug for Pattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternError {
     /// What is wrong.
-    pub fault: PatternFault,
+    pub kind: PatternErrorKind,
     /// The character it is wrong at, counted from one.
     pub position: usize,
 }
 
 impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at character {}: {}", self.position, self.fault)
+        write!(f, "at character {}: {}", self.position, self.kind)
     }
 }
 
@@ -108,10 +108,10 @@ fn compile(translated: &str) -> Result<Regex, regex::Error> {
 fn translate(source: &str) -> Result<String, PatternError> {
     let mut translator = Translator { source, rest: source, translated: String::new() };
     if source.len() > PATTERN_MAX {
-        return Err(translator.error(0, PatternFault::TooLong));
+        return Err(translator.error(0, PatternErrorKind::TooLong));
     }
     if let Some(at) = source.find('\0') {
-        return Err(translator.error(at, PatternFault::Nul));
+        return Err(translator.error(at, PatternErrorKind::Nul));
     }
     translator.expression()?;
     Ok(translator.translated)
@@ -143,10 +143,10 @@ impl Translator<'_> {
                     match before {
                         Before::Atom => self.quantifier(at, character)?,
                         Before::Nothing => {
-                            return Err(self.error(at, PatternFault::NothingToRepeat));
+                            return Err(self.error(at, PatternErrorKind::NothingToRepeat));
                         }
                         Before::Quantifier => {
-                            return Err(self.error(at, PatternFault::QuantifierRepeated));
+                            return Err(self.error(at, PatternErrorKind::QuantifierRepeated));
                         }
                     }
                     Before::Quantifier
@@ -158,7 +158,7 @@ impl Translator<'_> {
                 }
                 ')' => {
                     if groups.pop().is_none() {
-                        return Err(self.error(at, PatternFault::GroupUnopened));
+                        return Err(self.error(at, PatternErrorKind::GroupUnopened));
                     }
                     self.translated.push(')');
                     Before::Atom
@@ -175,17 +175,17 @@ impl Translator<'_> {
             };
         }
         match groups.pop() {
-            Some(at) => Err(self.error(at, PatternFault::GroupOpen)),
+            Some(at) => Err(self.error(at, PatternErrorKind::GroupOpen)),
             None => Ok(()),
         }
     }
 
     fn group_start(&mut self, at: usize, depth: usize) -> Result<(), PatternError> {
         if self.rest.starts_with('?') {
-            return Err(self.error(at, PatternFault::GroupExtension));
+            return Err(self.error(at, PatternErrorKind::GroupExtension));
         }
         if depth > DEPTH_MAX {
-            return Err(self.error(at, PatternFault::GroupsTooDeep));
+            return Err(self.error(at, PatternErrorKind::GroupsTooDeep));
         }
         self.translated.push_str("(?:");
         Ok(())
@@ -197,9 +197,9 @@ impl Translator<'_> {
             return Ok(());
         }
         let Some((interval, rest)) = self.rest.split_once('}') else {
-            return Err(self.error(at, PatternFault::IntervalMalformed));
+            return Err(self.error(at, PatternErrorKind::IntervalMalformed));
         };
-        let interval = parse_interval(interval).map_err(|fault| self.error(at, fault))?;
+        let interval = parse_interval(interval).map_err(|kind| self.error(at, kind))?;
         self.translated.push_str(&interval);
         self.rest = rest;
         Ok(())
@@ -211,14 +211,14 @@ impl Translator<'_> {
             '[' => self.bracket(at)?,
             '\\' => {
                 let escaped = match self.next() {
-                    None => Err(PatternFault::EscapeUnfinished),
-                    Some('0'..='9') => Err(PatternFault::BackReference),
+                    None => Err(PatternErrorKind::EscapeUnfinished),
+                    Some('0'..='9') => Err(PatternErrorKind::BackReference),
                     // GNU finds the ends of words and of the text with these.
-                    Some('<' | '>' | '`' | '\'') => Err(PatternFault::EscapeUnknown),
+                    Some('<' | '>' | '`' | '\'') => Err(PatternErrorKind::EscapeUnknown),
                     Some(special) if special.is_ascii_punctuation() => Ok(special),
-                    Some(_) => Err(PatternFault::EscapeUnknown),
+                    Some(_) => Err(PatternErrorKind::EscapeUnknown),
                 };
-                let escaped = escaped.map_err(|fault| self.error(at, fault))?;
+                let escaped = escaped.map_err(|kind| self.error(at, kind))?;
                 self.literal(escaped);
             }
             other => self.literal(other),
@@ -238,16 +238,16 @@ impl Translator<'_> {
         loop {
             let element = self.at();
             let Some(character) = self.next() else {
-                return Err(self.error(at, PatternFault::BracketOpen));
+                return Err(self.error(at, PatternErrorKind::BracketOpen));
             };
             match character {
                 ']' if element != first => break,
                 '[' if self.rest.starts_with(['.', '=']) => {
-                    return Err(self.error(element, PatternFault::CollatingElement));
+                    return Err(self.error(element, PatternErrorKind::CollatingElement));
                 }
                 '[' if self.rest.starts_with(':') => self.class(element)?,
                 '-' if element != first && !self.rest.starts_with(']') => {
-                    return Err(self.error(element, PatternFault::RangeAmbiguous));
+                    return Err(self.error(element, PatternErrorKind::RangeAmbiguous));
                 }
                 other => self.range_or_character(element, other)?,
             }
@@ -256,7 +256,7 @@ impl Translator<'_> {
         // `[:` alone is a fine set, and so is `[::]`; with a name in it, brackets were forgotten.
         match list.strip_suffix(self.rest).and_then(|list| list.strip_suffix(":]")) {
             Some(list) if list.len() > 1 && list.starts_with(':') => {
-                Err(self.error(at, PatternFault::ClassOutsideBrackets))
+                Err(self.error(at, PatternErrorKind::ClassOutsideBrackets))
             }
             Some(_) | None => Ok(()),
         }
@@ -272,7 +272,7 @@ impl Translator<'_> {
                 self.rest = rest;
                 Ok(())
             }
-            Some(_) | None => Err(self.error(at, PatternFault::ClassUnknown)),
+            Some(_) | None => Err(self.error(at, PatternErrorKind::ClassUnknown)),
         }
     }
 
@@ -287,10 +287,10 @@ impl Translator<'_> {
         // A pattern that ends here has an open bracket, which the caller is about to find.
         let Some(end) = self.next() else { return Ok(()) };
         if end == '[' && self.rest.starts_with([':', '.', '=']) {
-            return Err(self.error(at, PatternFault::RangeEnd));
+            return Err(self.error(at, PatternErrorKind::RangeEnd));
         }
         if end < start {
-            return Err(self.error(at, PatternFault::RangeReversed));
+            return Err(self.error(at, PatternErrorKind::RangeReversed));
         }
         self.translated.push('-');
         self.literal(end);
@@ -313,15 +313,15 @@ impl Translator<'_> {
         character
     }
 
-    fn error(&self, at: usize, fault: PatternFault) -> PatternError {
+    fn error(&self, at: usize, kind: PatternErrorKind) -> PatternError {
         let before = self.source.char_indices().take_while(|(index, _)| *index < at);
-        PatternError { fault, position: before.count() + 1 }
+        PatternError { kind, position: before.count() + 1 }
     }
 }
 
 /// Reads what stands between the braces of an interval (POSIX.1-2017 XBD 9.4.6, item 3). The short
 /// `{,m}` is not the standard's, but everybody agrees on it.
-fn parse_interval(interval: &str) -> Result<String, PatternFault> {
+fn parse_interval(interval: &str) -> Result<String, PatternErrorKind> {
     let (least, most) = match interval.split_once(',') {
         None => (parse_count(interval)?, Some(parse_count(interval)?)),
         Some((least, "")) => (parse_count(least)?, None),
@@ -331,17 +331,17 @@ fn parse_interval(interval: &str) -> Result<String, PatternFault> {
     match most {
         None => Ok(alloc::format!("{{{least},}}")),
         Some(most) if least <= most => Ok(alloc::format!("{{{least},{most}}}")),
-        Some(_) => Err(PatternFault::IntervalReversed),
+        Some(_) => Err(PatternErrorKind::IntervalReversed),
     }
 }
 
-fn parse_count(digits: &str) -> Result<u32, PatternFault> {
+fn parse_count(digits: &str) -> Result<u32, PatternErrorKind> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(PatternFault::IntervalMalformed);
+        return Err(PatternErrorKind::IntervalMalformed);
     }
     match digits.parse() {
         Ok(count) if count <= COUNT_MAX => Ok(count),
         // What does not parse has too many digits.
-        Ok(_) | Err(_) => Err(PatternFault::CountTooLarge),
+        Ok(_) | Err(_) => Err(PatternErrorKind::CountTooLarge),
     }
 }

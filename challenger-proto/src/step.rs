@@ -12,13 +12,14 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use crate::answer::Reader;
 use crate::call::{Call, Stored};
 use crate::decision::{Context, Decision, Message};
 use crate::endpoint::challenge::{Postponed, Undelivered};
 use crate::entropy::Entropy;
 use crate::http::{Request, Response};
+use crate::negotiation::Audience;
 use crate::refusal::{Refusal, Refused};
+use crate::response::View;
 use crate::service::Service;
 use crate::storage::{Load, Loaded, Write};
 use crate::time::Timestamp;
@@ -89,7 +90,7 @@ pub enum Step<'s> {
 /// What stays the same from one step to the next.
 #[derive(Clone, Debug)]
 struct Journey<'s> {
-    reader: Reader,
+    audience: Audience,
     service: &'s Service,
     arrived: Timestamp,
     rounds_left: usize,
@@ -126,15 +127,15 @@ impl<'s> Step<'s> {
     /// Begins with a request that arrived now. What needs no rows is answered at once: documents,
     /// `/config`, and refusals of what is malformed.
     pub fn begin(request: &Request, service: &'s Service, now: Timestamp) -> Self {
-        let reader = Reader::of(request);
+        let audience = Audience::of(request);
         match Call::parse(request) {
             Ok(Call::Direct(call)) => {
-                Self::Respond(call.respond(Context { now, reader: &reader, service }))
+                Self::Respond(call.respond(Context { now, audience: &audience, service }))
             }
             Ok(Call::Stored(call)) => {
-                Journey { reader, service, arrived: now, rounds_left: ROUNDS_MAX }.load(call)
+                Journey { audience, service, arrived: now, rounds_left: ROUNDS_MAX }.load(call)
             }
-            Err(refused) => Self::Respond(reader.refuse(service, &refused)),
+            Err(refused) => Self::Respond(audience.refuse(service, &refused, View::default())),
         }
     }
 }
@@ -150,8 +151,8 @@ impl<'s> Journey<'s> {
         Step::Load(Loading { journey: self, call, keys })
     }
 
-    fn refuse(&self, refusal: Refusal) -> Step<'s> {
-        Step::Respond(self.reader.refuse(self.service, &refusal.into()))
+    fn refuse(&self, refused: impl Into<Refused>) -> Step<'s> {
+        Step::Respond(self.audience.refuse(self.service, &refused.into(), View::default()))
     }
 }
 
@@ -164,11 +165,9 @@ impl<'s> Loading<'s> {
     /// The rows are here: decides. The entropy is spent on the secrets of this decision.
     pub fn loaded(self, rows: Loaded, now: Timestamp, entropy: Entropy) -> Step<'s> {
         let Self { journey, call, .. } = self;
-        let context = Context { now, reader: &journey.reader, service: journey.service };
+        let context = Context { now, audience: &journey.audience, service: journey.service };
         let (write, message, response) = match call.decide(rows, entropy, context) {
-            Err(refused) => {
-                return Step::Respond(journey.reader.refuse(journey.service, &refused));
-            }
+            Err(refused) => return journey.refuse(refused),
             Ok(Decision::Respond(response)) => return Step::Respond(response),
             Ok(Decision::Write(write, response)) => (write, None, response),
             Ok(Decision::Send(write, message, response)) => (write, Some(message), response),
@@ -248,5 +247,6 @@ impl<'s> Sending<'s> {
 /// The answer to a request that no step can answer: it could not be read to its end, or its answer
 /// could not be rendered. `head` is what is known of the request.
 pub fn refuse(head: Option<&Request>, refused: &Refused, service: &Service) -> Response {
-    head.map_or_else(Reader::unknown, Reader::of).refuse(service, refused)
+    let audience = head.map_or_else(Audience::unknown, Audience::of);
+    audience.refuse(service, refused, View::default())
 }

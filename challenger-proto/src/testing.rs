@@ -150,7 +150,7 @@ impl Challenger {
 
     /// The PIN of the latest message that arrived, as digits.
     pub fn pin(&self) -> Option<&str> {
-        self.inbox.last().map(|message| message.secret.digits())
+        self.inbox.last().map(|message| message.pin.digits())
     }
 
     /// Lets time pass.

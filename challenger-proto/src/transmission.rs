@@ -5,8 +5,8 @@ use core::fmt;
 
 use crate::address::Address;
 use crate::nonce::Nonce;
-use crate::oob::OobSecret;
 use crate::page::Variables;
+use crate::pin::Pin;
 use crate::time::Timestamp;
 
 /// A message to hand to the helper.
@@ -18,7 +18,7 @@ pub struct Transmission {
     /// The address as the helper's command-line argument.
     pub argument: String,
     /// The PIN it carries.
-    pub secret: OobSecret,
+    pub pin: Pin,
     /// The nonce of the validation that the PIN belongs to.
     pub nonce: Nonce,
     /// The language it should be in, of those that the service has.
@@ -49,8 +49,8 @@ impl Transmission {
             ("host", host.into()),
             ("minutes", self.expires.since(self.now).as_minutes().into()),
             ("nonce", self.nonce.to_text().into()),
-            ("pin", self.secret.spelled().into()),
-            ("pin_digits", self.secret.digits().into()),
+            ("pin", self.pin.spelled().into()),
+            ("pin_digits", self.pin.digits().into()),
             ("reference", self.nonce.digest().reference().into()),
         ];
         variables.into_iter().collect()

@@ -65,7 +65,7 @@ impl Core {
                 }
                 Step::Send(it) => {
                     facts.push(describe_message(it.message()));
-                    pins.push(it.message().secret.digits().to_owned());
+                    pins.push(it.message().pin.digits().to_owned());
                     match &cue.helper_fails {
                         Some(how) => it.failed(how),
                         None => it.sent(),
@@ -127,7 +127,7 @@ fn describe_message(message: &Transmission) -> String {
         "en" => String::new(),
         other => format!(" in {other}"),
     };
-    format!("! send {json} {}{plain}{language}", message.secret.digits())
+    format!("! send {json} {}{plain}{language}", message.pin.digits())
 }
 
 fn describe_write(write: &Write) -> String {
@@ -327,7 +327,7 @@ fn every_portable_story_holds_for_an_outsider() {
 
 #[test]
 fn every_refusal_of_the_core_is_met() {
-    for refusal in Refusal::ALL {
+    for &refusal in Refusal::ALL {
         let met = findings().met.contains(&refusal);
         let elsewhere = MADE_ELSEWHERE.contains(&refusal);
         assert_ne!(met, elsewhere, "{refusal:?}: met by a story {met}, made elsewhere {elsewhere}");
@@ -336,7 +336,7 @@ fn every_refusal_of_the_core_is_met() {
 
 #[test]
 fn every_refusal_is_shown_in_every_shape() {
-    for refusal in Refusal::ALL {
+    for &refusal in Refusal::ALL {
         for shape in ["html", "json", "oauth"] {
             // There may be no page to tell that a page is missing or broken.
             let about_pages = [Refusal::TemplateBroken, Refusal::TemplateMissing];

@@ -38,7 +38,7 @@ impl Helper for AuthCommand {
         let told = [("CHALLENGER_LANGUAGE", language), ("CHALLENGER_SUBJECT", &message.subject)];
         let begun = Instant::now();
         let argument = &transmission.argument;
-        let (code, nonce) = (transmission.secret.spelled(), transmission.nonce.to_text());
+        let (code, nonce) = (transmission.pin.spelled(), transmission.nonce.to_text());
         let texts = [argument, &code, &nonce].map(|text| Private::Text(text));
         let address = transmission.address.fields().map(|(_, value)| Private::Address(value));
         let private: Vec<Private<'_>> = address.chain(texts).collect();

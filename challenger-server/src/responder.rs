@@ -166,9 +166,9 @@ impl Responder {
         let method = head.map_or("-", |head| head.method.as_str());
         let route = head.map_or("-", Request::route);
         let ms = begun.map(|begun| begun.elapsed().as_millis());
-        let refusal = refusal.map(|refusal| format!("{refusal:?}"));
+        let refusal = refusal.map(Refusal::name);
         let status = answer.status.0;
-        log::info!(method, route, status, refusal = refusal.as_deref(), ms; "request");
+        log::info!(method, route, status, refusal, ms; "request");
         answer
     }
 
@@ -194,5 +194,5 @@ impl Responder {
 }
 
 fn log_store_error(request: &Request, refusal: Refusal, error: &StoreError) {
-    log::error!(route = request.route(), refusal:?, error:%; "database");
+    log::error!(route = request.route(), refusal = refusal.name(), error:%; "database");
 }

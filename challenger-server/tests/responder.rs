@@ -79,7 +79,7 @@ struct Postman {
 impl Helper for Postman {
     fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
         self.diary.lock().unwrap().push("send");
-        self.pins.lock().unwrap().push(transmission.secret.digits().to_string());
+        self.pins.lock().unwrap().push(transmission.pin.digits().to_string());
         let waits = self.waits.lock().unwrap().take();
         waits.into_iter().for_each(|word| word.recv().unwrap());
         if self.fails.load(Ordering::SeqCst) {

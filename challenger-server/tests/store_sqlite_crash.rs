@@ -13,7 +13,7 @@ use std::thread;
 
 use challenger_proto::{
     Address, AddressType, Client, ClientId, Commit, Entropy, HashedSecret, Limits, Load, Nonce,
-    RedirectUri, RowVersion, Timestamp, Validation, Write,
+    Progress, RedirectUri, RowVersion, Timestamp, Validation, Write,
 };
 use challenger_server::store::{OpenMode, Registry, SqliteStore, Store};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -49,7 +49,21 @@ fn validation(round: u8, thread: u8, count: u16) -> Validation {
     let limits = Limits::for_type(&AddressType::new("email").unwrap());
     let address = Address::new([("CONTACT_EMAIL".to_owned(), "a@example.com".repeat(50))]);
     let nonce = Nonce::draw(Entropy::new(seed));
-    Validation::open(&client(), &nonce, address.ok(), false, NOW, &limits)
+    let client = client();
+    Validation {
+        id: nonce.digest(),
+        client: client.id,
+        version: RowVersion::FIRST,
+        expires: NOW.plus(limits.validation_duration),
+        redirect_uri: client.redirect_uri,
+        prefill: address.ok(),
+        read_only: false,
+        authorization: None,
+        addresses_left: limits.address_changes,
+        refunds_left: limits.refunds,
+        earlier: Vec::new(),
+        progress: Progress::Open,
+    }
 }
 
 fn reload(store: &SqliteStore, validation: &Validation) -> Option<Validation> {

@@ -46,7 +46,7 @@ struct Postbag {
 
 impl Helper for Postbag {
     fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
-        self.pins.lock().unwrap().push(transmission.secret.digits().to_string());
+        self.pins.lock().unwrap().push(transmission.pin.digits().to_string());
         self.failure.lock().unwrap().take().map_or(Ok(()), |how| Err(HelperError(how)))
     }
 }

@@ -4,7 +4,6 @@ use alloc::string::{String, ToString};
 
 use serde_json::{Value, json};
 
-use crate::answer::insert;
 use crate::client::ClientId;
 use crate::decision::{Context, Decision};
 use crate::endpoint::view::address_form;
@@ -12,6 +11,7 @@ use crate::endpoint::{completed, keys_of, live_validation, parse_nonce};
 use crate::form::Form;
 use crate::grant::AuthorizationRequest;
 use crate::http::{Request, Response};
+use crate::json::insert;
 use crate::nonce::Nonce;
 use crate::pkce::CodeChallenge;
 use crate::refusal::{Refusal, Refused};
@@ -21,14 +21,14 @@ use crate::validation::Validation;
 
 /// An authorization request (RFC 6749 §4.1.1), all of it from the query.
 #[derive(Clone, Debug)]
-pub(crate) struct Authorize {
+pub(crate) struct AuthorizeRequest {
     nonce: Nonce,
     client: ClientId,
     redirect_uri: Option<String>,
     request: AuthorizationRequest,
 }
 
-impl Authorize {
+impl AuthorizeRequest {
     pub(crate) fn parse(request: &Request, argument: &str) -> Result<Self, Refused> {
         let nonce = parse_nonce(argument)?;
         let query = Form::parse(request.query().as_bytes())?;
@@ -62,17 +62,17 @@ impl Authorize {
         }
         let response = self.respond(&validation, context)?;
         Ok(match validation.authorize(self.request.clone()) {
-            Some(validation) => Decision::Write(Write::Update(validation), response),
+            Some(changed) => Decision::Write(Write::Update(changed.into_row()), response),
             None => Decision::Respond(response),
         })
     }
 
     fn respond(&self, validation: &Validation, context: Context<'_>) -> Result<Response, Refused> {
-        if !context.reader.html {
+        if !context.audience.html {
             return Ok(Response::json(200, status(validation, context.service)));
         }
-        if validation.is_solved() {
-            return completed(validation, &self.nonce, context);
+        if let Some(code) = validation.authorization_code(&self.nonce) {
+            return completed(validation, &code, context);
         }
         address_form(validation, &self.nonce, context, None)
     }

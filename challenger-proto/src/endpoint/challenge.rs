@@ -1,4 +1,4 @@
-//! `POST /challenge/$NONCE`: a person says where to send the code.
+//! `POST /challenge/$NONCE`: a person says where to send the PIN.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -6,33 +6,42 @@ use alloc::string::{String, ToString};
 use serde_json::Value;
 
 use crate::address::Address;
-use crate::answer::{insert, object};
+use crate::budget::Seen;
 use crate::decision::{Context, Decision, Message};
-use crate::endpoint::view::{self, Why, address_form, code_refused, is_challenged, next_time_text};
+use crate::endpoint::view::{
+    PinError, address_form, field_list, is_challenged, next_time_text, pin_refused, view,
+};
 use crate::endpoint::{completed, keys_of, live_validation, parse_nonce};
 use crate::entropy::Entropy;
 use crate::fields::BUDGET_SEEN;
 use crate::form::Form;
 use crate::http::{Request, Response};
+use crate::json::{insert, object};
+use crate::machine::{ChallengeOutcome, Charge, RefundOutcome};
 use crate::nonce::Nonce;
 use crate::page::PageName;
 use crate::refusal::{Refusal, Refused};
+use crate::response::View;
 use crate::service::Service;
 use crate::storage::{Load, Loaded, Write};
 use crate::time::Timestamp;
 use crate::transmission::Transmission;
-use crate::validation::{Challenged, Delivery, Validation};
+use crate::validation::Validation;
 
 /// An address that a person entered.
 #[derive(Clone, Debug)]
-pub(crate) struct Challenge {
+pub(crate) struct ChallengeRequest {
     nonce: Nonce,
     form: Form,
+    seen: Seen,
 }
 
-impl Challenge {
+impl ChallengeRequest {
     pub(crate) fn parse(request: &Request, argument: &str) -> Result<Self, Refused> {
-        Ok(Self { nonce: parse_nonce(argument)?, form: Form::parse(&request.body)? })
+        let nonce = parse_nonce(argument)?;
+        let form = Form::parse(&request.body)?;
+        let seen = Seen::parse(form.get(BUDGET_SEEN));
+        Ok(Self { nonce, form, seen })
     }
 
     pub(crate) fn keys(&self) -> Load {
@@ -46,43 +55,54 @@ impl Challenge {
         context: Context<'_>,
     ) -> Result<Decision, Refused> {
         let validation = live_validation(rows, context.now)?;
-        if validation.is_solved() {
-            return Ok(Decision::Respond(completed(&validation, &self.nonce, context)?));
+        if let Some(code) = validation.authorization_code(&self.nonce) {
+            return Ok(Decision::Respond(completed(&validation, &code, context)?));
         }
         let (address, argument) = match self.address(context.service) {
             Ok(found) => found,
             Err(refused) => return self.reject(&validation, &refused, context),
         };
+        let limits = &context.service.limits;
         if self.is_stale(&validation, &address, context) {
-            let budget = validation.budget(&context.service.limits);
-            if budget.transmissions == 0 && budget.attempts == 0 && !context.reader.html {
+            let budget = validation.budget(limits);
+            if budget.transmissions == 0 && budget.attempts == 0 && !context.audience.html {
                 return Err(Refusal::TooManyAttempts.into());
             }
             return Ok(Decision::Respond(self.created(&validation, false, context)?));
         }
-        let limits = &context.service.limits;
-        match validation.challenge(&self.nonce, address, context.now, limits, entropy) {
-            Challenged::Changed(validation) => {
-                let response = self.created(&validation, false, context)?;
-                Ok(Decision::Write(Write::Update(validation), response))
+        let recipient = address.clone();
+        Ok(match validation.challenge(&self.nonce, address, context.now, limits, entropy) {
+            ChallengeOutcome::Changed(changed) => {
+                let response = self.created(changed.row(), false, context)?;
+                Decision::Write(Write::Update(changed.into_row()), response)
             }
-            Challenged::Completed(validation) => {
-                Ok(Decision::Respond(completed(&validation, &self.nonce, context)?))
+            ChallengeOutcome::Completed(validation, code) => {
+                Decision::Respond(completed(&validation, &code, context)?)
             }
-            Challenged::Wait(validation) => {
-                Ok(Decision::Respond(self.created(&validation, false, context)?))
+            ChallengeOutcome::Wait(validation) => {
+                Decision::Respond(self.created(&validation, false, context)?)
             }
-            Challenged::Refused(validation, refusal) => {
-                let response = view::refuse(&validation, &self.nonce, &refusal.into(), context);
-                Ok(Decision::Respond(response))
+            ChallengeOutcome::Refused(validation, refusal) => {
+                let view = view(&validation, &self.nonce, context, []);
+                let refused = refusal.into();
+                Decision::Respond(context.audience.refuse(context.service, &refused, view))
             }
-            Challenged::Send(validation, delivery) => {
-                let response = self.created(&validation, true, context)?;
-                let transmission = self.transmission(&validation, argument, context)?;
-                let message = Box::new(Message { transmission, delivery });
-                Ok(Decision::Send(Write::Update(validation), message, response))
+            ChallengeOutcome::Send(changed, pin, charge) => {
+                let response = self.created(changed.row(), true, context)?;
+                let transmission = Transmission {
+                    address: recipient,
+                    argument,
+                    pin,
+                    nonce: self.nonce.clone(),
+                    language: context.audience.message_language(context.service),
+                    client_host: changed.row().redirect_uri.host().to_string(),
+                    expires: changed.row().expires,
+                    now: context.now,
+                };
+                let message = Box::new(Message { transmission, charge });
+                Decision::Send(Write::Update(changed.into_row()), message, response)
             }
-        }
+        })
     }
 
     /// The address, and how the helper gets it.
@@ -92,14 +112,14 @@ impl Challenge {
         Ok((address, argument))
     }
 
-    /// People get their form again when the address is none.
+    /// Shows the form again when the input is not a valid address.
     fn reject(
         &self,
         validation: &Validation,
         refused: &Refused,
         context: Context<'_>,
     ) -> Result<Decision, Refused> {
-        if !context.reader.html {
+        if !context.audience.html {
             return Err(refused.clone());
         }
         let page = address_form(validation, &self.nonce, context, Some((&self.form, refused)));
@@ -111,11 +131,10 @@ impl Challenge {
     fn is_stale(&self, validation: &Validation, address: &Address, context: Context<'_>) -> bool {
         let budget = validation.budget(&context.service.limits);
         let same = is_challenged(validation) && validation.address() == Some(address);
-        let seen = self.form.get(BUDGET_SEEN);
-        same && budget.next_transmission != Timestamp::EPOCH && !budget.has_messages_of(seen)
+        same && budget.next_transmission != Timestamp::EPOCH && !budget.has_messages_of(self.seen)
     }
 
-    /// The wire's `ChallengeCreateResponse`, or the page with the form for the code.
+    /// The wire's `ChallengeCreateResponse`, or the page with the form for the PIN.
     fn created(
         &self,
         validation: &Validation,
@@ -125,10 +144,10 @@ impl Challenge {
         let limits = &context.service.limits;
         let budget = validation.budget(limits);
         // The mailbox got a message for another spelling of the address, and this one is to wait.
-        let unsent = budget.attempts == 0 && budget.transmissions == limits.pin_transmissions;
-        if context.reader.html && budget.attempts == 0 && !unsent {
+        let unsent = budget.attempts == 0 && budget.transmissions == limits.pin_transmissions.get();
+        if context.audience.html && budget.attempts == 0 && !unsent {
             // There is no guess to offer a form for until the next message.
-            return Ok(code_refused(validation, &self.nonce, Why::Exhausted, context));
+            return Ok(pin_refused(validation, &self.nonce, PinError::Exhausted, context));
         }
         let data = [
             ("type", "created".into()),
@@ -137,35 +156,16 @@ impl Challenge {
             ("transmitted", transmitted.into()),
             ("retransmission_time", budget.next_transmission.to_json()),
         ];
-        if !context.reader.html {
+        if !context.audience.html {
             let mut data = object(data);
             insert(&mut data, "next_tx_time", next_time_text(&budget));
             return Ok(Response::json(200, data));
         }
-        let mut data = view::view(validation, &self.nonce, context, data);
+        let mut view = view(validation, &self.nonce, context, data);
         if unsent {
-            data.set("unsent", true);
+            view.data.set("unsent", true);
         }
-        let name = PageName::EnterTanForm;
-        context.reader.form_page(context.service, 200, name, data, &validation.redirect_uri)
-    }
-
-    fn transmission(
-        &self,
-        validation: &Validation,
-        argument: String,
-        context: Context<'_>,
-    ) -> Result<Transmission, Refused> {
-        Ok(Transmission {
-            address: validation.address().ok_or(Refusal::Internal)?.clone(),
-            argument,
-            secret: validation.secret(&self.nonce).ok_or(Refusal::Internal)?,
-            nonce: self.nonce.clone(),
-            language: context.reader.message_language(context.service),
-            client_host: validation.redirect_uri.host().to_string(),
-            expires: validation.expires,
-            now: context.now,
-        })
+        context.audience.page(context.service, 200, PageName::EnterTanForm, view)
     }
 }
 
@@ -173,34 +173,38 @@ impl Challenge {
 #[derive(Clone, Debug)]
 pub(crate) struct Undelivered {
     nonce: Nonce,
-    delivery: Delivery,
+    charge: Charge,
     /// In the helper's words; may be empty.
     how: String,
 }
 
 impl Undelivered {
     pub(crate) fn new(message: Message, how: String) -> Self {
-        Self { nonce: message.transmission.nonce, delivery: message.delivery, how }
+        Self { nonce: message.transmission.nonce, charge: message.charge, how }
     }
 
     pub(crate) fn keys(&self) -> Load {
         keys_of(&self.nonce)
     }
 
-    /// Gives the message back if that is due, and says that it was not sent in any case.
+    /// Refunds the message if that is allowed, and in any case reports that it was not sent.
     pub(crate) fn decide(&self, rows: Loaded, context: Context<'_>) -> Decision {
         let detail = if self.how.is_empty() { None } else { Some(self.how.clone()) };
         let refused = Refused { refusal: Refusal::HelperFailed, detail };
         let Some(validation) = rows.validation else {
-            return Decision::Respond(context.reader.refuse(context.service, &refused));
+            let response = context.audience.refuse(context.service, &refused, View::default());
+            return Decision::Respond(response);
         };
-        let kept = validation.clone();
-        let refunded = validation.undelivered(&self.delivery, context.now);
-        let state = refunded.as_ref().unwrap_or(&kept);
-        let response = view::refuse(state, &self.nonce, &refused, context);
-        match refunded {
-            Some(validation) => Decision::Write(Write::Update(validation), response),
-            None => Decision::Respond(response),
+        let refuse = |validation| {
+            let view = view(validation, &self.nonce, context, []);
+            context.audience.refuse(context.service, &refused, view)
+        };
+        match validation.undelivered(&self.charge, context.now) {
+            RefundOutcome::Refunded(changed) => {
+                let response = refuse(changed.row());
+                Decision::Write(Write::Update(changed.into_row()), response)
+            }
+            RefundOutcome::Charged(validation) => Decision::Respond(refuse(&validation)),
         }
     }
 }
@@ -229,14 +233,13 @@ impl Postponed {
         context: Context<'_>,
     ) -> Result<Decision, Refused> {
         let validation = live_validation(rows, context.now)?;
-        if validation.is_solved() {
-            return Ok(Decision::Respond(completed(&validation, &self.nonce, context)?));
+        if let Some(code) = validation.authorization_code(&self.nonce) {
+            return Ok(Decision::Respond(completed(&validation, &code, context)?));
         }
         let refused = Refusal::HelpersBusy.into();
-        let mut data = view::view(&validation, &self.nonce, context, []);
-        data.set("fields", view::field_list(&self.address));
-        let client = &validation.redirect_uri;
-        let mut response = context.reader.refuse_with(context.service, &refused, data, client);
+        let mut view = view(&validation, &self.nonce, context, []);
+        view.data.set("fields", field_list(&self.address));
+        let mut response = context.audience.refuse(context.service, &refused, view);
         response.set("Retry-After", retry_after(entropy).to_string());
         Ok(Decision::Respond(response))
     }

@@ -4,7 +4,6 @@ use alloc::string::ToString;
 
 use serde_json::json;
 
-use crate::answer::strip_scheme;
 use crate::decision::{Context, Decision};
 use crate::grant::AccessToken;
 use crate::http::{Request, Response};
@@ -13,15 +12,16 @@ use crate::storage::{Load, Loaded};
 
 /// A request for what a token opens (RFC 6750 §2.1).
 #[derive(Clone, Debug)]
-pub(crate) struct Info {
+pub(crate) struct InfoRequest {
     token: AccessToken,
 }
 
-impl Info {
+impl InfoRequest {
     pub(crate) fn parse(request: &Request) -> Result<Self, Refused> {
-        let credentials = request.header("Authorization").ok_or(Refusal::BearerMissing)?;
-        let token =
-            strip_scheme(credentials, "Bearer").and_then(|it| AccessToken::parse(it.trim()));
+        if request.header("Authorization").is_none() {
+            return Err(Refusal::BearerMissing.into());
+        }
+        let token = request.credentials("Bearer").and_then(|it| AccessToken::parse(it.trim()));
         Ok(Self { token: token.ok_or(Refusal::BearerMalformed)? })
     }
 

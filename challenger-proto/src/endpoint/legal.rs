@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
+use crate::csp;
 use crate::decision::Context;
 use crate::http::{Body, Request, Response};
 use crate::legal::Documents;
@@ -17,14 +18,14 @@ pub(crate) enum Which {
 
 /// A request for a legal document.
 #[derive(Clone, Debug)]
-pub(crate) struct Legal {
+pub(crate) struct LegalRequest {
     which: Which,
     accept: Option<String>,
     accept_language: Option<String>,
     if_none_match: Option<String>,
 }
 
-impl Legal {
+impl LegalRequest {
     pub(crate) fn parse(request: &Request, which: Which) -> Self {
         let header = |name| request.header(name).map(ToString::to_string);
         Self {
@@ -54,11 +55,7 @@ impl Legal {
         add_validators(&mut response, documents, &document.etag, now);
         response.set("Avail-Languages", documents.languages(accept, document));
         response.set("Content-Language", document.language.clone());
-        // Documents bring their own styles and embedded pictures, and need nothing else.
-        response.set(
-            "Content-Security-Policy",
-            "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
-        );
+        response.set("Content-Security-Policy", csp::DOCUMENT);
         response.set("Content-Type", document.content_type());
         response
     }

@@ -13,7 +13,6 @@ use miniz_oxide::inflate::core::inflate_flags::{
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 use serde_json::{Map, Value, json};
 
-use crate::answer::strip_scheme;
 use crate::client::{ClientId, compare_with_nobody};
 use crate::decision::{Context, Decision};
 use crate::entropy::Entropy;
@@ -29,21 +28,22 @@ use crate::validation::Validation;
 
 /// A client's wish for a validation.
 #[derive(Clone, Debug)]
-pub(crate) struct Setup {
+pub(crate) struct SetupRequest {
     client: ClientId,
     secret: Secret<String>,
     proposal: Secret<Map<String, Value>>,
     read_only: bool,
 }
 
-impl Setup {
+impl SetupRequest {
     pub(crate) fn parse(request: &Request, argument: &str) -> Result<Self, Refused> {
         let client = ClientId::parse(argument)
             .ok_or_else(|| Refusal::ParameterMalformed.about("CLIENT_ID"))?;
-        let credentials = request
-            .header("Authorization")
-            .ok_or_else(|| Refusal::ParameterMissing.about("Authorization"))?;
-        let secret = strip_scheme(credentials, "Bearer")
+        if request.header("Authorization").is_none() {
+            return Err(Refusal::ParameterMissing.about("Authorization"));
+        }
+        let secret = request
+            .credentials("Bearer")
             .ok_or_else(|| Refusal::ParameterMalformed.about("Authorization"))?;
         let proposal = parse_proposal(request)?;
         let read_only = match proposal.get(READ_ONLY) {

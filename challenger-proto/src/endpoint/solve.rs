@@ -1,33 +1,35 @@
-//! `POST /solve/$NONCE`: a person enters the code.
+//! `POST /solve/$NONCE`: a person enters the PIN.
 
+use crate::budget::Seen;
 use crate::decision::{Context, Decision};
-use crate::endpoint::view::{self, Why, code_refused, is_challenged};
+use crate::endpoint::view::{PinError, invalid_pin, is_challenged, pin_refused, view};
 use crate::endpoint::{completed, keys_of, live_validation, parse_nonce};
 use crate::fields::BUDGET_SEEN;
 use crate::form::Form;
 use crate::http::Request;
+use crate::machine::SolveOutcome;
 use crate::nonce::Nonce;
-use crate::oob::Attempt;
+use crate::pin::PinAttempt;
 use crate::refusal::{Refusal, Refused};
 use crate::storage::{Load, Loaded, Write};
-use crate::validation::{Validation, Verdict};
+use crate::validation::Validation;
 
 /// A PIN that a person entered.
 #[derive(Clone, Debug)]
-pub(crate) struct Solve {
+pub(crate) struct SolveRequest {
     nonce: Nonce,
-    attempt: Result<Attempt, Refused>,
-    form: Form,
+    attempt: Result<PinAttempt, Refused>,
+    seen: Seen,
 }
 
-impl Solve {
+impl SolveRequest {
     pub(crate) fn parse(request: &Request, argument: &str) -> Result<Self, Refused> {
         let nonce = parse_nonce(argument)?;
         let form = Form::parse(&request.body)?;
         let attempt = form.require("pin").and_then(|text| {
-            Attempt::parse(text).ok_or_else(|| Refusal::ParameterMalformed.about("pin"))
+            PinAttempt::parse(text).ok_or_else(|| Refusal::ParameterMalformed.about("pin"))
         });
-        Ok(Self { nonce, attempt, form })
+        Ok(Self { nonce, attempt, seen: Seen::parse(form.get(BUDGET_SEEN)) })
     }
 
     pub(crate) fn keys(&self) -> Load {
@@ -40,52 +42,42 @@ impl Solve {
             Ok(attempt) => attempt,
             Err(refused) => return self.unreadable(&validation, refused, context),
         };
+        let refuse =
+            |validation: &Validation, why| pin_refused(validation, &self.nonce, why, context);
         if self.is_stale(&validation, context) {
-            return Ok(Decision::Respond(code_refused(
-                &validation,
-                &self.nonce,
-                Why::Stale,
-                context,
-            )));
+            return Ok(Decision::Respond(refuse(&validation, PinError::Stale)));
         }
-        match validation.solve(&self.nonce, attempt, context.now) {
-            Verdict::Accepted(validation) => {
-                let response = completed(&validation, &self.nonce, context)?;
-                Ok(Decision::Write(Write::Update(validation), response))
+        Ok(match validation.solve(&self.nonce, attempt, context.now) {
+            SolveOutcome::Accepted(changed, code) => {
+                let response = completed(changed.row(), &code, context)?;
+                Decision::Write(Write::Update(changed.into_row()), response)
             }
-            Verdict::Completed(validation) => {
-                Ok(Decision::Respond(completed(&validation, &self.nonce, context)?))
+            SolveOutcome::Completed(validation, code) => {
+                Decision::Respond(completed(&validation, &code, context)?)
             }
-            Verdict::Exhausted(validation) => Ok(Decision::Respond(code_refused(
-                &validation,
-                &self.nonce,
-                Why::Exhausted,
-                context,
-            ))),
-            Verdict::NoChallenge(validation) => Ok(Decision::Respond(code_refused(
-                &validation,
-                &self.nonce,
-                Why::NoChallenge,
-                context,
-            ))),
-            Verdict::Rejected(validation) => {
-                let response = code_refused(&validation, &self.nonce, Why::Wrong, context);
-                Ok(Decision::Write(Write::Update(validation), response))
+            SolveOutcome::Exhausted(validation) => {
+                Decision::Respond(refuse(&validation, PinError::Exhausted))
             }
-        }
+            SolveOutcome::NoChallenge(validation) => {
+                Decision::Respond(refuse(&validation, PinError::NoChallenge))
+            }
+            SolveOutcome::Rejected(changed) => {
+                let response = refuse(changed.row(), PinError::Wrong);
+                Decision::Write(Write::Update(changed.into_row()), response)
+            }
+        })
     }
 
-    /// Whether something has become of the validation since the form was shown: somebody clicked
-    /// twice, or reloaded the page. A guess is not charged twice for that, and not judged either,
-    /// or old forms would bring free guesses.
+    /// Whether the validation has changed since the form was shown: somebody clicked twice, or
+    /// reloaded the page. The guess is neither charged again nor judged, or else old forms would
+    /// bring free guesses.
     fn is_stale(&self, validation: &Validation, context: Context<'_>) -> bool {
         let budget = validation.budget(&context.service.limits);
-        is_challenged(validation)
-            && budget.attempts > 0
-            && !budget.is_that_of(self.form.get(BUDGET_SEEN))
+        is_challenged(validation) && budget.attempts > 0 && !budget.is_that_of(self.seen)
     }
 
-    /// What is no PIN costs nothing: people see their form again, or else what they can do.
+    /// Input that is not a PIN is not charged. Shows the form again, or what else the person can
+    /// do.
     fn unreadable(
         &self,
         validation: &Validation,
@@ -93,16 +85,19 @@ impl Solve {
         context: Context<'_>,
     ) -> Result<Decision, Refused> {
         let left = validation.budget(&context.service.limits).attempts;
-        if !context.reader.html {
+        if !context.audience.html {
             return Err(refused.clone());
         }
         let why = match refused.refusal {
-            Refusal::ParameterMissing => Why::Missing,
-            _ => Why::Unreadable,
+            Refusal::ParameterMissing => PinError::Missing,
+            _ => PinError::Unreadable,
         };
         let form = is_challenged(validation) && left > 0;
-        let page = form.then(|| view::invalid_pin(validation, &self.nonce, why, context).ok());
-        let otherwise = || view::refuse(validation, &self.nonce, refused, context);
+        let page = form.then(|| invalid_pin(validation, &self.nonce, why, context).ok());
+        let otherwise = || {
+            let view = view(validation, &self.nonce, context, []);
+            context.audience.refuse(context.service, refused, view)
+        };
         Ok(Decision::Respond(page.flatten().unwrap_or_else(otherwise)))
     }
 }

@@ -7,22 +7,22 @@ use alloc::vec::Vec;
 use data_encoding::BASE64;
 use serde_json::json;
 
-use crate::answer::strip_scheme;
 use crate::client::{Client, ClientId, compare_with_nobody};
 use crate::decision::{Context, Decision};
 use crate::entropy::Entropy;
 use crate::form::Form;
 use crate::grant::{AccessToken, AuthorizationCode};
 use crate::http::{Request, Response};
+use crate::machine::RedeemOutcome;
 use crate::pkce::CodeVerifier;
 use crate::refusal::{Refusal, Refused};
+use crate::response::View;
 use crate::secret::Secret;
 use crate::storage::{Load, Loaded, Write};
-use crate::validation::Redeemed;
 
 /// An access token request (RFC 6749 §4.1.3).
 #[derive(Clone, Debug)]
-pub(crate) struct Token {
+pub(crate) struct TokenRequest {
     client: ClientId,
     /// The secret in each spelling that the client may have meant.
     secrets: Secret<Vec<String>>,
@@ -32,13 +32,10 @@ pub(crate) struct Token {
     verifier: Option<CodeVerifier>,
 }
 
-impl Token {
+impl TokenRequest {
     pub(crate) fn parse(request: &Request) -> Result<Self, Refused> {
         let form = Form::parse(&request.body)?;
-        let basic = request
-            .header("Authorization")
-            .and_then(|credentials| strip_scheme(credentials, "Basic"));
-        let (client, secrets) = match basic {
+        let (client, secrets) = match request.credentials("Basic") {
             Some(credentials) => client_from_basic(credentials, &form)?,
             None => client_from_form(&form)?,
         };
@@ -87,7 +84,7 @@ impl Token {
         let redeemed =
             validation.redeem(code, self.verifier.as_ref(), token.digest(), context.now, limits)?;
         Ok(match redeemed {
-            Redeemed::First(validation, grant) => {
+            RedeemOutcome::First(changed, grant) => {
                 let mut response = Response::json(
                     200,
                     json!({
@@ -97,11 +94,15 @@ impl Token {
                     }),
                 );
                 response.set("Pragma", "no-cache");
-                Decision::Write(Write::Redeem(validation, grant), response)
+                Decision::Write(Write::Redeem(changed.into_row(), grant), response)
             }
-            Redeemed::Late(validation, token) => {
-                let response = context.reader.refuse(context.service, &Refusal::CodeSpent.into());
-                Decision::Write(Write::Revoke(validation, token), response)
+            RedeemOutcome::Late(changed, token) => {
+                let response = context.audience.refuse(
+                    context.service,
+                    &Refusal::CodeSpent.into(),
+                    View::default(),
+                );
+                Decision::Write(Write::Revoke(changed.into_row(), token), response)
             }
         })
     }
@@ -117,7 +118,7 @@ impl Token {
             for secret in self.secrets.expose() {
                 compare_with_nobody(secret);
             }
-            let basic = context.reader.used_basic();
+            let basic = context.audience.used_basic();
             let refusal = if basic { Refusal::ClientSecretWrong } else { Refusal::ClientUnknown };
             return Err(refusal.into());
         };

@@ -7,25 +7,26 @@ use alloc::vec::Vec;
 use serde_json::{Value, json};
 
 use crate::address::{Address, Channel, masked};
-use crate::answer::{insert, object};
 use crate::budget::Budget;
 use crate::decision::Context;
 use crate::form::{Form, push_percent_encoded};
 use crate::http::{Response, TARGET_MAX};
+use crate::json::{insert, object};
 use crate::nonce::Nonce;
 use crate::page::{PageName, Variables};
 use crate::refusal::{Refusal, Refused};
+use crate::response::View;
 use crate::service::Service;
 use crate::time::{Span, Timestamp};
 use crate::validation::{Progress, Validation};
 
-/// The variables that every page about a validation has, and more.
-pub(super) fn view<const N: usize>(
-    validation: &Validation,
+/// The content of a page about a validation: the variables that each of them has, and more.
+pub(super) fn view<'a, const N: usize>(
+    validation: &'a Validation,
     nonce: &Nonce,
     context: Context<'_>,
     more: [(&'static str, Value); N],
-) -> Variables {
+) -> View<'a> {
     let budget = validation.budget(&context.service.limits);
     let challenged = is_challenged(validation);
     let next = budget.next_transmission;
@@ -36,7 +37,7 @@ pub(super) fn view<const N: usize>(
         ("addresses_left", budget.addresses.into()),
         ("auth_attempts_left", budget.attempts.into()),
         ("budget_seen", budget.seen().into()),
-        (by_what(context.service.address_type.channel()), true.into()),
+        (channel_flag(context.service.address_type.channel()), true.into()),
         ("can_ask_again", again.into()),
         ("can_retransmit", (again && wait.as_seconds() == 0).into()),
         ("can_retry", (challenged && budget.attempts > 0).into()),
@@ -59,11 +60,11 @@ pub(super) fn view<const N: usize>(
         }
     }
     data.set("nonce", nonce);
-    data
+    View { data, client: Some(&validation.redirect_uri) }
 }
 
 /// The variable that says how messages travel.
-const fn by_what(channel: Channel) -> &'static str {
+const fn channel_flag(channel: Channel) -> &'static str {
     match channel {
         Channel::Email => "by_email",
         Channel::Other => "by_other",
@@ -80,7 +81,8 @@ pub(super) fn address_form(
     context: Context<'_>,
     rejected: Option<(&Form, &Refused)>,
 ) -> Result<Response, Refused> {
-    let mut data = view(validation, nonce, context, []);
+    let mut view = view(validation, nonce, context, []);
+    let data = &mut view.data;
     let left = validation.budget(&context.service.limits).addresses;
     data.set("address_form", true);
     data.set("address_hint", context.service.address_hint.as_str());
@@ -99,10 +101,9 @@ pub(super) fn address_form(
         data.set("error", error_of(refused, context.service));
     }
     let name = PageName::EnterAddressForm;
-    let language = context.reader.language(context.service, name)?;
-    data.set("restrictions", context.service.restrictions.to_page_json(&language));
-    let mut response =
-        context.reader.form_page(context.service, status, name, data, &validation.redirect_uri)?;
+    let language = context.audience.language(context.service, name)?;
+    data.set("restrictions", context.service.restrictions.to_page_json(language));
+    let mut response = context.audience.page(context.service, status, name, view)?;
     response.refusal = rejected.map(|(_, refused)| refused.refusal);
     Ok(response)
 }
@@ -123,14 +124,14 @@ fn error_of(refused: &Refused, service: &Service) -> Value {
 pub(super) fn invalid_pin(
     validation: &Validation,
     nonce: &Nonce,
-    why: Why,
+    error: PinError,
     context: Context<'_>,
 ) -> Result<Response, Refused> {
     let budget = validation.budget(&context.service.limits);
     if budget.is_exhausted() {
         return Err(Refusal::TooManyAttempts.into());
     }
-    let refusal = why.refusal();
+    let refusal = error.refusal();
     let challenged = is_challenged(validation);
     let data = [
         ("type", "pending".into()),
@@ -139,15 +140,14 @@ pub(super) fn invalid_pin(
         ("addresses_left", budget.addresses.into()),
         ("pin_transmissions_left", budget.transmissions.into()),
         ("auth_attempts_left", budget.attempts.into()),
-        ("exhausted", (why == Why::Exhausted).into()),
+        ("exhausted", (error == PinError::Exhausted).into()),
         ("no_challenge", (!challenged).into()),
     ];
-    let mut response = if context.reader.html {
-        let mut data = view(validation, nonce, context, data);
-        data.set("pin_error", true);
-        data.set(why.variable(), true);
-        let (status, name) = (refusal.status(), PageName::InvalidPin);
-        context.reader.form_page(context.service, status, name, data, &validation.redirect_uri)?
+    let mut response = if context.audience.html {
+        let mut view = view(validation, nonce, context, data);
+        view.data.set("pin_error", true);
+        view.data.set(error.variable(), true);
+        context.audience.page(context.service, refusal.status(), PageName::InvalidPin, view)?
     } else {
         // Older clients look for `ec`, the documentation says `code`.
         let mut data = object(data);
@@ -159,19 +159,21 @@ pub(super) fn invalid_pin(
 }
 
 /// The same; when nothing is left, that this validation is over.
-pub(super) fn code_refused(
+pub(super) fn pin_refused(
     validation: &Validation,
     nonce: &Nonce,
-    why: Why,
+    error: PinError,
     context: Context<'_>,
 ) -> Response {
-    invalid_pin(validation, nonce, why, context)
-        .unwrap_or_else(|refused| refuse(validation, nonce, &refused, context))
+    invalid_pin(validation, nonce, error, context).unwrap_or_else(|refused| {
+        let view = view(validation, nonce, context, []);
+        context.audience.refuse(context.service, &refused, view)
+    })
 }
 
-/// Why a PIN was not accepted.
+/// PinError a PIN was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum PinError {
     /// There were no attempts left, so it was not judged.
     Exhausted,
     /// Nothing was entered.
@@ -186,7 +188,7 @@ pub(super) enum Why {
     Wrong,
 }
 
-impl Why {
+impl PinError {
     const fn refusal(self) -> Refusal {
         match self {
             Self::Exhausted | Self::NoChallenge | Self::Stale | Self::Wrong => Refusal::PinInvalid,
@@ -205,17 +207,6 @@ impl Why {
             Self::Wrong => "wrong",
         }
     }
-}
-
-/// Says no on a page that knows the validation, so that it can offer every way on.
-pub(super) fn refuse(
-    validation: &Validation,
-    nonce: &Nonce,
-    refused: &Refused,
-    context: Context<'_>,
-) -> Response {
-    let more = view(validation, nonce, context, []);
-    context.reader.refuse_with(context.service, refused, more, &validation.redirect_uri)
 }
 
 pub(super) const fn is_challenged(validation: &Validation) -> bool {

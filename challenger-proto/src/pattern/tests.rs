@@ -32,7 +32,7 @@ fn vectors_agree() {
 
 #[test]
 fn errors_say_what_and_where() {
-    use PatternFault as Fault;
+    use PatternErrorKind as Fault;
     let cases = [
         (r"é\1", Fault::BackReference, 2),
         ("a[b", Fault::BracketOpen, 2),
@@ -57,9 +57,9 @@ fn errors_say_what_and_where() {
         ("[ba-[:digit:]]", Fault::RangeEnd, 3),
         ("[a-cz-a]", Fault::RangeReversed, 5),
     ];
-    for (pattern, fault, position) in cases {
+    for (pattern, kind, position) in cases {
         let error = Pattern::parse(pattern).unwrap_err();
-        assert_eq!(error, PatternError { fault, position }, "{pattern}");
+        assert_eq!(error, PatternError { kind, position }, "{pattern}");
         let said = error.to_string();
         assert!(!said.ends_with('.') && !said.contains("  "), "{said}");
     }
@@ -72,24 +72,24 @@ fn limits_hold() {
     let nested = |depth: usize| format!("{}a{}", "(b|[c]".repeat(depth), ")?".repeat(depth));
     assert!(Pattern::parse(&nested(DEPTH_MAX)).is_ok());
     let error = Pattern::parse(&nested(DEPTH_MAX + 1)).unwrap_err();
-    assert_eq!((error.fault, error.position), (PatternFault::GroupsTooDeep, 6 * DEPTH_MAX + 1));
+    assert_eq!((error.kind, error.position), (PatternErrorKind::GroupsTooDeep, 6 * DEPTH_MAX + 1));
     assert!(Pattern::parse(&"a".repeat(PATTERN_MAX)).is_ok());
     let error = Pattern::parse(&"a".repeat(PATTERN_MAX + 1)).unwrap_err();
-    assert_eq!((error.fault, error.position), (PatternFault::TooLong, 1));
+    assert_eq!((error.kind, error.position), (PatternErrorKind::TooLong, 1));
     assert!(Pattern::parse("^.{1,255}$").is_ok());
 }
 
 #[test]
 fn the_limits_in_messages_are_the_limits() {
-    let says = |fault: PatternFault, limit: usize| {
-        assert!(fault.to_string().contains(&limit.to_string()), "{fault}");
+    let says = |kind: PatternErrorKind, limit: usize| {
+        assert!(kind.to_string().contains(&limit.to_string()), "{kind}");
     };
-    says(PatternFault::TooLong, PATTERN_MAX);
-    says(PatternFault::GroupsTooDeep, DEPTH_MAX);
-    says(PatternFault::CountTooLarge, usize::try_from(COUNT_MAX).unwrap());
-    says(PatternFault::CompiledTooLarge, COMPILED_MAX >> 20);
+    says(PatternErrorKind::TooLong, PATTERN_MAX);
+    says(PatternErrorKind::GroupsTooDeep, DEPTH_MAX);
+    says(PatternErrorKind::CountTooLarge, usize::try_from(COUNT_MAX).unwrap());
+    says(PatternErrorKind::CompiledTooLarge, COMPILED_MAX >> 20);
     for class in CLASSES {
-        assert!(PatternFault::ClassUnknown.to_string().contains(class), "{class}");
+        assert!(PatternErrorKind::ClassUnknown.to_string().contains(class), "{class}");
     }
 }
 

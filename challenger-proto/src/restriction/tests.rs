@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::address::FIELD_NAME_MAX;
-use crate::pattern::PatternFault;
+use crate::pattern::PatternErrorKind;
 
 const PHONE: &str = r#"{
     "CONTACT_PHONE": {
@@ -145,7 +145,7 @@ fn limits_hold() {
 fn the_refused_pattern_is_kept() {
     let error = Restrictions::parse(r#"{"A": {"regex": "a**", "hint": ""}}"#).unwrap_err();
     let RestrictionError::Pattern { field, error } = error else { panic!("{error}") };
-    assert_eq!((field.as_str(), error.fault), ("A", PatternFault::QuantifierRepeated));
+    assert_eq!((field.as_str(), error.kind), ("A", PatternErrorKind::QuantifierRepeated));
 }
 
 proptest! {

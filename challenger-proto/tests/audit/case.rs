@@ -126,10 +126,10 @@ impl Case {
         let changes = if fixed { 0 } else { u32::from(limits.address_changes) - self.paid };
         let (messages, guesses) = match &self.round {
             _ if self.solved.is_some() => (0, 0),
-            None => (limits.pin_transmissions.into(), limits.pin_attempts.into()),
+            None => (limits.pin_transmissions.get().into(), limits.pin_attempts.get().into()),
             Some(round) => (
-                u32::from(limits.pin_transmissions) - round.charges,
-                u32::from(limits.pin_attempts) - round.guesses,
+                u32::from(limits.pin_transmissions.get()) - round.charges,
+                u32::from(limits.pin_attempts.get()) - round.guesses,
             ),
         };
         [changes, messages, guesses]
@@ -177,7 +177,7 @@ impl Case {
         let mut fields: Vec<(&str, &str)> = send.address.fields().collect();
         fields.sort_unstable_by_key(|field| wanted.iter().position(|it| it == field));
         assert_eq!(fields, wanted, "I4: a message to another address");
-        let pin = send.secret.digits().to_string();
+        let pin = send.pin.digits().to_string();
         let [changes, messages, _] = self.budget(limits);
         match &self.round {
             Some(round) if round.address == send.address => {
@@ -198,7 +198,7 @@ impl Case {
         let round = self.round.as_mut().expect("a round");
         if round.pin.is_empty() {
             assert!(!self.pins.contains(&pin), "I4: another address has another PIN");
-            self.pins.extend([pin.clone(), send.secret.spelled()]);
+            self.pins.extend([pin.clone(), send.pin.spelled()]);
             round.pin.clone_from(&pin);
         }
         assert_eq!(pin, round.pin, "one address has one PIN");
@@ -206,7 +206,10 @@ impl Case {
         round.guesses = 0;
         round.latest = Some(now);
         round.waits_from = Some(now);
-        assert!(round.charges <= u32::from(limits.pin_transmissions), "I1: too many messages");
+        assert!(
+            round.charges <= u32::from(limits.pin_transmissions.get()),
+            "I1: too many messages"
+        );
         self.unsent.push(pin);
     }
 
@@ -225,7 +228,7 @@ impl Case {
         self.turn_to(&address, now, limits);
         let round = self.round.as_ref().expect("a round");
         let waits = round.waits_from.is_some_and(|at| is_early(at, now, limits));
-        let has_messages = round.charges < u32::from(limits.pin_transmissions);
+        let has_messages = round.charges < u32::from(limits.pin_transmissions.get());
         assert!(waits || !has_messages, "I12: a message that is due is not sent");
     }
 
@@ -243,10 +246,10 @@ impl Case {
 
     /// The helper was run.
     pub(super) fn ran(&mut self, send: &Transmission, limits: &Limits) {
-        let paid = self.unsent.iter().position(|pin| pin == send.secret.digits());
+        let paid = self.unsent.iter().position(|pin| pin == send.pin.digits());
         self.unsent.remove(paid.expect("I7: a message that no commit paid for"));
         self.runs += 1;
-        let bound = self.rounds_max(limits) * u32::from(limits.pin_transmissions);
+        let bound = self.rounds_max(limits) * u32::from(limits.pin_transmissions.get());
         assert!(self.runs <= bound + u32::from(limits.refunds), "I1: too many runs");
         assert!(self.runs - self.failed <= bound, "I1: too many deliveries");
     }
@@ -258,7 +261,7 @@ impl Case {
         assert!(self.refunds <= u32::from(limits.refunds), "I1: too many refunds");
         assert!(self.refunds <= self.failed, "I1: a refund without a failure");
         let mut rounds = self.left.iter_mut().chain(&mut self.round);
-        let round = rounds.find(|round| round.pin == send.secret.digits());
+        let round = rounds.find(|round| round.pin == send.pin.digits());
         let round = round.expect("I1: a refund to another address");
         assert_eq!(round.latest, Some(send.now), "I1: a refund of an older message");
         round.latest = None;
@@ -290,7 +293,7 @@ impl Case {
         assert!(seen.is_none_or(|seen| seen == left), "I2: a guess of an old form is charged");
         round.guesses += 1;
         self.judged += 1;
-        assert!(round.guesses <= u32::from(limits.pin_attempts), "I2: too many guesses");
+        assert!(round.guesses <= u32::from(limits.pin_attempts.get()), "I2: too many guesses");
         assert_eq!(url.is_some(), is_right, "I4: a right PIN is accepted, a wrong one is not");
         if is_right {
             self.solved = Some(Solved { at: now, renewed_at: now });

@@ -30,7 +30,7 @@ impl Round {
             pin: String::new(),
             charges: 0,
             // Without a message there is nothing to guess.
-            guesses: if fresh.is_some() { limits.pin_attempts.into() } else { 0 },
+            guesses: if fresh.is_some() { limits.pin_attempts.get().into() } else { 0 },
             latest: None,
             waits_from: None,
         });

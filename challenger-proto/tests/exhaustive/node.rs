@@ -219,7 +219,7 @@ impl Node {
         let fate = self.pending.as_ref().map(follows);
         write!(key, " {fate:?}").unwrap();
         if self.start == Start::Spelled {
-            let fate = self.outdated.as_ref().map(|it| (it.message.secret.digits(), follows(it)));
+            let fate = self.outdated.as_ref().map(|it| (it.message.pin.digits(), follows(it)));
             write!(key, " {fate:?}").unwrap();
         }
         key
@@ -305,8 +305,8 @@ impl Node {
     fn owed_to_round(&self, round: &Round, is_change: bool) -> (bool, Option<u16>) {
         let limits = &self.service.limits;
         let due = round.waits_from.is_none_or(|at| !is_early(at, self.now, limits));
-        let messages = round.charges < u32::from(limits.pin_transmissions);
-        let guesses = round.guesses < u32::from(limits.pin_attempts);
+        let messages = round.charges < u32::from(limits.pin_transmissions.get());
+        let guesses = round.guesses < u32::from(limits.pin_attempts.get());
         match (due && messages, messages, guesses) {
             (true, _, _) => (true, None),
             (false, false, false) => (false, Some(429)),
@@ -357,9 +357,9 @@ impl Node {
             return None;
         }
         let Some(round) = &case.round else { return Some((false, Some(403))) };
-        let attempts = u32::from(limits.pin_attempts);
+        let attempts = u32::from(limits.pin_attempts.get());
         let no_address = case.opened.read_only || case.paid == u32::from(limits.address_changes);
-        let no_message = round.charges == u32::from(limits.pin_transmissions);
+        let no_message = round.charges == u32::from(limits.pin_transmissions.get());
         let last = round.guesses + 1 >= attempts;
         let over = no_address && no_message && last;
         Some((round.guesses < attempts, Some(if over { 429 } else { 403 })))
@@ -420,7 +420,7 @@ impl Node {
     fn is_latest(&self, message: &Transmission) -> bool {
         let case = self.case();
         let mut rounds = case.left.iter().chain(&case.round);
-        rounds.any(|it| it.pin == message.secret.digits() && it.is_latest(message.now))
+        rounds.any(|it| it.pin == message.pin.digits() && it.is_latest(message.now))
     }
 
     fn step(&mut self, verb: &'static str, request: &Request, seed: u8) -> Move {

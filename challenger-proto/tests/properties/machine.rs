@@ -2,8 +2,8 @@
 
 use challenger_proto::http::{Request, Response};
 use challenger_proto::{
-    Address, Challenged, ClientId, ClientSecretDigest, Commit, Entropy, Grant, GrantSerial, Load,
-    Loaded, Loading, Progress, Records, Refusal, RowVersion, Service, Step, Timestamp, TokenDigest,
+    Address, ClientId, ClientSecretDigest, Commit, Entropy, Grant, GrantSerial, Load, Loaded,
+    Loading, Progress, Records, Refusal, RowVersion, Service, Step, Timestamp, TokenDigest,
     Validation, Write,
 };
 use proptest::prelude::*;
@@ -98,8 +98,8 @@ proptest! {
         limits in random::limits(),
     ) {
         let service = world::service(limits);
-        let nonce = [0, 1, 2].map(random::nonce).into_iter().find(|it| it.digest() == row.id);
-        let request = world::challenge(&nonce.unwrap().to_text(), "ada@example.com", "");
+        let nonce = random::nonce_of(&row).to_text();
+        let request = world::challenge(&nonce, "ada@example.com", "");
         let load = |row: &Validation| Loaded { validation: Some(row.clone()), ..Loaded::default() };
         let outcome = decide(&request, load(&row), now, &service);
         let (Some(Write::Update(sent)), Some(_)) = (outcome.write, outcome.message) else {
@@ -189,20 +189,19 @@ proptest! {
 }
 
 proptest! {
-    /// The endpoints look first, so only a direct call shows that the machine would, too.
     #[test]
     fn a_solved_validation_takes_no_address(
         row in random::validation(),
         now in random::time(),
-        limits in random::limits(),
+        service in random::service(),
     ) {
         prop_assume!(row.is_solved());
-        for name in ["ada@example.com", "new@example.com"] {
-            let address = Address::new([("CONTACT_EMAIL".into(), name.into())]).unwrap();
-            let entropy = Entropy::new([1; 32]);
-            let nonce = random::nonce(0);
-            let challenged = row.clone().challenge(&nonce, address, now, &limits, entropy);
-            prop_assert_eq!(challenged, Challenged::Completed(row.clone()));
+        let nonce = random::nonce_of(&row).to_text();
+        for address in ["ada@example.com", "new@example.com", ""] {
+            let rows = Loaded { validation: Some(row.clone()), ..Loaded::default() };
+            let request = world::challenge(&nonce, address, "");
+            let outcome = decide(&request, rows, now, &service);
+            prop_assert!(outcome.write.is_none() && outcome.message.is_none());
         }
     }
 }
@@ -211,11 +210,14 @@ proptest! {
 fn grants_are_numbered_from_one() {
     let mut records = world::records();
     let load = Load { client: ClientId::new(1), ..Load::default() };
-    let (client, limits) = (records.load(&load).client.unwrap(), world::small_limits());
+    let client = records.load(&load).client.unwrap();
+    let service = world::service(world::small_limits());
     for number in 1..4 {
-        let (nonce, now) = (random::nonce(number), world::START);
-        let mut row = Validation::open(&client, &nonce, None, false, now, &limits);
-        assert_eq!(records.commit(&Write::Open(row.clone(), client.secret.digest)), Commit::Done);
+        let setup = world::setup(world::SECRET, "");
+        let rows = world::rows(&setup, &records, world::START, &service);
+        let outcome = world::decide(&setup, rows, world::START, number, &service);
+        let Some(Write::Open(mut row, secret)) = outcome.write else { panic!("nothing is opened") };
+        assert_eq!(records.commit(&Write::Open(row.clone(), secret)), Commit::Done);
         let token = TokenDigest::from_bytes([number; 32]);
         let address = Address::new([("A".into(), "a".into())]).unwrap();
         let (client, expires) = (client.id, row.expires);

@@ -1,5 +1,7 @@
 //! Random requests, rows and services.
 
+use std::num::NonZeroU8;
+
 use challenger_proto::http::{Method, Request};
 use challenger_proto::{
     Address, AddressDigest, AddressFormat, AuthorizationRequest, Challenge, Client, ClientId,
@@ -16,6 +18,11 @@ use crate::world;
 /// One of a few nonces, so that requests and rows meet.
 pub(crate) fn nonce(which: u8) -> Nonce {
     Nonce::draw(Entropy::new([which; 32]))
+}
+
+/// The nonce of a random validation.
+pub(crate) fn nonce_of(row: &Validation) -> Nonce {
+    [0, 1, 2].map(nonce).into_iter().find(|it| it.digest() == row.id).unwrap()
 }
 
 /// Any bytes, or what is nearly a form.
@@ -224,7 +231,8 @@ pub(crate) fn loaded() -> BoxedStrategy<Loaded> {
 }
 
 pub(crate) fn limits() -> BoxedStrategy<Limits> {
-    (0_u8..4, 0_u8..4, 0_u8..4, 0_u8..4, 0_u64..100)
+    let some = || (1_u8..4).prop_map(|number| NonZeroU8::new(number).unwrap());
+    (0_u8..4, some(), some(), 0_u8..4, 0_u64..100)
         .prop_map(|(address_changes, pin_transmissions, pin_attempts, refunds, interval)| Limits {
             address_changes,
             pin_transmissions,

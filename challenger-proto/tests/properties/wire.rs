@@ -2,7 +2,7 @@
 
 use challenger_proto::http::{Body, Response};
 use challenger_proto::{
-    Attempt, Commit, Entropy, Form, Nonce, RedirectUri, Transmission, Validation, Write,
+    Commit, Entropy, Form, Nonce, PinAttempt, RedirectUri, Transmission, Validation, Write,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -126,7 +126,7 @@ proptest! {
     fn attempts_agree_with_a_naive_reading(
         text in "[0-9０-９a٣.\u{ad}\u{2010}-\u{2015}\u{2212}\u{ff0d}\u{3000} \n-]{0,14}",
     ) {
-        prop_assert_eq!(Attempt::parse(&text).is_some(), naive_digits(&text).is_some());
+        prop_assert_eq!(PinAttempt::parse(&text).is_some(), naive_digits(&text).is_some());
     }
 
     #[test]
@@ -137,7 +137,7 @@ proptest! {
     ) {
         let (row, send) = challenged(world::REDIRECT, None);
         let mut typed = marks.last().cloned().flatten().unwrap_or_default();
-        for (place, digit) in send.secret.digits().chars().enumerate() {
+        for (place, digit) in send.pin.digits().chars().enumerate() {
             let off = wrong.filter(|(at, _)| *at == place).map_or(0, |(_, off)| off);
             let value = (digit.to_digit(10).unwrap() + off) % 10;
             let zero = u32::from(if is_wide[place] { '０' } else { '0' });
@@ -156,7 +156,7 @@ proptest! {
     ) {
         prop_assume!(RedirectUri::parse(&uri).is_ok() && !uri.contains('%'));
         let (row, send) = challenged(&uri, state.as_deref());
-        let response = solve(row, &send.nonce, send.secret.digits());
+        let response = solve(row, &send.nonce, send.pin.digits());
         let location = response.header("Location").unwrap();
         prop_assert!(location.starts_with(&uri), "I5: {} from {}", location, uri);
         prop_assert!(location.bytes().all(|byte| byte.is_ascii_graphic()), "{}", location);

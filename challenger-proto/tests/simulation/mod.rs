@@ -16,6 +16,8 @@ mod screen;
 pub(crate) mod server;
 mod tally;
 
+use std::num::NonZeroU8;
+
 use challenger_proto::{AddressType, Limits, PageSet, Service, Span};
 
 pub(crate) use dice::Dice;
@@ -189,8 +191,8 @@ fn limits(dice: &mut Dice) -> Limits {
     };
     Limits {
         address_changes: few(1, 3),
-        pin_transmissions: few(1, 3),
-        pin_attempts: few(1, 3),
+        pin_transmissions: NonZeroU8::new(few(1, 3)).unwrap(),
+        pin_attempts: NonZeroU8::new(few(1, 3)).unwrap(),
         refunds: few(0, 3),
         retransmission_interval: Span::seconds([0, 30, 60][usize::from(few(0, 2))]),
         validation_duration: Span::seconds(3000),

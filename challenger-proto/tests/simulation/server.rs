@@ -348,7 +348,7 @@ impl<'s> Server<'s> {
             self.mail.push(Message {
                 to: message.address.only_value().unwrap().to_string(),
                 about: message.nonce.digest(),
-                pin: message.secret.digits().to_string(),
+                pin: message.pin.digits().to_string(),
             });
         }
         if !fails && !self.strikes(Fault::HelperLies, dice) {

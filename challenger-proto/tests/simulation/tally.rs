@@ -105,7 +105,7 @@ impl Tally {
         let excused = |refusal: &Refusal| UNREACHABLE.iter().any(|(it, _)| it == refusal);
         let mut gaps = Vec::new();
         for refusal in Refusal::ALL {
-            if self.refusals.contains_key(&refusal) == excused(&refusal) {
+            if self.refusals.contains_key(refusal) == excused(refusal) {
                 gaps.push(format!("refusal {refusal:?}"));
             }
         }

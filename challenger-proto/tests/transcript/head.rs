@@ -58,6 +58,7 @@ impl Head {
 }
 
 fn configure(service: &mut Service, option: &str, value: &str, story: &str) {
+    let small = || value.parse().unwrap_or_else(|_| panic!("{story}: {option} = {value}"));
     let count = || value.parse().unwrap_or_else(|_| panic!("{story}: {option} = {value}"));
     let span = || Span::seconds(u64::try_from(seconds(value, story)).unwrap());
     let limits = &mut service.limits;
@@ -70,8 +71,8 @@ fn configure(service: &mut Service, option: &str, value: &str, story: &str) {
         "AUTH_ADDRESS_FORMAT" if value == "plain" => service.address_format = AddressFormat::Plain,
         "CLIENT_VALIDATIONS_MAX" => limits.client_validations = Some(count().into()),
         "CODE_DURATION" => limits.code_duration = span(),
-        "PIN_ATTEMPTS" => limits.pin_attempts = count(),
-        "PIN_TRANSMISSIONS" => limits.pin_transmissions = count(),
+        "PIN_ATTEMPTS" => limits.pin_attempts = small(),
+        "PIN_TRANSMISSIONS" => limits.pin_transmissions = small(),
         "RETRANSMISSION_INTERVAL" => limits.retransmission_interval = span(),
         "TOKEN_DURATION" => limits.token_duration = span(),
         "VALIDATION_DURATION" => limits.validation_duration = span(),
@@ -118,7 +119,7 @@ fn client(line: &str) -> (i64, String, String) {
 /// Reads `NAME` or `NAME: detail`.
 pub(crate) fn refused(text: &str) -> Refused {
     let (name, detail) = text.split_once(": ").unwrap_or((text, ""));
-    let refusal = Refusal::ALL.into_iter().find(|it| format!("{it:?}") == name);
+    let refusal = Refusal::ALL.iter().copied().find(|it| it.name() == name);
     let refusal = refusal.unwrap_or_else(|| panic!("there is no refusal {name}"));
     if detail.is_empty() { refusal.into() } else { refusal.about(detail) }
 }

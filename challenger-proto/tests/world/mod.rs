@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+use std::num::NonZeroU8;
+
 use challenger_proto::http::{Body, Method, Request, Response};
 use challenger_proto::{
     AddressType, Client, ClientId, Entropy, HashedSecret, Limits, Loaded, PageName, Records,
@@ -35,12 +37,14 @@ pub(crate) const CLIENTS: [Party; 2] = [
 /// When the world begins.
 pub(crate) const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
 
+const TWO: NonZeroU8 = NonZeroU8::new(2).unwrap();
+
 /// Everything twice, and short times: small enough to walk through every history.
 pub(crate) fn small_limits() -> Limits {
     Limits {
         address_changes: 2,
-        pin_transmissions: 2,
-        pin_attempts: 2,
+        pin_transmissions: TWO,
+        pin_attempts: TWO,
         refunds: 2,
         retransmission_interval: Span::seconds(60),
         validation_duration: Span::seconds(130),

@@ -1,6 +1,7 @@
 //! Reads options one by one, and remembers what is wrong with them.
 
 use std::fmt;
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use challenger_proto::Span;
@@ -56,12 +57,23 @@ impl Reader<'_> {
     }
 
     /// A small number, or what the limits say already.
-    pub(super) fn count(&mut self, option: &str, least: u8, slot: &mut u8) {
-        let range = u64::from(least)..=u64::from(u8::MAX);
-        let number = self.optional(option, |c, s, o| c.number(s, o, range.clone()));
-        if let Some(number) = number.and_then(|number| u8::try_from(number).ok()) {
+    pub(super) fn count(&mut self, option: &str, slot: &mut u8) {
+        if let Some(number) = self.small(option, 0) {
             *slot = number;
         }
+    }
+
+    /// The same for a number that is not zero.
+    pub(super) fn count_from_one(&mut self, option: &str, slot: &mut NonZeroU8) {
+        if let Some(number) = self.small(option, 1).and_then(NonZeroU8::new) {
+            *slot = number;
+        }
+    }
+
+    fn small(&mut self, option: &str, least: u8) -> Option<u8> {
+        let range = u64::from(least)..=u64::from(u8::MAX);
+        let number = self.optional(option, |c, s, o| c.number(s, o, range.clone()))?;
+        u8::try_from(number).ok()
     }
 
     /// A time that ends, or what the limits say already. Parts of a second are rounded up.

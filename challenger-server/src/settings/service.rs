@@ -113,9 +113,9 @@ fn check_registered(reader: &mut Reader<'_>, service: &Service, registered: &[&s
 }
 
 fn read_limits(reader: &mut Reader<'_>, limits: &mut Limits) {
-    reader.count("ADDRESS_CHANGES", 0, &mut limits.address_changes);
-    reader.count("PIN_TRANSMISSIONS", 1, &mut limits.pin_transmissions);
-    reader.count("PIN_ATTEMPTS", 1, &mut limits.pin_attempts);
+    reader.count("ADDRESS_CHANGES", &mut limits.address_changes);
+    reader.count_from_one("PIN_TRANSMISSIONS", &mut limits.pin_transmissions);
+    reader.count_from_one("PIN_ATTEMPTS", &mut limits.pin_attempts);
     reader.any_time("RETRANSMISSION_INTERVAL", &mut limits.retransmission_interval);
     reader.finite("VALIDATION_DURATION", &mut limits.validation_duration);
     reader.any_time("VALIDATION_EXPIRATION", &mut limits.validation_expiration);

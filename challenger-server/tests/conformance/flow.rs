@@ -105,7 +105,7 @@ impl Flow<'_> {
                     it.done()
                 }
                 Step::Send(it) => {
-                    self.pin = it.message().secret.digits().to_owned();
+                    self.pin = it.message().pin.digits().to_owned();
                     it.sent()
                 }
                 Step::Respond(response) => break response,

@@ -9,7 +9,7 @@ use std::thread;
 
 use challenger_proto::{
     Address, Client, ClientId, Commit, Entropy, Grant, HashedSecret, Limits, Load, Nonce,
-    RedirectUri, Solution, Timestamp, TokenDigest, Validation, Write,
+    RedirectUri, RowVersion, Solution, Timestamp, TokenDigest, Validation, Write,
 };
 use challenger_proto::{
     AddressDigest, AddressType, CodeDigest, Earlier, NonceDigest, Progress, Salt,
@@ -81,7 +81,21 @@ pub(crate) fn register(registry: &dyn Registry, uri: &str, secret: &str) -> Clie
 /// A new validation that is not in the store.
 pub(crate) fn fresh(client: &Client, id: [u8; 32]) -> Validation {
     let limits = Limits::for_type(&AddressType::new("email").unwrap());
-    Validation::open(client, &Nonce::draw(Entropy::new(id)), None, false, NOW, &limits)
+    let nonce = Nonce::draw(Entropy::new(id));
+    Validation {
+        id: nonce.digest(),
+        client: client.id,
+        version: RowVersion::FIRST,
+        expires: NOW.plus(limits.validation_duration),
+        redirect_uri: client.redirect_uri.clone(),
+        prefill: None,
+        read_only: false,
+        authorization: None,
+        addresses_left: limits.address_changes,
+        refunds_left: limits.refunds,
+        earlier: Vec::new(),
+        progress: Progress::Open,
+    }
 }
 
 /// A new validation in the store.

@@ -4,7 +4,7 @@ use core::fmt;
 
 /// What can be wrong with a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PatternFault {
+pub enum PatternErrorKind {
     /// `\1`, which basic expressions have and extended ones have not.
     BackReference,
     /// `[` without its `]`.
@@ -51,7 +51,7 @@ pub enum PatternFault {
     TooLong,
 }
 
-impl fmt::Display for PatternFault {
+impl fmt::Display for PatternErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BackReference => {

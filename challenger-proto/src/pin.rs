@@ -1,12 +1,10 @@
-//! The out-of-band secret (NIST SP 800-63B §3.1.3): eight digits that travel to the address.
+//! The PIN: eight digits that travel to the address, an out-of-band secret (NIST SP 800-63B §3.1.3).
 
 use alloc::format;
 use alloc::string::String;
-use core::fmt;
 
 use crate::digest::hmac_sha256;
-use crate::entropy::Entropy;
-use crate::nonce::Nonce;
+use crate::nonce::{Nonce, Salt};
 use crate::secret::Secret;
 
 /// How many digits a PIN has: 26 bits, above the 20 that NIST SP 800-63B asks for.
@@ -15,46 +13,18 @@ pub const PIN_LEN: usize = 8;
 /// How many PINs there are.
 const PIN_COUNT: u64 = 100_000_000;
 
-/// Random bytes that a row holds so that its secrets follow from the nonce and from nothing less.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Salt([u8; 32]);
-
-impl Salt {
-    /// Draws a new one.
-    pub const fn draw(entropy: Entropy) -> Self {
-        Self(entropy.spend())
-    }
-
-    /// From the 32 bytes that a store kept.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 32 bytes for a store to keep.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Salt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Salt(…)")
-    }
-}
-
 /// The PIN that a message carries. It is never stored: it follows from nonce and salt, so the same
 /// address gets the same PIN again.
-#[derive(Clone)]
-pub struct OobSecret(Secret<String>);
+#[derive(Clone, Debug)]
+pub struct Pin(Secret<String>);
 
-impl OobSecret {
+impl Pin {
     /// The PIN of a validation's current address.
     ///
     /// Reducing 64 bits to eight digits prefers some of them by less than one part in 10^11.
     pub(crate) fn derive(nonce: &Nonce, salt: &Salt) -> Self {
-        let mac = hmac_sha256(nonce.key(), &[b"pin", salt.as_bytes()]);
-        let number =
-            mac.iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+        let [a, b, c, d, e, f, g, h, ..] = hmac_sha256(nonce.key(), &[b"pin", salt.as_bytes()]);
+        let number = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
         Self(Secret::new(format!("{:08}", number % PIN_COUNT)))
     }
 
@@ -69,22 +39,16 @@ impl OobSecret {
         format!("{first}-{second}")
     }
 
-    pub(crate) fn matches(&self, attempt: &Attempt) -> bool {
+    pub(crate) fn matches(&self, attempt: &PinAttempt) -> bool {
         self.0.matches(attempt.0.expose())
-    }
-}
-
-impl fmt::Debug for OobSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OobSecret(***)")
     }
 }
 
 /// A guess: eight digits that somebody entered.
 #[derive(Clone, Debug)]
-pub struct Attempt(Secret<String>);
+pub struct PinAttempt(Secret<String>);
 
-impl Attempt {
+impl PinAttempt {
     /// Reads what somebody typed or pasted: eight digits, of ASCII or full width, with any blanks
     /// and dashes around and between them. `None` for anything else, which must not cost a try.
     pub fn parse(text: &str) -> Option<Self> {
@@ -108,6 +72,7 @@ impl Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entropy::Entropy;
 
     #[test]
     fn attempts_forgive_separators_and_nothing_else() {
@@ -118,28 +83,28 @@ mod tests {
             "１２３４－５６７８",
             "1 2-3–4—5 6 7\u{3000}8",
         ] {
-            assert_eq!(Attempt::parse(text).unwrap().0.expose(), "12345678", "{text}");
+            assert_eq!(PinAttempt::parse(text).unwrap().0.expose(), "12345678", "{text}");
         }
         for text in ["", "1234567", "123456789", "1234567a", "+12345678", "1234.5678", "١٢٣٤٥٦٧٨"]
         {
-            assert!(Attempt::parse(text).is_none(), "{text}");
+            assert!(PinAttempt::parse(text).is_none(), "{text}");
         }
     }
 
     #[test]
-    fn secrets_depend_on_nonce_and_salt_and_keep_their_zeros() {
+    fn pins_depend_on_nonce_and_salt_and_keep_their_zeros() {
         let nonce = Nonce::draw(Entropy::new([1; 32]));
         let other = Nonce::draw(Entropy::new([2; 32]));
         let salt = Salt::from_bytes([3; 32]);
-        let secret = OobSecret::derive(&nonce, &salt);
-        assert!(secret.matches(&Attempt::parse(&secret.spelled()).unwrap()));
-        assert_ne!(secret.digits(), OobSecret::derive(&other, &salt).digits());
-        assert_ne!(secret.digits(), OobSecret::derive(&nonce, &Salt::from_bytes([4; 32])).digits());
+        let pin = Pin::derive(&nonce, &salt);
+        assert!(pin.matches(&PinAttempt::parse(&pin.spelled()).unwrap()));
+        assert_ne!(pin.digits(), Pin::derive(&other, &salt).digits());
+        assert_ne!(pin.digits(), Pin::derive(&nonce, &Salt::from_bytes([4; 32])).digits());
         let leading_zero = (0..=255)
-            .map(|byte| OobSecret::derive(&nonce, &Salt::from_bytes([byte; 32])))
-            .find(|secret| secret.digits().starts_with('0'))
+            .map(|byte| Pin::derive(&nonce, &Salt::from_bytes([byte; 32])))
+            .find(|pin| pin.digits().starts_with('0'))
             .unwrap();
         assert_eq!(leading_zero.digits().len(), PIN_LEN);
-        assert_eq!(format!("{secret:?}"), "OobSecret(***)");
+        assert_eq!(format!("{pin:?}"), "Pin(***)");
     }
 }
