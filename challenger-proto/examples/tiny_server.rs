@@ -76,7 +76,7 @@ impl Server {
                     Commit::Conflict => it.conflict(),
                 },
                 Step::Send(it) => {
-                    println!("to {}: {}", it.message().argument, it.message().secret.spelled());
+                    println!("to {}: {}", it.message().argument, it.message().pin.spelled());
                     it.sent()
                 }
                 Step::Respond(response) => return Ok(response),
