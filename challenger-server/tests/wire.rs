@@ -4,9 +4,6 @@
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "../../challenger-proto/tests/transcript/mod.rs"]
-mod transcript;
-
 mod doubles;
 
 use std::net::{TcpListener, TcpStream};
@@ -27,12 +24,12 @@ use challenger_server::server::RenderedPages;
 use challenger_server::store::{
     Added, OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, Store,
 };
+use challenger_testkit::transcript::{self, Cue, Played, Shown, Stage, Transcript};
 use challenger_testkit::{Cluster, Peer};
 #[cfg(feature = "tiny-http")]
 use challenger_testkit::{Place, WAIT};
 use doubles::{CountingEntropy, ManualClock};
 use serde_json::Value;
-use transcript::{Cue, Played, Shown, Stage, Transcript};
 
 /// How many stories are told at the same time.
 const AT_ONCE: usize = 16;

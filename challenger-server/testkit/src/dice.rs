@@ -19,7 +19,7 @@ impl Dice {
     pub fn for_purpose(seed: u64, purpose: &str, number: u64) -> Self {
         let bytes = purpose.bytes().chain(number.to_le_bytes());
         bytes.fold(Self::Seeded(seed), |mut dice, byte| {
-            Self::Seeded(dice.number(usize::MAX) ^ u64::from(byte))
+            Self::Seeded(dice.number() ^ u64::from(byte))
         })
     }
 
@@ -31,8 +31,13 @@ impl Dice {
         }
     }
 
-    /// A number of 64 bits, or of as many fed bytes as say one below `end`.
-    fn number(&mut self, end: usize) -> u64 {
+    /// A number of 64 bits; fed dice give 16.
+    pub fn number(&mut self) -> u64 {
+        self.throw(usize::MAX)
+    }
+
+    /// A number of 64 bits, or of as many fed bytes as one below `end` needs.
+    fn throw(&mut self, end: usize) -> u64 {
         match self {
             Self::Fed(bytes) => {
                 let mut next = || u64::from(bytes.next().unwrap_or_default());
@@ -51,7 +56,7 @@ impl Dice {
     /// A number below `end`.
     pub fn below(&mut self, end: usize) -> usize {
         let end = end.max(1);
-        let thrown = self.number(end) % u64::try_from(end).unwrap();
+        let thrown = self.throw(end) % u64::try_from(end).unwrap();
         usize::try_from(thrown).unwrap()
     }
 

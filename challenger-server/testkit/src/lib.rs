@@ -8,11 +8,16 @@
     reason = "a test fails by panicking, and names say what helpers do"
 )]
 
+pub mod audit;
+pub mod bends;
 mod dice;
 mod http;
 mod postgres;
+pub mod simulation;
 mod text;
 mod threads;
+pub mod transcript;
+pub mod world;
 
 pub use dice::Dice;
 pub use http::{Head, Peer, Place, Reply, WAIT, read_head, request};
