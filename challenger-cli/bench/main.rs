@@ -28,6 +28,7 @@ mod limit;
 mod machine;
 mod micro;
 mod procs;
+mod programs;
 mod serve;
 mod site;
 mod spread;

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use challenger_server::process::Death;
+use challenger_server::process::ProcessErrorKind;
 use challenger_testkit::pin_in;
 use provider::{Act, Asked, Provider};
 use script::{Ran, Script};
@@ -211,7 +211,7 @@ fn a_script_whose_time_is_up_leaves_nothing() {
     let mut seconds = 1;
     while provider.asked().is_empty() {
         let error = script.serve(ADDRESS, MESSAGE, Duration::from_secs(seconds));
-        assert!(matches!(error.death, Death::TimedOut(_)), "{error}: {}", error.output);
+        assert!(matches!(error.kind, ProcessErrorKind::TimedOut(_)), "{error}: {}", error.output);
         assert_eq!(script.left(), Vec::<String>::new());
         seconds *= 2;
     }

@@ -56,9 +56,9 @@ fn databases_are_read_from_their_sections() {
 }
 
 /// Files of which one cannot be read.
-struct Shelf(BTreeMap<PathBuf, &'static str>);
+struct MemoryFiles(BTreeMap<PathBuf, &'static str>);
 
-impl Files for Shelf {
+impl Files for MemoryFiles {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let text = self.0.get(path).ok_or(io::ErrorKind::PermissionDenied)?;
         Ok(text.as_bytes().to_vec())
@@ -77,7 +77,7 @@ impl Files for Shelf {
 fn a_section_that_cannot_be_read_is_not_replaced_by_the_default() {
     let main = PathBuf::from("/challenger.conf");
     let text = "@inline-secret@ challengerdb-postgres /secret.conf\n";
-    let shelf = Shelf([(main.clone(), text)].into());
+    let shelf = MemoryFiles([(main.clone(), text)].into());
     let environment = environment(&[("CHALLENGER_BASE_CONFIG", "/none")]);
     let config = Config::load(&shelf, &environment, Some(&main)).unwrap();
     let said = meant(&config);

@@ -134,7 +134,8 @@ impl Script {
 
     /// Has the service run it, for so long at most. Returns how it failed.
     pub(crate) fn serve(&self, address: &str, message: &str, limit: Duration) -> ProcessError {
-        let helper = process::Command::new("/bin/sh", limit).with_environment(self.environment());
+        let helper =
+            process::HelperCommand::new("/bin/sh", limit).with_environment(self.environment());
         let helper = helper.with_arguments(&[path(self.name).to_str().unwrap()]);
         helper.run(address, message, &[], &[]).unwrap_err()
     }

@@ -2,7 +2,7 @@
 //! hold whatever the interleaving.
 //!
 //! It never believes a row's own counters or progress; it counts what it saw. It needs nothing but
-//! the core's public interface, so that tests, simulation and fuzz targets can share it by path.
+//! the core's public interface, so that tests, simulation and fuzz targets can share it.
 //! Clients must authenticate in the form for it to follow them, and PINs must be ASCII.
 //!
 //! - I1 A validation runs the helper at most (addresses + 1 if prefilled) × transmissions + refunds

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::{Config, ConfigError, Environment, Files};
 
-/// Where the tests have their main file.
+/// The main file of the tests.
 pub(super) const MAIN: &str = "/etc/challenger/challenger.conf";
 
 /// Files in memory: by path a content, the path a link leads to, or the kind of error.
 #[derive(Default)]
-pub(super) struct Shelf(BTreeMap<PathBuf, Entry>);
+pub(super) struct MemoryFiles(BTreeMap<PathBuf, Entry>);
 
 enum Entry {
     Closed,
@@ -19,7 +19,7 @@ enum Entry {
     Text(Vec<u8>),
 }
 
-impl Shelf {
+impl MemoryFiles {
     pub(super) fn with(mut self, path: &str, text: impl Into<Vec<u8>>) -> Self {
         self.0.insert(PathBuf::from(path), Entry::Text(text.into()));
         self
@@ -48,7 +48,7 @@ impl Shelf {
     }
 }
 
-/// Where the tests are at home.
+/// The environment of the tests.
 pub(super) fn environment(variables: &[(&str, &str)]) -> Environment {
     let pairs = variables.iter();
     Environment {
@@ -58,7 +58,7 @@ pub(super) fn environment(variables: &[(&str, &str)]) -> Environment {
     }
 }
 
-/// A path without `..`, which the paths of the tests lead through directories only.
+/// A path without `..`. No test has a `..` after a link.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -71,7 +71,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-impl Files for Shelf {
+impl Files for MemoryFiles {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         match self.0.get(&self.canonical(path)?) {
             Some(Entry::Text(text)) => Ok(text.clone()),

@@ -1,4 +1,4 @@
-//! Talks to a program by its pipes, never blocked by it.
+//! The pipes of a program: input and output, never blocked by it.
 
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::OwnedFd;
@@ -12,23 +12,23 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use super::{OUTPUT_MAX, TICK};
 
 /// Our ends of the program's pipes, none of which can block us.
-pub(super) struct Dialogue<'a> {
+pub(super) struct Pipes<'a> {
     message: &'a [u8],
     input: Option<ChildStdin>,
     output: Option<PipeReader>,
     pub(super) printed: Vec<u8>,
-    pub(super) printed_more: bool,
+    pub(super) is_cut: bool,
 }
 
-impl<'a> Dialogue<'a> {
+impl<'a> Pipes<'a> {
     pub(super) fn new(message: &'a [u8], output: PipeReader) -> Self {
         let printed = Vec::with_capacity(OUTPUT_MAX);
-        Self { message, input: None, output: Some(output), printed, printed_more: false }
+        Self { message, input: None, output: Some(output), printed, is_cut: false }
     }
 
     /// Writes the message and reads the output until the program has ended, or until the time is
     /// up (`None`). The kernel reports the end on `end`, if it can.
-    pub(super) fn talk(
+    pub(super) fn exchange(
         &mut self,
         child: &mut Child,
         end: Option<&OwnedFd>,
@@ -53,10 +53,10 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// Reads on until the program has ended and nobody holds its output any more, so that what it
-    /// started has ended as well, or until the time is up. The program is not waited for: its
-    /// number stays that of its group, which can be killed by it.
-    pub(super) fn see_off(&mut self, child: &Child, end: Option<&OwnedFd>, limit: Duration) {
+    /// Reads on until the program has ended and its output is closed, so that its children have
+    /// ended as well, or until the time is up. The program is not waited for: its process ID
+    /// remains that of its group, which can still be killed.
+    pub(super) fn wait_for_end(&mut self, child: &Child, end: Option<&OwnedFd>, limit: Duration) {
         let started = Instant::now();
         loop {
             let ended = has_ended(child);
@@ -76,7 +76,7 @@ impl<'a> Dialogue<'a> {
     }
 
     /// Reads what is left of the output, until it ends or the time is up.
-    pub(super) fn listen(&mut self, limit: Duration) {
+    pub(super) fn drain(&mut self, limit: Duration) {
         let started = Instant::now();
         while self.output.is_some() {
             let left = limit.saturating_sub(started.elapsed());
@@ -86,8 +86,8 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// Waits until a pipe is ready, or the program has ended, but not longer than `limit`, and
-    /// moves what can be moved.
+    /// Waits until a pipe is ready, or the program has ended, but not longer than `limit`; then
+    /// writes and reads what is possible.
     fn step(&mut self, end: Option<&OwnedFd>, limit: Duration) -> io::Result<()> {
         let input = self.input.iter().map(|input| PollFd::new(input, PollFlags::OUT));
         let output = self.output.iter().map(|output| PollFd::new(output, PollFlags::IN));
@@ -102,8 +102,8 @@ impl<'a> Dialogue<'a> {
         Ok(())
     }
 
-    /// Writes once, and closes the pipe when the message is through or nobody wants it: a program
-    /// need not read.
+    /// Writes once, and closes the pipe when the message is written or the program has closed its
+    /// end, since it need not read.
     fn write(&mut self) {
         let Some(input) = &mut self.input else { return };
         match input.write(self.message) {
@@ -116,7 +116,7 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// Reads once, and keeps the beginning.
+    /// Reads once, and keeps the beginning of the output.
     fn read(&mut self) {
         let Some(output) = &mut self.output else {
             return;
@@ -131,12 +131,12 @@ impl<'a> Dialogue<'a> {
             self.output = None;
         }
         let room = OUTPUT_MAX.saturating_sub(self.printed.len());
-        self.printed_more |= count > room;
+        self.is_cut |= count > room;
         self.printed.extend(buffer.iter().take(count.min(room)));
     }
 }
 
-/// Whether a program has ended, without waiting for it. One that cannot be asked about has.
+/// Whether a program has ended, without reaping it. If the system cannot say, it has.
 fn has_ended(child: &Child) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     !matches!(waitid(WaitId::Pid(Pid::from_child(child)), options), Ok(None))
@@ -152,26 +152,26 @@ mod tests {
     use std::{fs, process, thread};
 
     use super::*;
-    use crate::process::Command;
+    use crate::process::HelperCommand;
 
     #[test]
     fn an_end_that_the_kernel_does_not_tell_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
         assert!(process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-        // What it leaves behind holds the output, so that nothing else tells of the end, which is
-        // after the first look.
+        // Its child keeps the output open, so that nothing else reveals the end, which is after the
+        // first check.
         let hour = Duration::from_secs(3600);
-        let shell =
-            Command::new("sh", hour).with_arguments(&["-c", "cat \"$0\" & sleep 0.2; exit 3"]);
+        let shell = HelperCommand::new("sh", hour)
+            .with_arguments(&["-c", "cat \"$0\" & sleep 0.2; exit 3"]);
         let (mut child, output) = shell.start(fifo.to_str().unwrap(), &[]).unwrap();
-        let (tell, told) = mpsc::channel();
+        let (ended, end) = mpsc::channel();
         thread::spawn(move || {
-            let mut dialogue = Dialogue::new(b"", output);
-            let status = dialogue.talk(&mut child, None, hour).unwrap();
-            tell.send((status.and_then(|it| it.code()), dialogue.output.is_some())).unwrap();
+            let mut pipes = Pipes::new(b"", output);
+            let status = pipes.exchange(&mut child, None, hour).unwrap();
+            ended.send((status.and_then(|it| it.code()), pipes.output.is_some())).unwrap();
         });
-        let noticed = told.recv_timeout(Duration::from_secs(60));
+        let noticed = end.recv_timeout(Duration::from_secs(60));
         fs::write(&fifo, "").unwrap();
         assert_eq!(noticed, Ok((Some(3), true)));
     }
