@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use challenger_server::store::SqliteStore;
+use challenger_testkit::Cluster;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::postgres_server::Cluster;
 use super::programs::output;
 
 /// The settings of a PostgreSQL cluster that matter here.

@@ -1,13 +1,6 @@
 //! `challenger-send-sms.sh` against a stand-in for Telesign.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod provider;
 mod script;
@@ -21,9 +14,10 @@ use std::thread;
 use std::time::Duration;
 
 use challenger_server::process::ProcessErrorKind;
+use challenger_testkit::pin_in;
 use provider::{Act, Asked, Provider};
 use script::{Ran, Script};
-use site::{Site, pin_in};
+use site::Site;
 
 const PROGRAMS: [&str; 4] = ["cat", "curl", "head", "jq"];
 const ADDRESS: &str = r#"{"CONTACT_PHONE":"+41791234567"}"#;

@@ -11,15 +11,14 @@ use challenger_proto::{ClientId, Commit, Entropy, HashedSecret, Load, Timestamp,
 use challenger_server::store::{
     Collected, Database, OpenMode, PostgresDatabase, PostgresStore, Registry, Store, StoreError,
 };
+use challenger_testkit::Cluster;
 use conformance::{
     NOW, TestDatabase, error_of, has_grant, laws, open, redemption, register, reload, served,
 };
 use postgres::{Client, NoTls};
-use postgres_server::Cluster;
 
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod conformance;
-mod postgres_server;
 
 /// A database in a cluster that tests share.
 struct ClusterDatabase {

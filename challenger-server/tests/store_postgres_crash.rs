@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use challenger_proto::{Commit, Load, TokenDigest, Validation, Write};
 use challenger_server::store::{OpenMode, PostgresDatabase, PostgresStore, Registry, Store};
+use challenger_testkit::{Cluster, End};
 use conformance::{Rng, open, redemption, register, reload};
-use postgres_server::{Cluster, End};
 
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod conformance;
-mod postgres_server;
 
 const THREADS: u8 = 8;
 

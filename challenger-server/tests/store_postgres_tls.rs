@@ -7,9 +7,7 @@ use std::fs;
 
 use challenger_proto::{Load, TokenDigest};
 use challenger_server::store::{OpenMode, PostgresDatabase, PostgresStore, Registry, Store};
-use postgres_server::Cluster;
-
-mod postgres_server;
+use challenger_testkit::Cluster;
 
 const PASSWORD: &str = "swordfish";
 

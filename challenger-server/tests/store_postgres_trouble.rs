@@ -16,12 +16,11 @@ use challenger_proto::{Client, ClientId, Commit, Load, Validation, Write};
 use challenger_server::store::{
     Database, OpenMode, PostgresDatabase, PostgresStore, Registry, Store, StoreError,
 };
+use challenger_testkit::{Cluster, End, send};
 use conformance::{error_of, open, redemption, register, reload};
-use postgres_server::{Cluster, End, send};
 
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod conformance;
-mod postgres_server;
 
 /// How long a test waits for something that should be over much earlier.
 const PATIENCE: Duration = Duration::from_secs(120);

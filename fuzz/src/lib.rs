@@ -1,17 +1,8 @@
 //! Claims about all code that reads from strangers or operators, as functions of bytes. cargo-fuzz
 //! looks for bytes that break a claim; the test replays known ones.
 
-// The simulation of challenger-proto's tests, with its auditor.
-#[path = "../../challenger-proto/tests/audit/mod.rs"]
-mod audit;
-#[path = "../../challenger-proto/tests/bends/mod.rs"]
-mod bends;
 pub mod found;
 mod request;
-#[path = "../../challenger-proto/tests/simulation/mod.rs"]
-mod simulation;
-#[path = "../../challenger-proto/tests/world/mod.rs"]
-mod world;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,13 +12,14 @@ use challenger_proto::{Form, Pattern, Variables};
 use challenger_server::config::{Config, Environment};
 use challenger_server::front::head::{Parsed, parse_head};
 use challenger_server::pages::{Messages, Sources};
+use challenger_testkit::{Dice, escape, simulation};
 
 pub use request::request;
 
 /// Runs a simulation in which the bytes decide who does what, which request continues, and what
 /// fails. The auditor asserts I1 to I12.
 pub fn history(data: &[u8]) {
-    simulation::play(simulation::Dice::fed(data));
+    simulation::play(Dice::fed(data));
 }
 
 /// A head has one reading, wherever the bytes are cut: a decision about the beginning of the bytes
@@ -53,7 +45,6 @@ pub fn form(data: &[u8]) {
     let pairs: Vec<(&str, &str)> = form.pairs().collect();
     let names: BTreeMap<&str, &str> = pairs.iter().copied().collect();
     assert_eq!(names.len(), pairs.len());
-    let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
     let again: Vec<String> =
         pairs.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
     let again = Form::parse(again.join("&").as_bytes()).expect("what was written by the rules");

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use challenger_testkit::Dice;
+
 /// How many modifications of each seed are tried.
 const BENT: usize = 400;
 
@@ -17,18 +19,6 @@ const TARGETS: [(&str, Target); 7] = [
     ("request", challenger_fuzz::request),
     ("template", challenger_fuzz::template),
 ];
-
-/// Pseudo-random numbers, the same in every run (Marsaglia's xorshift).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).expect("31 bits") % end.max(1)
-    }
-}
 
 /// Changes some bytes: replaces or removes one, repeats a piece, or inserts a special one.
 fn bend(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
@@ -60,7 +50,7 @@ fn every_claim_holds_for_the_seeds_and_near_them() {
             .collect();
         seeds.sort();
         assert!(seeds.len() >= 3, "{name} has too few seeds");
-        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+        let mut dice = Dice::Seeded(0);
         for path in seeds {
             let seed = fs::read(&path).expect("a readable seed");
             target(&seed);

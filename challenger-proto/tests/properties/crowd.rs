@@ -5,9 +5,11 @@ use challenger_proto::{Limits, Service, Span};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::simulation::server::{Errand, Server, What};
-use crate::simulation::{Dice, Weather};
-use crate::world::{self, Redemption};
+use challenger_testkit::Dice;
+use challenger_testkit::escape;
+use challenger_testkit::simulation::Weather;
+use challenger_testkit::simulation::server::{Errand, Server, What};
+use challenger_testkit::world::{self, Redemption};
 
 const ADA: &str = "ada@example.com";
 
@@ -170,8 +172,8 @@ proptest! {
             1 => Redemption { secret: &bent, ..honest }.request(),
             2 => Redemption { redirect: &bent, ..honest }.request(),
             3 => Redemption { verifier: Some(&bent), ..honest }.request(),
-            4 => world::solve(&world::escape(&bent), &pin, ""),
-            _ => world::challenge(&world::escape(&bent), ADA, ""),
+            4 => world::solve(&escape(&bent), &pin, ""),
+            _ => world::challenge(&escape(&bent), ADA, ""),
         };
         // The server asserts I9 of what is bent.
         crowd.server.come(Errand { who: 0, what: What::Bent("one character") }, request);

@@ -4,23 +4,23 @@ use challenger_proto::{Address, Limits, Timestamp};
 
 /// An address that is or was under test.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Round {
-    pub(crate) address: Address,
+pub struct Round {
+    pub address: Address,
     /// The PIN, as digits; empty before the first message.
-    pub(crate) pin: String,
+    pub pin: String,
     /// Messages that were paid for, less those that were given back.
-    pub(crate) charges: u32,
+    pub charges: u32,
     /// Guesses since the latest message.
-    pub(crate) guesses: u32,
+    pub guesses: u32,
     /// When the latest message was decided; `None` once it was given back.
-    pub(crate) latest: Option<Timestamp>,
+    pub latest: Option<Timestamp>,
     /// From when the interval counts: the latest message, or that of another spelling.
-    pub(crate) waits_from: Option<Timestamp>,
+    pub waits_from: Option<Timestamp>,
 }
 
 impl Round {
     /// The round of an address that takes its turn after others.
-    pub(crate) fn next(address: &Address, left: &[Self], now: Timestamp, limits: &Limits) -> Self {
+    pub fn next(address: &Address, left: &[Self], now: Timestamp, limits: &Limits) -> Self {
         let siblings = left.iter().filter(|it| it.mailbox() == mailbox(address));
         let fresh =
             siblings.filter_map(|it| it.waits_from).filter(|at| is_early(*at, now, limits)).max();
@@ -39,22 +39,22 @@ impl Round {
     }
 
     /// The PIN; before the first message, one that is not it.
-    pub(crate) fn pin_or_guess(&self) -> &str {
+    pub fn pin_or_guess(&self) -> &str {
         if self.pin.is_empty() { "12345678" } else { &self.pin }
     }
 
-    pub(crate) fn mailbox(&self) -> String {
+    pub fn mailbox(&self) -> String {
         mailbox(&self.address)
     }
 
     /// Whether a failure of the message that was sent then is one of the latest message.
-    pub(crate) fn is_latest(&self, sent: Timestamp) -> bool {
+    pub fn is_latest(&self, sent: Timestamp) -> bool {
         self.latest == Some(sent) && self.waits_from == Some(sent)
     }
 }
 
 /// Whether a message that was sent then is too fresh for another one.
-pub(crate) fn is_early(sent: Timestamp, now: Timestamp, limits: &Limits) -> bool {
+pub fn is_early(sent: Timestamp, now: Timestamp, limits: &Limits) -> bool {
     sent <= now && now < sent.plus(limits.retransmission_interval)
 }
 

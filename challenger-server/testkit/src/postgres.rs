@@ -1,15 +1,6 @@
 //! A real PostgreSQL in a private directory, gone with the test. It is reachable over a Unix socket
 //! only, unless a test asks for TLS.
 
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
-
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};

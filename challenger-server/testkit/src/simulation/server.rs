@@ -8,9 +8,9 @@ use challenger_proto::{
     Sending, Service, Span, Step, Timestamp, Transmission, refuse,
 };
 
-use super::dice::Dice;
 use super::faults::{Fault, Weather};
 use super::tally::Tally;
+use crate::Dice;
 use crate::audit::{Ask, Auditor, Case, Cause, name_of};
 use crate::world;
 
@@ -19,15 +19,15 @@ const TOLD: usize = 40;
 
 /// Who asks for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Errand {
+pub struct Errand {
     /// The number of the actor.
-    pub(crate) who: usize,
-    pub(crate) what: What,
+    pub who: usize,
+    pub what: What,
 }
 
 /// What an honest request is for, or that it is not honest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
+pub enum What {
     Address,
     /// One thing is bent, and nothing may come of it.
     Bent(&'static str),
@@ -42,19 +42,19 @@ pub(crate) enum What {
 
 /// What comes back.
 #[derive(Debug)]
-pub(crate) struct Arrival {
-    pub(crate) errand: Errand,
-    pub(crate) ask: Ask,
+pub struct Arrival {
+    pub errand: Errand,
+    pub ask: Ask,
     /// `None` if it was lost.
-    pub(crate) response: Option<Response>,
+    pub response: Option<Response>,
 }
 
 /// A message in somebody's mailbox.
 #[derive(Debug)]
-pub(crate) struct Message {
-    pub(crate) to: String,
-    pub(crate) about: NonceDigest,
-    pub(crate) pin: String,
+pub struct Message {
+    pub to: String,
+    pub about: NonceDigest,
+    pub pin: String,
 }
 
 /// What the auditor knew when the rows were read: whatever is decided on them, this was true.
@@ -111,15 +111,15 @@ struct Line {
 
 /// The server, its store and its helper, and who watches them.
 #[derive(Debug)]
-pub(crate) struct Server<'s> {
-    pub(crate) service: &'s Service,
-    pub(crate) auditor: Auditor,
-    pub(crate) weather: Weather,
-    pub(crate) tally: Tally,
-    pub(crate) now: Timestamp,
-    pub(crate) mail: Vec<Message>,
-    pub(crate) crashes: usize,
-    pub(crate) conflicts: usize,
+pub struct Server<'s> {
+    pub service: &'s Service,
+    pub auditor: Auditor,
+    pub weather: Weather,
+    pub tally: Tally,
+    pub now: Timestamp,
+    pub mail: Vec<Message>,
+    pub crashes: usize,
+    pub conflicts: usize,
     records: Records,
     walkers: Vec<(Walker, Step<'s>)>,
     slots: usize,
@@ -129,7 +129,7 @@ pub(crate) struct Server<'s> {
 }
 
 impl<'s> Server<'s> {
-    pub(crate) fn new(service: &'s Service, weather: Weather, slots: usize) -> Self {
+    pub fn new(service: &'s Service, weather: Weather, slots: usize) -> Self {
         Self {
             auditor: world::auditor(&service.limits),
             service,
@@ -148,12 +148,12 @@ impl<'s> Server<'s> {
         }
     }
 
-    pub(crate) fn walkers(&self) -> usize {
+    pub fn walkers(&self) -> usize {
         self.walkers.len()
     }
 
     /// A request arrives.
-    pub(crate) fn come(&mut self, errand: Errand, request: Request) {
+    pub fn come(&mut self, errand: Errand, request: Request) {
         let step = Step::begin(&request, self.service, self.now);
         self.auditor.assert_hidden(&step);
         self.came += 1;
@@ -175,18 +175,18 @@ impl<'s> Server<'s> {
     }
 
     /// Time goes by, or leaps.
-    pub(crate) fn pass(&mut self, seconds: u64) {
+    pub fn pass(&mut self, seconds: u64) {
         self.now = self.now.plus(Span::seconds(seconds));
         self.tell(None, "time passes", None);
     }
 
-    pub(crate) fn set_back(&mut self, seconds: u64) {
+    pub fn set_back(&mut self, seconds: u64) {
         self.now = Timestamp::from_seconds(self.now.seconds() - seconds);
         self.tell(None, "the clock is set back", None);
     }
 
     /// Whether a fault strikes, where it could.
-    pub(crate) fn strikes(&mut self, fault: Fault, dice: &mut Dice) -> bool {
+    pub fn strikes(&mut self, fault: Fault, dice: &mut Dice) -> bool {
         let strikes = self.weather.strikes(fault, dice);
         if strikes {
             self.tally.struck(fault);
@@ -195,7 +195,7 @@ impl<'s> Server<'s> {
     }
 
     /// One of the requests advances by one step, or all are lost.
-    pub(crate) fn advance(&mut self, dice: &mut Dice) -> Vec<Arrival> {
+    pub fn advance(&mut self, dice: &mut Dice) -> Vec<Arrival> {
         self.tally.steps += 1;
         if self.strikes(Fault::Crash, dice) {
             return self.crash();
@@ -430,7 +430,7 @@ impl<'s> Server<'s> {
     }
 
     /// What happened last, for people.
-    pub(crate) fn print_history(&self) {
+    pub fn print_history(&self) {
         for Line { now, number, errand, event, refusal } in &self.history {
             let seconds = now.since(world::START).as_seconds();
             let refusal = refusal.map_or(String::new(), |it| format!(": {it:?}"));

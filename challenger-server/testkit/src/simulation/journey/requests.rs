@@ -50,7 +50,7 @@ impl Journey {
         more.push_str(&challenge);
         if self.who.is_multiple_of(2) {
             more.push_str("&redirect_uri=");
-            more.push_str(&world::escape(self.client.redirect));
+            more.push_str(&crate::escape(self.client.redirect));
         }
         world::authorize(nonce, self.client.number, &more, self.accept())
     }

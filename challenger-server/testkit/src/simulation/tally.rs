@@ -60,36 +60,36 @@ const DEEDS: [&str; 34] = [
 
 /// How often everything happened.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) steps: u64,
-    pub(crate) seeds: u64,
-    pub(crate) validations: u64,
+pub struct Tally {
+    pub steps: u64,
+    pub seeds: u64,
+    pub validations: u64,
     /// The most requests that somebody needed in the end, once nothing failed any more.
-    pub(crate) patience: usize,
-    pub(crate) refusals: BTreeMap<Refusal, u64>,
+    pub patience: usize,
+    pub refusals: BTreeMap<Refusal, u64>,
     states: BTreeMap<&'static str, u64>,
     deeds: BTreeMap<&'static str, u64>,
     faults: BTreeMap<Fault, u64>,
 }
 
 impl Tally {
-    pub(crate) fn refused(&mut self, refusal: Refusal) {
+    pub fn refused(&mut self, refusal: Refusal) {
         *self.refusals.entry(refusal).or_default() += 1;
     }
 
-    pub(crate) fn reached(&mut self, state: &'static str) {
+    pub fn reached(&mut self, state: &'static str) {
         *self.states.entry(state).or_default() += 1;
     }
 
-    pub(crate) fn did(&mut self, deed: &'static str) {
+    pub fn did(&mut self, deed: &'static str) {
         *self.deeds.entry(deed).or_default() += 1;
     }
 
-    pub(crate) fn struck(&mut self, fault: Fault) {
+    pub fn struck(&mut self, fault: Fault) {
         *self.faults.entry(fault).or_default() += 1;
     }
 
-    pub(crate) fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         self.steps += other.steps;
         self.seeds += other.seeds;
         self.validations += other.validations;
@@ -101,7 +101,7 @@ impl Tally {
     }
 
     /// Everything that was never reached, and should have been; and the reverse.
-    pub(crate) fn gaps(&self) -> Vec<String> {
+    pub fn gaps(&self) -> Vec<String> {
         let excused = |refusal: &Refusal| UNREACHABLE.iter().any(|(it, _)| it == refusal);
         let mut gaps = Vec::new();
         for refusal in Refusal::ALL {
@@ -122,7 +122,7 @@ impl Tally {
     }
 
     /// For people who want to know.
-    pub(crate) fn print(&self) {
+    pub fn print(&self) {
         for (refusal, count) in &self.refusals {
             println!("{count:9} refusal {refusal:?}");
         }

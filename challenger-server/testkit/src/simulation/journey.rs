@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use challenger_proto::http::{Body, Method, Request, Response};
 use challenger_proto::{Limits, Nonce, NonceDigest, Refusal};
 
-use super::dice::Dice;
 use super::screen::{Screen, View};
 use super::server::{Arrival, Errand, Message, Server, What};
+use crate::Dice;
 use crate::audit::{Ask, Case, query_of, redirect_of};
 use crate::world::{self, Party, Redemption};
 

@@ -12,11 +12,11 @@ use super::{Played, Shown};
 /// nonce, `:forged` is what whoever knows it could pass off as its code; of a PIN, `:spelled` has
 /// its dash, `:wide` full-width digits, and `:wrong` is another.
 #[derive(Default)]
-pub(crate) struct Captures(Vec<(String, String)>);
+pub struct Captures(Vec<(String, String)>);
 
 impl Captures {
     /// Takes what an answer brings that was not known before.
-    pub(crate) fn learn_from(&mut self, played: &Played) {
+    pub fn learn_from(&mut self, played: &Played) {
         for pin in &played.pins {
             assert!(pin.len() == 8 && pin.bytes().all(|it| it.is_ascii_digit()), "PIN {pin}");
             self.learn("pin", pin);
@@ -67,7 +67,7 @@ impl Captures {
     }
 
     /// Puts names in the place of values.
-    pub(crate) fn fold(&self, text: &str) -> String {
+    pub fn fold(&self, text: &str) -> String {
         let replace = |text: String, (name, value): &(String, String)| {
             text.replace(value, &format!("{{{name}}}"))
         };
@@ -75,7 +75,7 @@ impl Captures {
     }
 
     /// Puts values in the place of names. Other braces stay as they are.
-    pub(crate) fn expand(&self, text: &str) -> String {
+    pub fn expand(&self, text: &str) -> String {
         let mut expanded = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
@@ -97,7 +97,7 @@ impl Captures {
     }
 
     /// The bytes of a body: `\xNN` is a byte, and a body that begins with `hex:` is all bytes.
-    pub(crate) fn expand_body(&self, lines: &[String]) -> Vec<u8> {
+    pub fn expand_body(&self, lines: &[String]) -> Vec<u8> {
         let text = self.expand(&lines.join("\n"));
         if let Some(digits) = text.strip_prefix("hex:") {
             let digits: Vec<char> = digits.chars().filter(|it| !it.is_whitespace()).collect();

@@ -19,8 +19,6 @@
 //!    `hex:` begins a binary body, and a story may bend a value: `{pin:wrong}`, `{x*70000}`.
 //! 4. Left out of `<` lines: the headers of [`COMMON_HEADERS`] with their standard value, and those
 //!    that only a connection needs ([`FRAMING_HEADERS`]).
-#![allow(dead_code, reason = "the core's tests and the server's use different parts")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a broken story may panic")]
 
 mod captures;
 mod head;
@@ -31,11 +29,11 @@ use challenger_proto::http::{Body, Method, Request, Response};
 use challenger_proto::{AddressType, PageName, Refusal, Refused, Timestamp};
 use serde_json::Value;
 
-pub(crate) use captures::Captures;
-pub(crate) use head::Head;
+pub use captures::Captures;
+pub use head::Head;
 
 /// What every response carries (the core's `Response::new`).
-pub(crate) const COMMON_HEADERS: [(&str, &str); 7] = [
+pub const COMMON_HEADERS: [(&str, &str); 7] = [
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "*"),
     ("Cache-Control", "no-store"),
@@ -46,16 +44,16 @@ pub(crate) const COMMON_HEADERS: [(&str, &str); 7] = [
 ];
 
 /// What the writer of a response adds.
-pub(crate) const FRAMING_HEADERS: [&str; 3] = ["Connection", "Content-Length", "Date"];
+pub const FRAMING_HEADERS: [&str; 3] = ["Connection", "Content-Length", "Date"];
 
 /// A story.
-pub(crate) struct Transcript {
+pub struct Transcript {
     /// The name of its file, without the extension.
-    pub(crate) name: String,
+    pub name: String,
     /// What the story proves.
-    pub(crate) sentence: String,
+    pub sentence: String,
     /// The service, its clients and the first moment.
-    pub(crate) head: Head,
+    pub head: Head,
     path: PathBuf,
     text: String,
     parts: Vec<Part>,
@@ -71,7 +69,7 @@ enum Part {
 
 /// One request and what becomes of it, as written in the file.
 #[derive(Default)]
-pub(crate) struct Exchange {
+pub struct Exchange {
     kept: Vec<String>,
     request: Vec<String>,
     helper_fails: Option<String>,
@@ -84,22 +82,22 @@ pub(crate) struct Exchange {
 }
 
 /// What a stage gets to play.
-pub(crate) struct Cue {
-    pub(crate) now: Timestamp,
+pub struct Cue {
+    pub now: Timestamp,
     /// The method as written; [`Method`] does not keep the unknown ones.
-    pub(crate) verb: String,
-    pub(crate) request: Request,
+    pub verb: String,
+    pub request: Request,
     /// How the helper fails, if it does.
-    pub(crate) helper_fails: Option<String>,
+    pub helper_fails: Option<String>,
     /// Whether no helper is free.
-    pub(crate) helpers_busy: bool,
+    pub helpers_busy: bool,
     /// Refuse without asking the core's logic.
-    pub(crate) refuse: Option<Refused>,
+    pub refuse: Option<Refused>,
 }
 
 impl Cue {
     /// The request as a client sends it.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self) -> Vec<u8> {
         let target = &self.request.target;
         let mut head = format!("{} {target} HTTP/1.1\r\nHost: challenger.test\r\n", self.verb);
         for (name, value) in &self.request.headers {
@@ -114,22 +112,22 @@ impl Cue {
 }
 
 /// What a stage reports.
-pub(crate) struct Played {
+pub struct Played {
     /// The `=` and `!` lines; `None` where they cannot be seen.
-    pub(crate) facts: Option<Vec<String>>,
+    pub facts: Option<Vec<String>>,
     /// The PINs that were handed to the helper, eight digits each.
-    pub(crate) pins: Vec<String>,
+    pub pins: Vec<String>,
     /// How `facts` calls the grant that was made, if one was.
-    pub(crate) grant: Option<String>,
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Shown,
+    pub grant: Option<String>,
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Shown,
     /// Why it was refused, where that can be seen.
-    pub(crate) refusal: Option<Refusal>,
+    pub refusal: Option<Refusal>,
 }
 
 /// A response's body.
-pub(crate) enum Shown {
+pub enum Shown {
     Bytes(Vec<u8>),
     /// A page that was not rendered: template, language, variables.
     Page(String, String, Value),
@@ -137,7 +135,7 @@ pub(crate) enum Shown {
 
 impl Played {
     /// What the core answered, without facts.
-    pub(crate) fn new(response: Response, address_type: &AddressType) -> Self {
+    pub fn new(response: Response, address_type: &AddressType) -> Self {
         Self {
             facts: None,
             pins: Vec::new(),
@@ -173,7 +171,7 @@ impl Played {
 }
 
 /// Where a story is played: the core alone, or a server behind a socket.
-pub(crate) trait Stage {
+pub trait Stage {
     fn play(&mut self, cue: &Cue) -> Played;
 
     /// Whether `UPDATE=1` may rewrite stories from what is played here.
@@ -188,12 +186,12 @@ pub(crate) trait Stage {
 }
 
 /// The directory of the stories.
-pub(crate) fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/transcripts")
+pub fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/transcripts")
 }
 
 /// All stories, in the order of their names.
-pub(crate) fn all() -> Vec<Transcript> {
+pub fn all() -> Vec<Transcript> {
     let entries = std::fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
     let mut paths: Vec<PathBuf> =
         entries.filter(|path| path.extension().is_some_and(|it| it == "http")).collect();
@@ -202,7 +200,7 @@ pub(crate) fn all() -> Vec<Transcript> {
 }
 
 impl Transcript {
-    pub(crate) fn read(path: &Path) -> Self {
+    pub fn read(path: &Path) -> Self {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(path).unwrap();
         let (head, story) = text.split_once("\n\n").unwrap_or((&text, ""));
@@ -220,7 +218,7 @@ impl Transcript {
     }
 
     /// The requests with what is written about them.
-    pub(crate) fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
+    pub fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
         self.parts.iter().filter_map(|part| match part {
             Part::Exchange(exchange) => Some(exchange),
             Part::Line(_) | Part::Clock(..) => None,
@@ -228,7 +226,7 @@ impl Transcript {
     }
 
     /// Whether a server can play it: nothing in it happens behind the protocol's back.
-    pub(crate) fn is_portable(&self) -> bool {
+    pub fn is_portable(&self) -> bool {
         self.exchanges().all(|exchange| exchange.refuse.is_none() && !exchange.helpers_busy)
     }
 
@@ -236,7 +234,7 @@ impl Transcript {
     ///
     /// Panics when anything differs from the file. With `UPDATE=1` in the environment and a stage
     /// that may do so, the file is rewritten instead, and only the `#` lines can still differ.
-    pub(crate) fn replay(&self, stage: &mut dyn Stage) -> Vec<Refusal> {
+    pub fn replay(&self, stage: &mut dyn Stage) -> Vec<Refusal> {
         let mut now = self.head.start;
         let mut captures = Captures::default();
         let mut lines = self.text.split("\n\n").take(1).flat_map(str::lines).map(String::from);
@@ -435,6 +433,6 @@ fn show_bytes(bytes: &[u8], captures: &Captures) -> Vec<String> {
 }
 
 /// The page of a template's name.
-pub(crate) fn page_name(template: &str, address_type: &AddressType) -> Option<PageName> {
+pub fn page_name(template: &str, address_type: &AddressType) -> Option<PageName> {
     PageName::ALL.into_iter().find(|name| name.template(address_type) == template)
 }

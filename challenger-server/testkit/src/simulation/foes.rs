@@ -2,9 +2,9 @@
 
 use challenger_proto::http::{BODY_MAX, Method, Request, TARGET_MAX};
 
-use super::dice::Dice;
 use super::journey::Journey;
 use super::server::{Arrival, Errand, Server, What};
+use crate::Dice;
 use crate::world;
 
 const VICTIM: &str = "victim@example.org";

@@ -5,7 +5,7 @@ use challenger_proto::{ClientId, Form, Nonce, NonceDigest};
 
 /// A call of the protocol. Requests that the auditor cannot read are no calls.
 #[derive(Clone, Debug)]
-pub(crate) enum Ask {
+pub enum Ask {
     Authorize(NonceDigest, Form),
     Challenge(NonceDigest, Form),
     Info(String),
@@ -17,12 +17,12 @@ pub(crate) enum Ask {
 
 impl Ask {
     /// Reads a request.
-    pub(crate) fn read(request: &Request) -> Self {
+    pub fn read(request: &Request) -> Self {
         Self::try_read(request).unwrap_or(Self::Other)
     }
 
     /// The validation that it names by its nonce.
-    pub(crate) const fn nonce(&self) -> Option<NonceDigest> {
+    pub const fn nonce(&self) -> Option<NonceDigest> {
         match self {
             Self::Authorize(nonce, _) | Self::Challenge(nonce, _) | Self::Solve(nonce, _) => {
                 Some(*nonce)

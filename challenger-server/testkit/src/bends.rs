@@ -1,5 +1,4 @@
 //! What somebody may make of an honest request: each bends one thing, and all must be refused (I9).
-#![allow(dead_code, reason = "each test uses its part")]
 
 use challenger_proto::http::Request;
 use challenger_proto::{Entropy, Nonce};
@@ -9,21 +8,21 @@ use crate::world::{self, Party, Redemption};
 const JSON: &str = "application/json";
 
 /// What the honest requests of one validation are made of.
-pub(crate) struct Honest<'a> {
-    pub(crate) client: &'a Party,
-    pub(crate) other: &'a Party,
-    pub(crate) nonce: &'a str,
+pub struct Honest<'a> {
+    pub client: &'a Party,
+    pub other: &'a Party,
+    pub nonce: &'a str,
     /// The code, or before there is one a text that could be it.
-    pub(crate) code: &'a str,
-    pub(crate) verifier: Option<&'a str>,
+    pub code: &'a str,
+    pub verifier: Option<&'a str>,
 }
 
 impl Honest<'_> {
     /// Requests that nobody honest would send, and what is bent in each.
-    pub(crate) fn bent(&self) -> Vec<(&'static str, Request)> {
+    pub fn bent(&self) -> Vec<(&'static str, Request)> {
         let (nonce, client) = (self.nonce, self.client.number);
         let stranger = Nonce::draw(Entropy::new([99; 32])).to_text();
-        let foreign = format!("&redirect_uri={}", world::escape(self.other.redirect));
+        let foreign = format!("&redirect_uri={}", crate::escape(self.other.redirect));
         let no_challenge = "&code_challenge_method=S256";
         let mut bent = vec![
             ("a method without a challenge", world::authorize(nonce, client, no_challenge, JSON)),

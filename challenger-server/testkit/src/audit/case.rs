@@ -14,51 +14,51 @@ const GRACE: Span = Span::seconds(10);
 
 /// What a client was registered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Registered {
-    pub(crate) secret: String,
-    pub(crate) redirect_uri: String,
+pub struct Registered {
+    pub secret: String,
+    pub redirect_uri: String,
 }
 
 /// A right PIN that was accepted.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Solved {
-    pub(crate) at: Timestamp,
-    pub(crate) renewed_at: Timestamp,
+pub struct Solved {
+    pub at: Timestamp,
+    pub renewed_at: Timestamp,
 }
 
 /// The history of one validation, as far as it matters.
 #[derive(Clone)]
-pub(crate) struct Case {
+pub struct Case {
     /// The row at birth: what it says of client, end and address stays true.
-    pub(crate) opened: Validation,
-    pub(crate) nonce: String,
-    pub(crate) version: i64,
-    pub(crate) state: Option<String>,
+    pub opened: Validation,
+    pub nonce: String,
+    pub version: i64,
+    pub state: Option<String>,
     /// Whether there is a PKCE challenge, and its verifier if the auditor knows that.
     has_challenge: bool,
-    pub(crate) verifier: Option<String>,
+    pub verifier: Option<String>,
     /// The address under test, and those that were before.
-    pub(crate) round: Option<Round>,
-    pub(crate) left: Vec<Round>,
+    pub round: Option<Round>,
+    pub left: Vec<Round>,
     /// Whether a message was decided before an earlier one.
     was_set_back: bool,
     /// The PINs of this and earlier rounds, as digits and spelled.
     pins: Vec<String>,
     /// Rounds that cost an address change.
-    pub(crate) paid: u32,
+    pub paid: u32,
     /// Messages that were paid for and not yet handed to the helper, by PIN.
     unsent: Vec<String>,
-    pub(crate) runs: u32,
-    pub(crate) failed: u32,
-    pub(crate) refunds: u32,
+    pub runs: u32,
+    pub failed: u32,
+    pub refunds: u32,
     /// Guesses that were charged, and answers that admit to have judged a wrong one.
     judged: u32,
     rejected: u32,
-    pub(crate) solved: Option<Solved>,
+    pub solved: Option<Solved>,
     /// The code of each solution.
     pub(super) codes: Vec<String>,
-    pub(crate) granted: Option<(Grant, Timestamp)>,
-    pub(crate) is_revoked: bool,
+    pub granted: Option<(Grant, Timestamp)>,
+    pub is_revoked: bool,
 }
 
 /// Shows the name only.
@@ -69,7 +69,7 @@ impl std::fmt::Debug for Case {
 }
 
 impl Case {
-    pub(crate) fn new(opened: Validation, nonce: String) -> Self {
+    pub fn new(opened: Validation, nonce: String) -> Self {
         Self {
             version: opened.version.0,
             opened,
@@ -96,22 +96,22 @@ impl Case {
     }
 
     /// The PINs that must not show, as digits and spelled.
-    pub(crate) fn pins(&self) -> impl Iterator<Item = &str> {
+    pub fn pins(&self) -> impl Iterator<Item = &str> {
         self.pins.iter().map(String::as_str)
     }
 
     /// The code of the latest solution, which alone buys something.
-    pub(crate) fn code(&self) -> Option<&str> {
+    pub fn code(&self) -> Option<&str> {
         self.codes.last().map(String::as_str)
     }
 
     /// The codes of earlier solutions.
-    pub(crate) fn void_codes(&self) -> &[String] {
+    pub fn void_codes(&self) -> &[String] {
         self.codes.split_last().map_or(&[], |(_, void)| void)
     }
 
     /// Whether this is the code of any of its solutions.
-    pub(crate) fn gave_out(&self, code: &str) -> bool {
+    pub fn gave_out(&self, code: &str) -> bool {
         self.codes.iter().any(|known| known == code)
     }
 
@@ -121,7 +121,7 @@ impl Case {
     }
 
     /// How many changes, messages and guesses are left, as forms tell (`budget_seen`).
-    pub(crate) fn budget(&self, limits: &Limits) -> [u32; 3] {
+    pub fn budget(&self, limits: &Limits) -> [u32; 3] {
         let fixed = self.opened.read_only;
         let changes = if fixed { 0 } else { u32::from(limits.address_changes) - self.paid };
         let (messages, guesses) = match &self.round {

@@ -7,15 +7,15 @@ use challenger_proto::{
 };
 
 /// Where a story begins.
-pub(crate) struct Head {
-    pub(crate) service: Service,
+pub struct Head {
+    pub service: Service,
     /// The clients: identifier, secret, redirect URI.
-    pub(crate) clients: Vec<(i64, String, String)>,
-    pub(crate) start: Timestamp,
+    pub clients: Vec<(i64, String, String)>,
+    pub start: Timestamp,
 }
 
 impl Head {
-    pub(crate) fn parse(options: &str, story: &str) -> Self {
+    pub fn parse(options: &str, story: &str) -> Self {
         let lines = || options.lines().map(|line| line.split_once(' ').unwrap_or((line, "")));
         let values = |wanted: &str| -> Vec<&str> {
             lines().filter(|(word, _)| *word == wanted).map(|(_, rest)| rest.trim()).collect()
@@ -48,7 +48,7 @@ impl Head {
     }
 
     /// The clients as a store keeps them.
-    pub(crate) fn registered(&self) -> impl Iterator<Item = Client> {
+    pub fn registered(&self) -> impl Iterator<Item = Client> {
         self.clients.iter().map(|(id, secret, uri)| Client {
             id: ClientId::new(*id).unwrap(),
             redirect_uri: RedirectUri::parse(uri).unwrap(),

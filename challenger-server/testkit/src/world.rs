@@ -1,46 +1,45 @@
 //! A small world for tests: two clients, a service, and the requests that people and clients send.
-#![allow(dead_code, reason = "each test uses its part")]
-#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::num::NonZeroU8;
 
-use challenger_proto::http::{Body, Method, Request, Response};
+use challenger_proto::http::{Method, Request, Response};
 use challenger_proto::{
     AddressType, Client, ClientId, Entropy, HashedSecret, Limits, Loaded, PageName, Records,
     RedirectUri, Sending, Service, Span, Step, Timestamp, Transmission, Write,
 };
 
 use crate::audit::{Auditor, Registered};
+use crate::escape;
 
 /// What the first client proves itself with.
-pub(crate) const SECRET: &str = "secret-token:first-client";
+pub const SECRET: &str = "secret-token:first-client";
 /// Where the first client's users return to.
-pub(crate) const REDIRECT: &str = "https://client.example/cb?x=1";
+pub const REDIRECT: &str = "https://client.example/cb?x=1";
 /// What the second client, which is nobody's friend here, proves itself with.
-pub(crate) const OTHER_SECRET: &str = "secret-token:second-client";
+pub const OTHER_SECRET: &str = "secret-token:second-client";
 /// Where the second client's users return to.
-pub(crate) const OTHER_REDIRECT: &str = "https://other.example/cb";
+pub const OTHER_REDIRECT: &str = "https://other.example/cb";
 /// A client as it knows itself.
 #[derive(Debug)]
-pub(crate) struct Party {
-    pub(crate) number: i64,
-    pub(crate) secret: &'static str,
-    pub(crate) redirect: &'static str,
+pub struct Party {
+    pub number: i64,
+    pub secret: &'static str,
+    pub redirect: &'static str,
 }
 
 /// Both clients.
-pub(crate) const CLIENTS: [Party; 2] = [
+pub const CLIENTS: [Party; 2] = [
     Party { number: 1, secret: SECRET, redirect: REDIRECT },
     Party { number: 2, secret: OTHER_SECRET, redirect: OTHER_REDIRECT },
 ];
 
 /// When the world begins.
-pub(crate) const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
+pub const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
 
 const TWO: NonZeroU8 = NonZeroU8::new(2).unwrap();
 
 /// Everything twice, and short times: small enough to walk through every history.
-pub(crate) fn small_limits() -> Limits {
+pub fn small_limits() -> Limits {
     Limits {
         address_changes: 2,
         pin_transmissions: TWO,
@@ -54,7 +53,7 @@ pub(crate) fn small_limits() -> Limits {
 }
 
 /// A service for e-mail addresses, with every page in English.
-pub(crate) fn service(limits: Limits) -> Service {
+pub fn service(limits: Limits) -> Service {
     let mut service = Service::new(AddressType::new("email").unwrap());
     service.limits = limits;
     for name in PageName::ALL {
@@ -64,7 +63,7 @@ pub(crate) fn service(limits: Limits) -> Service {
 }
 
 /// A store with two clients.
-pub(crate) fn records() -> Records {
+pub fn records() -> Records {
     let mut records = Records::default();
     for Party { number, secret, redirect } in CLIENTS {
         records.insert_client(Client {
@@ -77,7 +76,7 @@ pub(crate) fn records() -> Records {
 }
 
 /// An auditor who knows both clients.
-pub(crate) fn auditor(limits: &Limits) -> Auditor {
+pub fn auditor(limits: &Limits) -> Auditor {
     let mut auditor = Auditor::new(limits);
     for Party { number, secret, redirect } in CLIENTS {
         let registered = Registered { secret: secret.into(), redirect_uri: redirect.into() };
@@ -88,16 +87,16 @@ pub(crate) fn auditor(limits: &Limits) -> Auditor {
 
 /// What a decision asks for, all of it.
 #[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) write: Option<Write>,
-    pub(crate) message: Option<Transmission>,
+pub struct Outcome {
+    pub write: Option<Write>,
+    pub message: Option<Transmission>,
     /// The answer, if all of it succeeds.
-    pub(crate) response: Response,
+    pub response: Response,
 }
 
 impl Outcome {
     /// Goes on as if everything succeeded, and carries out nothing.
-    pub(crate) fn of(step: Step<'_>) -> Self {
+    pub fn of(step: Step<'_>) -> Self {
         match step {
             Step::Load(_) => panic!("nothing is decided"),
             Step::Commit(it) => {
@@ -114,7 +113,7 @@ impl Outcome {
 }
 
 /// Decides a request on rows.
-pub(crate) fn step<'s>(
+pub fn step<'s>(
     request: &Request,
     rows: Loaded,
     now: Timestamp,
@@ -128,7 +127,7 @@ pub(crate) fn step<'s>(
 }
 
 /// The same, with all that it asks for.
-pub(crate) fn decide(
+pub fn decide(
     request: &Request,
     rows: Loaded,
     now: Timestamp,
@@ -139,7 +138,7 @@ pub(crate) fn decide(
 }
 
 /// A message that a request pays for, when it is decided on rows.
-pub(crate) fn sending<'s>(
+pub fn sending<'s>(
     request: &Request,
     rows: Loaded,
     now: Timestamp,
@@ -152,12 +151,7 @@ pub(crate) fn sending<'s>(
 }
 
 /// What a request has to be decided on.
-pub(crate) fn rows(
-    request: &Request,
-    records: &Records,
-    now: Timestamp,
-    service: &Service,
-) -> Loaded {
+pub fn rows(request: &Request, records: &Records, now: Timestamp, service: &Service) -> Loaded {
     match Step::begin(request, service, now) {
         Step::Load(it) => records.load(it.keys()),
         _ => Loaded::default(),
@@ -165,7 +159,7 @@ pub(crate) fn rows(
 }
 
 /// A request with any method.
-pub(crate) fn request(
+pub fn request(
     method: Method,
     target: String,
     headers: &[(&str, &str)],
@@ -176,58 +170,58 @@ pub(crate) fn request(
 }
 
 /// `POST /setup/1`
-pub(crate) fn setup(secret: &str, body: &str) -> Request {
+pub fn setup(secret: &str, body: &str) -> Request {
     setup_as(1, secret, body)
 }
 
 /// `POST /setup/$CLIENT_ID`
-pub(crate) fn setup_as(client: i64, secret: &str, body: &str) -> Request {
+pub fn setup_as(client: i64, secret: &str, body: &str) -> Request {
     let bearer = format!("Bearer {secret}");
     request(Method::Post, format!("/setup/{client}"), &[("Authorization", &bearer)], body)
 }
 
 /// `GET /authorize/$NONCE`, with more parameters as they are.
-pub(crate) fn authorize(nonce: &str, client: i64, more: &str, accept: &str) -> Request {
+pub fn authorize(nonce: &str, client: i64, more: &str, accept: &str) -> Request {
     let target = format!("/authorize/{nonce}?response_type=code&client_id={client}{more}");
     request(Method::Get, target, &[("Accept", accept)], "")
 }
 
 /// `POST /challenge/$NONCE`
-pub(crate) fn challenge(nonce: &str, address: &str, accept: &str) -> Request {
+pub fn challenge(nonce: &str, address: &str, accept: &str) -> Request {
     let body = format!("CONTACT_EMAIL={}", escape(address));
     request(Method::Post, format!("/challenge/{nonce}"), &[("Accept", accept)], body)
 }
 
 /// `POST /solve/$NONCE`
-pub(crate) fn solve(nonce: &str, pin: &str, accept: &str) -> Request {
+pub fn solve(nonce: &str, pin: &str, accept: &str) -> Request {
     let body = format!("pin={}", escape(pin));
     request(Method::Post, format!("/solve/{nonce}"), &[("Accept", accept)], body)
 }
 
 /// What a client says at `/token`.
 #[derive(Clone, Debug)]
-pub(crate) struct Redemption<'a> {
-    pub(crate) client: i64,
-    pub(crate) secret: &'a str,
-    pub(crate) redirect: &'a str,
-    pub(crate) code: &'a str,
-    pub(crate) verifier: Option<&'a str>,
+pub struct Redemption<'a> {
+    pub client: i64,
+    pub secret: &'a str,
+    pub redirect: &'a str,
+    pub code: &'a str,
+    pub verifier: Option<&'a str>,
 }
 
 impl<'a> Redemption<'a> {
     /// What the first client honestly says.
-    pub(crate) const fn honest(code: &'a str, verifier: Option<&'a str>) -> Self {
+    pub const fn honest(code: &'a str, verifier: Option<&'a str>) -> Self {
         Self { client: 1, secret: SECRET, redirect: REDIRECT, code, verifier }
     }
 
     /// What a client honestly says.
-    pub(crate) const fn of(party: &Party, code: &'a str, verifier: Option<&'a str>) -> Self {
+    pub const fn of(party: &Party, code: &'a str, verifier: Option<&'a str>) -> Self {
         let Party { number, secret, redirect } = *party;
         Self { client: number, secret, redirect, code, verifier }
     }
 
     /// `POST /token`
-    pub(crate) fn request(&self) -> Request {
+    pub fn request(&self) -> Request {
         let mut body = format!(
             "grant_type=authorization_code&client_id={}&client_secret={}&redirect_uri={}&code={}",
             self.client,
@@ -244,30 +238,13 @@ impl<'a> Redemption<'a> {
 }
 
 /// `GET /info`
-pub(crate) fn info(token: &str) -> Request {
+pub fn info(token: &str) -> Request {
     let bearer = format!("Bearer {token}");
     request(Method::Get, "/info".into(), &[("Authorization", &bearer)], "")
 }
 
-/// Escapes everything but letters and digits.
-pub(crate) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len() * 3);
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02x}"));
-        }
-    }
-    escaped
-}
-
 /// A member of a JSON answer or of a page's data, as text.
-pub(crate) fn member(response: &Response, name: &str) -> Option<String> {
-    let value = match &response.body {
-        Body::Json(value) => value.get(name),
-        Body::Page(page) => page.data.get(name),
-        Body::Empty | Body::Document(_) | Body::Text(_) => None,
-    }?;
+pub fn member(response: &Response, name: &str) -> Option<String> {
+    let value = response.member(name)?;
     Some(value.as_str().map_or_else(|| value.to_string(), ToString::to_string))
 }

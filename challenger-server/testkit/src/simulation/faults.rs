@@ -1,11 +1,11 @@
 //! What goes wrong, and how often: each seed has its own weather, in which much never strikes and
 //! some often, because faults that all strike a little hide each other.
 
-use super::dice::Dice;
+use crate::Dice;
 
 /// Something that goes wrong outside the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// A panic that the server catches.
     Bug,
     /// The client has all the validations that it may have, opened by others.
@@ -37,7 +37,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 16] = [
+    pub const ALL: [Self; 16] = [
         Self::Bug,
         Self::ClientFull,
         Self::ClockBack,
@@ -70,21 +70,21 @@ impl Fault {
 
 /// How often each strikes, of a thousand times.
 #[derive(Clone, Debug)]
-pub(crate) struct Weather([usize; Fault::ALL.len()]);
+pub struct Weather([usize; Fault::ALL.len()]);
 
 impl Weather {
     /// Nothing goes wrong.
-    pub(crate) const CALM: Self = Self([0; Fault::ALL.len()]);
+    pub const CALM: Self = Self([0; Fault::ALL.len()]);
 
     /// Some of the faults, each with a weight of its own.
-    pub(crate) fn draw(dice: &mut Dice) -> Self {
+    pub fn draw(dice: &mut Dice) -> Self {
         Self(Fault::ALL.map(|fault| match dice.below(2) {
             0 => 0,
             _ => 1 + dice.below(fault.most()),
         }))
     }
 
-    pub(crate) fn strikes(&self, fault: Fault, dice: &mut Dice) -> bool {
+    pub fn strikes(&self, fault: Fault, dice: &mut Dice) -> bool {
         let place = Fault::ALL.iter().position(|it| *it == fault).unwrap();
         dice.chance(self.0[place])
     }

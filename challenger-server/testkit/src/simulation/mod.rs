@@ -4,32 +4,27 @@
 //! In the first phase faults strike and the auditor watches that nothing unsafe happens (I1 to
 //! I11). Then the faults stop, the foes go, and within a bounded number of requests every honest
 //! person must hold a grant (I12), and start over only for a reason.
-#![allow(dead_code, reason = "each test uses its part")]
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail loudly")]
 #![allow(clippy::print_stdout, reason = "a failure tells its history")]
 
-mod dice;
 mod faults;
 mod foes;
 mod journey;
 mod screen;
-pub(crate) mod server;
+pub mod server;
 mod tally;
 
 use std::num::NonZeroU8;
 
 use challenger_proto::{AddressType, Limits, PageSet, Service, Span};
 
-pub(crate) use dice::Dice;
-use faults::Fault;
-pub(crate) use faults::Weather;
+pub use faults::{Fault, Weather};
 use foes::Foe;
 use journey::{Journey, Step};
 use server::Arrival;
 use server::Server;
-pub(crate) use tally::Tally;
+pub use tally::Tally;
 
-use crate::world;
+use crate::{Dice, world};
 
 /// How many requests are on their way at most.
 const CROWD: usize = 24;
@@ -46,7 +41,7 @@ struct Simulation<'s> {
 }
 
 /// Plays a history to its end.
-pub(crate) fn play(mut dice: Dice) -> Tally {
+pub fn play(mut dice: Dice) -> Tally {
     let weather = Weather::draw(&mut dice);
     let mut service = world::service(limits(&mut dice));
     let has_pages = dice.below(8) > 0;

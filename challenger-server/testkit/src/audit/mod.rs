@@ -2,7 +2,7 @@
 //! hold whatever the interleaving.
 //!
 //! It never believes a row's own counters or progress; it counts what it saw. It needs nothing but
-//! the core's public interface, so that tests, simulation and fuzz targets can share it by path.
+//! the core's public interface, so that tests, simulation and fuzz targets can share it.
 //! Clients must authenticate in the form for it to follow them, and PINs must be ASCII.
 //!
 //! - I1 A validation runs the helper at most (addresses + 1 if prefilled) × transmissions + refunds
@@ -24,8 +24,6 @@
 //! - I11 No secret in any answer but its own, none in any `Debug`.
 //!
 //! I12, that honest people get through, is for whoever plays them: see the simulation.
-#![allow(dead_code, reason = "each test uses its part")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "an auditor speaks by failing")]
 
 mod ask;
 mod case;
@@ -40,18 +38,17 @@ use challenger_proto::{
 };
 use serde_json::Value;
 
-pub(crate) use ask::Ask;
-pub(crate) use case::{Case, Registered};
-#[allow(unused_imports, reason = "each test uses its part")]
-pub(crate) use round::{Round, is_early};
+pub use ask::Ask;
+pub use case::{Case, Registered, Solved};
+pub use round::{Round, is_early};
 
 /// The challenge by hash of which the auditor knows the verifier (RFC 7636, appendix B).
-pub(crate) const S256_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-pub(crate) const S256_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub const S256_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub const S256_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// Why something was decided.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Cause<'a> {
+pub enum Cause<'a> {
     /// The helper failed with this message.
     Failure(&'a Transmission),
     /// Somebody asked.
@@ -60,7 +57,7 @@ pub(crate) enum Cause<'a> {
 
 /// Watches a service.
 #[derive(Clone, Debug)]
-pub(crate) struct Auditor {
+pub struct Auditor {
     limits: Limits,
     clients: BTreeMap<ClientId, Registered>,
     cases: BTreeMap<NonceDigest, Case>,
@@ -69,7 +66,7 @@ pub(crate) struct Auditor {
 
 impl Auditor {
     /// An auditor who has seen nothing yet.
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &Limits) -> Self {
         Self {
             limits: limits.clone(),
             clients: BTreeMap::new(),
@@ -79,38 +76,38 @@ impl Auditor {
     }
 
     /// Learns about a client from its registration.
-    pub(crate) fn know(&mut self, id: ClientId, registered: Registered) {
+    pub fn know(&mut self, id: ClientId, registered: Registered) {
         self.clients.insert(id, registered);
     }
 
     /// What is known about a validation.
-    pub(crate) fn case(&self, nonce: &str) -> Option<&Case> {
+    pub fn case(&self, nonce: &str) -> Option<&Case> {
         self.case_of(&challenger_proto::Nonce::parse(nonce)?.digest())
     }
 
     /// The same, by the name of the row.
-    pub(crate) fn case_of(&self, id: &NonceDigest) -> Option<&Case> {
+    pub fn case_of(&self, id: &NonceDigest) -> Option<&Case> {
         self.cases.get(id)
     }
 
     /// All validations.
-    pub(crate) fn cases(&self) -> impl Iterator<Item = &Case> {
+    pub fn cases(&self) -> impl Iterator<Item = &Case> {
         self.cases.values()
     }
 
     /// Whether a request that loads now must not be answered 200: its token was taken back.
-    pub(crate) fn denies(&self, ask: &Ask) -> bool {
+    pub fn denies(&self, ask: &Ask) -> bool {
         let Ask::Info(token) = ask else { return false };
         self.case_of_token(token).is_some_and(|case| case.is_revoked)
     }
 
     /// Whose validation an access token came from.
-    pub(crate) fn case_of_token(&self, token: &str) -> Option<&Case> {
+    pub fn case_of_token(&self, token: &str) -> Option<&Case> {
         self.cases.get(self.tokens.get(token)?)
     }
 
     /// To be called with the step that follows from a decision, before it is carried out.
-    pub(crate) fn decided(&self, cause: Cause<'_>, step: &Step<'_>, now: Timestamp) {
+    pub fn decided(&self, cause: Cause<'_>, step: &Step<'_>, now: Timestamp) {
         self.assert_hidden(step);
         let write = match step {
             Step::Commit(it) => Some(it.write()),
@@ -127,13 +124,7 @@ impl Auditor {
 
     /// To be called when a write was committed, with the step that follows, before that is carried
     /// out.
-    pub(crate) fn committed(
-        &mut self,
-        cause: Cause<'_>,
-        write: &Write,
-        next: &Step<'_>,
-        now: Timestamp,
-    ) {
+    pub fn committed(&mut self, cause: Cause<'_>, write: &Write, next: &Step<'_>, now: Timestamp) {
         let row = write.row();
         let response = match next {
             Step::Respond(response) => Some(response),
@@ -186,19 +177,19 @@ impl Auditor {
     }
 
     /// To be called when the helper is run.
-    pub(crate) fn sent(&mut self, transmission: &Transmission) {
+    pub fn sent(&mut self, transmission: &Transmission) {
         let case = self.cases.get_mut(&transmission.nonce.digest());
         case.expect("I7: a message of nobody's").ran(transmission, &self.limits);
     }
 
     /// To be called when the helper reports a failure, before what follows is decided.
-    pub(crate) fn failed(&mut self, transmission: &Transmission) {
+    pub fn failed(&mut self, transmission: &Transmission) {
         let case = self.cases.get_mut(&transmission.nonce.digest());
         case.expect("I7: a message of nobody's").failed += 1;
     }
 
     /// To be called when an answer leaves, with the time at which it was decided.
-    pub(crate) fn responded(&mut self, ask: &Ask, response: &Response, now: Timestamp) {
+    pub fn responded(&mut self, ask: &Ask, response: &Response, now: Timestamp) {
         let text = text_of(response);
         for case in self.cases.values() {
             assert!(!case.pins().any(|pin| shows(&text, pin)), "I11: a PIN in an answer");
@@ -232,7 +223,7 @@ impl Auditor {
     }
 
     /// I11 for anything that could be logged.
-    pub(crate) fn assert_hidden(&self, what: &impl Debug) {
+    pub fn assert_hidden(&self, what: &impl Debug) {
         let text = format!("{what:?}");
         for case in self.cases.values() {
             assert!(!text.contains(&case.nonce), "I11: a nonce in {text}");
@@ -275,7 +266,7 @@ impl Auditor {
 }
 
 /// Where an answer sends its reader.
-pub(crate) fn redirect_of(response: &Response) -> Option<String> {
+pub fn redirect_of(response: &Response) -> Option<String> {
     let location = response.header("Location").map(ToString::to_string);
     location.or_else(|| member(response, "redirect_url"))
 }
@@ -290,7 +281,7 @@ fn shows(text: &str, pin: &str) -> bool {
 }
 
 /// How far a row got.
-pub(crate) const fn name_of(progress: &Progress) -> &'static str {
+pub const fn name_of(progress: &Progress) -> &'static str {
     match progress {
         Progress::Open => "Open",
         Progress::Challenged(_) => "Challenged",
@@ -315,7 +306,7 @@ fn judges(form: &Form, response: &Response) -> bool {
 }
 
 /// The parameters of a URL's query.
-pub(crate) fn query_of(url: &str) -> Form {
+pub fn query_of(url: &str) -> Form {
     let (_, query) = url.split_once('?').expect("a query");
     Form::parse(query.as_bytes()).expect("a form")
 }

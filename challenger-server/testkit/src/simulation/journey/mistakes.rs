@@ -1,7 +1,7 @@
 //! What honest people do wrong.
 
 use super::{Journey, Step};
-use crate::simulation::dice::Dice;
+use crate::Dice;
 use crate::simulation::screen::Screen;
 use crate::simulation::server::Server;
 
