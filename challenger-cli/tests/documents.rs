@@ -112,7 +112,7 @@ fn examples_are_json() {
 #[test]
 fn the_reference_has_every_path() {
     let reference = read("docs/api.md");
-    let table = read("challenger-proto/src/route.rs");
+    let table = read("challenger-proto/src/endpoint/route.rs");
     let is_route = |text: &&str| text.starts_with('/') && !text.contains([' ', '\n']);
     let routes: BTreeSet<&str> = table.split('"').filter(is_route).collect();
     assert!(routes.len() >= 12, "{routes:?}");

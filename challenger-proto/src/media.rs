@@ -10,9 +10,9 @@ const FULL_WEIGHT: Weight = 1000;
 /// The room that RFC 5646 §4.4.1 recommends for a language tag.
 const LANGUAGE_TAG_MAX: usize = 35;
 
-/// Whether a text has the shape of the language tags that we take, such as `de` or `pt-BR`: of all
-/// of RFC 5646 §2.1 those that begin with a code of ISO 639, of two or three letters. Private
-/// ones are not among them, nor is the `de_CH` of locales, which browsers do not ask for.
+/// Whether a text is a language tag that is accepted here, such as `de` or `pt-BR`: the subset of
+/// RFC 5646 §2.1 whose primary subtag is a two- or three-letter ISO 639 code. Private tags are not
+/// in it, nor is the `de_CH` of locales, which browsers do not ask for.
 pub fn is_language_tag(text: &str) -> bool {
     let (language, more) = text.split_once('-').map_or((text, None), |(it, more)| (it, Some(more)));
     let is_subtag = |it: &str| {

@@ -6,15 +6,15 @@ use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
 
+use crate::address::fields::{Fields, READ_ONLY, RESERVED, spells_read_only};
+use crate::address::restriction::Restrictions;
+use crate::address::text;
 use crate::address::{Address, AddressType};
-use crate::fields::{Fields, READ_ONLY, RESERVED, spells_read_only};
-use crate::form::Form;
-use crate::legal::Documents;
-use crate::limits::Limits;
-use crate::page::PageSet;
+use crate::http::documents::Documents;
+use crate::http::form::Form;
+use crate::http::page::PageSet;
+use crate::machine::limits::Limits;
 use crate::refusal::{Refusal, Refused};
-use crate::restriction::Restrictions;
-use crate::text;
 
 /// How the helper gets the address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,18 +10,18 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::address::AddressType;
-use crate::client::{Client, ClientId, HashedSecret};
-use crate::digest::sha256;
-use crate::entropy::Entropy;
-use crate::form::push_percent_encoded;
+use crate::endpoint::transmission::Transmission;
 use crate::http::{Request, Response};
-use crate::records::Records;
-use crate::redirect::RedirectUri;
+use crate::oauth::client::{Client, ClientId, HashedSecret};
+use crate::oauth::redirect::RedirectUri;
+use crate::percent::push_percent_encoded;
+use crate::secret::digest::sha256;
+use crate::secret::entropy::Entropy;
 use crate::service::Service;
 use crate::step::Step;
-use crate::storage::Commit;
+use crate::store::Commit;
+use crate::store::records::Records;
 use crate::time::{Span, Timestamp};
-use crate::transmission::Transmission;
 
 /// When the time of a new service begins: 21 September 2026.
 const BEGINNING: Timestamp = Timestamp::from_seconds(1_790_000_000);

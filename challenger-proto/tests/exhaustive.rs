@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use node::{Node, Start};
 
-/// The drawing of `machine.rs`, word for word, so that neither changes without the other.
+/// The drawing of `transitions.rs`, word for word, so that neither changes without the other.
 const DRAWING: &str = "\
 //!              challenge              solve, right PIN          redeem
 //!   Open ───────────────▶ Challenged ─────────────────▶ Solved ────────▶ Redeemed
@@ -132,7 +132,7 @@ fn every_history_of_one_mailbox_in_two_spellings_holds() {
 
 #[test]
 fn the_drawing_is_the_one_in_the_source() {
-    assert!(include_str!("../src/machine.rs").contains(DRAWING));
+    assert!(include_str!("../src/machine/transitions.rs").contains(DRAWING));
     for (from, verb, to) in ARROWS {
         assert!([from, verb, to].iter().all(|word| DRAWING.contains(word)), "{from} {verb} {to}");
     }

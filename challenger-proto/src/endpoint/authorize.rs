@@ -4,20 +4,20 @@ use alloc::string::{String, ToString};
 
 use serde_json::{Value, json};
 
-use crate::client::ClientId;
-use crate::decision::{Context, Decision};
+use crate::endpoint::common::{completed, keys_of, live_validation, parse_nonce};
+use crate::endpoint::decision::{Context, Decision};
 use crate::endpoint::view::address_form;
-use crate::endpoint::{completed, keys_of, live_validation, parse_nonce};
-use crate::form::Form;
-use crate::grant::AuthorizationRequest;
+use crate::http::form::Form;
+use crate::http::json::insert;
 use crate::http::{Request, Response};
-use crate::json::insert;
-use crate::nonce::Nonce;
-use crate::pkce::CodeChallenge;
+use crate::machine::validation::Validation;
+use crate::oauth::client::ClientId;
+use crate::oauth::grant::AuthorizationRequest;
+use crate::oauth::pkce::CodeChallenge;
 use crate::refusal::{Refusal, Refused};
+use crate::secret::nonce::Nonce;
 use crate::service::Service;
-use crate::storage::{Load, Loaded, Write};
-use crate::validation::Validation;
+use crate::store::{Load, Loaded, Write};
 
 /// An authorization request (RFC 6749 §4.1.1), all of it from the query.
 #[derive(Clone, Debug)]

@@ -6,27 +6,27 @@ use alloc::string::{String, ToString};
 use serde_json::Value;
 
 use crate::address::Address;
-use crate::budget::Seen;
-use crate::decision::{Context, Decision, Message};
+use crate::address::fields::BUDGET_SEEN;
+use crate::endpoint::common::{completed, keys_of, live_validation, parse_nonce};
+use crate::endpoint::decision::{Context, Decision, Message};
+use crate::endpoint::response::View;
+use crate::endpoint::transmission::Transmission;
 use crate::endpoint::view::{
     PinError, address_form, field_list, is_challenged, next_time_text, pin_refused, view,
 };
-use crate::endpoint::{completed, keys_of, live_validation, parse_nonce};
-use crate::entropy::Entropy;
-use crate::fields::BUDGET_SEEN;
-use crate::form::Form;
+use crate::http::form::Form;
+use crate::http::json::{insert, object};
+use crate::http::page::PageName;
 use crate::http::{Request, Response};
-use crate::json::{insert, object};
-use crate::machine::{ChallengeOutcome, Charge, RefundOutcome};
-use crate::nonce::Nonce;
-use crate::page::PageName;
+use crate::machine::budget::Seen;
+use crate::machine::transitions::{ChallengeOutcome, Charge, RefundOutcome};
+use crate::machine::validation::Validation;
 use crate::refusal::{Refusal, Refused};
-use crate::response::View;
+use crate::secret::entropy::Entropy;
+use crate::secret::nonce::Nonce;
 use crate::service::Service;
-use crate::storage::{Load, Loaded, Write};
+use crate::store::{Load, Loaded, Write};
 use crate::time::Timestamp;
-use crate::transmission::Transmission;
-use crate::validation::Validation;
 
 /// An address that a person entered.
 #[derive(Clone, Debug)]

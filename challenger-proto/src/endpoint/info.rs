@@ -4,11 +4,11 @@ use alloc::string::ToString;
 
 use serde_json::json;
 
-use crate::decision::{Context, Decision};
-use crate::grant::AccessToken;
+use crate::endpoint::decision::{Context, Decision};
 use crate::http::{Request, Response};
+use crate::oauth::grant::AccessToken;
 use crate::refusal::{Refusal, Refused};
-use crate::storage::{Load, Loaded};
+use crate::store::{Load, Loaded};
 
 /// A request for what a token opens (RFC 6750 §2.1).
 #[derive(Clone, Debug)]

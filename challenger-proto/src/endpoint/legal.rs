@@ -3,10 +3,10 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use crate::csp;
-use crate::decision::Context;
+use crate::endpoint::decision::Context;
+use crate::http::csp;
+use crate::http::documents::Documents;
 use crate::http::{Body, Request, Response};
-use crate::legal::Documents;
 use crate::time::{Span, Timestamp};
 
 /// Which documents.

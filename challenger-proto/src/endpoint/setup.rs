@@ -14,18 +14,18 @@ use miniz_oxide::inflate::core::inflate_flags::{
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 use serde_json::{Map, Value, json};
 
-use crate::client::{ClientId, compare_with_nobody};
-use crate::decision::{Context, Decision};
-use crate::entropy::Entropy;
-use crate::fields::READ_ONLY;
+use crate::address::fields::READ_ONLY;
+use crate::endpoint::decision::{Context, Decision};
 use crate::http::{BODY_MAX, Request, Response};
-use crate::nonce::Nonce;
+use crate::machine::validation::Validation;
+use crate::oauth::client::{ClientId, compare_with_nobody};
 use crate::refusal::{Refusal, Refused};
 use crate::secret::Secret;
+use crate::secret::entropy::Entropy;
+use crate::secret::nonce::Nonce;
 use crate::service::Service;
-use crate::storage::{Count, Load, Loaded, Write};
+use crate::store::{Count, Load, Loaded, Write};
 use crate::time::Timestamp;
-use crate::validation::Validation;
 
 /// A client's wish for a validation.
 #[derive(Clone)]

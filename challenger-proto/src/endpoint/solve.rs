@@ -1,18 +1,18 @@
 //! `POST /solve/$NONCE`: a person enters the PIN.
 
-use crate::budget::Seen;
-use crate::decision::{Context, Decision};
+use crate::address::fields::BUDGET_SEEN;
+use crate::endpoint::common::{completed, keys_of, live_validation, parse_nonce};
+use crate::endpoint::decision::{Context, Decision};
 use crate::endpoint::view::{PinError, invalid_pin, is_challenged, pin_refused, view};
-use crate::endpoint::{completed, keys_of, live_validation, parse_nonce};
-use crate::fields::BUDGET_SEEN;
-use crate::form::Form;
 use crate::http::Request;
-use crate::machine::SolveOutcome;
-use crate::nonce::Nonce;
-use crate::pin::PinAttempt;
+use crate::http::form::Form;
+use crate::machine::budget::Seen;
+use crate::machine::transitions::SolveOutcome;
+use crate::machine::validation::Validation;
 use crate::refusal::{Refusal, Refused};
-use crate::storage::{Load, Loaded, Write};
-use crate::validation::Validation;
+use crate::secret::nonce::Nonce;
+use crate::secret::pin::PinAttempt;
+use crate::store::{Load, Loaded, Write};
 
 /// A PIN that a person entered.
 #[derive(Clone, Debug)]

@@ -7,18 +7,18 @@ use alloc::vec::Vec;
 use data_encoding::BASE64;
 use serde_json::json;
 
-use crate::client::{Client, ClientId, compare_with_nobody};
-use crate::decision::{Context, Decision};
-use crate::entropy::Entropy;
-use crate::form::Form;
-use crate::grant::{AccessToken, AuthorizationCode};
+use crate::endpoint::decision::{Context, Decision};
+use crate::endpoint::response::View;
+use crate::http::form::Form;
 use crate::http::{Request, Response};
-use crate::machine::RedeemOutcome;
-use crate::pkce::CodeVerifier;
+use crate::machine::transitions::RedeemOutcome;
+use crate::oauth::client::{Client, ClientId, compare_with_nobody};
+use crate::oauth::grant::{AccessToken, AuthorizationCode};
+use crate::oauth::pkce::CodeVerifier;
 use crate::refusal::{Refusal, Refused};
-use crate::response::View;
 use crate::secret::Secret;
-use crate::storage::{Load, Loaded, Write};
+use crate::secret::entropy::Entropy;
+use crate::store::{Load, Loaded, Write};
 
 /// An access token request (RFC 6749 §4.1.3).
 #[derive(Clone, Debug)]

@@ -7,18 +7,19 @@ use alloc::vec::Vec;
 use serde_json::{Value, json};
 
 use crate::address::{Address, Channel, masked};
-use crate::budget::Budget;
-use crate::decision::Context;
-use crate::form::{Form, push_percent_encoded};
+use crate::endpoint::decision::Context;
+use crate::endpoint::response::View;
+use crate::http::form::Form;
+use crate::http::json::{insert, object};
+use crate::http::page::{PageName, Variables};
 use crate::http::{Response, TARGET_MAX};
-use crate::json::{insert, object};
-use crate::nonce::Nonce;
-use crate::page::{PageName, Variables};
+use crate::machine::budget::Budget;
+use crate::machine::validation::{Progress, Validation};
+use crate::percent::push_percent_encoded;
 use crate::refusal::{Refusal, Refused};
-use crate::response::View;
+use crate::secret::nonce::Nonce;
 use crate::service::Service;
 use crate::time::{Span, Timestamp};
-use crate::validation::{Progress, Validation};
 
 /// The content of a page about a validation: the variables that each of them has, and more.
 pub(super) fn view<'a, const N: usize>(

@@ -1,0 +1,49 @@
+//! What several endpoints do: find the validation of a nonce, and lead back to the client.
+
+use serde_json::json;
+
+use crate::endpoint::decision::Context;
+use crate::endpoint::response::View;
+use crate::http::Response;
+use crate::http::page::PageName;
+use crate::machine::validation::Validation;
+use crate::oauth::grant::AuthorizationCode;
+use crate::refusal::{Refusal, Refused};
+use crate::secret::nonce::Nonce;
+use crate::store::{Load, Loaded};
+use crate::time::Timestamp;
+
+/// The nonce of a path. A malformed nonce is reported as unknown.
+pub(super) fn parse_nonce(argument: &str) -> Result<Nonce, Refused> {
+    Nonce::parse(argument).ok_or_else(|| Refusal::ValidationUnknown.into())
+}
+
+pub(super) fn keys_of(nonce: &Nonce) -> Load {
+    Load { validation: Some(nonce.digest()), ..Load::default() }
+}
+
+/// The validation that was loaded, if it exists and its time is not over.
+pub(super) fn live_validation(rows: Loaded, now: Timestamp) -> Result<Validation, Refusal> {
+    rows.validation.ok_or(Refusal::ValidationUnknown)?.live(now)
+}
+
+/// The answer to anything a person does after the right PIN: back to the client with the
+/// authorization response (RFC 6749 §4.1.2), until the code has been redeemed and a second visit
+/// there would only fail.
+pub(super) fn completed(
+    validation: &Validation,
+    code: &AuthorizationCode,
+    context: Context<'_>,
+) -> Result<Response, Refused> {
+    let state = validation.authorization.as_ref().and_then(|request| request.state.as_deref());
+    let url = validation.redirect_uri.with_code(&code.to_text(), state);
+    if !context.audience.html {
+        return Ok(Response::json(200, json!({"type": "completed", "redirect_url": url})));
+    }
+    if validation.is_redeemed() {
+        let data = [("client", validation.redirect_uri.host().into())].into_iter().collect();
+        let view = View { data, client: None };
+        return context.audience.page(context.service, 200, PageName::AlreadyDone, view);
+    }
+    Ok(Response::found(url))
+}

@@ -1,0 +1,11 @@
+//! The state machine: what a validation is, what may happen to it, and what it may use up. It knows
+//! neither HTTP nor storage.
+
+pub(crate) mod budget;
+mod earlier;
+pub(crate) mod limits;
+pub(crate) mod transitions;
+pub(crate) mod validation;
+
+pub use limits::Limits;
+pub use validation::{Challenge, Earlier, Progress, RowVersion, Solution, Validation};

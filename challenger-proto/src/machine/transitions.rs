@@ -1,0 +1,407 @@
+//! The state machine: the transitions of a validation.
+//!
+//! Rule 1: everything that changes a validation stands in this file.
+//! Rule 2: this file knows neither HTTP nor storage.
+//!
+//! ```text
+//!              challenge              solve, right PIN          redeem
+//!   Open ───────────────▶ Challenged ─────────────────▶ Solved ────────▶ Redeemed
+//!    ↺ authorize           ↺ authorize                   ↺ solve           │ redeem again, late
+//!                          ↺ challenge: again, or        (right PIN again) ▼
+//!                            another address                            Revoked
+//!                          ↺ solve, wrong PIN
+//!                          ↺ undelivered
+//! ```
+//!
+//! Every transition consumes the old row and returns what becomes of it: a row that [`Changed`], or
+//! the same one. What a row may do follows from the row, the clock and the limits alone. The row's
+//! identity, client, expiry and version never change.
+
+use crate::address::Address;
+use crate::machine::earlier::turn_to;
+use crate::machine::limits::{Limits, REPLAY_GRACE};
+use crate::machine::validation::{Challenge, Earlier, Progress, RowVersion, Solution, Validation};
+use crate::oauth::client::Client;
+use crate::oauth::grant::{AuthorizationCode, AuthorizationRequest, Grant};
+use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
+use crate::refusal::Refusal;
+use crate::secret::digest::TokenDigest;
+use crate::secret::entropy::Entropy;
+use crate::secret::nonce::{Nonce, Salt};
+use crate::secret::pin::{Pin, PinAttempt};
+use crate::time::Timestamp;
+use alloc::vec::Vec;
+
+/// A row that a transition changed. Only the machine makes one, and only these are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Changed(Validation);
+
+impl Changed {
+    /// The row.
+    pub(crate) const fn row(&self) -> &Validation {
+        &self.0
+    }
+
+    /// The row, to be written.
+    pub(crate) fn into_row(self) -> Validation {
+        self.0
+    }
+}
+
+/// Which message was charged, so that a failed delivery refunds the right one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Charge {
+    salt: Salt,
+    sent_at: Timestamp,
+    transmissions_left: u8,
+}
+
+/// What submitting an address leads to.
+#[derive(Clone, Debug)]
+pub(crate) enum ChallengeOutcome {
+    /// The address was changed. A message was sent there a short while ago, so none is sent now.
+    Changed(Changed),
+    /// The validation is solved already, with this code.
+    Completed(Validation, AuthorizationCode),
+    /// No message may be sent: the address is fixed, or nothing is left.
+    Refused(Validation, Refusal),
+    /// A message with this PIN has to be sent.
+    Send(Changed, Pin, Charge),
+    /// A message was sent a short while ago, so none is sent now.
+    Wait(Validation),
+}
+
+/// What entering a PIN leads to.
+#[derive(Clone, Debug)]
+pub(crate) enum SolveOutcome {
+    /// The PIN is right, and gives this code.
+    Accepted(Changed, AuthorizationCode),
+    /// The validation is solved already, with this code.
+    Completed(Validation, AuthorizationCode),
+    /// Not judged: the guesses are used up.
+    Exhausted(Validation),
+    /// Not judged: no message was ever sent.
+    NoChallenge(Validation),
+    /// The PIN is wrong.
+    Rejected(Changed),
+}
+
+/// What a failed delivery leads to.
+#[derive(Clone, Debug)]
+pub(crate) enum RefundOutcome {
+    /// The message stays charged.
+    Charged(Validation),
+    /// The message is refunded.
+    Refunded(Changed),
+}
+
+/// What presenting a code leads to.
+#[derive(Clone, Debug)]
+pub(crate) enum RedeemOutcome {
+    /// The first use, with the grant it buys.
+    First(Changed, Grant),
+    /// A late second use: the token is taken back.
+    Late(Changed, TokenDigest),
+}
+
+impl Validation {
+    /// A new process for a client.
+    pub(crate) fn open(
+        client: &Client,
+        nonce: &Nonce,
+        prefill: Option<Address>,
+        read_only: bool,
+        now: Timestamp,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            id: nonce.digest(),
+            client: client.id,
+            version: RowVersion::FIRST,
+            expires: now.plus(limits.validation_duration),
+            redirect_uri: client.redirect_uri.clone(),
+            // Without an address there is nothing to hold on to.
+            read_only: read_only && prefill.is_some(),
+            prefill,
+            authorization: None,
+            addresses_left: limits.address_changes,
+            refunds_left: limits.refunds,
+            earlier: Vec::new(),
+            progress: Progress::Open,
+        }
+    }
+
+    /// The validation itself, unless its time is over.
+    ///
+    /// # Errors
+    /// [`Refusal::ValidationUnknown`]: an expired one is like one that never was.
+    pub(crate) fn live(self, now: Timestamp) -> Result<Self, Refusal> {
+        if now < self.expires { Ok(self) } else { Err(Refusal::ValidationUnknown) }
+    }
+
+    /// Remembers an authorization request. `None`: nothing to remember, because it is the same as
+    /// before, or the validation is solved and its answer fixed.
+    pub(crate) fn authorize(mut self, request: AuthorizationRequest) -> Option<Changed> {
+        if self.is_solved() || self.authorization.as_ref() == Some(&request) {
+            return None;
+        }
+        self.authorization = Some(request);
+        Some(Changed(self))
+    }
+
+    /// Takes the address to send a PIN to.
+    ///
+    /// Another address than the current one is charged, gets a budget and, by its new salt, a PIN
+    /// of its own; one that comes back has those that it had. The same address is sent its PIN
+    /// again, if it is time and there is a message left.
+    pub(crate) fn challenge(
+        mut self,
+        nonce: &Nonce,
+        address: Address,
+        now: Timestamp,
+        limits: &Limits,
+        entropy: Entropy,
+    ) -> ChallengeOutcome {
+        let mut challenge = match &mut self.progress {
+            Progress::Solved(solution)
+            | Progress::Redeemed { solution, .. }
+            | Progress::Revoked(solution) => {
+                let code = solution.authorization_code(nonce, &self.redirect_uri);
+                return ChallengeOutcome::Completed(self, code);
+            }
+            Progress::Challenged(current) if current.address == address => {
+                return match current.transmit(nonce, now, limits) {
+                    Some((pin, charge)) => ChallengeOutcome::Send(Changed(self), pin, charge),
+                    None if current.is_used_up() => {
+                        ChallengeOutcome::Refused(self, Refusal::TooManyAttempts)
+                    }
+                    None => ChallengeOutcome::Wait(self),
+                };
+            }
+            // The proposed address, confirmed, is free of charge.
+            Progress::Open if self.prefill.as_ref() == Some(&address) => {
+                Challenge::new(address, limits, entropy)
+            }
+            Progress::Open | Progress::Challenged(_) if self.read_only => {
+                return ChallengeOutcome::Refused(self, Refusal::AddressReadOnly);
+            }
+            Progress::Open | Progress::Challenged(_) => {
+                let Some(left) = self.addresses_left.checked_sub(1) else {
+                    return ChallengeOutcome::Refused(self, Refusal::TooManyAttempts);
+                };
+                let (challenge, earlier) =
+                    turn_to(address, self.challenged(), &self.earlier, nonce, now, limits, entropy);
+                if challenge.is_used_up() {
+                    return ChallengeOutcome::Refused(self, Refusal::TooManyAttempts);
+                }
+                self.addresses_left = left;
+                self.earlier = earlier;
+                challenge
+            }
+        };
+        let message = challenge.transmit(nonce, now, limits);
+        self.progress = Progress::Challenged(challenge);
+        match message {
+            Some((pin, charge)) => ChallengeOutcome::Send(Changed(self), pin, charge),
+            None => ChallengeOutcome::Changed(Changed(self)),
+        }
+    }
+
+    /// Refunds a failed message to its address, be that the current one or not, if it is the latest
+    /// one there and refunds are left. An expired row is left alone.
+    pub(crate) fn undelivered(mut self, charge: &Charge, now: Timestamp) -> RefundOutcome {
+        match self.refund(charge, now) {
+            Some(()) => RefundOutcome::Refunded(Changed(self)),
+            None => RefundOutcome::Charged(self),
+        }
+    }
+
+    /// Refunds the message, or changes nothing.
+    fn refund(&mut self, charge: &Charge, now: Timestamp) -> Option<()> {
+        let Progress::Challenged(challenge) = &mut self.progress else { return None };
+        if now >= self.expires {
+            return None;
+        }
+        let (sent_at, left) = if challenge.latest() == Some(*charge) {
+            (&mut challenge.sent_at, &mut challenge.transmissions_left)
+        } else {
+            let mut earlier = self.earlier.iter_mut();
+            let failed = earlier.find(|it| it.latest() == Some(*charge))?;
+            (&mut failed.sent_at, &mut failed.transmissions_left)
+        };
+        self.refunds_left = self.refunds_left.checked_sub(1)?;
+        *left = left.saturating_add(1);
+        *sent_at = None;
+        Some(())
+    }
+
+    /// Judges a PIN. Every judgement of an unsolved row is charged before anybody learns it,
+    /// because the caller writes the row first.
+    pub(crate) fn solve(
+        mut self,
+        nonce: &Nonce,
+        attempt: &PinAttempt,
+        now: Timestamp,
+    ) -> SolveOutcome {
+        let uri = &self.redirect_uri;
+        match &mut self.progress {
+            Progress::Open => SolveOutcome::NoChallenge(self),
+            Progress::Challenged(challenge) => {
+                let Some(left) = challenge.attempts_left.checked_sub(1) else {
+                    return SolveOutcome::Exhausted(self);
+                };
+                challenge.attempts_left = left;
+                if !Pin::derive(nonce, &challenge.salt).matches(attempt) {
+                    return SolveOutcome::Rejected(Changed(self));
+                }
+                let code = AuthorizationCode::derive(nonce, &challenge.salt, now, uri);
+                self.progress = Progress::Solved(Solution {
+                    address: challenge.address.clone(),
+                    salt: challenge.salt,
+                    at: now,
+                    renewed_at: now,
+                    code: code.digest(),
+                });
+                self.earlier.clear();
+                SolveOutcome::Accepted(Changed(self), code)
+            }
+            Progress::Solved(solution) => {
+                let right = Pin::derive(nonce, &solution.salt).matches(attempt);
+                // A double click, or an answer that got lost, wants the same code again.
+                if !right || now.since(solution.renewed_at) <= REPLAY_GRACE {
+                    let code = solution.authorization_code(nonce, uri);
+                    return SolveOutcome::Completed(self, code);
+                }
+                solution.renewed_at = now;
+                let code = solution.authorization_code(nonce, uri);
+                solution.code = code.digest();
+                SolveOutcome::Accepted(Changed(self), code)
+            }
+            Progress::Redeemed { solution, .. } | Progress::Revoked(solution) => {
+                let code = solution.authorization_code(nonce, uri);
+                SolveOutcome::Completed(self, code)
+            }
+        }
+    }
+
+    /// Exchanges a code for a grant (RFC 6749 §4.1.3), once.
+    ///
+    /// # Errors
+    /// [`Refusal::AddressNeverGiven`], [`Refusal::CodeExpired`], [`Refusal::CodeMismatch`],
+    /// [`Refusal::CodeSpent`], [`Refusal::VerifierMismatch`].
+    pub(crate) fn redeem(
+        mut self,
+        code: &AuthorizationCode,
+        verifier: Option<&CodeVerifier>,
+        token: TokenDigest,
+        now: Timestamp,
+        limits: &Limits,
+    ) -> Result<RedeemOutcome, Refusal> {
+        let challenge = self.authorization.as_ref().and_then(|it| it.code_challenge.as_ref());
+        match self.progress {
+            Progress::Open if self.prefill.is_none() => Err(Refusal::AddressNeverGiven),
+            Progress::Open | Progress::Challenged(_) => Err(Refusal::CodeMismatch),
+            Progress::Solved(solution) => {
+                solution.check(code, challenge, verifier)?;
+                if now >= solution.renewed_at.plus(limits.code_duration) {
+                    return Err(Refusal::CodeExpired);
+                }
+                let grant = Grant {
+                    token,
+                    client: self.client,
+                    address: solution.address.clone(),
+                    valid_until: solution.at.plus(limits.validation_expiration),
+                    expires: now.plus(limits.token_duration),
+                };
+                self.progress = Progress::Redeemed { solution, token, at: now };
+                Ok(RedeemOutcome::First(Changed(self), grant))
+            }
+            Progress::Redeemed { solution, token, at } => {
+                solution.check(code, challenge, verifier)?;
+                if now.since(at) <= REPLAY_GRACE {
+                    return Err(Refusal::CodeSpent);
+                }
+                self.progress = Progress::Revoked(solution);
+                Ok(RedeemOutcome::Late(Changed(self), token))
+            }
+            Progress::Revoked(solution) => {
+                solution.check(code, challenge, verifier)?;
+                Err(Refusal::CodeSpent)
+            }
+        }
+    }
+}
+
+impl Solution {
+    /// Checks that the code is that of this solution, and that the client which presents it is the
+    /// one that asked for it (RFC 7636 §4.6).
+    fn check(
+        &self,
+        code: &AuthorizationCode,
+        challenge: Option<&CodeChallenge>,
+        verifier: Option<&CodeVerifier>,
+    ) -> Result<(), Refusal> {
+        if self.code != code.digest() {
+            return Err(Refusal::CodeMismatch);
+        }
+        let proved = match (challenge, verifier) {
+            (None, None) => true,
+            // A verifier without a challenge means that somebody removed the challenge on its way
+            // here (RFC 9700 §4.8.2).
+            (None, Some(_)) | (Some(_), None) => false,
+            (Some(challenge), Some(verifier)) => challenge.accepts(verifier),
+        };
+        if proved { Ok(()) } else { Err(Refusal::VerifierMismatch) }
+    }
+}
+
+impl Challenge {
+    pub(crate) fn new(address: Address, limits: &Limits, entropy: Entropy) -> Self {
+        Self {
+            address,
+            salt: Salt::draw(entropy),
+            sent_at: None,
+            transmissions_left: limits.pin_transmissions.get(),
+            attempts_left: limits.pin_attempts.get(),
+        }
+    }
+
+    /// Charges a message, if one is left and due. It brings a full set of guesses.
+    fn transmit(
+        &mut self,
+        nonce: &Nonce,
+        now: Timestamp,
+        limits: &Limits,
+    ) -> Option<(Pin, Charge)> {
+        if self.sent_at.is_some_and(|sent_at| limits.is_early(sent_at, now)) {
+            return None;
+        }
+        self.transmissions_left = self.transmissions_left.checked_sub(1)?;
+        self.attempts_left = limits.pin_attempts.get();
+        self.sent_at = Some(now);
+        let pin = Pin::derive(nonce, &self.salt);
+        let transmissions_left = self.transmissions_left;
+        Some((pin, Charge { salt: self.salt, sent_at: now, transmissions_left }))
+    }
+
+    const fn is_used_up(&self) -> bool {
+        self.transmissions_left == 0 && self.attempts_left == 0
+    }
+
+    fn latest(&self) -> Option<Charge> {
+        Charge::of(self.salt, self.sent_at, self.transmissions_left)
+    }
+}
+
+impl Earlier {
+    fn latest(&self) -> Option<Charge> {
+        Charge::of(self.salt, self.sent_at, self.transmissions_left)
+    }
+}
+
+impl Charge {
+    /// The latest message of a challenge.
+    fn of(salt: Salt, sent_at: Option<Timestamp>, transmissions_left: u8) -> Option<Self> {
+        sent_at.map(|sent_at| Self { salt, sent_at, transmissions_left })
+    }
+}

@@ -1,0 +1,124 @@
+//! OAuth 2.0 clients (RFC 6749 §2): an identifier, a secret, and exactly one redirection endpoint.
+
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+
+use crate::oauth::redirect::RedirectUri;
+use crate::secret::Secret;
+use crate::secret::base32;
+use crate::secret::digest::{ClientSecretDigest, sha256};
+use crate::secret::entropy::Entropy;
+
+/// What a client secret should begin with (RFC 8959), so that scanners recognise one that got lost.
+pub const SECRET_PREFIX: &str = "secret-token:";
+
+/// The client identifier (RFC 6749 §2.2): the number of the client's row, from 1 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(i64);
+
+impl ClientId {
+    /// A positive number.
+    pub const fn new(number: i64) -> Option<Self> {
+        if number > 0 { Some(Self(number)) } else { None }
+    }
+
+    /// Reads decimal digits; no sign, no blanks.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if digits { text.parse().ok().and_then(Self::new) } else { None }
+    }
+
+    /// The number.
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Makes a client secret with the entropy of a key.
+///
+/// ```
+/// use challenger_proto::{Entropy, generate_client_secret};
+///
+/// let secret = generate_client_secret(Entropy::new([7; 32])); // from the system, in real life
+/// assert!(secret.expose().starts_with("secret-token:0W3GE1R7"));
+/// ```
+pub fn generate_client_secret(entropy: Entropy) -> Secret<String> {
+    Secret::new(format!("{SECRET_PREFIX}{}", base32::encode(&entropy.spend())))
+}
+
+/// A client's secret as the store keeps it: salted and hashed.
+///
+/// One SHA-256 protects a secret with the entropy of a key, not one with that of a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashedSecret {
+    /// Drawn for this secret.
+    pub salt: [u8; 16],
+    /// SHA-256 of the salt and the secret.
+    pub digest: ClientSecretDigest,
+}
+
+impl HashedSecret {
+    /// Hashes a secret with a new salt.
+    pub fn new(secret: &str, entropy: Entropy) -> Self {
+        let mut salt = [0; 16];
+        for (slot, byte) in salt.iter_mut().zip(entropy.spend()) {
+            *slot = byte;
+        }
+        Self { salt, digest: Self::hash(&salt, secret) }
+    }
+
+    /// Whether this is the secret, compared in constant time.
+    pub fn matches(&self, secret: &str) -> bool {
+        self.digest == Self::hash(&self.salt, secret)
+    }
+
+    fn hash(salt: &[u8; 16], secret: &str) -> ClientSecretDigest {
+        ClientSecretDigest::from_bytes(sha256(&[salt, secret.as_bytes()]))
+    }
+}
+
+/// Does the work of a comparison for a client that does not exist, so that time does not tell which
+/// identifiers do.
+pub(crate) fn compare_with_nobody(secret: &str) {
+    let nobody = HashedSecret { salt: [0; 16], digest: ClientSecretDigest::from_bytes([0; 32]) };
+    core::hint::black_box(nobody.matches(core::hint::black_box(secret)));
+}
+
+/// A registered client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its identifier.
+    pub id: ClientId,
+    /// Where its users are sent back to.
+    pub redirect_uri: RedirectUri,
+    /// What it proves itself with.
+    pub secret: HashedSecret,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_positive_decimals() {
+        assert_eq!(ClientId::parse("17").map(ClientId::number), Some(17));
+        for bad in ["", "0", "-1", "+1", " 1", "1x", "9223372036854775808", "１"] {
+            assert!(ClientId::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_compared_whole() {
+        let hashed = HashedSecret::new("secret-token:abc", Entropy::new([9; 32]));
+        assert!(hashed.matches("secret-token:abc"));
+        assert!(!hashed.matches("abc"));
+        assert!(!hashed.matches("secret-token:abcd"));
+    }
+}

@@ -1,0 +1,159 @@
+//! What a client asks for and gets: authorization request, authorization code, access token, grant.
+
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+
+use crate::address::Address;
+use crate::oauth::client::ClientId;
+use crate::oauth::pkce::CodeChallenge;
+use crate::oauth::redirect::RedirectUri;
+use crate::secret::Secret;
+use crate::secret::base32;
+use crate::secret::digest::{CodeDigest, NonceDigest, TokenDigest, hmac_sha256, sha256};
+use crate::secret::entropy::Entropy;
+use crate::secret::nonce::{Nonce, Salt};
+use crate::time::Timestamp;
+
+/// What an authorization request (RFC 6749 §4.1.1) asks to be remembered.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct AuthorizationRequest {
+    /// Opaque to us; returned in the redirect.
+    pub state: Option<String>,
+    /// Accepted and not interpreted.
+    pub scope: Option<String>,
+    /// PKCE (RFC 7636).
+    pub code_challenge: Option<CodeChallenge>,
+}
+
+/// Shows what is there, not what it says: a state may be a session of the client's.
+impl fmt::Debug for AuthorizationRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationRequest")
+            .field("state", &self.state.is_some())
+            .field("scope", &self.scope.is_some())
+            .field("code_challenge", &self.code_challenge.as_ref().map(CodeChallenge::method))
+            .finish()
+    }
+}
+
+/// The authorization code (RFC 6749 §1.3.1): the name of a validation, and a proof that follows
+/// from its nonce. A leaked code tells neither nonce nor address.
+#[derive(Clone, Debug)]
+pub(crate) struct AuthorizationCode {
+    /// Whose code it is.
+    pub(crate) validation: NonceDigest,
+    proof: Secret<[u8; 32]>,
+}
+
+impl AuthorizationCode {
+    /// The one code of a solution, which has a salt and a moment; the same whenever it is asked
+    /// for. A later solution has another, so that a code that expired never lives again.
+    pub(crate) fn derive(
+        nonce: &Nonce,
+        salt: &Salt,
+        solved_at: Timestamp,
+        redirect_uri: &RedirectUri,
+    ) -> Self {
+        let moment = solved_at.seconds().to_be_bytes();
+        let uri = redirect_uri.as_str().as_bytes();
+        let proof = hmac_sha256(nonce.key(), &[b"code", salt.as_bytes(), &moment, uri]);
+        Self { validation: nonce.digest(), proof: Secret::new(proof) }
+    }
+
+    /// Reads the 105 characters of [`Self::to_text`].
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (validation, proof) = text.split_once('-')?;
+        Some(Self {
+            validation: NonceDigest::from_bytes(base32::decode(validation)?),
+            proof: Secret::new(base32::decode(proof)?),
+        })
+    }
+
+    /// The text for a redirect.
+    pub(crate) fn to_text(&self) -> String {
+        let validation = base32::encode(self.validation.as_bytes());
+        format!("{validation}-{}", base32::encode(self.proof.expose()))
+    }
+
+    /// What the store keeps to recognise it by.
+    pub(crate) fn digest(&self) -> CodeDigest {
+        CodeDigest::from_bytes(sha256(&[self.proof.expose()]))
+    }
+}
+
+/// A bearer token (RFC 6749 §1.4, RFC 6750): 32 random bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct AccessToken(Secret<[u8; 32]>);
+
+impl AccessToken {
+    /// Draws a new one.
+    pub(crate) fn draw(entropy: Entropy) -> Self {
+        Self(Secret::new(entropy.spend()))
+    }
+
+    /// Reads the 52 characters of a header.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        base32::decode(text).map(|bytes| Self(Secret::new(bytes)))
+    }
+
+    /// The 52 characters for the client.
+    pub(crate) fn to_text(&self) -> String {
+        base32::encode(self.0.expose())
+    }
+
+    /// What the store keeps to recognise it by.
+    pub(crate) fn digest(&self) -> TokenDigest {
+        TokenDigest::from_bytes(sha256(&[self.0.expose()]))
+    }
+}
+
+/// The number a store gives a grant when it keeps it; `/info` calls it `id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GrantSerial(pub i64);
+
+/// What an access token opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The token's digest.
+    pub token: TokenDigest,
+    /// Who redeemed it.
+    pub client: ClientId,
+    /// The validated address.
+    pub address: Address,
+    /// Until when the address counts as validated.
+    pub valid_until: Timestamp,
+    /// Until when the token can be used.
+    pub expires: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Span;
+
+    #[test]
+    fn codes_make_the_round_trip_and_differ_by_all_their_parts() {
+        let nonce = Nonce::draw(Entropy::new([1; 32]));
+        let uri = RedirectUri::parse("https://a.example/cb").unwrap();
+        let salt = Salt::from_bytes([2; 32]);
+        let noon = Timestamp::from_seconds(1_790_000_000);
+        let code = AuthorizationCode::derive(&nonce, &salt, noon, &uri);
+        let text = code.to_text();
+        assert_eq!(text.len(), 105);
+        let read = AuthorizationCode::parse(&text).unwrap();
+        assert_eq!((read.validation, read.digest()), (nonce.digest(), code.digest()));
+        let other_uri = RedirectUri::parse("https://b.example/cb").unwrap();
+        let others = [
+            AuthorizationCode::derive(&nonce, &Salt::from_bytes([3; 32]), noon, &uri),
+            AuthorizationCode::derive(&nonce, &salt, noon.plus(Span::seconds(1)), &uri),
+            AuthorizationCode::derive(&nonce, &salt, noon, &other_uri),
+            AuthorizationCode::derive(&Nonce::draw(Entropy::new([9; 32])), &salt, noon, &uri),
+        ];
+        assert!(others.iter().all(|other| other.digest() != code.digest()));
+        assert!(!format!("{code:?}").contains(&text[53..60]));
+        for bad in ["", "-", "a-b", &text[1..], &text.replace('-', "")] {
+            assert!(AuthorizationCode::parse(bad).is_none());
+        }
+    }
+}

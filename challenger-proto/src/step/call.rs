@@ -1,0 +1,160 @@
+//! The calls of the protocol: the one file that knows all endpoints.
+
+use crate::endpoint::authorize::AuthorizeRequest;
+use crate::endpoint::challenge::{ChallengeRequest, Postponed, Undelivered};
+use crate::endpoint::decision::{Context, Decision};
+use crate::endpoint::info::InfoRequest;
+use crate::endpoint::legal::{LegalRequest, Which};
+use crate::endpoint::route::Route;
+use crate::endpoint::setup::SetupRequest;
+use crate::endpoint::solve::SolveRequest;
+use crate::endpoint::token::TokenRequest;
+use crate::endpoint::{config, root};
+use crate::http::{BODY_MAX, Body, HEAD_MAX, Method, Request, Response, TARGET_MAX};
+use crate::refusal::{Refusal, Refused};
+use crate::secret::entropy::Entropy;
+use crate::service::Service;
+use crate::store::{Load, Loaded};
+use crate::time::Timestamp;
+
+/// A parsed request.
+#[derive(Debug)]
+pub(crate) enum Call {
+    /// A call that is answered without rows.
+    Direct(Direct),
+    /// A call that is decided on rows.
+    Stored(Stored),
+}
+
+/// A call that is answered without rows.
+#[derive(Debug)]
+pub(crate) enum Direct {
+    Config,
+    Legal(LegalRequest),
+    Options,
+    Robots,
+    Root,
+}
+
+/// A call that is decided on rows, or what follows from one.
+#[derive(Clone, Debug)]
+pub(crate) enum Stored {
+    Authorize(AuthorizeRequest),
+    Challenge(ChallengeRequest),
+    Info(InfoRequest),
+    /// No helper was free in time for the message.
+    Postponed(Postponed),
+    Setup(SetupRequest),
+    Solve(SolveRequest),
+    Token(TokenRequest),
+    /// The helper could not send the message.
+    Undelivered(Undelivered),
+}
+
+impl Call {
+    /// Reads a request for a route, with the argument in its path.
+    ///
+    /// # Errors
+    /// The request is too large, names no endpoint, or is not what its endpoint reads.
+    pub(crate) fn parse(request: &Request, found: Option<(Route, &str)>) -> Result<Self, Refused> {
+        if request.target.len() > TARGET_MAX {
+            return Err(Refusal::TargetTooLong.into());
+        }
+        let fields = request.headers.iter().map(|(name, value)| name.len() + value.len());
+        if fields.sum::<usize>() > HEAD_MAX {
+            return Err(Refusal::HeadTooLarge.into());
+        }
+        if request.body.len() > BODY_MAX {
+            return Err(Refusal::BodyTooLarge.into());
+        }
+        if request.method == Method::Options {
+            return Ok(Self::Direct(Direct::Options));
+        }
+        let Some((route, argument)) = found else {
+            return Err(Refusal::EndpointUnknown.about(request.path()));
+        };
+        if !route.allows(request.method) {
+            return Err(Refusal::MethodInvalid.into());
+        }
+        Self::parse_for(route, request, argument)
+    }
+
+    fn parse_for(route: Route, request: &Request, argument: &str) -> Result<Self, Refused> {
+        let stored = match route {
+            Route::Config => return Ok(Self::Direct(Direct::Config)),
+            Route::Pp | Route::Privacy => {
+                return Ok(Self::Direct(Direct::Legal(LegalRequest::parse(
+                    request,
+                    Which::Privacy,
+                ))));
+            }
+            Route::Robots => return Ok(Self::Direct(Direct::Robots)),
+            Route::Root => return Ok(Self::Direct(Direct::Root)),
+            Route::Terms => {
+                return Ok(Self::Direct(Direct::Legal(LegalRequest::parse(request, Which::Terms))));
+            }
+            Route::Authorize => Stored::Authorize(AuthorizeRequest::parse(request, argument)?),
+            Route::Challenge => Stored::Challenge(ChallengeRequest::parse(request, argument)?),
+            Route::Info => Stored::Info(InfoRequest::parse(request)?),
+            Route::Setup => Stored::Setup(SetupRequest::parse(request, argument)?),
+            Route::Solve => Stored::Solve(SolveRequest::parse(request, argument)?),
+            Route::Token => Stored::Token(TokenRequest::parse(request)?),
+        };
+        Ok(Self::Stored(stored))
+    }
+}
+
+impl Direct {
+    pub(crate) fn respond(&self, context: Context<'_>) -> Response {
+        match self {
+            Self::Config => config::respond(context.service),
+            Self::Legal(call) => call.respond(context),
+            Self::Options => options(),
+            Self::Robots => root::robots(),
+            Self::Root => root::landing(),
+        }
+    }
+}
+
+/// The answer to a preflight (WHATWG Fetch, CORS protocol), on any path.
+fn options() -> Response {
+    let mut response = Response::new(204, Body::Empty);
+    response.set("Access-Control-Allow-Headers", "*");
+    response.set("Access-Control-Allow-Methods", "*");
+    response
+}
+
+impl Stored {
+    /// The rows that the decision needs.
+    pub(crate) fn keys(&self, now: Timestamp, service: &Service) -> Load {
+        match self {
+            Self::Authorize(call) => call.keys(),
+            Self::Challenge(call) => call.keys(),
+            Self::Info(call) => call.keys(),
+            Self::Postponed(call) => call.keys(),
+            Self::Setup(call) => call.keys(now, service),
+            Self::Solve(call) => call.keys(),
+            Self::Token(call) => call.keys(),
+            Self::Undelivered(call) => call.keys(),
+        }
+    }
+
+    /// Decides. It can be called again with newly loaded rows.
+    pub(crate) fn decide(
+        &self,
+        rows: Loaded,
+        entropy: Entropy,
+        context: Context<'_>,
+    ) -> Result<Decision, Refused> {
+        match self {
+            Self::Authorize(call) => call.decide(rows, context),
+            Self::Challenge(call) => call.decide(rows, entropy, context),
+            Self::Info(call) => call.decide(rows, context),
+            Self::Postponed(call) => call.decide(rows, entropy, context),
+            Self::Setup(call) => call.decide(rows, entropy, context),
+            Self::Solve(call) => call.decide(rows, context),
+            Self::Token(call) => call.decide(rows, entropy, context),
+            Self::Undelivered(call) => Ok(call.decide(rows, context)),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The reference store: in memory, and by definition right.
+
+use alloc::collections::BTreeMap;
+
+use crate::machine::validation::Validation;
+use crate::oauth::client::{Client, ClientId};
+use crate::oauth::grant::{Grant, GrantSerial};
+use crate::secret::digest::{ClientSecretDigest, NonceDigest, TokenDigest};
+use crate::store::{Commit, Count, Load, Loaded, Write};
+
+/// What loading and committing mean. Tests use it as their store, and other stores are compared
+/// with it.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    clients: BTreeMap<ClientId, Client>,
+    validations: BTreeMap<NonceDigest, Validation>,
+    grants: BTreeMap<TokenDigest, (GrantSerial, Grant)>,
+    grants_made: i64,
+}
+
+impl Records {
+    /// Registers a client, or replaces the one with this identifier.
+    pub fn insert_client(&mut self, client: Client) {
+        self.clients.insert(client.id, client);
+    }
+
+    /// Finds what is asked for.
+    pub fn load(&self, load: &Load) -> Loaded {
+        Loaded {
+            client: load.client.and_then(|id| self.clients.get(&id).cloned()),
+            validation: load.validation.and_then(|id| self.validations.get(&id).cloned()),
+            grant: load.grant.and_then(|token| self.grants.get(&token).cloned()),
+            count: load.count.map_or(0, |count| self.count(&count)),
+        }
+    }
+
+    fn count(&self, count: &Count) -> u32 {
+        let is_meant = |it: &&Validation| it.client == count.client && count.now < it.expires;
+        let number = self.validations.values().filter(is_meant).count();
+        u32::try_from(number).unwrap_or(u32::MAX).min(count.most)
+    }
+
+    /// Carries out a write, whole or not at all.
+    pub fn commit(&mut self, write: &Write) -> Commit {
+        match write {
+            Write::Open(validation, secret) => self.open(validation, secret),
+            Write::Update(validation) => self.update(validation),
+            Write::Redeem(validation, grant) => {
+                let commit = self.update(validation);
+                if commit == Commit::Done {
+                    self.grants_made += 1;
+                    let serial = GrantSerial(self.grants_made);
+                    self.grants.insert(grant.token, (serial, grant.clone()));
+                }
+                commit
+            }
+            Write::Revoke(validation, token) => {
+                let commit = self.update(validation);
+                if commit == Commit::Done {
+                    self.grants.remove(token);
+                }
+                commit
+            }
+        }
+    }
+
+    fn open(&mut self, validation: &Validation, secret: &ClientSecretDigest) -> Commit {
+        let known = self.validations.contains_key(&validation.id);
+        let client = self.clients.get(&validation.client);
+        if known || client.is_none_or(|client| client.secret.digest != *secret) {
+            return Commit::Conflict;
+        }
+        self.validations.insert(validation.id, validation.clone());
+        Commit::Done
+    }
+
+    fn update(&mut self, validation: &Validation) -> Commit {
+        match self.validations.get_mut(&validation.id) {
+            Some(row) if row.version == validation.version => {
+                *row = validation.clone();
+                row.version = validation.version.next();
+                Commit::Done
+            }
+            Some(_) | None => Commit::Conflict,
+        }
+    }
+}
