@@ -1,4 +1,4 @@
-//! The endpoints: each reads its request, names what to load, and decides.
+//! The endpoints. Each reads its request, names the rows to load, and decides.
 
 pub(crate) mod authorize;
 pub(crate) mod challenge;
