@@ -11,7 +11,7 @@ use crate::world::{self, Redemption};
 
 const ADA: &str = "ada@example.com";
 
-/// Requests of somebody who may be refused.
+/// Requests that may be refused.
 const ANY: Errand = Errand { who: 0, what: What::Other("a crowd") };
 
 struct Crowd<'s> {

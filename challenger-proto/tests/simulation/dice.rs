@@ -1,6 +1,6 @@
 //! Where chance comes from: a seed, or bytes that somebody chose.
 
-/// The same throws in every run.
+/// Dice that fall in the same way in every run.
 #[derive(Clone, Debug)]
 pub(crate) enum Dice {
     /// Thrown by a fuzzer: bytes in their order, and zeros after the last.

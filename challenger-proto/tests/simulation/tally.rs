@@ -1,4 +1,4 @@
-//! What a swarm reached: whoever counts cannot believe in tests that never went there.
+//! What a swarm reached. Counting shows whether the tests ever went somewhere.
 
 use std::collections::BTreeMap;
 
@@ -121,7 +121,7 @@ impl Tally {
         gaps
     }
 
-    /// For people who want to know.
+    /// Prints the counts.
     pub(crate) fn print(&self) {
         for (refusal, count) in &self.refusals {
             println!("{count:9} refusal {refusal:?}");

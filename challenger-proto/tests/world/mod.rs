@@ -12,11 +12,11 @@ use challenger_proto::{
 
 use crate::audit::{Auditor, Registered};
 
-/// What the first client proves itself with.
+/// The secret of the first client.
 pub(crate) const SECRET: &str = "secret-token:first-client";
 /// Where the first client's users return to.
 pub(crate) const REDIRECT: &str = "https://client.example/cb?x=1";
-/// What the second client, which is nobody's friend here, proves itself with.
+/// The secret of the second client, which is hostile here.
 pub(crate) const OTHER_SECRET: &str = "secret-token:second-client";
 /// Where the second client's users return to.
 pub(crate) const OTHER_REDIRECT: &str = "https://other.example/cb";
@@ -126,7 +126,7 @@ pub(crate) fn step<'s>(
     }
 }
 
-/// The same, with all that it asks for.
+/// Decides a request on rows, and returns everything that the decision asks for.
 pub(crate) fn decide(
     request: &Request,
     rows: Loaded,
@@ -150,7 +150,7 @@ pub(crate) fn sending<'s>(
     Some(it)
 }
 
-/// What a request has to be decided on.
+/// The rows that a request has to be decided on.
 pub(crate) fn rows(
     request: &Request,
     records: &Records,
