@@ -1,14 +1,14 @@
-# Thin names over cargo, and where the results go.
+# Short names for cargo commands, and installation.
 
 CARGO ?= cargo
 
-# Where to install, and below which directory to put all of that for a package.
+# The place to install to, and the directory that collects everything for a package.
 PREFIX ?= /usr/local
 DESTDIR ?=
-# Where the built programs are.
+# The directory of the built programs.
 PROFILE_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
 
-# What finds barriers on pages, for the tests only, and where it goes.
+# axe-core, which finds accessibility barriers on pages, for the tests only; and its directory.
 AXE_VERSION = 4.14.1
 AXE = $(or $(CARGO_TARGET_DIR),target)/browser
 
@@ -21,7 +21,7 @@ TERMS = $(wildcard docs/terms/*.rst)
 DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT
 CHAPTERS = $(wildcard docs/*.md docs/*.svg)
 
-# Lists of files are separated by blanks, and some are deleted.
+# Lists of files are separated by spaces, and some are deleted.
 ifneq ($(words [$(DESTDIR)$(PREFIX)]),1)
 $(error PREFIX and DESTDIR may not have blanks)
 endif
@@ -42,12 +42,12 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 
 .PHONY: all install uninstall demo selftest fuzz keep check simulate planted-bugs soak bench \
 	microbench check-instructions update-instructions programs deb check-package fmt \
-	postgresql openssl documents tools browser valgrind debhelper debian-tests
+	packages postgresql openssl documents tools browser valgrind debhelper debian-tests
 
 all:
 	$(CARGO) build --release --locked
 
-# Puts what was built into its place, and builds nothing: that is not for root.
+# Installs what was built. It builds nothing, because root should not.
 install:
 	@test -x $(PROFILE_DIR)/challenger-httpd || \
 	{ echo '$(PROFILE_DIR) has no programs: run make first' >&2; exit 1; }
@@ -56,7 +56,7 @@ install:
 	install -m 755 $(SCRIPTS) $(BIN)
 	ln -sf challenger-send-email $(BIN)/challenger-send-email.sh
 	ln -sf challenger-send-email.1 $(MAN)/man1/challenger-send-email.sh.1
-	@# The name that the original's manual uses, unless something else has it.
+	@# The name in the original's manual, unless another program has it.
 	[ -e $(TALER_NAME) ] || [ -L $(TALER_NAME) ] || ln -s challenger-terms-generator $(TALER_NAME)
 	install -m 644 $(TEMPLATES) $(OURS)/templates
 	install -m 644 $(ADDRESS_TYPES) $(OURS)/address-types
@@ -68,7 +68,7 @@ install:
 	install -m 644 $(DOCUMENTS) $(DOC)
 	install -m 644 $(CHAPTERS) $(DOC)/docs
 
-# Takes away what was installed, and the directories of ours that are empty then.
+# Removes what was installed, and those of our directories that are empty then.
 uninstall:
 	rm -f $(INSTALLED)
 	@[ "$$(readlink $(TALER_NAME))" != challenger-terms-generator ] || rm $(TALER_NAME)
@@ -76,18 +76,18 @@ uninstall:
 	    [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; \
 	done
 
-# The whole service on this machine, to play with.
+# Runs the whole service on this machine, to play with.
 demo:
 	$(CARGO) run --release --locked --quiet --bin challenger -- demo
 
-# The same, with the person played as well.
+# Does the same, and plays the person as well.
 selftest:
 	$(CARGO) run --release --locked --quiet --bin challenger -- demo --selftest
 
-# The laws are tried on the same values each time; without it, on new ones.
+# With this seed, property tests use the same values each time; without it, new ones.
 check: export PROPTEST_RNG_SEED ?= 20260105
 
-# Everything that has to hold.
+# Runs every check.
 check: postgresql openssl documents tools browser
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
@@ -95,7 +95,9 @@ check: postgresql openssl documents tools browser
 	$(CARGO) build --package challenger-cli --no-default-features --features postgres --locked
 	$(CARGO) build --package challenger-cli --no-default-features --features sqlite --locked
 	$(CARGO) test --workspace --locked
-	@# No part of the usual tests, so the commands above do not see it.
+	$(CARGO) run --package challenger-proto --example in_memory --locked --quiet
+	$(MAKE) packages
+	@# The soak test is not part of the usual tests, so the commands above leave it out.
 	$(CARGO) clippy --package challenger-cli --test soak --locked -- -D warnings
 	SOAK_SECONDS=30 SOAK_RATE=6 $(CARGO) test --package challenger-cli --test soak --locked
 	$(CARGO) clippy --workspace --all-targets --locked \
@@ -112,19 +114,35 @@ check: postgresql openssl documents tools browser
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) test --manifest-path fuzz/Cargo.toml --target-dir target --locked
 
-# More histories than the tests play, each with its own dice: people, clients, foes and faults.
+# Packages both libraries as for a registry, and runs their tests outside of this tree. Cargo builds them
+# as a stranger would, so a missing example or included file is noticed.
+TARGET_DIR = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+
+packages:
+	$(CARGO) package --package challenger-proto --package challenger-server --allow-dirty --locked \
+	    --quiet
+	@folder=$$(mktemp -d) && trap 'rm -r "$$folder"' EXIT && \
+	for crate in challenger-proto challenger-server; do \
+	    tar -xf $(TARGET_DIR)/package/$$crate-*.crate -C "$$folder"; \
+	done && mv "$$folder"/challenger-proto-* "$$folder"/proto && \
+	for crate in proto challenger-server-*; do \
+	    (cd "$$folder"/$$crate && $(CARGO) test --quiet --target-dir $(TARGET_DIR) \
+	        --config "patch.crates-io.challenger-proto.path='$$folder/proto'") || exit; \
+	done
+
+# Runs more random histories than the tests, each from its own seed: people, clients, foes and faults.
 SEEDS ?= 20000
 
 simulate:
 	SIM_SEEDS=$(SEEDS) $(CARGO) test --release --package challenger-proto --locked \
 	    --test simulation -- --nocapture
 
-# Plants known bugs in a copy of the core, one at a time: tests that overlook one have rotted.
+# Plants known bugs in a copy of the sources, one at a time, and fails if the tests overlook one.
 planted-bugs:
 	testdata/planted/run.sh
 
-# Looks for bytes that break a claim: make fuzz TARGET=head SECONDS=1200, and then make keep TARGET=head,
-# for the tests to play what was found. Needs cargo-fuzz (cargo install cargo-fuzz) and g++.
+# Looks for bytes that break a claim: make fuzz TARGET=head SECONDS=1200. Then make keep TARGET=head
+# adds the finds to those that the tests replay. Needs cargo-fuzz (cargo install cargo-fuzz) and g++.
 SECONDS ?= 1200
 FUZZ = cd fuzz && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz
 
@@ -138,14 +156,14 @@ keep:
 	    fuzz/corpus/$(TARGET) >fuzz/found/$(TARGET).new
 	mv fuzz/found/$(TARGET).new fuzz/found/$(TARGET).txt
 
-# An hour of load with faults, on PostgreSQL and SQLite at once, with a report at the end. It demands
-# something of times and memory, too: have the machine do nothing else.
+# An hour of load with faults, on PostgreSQL and SQLite at once, with a report at the end. It also
+# checks times and memory: the machine should do nothing else.
 soak: export SOAK_SECONDS ?= 3600
 soak: postgresql
 	$(CARGO) test --release --package challenger-cli --test soak --locked
 
-# Measures everything, and writes docs/benchmarks.md: for a machine with nothing else to do.
-# BENCH_OLD_ROWS=10000000 compares with a full database, too, and BENCH_BUILD=1 times a build.
+# Measures everything, and writes docs/benchmarks.md. The machine should do nothing else.
+# BENCH_OLD_ROWS=10000000 also compares with a full database, and BENCH_BUILD=1 times a build.
 BENCH_SECONDS ?= 10
 BENCH_RUNS ?= 5
 BENCH_OLD_ROWS ?=
@@ -157,44 +175,44 @@ bench: postgresql valgrind programs
 	    $(if $(BENCH_OLD_ROWS),--old-rows $(BENCH_OLD_ROWS)) $(if $(BENCH_BUILD),--build) \
 	    docs/benchmarks.md
 
-# Decisions, heads and pages alone.
+# Measures decisions, HTTP heads and pages only.
 microbench: valgrind programs
 	$(BENCH) micro
 
-# Their instructions and allocations, which a busy machine does not change.
+# Compares their instructions and allocations, which a busy machine does not change.
 check-instructions: valgrind programs
 	$(BENCH) instructions testdata/bench/instructions.txt
 
 update-instructions: valgrind programs
 	$(BENCH) instructions --update testdata/bench/instructions.txt
 
-# All programs, with the one that measures them.
+# Builds all programs, including the benchmark.
 programs:
 	$(CARGO) build --release --locked --package challenger-cli --features bench
 
-# The Debian package: target/debian/challenger_VERSION_ARCHITECTURE.deb.
+# Builds the Debian package: target/debian/challenger_VERSION_ARCHITECTURE.deb.
 DEBS = $(or $(CARGO_TARGET_DIR),target)/debian
 
 deb: openssl debhelper
 	@grep -q "^version = \"$$(dpkg-parsechangelog -S Version)\"" Cargo.toml || \
-	{ echo 'debian/changelog tells of another version than Cargo.toml' >&2; exit 1; }
+	{ echo 'debian/changelog has another version than Cargo.toml' >&2; exit 1; }
 	mkdir -p $(DEBS)
 	rm -f $(DEBS)/challenger_*.deb
 	debian/rules clean
 	DEB_DESTDIR=$(DEBS) debian/rules binary
 
-# Installs the package on a fresh Debian, goes through the manual there, upgrades and removes it.
+# Installs the package on a fresh Debian, follows the manual there, upgrades and removes the package.
 check-package:
 	@test "$$(id -u)" = 0 || \
-	{ echo 'check-package starts a machine in namespaces, and only root may do that' >&2; exit 1; }
+	{ echo 'check-package starts a machine in namespaces: run it as root' >&2; exit 1; }
 	$(MAKE) deb debian-tests
 	shellcheck --external-sources --source-path=debian/tests --severity=warning \
 	    debian/tests/* debian/third-party debian/*.postinst debian/*.postrm debian/*.prerm
 	lintian --allow-root --fail-on error,warning $(DEBS)/challenger_*.deb
 	debian/tests/run-in-fresh-debian $(DEBS)/challenger_*.deb
 
-# What a test cannot do without: $(call need,who needs it,how to find it,packages of Debian).
-# Root has it installed; others are told.
+# What the tests need: $(call need,the reason,a command that finds it,Debian packages).
+# Root installs it; for other users, its packages are printed.
 define need
 @{ $(2); } >/dev/null 2>&1 || if [ "$$(id -u)" = 0 ]; then \
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
@@ -208,18 +226,18 @@ postgresql:
 	$(call need,the tests run a PostgreSQL of their own, \
 	    ls /usr/lib/postgresql/*/bin/initdb || { command -v initdb && command -v psql; }, postgresql)
 
-# TLS to PostgreSQL is built on the system's library, and the tests make certificates with its program.
+# TLS to PostgreSQL uses the system's library, and the tests make certificates with its program.
 openssl:
 	$(call need,TLS needs OpenSSL, \
 	    pkg-config --exists openssl && command -v openssl, libssl-dev openssl pkg-config)
 
-# The tests make legal documents, with the Python of the system.
+# The tests generate legal documents, with the system's Python.
 documents:
 	$(call need,the tests make documents, \
 	    /usr/bin/python3 -c "import docutils" && command -v pandoc && command -v weasyprint && \
 	    command -v msgmerge, python3-docutils pandoc weasyprint gettext)
 
-# The helper scripts and the tests of these run programs of the system.
+# The helper scripts and their tests run programs of the system.
 tools:
 	$(call need,the helpers need programs, \
 	    command -v curl && command -v jq && command -v patch && command -v pdftotext && \
@@ -227,26 +245,26 @@ tools:
 	    command -v weasyprint && ls /usr/share/iso-codes/json/iso_3166-1.json, \
 	    curl iso-codes jq patch poppler-utils shellcheck weasyprint)
 
-# The pages are tested in Chromium, by its driver; and by axe-core, which finds barriers for people who
-# use them without eyes or hands. That is fetched into the folder of what was built.
+# The pages are tested in Chromium, with its driver, and with axe-core, which finds barriers for people
+# who cannot see them or use a mouse. axe-core is fetched into the build directory.
 browser:
 	$(call need,the tests need a browser, \
 	    command -v chromium && command -v chromedriver, chromium chromium-driver)
-	@# Apart: where Node.js is from another place it brings its own npm, and conflicts with Debian's.
+	@# Separate, because a Node.js from another source has its own npm, which conflicts with Debian's.
 	$(call need,the tests need axe-core,command -v npm,npm)
 	@grep -q '"version": "$(AXE_VERSION)"' $(AXE)/node_modules/axe-core/package.json 2>/dev/null \
 	|| npm install --prefix $(AXE) --no-save --ignore-scripts --no-audit --no-fund --loglevel=error \
 	    axe-core@$(AXE_VERSION)
 
-# Instructions are counted by it.
+# Valgrind counts instructions.
 valgrind:
 	$(call need,instructions are counted by Valgrind,command -v valgrind,valgrind)
 
-# What packages are built with, beside cargo.
+# Builds packages, together with cargo.
 debhelper:
 	$(call need,the package needs debhelper,command -v dh,debhelper)
 
-# What packages are tested with. The fresh Debian comes from this machine's lists, which have to be new.
+# Tests packages. The fresh Debian is made from this machine's package lists, which must be current.
 debian-tests:
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \

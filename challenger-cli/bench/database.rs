@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use challenger_server::store::SqliteStore;
+use challenger_testkit::Cluster;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::postgres_server::Cluster;
-use super::site::output;
+use super::programs::output;
 
-/// What a cluster in which our database is says of itself, as far as it matters here.
+/// The settings of a PostgreSQL cluster that matter here.
 const SETTINGS: [&str; 8] = [
     "server_version",
     "fsync",
@@ -23,7 +23,7 @@ const SETTINGS: [&str; 8] = [
     "autovacuum",
 ];
 
-/// The same for SQLite; of `synchronous`, 2 is FULL.
+/// The settings of SQLite that matter here; of `synchronous`, 2 is FULL.
 const PRAGMAS: [&str; 5] =
     ["journal_mode", "synchronous", "foreign_keys", "secure_delete", "wal_autocheckpoint"];
 
@@ -53,7 +53,7 @@ const OLD_SQLITE: &str = "\
 /// How many old rows are made at once.
 const PORTION: u64 = 500_000;
 
-/// Which kind.
+/// The kind of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Postgres,
@@ -69,14 +69,14 @@ impl Kind {
     }
 }
 
-/// A database that vanishes when it was measured.
+/// A database that is removed after the measurement.
 pub enum Database {
     Postgres { cluster: Cluster, name: String, process: u32 },
     Sqlite { directory: TempDir },
 }
 
 impl Database {
-    /// Makes an empty one that keeps what it acknowledged even without power.
+    /// Creates an empty database that keeps acknowledged commits even if the power fails.
     pub fn create(kind: Kind) -> Result<Self, String> {
         match kind {
             Kind::Postgres => {
@@ -135,7 +135,7 @@ impl Database {
         }
     }
 
-    /// What it says about itself.
+    /// Its settings, as it reports them.
     pub fn settings(&self) -> Result<Vec<(&'static str, String)>, String> {
         match self {
             Self::Postgres { cluster, name, .. } => {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command as Bare, Stdio};
 use std::time::{Duration, Instant};
 
-use challenger_server::process::Command;
+use challenger_server::process::HelperCommand;
 use serde_json::{Value, json};
 
 use super::spread::Spread;
@@ -50,7 +50,7 @@ pub fn compare(rounds: usize) -> Result<Vec<HelperCost>, String> {
 
 fn compare_one(program: &'static str, rounds: usize) -> Result<HelperCost, String> {
     let path = find(program)?;
-    let ours = Command::new(path.display().to_string(), TIMEOUT);
+    let ours = HelperCommand::new(path.display().to_string(), TIMEOUT);
     let message = tempfile::NamedTempFile::new().map_err(|it| it.to_string())?;
     fs::write(&message, MESSAGE).map_err(|it| it.to_string())?;
     let (mut ours_all, mut bare_all) = (Vec::new(), Vec::new());

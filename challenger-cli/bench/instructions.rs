@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::micro;
-use super::site::output;
+use super::programs::output;
 
 /// How often a case is done under Valgrind.
 pub const TIMES: u32 = 20;

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::database::Database;
-use super::site::output;
+use super::programs::output;
 
 /// The flow as the server sends it. The tests compare both as PostgreSQL has seen them.
 pub const FLOW_SQL: &str = include_str!("../../testdata/bench/flow.sql");

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::database::Database;
 use super::instructions::rustc;
-use super::site::output;
+use super::programs::output;
 use super::spread::Spread;
 
 /// How often a block is written to see what the disk takes for keeping it.

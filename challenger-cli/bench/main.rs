@@ -27,9 +27,8 @@ mod instructions;
 mod limit;
 mod machine;
 mod micro;
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod procs;
+mod programs;
 mod serve;
 mod site;
 mod spread;

@@ -16,6 +16,7 @@ use super::codes::Post;
 use super::database::Database;
 use super::drive::Target;
 use super::flow::{Client, Reader};
+use super::programs::{output, sibling};
 use super::serve::NULL_CODE;
 use super::wire::{Connection, Place};
 
@@ -30,7 +31,7 @@ const LOOK: Duration = Duration::from_micros(200);
 /// The helper of a site with real processes: it keeps the message where the driver finds it.
 const DELIVER: &str = "#!/bin/sh\nexec cat > \"${0%/*}/codes/$1\"\n";
 
-/// Who delivers.
+/// How messages are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deliverer {
     /// Our own server, whose helper costs nothing.
@@ -258,29 +259,4 @@ fn free_place(socket: Socket, directory: &Path) -> io::Result<(Place, String)> {
             (Place::Unix(path), serve)
         }
     })
-}
-
-/// A program that was built together with this one.
-pub fn sibling(program: &str) -> Result<PathBuf, String> {
-    let own = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
-    let path = own.with_file_name(program);
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(format!("{} is not there: build all programs of challenger-cli", path.display()))
-    }
-}
-
-/// Runs a program to its end, and returns what it printed.
-pub fn output(command: &mut Command) -> Result<String, String> {
-    let program = command.get_program().to_owned();
-    let program = program.display();
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("{program}: {error}"))?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        Err(format!("{program}: {}: {}", output.status, complaint.trim_end()))
-    }
 }

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::database::{Database, Kind};
 use super::procs;
-use super::site::{Deliverer, Site, Socket, output, sibling};
+use super::programs::{output, sibling};
+use super::site::{Deliverer, Site, Socket};
 use super::spread::Spread;
 use super::wire::Connection;
 

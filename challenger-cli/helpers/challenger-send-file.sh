@@ -17,7 +17,7 @@ Options:
   -h  print this and exit
 
 Settings, from [challenger-helper] of the configuration, or from the environment:
-  CHALLENGER_FILE_DIR  the directory of the files, by its full path
+  CHALLENGER_FILE_DIR  the directory of the files, given by its full path
 
 Examples:
   echo 'It works.' | CHALLENGER_FILE_DIR=/tmp $PROGRAM '{"filename":"message.txt"}'
@@ -58,9 +58,9 @@ check_settings() {
     misconfigured 'CHALLENGER_FILE_DIR: expected a directory, by its full path'
 }
 
-# Sets NAME. It stays in the directory, is not hidden, and no program takes it for an option.
+# Sets NAME, which stays in the directory, is not hidden, and cannot be taken for an option.
 read_name() {
-    # What jq says about broken JSON quotes it.
+    # jq's errors quote broken JSON, so they are dropped.
     NAME=$(ADDRESS=$ADDRESS jq -nr '
         env.ADDRESS | fromjson | .filename // .CONTACT_EMAIL // .CONTACT_PHONE
         | select(test("\\A[A-Za-z0-9_+][A-Za-z0-9_+.@-]{0,99}\\z"))
@@ -74,8 +74,8 @@ main() {
     check_settings
     command -v jq >/dev/null || fail 'jq is not installed: apt install jq'
     read_name
-    # Written under another name, so that nobody finds half a message. Renaming replaces a symbolic
-    # link and does not follow it, and -T does not move into a directory.
+    # The message is written under another name first, so that nobody finds half of it. Renaming
+    # replaces a symbolic link and does not follow it, and -T does not move into a directory.
     new=$(mktemp "$CHALLENGER_FILE_DIR/.challenger-XXXXXX" 2>/dev/null) ||
         fail 'cannot create a file in CHALLENGER_FILE_DIR'
     trap 'rm -f "$new"' EXIT

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Sends a message as a letter, through the API of Pingen, which prints, stamps and posts PDF files.
 #
-# What is nobody's business (address, message, credentials) reaches other programs by environment,
-# standard input and a directory of our own alone: everybody on a machine can read arguments.
+# Private data (address, message, credentials) are passed to other programs only by environment,
+# standard input and a directory of our own, because everybody on a machine can read arguments.
 
-# Nor does a trace show it.
+# A trace must not show them either.
 set +x
 set -eu
 umask 077
@@ -21,15 +21,15 @@ PINGEN_COUNTRY=${PINGEN_COUNTRY:-CH}
 PINGEN_SENDER=${PINGEN_SENDER:-}
 PINGEN_TIMEOUT=${PINGEN_TIMEOUT:-25}
 
-# How long a connection may take to come about, in seconds.
+# How long connecting may take, in seconds.
 CONNECT_MAX=10
-# How much of an answer is read, in bytes. A real one has a few thousand.
+# How much of a response is read, in bytes. A real one has a few thousand.
 ANSWER_MAX=65536
 # The names of countries. Post offices want them in full.
 COUNTRIES=/usr/share/iso-codes/json/iso_3166-1.json
 
-# Where the letter is until it is sent, by a name of our own. PINGEN_TIMEOUT is shorter than the age
-# of a directory that was left.
+# The place of the letter until it is sent. A directory of this age cannot be in use, because
+# PINGEN_TIMEOUT is shorter.
 TMPDIR=${TMPDIR:-/tmp}
 FOLDER_PREFIX=challenger-letter-
 STALE_MINUTES=60
@@ -37,10 +37,10 @@ STALE_MINUTES=60
 NEWLINE='
 '
 
-# For jq: plain makes any text safe to print. What ends lines without being a line feed, tabulators
-# included, becomes a blank. What cannot be seen goes: control characters, those that turn the
-# direction of writing around, and those without a width, except for joiners and selectors of
-# variants, which scripts and names need.
+# For jq: plain makes any text safe to print. Line separators other than line feeds become spaces,
+# and so do tabs. Invisible characters are removed: control characters, those that reverse the
+# direction of writing, and those without a width, except for joiners and variation selectors, which
+# scripts and names need.
 PLAIN='
     def is_blank: IN(9, 11, 12, 13, 133, 8232, 8233);
     def is_hidden: (. < 32 and . != 10) or (. > 126 and . < 160)
@@ -65,18 +65,18 @@ Options:
   -h  print this and exit
 
 Settings, from [challenger-helper] of the configuration, or from the environment:
-  PINGEN_CLIENT_ID         who sends
-  PINGEN_CLIENT_SECRET     the secret for that
-  PINGEN_ORGANISATION      for which organisation, by its ID
+  PINGEN_CLIENT_ID         your account
+  PINGEN_CLIENT_SECRET     its secret
+  PINGEN_ORGANISATION      the ID of your organisation
   PINGEN_SENDER            a line at the top of the letter (default: none)
-  PINGEN_COUNTRY           where the organisation is at home (default: $PINGEN_COUNTRY)
-  PINGEN_ADDRESS_POSITION  where the window is, left or right (default: $PINGEN_ADDRESS_POSITION)
+  PINGEN_COUNTRY           the country of the organisation (default: $PINGEN_COUNTRY)
+  PINGEN_ADDRESS_POSITION  position of the window, left or right (default: $PINGEN_ADDRESS_POSITION)
   PINGEN_DELIVERY_PRODUCT  cheap, fast, or another (default: $PINGEN_DELIVERY_PRODUCT)
   PINGEN_PRINT_MODE        simplex or duplex (default: $PINGEN_PRINT_MODE)
   PINGEN_PRINT_SPECTRUM    grayscale or color (default: $PINGEN_PRINT_SPECTRUM)
-  PINGEN_URL               where the API is (default: $PINGEN_URL)
-  PINGEN_AUTH_URL          where access tokens are (default: $PINGEN_AUTH_URL)
-  PINGEN_TIMEOUT           how many seconds it may take, fewer than AUTH_TIMEOUT
+  PINGEN_URL               address of the API (default: $PINGEN_URL)
+  PINGEN_AUTH_URL          address of access tokens (default: $PINGEN_AUTH_URL)
+  PINGEN_TIMEOUT           time limit in seconds, less than AUTH_TIMEOUT
                            (default: $PINGEN_TIMEOUT)
 
 Examples:
@@ -145,7 +145,7 @@ check_settings() {
     esac
 }
 
-# Whether a URL has TLS, or needs none because it stays in this machine, as in tests.
+# Succeeds if a URL has TLS, or needs none because it stays on this machine, as in tests.
 is_safe() {
     case $1 in
         *[!!-~]* | *@*) return 1 ;;
@@ -154,18 +154,18 @@ is_safe() {
     esac
 }
 
-# Fails unless there is a program, which is in this package of Debian.
+# need PROGRAM PACKAGE: fails unless the program is installed. The package is Debian's.
 need() {
     command -v "$1" >/dev/null || fail "$1 is not installed: apt install $2"
 }
 
-# Prints what a filter of jq finds in the address, which is a text.
+# Prints the text that a filter of jq finds in the address.
 field() {
-    # What jq says about broken JSON quotes it.
+    # jq's errors quote broken JSON, so they are dropped.
     ADDRESS=$ADDRESS jq -nr "$PLAIN env.ADDRESS | fromjson | $1 | strings" 2>/dev/null || true
 }
 
-# Sets RECIPIENT to the lines on the envelope. A name is one of them.
+# Sets RECIPIENT to the lines on the envelope. The name is one line.
 read_address() {
     tidy='plain / "\n" | map(trimmed | select(. != ""))'
     name=$(field ".CONTACT_NAME | $tidy | join(\" \")")
@@ -188,9 +188,10 @@ country_name() {
     ' "$COUNTRIES" || fail 'ADDRESS_COUNTRY is not the two capital letters of a country'
 }
 
-# Sets TYPE to size and distance of the lines in the window, which is 83 mm wide and has room for 6
-# lines, or for 8 small ones. What was cut off would be missing on the envelope, so lines are taken
-# for as wide as they can be, in hundredths of the size of the type, and are broken between words.
+# Sets TYPE to the font size and line height in the window, which is 83 mm wide and has room for 6
+# lines, or for 8 small ones. Text that is cut off would be missing on the envelope, so this assumes
+# that each character is as wide as it can be, in hundredths of the font size. Lines are broken
+# between words.
 choose_type() {
     TYPE=$(RECIPIENT=$RECIPIENT jq -nr '
         def width:
@@ -225,9 +226,9 @@ read_message() {
 }
 
 # Prints the message as HTML, with the code set off: four digits, perhaps a dash, and four digits.
-# What stands on a line for itself is the code. If there is no such line, all are that look like one
-# and are no part of something longer, such as the name of a host. What is in the subject or the
-# address is no code in any case: neither has it in it.
+# The code is what is alone on a line. If there is no such line, it is everything that looks like a
+# code and is not part of something longer, such as the name of a host. What the subject or the
+# address contains is never the code, because neither contains it.
 marked_message() {
     printf '%s' "$MESSAGE" | ADDRESS=$ADDRESS jq -Rrs "$PLAIN"'
         ([env.CHALLENGER_SUBJECT // "", (env.ADDRESS | fromjson | .. | strings)]
@@ -252,12 +253,12 @@ marked_message() {
     '
 }
 
-# Prints the letter as HTML. Pingen wants the address in a field of 85.5 mm by 25.5 mm that is 60 mm
-# from the upper edge, and from the left one 22 mm or, with the window on the right, 118 mm. The
-# 20 mm above it are for the stamp. What began before 100 mm could be seen in the window. Whatever
-# does not fit into the field is cut off at its edge, and never runs into the message.
+# Prints the letter as HTML. Pingen wants the address in a field of 85.5 mm by 25.5 mm. The field is
+# 60 mm from the upper edge, and 22 mm from the left one, or 118 mm with the window on the right. The
+# 20 mm above it are for the stamp. Text above 100 mm could be seen in the window. Text that does not
+# fit into the field is cut off at its edge, and never runs into the message.
 letter() {
-    # From the margin, which is 23 mm wide.
+    # Measured from the margin, which is 23 mm wide.
     case $PINGEN_ADDRESS_POSITION in
         left) left=0mm ;;
         right) left=97mm ;;
@@ -287,15 +288,15 @@ letter() {
     '
 }
 
-# Names what is done next, and sets LEFT to the seconds there are for it.
+# begin STEP: names the next step, and sets LEFT to the seconds that are left for it.
 begin() {
     STEP=$1
     LEFT=$((BEGUN + PINGEN_TIMEOUT - $(date +%s)))
     [ "$LEFT" -gt 0 ] || fail "no time is left for $STEP"
 }
 
-# Prints what curl has to do: options with texts, which a filter of jq says. curl takes a text in
-# quotes as JSON has it, control characters aside.
+# Prints curl's configuration: options with texts, from a filter of jq. curl reads a quoted text as
+# JSON does, except for control characters.
 request() {
     jq -nr '
         def quoted: explode | map(select(. >= 32 and . != 127)) | implode | tojson;
@@ -305,9 +306,9 @@ request() {
     '
 }
 
-# Asks Pingen at a URL that begins like the first argument, as the second says, with more options
-# for curl; sets BODY. Nothing is tried twice: that could send a second letter, and people can ask
-# for another.
+# ask URL OPTIONS CURL-OPTIONS...: makes a request to Pingen, and sets BODY. Of the first argument,
+# only the scheme counts. Nothing is tried twice: that could send a second letter, and people can ask
+# for another one.
 ask() {
     url=$1 options=$2
     shift 2
@@ -327,15 +328,15 @@ ask() {
     esac
 }
 
-# Prints what a filter of jq finds in the answer, which is a text of visible characters.
+# Prints the text of visible characters that a filter of jq finds in the response.
 found() {
     text=$(printf '%s' "$BODY" | jq -r "$1"' | select(test("\\A[!-~]+\\z"))' 2>/dev/null) || text=
     [ -n "$text" ] || fail "Pingen answers something else than $STEP"
     printf '%s' "$text"
 }
 
-# Prints what kind of error the answer tells of, on one line, without what could be of the address
-# or the code.
+# Prints the kind of error in the response, on one line, without possible parts of the address or the
+# code.
 reason() {
     printf '%s' "$BODY" | RECIPIENT=$RECIPIENT jq -r '
         [(.errors | arrays[0], objects | .title?), .error?, .message?] | map(strings)[0]
@@ -345,9 +346,9 @@ reason() {
     ' 2>/dev/null || true
 }
 
-# Sets FOLDER to a directory for the letter, which goes with us. The service ends a helper by SIGTERM
-# to its process group, so that a program that we wait for ends as well. What was left by one that
-# was killed, or by a power failure, goes when the next letter is sent.
+# Sets FOLDER to a directory for the letter, which is deleted when this script ends. The service ends
+# a helper by SIGTERM to its process group, so that a program that we wait for ends as well. What is
+# left by a script that was killed, or by a power failure, is deleted when a later letter is sent.
 make_folder() {
     FOLDER=
     trap 'trap "" HUP INT TERM; [ -z "$FOLDER" ] || rm -rf "$FOLDER"' EXIT
@@ -358,7 +359,8 @@ make_folder() {
         fail 'cannot create a directory for the letter'
 }
 
-# Makes the letter. In the foreground means in our process group, which the service kills as one.
+# Makes the letter. --foreground keeps weasyprint in our process group, which the service kills as
+# one.
 print_letter() {
     begin 'making the letter'
     { letter | timeout --foreground --kill-after 1 "$LEFT" \
@@ -366,7 +368,7 @@ print_letter() {
         fail "weasyprint failed with status $?"
 }
 
-# Has it sent.
+# Uploads the letter and has it sent.
 send_letter() {
     begin 'an access token'
     ask "$PINGEN_AUTH_URL" 'place(env.PINGEN_AUTH_URL; "/auth/access-tokens"),
@@ -380,7 +382,7 @@ send_letter() {
     ask "$PINGEN_URL" 'token, place(env.PINGEN_URL; "/file-upload")'
     FILE_URL=$(found .data.attributes.url)
     FILE_SIGNATURE=$(found .data.attributes.url_signature)
-    # Its host is anybody's, but never less safe than that of the API.
+    # Its host may be another one, but must not be less safe than that of the API.
     { is_safe "$FILE_URL" && [ "${FILE_URL%%:*}" = "${PINGEN_URL%%:*}" ]; } ||
         fail 'Pingen names a place for the file without TLS'
 

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Sends a message as an SMS, through the messaging API of Telesign.
 #
-# What is nobody's business (number, message, credentials) reaches other programs by environment and
-# standard input alone: everybody on a machine can read arguments.
+# Private data (number, message, credentials) are passed to other programs only by environment and
+# standard input, because everybody on a machine can read arguments.
 
-# Nor does a trace show it.
+# A trace must not show them either.
 set +x
 set -eu
 
@@ -13,11 +13,11 @@ PROGRAM=challenger-send-sms.sh
 TELESIGN_URL=${TELESIGN_URL:-https://rest-ww.telesign.com}
 TELESIGN_TIMEOUT=${TELESIGN_TIMEOUT:-25}
 
-# How long a connection may take to come about, in seconds.
+# How long connecting may take, in seconds.
 CONNECT_MAX=10
-# What Telesign takes, in characters.
+# The most that Telesign accepts, in characters.
 MESSAGE_MAX=1600
-# How much of an answer is read, in bytes. A real one has some hundred.
+# How much of a response is read, in bytes. A real one has some hundred.
 ANSWER_MAX=65536
 
 NEWLINE='
@@ -34,10 +34,10 @@ Options:
   -h  print this and exit
 
 Settings, from [challenger-helper] of the configuration, or from the environment:
-  TELESIGN_CUSTOMER_ID  who sends
-  TELESIGN_API_KEY      the secret for that
-  TELESIGN_URL          where the API is (default: $TELESIGN_URL)
-  TELESIGN_TIMEOUT      how many seconds it may take, fewer than AUTH_TIMEOUT
+  TELESIGN_CUSTOMER_ID  your account
+  TELESIGN_API_KEY      its secret
+  TELESIGN_URL          address of the API (default: $TELESIGN_URL)
+  TELESIGN_TIMEOUT      time limit in seconds, less than AUTH_TIMEOUT
                         (default: $TELESIGN_TIMEOUT)
 
 Examples:
@@ -79,7 +79,7 @@ check_settings() {
     check_seconds TELESIGN_TIMEOUT "$TELESIGN_TIMEOUT"
 }
 
-# Without TLS only within this machine, for tests.
+# A URL without TLS is accepted only on this machine, for tests.
 check_url() {
     case $2 in
         *[!!-~]* | *@*) ;;
@@ -94,14 +94,14 @@ check_seconds() {
     esac
 }
 
-# Fails unless there is a program, which is in this package of Debian.
+# need PROGRAM PACKAGE: fails unless the program is installed. The package is Debian's.
 need() {
     command -v "$1" >/dev/null || fail "$1 is not installed: apt install $2"
 }
 
-# Sets PHONE to the number, without the + in front.
+# Sets PHONE to the number, without the leading +.
 read_phone() {
-    # What jq says about broken JSON quotes it.
+    # jq's errors quote broken JSON, so they are dropped.
     PHONE=$(ADDRESS=$ADDRESS jq -nr '
         env.ADDRESS | fromjson | .CONTACT_PHONE | select(test("\\A[+][0-9]{1,15}\\z"))[1:]
     ' 2>/dev/null) || PHONE=
@@ -116,12 +116,12 @@ read_message() {
     [ "$length" -le "$MESSAGE_MAX" ] || fail "the message has more than $MESSAGE_MAX characters"
 }
 
-# Prints what curl has to do. It takes text in quotes as JSON has it, but for most control
-# characters, and a field to be encoded as it stands once a name and = are in front.
+# Prints curl's configuration. curl reads a quoted text as JSON does, except for most control
+# characters. It encodes a field as it stands if a name and = precede it.
 #
-# In the message, what ends lines or pages in other ways becomes a blank. What cannot be seen goes:
-# what turns the direction of writing around or has no width, except for joiners and selectors of
-# variants, which scripts and names need.
+# In the message, line and page separators other than line feeds become spaces. Invisible characters
+# are removed: those that reverse the direction of writing, and those without a width, except for
+# joiners and variation selectors, which scripts and names need.
 request() {
     printf '%s' "$MESSAGE" | URL=$TELESIGN_URL PHONE=$PHONE jq -Rrs '
         def quoted: explode | map(select((. >= 32 and . != 127) or IN(9, 10, 13))) | implode
@@ -141,8 +141,8 @@ request() {
     '
 }
 
-# Prints the answer, and on a line of its own how that went. It is tried once: a second time could
-# send a second message, and people can ask for another.
+# Prints the response, and the outcome on a line of its own. It is tried once: a second try could
+# send a second message, and people can ask for another one.
 ask() {
     curl --disable --config - --globoff --silent --proto "=${TELESIGN_URL%%:*}" --tlsv1.2 \
         --connect-timeout "$CONNECT_MAX" --max-time "$TELESIGN_TIMEOUT" \
@@ -150,15 +150,16 @@ ask() {
         --write-out '\n%{exitcode} %{http_code} %{errormsg}' | head -c "$ANSWER_MAX"
 }
 
-# Whether Telesign takes it on, by the code in the answer: 200 and 203 are delivered, 250, 290, 291
-# and 295 on their way.
+# Succeeds if Telesign accepts the message, by the code in the response: 200 and 203 mean delivered,
+# and 250, 290, 291 and 295 on the way.
 accepted() {
     known=$(printf '%s' "$BODY" |
         jq '.status.code | IN(200, 203, 250, 290, 291, 295)' 2>/dev/null) || known=
     [ "$STATUS $known" = '200 true' ]
 }
 
-# Prints what the answer says, on one line, without any digits that could be the number or the code.
+# Prints the reason in the response, on one line, without digits that could be the number or the
+# code.
 reason() {
     printf '%s' "$BODY" | jq -r '
         def plain: tostring | gsub("[^ -~]"; "?") | gsub("[+]?[0-9][0-9 -]{5,}[0-9]"; "***");

@@ -22,10 +22,10 @@ const PROGRAM: &str = "challenger-admin";
 /// The short options with a value.
 const VALUED: &str = "aclLr";
 
-/// What to do; one of them has to be chosen.
+/// The actions, of which one has to be chosen.
 const ACTIONS: &str = "--add=SECRET, --generate, --rotate=SECRET, --regenerate, --delete or --list";
 
-/// Register a client, which lives at a redirect URI, and tell its client ID; or change, delete or
+/// Register a client, which lives at a redirect URI, and print its client ID; or change, delete or
 /// list clients. The service may be running, and knows at once.
 ///
 /// A SECRET of - is read from standard input, one line.
@@ -79,7 +79,7 @@ struct Arguments {
     redirect_uri: Option<String>,
 }
 
-/// What to do.
+/// The action that was chosen.
 enum Action {
     Add(NewSecret),
     Delete,
@@ -87,13 +87,13 @@ enum Action {
     Rotate(NewSecret),
 }
 
-/// What was done.
+/// The result of an action.
 struct Report {
     /// As a sentence, up to the client's number.
     sentence: &'static str,
     id: ClientId,
     redirect_uri: RedirectUri,
-    /// One that nobody knows yet.
+    /// A secret that was just made, which nobody knows yet.
     secret: Option<Secret<String>>,
 }
 
@@ -268,7 +268,7 @@ fn add(
     }
 }
 
-/// Ends what was opened with a secret that was replaced, and returns how many that were.
+/// Ends the validations that were opened with a replaced secret, and returns their number.
 fn end_unsolved(registry: &dyn Registry, id: ClientId) -> Result<u64, Exit> {
     let error = match registry.end_unsolved(id, os::now()) {
         Ok(ended) => return Ok(ended),
@@ -296,7 +296,7 @@ fn delete(registry: &dyn Registry, redirect_uri: RedirectUri) -> Result<Report, 
     Ok(Report { sentence: "Client deleted. Client ID was", id, redirect_uri, secret: None })
 }
 
-/// Warns about what is allowed, but deserves a thought.
+/// Warns about redirect URIs that are allowed, but risky.
 fn warn_about(redirect_uri: &RedirectUri) {
     if !redirect_uri.is_confidential() {
         log::warn!("authorization codes will travel to the client without TLS");

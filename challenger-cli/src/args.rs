@@ -7,7 +7,7 @@ use argh::FromArgs;
 
 use crate::exit::Exit;
 
-/// What argh says about the one option that it adds, and what is true.
+/// argh's description of the one option that it adds, and a true one.
 const ARGH_HELP: &str = "  --help, help      display usage information";
 const OUR_HELP: &str =
     "  -h, --help        print this and exit\n  -v, --version     print the version and exit";

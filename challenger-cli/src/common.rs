@@ -1,4 +1,4 @@
-//! What the operator's programs share: the configuration, the log, the store.
+//! Code that the operator's programs share: the configuration, the log, the store.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,14 +32,14 @@ pub(crate) fn load_config_from(files: &dyn Files, file: Option<&Path>) -> Result
     Config::load(files, &environment, file).map_err(|error| Exit::not_configured(error.to_string()))
 }
 
-/// Logs what is odd about the configuration, as far as it was read.
-pub(crate) fn tell_warnings(config: &Config) {
+/// Logs the warnings about the configuration, as far as it was read.
+pub(crate) fn log_warnings(config: &Config) {
     for warning in config.warnings() {
         log::warn!("{warning}");
     }
 }
 
-/// Sets up the log: `-L` how much, `WARNING` unless said; `-l` where to.
+/// Sets up the log: `-L` is the level, by default `WARNING`; `-l` is the file.
 ///
 /// # Errors
 /// [`Exit::invalid_argument`] for a level that does not exist, [`Exit::failed`] for a file that
@@ -69,7 +69,7 @@ pub(crate) fn set_up_log(level: Option<&str>, file: Option<&Path>) -> Result<Arc
 /// be opened.
 pub(crate) fn open_registry(config: &Config, mode: OpenMode) -> Result<Arc<dyn Registry>, Exit> {
     let database = settings::database(config);
-    tell_warnings(config);
+    log_warnings(config);
     let database = database.map_err(|error| Exit::not_configured(error.to_string()))?;
     database.registry(mode).map_err(|error| Exit::failed(error.to_string()))
 }

@@ -73,7 +73,7 @@ struct Arguments {
     logfile: Option<PathBuf>,
 }
 
-/// What is to be done with the configuration, before it is rewritten, if it is.
+/// What to do with the configuration before it is rewritten, if it is.
 enum Action {
     Dump,
     ListSections,
@@ -108,7 +108,7 @@ fn run() -> Result<(), Exit> {
 }
 
 impl Arguments {
-    /// Which of the actions is asked for.
+    /// The action that the arguments ask for.
     fn action(&mut self) -> Result<Action, Exit> {
         let complaint =
             |text: &str| Err(Exit::invalid_argument(format!("{text}\nTry '{PROGRAM} --help'.")));
@@ -154,13 +154,12 @@ fn perform(config: &mut Config, action: &Action, show_secrets: bool) -> Result<(
         }
         Action::Nothing => Ok(()),
         Action::PrintFilename { section, option } => {
-            let path =
-                config.required(section, option, Config::filename).map_err(not_configured)?;
-            say(&path.display().to_string())
+            let entry = config.required(section, option).map_err(not_configured)?;
+            say(&entry.filename().map_err(not_configured)?.display().to_string())
         }
         Action::PrintSection { section } => print_section(config, section),
         Action::PrintValue { section, option } => {
-            say(&config.required(section, option, Config::string).map_err(not_configured)?)
+            say(config.required(section, option).map_err(not_configured)?.text())
         }
         Action::Set { section, option, value } => {
             guard_secret(config, section, show_secrets)?;

@@ -31,7 +31,7 @@ struct Arguments {
     /// the same as --garbagecollect
     #[argh(switch)]
     gc: bool,
-    /// delete all data, clients included, and begin anew
+    /// delete all data, clients included, and start over
     #[argh(switch, short = 'r')]
     reset: bool,
     /// least important events to log: NONE, ERROR, WARNING (default), INFO or DEBUG
@@ -53,8 +53,8 @@ fn run() -> Result<(), Exit> {
     let config = load_config(arguments.config.as_deref())?;
     let failed = |error: StoreError| Exit::failed(error.to_string());
     let collects = arguments.garbagecollect || arguments.gc;
-    // Who cleans up every day must neither create a database that was not mounted nor upgrade one
-    // below a server that runs.
+    // A daily cleanup must neither create a database that was not mounted nor upgrade one below a
+    // running server.
     let only_collects = collects && !arguments.reset;
     let mode = if only_collects { OpenMode::Use } else { OpenMode::Maintain };
     let registry = open_registry(&config, mode)?;

@@ -1,4 +1,4 @@
-//! How programs end: exit codes, and what they say.
+//! How programs end: with an exit code and a message.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -46,10 +46,10 @@ impl Exit {
     }
 }
 
-/// Ends a program: says what there is to say and returns the code.
+/// Ends a program: prints the message, if there is one, and returns the code.
 pub(crate) fn end(program: &str, result: Result<(), Exit>) -> ExitCode {
     let Err(exit) = result else { return ExitCode::SUCCESS };
-    // Nobody may be listening any more; then there is nothing left to say.
+    // The reader may be gone; then there is nothing left to do.
     let _ = if exit.to_stdout {
         writeln!(std::io::stdout(), "{}", exit.message.trim_end())
     } else {
@@ -58,7 +58,7 @@ pub(crate) fn end(program: &str, result: Result<(), Exit>) -> ExitCode {
     ExitCode::from(exit.code)
 }
 
-/// Prints a line to standard error, if somebody reads it.
+/// Prints a line to standard error, and ignores errors.
 pub(crate) fn complain(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
@@ -66,7 +66,7 @@ pub(crate) fn complain(line: &str) {
 /// Prints a result to standard output.
 ///
 /// # Errors
-/// [`Exit::failed`] when nobody reads it: a script that misses the answer must not go on.
+/// [`Exit::failed`] when it cannot be written: a script must not go on without the result.
 pub(crate) fn say(text: &str) -> Result<(), Exit> {
     writeln!(std::io::stdout(), "{text}")
         .map_err(|error| Exit::failed(format!("standard output: {error}")))

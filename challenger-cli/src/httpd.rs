@@ -22,7 +22,7 @@ use crate::logger::Logger;
 
 const PROGRAM: &str = "challenger-httpd";
 
-/// How long requests in flight may take after a signal to stop, beside the time of a helper.
+/// How long requests in flight may take after a signal to stop, besides the time of a helper.
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// Serve the address validation service over HTTP, in the foreground, until SIGTERM or SIGINT.
@@ -63,7 +63,7 @@ pub fn main() -> ExitCode {
 fn run() -> Result<(), Exit> {
     let arguments: Arguments = args::parse(PROGRAM, VALUED, std::env::args_os())?;
     if arguments.check {
-        return tell(&check(&load_config(arguments.config.as_deref())?));
+        return print(&check(&load_config(arguments.config.as_deref())?));
     }
     let logger = set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref())?;
     let given = activated().map_err(|error| Exit::failed(error.to_string()))?;
@@ -74,7 +74,7 @@ fn run() -> Result<(), Exit> {
         }
         Exit::not_configured(error.to_string())
     })?;
-    // Caught from before the first request on, so that none is cut off by an early signal.
+    // Caught before the first request, so that an early signal cuts none off.
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
         .map_err(|error| Exit::failed(format!("signals: {error}")))?;
     // A file that would grow over a limit is then an error of that write, not the end of us.
@@ -84,14 +84,14 @@ fn run() -> Result<(), Exit> {
     let patience = delivery.saturating_add(DRAIN);
     settings.limits.close_each = arguments.connection_close;
     let server = Server::start(settings).map_err(|error| Exit::failed(error.to_string()))?;
-    // At the usual level the log is silent about what goes well. Nobody has to read this.
+    // The log does not mention success at its usual level. If nobody reads this, that is fine.
     let _ = say(&format!("{PROGRAM}: serving on {}", server.place()));
     notify(READY);
     wait_for_the_end(&mut signals, &logger);
     log::info!("stopping");
     notify(STOPPING);
     thread::spawn(move || {
-        // Who asks twice means it.
+        // A second signal means "now".
         wait_for_the_end(&mut signals, &logger);
         end_now();
     });
@@ -102,15 +102,15 @@ fn run() -> Result<(), Exit> {
     }
 }
 
-/// Says what a check has found, one complaint in a line.
-fn tell(report: &Report) -> Result<(), Exit> {
+/// Prints what a check has found, one error per line.
+fn print(report: &Report) -> Result<(), Exit> {
     for warning in &report.warnings {
         complain(&format!("warning: {warning}"));
     }
-    for complaint in report.complaints.iter().chain(&report.database) {
-        complain(complaint);
+    for error in report.errors.iter().chain(&report.database) {
+        complain(error);
     }
-    match (report.complaints.is_empty(), &report.database) {
+    match (report.errors.is_empty(), &report.database) {
         (true, None) => say(&format!("{PROGRAM}: the configuration is good")),
         (true, Some(_)) => Err(Exit::failed("the database cannot be used")),
         (false, _) => Err(Exit::not_configured("the configuration is not good")),
@@ -129,7 +129,7 @@ fn wait_for_the_end(signals: &mut Signals, logger: &Logger) {
     }
 }
 
-/// Ends the process without waiting for anything. What was acknowledged is kept all the same.
+/// Ends the process without waiting. Acknowledged commits are kept all the same.
 fn end_now() {
     log::warn!("stopped by a second signal");
     std::process::exit(1);

@@ -1,5 +1,6 @@
 //! `challenger-send-email`: the helper that delivers a message by e-mail.
 
+mod address;
 mod failure;
 mod html;
 mod mail;
@@ -23,10 +24,10 @@ use settings::{Route, Settings};
 
 const PROGRAM: &str = "challenger-send-email";
 
-/// What the argument can be instead of an address, or come after.
+/// The options, which come instead of an address or before it.
 const OPTIONS: [&str; 5] = ["-h", "--help", "-v", "--version", "--"];
 
-/// A message is a few sentences. More than this is a mistake, or somebody's attack.
+/// The longest message, in bytes. One is a few sentences; more than this is a mistake or an attack.
 const MESSAGE_MAX: u64 = 64 * 1024;
 
 /// Send the message on standard input by e-mail: the AUTH_COMMAND for e-mail addresses.
@@ -55,7 +56,7 @@ pub fn main() -> ExitCode {
 
 fn run() -> Result<(), Exit> {
     let parsed: Result<Arguments, Exit> = args::parse(PROGRAM, "", arguments());
-    // A complaint would repeat the arguments, and with them an address.
+    // The usual error would repeat the arguments, and with them an address.
     let complaint = || invalid("there has to be exactly one");
     let arguments = parsed.map_err(|exit| if exit.is_asked() { exit } else { complaint() })?;
     let recipient = recipient(&arguments.address)?;
@@ -70,7 +71,7 @@ fn run() -> Result<(), Exit> {
     sent.map_err(|failure| Exit::failed(failure.to_string()))
 }
 
-/// The arguments, of which only these are options: whatever an address begins with, it is none.
+/// The arguments. Everything but [`OPTIONS`] counts as the address, even if it starts with a dash.
 fn arguments() -> impl Iterator<Item = OsString> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     let is_option = |it: &OsString| OPTIONS.iter().any(|option| it == option);
@@ -80,7 +81,7 @@ fn arguments() -> impl Iterator<Item = OsString> {
     arguments.into_iter()
 }
 
-/// A complaint about the argument, which is not repeated.
+/// The error about the argument, without the argument.
 fn invalid(complaint: &str) -> Exit {
     Exit::invalid_argument(format!("ADDRESS: {complaint}; try '{PROGRAM} --help'"))
 }
@@ -94,7 +95,7 @@ fn recipient(argument: &str) -> Result<Address, Exit> {
     } else {
         argument.to_owned()
     };
-    mail::address(&address).ok_or_else(|| {
+    address::parse(&address).ok_or_else(|| {
         invalid(if json {
             "there is no e-mail address as CONTACT_EMAIL"
         } else {
@@ -103,8 +104,7 @@ fn recipient(argument: &str) -> Result<Address, Exit> {
     })
 }
 
-/// The message, with line feeds between its lines, whatever was there, and nothing else that ends
-/// lines or cannot be seen.
+/// Reads the message. All line endings become line feeds; invisible characters are left out.
 fn read_message() -> Result<String, Exit> {
     let failed = |what: &str| Exit::failed(format!("the message on standard input {what}"));
     let mut bytes = Vec::new();

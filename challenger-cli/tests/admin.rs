@@ -1,13 +1,6 @@
 //! The operator's clients: registered, listed, changed and deleted while the service runs.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod site;
 
@@ -240,7 +233,7 @@ fn the_list_counts_what_was_collected_as_well() {
         },
     ]);
     let mut left = (2, 1);
-    site::wait_for("all but the first validation to be collected", || {
+    challenger_testkit::wait_for("all but the first validation to be collected", || {
         let output = stdout(&site.run("challenger-dbinit", &["--gc"]));
         let numbers: Vec<u32> = output.split(' ').filter_map(|word| word.parse().ok()).collect();
         left = (left.0 - numbers[0], left.1 - numbers[1]);

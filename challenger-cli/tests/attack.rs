@@ -8,9 +8,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    missing_docs,
     unreachable_pub,
-    dead_code,
     reason = "a test fails by panicking, and shares its modules with others"
 )]
 

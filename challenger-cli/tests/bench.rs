@@ -2,24 +2,15 @@
 //! the server really asks of PostgreSQL. Nothing is said about how fast.
 
 #![cfg(feature = "bench")]
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use postgres_server::{Cluster, End};
+use challenger_testkit::{Cluster, End, code_of, wrong};
 use serde_json::Value;
 use site::{REDIRECT_URI, SECRET, Site, stderr};
 
@@ -108,16 +99,7 @@ fn the_limit_is_what_the_server_asks_of_the_database() {
     cluster.start();
     let database = cluster.create_database();
     cluster.psql(&database, "CREATE EXTENSION pg_stat_statements");
-    let mut site = Site::bare("");
-    let text = std::fs::read_to_string(site.config()).unwrap().replace("DB = sqlite\n", "");
-    let section = format!("[challengerdb-postgres]\nCONFIG = {}\n", cluster.uri(&database));
-    std::fs::write(site.config(), text + &section).unwrap();
-    for (program, arguments) in
-        [("challenger-dbinit", &[][..]), ("challenger-admin", &["--add", SECRET, REDIRECT_URI])]
-    {
-        let output = site.run(program, arguments);
-        assert!(output.status.success(), "{}", stderr(&output));
-    }
+    let mut site = Site::on_postgres("", &cluster.uri(&database));
 
     site.start();
     cluster.psql(&database, "SELECT pg_stat_statements_reset()");
@@ -153,10 +135,10 @@ fn flow(site: &Site, address: &str) {
     assert_eq!(site.get(&format!("authorize/{nonce}?{query}"), &[]).status, 200);
     assert_eq!(site.challenge(&nonce, address).status, 200);
     let pin = site.pin(address);
-    assert_eq!(site.solve(&nonce, &site::wrong(&pin)).status, 403);
+    assert_eq!(site.solve(&nonce, &wrong(&pin)).status, 403);
     let reply = site.solve(&nonce, &pin);
     assert_eq!(reply.status, 200, "{}", reply.body);
-    let token = site.token(&site::code_of(reply.json()["redirect_url"].as_str().unwrap()));
+    let token = site.token(&code_of(reply.json()["redirect_url"].as_str().unwrap()));
     assert_eq!(token.status, 200, "{}", token.body);
     assert_eq!(site.info(token.json()["access_token"].as_str().unwrap()).status, 200);
 }

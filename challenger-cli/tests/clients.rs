@@ -2,17 +2,8 @@
 //! opened with the old one, and there is a limit to what one may open.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::process::{Command, Stdio};
@@ -20,10 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use postgres_server::Cluster;
+use challenger_testkit::{Cluster, Raise, escape, wait_for};
 use rusqlite::Connection;
 use serde_json::Value;
-use site::{REDIRECT_URI, SECRET, Site, escape, stderr, stdout, wait_for};
+use site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
 
 const OTHER: &str = "https://other.example/cb";
 const NEW_SECRET: &str = "secret-token:fedcba9876543210";
@@ -47,29 +38,19 @@ impl Place {
     fn on_postgres(options: &str) -> Self {
         let cluster = Cluster::shared();
         let database = cluster.create_database();
-        let place = Self { site: Site::bare(options), postgres: Some((cluster, database)) };
-        place.configure(&place.site);
-        place.run("challenger-dbinit", &[]);
-        place.run("challenger-admin", &["--add", SECRET, REDIRECT_URI]);
-        place
+        let site = Site::on_postgres(options, &cluster.uri(&database));
+        Self { site, postgres: Some((cluster, database)) }
     }
 
     /// Has a site use this database.
     fn configure(&self, site: &Site) {
-        let text = std::fs::read_to_string(site.config()).unwrap();
-        let own = self.file();
-        let text = match &self.postgres {
-            None => {
-                let theirs = site.directory.path().join("data/challenger.sqlite");
-                text.replace(theirs.to_str().unwrap(), own.to_str().unwrap())
-            }
-            Some((cluster, database)) => {
-                let uri = cluster.uri(database);
-                text.replace("DB = sqlite\n", "")
-                    + &format!("[challengerdb-postgres]\nCONFIG = {uri}\n")
-            }
+        let Some((cluster, database)) = &self.postgres else {
+            let theirs = site.directory.path().join("data/challenger.sqlite");
+            let text = std::fs::read_to_string(site.config()).unwrap();
+            let text = text.replace(theirs.to_str().unwrap(), self.file().to_str().unwrap());
+            return std::fs::write(site.config(), text).unwrap();
         };
-        std::fs::write(site.config(), text).unwrap();
+        site.use_postgres(&cluster.uri(database));
     }
 
     fn file(&self) -> std::path::PathBuf {
@@ -157,24 +138,6 @@ fn setup(site: &Site, client: u8, secret: &str) -> (u16, Option<u64>, Option<Str
     (reply.status, reply.json()["code"].as_u64(), retry)
 }
 
-/// Somebody proves an address to client 1. Nothing may go wrong.
-fn prove(site: &Site, email: &str) {
-    let (_, code) = site.solved(email);
-    let reply = site.token(&code);
-    assert_eq!(reply.status, 200, "{}", reply.body);
-    let token = reply.json()["access_token"].as_str().unwrap().to_owned();
-    assert_eq!(site.info(&token).json()["address"]["CONTACT_EMAIL"], email);
-}
-
-/// Raised when it goes out of scope, also by a panic.
-struct Raise<'a>(&'a AtomicBool);
-
-impl Drop for Raise<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
 fn deleting_harms_nobody(mut place: Place, rows: u32) {
     place.run("challenger-admin", &["--add", SECRET, OTHER]);
     place.fill(rows);
@@ -187,7 +150,7 @@ fn deleting_harms_nobody(mut place: Place, rows: u32) {
                 scope.spawn(|| {
                     while !over.load(Ordering::SeqCst) {
                         let number = people.fetch_add(1, Ordering::SeqCst);
-                        prove(&place.site, &format!("person{number}@example.com"));
+                        place.site.prove(&format!("person{number}@example.com"));
                     }
                 })
             })

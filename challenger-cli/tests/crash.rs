@@ -1,17 +1,8 @@
 //! The server killed again and again in the middle of its work: whatever a client was told is so.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::path::{Path, PathBuf};
@@ -20,9 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use postgres_server::Cluster;
+use challenger_testkit::{Cluster, Peer, Place, code_of, escape, pin_in, request, wait_for, wrong};
 use serde_json::Value;
-use site::{REDIRECT_URI, SECRET, Site, code_of, pin_in, stderr, wait_for, wrong};
+use site::{REDIRECT_URI, SECRET, Site};
 
 const PEOPLE: usize = 4;
 const KILLS: u64 = 6;
@@ -49,24 +40,16 @@ struct Story {
 
 /// A client that takes a lost connection for an answer, too.
 struct Caller {
-    url: String,
+    place: Place,
     outbox: PathBuf,
 }
 
 impl Caller {
     fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Option<(u16, Value)> {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(20)))
-            .build()
-            .into();
-        let mut request = agent.post(format!("{}{path}", self.url));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let mut response = request.send(body).ok()?;
-        let text = response.body_mut().read_to_string().ok()?;
-        Some((response.status().as_u16(), serde_json::from_str(&text).ok()?))
+        let mut peer = Peer::new(self.place.connect().ok()?);
+        peer.send(request("POST", path, headers, body.as_bytes()));
+        let reply = peer.try_reply_to("POST").ok()?;
+        Some((reply.status, serde_json::from_str(&reply.body).ok()?))
     }
 
     /// Goes on until the end of the process, or until the server says nothing.
@@ -100,7 +83,6 @@ fn key(email: &str) -> String {
 }
 
 fn token_request(code: &str) -> String {
-    let escape = |text: &str| text.bytes().map(|it| format!("%{it:02X}")).collect::<String>();
     format!(
         "grant_type=authorization_code&client_id=1&code={code}&client_secret={}&redirect_uri={}",
         escape(SECRET),
@@ -113,13 +95,13 @@ fn under_fire(mut site: Site) {
     site.set_helper(FILE);
     site.start();
     let outbox: &Path = &site.directory.path().join("outbox");
-    let (url, next) = (site.url(""), AtomicUsize::new(0));
+    let (place, next) = (site.place.clone(), AtomicUsize::new(0));
     let (stories, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     let told = || stories.lock().unwrap().len();
     thread::scope(|scope| {
         for _ in 0..PEOPLE {
             scope.spawn(|| {
-                let caller = Caller { url: url.clone(), outbox: outbox.to_path_buf() };
+                let caller = Caller { place: place.clone(), outbox: outbox.to_path_buf() };
                 while !over.load(Ordering::SeqCst) {
                     let number = next.fetch_add(1, Ordering::SeqCst);
                     let email = format!("p{number}@example.com");
@@ -190,16 +172,5 @@ fn whatever_was_said_on_sqlite_is_so() {
 #[test]
 fn whatever_was_said_on_postgresql_is_so() {
     let cluster = Cluster::durable();
-    let site = Site::bare("");
-    let text = std::fs::read_to_string(site.config()).unwrap().replace("DB = sqlite\n", "");
-    let uri = cluster.uri(&cluster.create_database());
-    std::fs::write(site.config(), format!("{text}[challengerdb-postgres]\nCONFIG = {uri}\n"))
-        .unwrap();
-    for (program, arguments) in
-        [("challenger-dbinit", &[][..]), ("challenger-admin", &["--add", SECRET, REDIRECT_URI])]
-    {
-        let output = site.run(program, arguments);
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    }
-    under_fire(site);
+    under_fire(Site::on_postgres("", &cluster.uri(&cluster.create_database())));
 }

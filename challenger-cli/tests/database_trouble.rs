@@ -2,17 +2,8 @@
 //! keep anybody waiting; then the service goes on, with nothing lost, doubled or left over.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::fs;
@@ -21,9 +12,9 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use postgres_server::{Cluster, End, send};
+use challenger_testkit::{Cluster, End, Reply, send, wait_for};
 use rusqlite::Connection;
-use site::{REDIRECT_URI, Reply, SECRET, Site, stderr, wait_for};
+use site::{SECRET, Site, stderr};
 
 /// How many ask at once during a trouble: more than there are connections to a database.
 const CROWD: usize = 24;
@@ -38,19 +29,8 @@ const DESCRIPTORS: usize = 4;
 /// A site that keeps everything in PostgreSQL, not started yet.
 fn site_on(cluster: &Cluster, name: &str) -> Site {
     let site = Site::bare("");
-    let text = fs::read_to_string(site.config()).unwrap().replace("DB = sqlite\n", "");
-    let text = format!("{text}[challengerdb-postgres]\nCONFIG = {}\n", cluster.uri(name));
-    fs::write(site.config(), text).unwrap();
+    site.use_postgres(&cluster.uri(name));
     site
-}
-
-fn initialize(site: &Site) {
-    for (program, arguments) in
-        [("challenger-dbinit", &[][..]), ("challenger-admin", &["--add", SECRET, REDIRECT_URI])]
-    {
-        let output = site.run(program, arguments);
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    }
 }
 
 /// A service with a cluster of its own.
@@ -65,7 +45,7 @@ impl OnPostgres {
         let cluster = Cluster::durable();
         let name = cluster.create_database();
         let mut site = site_on(&cluster, &name);
-        initialize(&site);
+        site.initialize();
         site.start();
         Self { cluster, name, site }
     }
@@ -102,15 +82,6 @@ impl Outcome {
 
 fn try_setup(site: &Site) -> Reply {
     site.post("setup/1", &[("Authorization", &format!("Bearer {SECRET}"))], "")
-}
-
-/// A whole validation.
-fn prove(site: &Site, email: &str) {
-    let (_, code) = site.solved(email);
-    let reply = site.token(&code);
-    assert_eq!(reply.status, 200, "{}", reply.body);
-    let token = reply.json()["access_token"].as_str().unwrap().to_string();
-    assert_eq!(site.info(&token).json()["address"]["CONTACT_EMAIL"], email);
 }
 
 /// Many ask at once: half of them for validations, half of them for messages.
@@ -162,7 +133,7 @@ fn suffers(
     end();
 
     wait_for("the service to go on", || (try_setup(site).status == 200).then_some(()));
-    prove(site, "after@example.com");
+    site.prove("after@example.com");
     for nonce in &nonces {
         let query = "response_type=code&client_id=1";
         let status = site.get(&format!("authorize/{nonce}?{query}"), &[]);
@@ -227,9 +198,9 @@ fn a_service_may_start_before_its_database() {
     });
     let second = site.run("challenger-httpd", &[]);
     assert_eq!(second.status.code(), Some(1), "that does not heal by itself");
-    initialize(&site);
+    site.initialize();
     wait_for("the service", || (try_setup(&site).status == 200).then_some(()));
-    prove(&site, "ada@example.com");
+    site.prove("ada@example.com");
     site.stop();
 }
 
@@ -320,7 +291,7 @@ fn a_database_on_a_full_disk() {
     it.cluster.end_backends(&it.name);
     let granted = it.site.token(&code);
     assert_eq!(granted.status, 200, "the code was not used up: {}", granted.body);
-    prove(&it.site, "bob@example.com");
+    it.site.prove("bob@example.com");
     it.site.stop();
 }
 

@@ -1,14 +1,7 @@
 //! Messages and their budgets at the real server, with real helpers: how many run at the same time,
 //! what becomes of the others, and what a failure costs.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod site;
 
@@ -16,7 +9,8 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use site::{Reply, Site, wait_for};
+use challenger_testkit::{Reply, wait_for};
+use site::Site;
 
 /// Says that it has begun, and waits until it may go on.
 const SLOW: &str = "#!/bin/sh\ncd \"$(dirname \"$0\")\"\ncat >/dev/null\necho >>begun\n\

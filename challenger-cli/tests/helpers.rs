@@ -1,14 +1,7 @@
 //! Helpers that misbehave, at the real server: every request is answered, and of the helper nothing
 //! stays, neither a process nor a descriptor nor a thread.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod holdings;
 mod site;
@@ -18,11 +11,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Barrier;
+use std::sync::Mutex;
 use std::thread;
 
+use challenger_testkit::{Reply, at_once, wait_for};
 use holdings::{Holdings, at_rest, entries};
-use site::{Reply, Site, wait_for};
+use site::Site;
 
 /// How many messages are sent at the same time, and how often.
 const AT_ONCE: usize = 4;
@@ -96,15 +90,10 @@ fn send(site: &Site) -> Reply {
 
 /// Has so many messages sent.
 fn send_at_once(site: &Site, count: usize) -> Vec<Reply> {
-    let barrier = Barrier::new(count);
-    let work = || {
-        let nonce = site.setup();
-        barrier.wait();
+    let nonces = Mutex::new((0..count).map(|_| site.setup()).collect::<Vec<_>>());
+    at_once(count, || {
+        let nonce = nonces.lock().unwrap().pop().unwrap();
         site.challenge(&nonce, "ada@example.com")
-    };
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
 }
 

@@ -1,19 +1,11 @@
 //! The limits of the front, as operators set them, at the real server.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod site;
 
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -21,11 +13,8 @@ use challenger_server::config::{Config, Environment};
 use challenger_server::front::{Limits, Network};
 use challenger_server::places;
 use challenger_server::settings::Settings;
-use site::{Site, stderr, wait_for};
-
-/// Far more than anything takes here.
-const PATIENCE: Duration = Duration::from_secs(60);
-const GET: &str = "GET /config HTTP/1.1\r\nHost: a\r\n\r\n";
+use challenger_testkit::{Peer, request, wait_for};
+use site::{Site, stderr};
 
 fn started(options: &str) -> Site {
     let mut site = Site::new(options);
@@ -33,25 +22,9 @@ fn started(options: &str) -> Site {
     site
 }
 
-fn connect(site: &Site, text: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(("127.0.0.1", site.port)).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(text.as_bytes()).unwrap();
-    stream
-}
-
-/// What comes until the server ends the connection.
-fn read_to_end(stream: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    match stream.read_to_end(&mut bytes) {
-        Ok(_) => {}
-        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
-    }
-    String::from_utf8(bytes).unwrap()
-}
-
 /// Whether the server has ended the connection without a word.
-fn is_over(stream: &TcpStream) -> bool {
+fn is_over(peer: &Peer) -> bool {
+    let stream = peer.stream();
     stream.set_nonblocking(true).unwrap();
     let ended = match stream.peek(&mut [0]) {
         Ok(count) => count == 0,
@@ -65,16 +38,16 @@ fn is_over(stream: &TcpStream) -> bool {
 fn no_more_connections_than_there_may_be() {
     let mut site = started("MAX_CONNECTIONS = 4\nMAX_CONNECTIONS_PER_PEER = 1\nHELPERS_MAX = 1");
     // Not fewer, from this machine: four that wait are left alone.
-    let mut crowd: Vec<TcpStream> = (0..4).map(|_| connect(&site, "")).collect();
-    for stream in &mut crowd {
-        stream.write_all(GET.as_bytes()).unwrap();
-        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+    let mut crowd: Vec<Peer> = (0..4).map(|_| site.connect()).collect();
+    for peer in &mut crowd {
+        assert!(peer.send(request("GET", "config", &[], b"")));
+        assert_eq!(peer.reply().unwrap().status, 200);
     }
     assert!(!crowd.iter().any(is_over));
     // Not more: each that comes takes the place of one.
-    crowd.extend((0..4).map(|_| connect(&site, "")));
-    for stream in &mut crowd[..4] {
-        assert_eq!(read_to_end(stream), "");
+    crowd.extend((0..4).map(|_| site.connect()));
+    for peer in &mut crowd[..4] {
+        assert_eq!(peer.rest(), "");
     }
     assert!(!crowd[4..].iter().any(is_over));
     drop(crowd);
@@ -194,7 +167,7 @@ fn too_few_file_descriptors_are_told_at_the_start() {
     site.start_as(limited);
     let told = "this process may open 1024 files, and should be allowed 1400";
     wait_for("the warning", || site.log().contains(told).then_some(()));
-    wait_for("the server", || TcpStream::connect(("127.0.0.1", site.port)).ok());
+    site.wait_for_server();
     site.stop();
 }
 
@@ -217,25 +190,23 @@ fn slow_readers_share_a_document() {
     let mut server = site.server();
     server.env("CHALLENGER_TERMS", site.directory.path().join("terms"));
     site.start_as(server);
-    wait_for("the server", || TcpStream::connect(("127.0.0.1", site.port)).ok());
+    site.wait_for_server();
     let ask = |_| {
-        let mut stream =
-            connect(&site, "GET /terms HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        let mut beginning = [0; 9];
-        stream.read_exact(&mut beginning).unwrap();
-        assert_eq!(&beginning, b"HTTP/1.1 ");
-        stream
+        let mut peer = site.connect();
+        assert!(peer.send(request("GET", "terms", &[("Connection", "close")], b"")));
+        peer.read_byte();
+        peer
     };
     // What one answer costs for the first time is not counted.
     drop(ask(0));
     let before = memory(&site);
-    let mut readers: Vec<TcpStream> = (0..READERS).map(ask).collect();
+    let mut readers: Vec<Peer> = (0..READERS).map(ask).collect();
     let more = memory(&site).saturating_sub(before);
     assert!(more < READERS * SIZE / 3, "{more} bytes for {READERS} readers");
-    for stream in [0, READERS - 1].map(|number| readers[number].try_clone().unwrap()).iter_mut() {
-        let answer = read_to_end(stream);
+    for number in [0, READERS - 1] {
+        let answer = readers[number].rest();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("200 OK\r\n"), "{head}");
+        assert!(head.starts_with("TTP/1.1 200 OK\r\n"), "{head}");
         assert!(body == text, "{} bytes of {SIZE}", body.len());
     }
     readers.clear();

@@ -1,35 +1,18 @@
 //! A password in a connection text that is mistyped reaches no eye and no log.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::fs;
 use std::process::Output;
 
-use postgres_server::Cluster;
+use challenger_testkit::Cluster;
 use site::{Site, stderr, stdout};
 
 /// The parts of the password, of which none may be seen.
 const PARTS: [&str; 3] = ["trout", "perch", "eel"];
-
-/// A site whose configuration ends with these lines.
-fn site(lines: &str) -> Site {
-    let site = Site::bare("");
-    let text = fs::read_to_string(site.config()).unwrap().replace("DB = sqlite\n", "");
-    fs::write(site.config(), format!("{text}{lines}\n")).unwrap();
-    site
-}
 
 /// Whatever looks at a configuration.
 const PROGRAMS: [(&str, &[&str]); 5] = [
@@ -43,7 +26,8 @@ const PROGRAMS: [(&str, &[&str]); 5] = [
 /// Runs all programs, and looks whether they are silent about the password. None of them may find a
 /// database.
 fn nobody_says_it(lines: &str) {
-    let site = site(lines);
+    let site = Site::bare("");
+    site.replace_sqlite(lines);
     let config = site.config();
     let directory = config.parent().unwrap();
     // Nothing is created where a connection text is taken for a path.

@@ -1,47 +1,28 @@
 //! The programs with a PostgreSQL database.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::process::Stdio;
 
-use postgres_server::{Cluster, End};
-use site::{REDIRECT_URI, SECRET, Site, stderr, stdout, wait_for};
+use challenger_testkit::{Cluster, End, wait_for};
+use site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
 
 /// A site that keeps everything in PostgreSQL, with a database but without a schema.
 fn site(cluster: &Cluster, section: &str) -> Site {
     let site = Site::bare("VALIDATION_DURATION = 1 h");
-    let text = std::fs::read_to_string(site.config()).unwrap();
-    // PostgreSQL is the default.
-    let text = text.replace("DB = sqlite\n", "");
-    let config = cluster.uri(&cluster.create_database());
-    std::fs::write(site.config(), format!("{text}[{section}]\nCONFIG = {config}\n")).unwrap();
+    let uri = cluster.uri(&cluster.create_database());
+    site.replace_sqlite(&format!("[{section}]\nCONFIG = {uri}"));
     site
-}
-
-fn initialize(site: &Site) {
-    let output = site.run("challenger-dbinit", &[]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let output = site.run("challenger-admin", &["--add", SECRET, REDIRECT_URI]);
-    assert_eq!(stdout(&output), "Client added. Client ID is: 1\n", "{}", stderr(&output));
 }
 
 #[test]
 fn an_address_is_proved_though_the_database_restarts() {
     let cluster = Cluster::durable();
     let mut site = site(&cluster, "challengerdb-postgres");
-    initialize(&site);
+    site.initialize();
     site.start();
     let (_, code) = site.solved("ada@example.com");
     cluster.end(End::Killed);
@@ -71,7 +52,7 @@ fn the_tools_do_with_postgres_what_they_do_with_files() {
         assert_eq!(output.status.code(), Some(1), "{program}");
         assert!(stderr(&output).contains("run challenger-dbinit"), "{}", stderr(&output));
     }
-    initialize(&site);
+    site.initialize();
     for _ in 0..2 {
         let output = site.run("challenger-dbinit", &["--garbagecollect"]);
         let said = "Deleted 0 expired validations and 0 expired access tokens.\n";
@@ -93,10 +74,7 @@ fn a_bad_uri_is_named_by_its_place_and_not_quoted() {
         ("postgres://ada:swordfish@/c?sslcert=x", "expected a URI such as"),
     ] {
         let site = Site::bare("");
-        let text = std::fs::read_to_string(site.config()).unwrap();
-        let text = text.replace("DB = sqlite", "DB = postgres");
-        let text = format!("{text}[challengerdb-postgres]\nCONFIG = {config}\n");
-        std::fs::write(site.config(), text).unwrap();
+        site.use_postgres(config);
         for program in ["challenger-httpd", "challenger-dbinit"] {
             let output = site.run(program, &[]);
             assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
@@ -113,7 +91,7 @@ fn a_bad_uri_is_named_by_its_place_and_not_quoted() {
 fn a_database_that_hangs_does_not_keep_the_tools() {
     let cluster = Cluster::durable();
     let site = site(&cluster, "challengerdb-postgres");
-    initialize(&site);
+    site.initialize();
     cluster.pause();
     for (program, arguments) in [
         ("challenger-dbinit", &[][..]),

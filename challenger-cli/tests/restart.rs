@@ -2,24 +2,15 @@
 //! kinds of socket.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::fs;
 use std::io::Read;
 
-use postgres_server::Cluster;
-use site::{Peer, REDIRECT_URI, SECRET, Site, request, stderr, wait_for};
+use challenger_testkit::{Cluster, Peer, request, wait_for};
+use site::{SECRET, Site};
 
 /// How many connections have a request under way when the signal comes, and how many have two.
 const CONNECTIONS: usize = 64;
@@ -86,15 +77,8 @@ fn everything_is_answered(mut site: Site) {
 }
 
 fn on_postgresql(site: Site, cluster: &Cluster) -> Site {
-    let text = fs::read_to_string(site.config()).unwrap().replace("DB = sqlite\n", "");
-    let uri = cluster.uri(&cluster.create_database());
-    fs::write(site.config(), format!("{text}[challengerdb-postgres]\nCONFIG = {uri}\n")).unwrap();
-    for (program, arguments) in
-        [("challenger-dbinit", &[][..]), ("challenger-admin", &["--add", SECRET, REDIRECT_URI])]
-    {
-        let output = site.run(program, arguments);
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    }
+    site.use_postgres(&cluster.uri(&cluster.create_database()));
+    site.initialize();
     site
 }
 

@@ -1,14 +1,7 @@
 //! `challenger-send-email`: its arguments and settings, what a mail looks like, sendmail, and whole
 //! flows in which the code comes by mail.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod email;
 mod site;
@@ -17,10 +10,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use challenger_testkit::{code_of, pin_in, wait_for};
 use email::mail::Entity;
 use email::server::{Instead, MailServer, PASSWORD, Security, USER};
 use email::{ADA, MESSAGE, PROGRAM, Setting, run, send, send_to, with};
-use site::{Site, code_of, pin_in, stdout, wait_for, write_script};
+use site::{Site, stdout, write_script};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";

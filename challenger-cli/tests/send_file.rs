@@ -1,13 +1,6 @@
 //! `challenger-send-file.sh`, alone and as the helper of a site.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod script;
 mod site;
@@ -17,8 +10,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use challenger_testkit::pin_in;
 use script::{Ran, Script};
-use site::{Site, pin_in};
+use site::Site;
 
 const PROGRAMS: [&str; 5] = ["cat", "jq", "mktemp", "mv", "rm"];
 const ADDRESS: &str = r#"{"filename":"message.txt"}"#;

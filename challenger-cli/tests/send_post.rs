@@ -1,13 +1,6 @@
 //! `challenger-send-post.sh` against a stand-in for Pingen.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod pingen;
 mod provider;
@@ -17,6 +10,7 @@ mod site;
 use std::fs;
 use std::process::Command;
 
+use challenger_testkit::pin_in;
 use pingen::{
     ADDRESS, MESSAGE, PROGRAMS, SECRET, SIGNATURE, STEPS, TOKEN, UPLOAD, address, good, is_silent,
     script,
@@ -24,7 +18,7 @@ use pingen::{
 use provider::Provider;
 use script::Ran;
 use serde_json::{Value, json};
-use site::{Site, pin_in};
+use site::Site;
 
 /// Checks the four requests against Pingen's documentation, and returns the file and what the
 /// letter is created with.

@@ -1,13 +1,6 @@
 //! `challenger-send-post.sh` with what it cannot send, and with a Pingen that is not well.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod pingen;
 mod provider;
@@ -18,7 +11,7 @@ use std::fs::{self, File};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use challenger_server::process::Death;
+use challenger_server::process::ProcessErrorKind;
 use pingen::{ADDRESS, MESSAGE, STEPS, address, bad, good, hasty_script, is_silent, place, script};
 use provider::{Act, Provider};
 use script::{Ran, Script};
@@ -196,7 +189,7 @@ fn cut_off(script: &Script, is_there: impl Fn() -> bool) {
     let mut seconds = 2;
     while !is_there() {
         let error = script.serve(ADDRESS, MESSAGE, Duration::from_secs(seconds));
-        assert!(matches!(error.death, Death::TimedOut(_)), "{error}: {}", error.output);
+        assert!(matches!(error.kind, ProcessErrorKind::TimedOut(_)), "{error}: {}", error.output);
         assert_eq!(script.left(), Vec::<String>::new());
         seconds *= 2;
     }

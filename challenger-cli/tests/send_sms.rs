@@ -1,13 +1,6 @@
 //! `challenger-send-sms.sh` against a stand-in for Telesign.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod provider;
 mod script;
@@ -20,10 +13,11 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use challenger_server::process::Death;
+use challenger_server::process::ProcessErrorKind;
+use challenger_testkit::pin_in;
 use provider::{Act, Asked, Provider};
 use script::{Ran, Script};
-use site::{Site, pin_in};
+use site::Site;
 
 const PROGRAMS: [&str; 4] = ["cat", "curl", "head", "jq"];
 const ADDRESS: &str = r#"{"CONTACT_PHONE":"+41791234567"}"#;
@@ -217,7 +211,7 @@ fn a_script_whose_time_is_up_leaves_nothing() {
     let mut seconds = 1;
     while provider.asked().is_empty() {
         let error = script.serve(ADDRESS, MESSAGE, Duration::from_secs(seconds));
-        assert!(matches!(error.death, Death::TimedOut(_)), "{error}: {}", error.output);
+        assert!(matches!(error.kind, ProcessErrorKind::TimedOut(_)), "{error}: {}", error.output);
         assert_eq!(script.left(), Vec::<String>::new());
         seconds *= 2;
     }

@@ -1,43 +1,16 @@
 //! Several servers on one PostgreSQL database, and a database that goes away under load.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod site;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
-use postgres_server::{Cluster, End};
-use site::{REDIRECT_URI, SECRET, Site, code_of, pin_in, stderr, wait_for, wrong};
-
-/// A site on a database that may be another's as well.
-fn site_on(uri: &str, options: &str) -> Site {
-    let site = Site::bare(options);
-    let text = std::fs::read_to_string(site.config()).unwrap().replace("DB = sqlite\n", "");
-    let text = format!("{text}[challengerdb-postgres]\nCONFIG = {uri}\n");
-    std::fs::write(site.config(), text).unwrap();
-    site
-}
-
-fn initialize(site: &Site) {
-    for (program, arguments) in
-        [("challenger-dbinit", &[][..]), ("challenger-admin", &["--add", SECRET, REDIRECT_URI])]
-    {
-        let output = site.run(program, arguments);
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    }
-}
+use challenger_testkit::{Cluster, End, at_once, code_of, pin_in, wait_for, wrong};
+use site::{SECRET, Site};
 
 /// Two servers, and a client that takes turns.
 struct Pair {
@@ -51,8 +24,8 @@ impl Pair {
     fn start(options: &str) -> Self {
         let cluster = Cluster::shared();
         let uri = cluster.uri(&cluster.create_database());
-        let mut sites = [site_on(&uri, options), site_on(&uri, options)];
-        initialize(&sites[0]);
+        let mut sites = [Site::on_postgres(options, &uri), Site::bare(options)];
+        sites[1].use_postgres(&uri);
         for site in &mut sites {
             site.start();
         }
@@ -75,18 +48,6 @@ impl Pair {
             site.stop();
         }
     }
-}
-
-fn at_once<T: Send>(count: usize, call: impl Fn() -> T + Sync) -> Vec<T> {
-    let barrier = Barrier::new(count);
-    thread::scope(|scope| {
-        let work = || {
-            barrier.wait();
-            call()
-        };
-        let threads: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
 }
 
 #[test]
@@ -189,8 +150,7 @@ fn ask(site: &Site, promises: &Promises, stop: &AtomicBool) {
 fn a_database_that_goes_away_under_load_costs_clear_errors_and_nothing_else() {
     let cluster = Cluster::durable();
     let uri = cluster.uri(&cluster.create_database());
-    let mut site = site_on(&uri, "");
-    initialize(&site);
+    let mut site = Site::on_postgres("", &uri);
     site.start();
     let (promises, stop) = (Promises::default(), AtomicBool::new(false));
     let granted = || promises.nonces.lock().unwrap().len();

@@ -1,22 +1,14 @@
 //! The service as people and clients meet it: real processes, a real database, a real helper.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::missing_panics_doc,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod site;
 
-use std::sync::Barrier;
 use std::thread;
 
+use challenger_testkit::{at_once, code_of, pin_in, wait_for, wrong};
 use serde_json::json;
-use site::{REDIRECT_URI, SECRET, Site, code_of, pin_in, wait_for, wrong};
+use site::{REDIRECT_URI, SECRET, Site};
 
 const ADA: &str = "ada@example.com";
 const HTML: [(&str, &str); 1] = [("Accept", "text/html")];
@@ -364,18 +356,6 @@ fn no_secret_is_in_the_database() {
         assert!(!found, "{secret}");
     }
     assert!(bytes.windows(ADA.len()).any(|window| window == ADA.as_bytes()), "the right files");
-}
-
-fn at_once<T: Send>(count: usize, call: impl Fn() -> T + Sync) -> Vec<T> {
-    let barrier = Barrier::new(count);
-    thread::scope(|scope| {
-        let work = || {
-            barrier.wait();
-            call()
-        };
-        let threads: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
 }
 
 fn percent(text: &str) -> String {

@@ -1,14 +1,7 @@
 //! `challenger-terms-generator` with docutils, pandoc, weasyprint and gettext as they are here, and
 //! the server with what it makes.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[path = "terms_generator/desk.rs"]
 mod desk;

@@ -1,14 +1,7 @@
 //! What `challenger-terms-generator` refuses: missing programs, mistakes, and texts that reach for
 //! more than they should. Nothing is written then.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[path = "terms_generator/desk.rs"]
 mod desk;

@@ -28,7 +28,8 @@
 //!
 //! ```
 //! use challenger_proto::http::{Request, Response};
-//! use challenger_proto::{Commit, Entropy, Loaded, Load, Service, Step, Timestamp, Transmission, Write};
+//! use challenger_proto::{Commit, Entropy, Load, Loaded, Service, Step, Timestamp};
+//! use challenger_proto::{Transmission, Write};
 //!
 //! trait World {
 //!     fn now(&self) -> Timestamp;

@@ -6,11 +6,8 @@
 //! (I9), and looks beyond the validation's end (I8).
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails loudly")]
 
-mod audit;
-mod bends;
 #[path = "exhaustive/node.rs"]
 mod node;
-mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,6 @@
 //! Laws that hold for random requests, rows, clocks and interleavings.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
 
-mod audit;
-mod bends;
 #[path = "properties/crowd.rs"]
 mod crowd;
 #[path = "properties/machine.rs"]
@@ -11,8 +9,5 @@ mod machine;
 mod random;
 #[path = "properties/secrecy.rs"]
 mod secrecy;
-#[path = "simulation/mod.rs"]
-mod simulation;
 #[path = "properties/wire.rs"]
 mod wire;
-mod world;

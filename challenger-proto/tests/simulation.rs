@@ -4,17 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails loudly")]
 #![allow(clippy::disallowed_types, reason = "a test may keep state")]
 
-mod audit;
-mod bends;
-#[path = "simulation/mod.rs"]
-mod simulation;
-mod world;
-
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use simulation::{Dice, Tally};
+use challenger_testkit::Dice;
+use challenger_testkit::simulation::{self, Tally};
 
 /// How many seeds are played when nobody asks for more.
 const SEEDS: u64 = 300;

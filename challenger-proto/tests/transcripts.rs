@@ -1,8 +1,6 @@
 //! Replays every story of `testdata/transcripts` through the core, and watches what they cover.
 #![allow(clippy::unwrap_used, reason = "a broken story may panic")]
 
-mod transcript;
-
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,32 +10,29 @@ use challenger_proto::{
     Commit, Entropy, Load, Loaded, Progress, Records, Refusal, Service, Step, Timestamp,
     Transmission, Validation, Write, refuse,
 };
+use challenger_testkit::Dice;
+use challenger_testkit::transcript::{self, Cue, Played, Shown, Stage, Transcript};
 use serde_json::Value;
-use transcript::{Cue, Played, Shown, Stage, Transcript};
 
 /// The core with the reference store.
 struct Core {
     service: Service,
     records: Records,
-    draws: u64,
+    draws: Dice,
 }
 
 impl Core {
     fn new(story: &Transcript) -> Self {
         let mut records = Records::default();
         story.head.registered().for_each(|client| records.insert_client(client));
-        Self { service: story.head.service.clone(), records, draws: 0 }
+        Self { service: story.head.service.clone(), records, draws: Dice::Seeded(0) }
     }
 
-    /// The next 32 bytes of a counter, well stirred (splitmix64).
+    /// The next 32 bytes, the same in every run.
     fn draw(&mut self) -> Entropy {
         let mut bytes = [0; 32];
         for chunk in bytes.chunks_mut(8) {
-            self.draws += 1;
-            let mut word = self.draws.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            chunk.copy_from_slice(&(word ^ (word >> 31)).to_be_bytes());
+            chunk.copy_from_slice(&self.draws.number().to_be_bytes());
         }
         Entropy::new(bytes)
     }

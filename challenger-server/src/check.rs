@@ -1,33 +1,34 @@
-//! Looks at everything that the service needs, without serving.
+//! Checks everything that the service needs, without serving.
 
 use std::fmt;
 
 use crate::config::Config;
-use crate::settings::{Draft, Given, helper_missing};
+use crate::settings::{Given, PartialSettings, helper_missing};
 
-/// What was found, each in one line.
+/// The findings, each in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// What has to be put right in the configuration, in the files that it names, or about the
+    /// What has to be corrected in the configuration, in the files that it names, or about the
     /// helper.
-    pub complaints: Vec<String>,
-    /// Why the database cannot be used, if it cannot.
+    pub errors: Vec<String>,
+    /// Why the database cannot be used; `None` if it can.
     pub database: Option<String>,
-    /// What works, but may not be meant.
+    /// What works, but may not be intended.
     pub warnings: Vec<String>,
 }
 
-/// Checks a configuration, the templates, documents and helper that it names, who could replace the
-/// socket's file, and whether the database can be read. Nothing is listened on, sent or changed,
-/// and everything is looked at, whatever was wrong before.
+/// Checks a configuration, the templates, documents and helper that it names, whether others could
+/// replace the socket's file, and whether the database can be read. Nothing is listened on, sent or
+/// changed. An error does not keep the rest from being checked.
 pub fn check(config: &Config) -> Report {
-    let Draft { parts, mut complaints, warnings } = Draft::read(config, Given::Unasked);
-    complaints.extend(parts.command.as_ref().and_then(helper_missing));
+    let PartialSettings { parts, mut errors, warnings } =
+        PartialSettings::read(config, Given::Unasked);
+    errors.extend(parts.command.as_ref().and_then(helper_missing));
     let distrusted = parts.listen.as_ref().and_then(|listen| listen.check().err());
-    complaints.extend(distrusted.map(|error| error.to_string()));
+    errors.extend(distrusted.map(|error| error.to_string()));
     let database = parts.database.and_then(|database| database.check().err());
     Report {
-        complaints: complaints.into_iter().map(in_a_line).collect(),
+        errors: errors.into_iter().map(in_a_line).collect(),
         database: database.map(in_a_line),
         warnings: warnings.into_iter().map(in_a_line).collect(),
     }

@@ -1,6 +1,5 @@
 //! Reads legal documents from their directory: `DIR/LANGUAGE/VERSION.EXTENSION`.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,29 +8,29 @@ use challenger_proto::{Document, Documents, is_language_tag};
 use crate::files;
 use crate::secrecy;
 
-/// The longest document, in bytes. All of them are kept in memory, and whoever reads one slowly has
-/// a copy of it; legal texts have some hundred thousand bytes, even as PDF.
+/// The longest document, in bytes. All of them are kept in memory. Legal texts have some hundred
+/// thousand bytes, even as PDF.
 const DOCUMENT_MAX: usize = 2 * 1024 * 1024;
 
-/// What a directory holds, and what is odd about it.
-pub struct Loaded {
+/// The documents of a directory, and warnings about others.
+pub struct Found {
     /// The documents of the version.
     pub documents: Documents,
-    /// One sentence for each entry that will not be served and might have been meant to.
+    /// One sentence for each entry that is not served although it may have been meant to be.
     pub warnings: Vec<String>,
 }
 
 /// Reads all documents of a version. They are read once: changes take effect at the next start.
-/// What is wrong with one of them does not keep the others from being served.
+/// An error in one does not keep the others from being served.
 ///
 /// # Errors
 /// The directory cannot be read; the message names it.
-pub fn load(directory: &Path, version: &str) -> io::Result<Loaded> {
+pub fn load(directory: &Path, version: &str) -> io::Result<Found> {
     let mut found = Vec::new();
     let mut warnings = Vec::new();
     for entry in visible_entries(directory)? {
         let name = name_of(&entry);
-        // What documents are made of may be kept beside them: translations, and texts.
+        // The sources of documents, translations and texts, may be kept beside them.
         if name == "locale" || name.ends_with(".rst") {
             continue;
         }
@@ -53,10 +52,10 @@ pub fn load(directory: &Path, version: &str) -> io::Result<Loaded> {
             }
         }
     }
-    Ok(Loaded { documents: Documents::new(version, found), warnings })
+    Ok(Found { documents: Documents::new(version, found), warnings })
 }
 
-/// The document in a file, unless it is one of another version.
+/// The document in a file; `None` if it is of another version.
 fn read(file: &Path, language: &str, version: &str) -> io::Result<Option<Document>> {
     if file.is_dir() {
         return Err(io::Error::other("not served, because it is a directory"));
@@ -83,34 +82,28 @@ fn read(file: &Path, language: &str, version: &str) -> io::Result<Option<Documen
 
 /// The entries of a directory that are not hidden, in order.
 fn visible_entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(directory).map_err(|error| at(directory, &error))?;
-    let mut paths = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<io::Result<Vec<_>>>()
-        .map_err(|error| at(directory, &error))?;
+    let mut paths = files::list(directory).map_err(|error| {
+        io::Error::new(error.kind(), format!("{}: {error}", secrecy::path(directory)))
+    })?;
     paths.retain(|path| !name_of(path).starts_with('.'));
-    paths.sort();
     Ok(paths)
 }
 
-/// The name of an entry; that of one that is not UTF-8 is like none that is looked for.
+/// The name of an entry. One that is not UTF-8 never equals a name that is looked for.
 fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn at(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", secrecy::path(path)))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
     use std::process::Command;
 
     use super::*;
 
-    /// What is told of a directory with these files, each holding its own name, and the languages
-    /// and extensions that are served.
+    /// The number of documents served from a directory of these files, each holding its own name,
+    /// and the warnings.
     fn told(names: &[&str], prepare: impl Fn(&Path)) -> (usize, Vec<String>) {
         let directory = tempfile::tempdir().unwrap();
         for name in names {

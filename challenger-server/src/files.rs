@@ -1,10 +1,10 @@
-//! Reads what operators put into directories: regular files of a reasonable size, and nothing that
-//! would keep us waiting or fill the memory.
+//! Reads the operator's files and directories. Only regular files of a limited size are read:
+//! nothing that would keep us waiting or fill the memory.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 /// # Errors
 /// It cannot be read, is no regular file, or is longer.
 pub(crate) fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
-    // A pipe would wait for its writer already while it is opened.
+    // Opening a pipe would wait for its writer.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file = File::options().read(true).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
@@ -22,7 +22,7 @@ pub(crate) fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
     }
     let limit = u64::try_from(max).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
-    // Some files say that they are empty and are not, and others grow.
+    // Some files claim to be empty and are not, and others grow.
     if metadata.len() <= limit {
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     }
@@ -32,9 +32,27 @@ pub(crate) fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The paths of everything in a directory, in order.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory)?;
+    let mut paths: Vec<_> = entries.map(|it| it.map(|it| it.path())).collect::<io::Result<_>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// It is not UTF-8.
+pub(crate) fn utf8(bytes: &[u8]) -> Result<String, String> {
+    str::from_utf8(bytes).map(str::to_owned).map_err(|_| "the file is not UTF-8".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::process::Command;
 
     use super::*;

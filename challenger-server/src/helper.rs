@@ -6,7 +6,7 @@ use challenger_proto::Transmission;
 use log::Level;
 
 use crate::pages::Messages;
-use crate::process::{Command, Private};
+use crate::process::{HelperCommand, Private};
 use crate::responder::{Helper, HelperError};
 use crate::secrecy;
 
@@ -21,10 +21,10 @@ pub(crate) const OWN_LIMITS: [(&str, u64, &[&str]); 3] = [
 /// Runs `AUTH_COMMAND` for each message.
 pub struct AuthCommand {
     /// The program.
-    pub command: Command,
-    /// What the message says, in each language.
+    pub command: HelperCommand,
+    /// The message in each language.
     pub messages: Messages,
-    /// Our own host, for the message.
+    /// The host of the service, for the message.
     pub host: String,
 }
 
@@ -35,14 +35,15 @@ impl Helper for AuthCommand {
         else {
             return Err(HelperError(format!("there is no message in {language}")));
         };
-        let told = [("CHALLENGER_LANGUAGE", language), ("CHALLENGER_SUBJECT", &message.subject)];
+        let variables =
+            [("CHALLENGER_LANGUAGE", language), ("CHALLENGER_SUBJECT", &message.subject)];
         let begun = Instant::now();
         let argument = &transmission.argument;
         let (code, nonce) = (transmission.pin.spelled(), transmission.nonce.to_text());
         let texts = [argument, &code, &nonce].map(|text| Private::Text(text));
         let address = transmission.address.fields().map(|(_, value)| Private::Address(value));
         let private: Vec<Private<'_>> = address.chain(texts).collect();
-        let result = self.command.run(argument, &message.text, &told, &private);
+        let result = self.command.run(argument, &message.text, &variables, &private);
         let ms = begun.elapsed().as_millis();
         let program = secrecy::quote(self.command.program());
         let (level, error, said) = match &result {

@@ -34,3 +34,4 @@ pub mod secrecy;
 pub mod server;
 pub mod settings;
 pub mod store;
+pub mod this_process;

@@ -1,4 +1,4 @@
-//! Where to listen, and how to get a listening socket there.
+//! Listening sockets: TCP, UNIX, or from the service manager.
 
 mod activation;
 mod socket_file;
@@ -26,16 +26,16 @@ pub enum Listen {
     Unix {
         /// Its file.
         path: PathBuf,
-        /// The permissions of the file: who may connect.
+        /// The permissions of the file, which decide who may connect.
         mode: u32,
     },
 }
 
 impl Listen {
-    /// Begins to listen. If there is a file, it has to be kept as long as the listener.
+    /// Begins to listen. If there is a file, keep it as long as the listener.
     ///
     /// # Errors
-    /// What is in the way.
+    /// The message says what is in the way.
     pub fn open(self) -> Result<(Listener, Option<SocketFile>), ListenError> {
         match self {
             Self::Given(listener) => Ok((listener, None)),
@@ -48,10 +48,10 @@ impl Listen {
         }
     }
 
-    /// Looks whether a socket there would be ours for certain, without listening.
+    /// Checks, without listening, that others could not replace the socket.
     ///
     /// # Errors
-    /// Which folder cannot be trusted.
+    /// The message names the folder that cannot be trusted.
     pub(crate) fn check(&self) -> Result<(), ListenError> {
         match self {
             Self::Unix { path, .. } => SocketFile::check(path),
@@ -60,7 +60,7 @@ impl Listen {
     }
 }
 
-/// Why nobody can listen there.
+/// Why it is not possible to listen there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenError(pub String);
 
@@ -82,7 +82,7 @@ impl std::error::Error for ListenError {}
 /// IPv4 alone.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let bound = bind(address);
     match (&bound, address) {

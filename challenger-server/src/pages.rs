@@ -1,13 +1,13 @@
 //! The pages that people see, and the message that they get, from Mustache templates.
 //!
-//! Templates are the operator's: all are read and checked at start, so that a mistake shows then
-//! and with its line, and nothing can go wrong later. A template is written once for all
+//! Operators may replace templates. All are read and checked at start, so that a mistake is
+//! reported then, with its line, and nothing can go wrong later. A template is written once for all
 //! languages, and gets its words from the catalogue of each.
 
 /// File names and contents of shipped files.
 macro_rules! shipped {
     ($($file:literal),* $(,)?) => {
-        [$(($file, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../templates/", $file)))),*]
+        [$(($file, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/", $file)))),*]
     };
 }
 
@@ -33,6 +33,7 @@ use challenger_proto::{AddressType, FALLBACK_LANGUAGE, Inline, Page, PageName, P
 use expand::{Expanded, Source};
 pub use message::{Message, Messages};
 pub use sources::Sources;
+pub use template::escape_html;
 use template::{Escaping, Template};
 
 use crate::secrecy;
@@ -51,7 +52,7 @@ pub struct Templates {
 }
 
 impl Templates {
-    /// Compiles every page in every language, and returns what is wrong with others.
+    /// Compiles every page in every language, and returns the errors of those that are broken.
     pub fn compile(sources: &Sources) -> (Self, Vec<TemplateError>) {
         let mut templates = Self::default();
         let mut errors = Vec::new();
@@ -59,7 +60,7 @@ impl Templates {
             for (language, source) in sources.templates(name) {
                 match PageTemplate::compile(sources, source, language) {
                     Ok((template, warnings)) => {
-                        // What is in a part, or in a template for all languages, is told once.
+                        // A set: a part, or a template for all languages, is reported once.
                         templates.warnings.extend(warnings);
                         let languages = templates.by_name.entry(name.to_owned()).or_default();
                         languages.insert(language.to_owned(), template);
@@ -75,18 +76,18 @@ impl Templates {
     /// The pages that come with the program.
     ///
     /// # Errors
-    /// None, as long as the test of them passes.
+    /// The shipped pages are broken; a test prevents that.
     pub fn embedded() -> Result<Self, TemplateError> {
         let (templates, errors) = Self::compile(&Sources::embedded());
         errors.into_iter().next().map_or(Ok(templates), Err)
     }
 
-    /// What is allowed but deserves a look, each with file and line.
+    /// Things that are allowed but deserve a look, each with file and line.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         self.warnings.iter().map(String::as_str)
     }
 
-    /// Which pages exist in which languages for a service that validates this type of address.
+    /// The pages, with their languages, of a service for this type of address.
     pub fn page_set(&self, address_type: &AddressType) -> PageSet {
         let mut set = PageSet::default();
         for page in PageName::ALL {
@@ -98,8 +99,8 @@ impl Templates {
         set
     }
 
-    /// The files that are missing for that type of address: every page has to exist in English,
-    /// which is for those whose language it does not speak.
+    /// The files that are missing for a type of address: every page has to exist in English, the
+    /// language for everybody whose own is not available.
     pub fn missing(&self, address_type: &AddressType) -> Vec<String> {
         let set = self.page_set(address_type);
         let missing = PageName::ALL.into_iter().filter(|p| !set.contains(*p, FALLBACK_LANGUAGE));
@@ -128,7 +129,7 @@ impl Templates {
 }
 
 impl PageTemplate {
-    /// Compiles a page; with it comes what deserves a look.
+    /// Compiles a page, and returns it with its warnings.
     fn compile(
         sources: &Sources,
         source: Source<'_>,
@@ -142,7 +143,7 @@ impl PageTemplate {
     }
 }
 
-/// Compiles what a source was expanded to.
+/// Compiles an expanded source.
 fn compiled(
     source: Source<'_>,
     expanded: &Expanded<'_>,
@@ -157,7 +158,7 @@ fn compiled(
 pub struct TemplateError {
     /// The file.
     pub file: PathBuf,
-    /// The line, counted from 1; `None` when it is about the whole file.
+    /// The line, counted from 1; `None` if the error is about the whole file.
     pub line: Option<usize>,
     /// What is wrong with it.
     pub reason: String,

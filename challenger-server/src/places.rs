@@ -1,15 +1,15 @@
 //! Places for helpers at work, and the queue in front of them: first come, first served.
 //!
-//! - A request takes a place before it commits the message, so what cannot be sent now costs
-//!   nothing. While it waits it holds nothing: no connection to the database and no decision.
-//!   Whoever waited decides again, on rows that are loaded again.
-//! - One helper runs for each validation, and one request for each stands in the queue: the latest,
-//!   which has the turn of those before it.
-//! - A request that would send the message that somebody else is about to commit is no part of the
-//!   queue: it waits a moment for that, and looks again.
-//! - No client has more than half of the queue. Where more than one wants places, none gets more
-//!   than half of them unless some stay free for others.
-//! - Waiting ends when the time is over, and when the peer has left.
+//! - A request takes a place before it commits the message, so a message that cannot be sent now
+//!   costs nothing. A waiting request holds nothing: no connection to the database and no decision.
+//!   Afterwards it decides again, on rows that are loaded again.
+//! - One helper runs for each validation, and one request for each is in the queue: the latest,
+//!   which takes over the turn of earlier ones.
+//! - A request for a message that another request is about to commit is not in the queue: it waits
+//!   a moment for that, and looks again.
+//! - No client has more than half of the queue. If several clients want places, none gets more than
+//!   half of them unless some stay free for others.
+//! - Waiting ends when the time is up, and when the peer has left.
 
 #[cfg(test)]
 mod tests;
@@ -23,41 +23,41 @@ use challenger_proto::{ClientId, NonceDigest, RowVersion, Write};
 
 use crate::front::Peer;
 
-/// How often somebody who waits looks whether the peer is still there.
+/// How often a waiting request checks whether its peer is still there.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// How long a request waits for the commit of another one. That takes milliseconds, unless the
 /// database hangs.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// For how long a client that wanted a place has some left free for it.
+/// How long places are left free for a client after it wanted one.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
-/// How many helpers may run, and how many requests may wait for that, and how long.
+/// The limits: helpers that run, requests that wait, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How many messages are delivered at the same time.
     pub helpers: usize,
     /// How many requests may wait for a place.
     pub waiting: usize,
-    /// How long each may wait, from when it arrived.
+    /// How long each may wait, from its arrival.
     pub patience: Duration,
 }
 
 impl Default for Limits {
-    /// Each helper costs a process, and a mail server that hangs must not fill the machine with
-    /// them. With those who wait, they hold at most half of the default number of connections.
+    /// Each helper is a process, and a mail server that hangs must not fill the machine with them.
+    /// With the waiting requests, they take at most half of the default number of connections.
     fn default() -> Self {
         Self { helpers: 16, waiting: 240, patience: Duration::from_secs(10) }
     }
 }
 
-/// What a place is wanted for.
+/// The message that a place is wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Purpose {
     client: ClientId,
     validation: NonceDigest,
-    /// What the decision to send rested on.
+    /// The version of the row that the decision to send was based on.
     version: RowVersion,
 }
 
@@ -79,7 +79,7 @@ struct Book {
     taken: Vec<Taken>,
     /// The queue, in the order of arrival.
     waiting: VecDeque<Waiting>,
-    /// Those who wait for the commit of a message of the same validation.
+    /// Requests that wait for the commit of a message of the same validation.
     rivals: Vec<Waiting>,
     /// When each client last wanted a place.
     clients: BTreeMap<ClientId, Instant>,
@@ -91,7 +91,7 @@ struct Taken {
     number: u64,
     client: ClientId,
     validation: NonceDigest,
-    /// Which version of the row the message was paid from, once that is committed.
+    /// The version of the row that paid for the message, once that is committed.
     paid_from: Option<RowVersion>,
 }
 
@@ -101,22 +101,22 @@ struct Waiting {
     call: SyncSender<Call>,
 }
 
-/// What somebody who waits is called for.
+/// The message to a waiting request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
-    /// To take the place that has this number.
+    /// Take the place that has this number.
     Come(u64),
-    /// To look again, because somebody else has committed a message of the same validation.
+    /// Look again, because another request has committed a message of the same validation.
     Look,
-    /// To give up, because a later request of the same validation has taken over.
+    /// Give up, because a later request of the same validation has taken over.
     Yield,
 }
 
-/// What becomes of a wish for a place.
+/// The outcome of [`Places::take`].
 pub(crate) enum Turn<'a> {
-    /// One was free.
+    /// A place was free.
     Now(Place<'a>),
-    /// After a while: the rows may have changed, so decide again, with the place or without.
+    /// Time has passed: the rows may have changed, so decide again, with the place or without.
     Later(Option<Place<'a>>),
     /// Too many wait, it took too long, a later request took over, or the peer has left.
     Never,
@@ -184,13 +184,13 @@ impl Places {
             }
             if left.is_zero() || peer.has_left() {
                 self.book().forget(number);
-                // The call may have come in this moment. It cannot come any more.
+                // The call may have come in this moment. After this it cannot come.
                 return called.try_recv().ok();
             }
         }
     }
 
-    /// No code can panic while it holds the lock, so whatever is in there is in order.
+    /// No code panics while it holds the lock, so the content is consistent.
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -212,8 +212,8 @@ impl Book {
         self.clients.retain(|_, then| now.duration_since(*then) < REMEMBERED);
     }
 
-    /// Puts somebody into the queue: in the turn of a request of the same validation, if there is
-    /// one, or else at the end.
+    /// Puts a request into the queue: in the turn of one of the same validation, if there is one,
+    /// or else at the end.
     fn queue(&mut self, entry: Waiting) {
         let validation = entry.purpose.validation;
         let same = |it: &&mut Waiting| it.purpose.validation == validation;
@@ -226,33 +226,34 @@ impl Book {
         }
     }
 
-    /// Whether more wait than may, of all or of this client.
+    /// Whether the queue is too long, in all or for this client.
     fn is_too_long(&self, client: ClientId, most: usize) -> bool {
         let of_client = self.waiting.iter().filter(|it| it.purpose.client == client);
         self.waiting.len() > most || of_client.count() > half(most)
     }
 
-    /// Forgets somebody who waits no more.
+    /// Removes a request that no longer waits.
     fn forget(&mut self, number: u64) {
         self.waiting.retain(|waiting| waiting.number != number);
         self.rivals.retain(|waiting| waiting.number != number);
     }
 
-    /// The message of a place is paid for, or will not be: those who wait for that look again.
+    /// Calls the requests that wait for the message of a validation, which is paid for or never
+    /// will be: they look again.
     fn settle(&mut self, validation: NonceDigest) {
         self.rivals.retain(|waiting| {
             let of_others = waiting.purpose.validation != validation;
-            // It is told under the lock under which it would leave, so it is there.
+            // It would leave under the same lock, so it is still there.
             of_others || waiting.call.try_send(Call::Look).is_err()
         });
     }
 
-    /// Calls as many as there are free places for.
+    /// Calls as many requests as there are free places.
     fn call(&mut self, helpers: usize) {
         while let Some(at) = self.due(helpers) {
             let Some(Waiting { purpose, call, .. }) = self.waiting.remove(at) else { return };
             let number = self.number();
-            // An error means that a panic took whoever waited, and nobody would give it back.
+            // An error means that the request panicked, and nobody would give the place back.
             if call.try_send(Call::Come(number)).is_ok() {
                 let Purpose { client, validation, .. } = purpose;
                 self.taken.push(Taken { number, client, validation, paid_from: None });
@@ -260,8 +261,8 @@ impl Book {
         }
     }
 
-    /// Who is next, if anybody may have a place: of those for whose validation no helper runs,
-    /// whoever came first, but clients that have their share come after all others.
+    /// The next request, if one may have a place: the first whose validation has no helper running,
+    /// but clients that have their share come after all others.
     fn due(&self, helpers: usize) -> Option<usize> {
         let free = helpers.saturating_sub(self.taken.len());
         if free == 0 {
@@ -291,7 +292,7 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Says that the message is paid for. Those who wait to send it, too, look again.
+    /// Notes that the message is paid for. Requests that wait to send it, too, look again.
     pub(crate) fn paid(&self, write: &Write) {
         let mut book = self.places.book();
         let row = write.row();

@@ -1,10 +1,10 @@
-//! Runs the operator's program that delivers a message, and tells how that went.
+//! Runs the operator's program that delivers a message, and returns the result.
 //!
 //! The program gets the address as its only argument and the message on its standard input; its
-//! exit status alone decides. Whatever it does, [`Command::run`] returns in time, and leaves
+//! exit status alone decides. Whatever it does, [`HelperCommand::run`] returns in time, and leaves
 //! neither a zombie nor an open descriptor behind.
 
-mod dialogue;
+mod pipes;
 mod redact;
 
 use std::collections::BTreeMap;
@@ -23,16 +23,16 @@ use rustix::fs::{Access, access};
 use rustix::io::ioctl_fionbio;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-use dialogue::Dialogue;
-pub use redact::Private;
+use pipes::Pipes;
 use redact::Redaction;
+pub use redact::{Private, push_printable};
 
-/// How much of what the program prints is kept for the log: enough for an error message and its
-/// context, while a flood is read and dropped.
+/// How much of the program's output is kept for the log, in bytes: enough for an error message and
+/// its context. A flood is read and dropped.
 pub const OUTPUT_MAX: usize = 4096;
 
-/// How often to look whether a program has ended where the kernel does not wake us: Linux before
-/// 5.3, or a filter of system calls that does not know `pidfd_open`. And while one is killed.
+/// How often to check whether a program has ended where the kernel does not wake us: Linux before
+/// 5.3, or a filter of system calls without `pidfd_open`. Also while one is killed.
 const TICK: Duration = Duration::from_millis(2);
 /// How long to wait for more output after the program has ended: what it wrote is in the pipe
 /// already, and the pipe stays open only when something it left running holds it.
@@ -40,16 +40,16 @@ const OUTPUT_GRACE: Duration = Duration::from_millis(100);
 /// How long a program whose time is up may take to clean up, beyond that time: it gets SIGTERM, and
 /// SIGKILL after this. Deleting a few files takes less, and people are waiting for an answer.
 pub const TERM_GRACE: Duration = Duration::from_secs(2);
-/// How long a killed program may take to vanish before somebody else waits for it. One that became
+/// How long a killed program may take to end before another thread waits for it. One that became
 /// another user cannot be killed, and one in the middle of a disk access only later.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
-/// Variables with these beginnings are the service's own: its sockets, its database, its settings.
+/// Prefixes of the service's own variables: its sockets, its database, its settings.
 const PRIVATE_PREFIXES: [&[u8]; 4] = [b"CHALLENGER_", b"LISTEN_", b"NOTIFY_SOCKET", b"PG"];
 
 /// A program that delivers messages.
 #[derive(Clone)]
-pub struct Command {
+pub struct HelperCommand {
     program: String,
     arguments: Vec<String>,
     timeout: Duration,
@@ -57,15 +57,15 @@ pub struct Command {
 }
 
 /// Without the values of the variables, which may be passwords.
-impl fmt::Debug for Command {
+impl fmt::Debug for HelperCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { program, arguments, timeout, environment } = self;
         let names: Vec<&String> = environment.keys().collect();
-        write!(f, "Command({program:?}, {arguments:?}, {timeout:?}, {names:?})")
+        write!(f, "HelperCommand({program:?}, {arguments:?}, {timeout:?}, {names:?})")
     }
 }
 
-impl Command {
+impl HelperCommand {
     /// A program by its path, or by its name to be looked up in `PATH`. No shell is involved. All
     /// of its process group gets SIGTERM when it takes longer than `timeout`, and is killed as soon
     /// as that had its effect, or after [`TERM_GRACE`].
@@ -82,8 +82,8 @@ impl Command {
     }
 
     /// The same program with more variables in its environment: the operator's settings for it,
-    /// such as a password. They take precedence over all others, and what the program prints of
-    /// them is hidden like the other secrets.
+    /// such as a password. They take precedence over all others, and are hidden in the program's
+    /// output like other secrets.
     #[must_use]
     pub fn with_environment(mut self, settings: BTreeMap<String, String>) -> Self {
         self.environment = settings;
@@ -100,8 +100,8 @@ impl Command {
         self.timeout
     }
 
-    /// Whether there is such a program that we may run, in `PATH` if it is a bare name: in that of
-    /// the program, if it is given one.
+    /// Whether the program exists and may be run. A bare name is looked up in the `PATH` of its own
+    /// environment, else in ours.
     pub fn exists(&self) -> bool {
         let runs = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
         if self.program.contains('/') {
@@ -114,17 +114,17 @@ impl Command {
 
     /// Has a message delivered, and returns what the program printed: one line without control
     /// characters for the log, in which `***` stands for everything `private`, however it is
-    /// spelled. `told` are variables about this message.
+    /// spelled. `variables` go into its environment.
     ///
-    /// What a successful program leaves running in the background is not disturbed, except that
-    /// nobody reads what it prints any more.
+    /// Background processes of a successful program go on undisturbed, but their output is not read
+    /// any more.
     ///
     /// ```
     /// use std::time::Duration;
     ///
-    /// use challenger_server::process::{Command, Private};
+    /// use challenger_server::process::{HelperCommand, Private};
     ///
-    /// let echo = Command::new("echo", Duration::from_secs(30));
+    /// let echo = HelperCommand::new("echo", Duration::from_secs(30));
     /// let printed = echo.run("for Ada", "Your code: 1234-5678", &[], &[Private::Address("Ada")])?;
     /// assert_eq!(printed, "for ***");
     /// # Ok::<(), challenger_server::process::ProcessError>(())
@@ -136,20 +136,20 @@ impl Command {
         &self,
         address_argument: &str,
         message: &str,
-        told: &[(&str, &str)],
+        variables: &[(&str, &str)],
         private: &[Private<'_>],
     ) -> Result<String, ProcessError> {
-        let (child, output) = match self.start(address_argument, told) {
+        let (child, output) = match self.start(address_argument, variables) {
             Ok(started) => started,
-            Err(error) => return Err(Death::NotStarted(error).into()),
+            Err(error) => return Err(ProcessErrorKind::NotStarted(error).into()),
         };
-        let mut dialogue = Dialogue::new(message.as_bytes(), output);
-        let death = self.attend(child, &mut dialogue);
-        let cut = dialogue.printed_more;
-        let output = Redaction::new(private, &self.environment).line(&dialogue.printed, cut);
-        match death {
+        let mut pipes = Pipes::new(message.as_bytes(), output);
+        let failure = self.attend(child, &mut pipes);
+        let cut = pipes.is_cut;
+        let output = Redaction::new(private, &self.environment).line(&pipes.printed, cut);
+        match failure {
             None => Ok(output),
-            Some(death) => Err(ProcessError { death, output }),
+            Some(kind) => Err(ProcessError { kind, output }),
         }
     }
 
@@ -157,7 +157,7 @@ impl Command {
     fn start(
         &self,
         address_argument: &str,
-        told: &[(&str, &str)],
+        variables: &[(&str, &str)],
     ) -> io::Result<(Child, PipeReader)> {
         let (reader, writer) = io::pipe()?;
         ioctl_fionbio(&reader, true)?;
@@ -168,47 +168,47 @@ impl Command {
         for (name, _) in env::vars_os().filter(|(name, _)| is_private(name)) {
             command.env_remove(name);
         }
-        command.envs(told.iter().copied()).envs(&self.environment);
+        command.envs(variables.iter().copied()).envs(&self.environment);
         // `command` holds our copies of the writing end: they have to go for the output to end.
         Ok((command.spawn()?, reader))
     }
 
     /// Serves the program until it has ended; `None` is success.
-    fn attend(&self, mut child: Child, dialogue: &mut Dialogue<'_>) -> Option<Death> {
+    fn attend(&self, mut child: Child, pipes: &mut Pipes<'_>) -> Option<ProcessErrorKind> {
         let end = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).ok();
-        let status = match dialogue.talk(&mut child, end.as_ref(), self.timeout) {
+        let status = match pipes.exchange(&mut child, end.as_ref(), self.timeout) {
             Ok(Some(status)) => status,
             Ok(None) => {
-                // Whatever it makes of that, it was too late.
+                // Even if it succeeds now, it was too late.
                 let _ = kill_process_group(Pid::from_child(&child), Signal::TERM);
-                dialogue.see_off(&child, end.as_ref(), TERM_GRACE);
+                pipes.wait_for_end(&child, end.as_ref(), TERM_GRACE);
                 kill(child);
-                dialogue.listen(OUTPUT_GRACE);
-                return Some(Death::TimedOut(self.timeout));
+                pipes.drain(OUTPUT_GRACE);
+                return Some(ProcessErrorKind::TimedOut(self.timeout));
             }
             Err(error) => {
                 kill(child);
-                return Some(Death::Lost(error));
+                return Some(ProcessErrorKind::Lost(error));
             }
         };
-        dialogue.listen(OUTPUT_GRACE);
+        pipes.drain(OUTPUT_GRACE);
         match (status.code(), status.signal()) {
             (Some(0), _) => None,
-            (Some(code), _) => Some(Death::Status(code)),
-            (None, Some(signal)) => Some(Death::Signal(signal)),
-            (None, None) => Some(Death::Lost(io::Error::other(status.to_string()))),
+            (Some(code), _) => Some(ProcessErrorKind::Status(code)),
+            (None, Some(signal)) => Some(ProcessErrorKind::Signal(signal)),
+            (None, None) => Some(ProcessErrorKind::Lost(io::Error::other(status.to_string()))),
         }
     }
 }
 
-/// Whether a variable of our environment is none of the program's business.
+/// Whether a variable of our environment is withheld from the program.
 fn is_private(name: &OsStr) -> bool {
     PRIVATE_PREFIXES.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix))
 }
 
-/// Kills the program with all of its process group, and sees to it that it is waited for.
+/// Kills the program with all of its process group, and makes sure that it is waited for.
 fn kill(mut child: Child) {
-    // Either may fail because nothing is left to kill; the waiting below finds out.
+    // Either may fail because nothing is left to kill; the loop below finds out.
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     let _ = child.kill();
     let killed = Instant::now();
@@ -218,13 +218,13 @@ fn kill(mut child: Child) {
             Ok(Some(_)) | Err(_) => return,
         }
     }
-    // If no thread can be had, the worst is a zombie.
+    // Without a thread, the worst is a zombie.
     let _ = thread::Builder::new().name("reaper".to_string()).spawn(move || child.wait());
 }
 
 /// How a program failed.
 #[derive(Debug)]
-pub enum Death {
+pub enum ProcessErrorKind {
     /// It could not be watched, and so was killed.
     Lost(io::Error),
     /// It never ran.
@@ -237,38 +237,40 @@ pub enum Death {
     TimedOut(Duration),
 }
 
-/// The message was not delivered. `Display` tells how the program failed, without its output.
+/// The message was not delivered. `Display` says how the program failed, without its output.
 #[derive(Debug)]
 pub struct ProcessError {
     /// How the program failed.
-    pub death: Death,
-    /// What it printed, in the form that [`Command::run`] returns.
+    pub kind: ProcessErrorKind,
+    /// What it printed, in the form that [`HelperCommand::run`] returns.
     pub output: String,
 }
 
-impl From<Death> for ProcessError {
-    fn from(death: Death) -> Self {
-        Self { death, output: String::new() }
+impl From<ProcessErrorKind> for ProcessError {
+    fn from(kind: ProcessErrorKind) -> Self {
+        Self { kind, output: String::new() }
     }
 }
 
 impl fmt::Display for ProcessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.death {
-            Death::Lost(error) => write!(f, "lost: {error}"),
-            Death::NotStarted(error) => write!(f, "could not be started: {error}"),
-            Death::Signal(signal) => write!(f, "signal {signal}"),
-            Death::Status(status) => write!(f, "status {status}"),
-            Death::TimedOut(timeout) => write!(f, "timed out after {timeout:?}"),
+        match &self.kind {
+            ProcessErrorKind::Lost(error) => write!(f, "lost: {error}"),
+            ProcessErrorKind::NotStarted(error) => write!(f, "could not be started: {error}"),
+            ProcessErrorKind::Signal(signal) => write!(f, "signal {signal}"),
+            ProcessErrorKind::Status(status) => write!(f, "status {status}"),
+            ProcessErrorKind::TimedOut(timeout) => write!(f, "timed out after {timeout:?}"),
         }
     }
 }
 
 impl Error for ProcessError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.death {
-            Death::Lost(error) | Death::NotStarted(error) => Some(error),
-            Death::Signal(_) | Death::Status(_) | Death::TimedOut(_) => None,
+        match &self.kind {
+            ProcessErrorKind::Lost(error) | ProcessErrorKind::NotStarted(error) => Some(error),
+            ProcessErrorKind::Signal(_)
+            | ProcessErrorKind::Status(_)
+            | ProcessErrorKind::TimedOut(_) => None,
         }
     }
 }

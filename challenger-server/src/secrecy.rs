@@ -1,11 +1,11 @@
-//! What of a configuration may be shown to people: to an operator, and to everybody who reads the
-//! log, which is kept for long and copied to where passwords do not belong.
+//! Hides secrets of a configuration from people: from operators, and from everybody who reads the
+//! log, which is kept for a long time and copied to places where passwords do not belong.
 //!
-//! A mistake in a connection text moves its parts: with an `@` too many, the end of a password is
-//! the name of a host. So a part is shown only if it looks like what it is to be, and a whole text
-//! only if each of its parts does and none is a password. It shows too little rather than too much.
+//! A mistake in a connection text moves its parts: with one `@` too many, the end of a password is
+//! taken for the name of a host. So a part is shown only if it looks like what it should be, and a
+//! whole text only if each of its parts does and none is a password. In doubt, too little is shown.
 //!
-//! A connection text can stand in any other place, too: whatever is quoted for people, such as a
+//! A connection text can be in a wrong place, too: everything that is quoted for people, such as a
 //! value, a path or the name of a section, goes through [`quote`] or [`path`].
 
 use std::path::Path;
@@ -13,16 +13,16 @@ use std::path::Path;
 /// Options with one of these in their names hold secrets.
 const SECRET_NAMES: [&str; 6] = ["CREDENTIAL", "KEY", "PASS", "PWD", "SECRET", "TOKEN"];
 
-/// The one option of ours that is named after tokens and does not hold a secret.
+/// The one option that has `TOKEN` in its name and does not hold a secret.
 const NO_SECRET: &str = "TOKEN_DURATION";
 
-/// The option that says where a database is.
+/// The option with the connection text of a database.
 const CONNECTION: &str = "CONFIG";
 
-/// How a URI of a database begins.
+/// The schemes of database URIs.
 pub(crate) const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
-/// The options of a connection whose values are no secrets.
+/// The parameters of a connection whose values are not secret.
 const PARAMETERS: [&str; 20] = [
     "application_name",
     "channel_binding",
@@ -46,7 +46,7 @@ const PARAMETERS: [&str; 20] = [
     "user",
 ];
 
-/// Those of them that are numbers.
+/// The parameters that are numbers.
 const NUMBERS: [&str; 7] = [
     "connect_timeout",
     "keepalives",
@@ -57,7 +57,7 @@ const NUMBERS: [&str; 7] = [
     "tcp_user_timeout",
 ];
 
-/// What is shown in place of what is not.
+/// The text that is shown in place of a hidden one.
 pub const HIDDEN: &str = "***";
 
 /// Whether the name of an option says that its value is a secret.
@@ -66,7 +66,7 @@ pub fn names_secret(name: &str) -> bool {
     name != NO_SECRET && SECRET_NAMES.iter().any(|word| name.contains(word))
 }
 
-/// Whether the value of an option must not be shown, nor read over somebody's shoulder.
+/// Whether the value of an option must not be shown.
 pub fn is_secret(name: &str, text: &str) -> bool {
     if name.eq_ignore_ascii_case(NO_SECRET) {
         return false;
@@ -83,7 +83,7 @@ pub fn is_secret(name: &str, text: &str) -> bool {
         || (may_connect && !is_open_connection(text))
 }
 
-/// A text as it may be quoted, wherever it stands and whatever it is to be.
+/// A text as it may be quoted, whatever it is meant to be.
 pub fn quote(text: &str) -> &str {
     if has_login(text) { HIDDEN } else { text }
 }
@@ -93,8 +93,8 @@ pub fn path(path: &Path) -> String {
     quote(&path.to_string_lossy()).to_owned()
 }
 
-/// Whether a text could have the login of a database: `…://…@…` or `user:password@…`, alone or at
-/// the end of something else; or a password as a parameter. A path may have one slash for two.
+/// Whether a text could contain the login of a database: `…://…@…` or `user:password@…`, alone or
+/// at the end of something else; or a password as a parameter. In a path, two slashes may be one.
 fn has_login(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let is_plain = |character: char| character.is_alphanumeric() || "-._%".contains(character);
@@ -106,7 +106,7 @@ fn has_login(text: &str) -> bool {
         || (lower.contains("password") && lower.contains('='))
 }
 
-/// The name of an option as it may be shown: where the `=` is forgotten, its value is in its name.
+/// The name of an option as it may be shown: if the `=` is missing, the name contains the value.
 pub fn name(name: &str) -> &str {
     if is_word(name) { name } else { HIDDEN }
 }
@@ -122,19 +122,19 @@ pub fn part(text: &str) -> &str {
     }
 }
 
-/// What a database says, with parts of its connection text as they may be shown.
+/// A message of a database, with parts of its connection text as they may be shown.
 pub fn conceal(said: &str, parts: &[&str]) -> String {
     let hidden = parts.iter().filter(|text| !text.is_empty() && part(text) == HIDDEN);
     hidden.fold(said.to_owned(), |said, text| said.replace(*text, HIDDEN))
 }
 
-/// What names are made of.
+/// Whether a text consists of the characters of names.
 fn is_word(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     !text.is_empty() && text.bytes().all(is_plain)
 }
 
-/// Whether all parts of a connection text are plain, and none is a password.
+/// Whether all parts of a connection text look as they should, and none is a password.
 fn is_open_connection(text: &str) -> bool {
     match SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme)) {
         None => !text.is_empty() && text.split_ascii_whitespace().all(is_open_parameter),
@@ -151,7 +151,7 @@ fn is_open_connection(text: &str) -> bool {
     }
 }
 
-/// A host with or without a port, as it stands in a URI.
+/// Whether this is a host of a URI, with or without a port.
 fn is_open_host(text: &str) -> bool {
     let is_port = |port: &str| port.parse::<u16>().is_ok();
     if let Some((address, port)) = text.strip_prefix('[').and_then(|it| it.split_once(']')) {
@@ -159,7 +159,7 @@ fn is_open_host(text: &str) -> bool {
         return port && address.parse::<std::net::Ipv6Addr>().is_ok();
     }
     let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
-    // Of what may be escaped there, only the slashes of a path make sense.
+    // The only escapes that make sense here are the slashes of a path.
     is_word(&host.replace("%2F", "").replace("%2f", "")) && port.is_none_or(is_port)
 }
 

@@ -12,16 +12,17 @@ use crate::front::{Engine, Front, Limits, Respond};
 use crate::front::{Tiny, Watch};
 use crate::helper::AuthCommand;
 use crate::listen::{ListenError, SocketFile};
-use crate::os::{self, OsEntropy, SystemClock};
+use crate::os::{OsEntropy, SystemClock};
 use crate::pages::Templates;
 use crate::places::Places;
 use crate::responder::{Helper, Pages, Responder};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
+use crate::this_process;
 
 /// A running service.
 pub struct Server {
-    // Before the front, because it has to go first.
+    // Before the engine, because it has to be dropped first.
     socket_file: Option<SocketFile>,
     engine: Running,
     store: Arc<dyn Store>,
@@ -37,9 +38,9 @@ enum Running {
 /// Why a server did not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// There are no threads, or no file descriptors.
+    /// Threads or file descriptors are not available.
     Front(io::Error),
-    /// Nobody can listen there.
+    /// It is not possible to listen there.
     Listen(ListenError),
     /// The store cannot be used.
     Store(StoreError),
@@ -58,7 +59,7 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 impl Server {
-    /// Starts to serve.
+    /// Starts the service.
     ///
     /// # Errors
     /// The store or the place to listen cannot be used.
@@ -66,7 +67,7 @@ impl Server {
         Self::start_with(settings, |command| Arc::new(command))
     }
 
-    /// Starts to serve with another helper in the place of the operator's command.
+    /// Starts the service with another helper in place of the operator's command.
     ///
     /// # Errors
     /// The same as [`Self::start`]'s.
@@ -115,7 +116,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Where it listens: an address with a port, or a path.
+    /// The place where it listens: an address with a port, or a path.
     pub fn place(&self) -> &str {
         match &self.engine {
             Running::Front(front) => front.place(),
@@ -124,8 +125,8 @@ impl Server {
         }
     }
 
-    /// Stops accepting, lets what is in flight finish, and tells whether all of it did in time and
-    /// the engine had not failed before.
+    /// Stops accepting, and lets requests in flight finish. Returns whether all of them did in
+    /// time, and the engine had not failed before.
     pub fn drain(mut self, timeout: Duration) -> bool {
         drop(self.socket_file.take());
         let is_done = match &mut self.engine {
@@ -140,22 +141,22 @@ impl Server {
     }
 }
 
-/// How many requests tiny_http serves beside those that have a helper at work, or wait for one.
+/// How many requests tiny_http serves besides those that have a helper at work or wait for one.
 #[cfg(feature = "tiny-http")]
 const OTHER_WORKERS: usize = 16;
 
-/// What a server needs beside connections and helpers. Most are the store's: up to 32 connections
-/// to PostgreSQL with 4 or so each, or 64 readers that SQLite keeps, with 3 or so.
+/// File descriptors besides those of connections and helpers. Most are the store's: up to 32
+/// connections to PostgreSQL with 4 or so each, or 64 readers of SQLite, with 3 or so.
 const OTHER_DESCRIPTORS: usize = 320;
-/// What it needs for each helper: both ends of three pipes, while it starts.
+/// File descriptors per helper: both ends of three pipes while it starts.
 const HELPER_DESCRIPTORS: usize = 8;
 
-/// Sees to it that the connections it may serve can be opened, and the helpers started.
+/// Raises the limit of file descriptors so that all connections and helpers have theirs.
 fn provide_descriptors(limits: &Limits, helpers: usize) {
     let helpers = helpers.saturating_mul(HELPER_DESCRIPTORS);
     let wanted = OTHER_DESCRIPTORS.saturating_add(helpers).saturating_add(limits.connections);
     let wanted = wanted.try_into().unwrap_or(u64::MAX);
-    let granted = os::want_descriptors(wanted);
+    let granted = this_process::want_descriptors(wanted);
     if granted < wanted {
         log::warn!(
             "this process may open {granted} files, and should be allowed {wanted} (ulimit -n, or \
@@ -166,9 +167,9 @@ fn provide_descriptors(limits: &Limits, helpers: usize) {
 
 /// Templates, for one type of address.
 pub struct RenderedPages {
-    /// All of them.
+    /// The templates.
     pub templates: Arc<Templates>,
-    /// Which type's form is meant.
+    /// The type of address, which chooses the form.
     pub address_type: AddressType,
 }
 

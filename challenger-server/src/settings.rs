@@ -1,4 +1,4 @@
-//! From the configuration to what the server runs on, with every complaint at once.
+//! Reads the server's settings from the configuration, and reports all errors at once.
 
 mod database;
 mod front;
@@ -14,22 +14,22 @@ use challenger_proto::{AddressType, RedirectUri, Service};
 use self::front::{read_engine, read_limits};
 use self::helper::read_command;
 use self::listen::read_listen;
-use self::reader::Reader;
+use self::reader::OptionReader;
 use self::service::read_service;
-use crate::config::Config;
+use crate::config::{Config, Entry};
 use crate::front::{Engine, Limits, Listener};
 use crate::listen::Listen;
 use crate::pages::{Messages, Sources, Templates};
 use crate::places;
-use crate::process::Command;
+use crate::process::HelperCommand;
 use crate::secrecy;
 use crate::store::Database;
 
-/// The section of the service.
+/// The section of the service's options.
 const MAIN: &str = "challenger";
 
-/// All options of the section.
-const OPTIONS: &[&str] = &[
+/// All options of the section `[challenger]`.
+pub const OPTIONS: &[&str] = &[
     "ADDRESS_CHANGES",
     "ADDRESS_FIELDS",
     "ADDRESS_HINT",
@@ -72,56 +72,56 @@ const OPTIONS: &[&str] = &[
 
 /// Everything the server needs to know.
 pub struct Settings {
-    /// What the core decides by.
+    /// The settings of the core.
     pub service: Service,
     /// Where to listen.
     pub listen: Listen,
-    /// Who reads what comes there.
+    /// The engine for HTTP.
     pub engine: Engine,
-    /// Who delivers messages.
-    pub command: Command,
-    /// What the messages say, in each language.
+    /// The program that delivers messages.
+    pub command: HelperCommand,
+    /// The message in each language.
     pub messages: Messages,
     /// The pages.
     pub templates: Templates,
-    /// Our own host, for messages; empty without a base URL.
+    /// The host of the service, for messages; empty without a base URL.
     pub host: String,
-    /// Where things are kept.
+    /// The database.
     pub database: Database,
-    /// How many messages are delivered at the same time, and how many wait for that.
+    /// How many messages are delivered at the same time, and how many requests wait for that.
     pub places: places::Limits,
-    /// How much strangers get.
+    /// The limits of connections.
     pub limits: Limits,
-    /// What works, but may not be meant.
+    /// What works, but may not be intended.
     pub warnings: Vec<String>,
 }
 
-/// Everything that is wrong with a configuration, and what is odd about it.
+/// All errors of a configuration, and its warnings.
 #[derive(Debug)]
 pub struct SettingsError {
-    /// What has to be put right.
-    pub complaints: Vec<String>,
-    /// What works, but may not be meant.
+    /// What has to be corrected.
+    pub errors: Vec<String>,
+    /// What works, but may not be intended.
     pub warnings: Vec<String>,
 }
 
 impl fmt::Display for SettingsError {
-    /// One complaint in a line.
+    /// One error per line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.complaints.join("\n"))
+        f.write_str(&self.errors.join("\n"))
     }
 }
 
 impl std::error::Error for SettingsError {}
 
-/// The store alone, for the tools that need nothing else.
+/// Reads the database alone, for the tools that need nothing else.
 ///
 /// # Errors
-/// Which option is missing or wrong.
+/// An option is missing or wrong.
 pub fn database(config: &Config) -> Result<Database, SettingsError> {
-    let mut reader = Reader { config, complaints: Vec::new(), warnings: Vec::new() };
+    let mut reader = OptionReader { config, errors: Vec::new(), warnings: Vec::new() };
     let database = database::read(&mut reader);
-    database.ok_or(SettingsError { complaints: reader.complaints, warnings: reader.warnings })
+    database.ok_or(SettingsError { errors: reader.errors, warnings: reader.warnings })
 }
 
 impl Settings {
@@ -129,47 +129,46 @@ impl Settings {
     /// there is one, takes precedence over what they say about listening.
     ///
     /// # Errors
-    /// Everything that is wrong, each with section and option, and with file and line where there
-    /// is one.
+    /// Everything that is wrong, each with section and option, and with file and line if there is
+    /// one.
     pub fn read(config: &Config, given: Option<Listener>) -> Result<Self, SettingsError> {
         let given = given.map_or(Given::Nothing, Given::Socket);
-        let Draft { parts, complaints, warnings } = Draft::read(config, given);
+        let PartialSettings { parts, errors, warnings } = PartialSettings::read(config, given);
         match parts.complete(warnings) {
-            Ok(settings) if complaints.is_empty() => Ok(settings),
-            Ok(Self { warnings, .. }) | Err(warnings) => {
-                Err(SettingsError { complaints, warnings })
-            }
+            Ok(settings) if errors.is_empty() => Ok(settings),
+            Ok(Self { warnings, .. }) | Err(warnings) => Err(SettingsError { errors, warnings }),
         }
     }
 
-    /// What would keep every message from being sent, if there is something.
+    /// The error that would keep every message from being sent, if there is one.
     pub fn helper_missing(&self) -> Option<String> {
         helper_missing(&self.command)
     }
 }
 
-/// What is known about a socket from the service manager.
+/// The socket of the service manager.
 pub(crate) enum Given {
     /// It passed none.
     Nothing,
     /// It passed this one.
     Socket(Listener),
-    /// Nobody asked it: this process is not going to serve.
+    /// It was not asked: this process is not going to serve.
     Unasked,
 }
 
 /// The settings as far as they can be read, and everything that is wrong with them.
-pub(crate) struct Draft {
+pub(crate) struct PartialSettings {
     pub(crate) parts: Parts,
-    pub(crate) complaints: Vec<String>,
+    pub(crate) errors: Vec<String>,
     pub(crate) warnings: Vec<String>,
 }
 
-/// Each part is read whatever is wrong with the others, so that everything is said at once.
+/// The parts of the settings. Each is read even if others are wrong, so that all errors are
+/// reported at once.
 pub(crate) struct Parts {
     service: Option<Service>,
     pub(crate) listen: Option<Listen>,
-    pub(crate) command: Option<Command>,
+    pub(crate) command: Option<HelperCommand>,
     messages: Messages,
     templates: Templates,
     host: String,
@@ -179,9 +178,9 @@ pub(crate) struct Parts {
     engine: Engine,
 }
 
-impl Draft {
+impl PartialSettings {
     pub(crate) fn read(config: &Config, given: Given) -> Self {
-        let mut reader = Reader { config, complaints: Vec::new(), warnings: Vec::new() };
+        let mut reader = OptionReader { config, errors: Vec::new(), warnings: Vec::new() };
         warn_about_unknown_options(&mut reader);
         let mut service = read_service(&mut reader);
         let engine = read_engine(&mut reader, matches!(given, Given::Socket(_)));
@@ -207,7 +206,7 @@ impl Draft {
                 ));
             }
         }
-        let Reader { complaints, warnings: own, .. } = reader;
+        let OptionReader { errors, warnings: own, .. } = reader;
         // Last, because some of it is only noticed when an option is read.
         let warnings = config.warnings().into_iter().chain(own).collect();
         let parts = Parts {
@@ -222,12 +221,12 @@ impl Draft {
             limits,
             engine,
         };
-        Self { parts, complaints, warnings }
+        Self { parts, errors, warnings }
     }
 }
 
 impl Parts {
-    /// All parts as one; if one is missing, the warnings come back.
+    /// All parts together; if one is missing, returns the warnings.
     fn complete(self, warnings: Vec<String>) -> Result<Settings, Vec<String>> {
         let Self { service, listen, command, messages, templates, host, database, .. } = self;
         let (Some(service), Some(listen), Some(command), Some(database)) =
@@ -251,17 +250,17 @@ impl Parts {
     }
 }
 
-/// Says that there is no such helper. It can still come before the first message is sent, so it
+/// The error that the helper does not exist. It may be installed before the first message, so this
 /// does not keep the service from starting.
-pub(crate) fn helper_missing(command: &Command) -> Option<String> {
+pub(crate) fn helper_missing(command: &HelperCommand) -> Option<String> {
     let program = secrecy::quote(command.program());
     (!command.exists()).then(|| {
         format!("[{MAIN}] AUTH_COMMAND: there is no program {program} that this user may run")
     })
 }
 
-/// A misspelt option would otherwise be one that is silently not set.
-fn warn_about_unknown_options(reader: &mut Reader<'_>) {
+/// Warns about unknown options: a misspelt one would otherwise be silently ignored.
+fn warn_about_unknown_options(reader: &mut OptionReader<'_>) {
     let settings = reader.config.section(MAIN).map_or(&[][..], |section| &section.settings);
     for setting in settings {
         if !OPTIONS.iter().any(|option| option.eq_ignore_ascii_case(&setting.name)) {
@@ -271,8 +270,8 @@ fn warn_about_unknown_options(reader: &mut Reader<'_>) {
     }
 }
 
-fn read_host(reader: &mut Reader<'_>) -> String {
-    let Some(url) = reader.optional("BASE_URL", Config::string) else {
+fn read_host(reader: &mut OptionReader<'_>) -> String {
+    let Some(url) = reader.text("BASE_URL") else {
         reader.warnings.push(format!(
             "[{MAIN}] BASE_URL is not set, so messages cannot say on which site to enter the code"
         ));
@@ -289,12 +288,12 @@ fn read_host(reader: &mut Reader<'_>) -> String {
     }
 }
 
-/// The files of pages and messages: those that come with the program, over them those that were
-/// installed, and over these the operator's.
-fn read_sources(reader: &mut Reader<'_>) -> Sources {
-    let installed = reader.config.filename("PATHS", "DATADIR").ok().flatten();
+/// Reads the sources of pages and messages: the shipped ones, over them the installed ones, and
+/// over these the operator's.
+fn read_sources(reader: &mut OptionReader<'_>) -> Sources {
+    let installed = reader.config.entry("PATHS", "DATADIR").and_then(|it| it.filename().ok());
     let installed = installed.map(|path| path.join("templates")).filter(|path| path.is_dir());
-    let chosen = reader.optional("TEMPLATE_DIR", Config::filename);
+    let chosen = reader.optional("TEMPLATE_DIR", Entry::filename);
     let mut sources = Sources::embedded();
     for folder in installed.into_iter().chain(chosen) {
         reader.complain_about("TEMPLATE_DIR", sources.overlay(&folder));
@@ -302,14 +301,14 @@ fn read_sources(reader: &mut Reader<'_>) -> Sources {
     sources
 }
 
-/// The message of the operator's choice, or the one for this type of address.
+/// Reads the message that the operator chose, or the one for this type of address.
 fn read_messages(
-    reader: &mut Reader<'_>,
+    reader: &mut OptionReader<'_>,
     address_type: Option<&AddressType>,
     sources: &mut Sources,
 ) -> Messages {
     let mut option = "TEMPLATE_DIR";
-    if let Some(file) = reader.optional("MESSAGE_TEMPLATE_FILE", Config::filename) {
+    if let Some(file) = reader.optional("MESSAGE_TEMPLATE_FILE", Entry::filename) {
         option = "MESSAGE_TEMPLATE_FILE";
         reader.complain_about(option, sources.choose_message(&file));
     }
@@ -319,7 +318,7 @@ fn read_messages(
     messages
 }
 
-fn read_templates(reader: &mut Reader<'_>, sources: &Sources) -> Templates {
+fn read_templates(reader: &mut OptionReader<'_>, sources: &Sources) -> Templates {
     let (templates, errors) = Templates::compile(sources);
     reader.complain_about("TEMPLATE_DIR", errors);
     reader.warnings.extend(sources.warnings());

@@ -278,7 +278,7 @@ fn read(lines: &str) -> Result<Settings, Vec<String>> {
     );
     let environment = Environment { directory: PathBuf::from("/"), ..Environment::default() };
     let config = Config::from_text(&text, &environment).unwrap();
-    Settings::read(&config, None).map_err(|error| error.complaints)
+    Settings::read(&config, None).map_err(|error| error.errors)
 }
 
 const OPEN: &str = r#"{"regex": "", "hint": ""}"#;

@@ -9,7 +9,9 @@ use std::process;
 use std::thread;
 use std::time::Duration;
 
-use challenger_server::process::{Command, Death, OUTPUT_MAX, Private, ProcessError};
+use challenger_server::process::{
+    HelperCommand, OUTPUT_MAX, Private, ProcessError, ProcessErrorKind,
+};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
 
@@ -47,7 +49,7 @@ impl Outbox {
 }
 
 fn run(name: &str, timeout: Duration, outbox: &Outbox) -> Result<String, ProcessError> {
-    Command::new(helper(name), timeout).run(
+    HelperCommand::new(helper(name), timeout).run(
         &outbox.address(),
         MESSAGE,
         &[],
@@ -84,7 +86,7 @@ fn delivers() {
 
 #[test]
 fn arguments_of_the_operator_come_first() {
-    let command = Command::new("printf", LONG).with_arguments(&["%s|", "-x", "a b"]);
+    let command = HelperCommand::new("printf", LONG).with_arguments(&["%s|", "-x", "a b"]);
     let output = command.run("--Ada", MESSAGE, &[], &[]).expect("printed");
     assert_eq!(output, "-x|a b|--Ada|");
 }
@@ -93,22 +95,22 @@ fn arguments_of_the_operator_come_first() {
 fn delivers_a_message_longer_than_a_pipe_holds() {
     let outbox = Outbox::new();
     let message = "0123456789abcdef".repeat(64 * 1024);
-    let command = Command::new(helper("delivers.sh"), LONG);
+    let command = HelperCommand::new(helper("delivers.sh"), LONG);
     command.run(&outbox.address(), &message, &[], &[]).expect("delivered");
     assert!(outbox.text("message") == message);
 }
 
 #[test]
 fn finds_bare_names_in_the_path_and_needs_no_shell() {
-    let echo = Command::new("echo", LONG);
+    let echo = HelperCommand::new("echo", LONG);
     assert_eq!(echo.run("$HOME `id`", "", &[], &[]).expect("ran"), "$HOME `id`");
-    let error = Command::new("echo hello", LONG).run("", "", &[], &[]).expect_err("one word");
-    assert!(matches!(error.death, Death::NotStarted(_)), "{error}");
+    let error = HelperCommand::new("echo hello", LONG).run("", "", &[], &[]).expect_err("one word");
+    assert!(matches!(error.kind, ProcessErrorKind::NotStarted(_)), "{error}");
 }
 
 #[test]
 fn fails_with_a_status() {
-    let command = Command::new(helper("fails.sh"), LONG);
+    let command = HelperCommand::new(helper("fails.sh"), LONG);
     let secrets = [Private::Address("ada@example.com"), Private::Text("1234-5678")];
     let error = command.run("ada@example.com", "PIN 1234-5678\n", &[], &secrets);
     let error = error.expect_err("status 75");
@@ -118,7 +120,7 @@ fn fails_with_a_status() {
 
 #[test]
 fn no_spelling_of_an_address_or_a_code_is_returned() {
-    let shell = Command::new("sh", LONG).with_arguments(&[
+    let shell = HelperCommand::new("sh", LONG).with_arguments(&[
         "-c",
         "printf '%s|' 0041791234567 '079 123 45 67' '+41 (0)79-123-45-67' %2B41791234567
          printf '%s|' '12 34 56 78'
@@ -166,10 +168,10 @@ fn what_cleans_up_gets_its_moment() {
         let outbox = Outbox::new();
         let folder = outbox.0.path();
         let settings = [("OUTBOX".to_owned(), folder.display().to_string())].into();
-        let shell = Command::new("sh", READY).with_environment(settings);
+        let shell = HelperCommand::new("sh", READY).with_environment(settings);
         let shell = shell.with_arguments(&["-c", script]);
         let error = shell.run("", MESSAGE, &[], &[]).expect_err("timed out");
-        assert!(matches!(error.death, Death::TimedOut(READY)), "{error}");
+        assert!(matches!(error.kind, ProcessErrorKind::TimedOut(READY)), "{error}");
         assert!(error.output.starts_with("ready"), "{}", error.output);
         let left: Vec<_> = fs::read_dir(folder).expect("it is there").collect();
         assert!(left.is_empty(), "{script}: {left:?}");
@@ -183,15 +185,16 @@ fn what_cleans_up_gets_its_moment() {
 
 #[test]
 fn a_success_that_comes_too_late_does_not_count() {
-    let shell = Command::new("sh", SHORT).with_arguments(&["-c", "trap 'exit 0' TERM; sleep 1000"]);
+    let shell =
+        HelperCommand::new("sh", SHORT).with_arguments(&["-c", "trap 'exit 0' TERM; sleep 1000"]);
     let error = shell.run("", MESSAGE, &[], &[]).expect_err("timed out");
-    assert!(matches!(error.death, Death::TimedOut(SHORT)), "{error}");
+    assert!(matches!(error.kind, ProcessErrorKind::TimedOut(SHORT)), "{error}");
 }
 
 #[test]
 fn a_flood_is_read_and_dropped() {
     let error = run("floods.sh", SHORT, &Outbox::new()).expect_err("timed out");
-    assert!(matches!(error.death, Death::TimedOut(SHORT)), "{error}");
+    assert!(matches!(error.kind, ProcessErrorKind::TimedOut(SHORT)), "{error}");
     assert!(error.output.starts_with(r"the beginning\na line"), "{}", error.output);
     // Each line break takes two characters in the log.
     assert_eq!(error.output.replace(r"\n", "\n").len(), OUTPUT_MAX);
@@ -208,7 +211,7 @@ fn what_it_leaves_in_the_background_neither_delays_nor_dies() {
 
 #[test]
 fn a_message_that_nobody_reads_is_no_failure() {
-    let command = Command::new(helper("ignores-stdin.sh"), LONG);
+    let command = HelperCommand::new(helper("ignores-stdin.sh"), LONG);
     let message = "x".repeat(1 << 20);
     assert_eq!(command.run("{}", &message, &[], &[]).expect("delivered"), "no time to read");
 }
@@ -224,12 +227,13 @@ fn what_cannot_be_started_is_an_error() {
         ("nul\0".to_string(), "nul byte"),
     ];
     for (program, reason) in cases {
-        let error = Command::new(&program, LONG).run("{}", MESSAGE, &[], &[]).expect_err(&program);
+        let error =
+            HelperCommand::new(&program, LONG).run("{}", MESSAGE, &[], &[]).expect_err(&program);
         let text = error.to_string();
         assert!(text.starts_with("could not be started: "), "{program}: {text}");
         assert!(text.contains(reason), "{program}: {text}");
     }
-    let delivers = Command::new(helper("delivers.sh"), LONG);
+    let delivers = HelperCommand::new(helper("delivers.sh"), LONG);
     let error = delivers.run("nul\0", MESSAGE, &[], &[]).expect_err("NUL ends an argument");
     assert!(error.to_string().contains("nul byte"), "{error}");
 }
@@ -260,7 +264,7 @@ fn the_environment_arrives_without_our_own_variables() {
     let settings = [("MYPG", "set"), ("PGHOST", "set"), ("CHALLENGER_LANGUAGE", "rm")];
     let settings = settings.map(|(name, value)| (name.to_string(), value.to_string())).into();
     let told = [("CHALLENGER_LANGUAGE", "de"), ("CHALLENGER_SUBJECT", "Ihr Code für x.example")];
-    let command = Command::new(helper("delivers.sh"), LONG).with_environment(settings);
+    let command = HelperCommand::new(helper("delivers.sh"), LONG).with_environment(settings);
     command.run(&outbox.address(), MESSAGE, &told, &[]).expect("delivered");
     let environment = outbox.text("environment");
     for there in [
@@ -279,7 +283,7 @@ fn the_environment_arrives_without_our_own_variables() {
 fn what_it_prints_of_its_settings_is_hidden() {
     let settings = [("SMTP_PASSWORD", "hunter2"), ("API_KEY", "xyz"), ("SMTP_PORT", "465")];
     let settings = settings.map(|(name, value)| (name.to_string(), value.to_string())).into();
-    let command = Command::new(helper("fails.sh"), LONG).with_environment(settings);
+    let command = HelperCommand::new(helper("fails.sh"), LONG).with_environment(settings);
     assert!(!format!("{command:?}").contains("hunter2"), "{command:?}");
     let error = command.run("no login with Hunter2, XYZ at port 465", "", &[], &[]);
     let error = error.expect_err("status 75");
@@ -346,15 +350,15 @@ fn a_bare_name_is_looked_up_in_the_path_that_the_program_is_given() {
     std::os::unix::fs::symlink(script, folder.path().join("only-here")).expect("a link");
     let with_path = |path: String| {
         let settings = BTreeMap::from([("PATH".to_owned(), path)]);
-        Command::new("only-here", LONG).with_environment(settings)
+        HelperCommand::new("only-here", LONG).with_environment(settings)
     };
     let good = with_path(format!("{}:/usr/bin:/bin", folder.path().display()));
     assert!(good.exists());
     let outbox = Outbox::new();
     good.run(&outbox.address(), MESSAGE, &[], &[]).expect("it runs");
-    for missing in [with_path("/usr/bin:/bin".to_owned()), Command::new("only-here", LONG)] {
+    for missing in [with_path("/usr/bin:/bin".to_owned()), HelperCommand::new("only-here", LONG)] {
         assert!(!missing.exists());
         let error = missing.run(&outbox.address(), MESSAGE, &[], &[]).expect_err("not there");
-        assert!(matches!(error.death, Death::NotStarted(_)), "{error}");
+        assert!(matches!(error.kind, ProcessErrorKind::NotStarted(_)), "{error}");
     }
 }

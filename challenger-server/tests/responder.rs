@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod doubles;
+
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -15,8 +17,9 @@ use challenger_proto::{
 };
 use challenger_server::front::{Answer, Present, Respond};
 use challenger_server::places::{self, Places};
-use challenger_server::responder::{Clock, EntropySource, Helper, HelperError, Pages, Responder};
+use challenger_server::responder::{Helper, HelperError, Pages, Responder};
 use challenger_server::store::{Store, StoreError};
+use doubles::{CountingEntropy, ManualClock};
 use serde_json::Value;
 
 /// What happened, in order.
@@ -87,23 +90,6 @@ impl Helper for Postman {
     }
 }
 
-struct Stopped;
-
-impl Clock for Stopped {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_seconds(1_790_000_000)
-    }
-}
-
-#[derive(Default)]
-struct Counter(AtomicU8);
-
-impl EntropySource for Counter {
-    fn draw(&self) -> Entropy {
-        Entropy::new([self.0.fetch_add(1, Ordering::SeqCst); 32])
-    }
-}
-
 /// Renders the address form only.
 struct OnePage;
 
@@ -137,12 +123,14 @@ fn scene_of(places: places::Limits) -> Scene {
     for name in PageName::ALL {
         service.pages.insert(name, "en");
     }
+    let clock = ManualClock::default();
+    clock.set(Timestamp::from_seconds(1_790_000_000));
     let responder = Responder {
         service,
         store: Arc::clone(&shelf) as Arc<dyn Store>,
         helper: Arc::clone(&postman) as Arc<dyn Helper>,
-        clock: Arc::new(Stopped),
-        entropy: Arc::new(Counter::default()),
+        clock: Arc::new(clock),
+        entropy: Arc::new(CountingEntropy::default()),
         pages: Arc::new(OnePage),
         places: Places::new(places),
     };

@@ -4,62 +4,35 @@
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "../../challenger-proto/tests/transcript/mod.rs"]
-mod transcript;
+mod doubles;
 
-mod postgres_server;
-
-use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 #[cfg(feature = "tiny-http")]
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::os::unix::net::UnixListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
-use challenger_proto::{
-    AddressType, Entropy, HashedSecret, Page, RedirectUri, Timestamp, Transmission,
-};
+use challenger_proto::{AddressType, Entropy, HashedSecret, Page, RedirectUri, Transmission};
 #[cfg(feature = "tiny-http")]
 use challenger_server::front::Tiny;
 use challenger_server::front::{Front, Limits, Respond};
 use challenger_server::pages::Templates;
 use challenger_server::places::{self, Places};
-use challenger_server::responder::{Clock, EntropySource, Helper, HelperError, Pages, Responder};
+use challenger_server::responder::{Clock, Helper, HelperError, Pages, Responder};
 use challenger_server::server::RenderedPages;
 use challenger_server::store::{
     Added, OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, Store,
 };
-use postgres_server::Cluster;
+use challenger_testkit::transcript::{self, Cue, Played, Shown, Stage, Transcript};
+use challenger_testkit::{Cluster, Peer};
+#[cfg(feature = "tiny-http")]
+use challenger_testkit::{Place, WAIT};
+use doubles::{CountingEntropy, ManualClock};
 use serde_json::Value;
-use transcript::{Cue, Played, Shown, Stage, Transcript};
-
-/// Far more than any answer takes here.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many stories are told at the same time.
 const AT_ONCE: usize = 16;
-
-#[derive(Default)]
-struct Hands {
-    seconds: AtomicU64,
-}
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_seconds(self.seconds.load(Ordering::SeqCst))
-    }
-}
-
-#[derive(Default)]
-struct Counter(AtomicU8);
-
-impl EntropySource for Counter {
-    fn draw(&self) -> Entropy {
-        Entropy::new([self.0.fetch_add(1, Ordering::SeqCst); 32])
-    }
-}
 
 /// Keeps the PINs, and fails when the story says so.
 #[derive(Default)]
@@ -77,24 +50,18 @@ impl Helper for Postbag {
 
 /// An engine that serves a responder for as long as it is there, and where to connect to it.
 trait Engine: Sized {
-    type Stream: Read + Write;
-
     fn start(respond: Arc<dyn Respond>) -> Self;
-    fn connect(&self) -> Self::Stream;
+    fn connect(&self) -> Peer;
 }
 
 impl Engine for Front {
-    type Stream = TcpStream;
-
     fn start(respond: Arc<dyn Respond>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self::start(listener, respond, Limits::default()).unwrap()
     }
 
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.place()).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream
+    fn connect(&self) -> Peer {
+        Peer::new(TcpStream::connect(self.place()).unwrap())
     }
 }
 
@@ -107,25 +74,21 @@ struct Behind {
 
 #[cfg(feature = "tiny-http")]
 impl Engine for Behind {
-    type Stream = UnixStream;
-
     fn start(respond: Arc<dyn Respond>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
         Self { tiny: Tiny::start(listener.into(), &respond, 2).unwrap(), _folder: folder }
     }
 
-    fn connect(&self) -> UnixStream {
-        let stream = UnixStream::connect(self.tiny.place()).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream
+    fn connect(&self) -> Peer {
+        Peer::new(Place::Unix(self.tiny.place().into()).connect().unwrap())
     }
 }
 
 #[cfg(feature = "tiny-http")]
 impl Drop for Behind {
     fn drop(&mut self) {
-        assert!(thread::panicking() || self.tiny.drain(PATIENCE));
+        assert!(thread::panicking() || self.tiny.drain(WAIT));
     }
 }
 
@@ -133,14 +96,14 @@ impl Drop for Behind {
 struct Wire<E> {
     engine: E,
     address_type: AddressType,
-    clock: Arc<Hands>,
+    clock: Arc<ManualClock>,
     postbag: Arc<Postbag>,
     pages: Arc<RenderedPages>,
 }
 
 impl<E: Engine> Wire<E> {
     fn start(story: &Transcript, templates: Arc<Templates>, store: Arc<dyn Store>) -> Self {
-        let clock = Arc::new(Hands::default());
+        let clock = Arc::new(ManualClock::default());
         let postbag = Arc::new(Postbag::default());
         let address_type = story.head.service.address_type.clone();
         let pages = Arc::new(RenderedPages { templates, address_type: address_type.clone() });
@@ -149,7 +112,7 @@ impl<E: Engine> Wire<E> {
             store,
             helper: Arc::clone(&postbag) as Arc<dyn Helper>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            entropy: Arc::new(Counter::default()),
+            entropy: Arc::new(CountingEntropy::default()),
             pages: Arc::clone(&pages) as Arc<dyn Pages>,
             places: Places::new(places::Limits { helpers: 1, ..places::Limits::default() }),
         };
@@ -159,19 +122,19 @@ impl<E: Engine> Wire<E> {
 
 impl<E: Engine> Stage for Wire<E> {
     fn play(&mut self, cue: &Cue) -> Played {
-        self.clock.seconds.store(cue.now.seconds(), Ordering::SeqCst);
+        self.clock.set(cue.now);
         self.postbag.pins.lock().unwrap().clear();
         *self.postbag.failure.lock().unwrap() = cue.helper_fails.clone();
-        let mut stream = self.engine.connect();
-        stream.write_all(&cue.to_bytes()).unwrap();
-        let (status, headers, body) = read_response(&mut stream, cue.verb == "HEAD");
+        let mut peer = self.engine.connect();
+        assert!(peer.send(cue.to_bytes()));
+        let reply = peer.try_reply_to(&cue.verb).unwrap();
         Played {
             facts: None,
             pins: self.postbag.pins.lock().unwrap().clone(),
             grant: None,
-            status,
-            headers,
-            body: Shown::Bytes(body),
+            status: reply.status,
+            headers: reply.headers,
+            body: Shown::Bytes(reply.body.into_bytes()),
             refusal: None,
         }
     }
@@ -181,36 +144,6 @@ impl<E: Engine> Stage for Wire<E> {
         let page = Page { name, language: language.to_string(), data: data.clone().into() };
         self.pages.render(&page).unwrap().into_bytes()
     }
-}
-
-fn read_response(stream: &mut impl Read, is_head: bool) -> (u16, Vec<(String, String)>, Vec<u8>) {
-    let mut bytes = Vec::new();
-    let mut chunk = [0; 4096];
-    let end = loop {
-        let found = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-        if let Some(end) = found {
-            break end;
-        }
-        let count = stream.read(&mut chunk).unwrap();
-        assert!(count > 0, "closed after {:?}", String::from_utf8_lossy(&bytes));
-        bytes.extend(&chunk[..count]);
-    };
-    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-    let mut body = bytes.split_off(end + 4);
-    let mut lines = head.split("\r\n");
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let headers: Vec<(String, String)> = lines
-        .map(|line| line.split_once(": ").unwrap())
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect();
-    let length = headers.iter().find(|(name, _)| name == "Content-Length");
-    let length = length.map_or(0, |(_, value)| value.parse::<usize>().unwrap());
-    while !is_head && body.len() < length {
-        let count = stream.read(&mut chunk).unwrap();
-        assert!(count > 0, "closed within the body");
-        body.extend(&chunk[..count]);
-    }
-    (status, headers, body)
 }
 
 fn register(story: &Transcript, registry: &dyn Registry) {

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# What the tests share: complaints, requests, and a whole validation.
+# Shared by the tests: failing, requests, and a whole validation.
 
 site=https://challenger.example.com
 callback=https://shop.example/callback
-# What may stand in no log: one regular expression a line.
+# Texts that must not be in a log, one a line.
 secrets=/root/secrets
 
 fail() {
@@ -11,7 +11,7 @@ fail() {
     exit 1
 }
 
-# When a test ends early, it is told where, and what the service said.
+# When a test fails, print where, and the end of the service's log.
 trap 'echo "$0:$LINENO: $BASH_COMMAND" >&2' ERR
 trap '[ $? = 0 ] || journalctl --no-pager --lines=40 SYSLOG_IDENTIFIER=challenger-httpd >&2' EXIT
 
@@ -26,8 +26,8 @@ request() {
     cat /root/body
 }
 
-# own_answer STATUS CURL-ARGUMENTS...: has nginx answer by itself, and insists on the headers that all
-# answers have, those of the service too.
+# own_answer STATUS CURL-ARGUMENTS...: makes a request that nginx itself answers, and insists on the
+# headers that all responses have, including the service's.
 own_answer() {
     request "$@" >/dev/null
     ! grep -q -i '/json' /root/head || fail "the service answers, not nginx: $*"
@@ -54,15 +54,15 @@ no_doubled_headers() {
     [ -z "$doubled" ] || fail "sent twice: $doubled"
 }
 
-# The text of a member of the JSON object on standard input.
+# member NAME: prints a text member of the JSON object on standard input.
 member() {
     sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" | grep .
 }
 
-# validate CLIENT_ID CLIENT_SECRET ADDRESS: as the application asks, and as the person answers.
+# validate CLIENT_ID CLIENT_SECRET ADDRESS: plays the application and the person.
 validate() {
     local id=$1 secret=$2 address=$3 nonce pin location code token
-    # It comes back in a header, three times as long.
+    # It comes back in a header, escaped to three times its length.
     local state
     state=the-state-of-the-shop$(printf '!%.0s' $(seq 2000))
     nonce=$(request 200 --request POST --header "Authorization: Bearer $secret" "$site/setup/$id" |
@@ -96,7 +96,7 @@ validate() {
     [ "$(member CONTACT_EMAIL </root/info)" = "$address" ] || fail "/info is $(cat /root/info)"
 }
 
-# Nothing that was secret, no address of a person and no query is in a log.
+# No secret, no person's address and no query is in a log.
 check_logs() {
     local logs=/root/logs
     rm -rf "$logs"

@@ -1,10 +1,10 @@
-//! What fuzzers found, in files that can be read and reviewed: an input in each line, its bytes
+//! Finds of fuzzers, in files that can be read and reviewed: one input a line, with its bytes
 //! escaped as in Rust.
 
-/// Longer inputs are not worth their place: what they reach, shorter ones reach as well, or nearly.
+/// The longest input that is kept, in bytes: shorter ones reach nearly the same code.
 pub const INPUT_MAX: usize = 512;
 
-/// The lines for some inputs, the shortest first.
+/// Returns the lines for these inputs, the shortest first.
 pub fn write(mut inputs: Vec<Vec<u8>>) -> String {
     inputs.retain(|input| input.len() <= INPUT_MAX);
     inputs.sort_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
@@ -12,7 +12,7 @@ pub fn write(mut inputs: Vec<Vec<u8>>) -> String {
     inputs.iter().map(|input| format!("{}\n", input.escape_ascii())).collect()
 }
 
-/// The inputs of some lines.
+/// Returns the inputs in these lines.
 ///
 /// # Panics
 /// A line was not written by [`write`].

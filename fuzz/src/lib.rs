@@ -1,17 +1,8 @@
-//! What is claimed about everything that reads from strangers or operators, as functions of bytes.
-//! cargo-fuzz looks for bytes that break a claim; the test plays known ones.
+//! Claims about all code that reads from strangers or operators, as functions of bytes. cargo-fuzz
+//! looks for bytes that break a claim; the test replays known ones.
 
-// The simulation of challenger-proto's tests, with its auditor.
-#[path = "../../challenger-proto/tests/audit/mod.rs"]
-mod audit;
-#[path = "../../challenger-proto/tests/bends/mod.rs"]
-mod bends;
 pub mod found;
 mod request;
-#[path = "../../challenger-proto/tests/simulation/mod.rs"]
-mod simulation;
-#[path = "../../challenger-proto/tests/world/mod.rs"]
-mod world;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,17 +12,18 @@ use challenger_proto::{Form, Pattern, Variables};
 use challenger_server::config::{Config, Environment};
 use challenger_server::front::head::{Parsed, parse_head};
 use challenger_server::pages::{Messages, Sources};
+use challenger_testkit::{Dice, escape, simulation};
 
 pub use request::request;
 
-/// Bytes become the dice of a simulation: who does what, which request goes on, and what fails. The
-/// auditor asserts I1 to I12.
+/// Runs a simulation in which the bytes decide who does what, which request continues, and what
+/// fails. The auditor asserts I1 to I12.
 pub fn history(data: &[u8]) {
-    simulation::play(simulation::Dice::fed(data));
+    simulation::play(Dice::fed(data));
 }
 
-/// A head has one reading, wherever the bytes are cut: what is said about the beginning of the
-/// bytes holds for all of them.
+/// A head has one reading, wherever the bytes are cut: a decision about the beginning of the bytes
+/// holds for all of them.
 pub fn head(data: &[u8]) {
     let whole = parse_head(data);
     for cut in 0..data.len().min(512) {
@@ -47,20 +39,19 @@ pub fn head(data: &[u8]) {
     }
 }
 
-/// A form that is accepted repeats no name, and means the same when it is written again.
+/// An accepted form repeats no name, and has the same meaning when it is written again.
 pub fn form(data: &[u8]) {
     let Ok(form) = Form::parse(data) else { return };
     let pairs: Vec<(&str, &str)> = form.pairs().collect();
     let names: BTreeMap<&str, &str> = pairs.iter().copied().collect();
     assert_eq!(names.len(), pairs.len());
-    let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
     let again: Vec<String> =
         pairs.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
     let again = Form::parse(again.join("&").as_bytes()).expect("what was written by the rules");
     assert!(again.pairs().eq(pairs));
 }
 
-/// A pattern never panics, and what translates, compiles.
+/// A pattern never panics, and an accepted pattern compiles.
 pub fn pattern(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (pattern, subject) = text.split_once('\t').unwrap_or((&text, "ada@example.com"));
@@ -73,7 +64,7 @@ pub fn pattern(data: &[u8]) {
     }
 }
 
-/// A configuration never panics, and what can be read of it stays within bounds.
+/// A configuration never panics, and its values stay within bounds.
 pub fn config(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let environment = Environment {
@@ -93,24 +84,24 @@ pub fn config(data: &[u8]) {
         })
         .collect();
     for (section, option) in names {
-        assert!(config.string(&section, &option).is_ok());
-        if let Ok(Some(path)) = config.filename(&section, &option) {
+        let entry = config.entry(&section, &option).expect("it is set");
+        if let Ok(path) = entry.filename() {
             assert!(path.is_absolute());
             assert!(path.as_os_str().len() <= 128 * 1024);
         }
-        // Whether it is one does not matter, but asking must end.
-        let _ = config.duration(&section, &option);
-        let _ = config.number(&section, &option, 0..=u64::MAX);
+        // The result does not matter, but reading must end.
+        let _ = entry.duration();
+        let _ = entry.number(0..=u64::MAX);
     }
 }
 
-/// A template that is accepted can be rendered. It may have the parts and words that come along.
+/// An accepted template can be rendered. It may use the shipped parts and words.
 pub fn template(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     static SOURCES: OnceLock<Sources> = OnceLock::new();
     if let Ok(messages) = Messages::parse(SOURCES.get_or_init(Sources::embedded), &text) {
         let message = messages.render("en", &data_for_templates()).expect("it is English");
-        // A part that has a name of a letter can be the longest there is.
+        // Even a part with a one-letter name can be of the maximum length.
         assert!(message.text.len() <= 1024 * 1024 * (text.len() + 1));
     }
 }

@@ -1,9 +1,11 @@
-//! Plays the seeds of every target, whole, cut and bent, on any compiler.
+//! Runs every target on its seeds, unchanged and modified, and on the finds, with any compiler.
 
 use std::fs;
 use std::path::Path;
 
-/// How often each seed is bent.
+use challenger_testkit::Dice;
+
+/// How many modifications of each seed are tried.
 const BENT: usize = 400;
 
 type Target = fn(&[u8]);
@@ -18,19 +20,7 @@ const TARGETS: [(&str, Target); 7] = [
     ("template", challenger_fuzz::template),
 ];
 
-/// Numbers that look random and are the same in every run (Marsaglia's xorshift).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).expect("31 bits") % end.max(1)
-    }
-}
-
-/// Changes some bytes: one replaced, one left out, a piece repeated, or a special one put in.
+/// Changes some bytes: replaces or removes one, repeats a piece, or inserts a special one.
 fn bend(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
     const SPECIAL: &[u8] = b"\0\r\n\t %&=+;:\"'<>{}[]()*?\\^$@#/.-~\x7f\x80\xff";
     let mut bytes = seed.to_vec();
@@ -60,7 +50,7 @@ fn every_claim_holds_for_the_seeds_and_near_them() {
             .collect();
         seeds.sort();
         assert!(seeds.len() >= 3, "{name} has too few seeds");
-        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+        let mut dice = Dice::Seeded(0);
         for path in seeds {
             let seed = fs::read(&path).expect("a readable seed");
             target(&seed);

@@ -1,6 +1,6 @@
--- One flow, for pgbench: the statements that the server sends to PostgreSQL, in their order, each
--- committed by itself. Where the server sends parameters, most are constants here, which costs the
--- database no more; pgbench has no random bytes, so it makes them from numbers.
+-- One flow, for pgbench: the statements that the server sends to PostgreSQL, in the same order, each
+-- committed by itself. Most of the server's parameters are constants here, which costs the database no
+-- more. pgbench has no random bytes, so it makes them from numbers.
 \set nonce random(1, 9000000000000000000)
 \set token random(1, 9000000000000000000)
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Reads everything, complains about it on both outputs, and fails.
+# Reads everything, prints it to both outputs, and fails.
 message=$(cat)
 echo "not sent: $1"
 echo "the message was: $message" >&2

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ignores polite signals and never ends; neither does its child, which holds all of its descriptors.
+# Ignores polite signals and never ends. Its child does the same, and keeps all descriptors open.
 trap '' HUP INT TERM
 outbox=$(printf '%s' "$1" | sed -n 's/.*"OUTBOX":"\([^"]*\)".*/\1/p')
 exec 3<&0

@@ -1,3 +1,3 @@
 #!/bin/sh
-# Cannot be run: the mode of this file lacks the bits, on purpose.
+# Cannot be run: this file is not executable, on purpose.
 exit 0

@@ -1,4 +1,4 @@
 #!/bin/sh
-# Stands in for a program of its name: writes its arguments into the file RECORD, and becomes it.
+# Wraps the program of its name: appends the arguments to the file RECORD, and runs the program.
 printf '%s\n' "${0##*/}" "$@" >>"$RECORD"
 exec "/usr/bin/${0##*/}" "$@"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Plants known bugs in a copy of the sources, one at a time, and demands that the simulation notices
-# each, or else the exhaustive walk, by an invariant that the first line of its patch names.
+# Plants known bugs in a copy of the sources, one at a time. The simulation or the exhaustive walk has
+# to notice each of them, by an invariant that the first line of its patch names.
 #
 # Usage: run.sh [PATCH...]
 
@@ -12,21 +12,21 @@ copy=$target/copy
 output=$target/output
 [ $# -gt 0 ] || set -- "$root"/testdata/planted/*.patch
 
-# One folder and one target for all, so that only what a bug touches is built again. The copies are
-# new, and so are built, whatever was planted there before.
+# All bugs share one folder and one target, so that only the changed files are rebuilt. The copies are
+# new files, so cargo builds them whatever was planted there before.
 rm -rf "$copy"
 mkdir -p "$copy"
 cd "$root"
 cp -R Cargo.toml Cargo.lock challenger-proto challenger-server challenger-cli templates testdata "$copy"
 cd "$copy"
 
-# The dependencies do the counting and hashing.
+# The dependencies are optimized, because they do the counting and hashing.
 tests() {
     CARGO_TARGET_DIR=$target RUST_BACKTRACE=0 cargo test --quiet --locked \
         --config 'profile.dev.package."*".opt-level=2' --package challenger-proto "$@"
 }
 
-# The sentences with which the test $1 fails, if it does. Its threads fail in any order.
+# Prints the sentences with which the test $1 fails, if it fails. Its threads fail in any order.
 complaints() {
     if tests --test "$1" >"$output" 2>&1; then
         return

@@ -31,10 +31,10 @@ pub(super) struct Obtained {
 }
 
 impl NewSecret {
-    /// Makes it, reads it, or takes it as it is.
+    /// Makes the secret, reads it, or takes it as it is.
     ///
     /// # Errors
-    /// It cannot be read, or is none.
+    /// It cannot be read, or is not a possible secret.
     pub(super) fn obtain(self) -> Result<Obtained, Exit> {
         let (secret, is_new) = match self {
             Self::Generated => (generate_client_secret(OsEntropy.draw()), true),
@@ -56,7 +56,7 @@ fn read_secret() -> Result<Secret<String>, Exit> {
     Ok(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-/// Refuses what is no secret, and warns about what is a bad one.
+/// Refuses impossible secrets, and warns about weak ones.
 fn check(secret: &str) -> Result<(), Exit> {
     let printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
     if secret.is_empty() || !secret.bytes().all(printable) {
@@ -70,7 +70,7 @@ fn check(secret: &str) -> Result<(), Exit> {
         ));
     }
     match secret.strip_prefix(SECRET_PREFIX) {
-        // Most likely a variable of a shell that was not set.
+        // Most likely a shell variable that was not set.
         Some("") => {
             return Err(Exit::invalid_argument(format!("nothing follows {SECRET_PREFIX}")));
         }

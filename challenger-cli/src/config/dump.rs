@@ -14,7 +14,7 @@ use super::rewrite::quoted;
 /// them.
 const SECRET_SECTION: &str = "challenger-helper";
 
-/// Everything there is to know. Secrets are left out unless they are asked for.
+/// The whole configuration. Secrets are left out unless they are asked for.
 pub(super) fn dump(config: &Config, show_secrets: bool) -> String {
     let mut dump = Dump::default();
     dump.head(config);
@@ -102,7 +102,7 @@ fn is_built_in(setting: &Setting) -> bool {
     setting.value.origin == Origin::BuiltIn
 }
 
-/// A file, who may read it, and why we may not.
+/// A file with its permissions, and the reason if it cannot be read.
 fn state_of(file: &Path) -> String {
     let name = secrecy::path(file);
     let rights = match fs::metadata(file) {

@@ -1,4 +1,4 @@
-//! Replacing a file so that whoever reads it finds the old text or the new one, also after a crash.
+//! Replaces a file atomically: readers find the old text or the new one, also after a crash.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Error, Write as _};
@@ -14,7 +14,7 @@ pub(super) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     if !before.is_file() {
         return Err(Error::other("expected a regular file"));
     }
-    // Renaming would not ask, but a file that nobody may write to is meant to stay as it is.
+    // Renaming would ignore that, but a file without write permission is meant to stay as it is.
     File::options().write(true).open(path)?;
     let directory = path.parent().unwrap_or_else(|| Path::new("/"));
     // Hidden, so that no @inline-matching@ finds it, and readable by us only until it is complete.

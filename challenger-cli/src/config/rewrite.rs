@@ -1,9 +1,9 @@
 //! The new text of a main file.
 //!
-//! - Lines that include other files stay, at the top, so those files keep what they hold.
-//! - Below is what would be missing or different without it.
+//! - Lines that include other files stay, at the top, so those files are still read.
+//! - Below them is every value that would be missing or different otherwise.
 //! - Before the file is replaced, the whole configuration is read with the new text in its place.
-//!   It has to come out just as it was meant.
+//!   The result has to be exactly what was meant.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,22 +32,22 @@ pub(super) fn rewrite(config: &Config, full: bool, show_secrets: bool) -> Result
         render(config, None)?
     } else {
         let kept = directives(&fs::read(&path).map_err(place)?);
-        let others = Draft { path: &path, text: &kept }.load(main)?;
+        let others = Overlay { path: &path, text: &kept }.load(main)?;
         let own = render(config, Some(&others))?;
         let gap = if kept.is_empty() || own.is_empty() { "" } else { "\n" };
         format!("{kept}{gap}{own}")
     };
-    let after = Draft { path: &path, text: &text }.load(main)?;
+    let after = Overlay { path: &path, text: &text }.load(main)?;
     if let Some(name) = first_difference(config, &after) {
         return Err(Exit::not_written(format!("{name} would not be read as it is meant")));
     }
     replace(&path, text.as_bytes()).map_err(place)
 }
 
-/// What the syntax has no words for.
+/// Refuses names and values that the syntax cannot express.
 ///
 /// # Errors
-/// What would be accepted.
+/// The message says what would be accepted.
 pub(super) fn check(section: &str, option: &str, value: &str) -> Result<(), &'static str> {
     let one_line = |text: &str| !text.contains(['\n', '\0']);
     if !one_line(section) || !one_line(value) {
@@ -124,18 +124,18 @@ fn render(config: &Config, others: Option<&Config>) -> Result<String, Exit> {
 }
 
 /// The files of this machine, but one has another text.
-struct Draft<'a> {
+struct Overlay<'a> {
     path: &'a Path,
     text: &'a str,
 }
 
-impl Draft<'_> {
+impl Overlay<'_> {
     fn load(&self, main: &Path) -> Result<Config, Exit> {
         load_config_from(self, Some(main))
     }
 }
 
-impl Files for Draft<'_> {
+impl Files for Overlay<'_> {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         if path == self.path { Ok(self.text.as_bytes().to_vec()) } else { Disk.read(path) }
     }
@@ -176,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    /// What the reader makes of values that were set and written.
+    /// The configuration that is read back after these values were set and written.
     fn read_back(values: &[(&str, &str, &str)]) -> Config {
         let environment = Environment::default();
         let mut config = Config::from_text("", &environment).unwrap();

@@ -9,11 +9,13 @@ use std::sync::{Mutex, PoisonError};
 use challenger_proto::http::{Method, Request, Status};
 use challenger_proto::{Form, Refused};
 use challenger_server::front::{Answer, Peer, Respond};
+use challenger_server::pages::escape_html;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::browser::{Browser, Reply};
 
-/// How many visits may be under way; older ones are forgotten.
+/// The maximum number of visits under way; older ones are forgotten.
 const STATES_MAX: usize = 1000;
 
 /// The client, as it was registered with the service.
@@ -68,13 +70,13 @@ impl DemoClient {
             ("redirect_uri", &self.redirect_uri),
             ("state", &state),
         ];
-        let query: Vec<String> =
-            query.iter().map(|(name, value)| format!("{name}={}", escape_query(value))).collect();
+        let escape = |value| utf8_percent_encode(value, NON_ALPHANUMERIC);
+        let query = query.map(|(name, value)| format!("{name}={}", escape(value)));
         let location = format!("{}authorize/{nonce}?{}", self.service_url, query.join("&"));
         Ok(redirect(location))
     }
 
-    /// Takes the person back: the code for a token, the token for the address.
+    /// Ends a visit: exchanges the code for a token, and the token for the address.
     fn finish(&self, query: &str) -> Result<Answer, String> {
         let query = Form::parse(query.as_bytes()).map_err(|_| "a broken callback".to_string())?;
         let state = query.get("state").unwrap_or_default();
@@ -126,22 +128,6 @@ fn json(reply: &Reply) -> Result<Value, String> {
 fn text(value: &Value, name: &str) -> Result<String, String> {
     let text = value.get(name).and_then(Value::as_str);
     text.map(str::to_string).ok_or_else(|| format!("the service's answer has no {name}"))
-}
-
-fn escape_query(value: &str) -> String {
-    value
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            other => format!("%{other:02X}"),
-        })
-        .collect()
-}
-
-fn escape_html(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 fn sorry(problem: &str) -> Answer {

@@ -1,5 +1,5 @@
 //! `challenger demo`: the whole service on this machine, with a client that uses it and a helper
-//! that shows each message in the terminal. Nothing is configured, installed, or left behind.
+//! that shows each message in the terminal. Nothing is configured, installed or left behind.
 
 mod browser;
 mod client;
@@ -22,7 +22,7 @@ use challenger_server::pages::{Message, Messages, Templates};
 use challenger_server::places::{self, Places};
 use challenger_server::responder::{EntropySource, Helper, HelperError, Responder};
 use challenger_server::server::RenderedPages;
-use challenger_server::store::{Added, OpenMode, Registry, SqliteStore};
+use challenger_server::store::{OpenMode, Registry, SqliteStore};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tempfile::TempDir;
@@ -59,16 +59,16 @@ impl Demo {
     pub(crate) fn run(self) -> Result<(), Exit> {
         set_up_log(None, None)?;
         let (mailbox_in, mailbox) = channel();
-        let stage = Stage::set(mailbox_in, !self.selftest)?;
+        let running = Demonstration::start(mailbox_in, !self.selftest)?;
         if self.selftest {
-            return self_test(&stage, &mailbox);
+            return self_test(&running, &mailbox);
         }
         say(&format!(
             "The service runs at  {}\n\
              A demo shop runs at  {}\n\n\
              Open the shop in a browser on this machine and prove an address. Any address\n\
              will do: messages are not sent anywhere, they appear here. Stop with Ctrl-C.\n",
-            stage.service_url, stage.client_url
+            running.service_url, running.client_url
         ))?;
         let mut signals = Signals::new([SIGINT, SIGTERM])
             .map_err(|error| Exit::failed(format!("signals: {error}")))?;
@@ -77,14 +77,14 @@ impl Demo {
     }
 }
 
-fn self_test(stage: &Stage, mailbox: &Receiver<String>) -> Result<(), Exit> {
-    say(&format!("Service at {}, demo shop at {}", stage.service_url, stage.client_url))?;
-    person::prove(&stage.client_url, mailbox).map_err(Exit::failed)?;
+fn self_test(running: &Demonstration, mailbox: &Receiver<String>) -> Result<(), Exit> {
+    say(&format!("Service at {}, demo shop at {}", running.service_url, running.client_url))?;
+    person::prove(&running.client_url, mailbox).map_err(Exit::failed)?;
     say("Everything works.")
 }
 
-/// Everything that runs; it stops and vanishes when this is dropped.
-struct Stage {
+/// The running demonstration. Dropping it stops everything and removes its files.
+struct Demonstration {
     service_url: String,
     client_url: String,
     _client: Front,
@@ -92,8 +92,8 @@ struct Stage {
     _directory: TempDir,
 }
 
-impl Stage {
-    fn set(mailbox: Sender<String>, show: bool) -> Result<Self, Exit> {
+impl Demonstration {
+    fn start(mailbox: Sender<String>, show: bool) -> Result<Self, Exit> {
         let failed = |error: &dyn std::fmt::Display| Exit::failed(error.to_string());
         let directory = tempfile::Builder::new()
             .prefix("challenger-demo-")
@@ -110,8 +110,7 @@ impl Stage {
         let secret = generate_client_secret(OsEntropy.draw()).expose().clone();
         let hashed = HashedSecret::new(&secret, OsEntropy.draw());
         let parsed = RedirectUri::parse(&redirect_uri).map_err(|error| failed(&error))?;
-        let added = store.add_client(&parsed, hashed).map_err(|error| failed(&error))?;
-        let (Added::New(id) | Added::Exists(id) | Added::BeingDeleted(id)) = added;
+        let id = store.add_client(&parsed, hashed).map_err(|error| failed(&error))?.id();
 
         let messages = Messages::embedded().map_err(|error| failed(&error))?;
         let languages = messages.languages().map(str::to_owned).collect();

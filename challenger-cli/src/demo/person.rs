@@ -1,4 +1,4 @@
-//! The demonstration's person: for `--selftest`, somebody who clicks, types, and mistypes once.
+//! The person of `--selftest`, who clicks, types, and mistypes once.
 
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -6,55 +6,55 @@ use std::time::Duration;
 use super::browser::{Browser, Reply, attribute, resolve};
 use crate::exit::say;
 
-/// Who plays along.
+/// The person's address.
 const ADDRESS: &str = "ada@example.com";
 
 /// How long the person waits for the message.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Goes through the whole process over HTTP, telling each step in a line.
+/// Goes through the whole process over HTTP, and prints a line for each step.
 ///
 /// # Errors
 /// The first step that did not go as it should.
 pub(super) fn prove(client_url: &str, mailbox: &Receiver<String>) -> Result<(), String> {
     let browser = Browser::new();
     let shop = expect(200, "the shop", browser.open(client_url)?)?;
-    tell("The person opens the demo shop.");
+    report("The person opens the demo shop.");
     let start = form_action(&shop, client_url)?;
     let sent = expect(303, "the shop's button", browser.submit(&start, &[])?)?;
     let authorize = sent.location.ok_or("the shop sent the person nowhere")?;
-    tell("The shop calls /setup and sends the person to /authorize.");
+    report("The shop calls /setup and sends the person to /authorize.");
 
     let form = expect(200, "/authorize", browser.open(&authorize)?)?;
     let challenge = form_action(&form, &authorize)?;
-    tell("The service asks for an e-mail address.");
+    report("The service asks for an e-mail address.");
     let form =
         expect(200, "/challenge", browser.submit(&challenge, &[("CONTACT_EMAIL", ADDRESS)])?)?;
-    tell(&format!("The person enters {ADDRESS}; the service sends a message there."));
+    report(&format!("The person enters {ADDRESS}; the service sends a message there."));
 
     let message = mailbox.recv_timeout(PATIENCE).map_err(|_| "no message arrived".to_string())?;
     let code = find_code(&message).ok_or("the message has no code")?;
-    tell("The message arrives, with a code.");
+    report("The message arrives, with a code.");
     let solve = form_action(&form, &challenge)?;
     let wrong = wrong_code(&code);
     expect(403, "/solve with a wrong code", browser.submit(&solve, &[("pin", &wrong)])?)?;
-    tell("The person mistypes the code; the service refuses it and counts.");
+    report("The person mistypes the code; the service refuses it and counts.");
     let right = browser.submit(&solve, &[("pin", &code)])?;
     let right = expect(302, "/solve with the right code", right)?;
     let callback = right.location.ok_or("the service sent the person nowhere")?;
-    tell("The person enters the right code; the service sends them back to the shop.");
+    report("The person enters the right code; the service sends them back to the shop.");
 
     let thanks = expect(200, "the shop's callback", browser.open(&callback)?)?;
     let shown = thanks.body.contains(&format!("<strong id=\"address\">{ADDRESS}</strong>"));
     if !shown {
         return Err("the shop does not show the address".to_string());
     }
-    tell("The shop exchanges the code at /token and reads the address at /info.");
-    tell(&format!("The shop knows: {ADDRESS} is this person's address."));
+    report("The shop exchanges the code at /token and reads the address at /info.");
+    report(&format!("The shop knows: {ADDRESS} is this person's address."));
     Ok(())
 }
 
-fn tell(step: &str) {
+fn report(step: &str) {
     // Whether anybody reads along does not matter to the test.
     let _ = say(&format!("  ok  {step}"));
 }

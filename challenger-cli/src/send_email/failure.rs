@@ -1,15 +1,15 @@
-//! Why a message was not delivered, told without what belongs to a person.
+//! Errors of delivery, without what belongs to a person.
 
 use std::fmt;
 
+use challenger_server::process::push_printable;
+use challenger_server::secrecy::HIDDEN;
 use data_encoding::BASE64;
 use lettre::Address;
 
 use super::settings::{Login, Route, Smtp};
 
-/// Stands for whatever was taken out.
-const HIDDEN: &str = "***";
-/// How much of an answer is told: enough for what servers explain, with a link to more.
+/// How many characters of an answer are printed: enough for an explanation with a link.
 const ANSWER_MAX: usize = 400;
 /// A line of the message, or a password, that is shorter than this could stand anywhere by chance,
 /// and counts only as a word of its own.
@@ -18,14 +18,14 @@ const PHRASE_LEN_MIN: usize = 8;
 const CODE_DIGITS_MIN: usize = 6;
 
 /// The message was not taken.
-pub(super) enum Failure {
-    /// It never will, unless somebody changes something.
+pub(super) enum DeliveryError {
+    /// It never will be, unless something changes.
     Permanent(String),
-    /// It may be the next time.
+    /// It may be next time.
     Temporary(String),
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Permanent(why) => write!(f, "permanent failure: {why}"),
@@ -34,7 +34,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What must not be told: the recipient, the message and the credentials.
+/// What must not be printed: the recipient, the message and the credentials.
 pub(super) struct Private {
     /// Found anywhere.
     phrases: Vec<String>,
@@ -61,8 +61,8 @@ impl Private {
         Self { phrases, words: words.iter().map(|word| bare(word)).collect() }
     }
 
-    /// What somebody answered: the beginning of it, on one line, with `***` for everything private
-    /// and for everything that looks like an address.
+    /// The beginning of a server's or a program's answer, on one line, with `***` for everything
+    /// private and for everything that looks like an address.
     pub(super) fn hide(&self, answer: &str) -> String {
         let mut answer = answer.split_whitespace().collect::<Vec<_>>().join(" ");
         for phrase in &self.phrases {
@@ -77,10 +77,7 @@ impl Private {
         }
         let mut printable = String::new();
         for character in line.chars().take(ANSWER_MAX) {
-            match character {
-                '"' | '\'' => printable.push(character),
-                _ => printable.extend(character.escape_debug()),
-            }
+            push_printable(&mut printable, character);
         }
         if line.chars().nth(ANSWER_MAX).is_some() {
             printable.push('…');
@@ -89,7 +86,7 @@ impl Private {
     }
 }
 
-/// Whether this stands between words. The name in an address may have anything else in it.
+/// Whether a character separates words. The name in an address may have any other in it.
 fn is_between(character: char) -> bool {
     character.is_whitespace() || "<>()[]\",;:".contains(character)
 }

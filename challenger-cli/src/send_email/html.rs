@@ -1,7 +1,9 @@
 //! The message as HTML: the same text, with the code large and easy to select.
 //!
-//! It has no colours, so that it is readable on whatever ground people prefer; it has no links, and
-//! loads nothing.
+//! It sets no colours, so that it is readable on any background; it has no links, and loads
+//! nothing.
+
+use challenger_server::pages::escape_html;
 
 use super::text::Codes;
 
@@ -10,7 +12,7 @@ pub(super) fn page(text: &str, title: &str, language: Option<&str>, codes: &Code
     let mut page = String::from("<!DOCTYPE html>\n<html");
     if let Some(language) = language {
         page.push_str(" lang=\"");
-        push_escaped(&mut page, language);
+        page.push_str(&escape_html(language));
         page.push('"');
     }
     // The third line asks phones not to make a link of the code, which looks like a number to call.
@@ -21,7 +23,7 @@ pub(super) fn page(text: &str, title: &str, language: Option<&str>, codes: &Code
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta name=\"supported-color-schemes\" content=\"light dark\">\n<title>",
     );
-    push_escaped(&mut page, title);
+    page.push_str(&escape_html(title));
     page.push_str(
         "</title>\n</head>\n<body style=\"font-family: sans-serif; font-size: 16px; \
          line-height: 1.5\">\n",
@@ -51,22 +53,9 @@ fn push_line(page: &mut String, codes: &Codes, line: &str) {
                  -webkit-user-select: all; user-select: all\">",
             );
         }
-        push_escaped(page, text);
+        page.push_str(&escape_html(text));
         if is_code {
             page.push_str("</strong>");
-        }
-    }
-}
-
-fn push_escaped(page: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '&' => page.push_str("&amp;"),
-            '<' => page.push_str("&lt;"),
-            '>' => page.push_str("&gt;"),
-            '"' => page.push_str("&quot;"),
-            '\'' => page.push_str("&#39;"),
-            other => page.push(other),
         }
     }
 }

@@ -7,7 +7,7 @@ use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 
 use super::html;
 use super::settings::Settings;
-use super::text::{Codes, is_visible};
+use super::text::Codes;
 
 /// A mail, ready to be handed over.
 pub(super) struct Mail {
@@ -20,7 +20,7 @@ pub(super) struct Mail {
 /// Writes the mail.
 ///
 /// # Errors
-/// What the library finds wrong with it.
+/// The library cannot build the mail; the message says why.
 pub(super) fn compose(
     settings: &Settings,
     recipient: Address,
@@ -58,15 +58,4 @@ pub(super) fn compose(
 
 fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
-}
-
-/// An e-mail address, its domain spelled as all mail servers understand it (RFC 5891 §4.4). What
-/// could not be seen in it is not taken out: that would be another address.
-pub(super) fn address(text: &str) -> Option<Address> {
-    let address: Address = text.parse().ok().filter(|_| text.chars().all(is_visible))?;
-    if address.domain().is_ascii() {
-        return Some(address);
-    }
-    let domain = idna::domain_to_ascii(address.domain()).ok()?;
-    Address::new(address.user(), domain).ok()
 }

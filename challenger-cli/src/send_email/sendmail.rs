@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use challenger_server::process::{self, Command, Death};
+use challenger_server::process::{self, HelperCommand, ProcessErrorKind};
 
-use super::failure::{Failure, Private};
+use super::failure::{DeliveryError, Private};
 use super::mail::Mail;
 
 /// The status of a program that would like to be asked again later: `EX_TEMPFAIL` of sysexits.h.
@@ -19,10 +19,10 @@ pub(super) fn send(
     limit: Duration,
     mail: &Mail,
     private: &Private,
-) -> Result<(), Failure> {
+) -> Result<(), DeliveryError> {
     // A dot is not the end, and whatever the recipient begins with, it is no option.
     let arguments = ["-i", "-f", mail.from.as_ref(), "--"];
-    let command = Command::new(program, limit).with_arguments(&arguments);
+    let command = HelperCommand::new(program, limit).with_arguments(&arguments);
     // On this machine, lines end in a line feed alone.
     let text = mail.text.replace("\r\n", "\n");
     let Err(error) =
@@ -35,10 +35,13 @@ pub(super) fn send(
         why.push_str(": ");
         why.push_str(&private.hide(&error.output));
     }
-    Err(match error.death {
-        Death::Status(TRY_AGAIN) | Death::TimedOut(_) => Failure::Temporary(why),
-        Death::Lost(_) | Death::NotStarted(_) | Death::Signal(_) | Death::Status(_) => {
-            Failure::Permanent(why)
+    Err(match error.kind {
+        ProcessErrorKind::Status(TRY_AGAIN) | ProcessErrorKind::TimedOut(_) => {
+            DeliveryError::Temporary(why)
         }
+        ProcessErrorKind::Lost(_)
+        | ProcessErrorKind::NotStarted(_)
+        | ProcessErrorKind::Signal(_)
+        | ProcessErrorKind::Status(_) => DeliveryError::Permanent(why),
     })
 }

@@ -1,5 +1,5 @@
-//! The helper's settings, from the environment. Only the first mistake is told, because the answer
-//! to it is one line of a log.
+//! The helper's settings, from the environment. Only the first mistake is reported, because a log
+//! shows it in one line.
 
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -8,23 +8,24 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use challenger_proto::is_language_tag;
-use challenger_server::process::Command;
+use challenger_server::process::HelperCommand;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
 
-use super::{mail, text};
+use super::{address, text};
 
-/// Everybody who provides the program that takes mail provides it here.
+/// The usual path of the program that takes mail, whichever mail server provides it.
 const SENDMAIL: &str = "/usr/sbin/sendmail";
-/// Below the server's `AUTH_TIMEOUT` of 30 s, so that there is time left to say what went wrong.
+/// The default timeout. It is below the server's `AUTH_TIMEOUT` of 30 s, which leaves time to
+/// report what went wrong.
 const TIMEOUT_SECONDS: u64 = 20;
 const TIMEOUT_SECONDS_MAX: u64 = 3600;
-/// The settings that mean nothing without `SMTP_HOST`.
+/// The settings that have no meaning without `SMTP_HOST`.
 const SMTP_ONLY: [&str; 5] =
     ["SMTP_CA_FILE", "SMTP_PASSWORD", "SMTP_PORT", "SMTP_SECURITY", "SMTP_USER"];
 
-/// What the operator decided, and what the server said about the message.
+/// The operator's settings, and what the server says about the message.
 pub(super) struct Settings {
     pub(super) from: Mailbox,
     pub(super) reply_to: Option<Mailbox>,
@@ -36,7 +37,7 @@ pub(super) struct Settings {
     pub(super) timeout: Duration,
 }
 
-/// Who takes the mail.
+/// Where the mail is handed over.
 pub(super) enum Route {
     /// The program by this path.
     Sendmail(String),
@@ -67,27 +68,27 @@ impl Settings {
     /// Reads the settings. An empty variable is one that is not set.
     ///
     /// # Errors
-    /// What is wrong with which setting, and what would be accepted.
+    /// The message names the setting, what is wrong with it, and what would be accepted.
     pub(super) fn read(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, String> {
-        let reader = Reader(variable);
-        let from = reader.mailbox("EMAIL_FROM")?.ok_or(
+        let environment = Environment(variable);
+        let from = environment.mailbox("EMAIL_FROM")?.ok_or(
             "EMAIL_FROM is not set: expected the sender, such as Shop <noreply@shop.example>",
         )?;
-        let language = match reader.language("EMAIL_LANGUAGE")? {
+        let language = match environment.language("EMAIL_LANGUAGE")? {
             Some(language) => Some(language),
-            None => reader.language("CHALLENGER_LANGUAGE")?,
+            None => environment.language("CHALLENGER_LANGUAGE")?,
         };
-        let subject = match reader.text("EMAIL_SUBJECT")? {
+        let subject = match environment.text("EMAIL_SUBJECT")? {
             Some(subject) => Some(subject),
-            None => reader.text("CHALLENGER_SUBJECT")?,
+            None => environment.text("CHALLENGER_SUBJECT")?,
         };
         let subject = subject.map(|subject| text::plain(&subject));
         let subject = subject.unwrap_or_else(|| default_subject(language.as_deref()).to_owned());
-        let reply_to = reader.mailbox("EMAIL_REPLY_TO")?;
-        let timeout = Duration::from_secs(reader.timeout()?);
-        let route = match reader.text("SMTP_HOST")? {
-            None => Route::Sendmail(reader.sendmail()?),
-            Some(host) => Route::Smtp(reader.smtp(host)?),
+        let reply_to = environment.mailbox("EMAIL_REPLY_TO")?;
+        let timeout = Duration::from_secs(environment.timeout()?);
+        let route = match environment.text("SMTP_HOST")? {
+            None => Route::Sendmail(environment.sendmail()?),
+            Some(host) => Route::Smtp(environment.smtp(host)?),
         };
         Ok(Self { from, reply_to, subject, language, route, timeout })
     }
@@ -105,9 +106,9 @@ fn default_subject(language: Option<&str>) -> &'static str {
     }
 }
 
-struct Reader<'a>(&'a dyn Fn(&str) -> Option<OsString>);
+struct Environment<'a>(&'a dyn Fn(&str) -> Option<OsString>);
 
-impl Reader<'_> {
+impl Environment<'_> {
     /// A setting, which is one line: with more, somebody could add headers to the mail.
     fn text(&self, name: &str) -> Result<Option<String>, String> {
         let Some(value) = (self.0)(name) else { return Ok(None) };
@@ -127,7 +128,7 @@ impl Reader<'_> {
         };
         let person = person.trim().trim_matches('"');
         let person = Some(person).filter(|it| !it.is_empty()).map(ToOwned::to_owned);
-        let address = mail::address(address.trim()).ok_or_else(|| {
+        let address = address::parse(address.trim()).ok_or_else(|| {
             format!(
                 "{name} is {text:?}: expected noreply@shop.example or Shop <noreply@shop.example>"
             )
@@ -164,7 +165,7 @@ impl Reader<'_> {
             }
         }
         let program = self.text("SENDMAIL")?.unwrap_or_else(|| SENDMAIL.to_owned());
-        if Command::new(&program, Duration::ZERO).exists() {
+        if HelperCommand::new(&program, Duration::ZERO).exists() {
             Ok(program)
         } else {
             Err(format!(
@@ -210,7 +211,7 @@ impl Reader<'_> {
         Ok(Smtp { host, port, security, login })
     }
 
-    /// How to know the server: by an authority that this machine trusts, or one of `SMTP_CA_FILE`.
+    /// How to verify the server: by an authority that this machine trusts, or by `SMTP_CA_FILE`.
     fn tls(&self, host: &str) -> Result<TlsParameters, String> {
         let mut tls = TlsParameters::builder(host.to_owned());
         let file = self.text("SMTP_CA_FILE")?.unwrap_or_default();
@@ -228,7 +229,7 @@ impl Reader<'_> {
     }
 }
 
-/// What the library complains about, without the kind of complaint.
+/// The cause of an error, without its kind.
 fn cause(error: &Error) -> String {
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }

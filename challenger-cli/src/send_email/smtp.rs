@@ -1,5 +1,5 @@
-//! Delivery to an SMTP server. The library speaks; here is what to say, how long to wait, and what
-//! counts as an answer.
+//! Delivery to an SMTP server. The library speaks the protocol; here is what to send, how long to
+//! wait, and what counts as an answer.
 
 use std::error::Error as _;
 use std::io::ErrorKind;
@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-use challenger_server::os;
+use challenger_server::this_process;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
@@ -16,13 +16,13 @@ use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::{Response, Severity};
 
-use super::failure::{Failure, Private};
+use super::failure::{DeliveryError, Private};
 use super::mail::Mail;
 use super::settings::{Security, Smtp};
 
 /// How long the server may take to say goodbye, after it took or refused the mail.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// The shortest time to wait for something that is there already, or will never be.
+/// How long to wait for bytes that have arrived already, or never will.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
 /// How much address space there is for the conversation, in bytes. The library keeps whatever the
@@ -57,10 +57,10 @@ impl fmt::Display for Step {
     }
 }
 
-/// What the delivering thread tells.
-enum Told {
+/// What the delivering thread reports.
+enum Event {
     Begun(Step),
-    Ended(Result<(), Failure>),
+    Ended(Result<(), DeliveryError>),
 }
 
 /// Delivers the mail, and waits no longer than `limit` for that, whatever the server does.
@@ -72,25 +72,25 @@ pub(super) fn send(
     limit: Duration,
     mail: Mail,
     private: Private,
-) -> Result<(), Failure> {
+) -> Result<(), DeliveryError> {
     let begun = Instant::now();
-    os::limit_memory(MEMORY_MAX)
-        .map_err(|error| Failure::Temporary(format!("memory cannot be limited: {error}")))?;
+    this_process::limit_memory(MEMORY_MAX)
+        .map_err(|error| DeliveryError::Temporary(format!("memory cannot be limited: {error}")))?;
     let place = format!("{}:{}", smtp.host, smtp.port);
-    let (teller, told) = mpsc::channel();
-    // The library's limits are for each read, and looking up a name has none. So all of it happens
-    // on the side, and ends with the process at the latest.
-    let delivery = Delivery { smtp, place: place.clone(), limit, mail, private, teller };
+    let (events, reports) = mpsc::channel();
+    // The library's timeouts are per read, and looking up a name has none. So all of it happens in
+    // another thread, which ends with the process at the latest.
+    let delivery = Delivery { smtp, place: place.clone(), limit, mail, private, events };
     thread::Builder::new()
         .spawn(move || delivery.run())
-        .map_err(|error| Failure::Temporary(format!("no thread: {error}")))?;
+        .map_err(|error| DeliveryError::Temporary(format!("no thread: {error}")))?;
     let mut step = Step::Connection;
     loop {
-        match told.recv_timeout(limit.saturating_sub(begun.elapsed())) {
-            Ok(Told::Begun(next)) => step = next,
-            Ok(Told::Ended(result)) => {
+        match reports.recv_timeout(limit.saturating_sub(begun.elapsed())) {
+            Ok(Event::Begun(next)) => step = next,
+            Ok(Event::Ended(result)) => {
                 // Nothing more comes, but the other end goes when the thread has said goodbye.
-                let _ = told.recv_timeout(GOODBYE);
+                let _ = reports.recv_timeout(GOODBYE);
                 return result;
             }
             Err(RecvTimeoutError::Timeout) => return Err(no_answer(&place, step, limit)),
@@ -99,9 +99,9 @@ pub(super) fn send(
     }
 }
 
-fn no_answer(place: &str, step: Step, limit: Duration) -> Failure {
+fn no_answer(place: &str, step: Step, limit: Duration) -> DeliveryError {
     let seconds = limit.as_secs();
-    Failure::Temporary(format!(
+    DeliveryError::Temporary(format!(
         "no answer from {place} about {step} in time; SMTP_TIMEOUT is {seconds} s"
     ))
 }
@@ -113,26 +113,26 @@ struct Delivery {
     limit: Duration,
     mail: Mail,
     private: Private,
-    teller: Sender<Told>,
+    events: Sender<Event>,
 }
 
 impl Delivery {
     fn run(self) {
         let mut open = None;
         let result = self.deliver(&mut open);
-        self.tell(Told::Ended(result));
+        self.report(Event::Ended(result));
         if let Some(connection) = &mut open {
-            // The mail is taken or refused; that the server wishes us well changes nothing.
+            // The mail is taken or refused; the answer to this changes nothing.
             let _ = connection.quit();
         }
     }
 
-    /// Nobody listens any more once the time is up.
-    fn tell(&self, told: Told) {
-        let _ = self.teller.send(told);
+    /// Reports an event. Once the time is up, nobody receives it.
+    fn report(&self, event: Event) {
+        let _ = self.events.send(event);
     }
 
-    fn deliver(&self, open: &mut Option<SmtpConnection>) -> Result<(), Failure> {
+    fn deliver(&self, open: &mut Option<SmtpConnection>) -> Result<(), DeliveryError> {
         let connection = open.insert(self.connect()?);
         if let Some(login) = &self.smtp.login {
             let credentials = Credentials::new(login.user.clone(), login.password.clone());
@@ -160,18 +160,20 @@ impl Delivery {
         step: Step,
         wanted: Severity,
         ask: impl FnOnce() -> Result<Response, Error>,
-    ) -> Result<(), Failure> {
-        self.tell(Told::Begun(step));
-        let response = ask().map_err(|error| self.failure(step, &error))?;
+    ) -> Result<(), DeliveryError> {
+        self.report(Event::Begun(step));
+        let response = ask().map_err(|error| self.error(step, &error))?;
         if response.code().severity == wanted {
             return Ok(());
         }
         let (place, code) = (&self.place, response.code());
-        Err(Failure::Permanent(format!("{place} answered {code} to {step}, which makes no sense")))
+        Err(DeliveryError::Permanent(format!(
+            "{place} answered {code} to {step}, which makes no sense"
+        )))
     }
 
     /// Connects, as securely as the operator wants it.
-    fn connect(&self) -> Result<SmtpConnection, Failure> {
+    fn connect(&self) -> Result<SmtpConnection, DeliveryError> {
         let tls = match &self.smtp.security {
             Security::Tls(tls) => Some(tls),
             Security::None | Security::StartTls(_) => None,
@@ -181,7 +183,7 @@ impl Delivery {
         let patience = Some(self.limit / 2);
         let mut connection =
             SmtpConnection::connect(place, patience, &ClientId::default(), tls, None)
-                .map_err(|error| self.failure(Step::Connection, &error))?;
+                .map_err(|error| self.error(Step::Connection, &error))?;
         self.set_timeout(&mut connection, self.limit)?;
         if let Security::StartTls(tls) = &self.smtp.security {
             self.start_tls(&mut connection, tls)?;
@@ -193,16 +195,16 @@ impl Delivery {
         &self,
         connection: &mut SmtpConnection,
         tls: &TlsParameters,
-    ) -> Result<(), Failure> {
-        self.tell(Told::Begun(Step::StartTls));
+    ) -> Result<(), DeliveryError> {
+        self.report(Event::Begun(Step::StartTls));
         let place = &self.place;
         if !connection.can_starttls() {
             let why = format!("{place} offers no STARTTLS, without which nothing is sent to it");
-            return Err(Failure::Permanent(why));
+            return Err(DeliveryError::Permanent(why));
         }
         connection
             .starttls(tls, &ClientId::default())
-            .map_err(|error| self.failure(Step::StartTls, &error))?;
+            .map_err(|error| self.error(Step::StartTls, &error))?;
         // The library keeps what came together with the answer to STARTTLS, in clear, perhaps from
         // somebody in between, and takes it for answers to what we ask later. One such answer was
         // used up by now; the others would be here at once. If there was only the one, all answers
@@ -210,42 +212,46 @@ impl Delivery {
         self.set_timeout(connection, AT_ONCE)?;
         match connection.read_response() {
             Err(error) if is_waiting(&error) => self.set_timeout(connection, self.limit),
-            _ => Err(Failure::Permanent(format!(
+            _ => Err(DeliveryError::Permanent(format!(
                 "{place} answers what nobody asked, after STARTTLS"
             ))),
         }
     }
 
-    fn set_timeout(&self, connection: &mut SmtpConnection, time: Duration) -> Result<(), Failure> {
+    fn set_timeout(
+        &self,
+        connection: &mut SmtpConnection,
+        time: Duration,
+    ) -> Result<(), DeliveryError> {
         connection
             .set_timeout(Some(time))
-            .map_err(|error| Failure::Temporary(format!("{}: {error}", self.place)))
+            .map_err(|error| DeliveryError::Temporary(format!("{}: {error}", self.place)))
     }
 
-    /// What to ask for with the sender: room for addresses that are not ASCII, if there are any
+    /// The parameters of the sender: support for addresses that are not ASCII, if there are any
     /// (RFC 6531). Everything else in the mail is ASCII.
-    fn parameters(&self, connection: &SmtpConnection) -> Result<Vec<MailParameter>, Failure> {
+    fn parameters(&self, connection: &SmtpConnection) -> Result<Vec<MailParameter>, DeliveryError> {
         if self.mail.text.is_ascii() {
             return Ok(Vec::new());
         }
         if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
             let why = format!("{} takes no addresses with letters outside of ASCII", self.place);
-            return Err(Failure::Permanent(why));
+            return Err(DeliveryError::Permanent(why));
         }
         Ok(vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)])
     }
 
-    /// What went wrong at a step.
-    fn failure(&self, step: Step, error: &Error) -> Failure {
+    /// The error of a step.
+    fn error(&self, step: Step, error: &Error) -> DeliveryError {
         let place = &self.place;
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         let cause = self.private.hide(&cause);
         if let Some(code) = error.status() {
             let why = format!("{place} refused {step}: {code} {cause}");
             return if error.is_transient() {
-                Failure::Temporary(why)
+                DeliveryError::Temporary(why)
             } else {
-                Failure::Permanent(why)
+                DeliveryError::Permanent(why)
             };
         }
         if is_waiting(error) {
@@ -258,20 +264,20 @@ impl Delivery {
             why.push_str("; does SMTP_SECURITY fit this port?");
         }
         match kind(error) {
-            // What TLS finds wrong comes as invalid data, what the library finds without a kind.
-            Some(ErrorKind::InvalidData) => Failure::Permanent(why),
-            None if error.is_client() => Failure::Permanent(why),
-            _ => Failure::Temporary(why),
+            // Errors of TLS come as invalid data, those of the library itself without a kind.
+            Some(ErrorKind::InvalidData) => DeliveryError::Permanent(why),
+            None if error.is_client() => DeliveryError::Permanent(why),
+            _ => DeliveryError::Temporary(why),
         }
     }
 }
 
-/// What the system says about an error.
+/// The system's kind of an error.
 fn kind(error: &Error) -> Option<ErrorKind> {
     error.source()?.downcast_ref::<io::Error>().map(io::Error::kind)
 }
 
-/// Whether the time for an answer is over.
+/// Whether the time for an answer ran out.
 fn is_waiting(error: &Error) -> bool {
     matches!(kind(error), Some(ErrorKind::TimedOut | ErrorKind::WouldBlock))
 }

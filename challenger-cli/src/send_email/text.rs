@@ -1,18 +1,18 @@
-//! What may stand in a message, and which of it is the code.
+//! Makes texts safe to send, and finds the code in them.
 
 use challenger_proto::{is_invisible, is_joiner};
 
 /// How many digits each half of a code has.
 const HALF_LEN: usize = 4;
 
-/// A text in which each line is one that its writer meant, in the direction of its letters: what
-/// ends lines without being a line feed becomes a blank, and what cannot be seen goes.
+/// A text in which only line feeds end lines, and nothing is invisible or turns the direction of
+/// writing around: other line separators become spaces.
 pub(super) fn plain(text: &str) -> String {
     let visible = text.chars().filter(|character| !is_invisible(*character));
     visible.map(|character| if is_separator(character) { ' ' } else { character }).collect()
 }
 
-/// Whether a character is printed in its own place and can be seen.
+/// Whether a character is visible and printed in its place.
 pub(super) fn is_visible(character: char) -> bool {
     let is_unseen = is_invisible(character) || is_joiner(character);
     !(character.is_control() || is_separator(character) || is_unseen)
@@ -23,16 +23,16 @@ fn is_separator(character: char) -> bool {
     matches!(character, '\u{B}' | '\u{C}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// What looks like a code and is one, as opposed to a host of that shape.
+/// Tells codes from hosts that look like one.
 pub(super) struct Codes {
-    /// Texts without a code in them, whatever looks like one.
+    /// Texts that contain no code, even if something in them looks like one.
     others: String,
     /// Whether there is a code on a line for itself. Then none within a line is one.
     alone: bool,
 }
 
 impl Codes {
-    /// Reads the message, and what is known to have no code in it.
+    /// Reads the message, and other texts that are known to contain no code.
     pub(super) fn new(message: &str, others: &[&str]) -> Self {
         let mut codes = Self { others: others.join("\n"), alone: false };
         codes.alone = message.lines().any(|line| codes.is_code(line.trim()));

@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use challenger_testkit::{code_of, escape, pin_in, request};
+
 use crate::harness::{authorize, everywhere, prove};
-use crate::site::{SECRET, Site, code_of, escape, pin_in, request};
+use crate::site::{SECRET, Site};
 
 /// Tells how many arguments there were, and what the first was, to the byte.
 const TELLING: &str = "#!/bin/sh\ncat >/dev/null\nfolder=$(dirname \"$0\")\n\

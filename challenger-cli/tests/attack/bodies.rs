@@ -4,10 +4,11 @@ use std::fmt::Write;
 use std::fs;
 use std::thread;
 
+use challenger_testkit::{Reply, request};
 use miniz_oxide::deflate::compress_to_vec_zlib;
 
 use crate::harness::{authorize, everywhere, everywhere_with, prove, under};
-use crate::site::{Reply, SECRET, Site, request};
+use crate::site::{SECRET, Site};
 
 /// The largest body.
 const BODY_MAX: usize = 64 * 1024;

@@ -4,8 +4,10 @@ use std::fs;
 use std::sync::Barrier;
 use std::thread;
 
+use challenger_testkit::{Peer, at_once, code_of, escape, pin_in, request, wait_for, wrong};
+
 use crate::harness::{authorize, everywhere, prove, under};
-use crate::site::{DELIVER, Peer, Site, code_of, escape, pin_in, request, wait_for, wrong};
+use crate::site::{DELIVER, Site};
 
 const ADA: &str = "ada@example.com";
 const JSON: [(&str, &str); 1] = [("Accept", "application/json")];
@@ -200,15 +202,8 @@ fn a_code_that_races_a_change_of_its_address_proves_its_own() {
 fn nobody_is_flooded_with_messages() {
     everywhere("", |site| {
         let nonce = site.setup();
-        let barrier = Barrier::new(32);
-        let sent = thread::scope(|scope| {
-            let ask = || {
-                barrier.wait();
-                site.challenge(&nonce, ADA).json()["transmitted"] == true
-            };
-            let all: Vec<_> = (0..32).map(|_| scope.spawn(ask)).collect();
-            all.into_iter().map(|it| it.join().unwrap()).filter(|it| *it).count()
-        });
+        let asked = at_once(32, || site.challenge(&nonce, ADA).json()["transmitted"] == true);
+        let sent = asked.into_iter().filter(|it| *it).count();
         assert_eq!((sent, site.messages().len()), (1, 1), "one, and then a minute's pause");
         // Other spellings of the same form, another order, a proposal: it is the same address.
         for body in [

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use challenger_testkit::{Peer, Raise, wait_for};
+
 use crate::harness::{
-    Footprint, HASTY, Raise, authorize, everywhere, everywhere_with, prove, under, warm_up,
+    Footprint, HASTY, authorize, everywhere, everywhere_with, prove, under, warm_up,
 };
-use crate::site::{DELIVER, Peer, Site, wait_for};
+use crate::site::{DELIVER, Site};
 
 const GET: &str = "GET /config HTTP/1.1\r\nHost: a\r\n\r\n";
 const HALF_A_HEAD: &str = "GET /config HTTP/1.1\r\nHos";

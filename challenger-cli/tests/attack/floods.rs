@@ -4,8 +4,10 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
+use challenger_testkit::Peer;
+
 use crate::harness::{everywhere, everywhere_with, under};
-use crate::site::{Peer, Site};
+use crate::site::Site;
 
 /// More than all buffers of the system between the server and a peer.
 const BUFFERS: usize = 32 << 20;
@@ -151,7 +153,7 @@ fn a_million_requests_whose_answers_nobody_reads_hold_one_thread() {
         under(site, || {
             let greedy = (0..2).map(|_| {
                 let mut peer = site.connect();
-                peer.stream().set_timeouts(Duration::from_millis(500)).unwrap();
+                peer.set_timeouts(Duration::from_millis(500));
                 let block = SMALL.repeat(1000);
                 let sent = (0..1000).take_while(|_| peer.send(&block)).count();
                 assert!(sent < 1000, "the server does not read on");

@@ -2,8 +2,10 @@
 
 use std::net::Shutdown;
 
+use challenger_testkit::Reply;
+
 use crate::harness::{everywhere, prove};
-use crate::site::{Reply, Site};
+use crate::site::Site;
 
 /// What is smuggled: its answer would give it away.
 const SMUGGLED: &str = "GET /robots.txt HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -1,7 +1,9 @@
 //! What OAuth is attacked with: other people's codes, tokens and clients.
 
+use challenger_testkit::{Reply, code_of, escape, request, wrong};
+
 use crate::harness::{authorize, everywhere, prove};
-use crate::site::{REDIRECT_URI, Reply, SECRET, Site, code_of, escape, request, stdout, wrong};
+use crate::site::{REDIRECT_URI, SECRET, Site, stdout};
 
 pub const ADA: &str = "ada@example.com";
 pub const HTML: (&str, &str) = ("Accept", "text/html");

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use challenger_testkit::{Raise, try_for, wait_for};
+
 use crate::holdings::{Holdings, at_rest};
-use crate::site::{Site, try_for, wait_for};
+use crate::site::Site;
 
 /// The time limits of a server that has no patience. Nobody honest needs a hundredth of them.
 pub const HASTY: &str = "HEAD_TIMEOUT = 3 s\nBODY_TIMEOUT = 3 s\nIDLE_TIMEOUT = 5 s\n";
@@ -89,15 +91,6 @@ pub fn under<T>(site: &Site, attack: impl FnOnce() -> T) {
     before.comes_back(site);
 }
 
-/// Raised when it goes out of scope, also by a panic.
-pub struct Raise<'a>(pub &'a AtomicBool);
-
-impl Drop for Raise<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// Lets the server make what it makes once.
 pub fn warm_up(site: &Site) {
     thread::scope(|scope| {
@@ -110,9 +103,7 @@ pub fn warm_up(site: &Site) {
 /// Somebody proves an address, from the client's wish to what the client reads.
 pub fn prove(site: &Site) {
     let email = format!("person{}@example.com", PEOPLE.fetch_add(1, Ordering::Relaxed));
-    let (nonce, code) = site.solved(&email);
-    let token = site.token(&code).json()["access_token"].as_str().unwrap().to_owned();
-    assert_eq!(site.info(&token).json()["address"]["CONTACT_EMAIL"], email);
+    let nonce = site.prove(&email);
     let page = site.get(&authorize(&nonce), &[("Accept", "text/html")]);
     assert_eq!(page.status, 200, "it is already done");
 }

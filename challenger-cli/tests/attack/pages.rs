@@ -1,7 +1,9 @@
 //! What people's browsers get: nothing of a stranger's runs in a page, and nothing stays behind.
 
+use challenger_testkit::{Reply, escape, wrong};
+
 use crate::harness::{authorize, everywhere};
-use crate::site::{Reply, SECRET, Site, escape, wrong};
+use crate::site::{SECRET, Site};
 
 const HTML: (&str, &str) = ("Accept", "text/html");
 const JSON: (&str, &str) = ("Accept", "application/json");

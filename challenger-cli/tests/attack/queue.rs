@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Raise, authorize, everywhere, prove};
-use crate::site::{DELIVER, Peer, Reply, SECRET, Site, request, stdout, wait_for};
+use challenger_testkit::{Peer, Raise, Reply, request, wait_for};
+
+use crate::harness::{authorize, everywhere, prove};
+use crate::site::{DELIVER, SECRET, Site, stdout};
 
 /// How many people press the button at once.
 const CROWD: usize = 64;

@@ -1,8 +1,10 @@
 //! Where a browser is sent after a proof: to the registered URI, with nothing but code and state.
 
+use challenger_testkit::{code_of, escape, unescape, wrong};
+
 use crate::grants::{ADA, HTML, token};
 use crate::harness::{authorize, everywhere};
-use crate::site::{REDIRECT_URI, SECRET, code_of, escape, stderr, stdout, wrong};
+use crate::site::{REDIRECT_URI, SECRET, stderr, stdout};
 
 /// What is almost the registered URI, at least for somebody who reads URLs.
 const ELSEWHERE: [&str; 45] = [
@@ -150,22 +152,6 @@ fn a_state_as_long_as_may_be_comes_back() {
         let longer = format!("{}&state={state}{state}", authorize(&nonce));
         assert_eq!(site.get(&longer, &[]).refusal(), (414, 31));
     });
-}
-
-/// A value of a query, without its escapes.
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, left @ ..] = rest {
-        if *first == b'%' {
-            bytes.push(u8::from_str_radix(std::str::from_utf8(&left[..2]).unwrap(), 16).unwrap());
-            rest = &left[2..];
-        } else {
-            bytes.push(*first);
-            rest = left;
-        }
-    }
-    String::from_utf8(bytes).unwrap()
 }
 
 #[test]

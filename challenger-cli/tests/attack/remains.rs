@@ -3,8 +3,10 @@
 
 use std::fs;
 
+use challenger_testkit::wait_for;
+
 use crate::holdings::entries;
-use crate::site::{REDIRECT_URI, SECRET, Site, stderr, stdout, wait_for};
+use crate::site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
 
 /// How many people there are of each kind.
 const PEOPLE: usize = 60;

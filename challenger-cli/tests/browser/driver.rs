@@ -10,12 +10,12 @@ use std::cell::Cell;
 use std::slice;
 use std::time::Duration;
 
+use challenger_testkit::wait_for;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use ureq::Agent;
 
 use crate::chromium::{Chromium, Setup};
-use crate::site::wait_for;
 
 /// Keys without a character, as WebDriver spells them.
 pub const CONTROL: &str = "\u{e009}";

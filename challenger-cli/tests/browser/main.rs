@@ -5,9 +5,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    missing_docs,
     unreachable_pub,
-    dead_code,
     reason = "a test fails by panicking, and shares its modules with others"
 )]
 

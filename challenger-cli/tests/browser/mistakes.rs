@@ -1,12 +1,12 @@
 //! What people are told about a mistake: beside the field, with what they entered still in it.
 
+use challenger_testkit::wrong;
 use serde_json::Value;
 
 use crate::driver::{Browser, Element};
-use crate::person::{ADDRESS_FORM, CODE_FORM, enter_address, enter_code, field, send};
+use crate::person::{ADDRESS_FORM, CODE_FORM, arrive, enter_address, enter_code, field, send};
 use crate::service::{EMAIL, KINDS, Service};
 use crate::shop::{HERE, Shop};
-use crate::site::wrong;
 
 /// The text about a mistake: what a field names as its error or description, as far as it is in a
 /// live region, which screen readers speak at once.
@@ -56,11 +56,7 @@ fn a_wrong_address_stays_in_its_field() {
 
 #[test]
 fn a_wrong_code_may_be_corrected_in_its_place() {
-    let shop = Shop::open();
-    let service = Service::start(EMAIL, &shop, "");
-    let browser = Browser::start();
-    let link = service.link(Value::Null, HERE);
-    browser.open(&link);
+    let (shop, service, browser, link) = arrive("");
     enter_address(&browser, EMAIL.good);
     let code = service.latest_code();
 
@@ -83,11 +79,7 @@ fn a_wrong_code_may_be_corrected_in_its_place() {
 
 #[test]
 fn reloading_after_a_wrong_code_costs_no_other_try() {
-    let shop = Shop::open();
-    let service = Service::start(EMAIL, &shop, "");
-    let browser = Browser::start();
-    let link = service.link(Value::Null, HERE);
-    browser.open(&link);
+    let (_shop, service, browser, link) = arrive("");
     enter_address(&browser, EMAIL.good);
     enter_code(&browser, &wrong(&service.latest_code()));
     browser.follow(|| browser.reload());
@@ -96,11 +88,7 @@ fn reloading_after_a_wrong_code_costs_no_other_try() {
 
 #[test]
 fn one_step_back_from_a_wrong_code_leads_to_a_page_of_ours() {
-    let shop = Shop::open();
-    let service = Service::start(EMAIL, &shop, "");
-    let browser = Browser::start();
-    let link = service.link(Value::Null, HERE);
-    browser.open(&link);
+    let (shop, service, browser, link) = arrive("");
     enter_address(&browser, EMAIL.good);
     let code = service.latest_code();
     enter_code(&browser, &wrong(&code));

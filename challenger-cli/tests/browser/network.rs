@@ -1,9 +1,9 @@
 //! What a page costs: its bytes and its requests; and what its policy lets it do.
 
+use challenger_testkit::wait_for;
 use serde_json::Value;
 
 use crate::driver::Browser;
-use crate::site::wait_for;
 
 /// The most bytes for a page with its style.
 const BYTES_MAX: u64 = 30_000;

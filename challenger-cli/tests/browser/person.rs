@@ -1,11 +1,26 @@
 //! What a person does on the pages.
 
+use serde_json::Value;
+
 use crate::driver::{Browser, Element};
+use crate::service::{EMAIL, Service};
+use crate::shop::{HERE, Shop};
 
 /// The form for the address, and the one that asks for another message.
 pub const ADDRESS_FORM: &str = "form[action*='challenge/']";
 /// The form for the code.
 pub const CODE_FORM: &str = "form[action*='solve/']";
+
+/// A person who was sent by a shop to a service for e-mail addresses, and sees its first page. The
+/// link led there.
+pub fn arrive(options: &str) -> (Shop, Service, Browser, String) {
+    let shop = Shop::open();
+    let service = Service::start(EMAIL, &shop, options);
+    let browser = Browser::start();
+    let link = service.link(Value::Null, HERE);
+    browser.open(&link);
+    (shop, service, browser, link)
+}
 
 /// Enters an address and sends it.
 pub fn enter_address(browser: &Browser, fields: &[(&str, &str)]) {

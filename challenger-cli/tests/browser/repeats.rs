@@ -1,17 +1,15 @@
 //! Back, reload, and whatever is done twice: nothing is lost, and nothing happens twice.
 
 use std::fs;
-use std::sync::Barrier;
-use std::thread;
 
+use challenger_testkit::{at_once, wait_for, wrong};
 use serde_json::{Value, json};
 
 use crate::chromium::Setup;
 use crate::driver::Browser;
-use crate::person::{ADDRESS_FORM, CODE_FORM, enter_address, enter_code, field, send};
+use crate::person::{ADDRESS_FORM, CODE_FORM, arrive, enter_address, enter_code, field, send};
 use crate::service::{EMAIL, Service};
 use crate::shop::{HERE, Shop};
-use crate::site::{wait_for, wrong};
 
 const HTML: [(&str, &str); 1] = [("Accept", "text/html")];
 
@@ -90,12 +88,7 @@ fn forms_that_arrive_at_once_count_once() {
     let (_, path) = link.split_once("authorize/").unwrap();
     let nonce = path.split('?').next().unwrap();
     let twice = |step: &str, body: &str| {
-        let barrier = Barrier::new(2);
-        let send = || {
-            barrier.wait();
-            service.site.post(&format!("{step}/{nonce}"), &HTML, body)
-        };
-        thread::scope(|scope| [scope.spawn(send), scope.spawn(send)].map(|it| it.join().unwrap()))
+        at_once(2, || service.site.post(&format!("{step}/{nonce}"), &HTML, body))
     };
     let pages = twice("challenge", "CONTACT_EMAIL=ada%40example.com");
     assert!(pages.iter().all(|page| page.status == 200), "{pages:?}");
@@ -108,11 +101,7 @@ fn forms_that_arrive_at_once_count_once() {
 
 #[test]
 fn reloading_changes_nothing() {
-    let shop = Shop::open();
-    let service = Service::start(EMAIL, &shop, "");
-    let browser = Browser::start();
-    let link = service.link(Value::Null, HERE);
-    browser.open(&link);
+    let (shop, service, browser, link) = arrive("");
     browser.follow(|| browser.reload());
     enter_address(&browser, EMAIL.good);
     for _ in 0..2 {
@@ -129,11 +118,7 @@ fn reloading_changes_nothing() {
 
 #[test]
 fn going_back_keeps_what_was_entered() {
-    let shop = Shop::open();
-    let service = Service::start(EMAIL, &shop, "");
-    let browser = Browser::start();
-    let link = service.link(Value::Null, HERE);
-    browser.open(&link);
+    let (shop, service, browser, link) = arrive("");
     enter_address(&browser, EMAIL.good);
     browser.back();
     assert_eq!(field(&browser, "CONTACT_EMAIL").property("value"), "ada@example.com");
@@ -172,11 +157,7 @@ fn a_wrong_address_can_be_corrected() {
 
 #[test]
 fn a_message_that_did_not_arrive_is_sent_again() {
-    let shop = Shop::open();
-    let service = Service::start(EMAIL, &shop, "RETRANSMISSION_INTERVAL = 0 s");
-    let browser = Browser::start();
-    let link = service.link(Value::Null, HERE);
-    browser.open(&link);
+    let (shop, service, browser, link) = arrive("RETRANSMISSION_INTERVAL = 0 s");
     enter_address(&browser, EMAIL.good);
     send(&browser, ADDRESS_FORM);
     let outbox = service.outbox();

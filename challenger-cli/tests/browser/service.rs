@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use challenger_testkit::{escape, pin_in};
 use serde_json::{Map, Value, json};
 
 use crate::shop::Shop;
-use crate::site::{SECRET, Site, pin_in, stderr};
+use crate::site::{SECRET, Site, stderr};
 
 /// An address that the helper cannot reach.
 pub const UNREACHABLE: &str = "unreachable@example.com";
@@ -183,7 +184,6 @@ impl Service {
 
 /// Writes a form as browsers send it.
 pub fn form(fields: &[(&str, &str)]) -> String {
-    let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
     let pairs = fields.iter().map(|(name, value)| format!("{name}={}", escape(value)));
     pairs.collect::<Vec<_>>().join("&")
 }

@@ -1,15 +1,16 @@
 //! Every page in every state that a person can meet, and how to get there.
 
+use challenger_testkit::{Peer, code_of, request, wait_for, wrong};
 use serde_json::{Value, json};
 
 use crate::driver::Browser;
 use crate::service::{EMAIL, ENDLESS, KINDS, Service, UNREACHABLE, form, to_json};
 use crate::shop::{HERE, Shop};
-use crate::site::{Peer, code_of, request, wait_for, wrong};
 
 /// Services in which every state can be reached.
 pub struct Stage {
-    pub shop: Shop,
+    /// Where people come from.
+    _shop: Shop,
     /// One for each type of address; the first takes e-mail.
     services: Vec<Service>,
     /// One message to each of two addresses, and one guess.
@@ -59,7 +60,16 @@ impl Stage {
         let broken = email("");
         let broken_link = Visit::new(&broken).link;
         broken.break_database();
-        Self { services, meagre, eager, busy, _served: served, _broken: broken, broken_link, shop }
+        Self {
+            services,
+            meagre,
+            eager,
+            busy,
+            _served: served,
+            _broken: broken,
+            broken_link,
+            _shop: shop,
+        }
     }
 
     /// Shows each state once.

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use challenger_testkit::wait_for;
 use serde_json::json;
 
 use crate::driver::Browser;
-use crate::site::wait_for;
 
 /// The widths that pages have to fit: a small phone (WCAG 2.2, 1.4.10), and a desk.
 pub const PHONE: u32 = 320;

@@ -6,13 +6,13 @@ use data_encoding::BASE64;
 
 /// A mail, or a part of one.
 #[derive(Debug)]
-pub struct Entity {
+pub(crate) struct Entity {
     headers: Vec<(String, String)>,
     body: String,
 }
 
 impl Entity {
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let mut headers: Vec<(String, String)> = Vec::new();
         for line in head.split("\r\n") {
@@ -28,13 +28,13 @@ impl Entity {
     }
 
     /// A header that is there once, and in clear.
-    pub fn header(&self, name: &str) -> String {
+    pub(crate) fn header(&self, name: &str) -> String {
         let found = self.maybe_header(name);
         found.unwrap_or_else(|| panic!("{name} in {:?}", self.headers))
     }
 
     /// A header that is not there twice.
-    pub fn maybe_header(&self, name: &str) -> Option<String> {
+    pub(crate) fn maybe_header(&self, name: &str) -> Option<String> {
         let is_it = |(it, _): &&(String, String)| *it == name.to_ascii_lowercase();
         let mut found = self.headers.iter().filter(is_it);
         let (_, value) = found.next()?;
@@ -42,12 +42,12 @@ impl Entity {
         Some(decoded_words(value))
     }
 
-    pub fn names(&self) -> Vec<&str> {
+    pub(crate) fn names(&self) -> Vec<&str> {
         self.headers.iter().map(|(name, _)| name.as_str()).collect()
     }
 
     /// The parts by their types.
-    pub fn parts(&self) -> BTreeMap<String, Self> {
+    pub(crate) fn parts(&self) -> BTreeMap<String, Self> {
         let kind = self.header("Content-Type");
         let (kind, boundary) = kind.split_once("boundary=\"").unwrap();
         assert_eq!(kind.trim_end().trim_end_matches(';'), "multipart/alternative");
@@ -62,7 +62,7 @@ impl Entity {
     }
 
     /// The content, without the encoding of the transport.
-    pub fn content(&self) -> String {
+    pub(crate) fn content(&self) -> String {
         let body = self.body.strip_suffix("\r\n").unwrap();
         let bytes = match self.header("Content-Transfer-Encoding").as_str() {
             "7bit" => body.as_bytes().to_vec(),

@@ -1,53 +1,55 @@
 //! Runs the helper for e-mail, and what it needs for that.
 
-pub mod mail;
-pub mod server;
+#![allow(dead_code, reason = "each test uses its part of it")]
+
+pub(crate) mod mail;
+pub(crate) mod server;
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_challenger-send-email");
-pub const ADA: &str = r#"{"CONTACT_EMAIL":"Ada.Lovelace@example.com"}"#;
-pub const MESSAGE: &str = "1234-5678 is your code for shop.example.\n\n\
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_challenger-send-email");
+pub(crate) const ADA: &str = r#"{"CONTACT_EMAIL":"Ada.Lovelace@example.com"}"#;
+pub(crate) const MESSAGE: &str = "1234-5678 is your code for shop.example.\n\n\
                            Do not tell it to anybody.\n";
 
 /// A setting.
-pub type Setting = (&'static str, String);
+pub(crate) type Setting = (&'static str, String);
 
 /// What became of a message.
 #[derive(Debug)]
-pub struct Outcome {
-    pub code: Option<i32>,
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
     /// What it said, without the name of the program.
-    pub said: String,
+    pub(crate) said: String,
 }
 
 impl Outcome {
     /// It failed, and said so in one line with this in it.
     #[track_caller]
-    pub fn failed(&self, code: i32, with: &str) {
+    pub(crate) fn failed(&self, code: i32, with: &str) {
         assert_eq!(self.code, Some(code), "{self:?}");
         assert!(self.said.contains(with), "{with} is not in {self:?}");
     }
 
     #[track_caller]
-    pub fn sent(&self) {
+    pub(crate) fn sent(&self) {
         assert_eq!((self.code, self.said.as_str()), (Some(0), ""));
     }
 }
 
 /// Sends a message to Ada.
-pub fn send(settings: &[Setting]) -> Outcome {
+pub(crate) fn send(settings: &[Setting]) -> Outcome {
     send_to(ADA, settings, MESSAGE)
 }
 
 /// Sends a message, with the sender `noreply@shop.example` unless the settings have another.
-pub fn send_to(address: &str, settings: &[Setting], message: impl AsRef<[u8]>) -> Outcome {
+pub(crate) fn send_to(address: &str, settings: &[Setting], message: impl AsRef<[u8]>) -> Outcome {
     run(&[address], settings, message)
 }
 
 /// Runs the helper, and sees to it that it says nothing private.
-pub fn run(arguments: &[&str], settings: &[Setting], message: impl AsRef<[u8]>) -> Outcome {
+pub(crate) fn run(arguments: &[&str], settings: &[Setting], message: impl AsRef<[u8]>) -> Outcome {
     let mut child = start(arguments, settings, message.as_ref());
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
@@ -66,7 +68,7 @@ pub fn run(arguments: &[&str], settings: &[Setting], message: impl AsRef<[u8]>) 
 }
 
 /// Starts the helper, and gives it the message.
-pub fn start(arguments: &[&str], settings: &[Setting], message: &[u8]) -> Child {
+pub(crate) fn start(arguments: &[&str], settings: &[Setting], message: &[u8]) -> Child {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).env_clear().env("EMAIL_FROM", "noreply@shop.example");
     command.env("PATH", "/usr/bin:/bin").envs(settings.iter().map(|(name, value)| (name, value)));
@@ -78,7 +80,7 @@ pub fn start(arguments: &[&str], settings: &[Setting], message: &[u8]) -> Child 
 }
 
 /// Settings with others in place of those of the same name.
-pub fn with(settings: &[Setting], others: &[(&'static str, &str)]) -> Vec<Setting> {
+pub(crate) fn with(settings: &[Setting], others: &[(&'static str, &str)]) -> Vec<Setting> {
     let is_kept = |(name, _): &&Setting| others.iter().all(|(other, _)| other != name);
     let kept = settings.iter().filter(is_kept).cloned();
     kept.chain(others.iter().map(|(name, value)| (*name, (*value).to_owned()))).collect()

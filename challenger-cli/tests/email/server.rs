@@ -17,15 +17,15 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
 /// Who may log in.
-pub const USER: &str = "shop@relay.example";
-pub const PASSWORD: &str = "swordfish, and \"more\"";
+pub(crate) const USER: &str = "shop@relay.example";
+pub(crate) const PASSWORD: &str = "swordfish, and \"more\"";
 
 /// How much a flood says at a time.
 const FLOOD_LEN: usize = 64 * 1024;
 
 /// How connections are protected, if they are.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Security {
+pub(crate) enum Security {
     None,
     StartTls,
     Tls,
@@ -33,7 +33,7 @@ pub enum Security {
 
 /// What the server does instead of what it should.
 #[derive(Clone, Copy)]
-pub enum Instead {
+pub(crate) enum Instead {
     /// Says what it should, and this in the same breath.
     Add(&'static str),
     /// Hangs up.
@@ -50,18 +50,18 @@ pub enum Instead {
 
 /// A mail that was taken.
 #[derive(Clone, Debug)]
-pub struct Taken {
+pub(crate) struct Taken {
     /// The commands that came before, without those of a login.
-    pub commands: Vec<String>,
-    pub encrypted: bool,
-    pub user: Option<String>,
+    pub(crate) commands: Vec<String>,
+    pub(crate) encrypted: bool,
+    pub(crate) user: Option<String>,
     /// Headers and body, the dots in front taken away.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// The server.
-pub struct MailServer {
-    pub port: u16,
+pub(crate) struct MailServer {
+    pub(crate) port: u16,
     /// Not the threads', which nobody ends: it goes with the server.
     directory: TempDir,
     house: Arc<House>,
@@ -82,12 +82,12 @@ struct Certificates {
 }
 
 impl MailServer {
-    pub fn new(security: Security) -> Self {
+    pub(crate) fn new(security: Security) -> Self {
         Self::with(security, &[])
     }
 
     /// A server with a misbehaviour at some commands; `GREETING` and `.` count as such.
-    pub fn with(security: Security, misbehaviour: &[(&'static str, Instead)]) -> Self {
+    pub(crate) fn with(security: Security, misbehaviour: &[(&'static str, Instead)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -109,7 +109,7 @@ impl MailServer {
     }
 
     /// The settings for this server, under a name of it.
-    pub fn settings(&self, host: &str) -> Vec<(&'static str, String)> {
+    pub(crate) fn settings(&self, host: &str) -> Vec<(&'static str, String)> {
         let security = match self.house.security {
             Security::None => "none",
             Security::StartTls => "starttls",
@@ -127,17 +127,17 @@ impl MailServer {
     }
 
     /// A file of the server's: the certificates of the authorities are `ca.pem` and `other.pem`.
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// What it has taken so far.
-    pub fn mails(&self) -> Vec<Taken> {
+    pub(crate) fn mails(&self) -> Vec<Taken> {
         self.mailbox.lock().unwrap().clone()
     }
 
     /// The only mail it has taken.
-    pub fn mail(&self) -> Taken {
+    pub(crate) fn mail(&self) -> Taken {
         let mut mails = self.mails();
         assert_eq!(mails.len(), 1, "{mails:?}");
         mails.remove(0)

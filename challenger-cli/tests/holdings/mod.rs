@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::site::{Site, wait_for};
+use challenger_testkit::wait_for;
+
+use super::site::Site;
 
 /// What a process has: descriptors and threads by their kinds, and its children.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Holdings {
+pub(crate) struct Holdings {
     descriptors: BTreeMap<String, usize>,
     threads: BTreeMap<String, usize>,
     children: Vec<String>,
 }
 
 impl Holdings {
-    pub fn of(process: u32) -> Self {
+    pub(crate) fn of(process: u32) -> Self {
         let process = process.to_string();
         let folder = Path::new("/proc").join(&process);
         // A socket or pipe has a number behind its kind. What ends meanwhile cannot be read.
@@ -38,7 +40,7 @@ impl Holdings {
     }
 }
 
-pub fn entries(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).unwrap().filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
@@ -51,7 +53,7 @@ fn counted(kinds: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
 }
 
 /// What the server has when nobody asks anything of it.
-pub fn at_rest(site: &Site) -> Holdings {
+pub(crate) fn at_rest(site: &Site) -> Holdings {
     wait_for("the server to come to rest", || {
         let holdings = Holdings::of(site.process());
         let idle = !holdings.threads.contains_key("connection\n") && holdings.children.is_empty();

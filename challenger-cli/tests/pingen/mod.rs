@@ -1,22 +1,24 @@
 //! A stand-in for Pingen, and the script that sends letters through it.
 
+#![allow(dead_code, reason = "each test uses its part of it")]
+
 use serde_json::{Value, json};
 
 use crate::provider::{Act, Asked, Provider};
 use crate::script::Script;
 
-pub const PROGRAMS: [&str; 11] =
+pub(crate) const PROGRAMS: [&str; 11] =
     ["cat", "curl", "date", "find", "head", "id", "jq", "mktemp", "rm", "timeout", "weasyprint"];
-pub const ADDRESS: &str =
+pub(crate) const ADDRESS: &str =
     r#"{"CONTACT_NAME":"Ada Lovelace","ADDRESS_LINES":"Bahnhofstrasse 1\n8001 Zürich"}"#;
-pub const MESSAGE: &str = "Your code for shop.example: 1234-5678\n\nEnter it soon.\n";
-pub const SECRET: &str = "s\"e\\c $(id)/+=ü";
-pub const TOKEN: &str = "eyJ0eXAi.access-token.x_y~+/=";
-pub const SIGNATURE: &str = "$2y$10$BLOzVbYTXrh4LZbSYNVf7e";
-pub const UPLOAD: &str = "/bucket/file.pdf?X-Signature=a%2Fb[1]{2}&x=y";
+pub(crate) const MESSAGE: &str = "Your code for shop.example: 1234-5678\n\nEnter it soon.\n";
+pub(crate) const SECRET: &str = "s\"e\\c $(id)/+=ü";
+pub(crate) const TOKEN: &str = "eyJ0eXAi.access-token.x_y~+/=";
+pub(crate) const SIGNATURE: &str = "$2y$10$BLOzVbYTXrh4LZbSYNVf7e";
+pub(crate) const UPLOAD: &str = "/bucket/file.pdf?X-Signature=a%2Fb[1]{2}&x=y";
 
 /// The steps: what each is for, its method and path.
-pub const STEPS: [(&str, &str, &str); 4] = [
+pub(crate) const STEPS: [(&str, &str, &str); 4] = [
     ("an access token", "POST", "/auth/access-tokens"),
     ("a place for the file", "GET", "/file-upload"),
     ("the file", "PUT", UPLOAD),
@@ -24,7 +26,7 @@ pub const STEPS: [(&str, &str, &str); 4] = [
 ];
 
 /// As Pingen answers when all is well.
-pub fn good(asked: &Asked) -> Act {
+pub(crate) fn good(asked: &Asked) -> Act {
     let step = STEPS.iter().position(|(_, _, target)| *target == asked.target);
     let (status, body) = match step {
         Some(0) => {
@@ -38,13 +40,13 @@ pub fn good(asked: &Asked) -> Act {
     Act::Answer(status, body.to_string())
 }
 
-pub fn place(url: &str) -> Value {
+pub(crate) fn place(url: &str) -> Value {
     let attributes = json!({"url": url, "url_signature": SIGNATURE, "expires_at": "2026-01-05"});
     json!({"data": {"id": "x", "type": "file_uploads", "attributes": attributes}})
 }
 
 /// A provider that answers well but to one step.
-pub fn bad(step: usize, act: Act) -> Provider {
+pub(crate) fn bad(step: usize, act: Act) -> Provider {
     Provider::start(move |asked| {
         let it_is = asked.target == STEPS[step].2;
         if it_is { act.clone() } else { good(asked) }
@@ -52,7 +54,7 @@ pub fn bad(step: usize, act: Act) -> Provider {
 }
 
 /// The script, set up for a provider.
-pub fn script(provider: &Provider) -> Script {
+pub(crate) fn script(provider: &Provider) -> Script {
     let mut script = Script::new("challenger-send-post.sh", &PROGRAMS);
     script.set("PINGEN_CLIENT_ID", "0A1B2C");
     script.set("PINGEN_CLIENT_SECRET", SECRET);
@@ -65,13 +67,13 @@ pub fn script(provider: &Provider) -> Script {
 }
 
 /// The same, where the letter does not matter, which takes most of the time.
-pub fn hasty_script(provider: &Provider) -> Script {
+pub(crate) fn hasty_script(provider: &Provider) -> Script {
     let script = script(provider);
     script.replace("weasyprint", "prints.sh");
     script
 }
 
-pub fn address(name: &str, lines: &str, country: Option<&str>) -> String {
+pub(crate) fn address(name: &str, lines: &str, country: Option<&str>) -> String {
     let mut address = json!({"CONTACT_NAME": name, "ADDRESS_LINES": lines});
     if let Some(country) = country {
         address["ADDRESS_COUNTRY"] = country.into();
@@ -80,7 +82,7 @@ pub fn address(name: &str, lines: &str, country: Option<&str>) -> String {
 }
 
 /// Whether none of what nobody may see is in a text.
-pub fn is_silent(text: &str) -> bool {
+pub(crate) fn is_silent(text: &str) -> bool {
     let secrets = [SECRET, "s\"e", "$2y", "X-Signature", "eyJ0", "1234-5678", "Ada", "Bahnhof"];
     secrets.iter().all(|secret| !text.contains(secret))
 }

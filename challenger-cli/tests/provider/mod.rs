@@ -1,24 +1,28 @@
 //! A stand-in for the HTTP API of a provider, on this machine: it writes down what it is asked, and
 //! answers, or misbehaves, as a test says.
 
-use std::io::{Read, Write};
+#![allow(dead_code, reason = "each test uses its part of it")]
+
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use challenger_testkit::{read_head, unescape};
+
 /// What was asked.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    pub method: String,
-    pub target: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Asked {
     /// The value of the only header of this name; empty if there is none.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let mut found = self.headers.iter().filter(|(it, _)| it.eq_ignore_ascii_case(name));
         let value = found.next().map_or("", |(_, value)| value);
         assert!(found.next().is_none(), "{name} is there twice");
@@ -26,35 +30,17 @@ impl Asked {
     }
 
     /// The fields of a form.
-    pub fn form(&self) -> Vec<(String, String)> {
+    pub(crate) fn form(&self) -> Vec<(String, String)> {
         assert_eq!(self.header("Content-Type"), "application/x-www-form-urlencoded");
         let body = std::str::from_utf8(&self.body).unwrap();
-        body.split('&').map(|pair| pair.split_once('=').unwrap()).map(decoded).collect()
+        let pairs = body.split('&').map(|pair| pair.split_once('=').unwrap());
+        pairs.map(|(name, value)| (unescape(name), unescape(value))).collect()
     }
-}
-
-fn decoded((name, value): (&str, &str)) -> (String, String) {
-    let decode = |text: &str| {
-        let mut bytes = Vec::new();
-        let mut rest = text.bytes();
-        while let Some(byte) = rest.next() {
-            bytes.push(match byte {
-                b'%' => {
-                    let digits = [rest.next().unwrap(), rest.next().unwrap()];
-                    u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap()
-                }
-                b'+' => b' ',
-                other => other,
-            });
-        }
-        String::from_utf8(bytes).unwrap()
-    };
-    (decode(name), decode(value))
 }
 
 /// What the provider does about a request.
 #[derive(Clone, Debug)]
-pub enum Act {
+pub(crate) enum Act {
     /// Answers with status and body.
     Answer(u16, String),
     /// Closes the connection without a word.
@@ -70,7 +56,7 @@ pub enum Act {
 }
 
 /// A provider that runs.
-pub struct Provider {
+pub(crate) struct Provider {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
     stop: Arc<AtomicBool>,
@@ -78,7 +64,7 @@ pub struct Provider {
 }
 
 impl Provider {
-    pub fn start(act: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(act: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (asked, stop) = (Arc::<Mutex<Vec<Asked>>>::default(), Arc::<AtomicBool>::default());
@@ -103,12 +89,12 @@ impl Provider {
     }
 
     /// A URL of it, without a slash at the end.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// All that was asked so far.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -124,21 +110,13 @@ impl Drop for Provider {
 
 /// A whole request, unless what comes is none.
 fn read(stream: &mut TcpStream) -> Option<Asked> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).ok()?;
-        head.push(byte[0]);
-        if !head[0].is_ascii_uppercase() {
-            return None;
-        }
+    let mut stream = BufReader::new(stream);
+    if !stream.fill_buf().ok()?.first()?.is_ascii_uppercase() {
+        return None;
     }
-    let head = String::from_utf8(head).unwrap();
-    let mut lines = head.trim_end().split("\r\n");
-    let mut first = lines.next().unwrap().split(' ');
+    let (first, headers) = read_head(&mut stream).ok()?;
+    let mut first = first.split(' ');
     let (method, target) = (first.next().unwrap(), first.next().unwrap());
-    let headers = lines.map(|line| line.split_once(": ").unwrap());
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let mut asked = Asked { method: method.into(), target: target.into(), headers, body: vec![] };
     assert_eq!(asked.header("Transfer-Encoding"), "", "object stores want to know the length");
     asked.body.resize(asked.header("Content-Length").parse().unwrap_or(0), 0);

@@ -1,6 +1,8 @@
 //! Runs one of the helper scripts, with nothing in its `PATH` but programs that write down their
 //! arguments first.
 
+#![allow(dead_code, reason = "each test uses its part of it")]
+
 use std::collections::BTreeMap;
 use std::fs::{self, DirEntry};
 use std::io::Write;
@@ -19,34 +21,34 @@ fn root() -> &'static Path {
 }
 
 /// The path of a script.
-pub fn path(name: &str) -> PathBuf {
+pub(crate) fn path(name: &str) -> PathBuf {
     root().join("challenger-cli/helpers").join(name)
 }
 
 /// A script, with the programs it may use.
-pub struct Script {
+pub(crate) struct Script {
     name: &'static str,
-    pub folder: TempDir,
+    pub(crate) folder: TempDir,
     settings: Vec<(String, String)>,
 }
 
 /// How it went.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
     /// As when all is well, without a word.
-    pub fn well() -> Self {
+    pub(crate) fn well() -> Self {
         Self { code: Some(0), stdout: String::new(), stderr: String::new() }
     }
 }
 
 impl Script {
-    pub fn new(name: &'static str, programs: &[&str]) -> Self {
+    pub(crate) fn new(name: &'static str, programs: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for part in ["bin", "tmp", "home"] {
             fs::create_dir(folder.path().join(part)).unwrap();
@@ -59,12 +61,12 @@ impl Script {
     }
 
     /// Sets a setting, also in place of an earlier value.
-    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
         self.unset(name);
         self.settings.push((name.to_owned(), value.into()));
     }
 
-    pub fn unset(&mut self, name: &str) {
+    pub(crate) fn unset(&mut self, name: &str) {
         self.settings.retain(|(it, _)| it != name);
     }
 
@@ -74,34 +76,34 @@ impl Script {
     }
 
     /// Puts a stand-in of `testdata/helpers` in the place of a program.
-    pub fn replace(&self, program: &str, stand_in: &str) {
+    pub(crate) fn replace(&self, program: &str, stand_in: &str) {
         self.uninstall(program);
         self.install(program, stand_in);
     }
 
     /// Puts a program in the place of another.
-    pub fn rewrite(&self, program: &str, text: &str) {
+    pub(crate) fn rewrite(&self, program: &str, text: &str) {
         write_script(&self.folder.path().join("bin").join(program), text);
     }
 
     /// Takes a program away.
-    pub fn uninstall(&self, program: &str) {
+    pub(crate) fn uninstall(&self, program: &str) {
         fs::remove_file(self.folder.path().join("bin").join(program)).unwrap();
     }
 
-    pub fn run(&self, address: &str, message: &str) -> Ran {
+    pub(crate) fn run(&self, address: &str, message: &str) -> Ran {
         self.run_with(&[], &[address], message)
     }
 
     /// Runs it with options for the shell, and with these arguments.
-    pub fn run_with(&self, shell: &[&str], arguments: &[&str], message: &str) -> Ran {
+    pub(crate) fn run_with(&self, shell: &[&str], arguments: &[&str], message: &str) -> Ran {
         let ran = self.run_beside(shell, arguments, message);
         assert_eq!(self.left(), Vec::<String>::new(), "it cleans up");
         ran
     }
 
     /// The same, beside files that are not its own.
-    pub fn run_beside(&self, shell: &[&str], arguments: &[&str], message: &str) -> Ran {
+    pub(crate) fn run_beside(&self, shell: &[&str], arguments: &[&str], message: &str) -> Ran {
         let mut command = Command::new("/bin/sh");
         command.args(shell).arg(path(self.name)).args(arguments).env_clear();
         command.envs(self.environment());
@@ -131,14 +133,15 @@ impl Script {
     }
 
     /// Has the service run it, for so long at most. Returns how it failed.
-    pub fn serve(&self, address: &str, message: &str, limit: Duration) -> ProcessError {
-        let helper = process::Command::new("/bin/sh", limit).with_environment(self.environment());
+    pub(crate) fn serve(&self, address: &str, message: &str, limit: Duration) -> ProcessError {
+        let helper =
+            process::HelperCommand::new("/bin/sh", limit).with_environment(self.environment());
         let helper = helper.with_arguments(&[path(self.name).to_str().unwrap()]);
         helper.run(address, message, &[], &[]).unwrap_err()
     }
 
     /// What is in its directory for temporary files.
-    pub fn left(&self) -> Vec<String> {
+    pub(crate) fn left(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder.path().join("tmp")).unwrap();
         let name = |entry: DirEntry| entry.file_name().into_string().unwrap();
         let mut names: Vec<String> = entries.map(|entry| name(entry.unwrap())).collect();
@@ -147,13 +150,13 @@ impl Script {
     }
 
     /// What it must have said, as the only thing, when it failed.
-    pub fn complaint(&self, code: i32, complaint: &str) -> Ran {
+    pub(crate) fn complaint(&self, code: i32, complaint: &str) -> Ran {
         let stderr = format!("{}: {complaint}\n", self.name);
         Ran { code: Some(code), stdout: String::new(), stderr }
     }
 
     /// The command lines of all programs it ever ran.
-    pub fn command_lines(&self) -> String {
+    pub(crate) fn command_lines(&self) -> String {
         fs::read_to_string(self.folder.path().join("record")).unwrap_or_default()
     }
 }

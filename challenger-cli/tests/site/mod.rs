@@ -1,6 +1,6 @@
 //! A whole site in a directory of its own: configuration, database, helper, and the real programs.
 
-mod wire;
+#![allow(dead_code, reason = "each test uses its part of it")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,28 +14,23 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use challenger_testkit::{Peer, Place, Reply, code_of, escape, pin_in, request, wait_for};
 use serde_json::Value;
 use tempfile::TempDir;
 use ureq::Agent;
 
-pub use self::wire::{Peer, connect, request};
-
-pub const SECRET: &str = "secret-token:0123456789abcdef";
-pub const REDIRECT_URI: &str = "https://client.example/callback?shop=1";
-
-/// How often to look for something that takes its time, and how many times at most.
-const LOOK: Duration = Duration::from_millis(20);
-const LOOKS: usize = 6000;
+pub(crate) const SECRET: &str = "secret-token:0123456789abcdef";
+pub(crate) const REDIRECT_URI: &str = "https://client.example/callback?shop=1";
 
 /// Shorter secrets than this are none, but what a test made up.
 const SECRET_LEN_MIN: usize = 6;
 
 /// A site, with its server if it runs.
-pub struct Site {
-    pub directory: TempDir,
-    pub port: u16,
-    /// Where it listens, if not at the port.
-    socket: Option<PathBuf>,
+pub(crate) struct Site {
+    pub(crate) directory: TempDir,
+    pub(crate) port: u16,
+    /// Where it listens.
+    pub(crate) place: Place,
     server: Option<Running>,
     /// Everything the server ever said.
     log: Arc<Mutex<String>>,
@@ -48,66 +43,32 @@ struct Running {
     listener: JoinHandle<()>,
 }
 
-/// An answer.
-#[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
-}
-
-impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(it, _)| it.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
-    }
-
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body)
-            .unwrap_or_else(|_| panic!("{} is no JSON: {}", self.status, self.body))
-    }
-
-    /// Status and Taler code.
-    pub fn refusal(&self) -> (u16, u64) {
-        (self.status, self.json()["code"].as_u64().unwrap_or_default())
-    }
-}
-
-/// Waits until there is something.
-pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    try_for(look).unwrap_or_else(|| panic!("waited in vain for {what}"))
-}
-
-/// Waits until there is something, unless that takes too long.
-pub fn try_for<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let mut looks = iter::repeat_with(|| {
-        thread::sleep(LOOK);
-        look()
-    });
-    looks.by_ref().take(LOOKS).flatten().next()
-}
-
 impl Site {
     /// A site with a database and one client, whose server does not run yet. `options` are lines of
     /// the section [challenger].
-    pub fn new(options: &str) -> Self {
+    pub(crate) fn new(options: &str) -> Self {
         let site = Self::bare(options);
-        let dbinit = site.run("challenger-dbinit", &[]);
-        assert!(dbinit.status.success(), "{}", stderr(&dbinit));
-        let admin = site.run("challenger-admin", &["--add", SECRET, REDIRECT_URI]);
-        assert_eq!(stdout(&admin), "Client added. Client ID is: 1\n", "{}", stderr(&admin));
+        site.initialize();
         site
     }
 
-    /// The same, at a UNIX socket.
-    pub fn at_socket(options: &str) -> Self {
+    /// The same, in a PostgreSQL database.
+    pub(crate) fn on_postgres(options: &str, uri: &str) -> Self {
+        let site = Self::bare(options);
+        site.use_postgres(uri);
+        site.initialize();
+        site
+    }
+
+    /// A new site, at a UNIX socket.
+    pub(crate) fn at_socket(options: &str) -> Self {
         let mut site = Self::new(&format!("SERVE = unix\nUNIXPATH = $SITE/socket\n{options}"));
-        site.socket = Some(site.directory.path().join("socket"));
+        site.place = Place::Unix(site.directory.path().join("socket"));
         site
     }
 
     /// A site with a configuration only. `$SITE` in the options is its directory.
-    pub fn bare(options: &str) -> Self {
+    pub(crate) fn bare(options: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
         let root = directory.path();
@@ -124,20 +85,40 @@ impl Site {
         let config = config.replace("$SITE", root.to_str().unwrap());
         fs::write(root.join("challenger.conf"), config).unwrap();
         let (log, secrets) = (Arc::default(), Mutex::default());
-        let site = Self { directory, port, socket: None, server: None, log, secrets };
+        let place = Place::Tcp(port);
+        let site = Self { directory, port, place, server: None, log, secrets };
         site.remember(SECRET);
         site
     }
 
+    /// Has it keep everything in a PostgreSQL database.
+    pub(crate) fn use_postgres(&self, uri: &str) {
+        self.replace_sqlite(&format!("[challengerdb-postgres]\nCONFIG = {uri}"));
+    }
+
+    /// Ends its configuration with these lines, and leaves it the default kind of database.
+    pub(crate) fn replace_sqlite(&self, lines: &str) {
+        let text = fs::read_to_string(self.config()).unwrap().replace("DB = sqlite\n", "");
+        fs::write(self.config(), format!("{text}{lines}\n")).unwrap();
+    }
+
+    /// Creates the tables and the client.
+    pub(crate) fn initialize(&self) {
+        let dbinit = self.run("challenger-dbinit", &[]);
+        assert!(dbinit.status.success(), "{}", stderr(&dbinit));
+        let admin = self.run("challenger-admin", &["--add", SECRET, REDIRECT_URI]);
+        assert_eq!(stdout(&admin), "Client added. Client ID is: 1\n", "{}", stderr(&admin));
+    }
+
     /// From now on, the server's log must not hold this. Too short a text could be anything.
-    pub fn remember(&self, secret: &str) {
+    pub(crate) fn remember(&self, secret: &str) {
         if secret.len() >= SECRET_LEN_MIN {
             self.secrets.lock().unwrap().insert(secret.to_string());
         }
     }
 
     /// Remembers what an answer gives away.
-    pub fn learn(&self, reply: &Reply) {
+    pub(crate) fn learn(&self, reply: &Reply) {
         let json = serde_json::from_str(&reply.body).unwrap_or(Value::Null);
         for key in ["nonce", "access_token"] {
             self.remember(json[key].as_str().unwrap_or_default());
@@ -171,21 +152,21 @@ impl Site {
     }
 
     /// Replaces the helper.
-    pub fn set_helper(&self, script: &str) {
+    pub(crate) fn set_helper(&self, script: &str) {
         write_script(&self.directory.path().join("deliver.sh"), script);
     }
 
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.directory.path().join("challenger.conf")
     }
 
     /// Runs a tool to its end, with `-c` and the site's configuration.
-    pub fn run(&self, program: &str, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> Output {
         self.command(program).args(arguments).stdin(Stdio::null()).output().unwrap()
     }
 
     /// A program with `-c` and the site's configuration.
-    pub fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(binary(program));
         command.arg("-c").arg(self.config());
         command.env("CHALLENGER_BASE_CONFIG", self.directory.path().join("config.d"));
@@ -193,7 +174,7 @@ impl Site {
     }
 
     /// The server, not started yet.
-    pub fn server(&self) -> Command {
+    pub(crate) fn server(&self) -> Command {
         let mut command = self.command("challenger-httpd");
         command.args(["-L", "DEBUG"]).stdin(Stdio::null());
         // Where tests look for what must not be there.
@@ -202,19 +183,19 @@ impl Site {
     }
 
     /// Starts the server and waits until it answers.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.start_as(self.server());
         self.wait_for_server();
     }
 
     /// Waits until somebody can connect to the server.
-    pub fn wait_for_server(&mut self) {
-        let (port, socket) = (self.port, self.socket.clone());
-        self.wait_until(|| connect(port, socket.as_deref()).is_ok());
+    pub(crate) fn wait_for_server(&mut self) {
+        let place = self.place.clone();
+        self.wait_until(|| place.connect().is_ok());
     }
 
     /// Starts the server by another command.
-    pub fn start_as(&mut self, mut command: Command) {
+    pub(crate) fn start_as(&mut self, mut command: Command) {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::clone(&self.log);
@@ -229,7 +210,7 @@ impl Site {
     }
 
     /// Waits until the server answers; it must not end before.
-    pub fn wait_until(&mut self, answers: impl Fn() -> bool) {
+    pub(crate) fn wait_until(&mut self, answers: impl Fn() -> bool) {
         wait_for("the server to answer", || {
             let running = self.server.as_mut().unwrap();
             if let Some(status) = running.child.try_wait().unwrap() {
@@ -240,19 +221,19 @@ impl Site {
     }
 
     /// The process of the server.
-    pub fn process(&self) -> u32 {
+    pub(crate) fn process(&self) -> u32 {
         self.server.as_ref().unwrap().child.id()
     }
 
     /// Sends a signal to the server.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let process = self.process().to_string();
         let kill = Command::new("sh").args(["-c", "kill -$0 $1", name, &process]).status();
         assert!(kill.unwrap().success());
     }
 
     /// Waits until the server has ended, and returns its exit code.
-    pub fn wait(&mut self) -> Option<i32> {
+    pub(crate) fn wait(&mut self) -> Option<i32> {
         let mut running = self.server.take().unwrap();
         let status = running.child.wait().unwrap();
         running.listener.join().unwrap();
@@ -260,35 +241,40 @@ impl Site {
     }
 
     /// Stops the server in good order.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.signal("TERM");
         assert_eq!(self.wait(), Some(0), "{}", self.log());
     }
 
     /// Everything the server said so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}/{path}", self.port)
     }
 
     /// A connection of one's own.
-    pub fn connect(&self) -> Peer {
-        Peer::new(connect(self.port, self.socket.as_deref()).unwrap())
+    pub(crate) fn connect(&self) -> Peer {
+        Peer::new(self.place.connect().unwrap())
     }
 
-    pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+    pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
         self.ask("GET", path, headers, b"")
     }
 
-    pub fn post(&self, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Reply {
+    pub(crate) fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Reply {
         self.ask("POST", path, headers, body.as_ref())
     }
 
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
-        let reply = if self.socket.is_some() {
+        let reply = if let Place::Unix(_) = self.place {
             let mut peer = self.connect();
             peer.send(request(method, path, headers, body));
             peer.reply().unwrap()
@@ -304,7 +290,7 @@ impl Site {
     }
 
     /// `/setup` as the client.
-    pub fn setup(&self) -> String {
+    pub(crate) fn setup(&self) -> String {
         let bearer = format!("Bearer {SECRET}");
         let reply = self.post("setup/1", &[("Authorization", &bearer)], "");
         assert_eq!(reply.status, 200, "{}", reply.body);
@@ -312,21 +298,21 @@ impl Site {
     }
 
     /// `/challenge` with an address.
-    pub fn challenge(&self, nonce: &str, email: &str) -> Reply {
+    pub(crate) fn challenge(&self, nonce: &str, email: &str) -> Reply {
         self.remember(email);
         let body = format!("CONTACT_EMAIL={}", email.replace('@', "%40"));
         self.post(&format!("challenge/{nonce}"), &[], body)
     }
 
     /// `/solve` as a program.
-    pub fn solve(&self, nonce: &str, pin: &str) -> Reply {
+    pub(crate) fn solve(&self, nonce: &str, pin: &str) -> Reply {
         self.remember_pin(pin);
         let json = [("Accept", "application/json")];
         self.post(&format!("solve/{nonce}"), &json, format!("pin={pin}"))
     }
 
     /// `/token` as the client.
-    pub fn token(&self, code: &str) -> Reply {
+    pub(crate) fn token(&self, code: &str) -> Reply {
         self.remember(code);
         let body = format!(
             "grant_type=authorization_code&client_id=1&code={code}&client_secret={}\
@@ -338,13 +324,13 @@ impl Site {
     }
 
     /// `/info` as the client.
-    pub fn info(&self, token: &str) -> Reply {
+    pub(crate) fn info(&self, token: &str) -> Reply {
         self.remember(token);
         self.get("info", &[("Authorization", &format!("Bearer {token}"))])
     }
 
     /// A validation up to the code: nonce and authorization code.
-    pub fn solved(&self, email: &str) -> (String, String) {
+    pub(crate) fn solved(&self, email: &str) -> (String, String) {
         let nonce = self.setup();
         assert_eq!(self.challenge(&nonce, email).status, 200);
         let reply = self.solve(&nonce, &self.pin(email));
@@ -352,8 +338,18 @@ impl Site {
         (nonce, code_of(reply.json()["redirect_url"].as_str().unwrap()))
     }
 
+    /// Somebody proves an address, from the client's wish to what the client reads. Returns the nonce.
+    pub(crate) fn prove(&self, email: &str) -> String {
+        let (nonce, code) = self.solved(email);
+        let reply = self.token(&code);
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        let info = self.info(&reply.member("access_token").unwrap()).json();
+        assert_eq!(info["address"]["CONTACT_EMAIL"], email, "{info}");
+        nonce
+    }
+
     /// The latest message to an address.
-    pub fn message(&self, email: &str) -> Option<String> {
+    pub(crate) fn message(&self, email: &str) -> Option<String> {
         let address = format!("{{\"CONTACT_EMAIL\":\"{email}\"}}");
         let outbox = self.directory.path().join("outbox");
         let mut messages: Vec<PathBuf> = fs::read_dir(outbox)
@@ -367,7 +363,7 @@ impl Site {
     }
 
     /// All messages to anybody.
-    pub fn messages(&self) -> Vec<String> {
+    pub(crate) fn messages(&self) -> Vec<String> {
         let outbox = fs::read_dir(self.directory.path().join("outbox")).unwrap();
         outbox
             .map(|entry| entry.unwrap().path())
@@ -377,7 +373,7 @@ impl Site {
     }
 
     /// The PIN in the latest message to an address.
-    pub fn pin(&self, email: &str) -> String {
+    pub(crate) fn pin(&self, email: &str) -> String {
         let message = self.message(email).unwrap();
         pin_in(&message).unwrap_or_else(|| panic!("no PIN in: {message}"))
     }
@@ -404,7 +400,7 @@ impl Drop for Site {
 }
 
 /// Keeps what it is given, as an outbox.
-pub const DELIVER: &str = r#"#!/bin/sh
+pub(crate) const DELIVER: &str = r#"#!/bin/sh
 set -eu
 outbox=$(dirname "$0")/outbox
 name=$(mktemp "$outbox/XXXXXX")
@@ -413,7 +409,7 @@ printf '%s' "$1" > "$name.address"
 "#;
 
 /// Writes a program.
-pub fn write_script(path: &Path, text: &str) {
+pub(crate) fn write_script(path: &Path, text: &str) {
     // Under another name first: a script that is being written cannot be run.
     let new = path.with_extension("new");
     fs::write(&new, text).unwrap();
@@ -422,7 +418,7 @@ pub fn write_script(path: &Path, text: &str) {
 }
 
 /// The path of one of our programs.
-pub fn binary(program: &str) -> &'static str {
+pub(crate) fn binary(program: &str) -> &'static str {
     match program {
         "challenger" => env!("CARGO_BIN_EXE_challenger"),
         "challenger-admin" => env!("CARGO_BIN_EXE_challenger-admin"),
@@ -434,11 +430,11 @@ pub fn binary(program: &str) -> &'static str {
     }
 }
 
-pub fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
@@ -467,31 +463,4 @@ fn read(mut response: ureq::http::Response<ureq::Body>) -> Reply {
 fn free_port() -> u16 {
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     iter::repeat_with(|| rand::random_range(10_000..32_000)).find(free).unwrap()
-}
-
-/// `NNNN-NNNN` in a message, without the dash.
-pub fn pin_in(message: &str) -> Option<String> {
-    let words = message.split(|c: char| !(c.is_ascii_digit() || c == '-'));
-    words
-        .map(|word| (word.replace('-', ""), word))
-        .find(|(digits, word)| digits.len() == 8 && word.len() == 9)
-        .map(|(digits, _)| digits)
-}
-
-/// The code in a redirect.
-pub fn code_of(location: &str) -> String {
-    let (_, query) = location.split_once('?').unwrap();
-    let code = query.split('&').find_map(|pair| pair.strip_prefix("code="));
-    code.unwrap().to_string()
-}
-
-/// Another PIN.
-pub fn wrong(pin: &str) -> String {
-    let number: u64 = pin.parse().unwrap();
-    format!("{:08}", (number + 1) % 100_000_000)
-}
-
-/// Every byte of a value, escaped for a form.
-pub fn escape(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

@@ -4,12 +4,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::caller::{Caller, Trouble};
-use super::dice::Dice;
+use challenger_testkit::Dice;
+
+use super::caller::{Call, Caller, Trouble};
 use super::ledger::Proof;
 use super::site::{REDIRECT_URI, SECRET};
 use super::visit::{info, token_request};
-use super::wire::Call;
 use super::world::World;
 
 /// From then on, a second use of the code takes the token back.
@@ -19,7 +19,7 @@ const CERTAIN: Duration = Duration::from_secs(200);
 
 /// Looks at the proofs of a pair, each some time after it was given, until none are left.
 pub fn audit(world: &World, index: usize) {
-    let mut dice = Dice::new(world.settings.seed, "audit", index as u64);
+    let mut dice = Dice::for_purpose(world.settings.seed, "audit", index as u64);
     let most = world.settings.pace(13, 60);
     let mut wait = LATE;
     loop {

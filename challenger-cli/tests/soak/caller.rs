@@ -1,12 +1,12 @@
 //! A client that takes turns between two servers, and tries again as real ones do.
 
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::dice::Dice;
+use challenger_testkit::{Dice, Peer, Reply, request};
+
 use super::figures::Sample;
-use super::site::Reply;
-use super::wire::{Call, Line};
 use super::world::{Pair, World};
 
 /// How long somebody goes on trying.
@@ -25,13 +25,37 @@ pub enum Trouble {
     StartOver(&'static str),
 }
 
+/// What a client wants.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    /// What it is called in the figures.
+    pub kind: &'static str,
+    pub method: &'static str,
+    /// Without the first slash.
+    pub target: &'a str,
+    pub headers: &'a [(&'a str, &'a str)],
+    pub body: &'a str,
+}
+
+impl Call<'_> {
+    /// Returns the answer, and whether the connection may be used again.
+    pub fn ask(&self, peer: &mut Peer, keeps: bool) -> io::Result<(Reply, bool)> {
+        let connection = ("Connection", if keeps { "keep-alive" } else { "close" });
+        let headers = [self.headers, &[connection]].concat();
+        peer.send(request(self.method, self.target, &headers, self.body.as_bytes()));
+        let reply = peer.try_reply_to(self.method)?;
+        let closes = reply.header("Connection").is_some_and(|it| it.eq_ignore_ascii_case("close"));
+        Ok((reply, keeps && !closes))
+    }
+}
+
 /// A client and its connections.
 pub struct Caller<'a> {
     pub world: &'a World,
     pub pair: &'a Pair,
     turn: usize,
     keeps: bool,
-    kept: [Option<Line>; 2],
+    kept: [Option<Peer>; 2],
     begun: Instant,
     pub samples: Vec<Sample>,
     /// What was asked, and what went wrong.
@@ -88,16 +112,16 @@ impl<'a> Caller<'a> {
         replies
     }
 
-    fn try_once(&mut self, call: &Call<'_>) -> std::io::Result<Reply> {
+    fn try_once(&mut self, call: &Call<'_>) -> io::Result<Reply> {
         let turn = self.turn % 2;
         self.turn += 1;
         let begun = Instant::now();
-        let mut line = match self.kept[turn].take() {
-            Some(line) => line,
-            None => self.pair.servers[turn].door.connect()?,
+        let mut peer = match self.kept[turn].take() {
+            Some(peer) => peer,
+            None => self.pair.servers[turn].connect()?,
         };
-        let (reply, again) = line.ask(call, self.keeps)?;
-        self.kept[turn] = again.then_some(line);
+        let (reply, again) = call.ask(&mut peer, self.keeps)?;
+        self.kept[turn] = again.then_some(peer);
         self.samples.push(Sample::new(call.kind, begun, begun.elapsed()));
         Ok(reply)
     }

@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::dice::Dice;
-use super::postgres_server::{Cluster, End};
+use challenger_testkit::{Cluster, Dice, End};
+
 use super::world::{Pair, World};
 
 /// How long after a fault requests may still fail: connections are made anew, what hung comes to
@@ -64,7 +64,7 @@ impl Fault {
 
 /// Troubles a pair until shortly before the end. Each fault has its turn before any comes again.
 pub fn inject(world: &World, pair: &Pair) {
-    let mut dice = Dice::new(world.settings.seed, pair.name, 0);
+    let mut dice = Dice::for_purpose(world.settings.seed, pair.name, 0);
     let mut cards = Vec::new();
     // So that the last one is over before the people are.
     let end = world.begun + world.settings.duration;

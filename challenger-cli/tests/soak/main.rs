@@ -18,21 +18,16 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    missing_docs,
     unreachable_pub,
-    dead_code,
     reason = "it fails by panicking, tells what it sees, and shares its modules with tests"
 )]
 
 mod audit;
 mod caller;
-mod dice;
 mod faults;
 mod figures;
 mod ledger;
 mod people;
-#[path = "../../../challenger-server/tests/postgres_server/mod.rs"]
-mod postgres_server;
 mod processes;
 mod report;
 #[path = "../site/mod.rs"]
@@ -40,7 +35,6 @@ mod site;
 mod strangers;
 mod upkeep;
 mod visit;
-mod wire;
 mod world;
 
 use std::env;

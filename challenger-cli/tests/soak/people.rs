@@ -5,13 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
-use super::caller::{Caller, Trouble};
-use super::dice::Dice;
+use challenger_testkit::{Dice, wrong};
+
+use super::caller::{Call, Caller, Trouble};
 use super::figures::{FLOW, Sample};
 use super::ledger::Proof;
-use super::site::{REDIRECT_URI, SECRET, wrong};
+use super::site::{REDIRECT_URI, SECRET};
 use super::visit::{INTERVAL, Visit, info, token_request};
-use super::wire::Call;
 use super::world::{Pair, World};
 
 /// How many validations somebody begins before giving up.
@@ -59,7 +59,7 @@ struct Person<'a> {
 
 impl<'a> Person<'a> {
     fn walk(world: &'a World, number: u64, due: Instant) {
-        let mut dice = Dice::new(world.settings.seed, "person", number);
+        let mut dice = Dice::for_purpose(world.settings.seed, "person", number);
         let index = usize::from(number % 2 == 1);
         let pair = &world.pairs[index];
         let caller = Caller::new(world, pair, &mut dice);

@@ -5,12 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
-use super::caller::{Caller, Trouble};
-use super::dice::Dice;
+use challenger_testkit::{Dice, Peer, wrong};
+
+use super::caller::{Call, Caller, Trouble};
 use super::people::{LETTERS_MAX, reason};
-use super::site::{REDIRECT_URI, SECRET, wrong};
+use super::site::{REDIRECT_URI, SECRET};
 use super::visit::{INTERVAL, Visit, info, token_request};
-use super::wire::{Call, Line};
 use super::world::World;
 
 /// How many guesses each letter allows, and how many letters an address gets.
@@ -41,7 +41,7 @@ const DEEDS: [(&str, Deed, usize); 12] = [
 pub fn send<'a>(scope: &'a Scope<'a, '_>, world: &'a World) {
     let pause = Duration::from_millis(5000 / world.settings.rate.max(1));
     let mut cards: Vec<(&str, Deed)> = Vec::new();
-    let mut dice = Dice::new(world.settings.seed, "strangers", 0);
+    let mut dice = Dice::for_purpose(world.settings.seed, "strangers", 0);
     for number in 0.. {
         thread::sleep(pause);
         if world.begun.elapsed() >= world.settings.duration {
@@ -72,7 +72,7 @@ struct Stranger<'a> {
 
 impl<'a> Stranger<'a> {
     fn act(world: &'a World, number: u64, name: &'static str, deed: Deed) {
-        let mut dice = Dice::new(world.settings.seed, "stranger", number);
+        let mut dice = Dice::for_purpose(world.settings.seed, "stranger", number);
         let pair = &world.pairs[usize::from(dice.one_in(2))];
         let caller = Caller::new(world, pair, &mut dice);
         let begun = Instant::now();
@@ -208,17 +208,17 @@ impl<'a> Stranger<'a> {
     }
 
     /// A connection, unless there is nobody.
-    fn connect(&mut self) -> Option<Line> {
+    fn connect(&mut self) -> Option<Peer> {
         let servers = &self.caller.pair.servers;
-        servers[usize::from(self.dice.one_in(2))].door.connect().ok()
+        servers[usize::from(self.dice.one_in(2))].connect().ok()
     }
 
     /// Sends something that is no request, and gets one of these answers or none.
     fn say(&mut self, bytes: &[u8], expected: &[u16]) -> Result<(), Trouble> {
         let Some(mut line) = self.connect() else { return Ok(()) };
         // It may be cut off before it has said everything.
-        let _ = line.send(bytes);
-        match line.answer() {
+        line.send(bytes);
+        match line.try_reply_to("GET") {
             Ok(reply) if !expected.contains(&reply.status) => {
                 let case = format!("{} instead of {expected:?}", reply.status);
                 Err(Trouble::Broken("what is no request is refused", case))
@@ -255,7 +255,7 @@ impl<'a> Stranger<'a> {
     fn be_slow(&mut self) -> Result<(), Trouble> {
         let Some(mut line) = self.connect() else { return Ok(()) };
         for byte in b"GET /config HTTP/1.1\r\nHost: challenger.example\r\n" {
-            if line.send(&[*byte]).is_err() {
+            if !line.send([*byte]) {
                 break;
             }
             thread::sleep(Duration::from_millis(300));
@@ -266,12 +266,12 @@ impl<'a> Stranger<'a> {
     /// Promises a body and sends half of it.
     fn stall(&mut self) -> Result<(), Trouble> {
         let Some(mut line) = self.connect() else { return Ok(()) };
-        let _ = line.send(b"POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
+        line.send(b"POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
         self.expect_timeout(line)
     }
 
-    fn expect_timeout(&self, mut line: Line) -> Result<(), Trouble> {
-        match line.answer() {
+    fn expect_timeout(&self, mut line: Peer) -> Result<(), Trouble> {
+        match line.try_reply_to("GET") {
             Ok(reply) if reply.status != 408 => {
                 Err(Trouble::Broken("what is late is refused", reply.status.to_string()))
             }
@@ -282,12 +282,12 @@ impl<'a> Stranger<'a> {
     /// Asks for something and does not wait for it.
     fn go_early(&mut self) -> Result<(), Trouble> {
         let Some(mut line) = self.connect() else { return Ok(()) };
-        let _ = line.send(
+        line.send(
             format!("POST /setup/1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {SECRET}\r\n")
                 .as_bytes(),
         );
         if self.dice.one_in(2) {
-            let _ = line.send(b"Content-Length: 0\r\n\r\n");
+            line.send(b"Content-Length: 0\r\n\r\n");
         }
         Ok(())
     }
@@ -300,7 +300,7 @@ impl<'a> Stranger<'a> {
     }
 
     fn crowd(&mut self) -> Result<(), Trouble> {
-        let lines: Vec<Option<Line>> = (0..CROWD).map(|_| self.connect()).collect();
+        let lines: Vec<Option<Peer>> = (0..CROWD).map(|_| self.connect()).collect();
         thread::sleep(Duration::from_secs(self.dice.between(1, 5)));
         drop(lines);
         Ok(())
@@ -312,9 +312,9 @@ impl<'a> Stranger<'a> {
         let paths = ["config", "nowhere", "terms", "config", "robots.txt", "nowhere"];
         let requests: String =
             paths.iter().map(|it| format!("GET /{it} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
-        let _ = line.send(requests.as_bytes());
+        line.send(requests.as_bytes());
         for path in paths {
-            let Ok(reply) = line.answer() else { return Ok(()) };
+            let Ok(reply) = line.try_reply_to("GET") else { return Ok(()) };
             let expected = match path {
                 "nowhere" => 404,
                 "terms" => 501,

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::site::{stderr, stdout, wait_for};
+use challenger_testkit::wait_for;
+
+use super::site::{stderr, stdout};
 use super::world::{Pair, Server, World};
 
 /// Looks after a pair until everything is over.

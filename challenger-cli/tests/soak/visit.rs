@@ -3,11 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use challenger_testkit::{Reply, code_of, escape, wrong};
 
-use super::caller::{Caller, Trouble, label};
-use super::site::{REDIRECT_URI, Reply, SECRET, code_of, wrong};
-use super::wire::{Call, escape};
+use super::caller::{Call, Caller, Trouble, label};
+use super::site::{REDIRECT_URI, SECRET};
 
 /// Until the same message can be sent again, and a little more.
 pub const INTERVAL: Duration = Duration::from_millis(1100);
@@ -50,7 +49,7 @@ impl Visit {
         let call =
             Call { kind: "setup", method: "POST", target: "setup/1", headers: &headers, body };
         let reply = caller.call(&call)?;
-        let Some(nonce) = text(&reply, "nonce") else {
+        let Some(nonce) = reply.member("nonce") else {
             return broken("a client can always begin", &reply);
         };
         let state = format!("state-of-{address}");
@@ -208,7 +207,7 @@ impl Visit {
         let replies = if twice { caller.call_twice(&call) } else { vec![caller.call(&call)] };
         let replies = replies.into_iter().collect::<Result<Vec<_>, _>>()?;
         let tokens: Vec<String> =
-            replies.iter().filter_map(|reply| text(reply, "access_token")).collect();
+            replies.iter().filter_map(|reply| reply.member("access_token")).collect();
         if tokens.len() > 1 {
             return broken("no code is redeemed twice", &replies[0]);
         }
@@ -239,16 +238,10 @@ pub fn info(caller: &mut Caller<'_>, kind: &'static str, token: &str) -> Result<
     caller.call(&Call { kind, method: "GET", target: "info", headers: &headers, body: "" })
 }
 
-/// A text in an answer.
-pub fn text(reply: &Reply, key: &str) -> Option<String> {
-    let json: Value = serde_json::from_str(&reply.body).ok()?;
-    Some(json[key].as_str()?.to_string())
-}
-
 /// Where an answer sends the person.
 fn location(reply: &Reply) -> Option<String> {
     match reply.header("Location") {
         Some(location) => Some(location.to_string()),
-        None => text(reply, "redirect_url"),
+        None => reply.member("redirect_url"),
     }
 }

@@ -1,17 +1,19 @@
 //! The two stores, the servers on them, and when something was done to them.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use challenger_testkit::{Cluster, Peer, Place, pin_in};
+
+use super::caller::Call;
 use super::figures::Figures;
 use super::ledger::Ledger;
-use super::postgres_server::Cluster;
-use super::site::{REDIRECT_URI, SECRET, Site, pin_in, stderr, write_script};
-use super::wire::{Call, Door};
+use super::site::{REDIRECT_URI, SECRET, Site, stderr, write_script};
 
 /// How long a run has to be for its figures to be demands. A shorter one judges no times.
 const DEMANDING: Duration = Duration::from_secs(600);
@@ -80,7 +82,7 @@ pub struct Pair {
 
 pub struct Server {
     pub name: String,
-    pub door: Door,
+    pub place: Place,
     pub root: PathBuf,
     pub site: Mutex<Site>,
     /// Its process, or 0 while there is none.
@@ -176,12 +178,7 @@ impl Pair {
         let pair = Self { name, servers, cluster, folder, windows: Mutex::default() };
         pair.set_helper("delivers");
         let site = pair.servers[0].site.lock().unwrap();
-        for (program, arguments) in
-            [("challenger-dbinit", &[][..]), ("challenger-admin", &["--add", SECRET, REDIRECT_URI])]
-        {
-            let output = site.run(program, arguments);
-            assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        }
+        site.initialize();
         drop(site);
         for server in &pair.servers {
             server.start(&mut server.site.lock().unwrap());
@@ -244,23 +241,27 @@ impl Server {
     fn build(store: &str, is_tcp: bool, site: Site, common: &str) -> Self {
         let root = site.directory.path().to_path_buf();
         let socket = root.join("run/socket");
-        let (door, serve, place) = if is_tcp {
+        let (place, serve, kind) = if is_tcp {
             let serve = format!("SERVE = tcp\nBIND_TO = 127.0.0.1\nPORT = {}\n", site.port);
-            (Door::Tcp(site.port), serve, "TCP")
+            (Place::Tcp(site.port), serve, "TCP")
         } else {
             let serve =
                 format!("SERVE = unix\nUNIXPATH = {}\nUNIXPATH_MODE = 600\n", socket.display());
-            (Door::Unix(socket), serve, "UNIX")
+            (Place::Unix(socket), serve, "UNIX")
         };
         fs::write(site.config(), format!("[challenger]\n{serve}{common}")).unwrap();
         Self {
-            name: format!("{store}, {place}"),
-            door,
+            name: format!("{store}, {kind}"),
+            place,
             root,
             site: Mutex::new(site),
             process: AtomicU32::new(0),
             log_bytes: AtomicU64::new(0),
         }
+    }
+
+    pub fn connect(&self) -> io::Result<Peer> {
+        self.place.connect().map(Peer::new)
     }
 
     /// Starts it and waits until it answers.
@@ -275,7 +276,7 @@ impl Server {
     fn answers(&self) -> bool {
         let config =
             Call { kind: "config", method: "GET", target: "config", headers: &[], body: "" };
-        let reply = self.door.connect().and_then(|mut line| line.ask(&config, false));
+        let reply = self.connect().and_then(|mut peer| config.ask(&mut peer, false));
         reply.is_ok_and(|(reply, _)| reply.status == 200)
     }
 

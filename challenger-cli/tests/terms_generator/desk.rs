@@ -1,5 +1,7 @@
 //! A desk to make legal documents at: a folder with texts, and the generator.
 
+#![allow(dead_code, reason = "each test uses its part of it")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,10 +11,10 @@ use tempfile::TempDir;
 
 use crate::site::{stderr, stdout};
 
-pub const EXTENSIONS: [&str; 4] = ["html", "md", "pdf", "txt"];
+pub(crate) const EXTENSIONS: [&str; 4] = ["html", "md", "pdf", "txt"];
 
 /// A text with a bit of everything.
-pub const TEXT: &str = "\
+pub(crate) const TEXT: &str = "\
 The *first* line
 ================
 
@@ -42,10 +44,10 @@ Second
 ";
 
 /// A folder with texts.
-pub struct Desk(pub TempDir);
+pub(crate) struct Desk(pub TempDir);
 
 impl Desk {
-    pub fn new(texts: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(texts: &[(&str, &str)]) -> Self {
         let desk = Self(tempfile::tempdir().unwrap());
         for (name, text) in texts {
             desk.write(name, text);
@@ -53,21 +55,21 @@ impl Desk {
         desk
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
         fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
         fs::write(self.path(name), text).unwrap();
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     /// The generator, not started yet.
-    pub fn generator(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn generator(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(script());
         command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
         for variable in ["LOCALE_DIR", "OUTPUT", "SOURCE_DATE_EPOCH"] {
@@ -76,19 +78,19 @@ impl Desk {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.generator(arguments).output().unwrap()
     }
 
     /// Runs it well: what it says, and what it warns of.
-    pub fn make(&self, arguments: &[&str]) -> (String, String) {
+    pub(crate) fn make(&self, arguments: &[&str]) -> (String, String) {
         let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
         (stdout(&output), stderr(&output))
     }
 
     /// Runs it in vain: nothing may change, and its complaint is the answer.
-    pub fn fail(&self, command: &mut Command) -> String {
+    pub(crate) fn fail(&self, command: &mut Command) -> String {
         let before = self.contents();
         let output = command.output().unwrap();
         let said = stderr(&output);
@@ -99,7 +101,7 @@ impl Desk {
     }
 
     /// All files with their contents, and folders.
-    pub fn contents(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    pub(crate) fn contents(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
         let mut found = BTreeMap::new();
         let mut folders = vec![self.0.path().to_path_buf()];
         while let Some(folder) = folders.pop() {
@@ -116,19 +118,19 @@ impl Desk {
     }
 
     /// What a program says about a file.
-    pub fn ask(&self, program: &str, arguments: &[&str]) -> String {
+    pub(crate) fn ask(&self, program: &str, arguments: &[&str]) -> String {
         let output =
             Command::new(program).args(arguments).current_dir(self.0.path()).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         format!("{}{}", stdout(&output), stderr(&output))
     }
 
-    pub fn pdf_text(&self, name: &str) -> String {
+    pub(crate) fn pdf_text(&self, name: &str) -> String {
         self.ask("pdftotext", &["-layout", name, "-"])
     }
 
     /// Enters translations into a file.
-    pub fn translate(&self, name: &str, pairs: &[(&str, &str)]) {
+    pub(crate) fn translate(&self, name: &str, pairs: &[(&str, &str)]) {
         let mut text = self.read(name);
         for (english, translated) in pairs {
             let entry = format!("msgid \"{english}\"\nmsgstr \"");
@@ -139,10 +141,10 @@ impl Desk {
     }
 }
 
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-pub fn script() -> PathBuf {
+pub(crate) fn script() -> PathBuf {
     root().join("challenger-cli/helpers/challenger-terms-generator")
 }

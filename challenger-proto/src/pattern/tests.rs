@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const VECTORS: &str = include_str!("../../../testdata/vectors/patterns.txt");
+const VECTORS: &str = include_str!("../../testdata/vectors/patterns.txt");
 
 fn verdict(pattern: &str, text: &str) -> &'static str {
     match Pattern::parse(pattern) {

@@ -6,9 +6,9 @@ use challenger_proto::http::{Method, Request};
 use challenger_proto::{Entropy, Nonce, Timestamp};
 
 use super::{A, B, JSON, Node, TOKEN_SEED};
-use crate::audit::Round;
-use crate::bends::Honest;
-use crate::world::{self, Outcome, Redemption};
+use challenger_testkit::audit::Round;
+use challenger_testkit::bends::Honest;
+use challenger_testkit::world::{self, Outcome, Redemption};
 
 /// A request that nobody honest would send, and how it is bent.
 pub(super) struct Bent {

@@ -14,8 +14,11 @@ use challenger_proto::{
     Service, Span, Step, Timestamp, Transmission, Validation,
 };
 
-use crate::audit::{Ask, Auditor, Case, Cause, Round, is_early, name_of, query_of, redirect_of};
-use crate::world;
+use challenger_testkit::audit::{
+    Ask, Auditor, Case, Cause, Round, is_early, name_of, query_of, redirect_of,
+};
+use challenger_testkit::escape;
+use challenger_testkit::world;
 use checks::Bent;
 
 const JSON: &str = "application/json";
@@ -232,8 +235,8 @@ impl Node {
         let accept = self.accept();
         match letter {
             Letter::Authorize => {
-                let state = world::escape(STATE);
-                let uri = world::escape(world::REDIRECT);
+                let state = escape(STATE);
+                let uri = escape(world::REDIRECT);
                 let more = match self.start {
                     Start::Blank | Start::Fixed | Start::Spelled => format!("&state={state}"),
                     Start::Proposed => format!("&redirect_uri={uri}&code_challenge={VERIFIER}"),

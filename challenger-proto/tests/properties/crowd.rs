@@ -5,9 +5,11 @@ use challenger_proto::{Service, Span};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::simulation::server::{Errand, Server, What};
-use crate::simulation::{Dice, Weather};
-use crate::world::{self, Redemption};
+use challenger_testkit::Dice;
+use challenger_testkit::escape;
+use challenger_testkit::simulation::Weather;
+use challenger_testkit::simulation::server::{Errand, Server, What};
+use challenger_testkit::world::{self, Redemption};
 
 const ADA: &str = "ada@example.com";
 
@@ -96,7 +98,8 @@ proptest! {
         };
         crowd.ask_64(wrong);
         prop_assert_eq!(crowd.count(403), 64);
-        prop_assert_eq!(crowd.server.auditor.case(&nonce).unwrap().round.as_ref().unwrap().guesses, 2);
+        let case = crowd.server.auditor.case(&nonce).unwrap();
+        prop_assert_eq!(case.round.as_ref().unwrap().guesses, 2);
         let judged = crowd.answers.iter().filter(|answer| {
             world::member(answer, "exhausted").as_deref() == Some("false")
         });
@@ -170,8 +173,8 @@ proptest! {
             1 => Redemption { secret: &bent, ..honest }.request(),
             2 => Redemption { redirect: &bent, ..honest }.request(),
             3 => Redemption { verifier: Some(&bent), ..honest }.request(),
-            4 => world::solve(&world::escape(&bent), &pin, ""),
-            _ => world::challenge(&world::escape(&bent), ADA, ""),
+            4 => world::solve(&escape(&bent), &pin, ""),
+            _ => world::challenge(&escape(&bent), ADA, ""),
         };
         // The server asserts I9 of what is bent.
         crowd.server.come(Errand { who: 0, what: What::Bent("one character") }, request);

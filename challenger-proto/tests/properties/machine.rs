@@ -8,8 +8,9 @@ use challenger_proto::{
 };
 use proptest::prelude::*;
 
-use crate::world::Outcome;
-use crate::{random, world};
+use crate::random;
+use challenger_testkit::world;
+use challenger_testkit::world::Outcome;
 
 /// What any answer to anybody keeps to.
 fn check_answer(response: &Response) {

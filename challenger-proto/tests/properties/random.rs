@@ -13,7 +13,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::world;
+use challenger_testkit::world;
 
 /// One of a few nonces, so that requests and rows meet.
 pub(crate) fn nonce(which: u8) -> Nonce {

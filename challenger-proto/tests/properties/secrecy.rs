@@ -4,16 +4,16 @@ use challenger_proto::http::Method;
 use challenger_proto::{CodeChallenge, Commit, Entropy, Loaded, Nonce, Refusal, Step};
 use proptest::prelude::*;
 
-use crate::audit::{Ask, Cause, redirect_of};
-use crate::world::{self, Redemption};
+use challenger_testkit::audit::{Ask, Cause, redirect_of};
+use challenger_testkit::world::{self, Redemption};
 
 /// Follows a validation to its end and checks whatever can be printed on the way.
-fn follow(seed: [u8; 32], accept: &str) -> (crate::audit::Auditor, String) {
+fn follow(seed: [u8; 32], accept: &str) -> (challenger_testkit::audit::Auditor, String) {
     let limits = world::small_limits();
     let service = world::service(limits.clone());
     let (mut records, mut auditor) = (world::records(), world::auditor(&limits));
     let mut draws = 0;
-    let mut ask = |auditor: &mut crate::audit::Auditor, request| {
+    let mut ask = |auditor: &mut challenger_testkit::audit::Auditor, request| {
         let ask = Ask::read(&request);
         let cause = Cause::Request(&ask);
         let mut printed = format!("{request:?}");
@@ -64,7 +64,7 @@ fn follow(seed: [u8; 32], accept: &str) -> (crate::audit::Auditor, String) {
     ask(&mut auditor, world::solve(&nonce, "00000000", accept));
     let response = ask(&mut auditor, world::solve(&nonce, &pin, accept));
     let url = redirect_of(&response).unwrap();
-    let code = crate::audit::query_of(&url).get("code").unwrap().to_string();
+    let code = challenger_testkit::audit::query_of(&url).get("code").unwrap().to_string();
     let token = ask(&mut auditor, Redemption::honest(&code, Some(verifier)).request());
     let token = world::member(&token, "access_token").unwrap();
     assert_eq!(ask(&mut auditor, world::info(&token)).status.0, 200);

@@ -8,7 +8,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::world;
+use challenger_testkit::escape;
+use challenger_testkit::world;
 
 /// A validation of a redirect URI that was sent its PIN, with a state to return.
 fn challenged(uri: &str, state: Option<&str>) -> (Validation, Transmission) {
@@ -29,7 +30,7 @@ fn challenged(uri: &str, state: Option<&str>) -> (Validation, Transmission) {
     };
     let (response, _) = ask(world::setup(world::SECRET, ""), 1);
     let nonce = world::member(&response, "nonce").unwrap();
-    let state = state.map_or(String::new(), |it| format!("&state={}", world::escape(it)));
+    let state = state.map_or(String::new(), |it| format!("&state={}", escape(it)));
     ask(world::authorize(&nonce, 1, &format!("{state}&scope=x"), ""), 2);
     let request = world::challenge(&nonce, "ada@example.com", "");
     let (_, message) = ask(request.clone(), 3);
@@ -52,7 +53,7 @@ proptest! {
     ) {
         let encoded: Vec<String> = pairs
             .iter()
-            .map(|(name, value)| format!("{}={}", world::escape(name), world::escape(value)))
+            .map(|(name, value)| format!("{}={}", escape(name), escape(value)))
             .collect();
         let form = Form::parse(encoded.join("&").as_bytes()).unwrap();
         prop_assert_eq!(form.pairs().count(), pairs.len());
@@ -137,7 +138,7 @@ proptest! {
         let location = response.header("Location").unwrap();
         prop_assert!(location.starts_with(&uri), "I5: {} from {}", location, uri);
         prop_assert!(location.bytes().all(|byte| byte.is_ascii_graphic()), "{}", location);
-        let query = crate::audit::query_of(location);
+        let query = challenger_testkit::audit::query_of(location);
         // An empty state is the same as none (RFC 6749 section 3.1).
         prop_assert_eq!(query.get("state"), state.as_deref().filter(|it| !it.is_empty()));
         prop_assert_eq!(query.get("code").map(str::len), Some(105));

@@ -1,20 +1,20 @@
-//! Lengths of time as the configuration writes them: `4 weeks 1 day`, `10s`, `forever`.
+//! Durations as the configuration writes them: `4 weeks 1 day`, `10s`, `forever`.
 //!
 //! A sum of numbers with units, separated by blanks; a unit may touch its number. A number without
 //! a unit counts microseconds.
 
 use std::time::Duration;
 
-/// A length of time.
+/// A duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TimeSpan {
-    /// One that ends, in whole microseconds.
+    /// A finite one, in whole microseconds.
     Finite(Duration),
-    /// One that does not.
+    /// An infinite one.
     Forever,
 }
 
-/// Why a text is no length of time.
+/// Why a text is not a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DurationError {
     /// It does not follow the grammar.

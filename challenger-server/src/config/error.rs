@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration, in words for the operator who has to mend it.
+//! Errors of a configuration, in words for the operator who has to correct it.
 
 use std::error::Error;
 use std::fmt;
@@ -7,21 +7,21 @@ use std::path::PathBuf;
 use super::{Setting, Value};
 use crate::secrecy::{self, HIDDEN};
 
-/// Where a value was written.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nowhere: it is a default of the program.
+    /// A default of the program.
     BuiltIn,
-    /// In a file, with symbolic links resolved.
+    /// A file.
     File {
-        /// The file.
+        /// Its path, with symbolic links resolved.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
     },
-    /// Nowhere: the program was told to set it.
+    /// An argument of the program.
     Program,
-    /// In a text that is no file.
+    /// A text that is not a file.
     Text {
         /// The line, counted from 1.
         line: usize,
@@ -47,7 +47,7 @@ pub enum ConfigError {
         /// The line.
         origin: Origin,
         /// The rule it breaks.
-        problem: Problem,
+        error: LineError,
     },
     /// A required option is absent: the service is not configured.
     Missing {
@@ -64,7 +64,7 @@ pub enum ConfigError {
         file: PathBuf,
         /// The line that includes it; none for the file that the configuration starts with.
         included_by: Option<Origin>,
-        /// What the system says about it.
+        /// The system's error.
         reason: String,
     },
     /// A value is not what its option accepts.
@@ -79,8 +79,8 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) const fn line(origin: Origin, problem: Problem) -> Self {
-        Self::Line { origin, problem }
+    pub(super) const fn line(origin: Origin, error: LineError) -> Self {
+        Self::Line { origin, error }
     }
 
     /// Whether an option is absent, as opposed to wrong; programs then exit with their own code.
@@ -92,7 +92,7 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Line { origin, problem } => write!(f, "{origin}: {problem}"),
+            Self::Line { origin, error } => write!(f, "{origin}: {error}"),
             Self::Missing { section, option, advice } => {
                 let section = secrecy::quote(section);
                 write!(f, "[{section}] {option} is missing: {advice}")
@@ -118,32 +118,32 @@ impl fmt::Display for ConfigError {
 
 impl Error for ConfigError {}
 
-/// What is wrong with a line. None of these quotes a value, which could be a secret.
+/// What is wrong with a line. No variant has a value, which could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// The file starts with the three bytes that some editors put there.
+pub enum LineError {
+    /// The file starts with a byte order mark, which some editors write.
     ByteOrderMark,
     /// A file includes itself, perhaps through others.
     Cycle(PathBuf),
     /// A directive in a file that was included for one secret section.
     DirectiveInSecret,
-    /// A directive where there is no file to be relative to.
+    /// A directive in a text that is not a file, which it could be relative to.
     DirectiveInText,
-    /// A directive lacks an argument; this is what it looks like with it.
+    /// A directive without its argument; the field shows the complete form.
     DirectiveIncomplete(&'static str),
     /// A directive without its second `@`.
     DirectiveUnclosed,
-    /// A directive nobody knows.
+    /// An unknown directive.
     DirectiveUnknown(String),
     /// An option above the first section.
     NoSection,
-    /// A line that is none of those there are.
+    /// A line of no known kind.
     NotALine,
     /// Bytes that are not UTF-8, outside of comments.
     NotUtf8,
     /// A NUL, which could not be part of a file name or of an argument later.
     Nul,
-    /// A `=` with nothing before it.
+    /// An `=` with nothing before it.
     OptionUnnamed,
     /// A line that begins like a section header and does not end like one.
     SectionUnclosed,
@@ -153,7 +153,7 @@ pub enum Problem {
     WildcardInDirectory,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ByteOrderMark => "the file starts with a byte order mark: expected plain UTF-8",

@@ -1,19 +1,19 @@
 //! The `$` of file names: `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:=default}`.
 //!
 //! `$NAME` ends at `/`, `\` or a blank. Braces are balanced, so a default may hold further
-//! references. What a name stands for is expanded as well. A name that stands for nothing stays as
-//! it is written, with a warning.
+//! references. The value of a name is expanded as well. An unknown name stays as it is written,
+//! with a warning.
 
 use crate::secrecy;
 
-/// How deep names may stand for names, as in the original.
+/// How deep values may refer to other names, as in the original.
 pub(super) const LEVELS_MAX: usize = 128;
 
-/// How much text may be read on the way. Without it, a chain of names that each mention the next
-/// one twice would take for ever; no file name is as long.
+/// How much text may be read in all, in bytes. Without a limit, a chain of names that each mention
+/// the next one twice would take forever. No file name is as long.
 pub(super) const TEXT_MAX: usize = 64 * 1024;
 
-/// A text without references, except for those that stand for nothing.
+/// A text without references, except for unknown names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Expansion {
     pub(super) text: String,
@@ -43,7 +43,7 @@ struct Expander<'a> {
 }
 
 impl Expander<'_> {
-    /// Calls itself for what a name stands for, at most [`LEVELS_MAX`] deep.
+    /// Calls itself for the value of a name, at most [`LEVELS_MAX`] deep.
     fn expand(&mut self, text: &str, level: usize) -> Result<(), ExpandError> {
         if level > LEVELS_MAX {
             return Err(ExpandError::TooDeep);
@@ -91,7 +91,7 @@ struct Reference<'a> {
 }
 
 impl<'a> Reference<'a> {
-    /// Reads from a `$` on; none if its brace is not closed.
+    /// Parses a text that begins with `$`; `None` if its brace is not closed.
     fn parse(text: &'a str) -> Option<Self> {
         let after_dollar = text.strip_prefix('$')?;
         let Some(after_brace) = after_dollar.strip_prefix('{') else {
@@ -113,7 +113,7 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// Where the brace is that closes one opened just before the text.
+/// The position of the brace that closes one opened just before the text.
 fn closing_brace(text: &str) -> Option<usize> {
     let mut open: usize = 1;
     for (at, char) in text.char_indices() {

@@ -1,8 +1,10 @@
-//! What a configuration needs to know of the world: files, environment, current directory.
+//! The outside world of a configuration: files, environment, current directory.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
+
+use crate::files;
 
 /// The files a configuration is read from; tests bring their own.
 pub trait Files {
@@ -26,7 +28,7 @@ impl Files for Disk {
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
-        fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.path())).collect()
+        files::list(directory)
     }
 
     fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
@@ -34,7 +36,7 @@ impl Files for Disk {
     }
 }
 
-/// What a process knows besides files. It has no `Debug`, because variables may hold credentials.
+/// The environment of a process. It has no `Debug`, because variables may hold credentials.
 #[derive(Clone, Default)]
 pub struct Environment {
     /// The environment variables.
@@ -66,8 +68,8 @@ impl Environment {
     }
 }
 
-/// The prefix that a program is installed below: it is in `bin`, and our data are beside that. A
-/// program that was just built is nowhere.
+/// The prefix of an installed program: it is in `bin`, next to our data. A program that was just
+/// built has none.
 fn prefix_of(program: &Path) -> Option<String> {
     let folder = program.parent().filter(|folder| folder.ends_with("bin"))?;
     let prefix = folder.parent()?;
@@ -91,14 +93,14 @@ pub(super) fn matching(
     Ok(paths)
 }
 
-/// Whether a name fits a pattern, in which `*` is any text and `?` any character. Hidden names fit
-/// only what says so, because editors leave such files behind.
+/// Whether a name matches a pattern, in which `*` is any text and `?` any character. A hidden name
+/// matches only a pattern that begins with a dot, because editors leave such files behind.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
     if name.starts_with('.') && !pattern.starts_with('.') {
         return false;
     }
     let (mut pattern, mut name) = (pattern, name);
-    // What follows the latest star, and the shortest rest of the name not yet tried after it.
+    // The pattern after the latest star, and the rest of the name that was last tried for it.
     let mut latest_star: Option<(&str, &str)> = None;
     loop {
         let (mut wanted, mut given) = (pattern.chars(), name.chars());

@@ -1,20 +1,19 @@
 //! Files that include others.
 //!
-//! - Names in directives are relative to the directory of the file they are in, once symbolic links
-//!   are resolved.
+//! - Names in directives are relative to the directory of their file, with symbolic links resolved.
 //! - In the last part of a pattern `*` is any text and `?` any character; directories are literal.
 //! - A secret section whose file cannot be read is hidden: all its options count as absent.
 
 use std::path::{Path, PathBuf};
 use std::vec;
 
-use super::error::{ConfigError, Origin, Problem};
+use super::error::{ConfigError, LineError, Origin};
 use super::files::{Files, matching};
 use super::parse::{Directive, Line, parse};
 use super::{Config, LoadedFile, Value};
 use crate::secrecy;
 
-/// How many files one configuration may consist of. Real ones have a dozen; files that include each
+/// The maximum number of files in a configuration. Real ones have a dozen; files that include each
 /// other twice, without a cycle, would double the work with each level.
 const FILES_MAX: usize = 1000;
 
@@ -42,7 +41,7 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Does what a line says, except for opening the files it includes.
+    /// Applies a line, except for opening the files it includes.
     fn take(&mut self, frame: &mut Frame, line: usize, content: Line) -> Result<(), ConfigError> {
         let origin = Origin::File { path: frame.path.clone(), line };
         let directory = frame.path.parent().unwrap_or_else(|| Path::new("/"));
@@ -77,7 +76,7 @@ impl Loader<'_> {
         if let Some(origin) = &included_by
             && stack.iter().any(|frame| frame.path == path)
         {
-            return Err(ConfigError::line(origin.clone(), Problem::Cycle(path)));
+            return Err(ConfigError::line(origin.clone(), LineError::Cycle(path)));
         }
         let text = self.files.read(&path).map_err(|error| ConfigError::Unreadable {
             file: path.clone(),
@@ -99,7 +98,7 @@ impl Loader<'_> {
     ) -> Result<Vec<PathBuf>, ConfigError> {
         let (parent, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
         if parent.contains(['*', '?']) {
-            return Err(ConfigError::line(origin.clone(), Problem::WildcardInDirectory));
+            return Err(ConfigError::line(origin.clone(), LineError::WildcardInDirectory));
         }
         let directory = match pattern.strip_suffix(name) {
             Some("") | None => directory.to_path_buf(),
@@ -112,7 +111,7 @@ impl Loader<'_> {
         }))
     }
 
-    /// Takes one section of a file. Who may not read the file does without the section.
+    /// Takes one section of a file. The section is hidden if the file cannot be read.
     fn load_secret(
         &mut self,
         wanted: &str,
@@ -138,7 +137,7 @@ impl Loader<'_> {
             let origin = Origin::File { path: path.clone(), line };
             match content {
                 Line::Directive(_) => {
-                    return Err(ConfigError::line(origin, Problem::DirectiveInSecret));
+                    return Err(ConfigError::line(origin, LineError::DirectiveInSecret));
                 }
                 Line::Option { name, value } => {
                     if section.eq_ignore_ascii_case(wanted) {
@@ -152,7 +151,7 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// What cannot be resolved is read as it is named: a pipe, for example, has no path.
+    /// The path with symbolic links resolved; as it is where that fails, as for a pipe.
     fn canonical(&self, path: &Path) -> PathBuf {
         self.files.canonical(path).unwrap_or_else(|_| path.to_path_buf())
     }
@@ -164,7 +163,7 @@ impl Loader<'_> {
         included_by: Option<&Origin>,
     ) -> Result<(), ConfigError> {
         if let (Some(origin), true) = (included_by, self.config.files.len() >= FILES_MAX) {
-            return Err(ConfigError::line(origin.clone(), Problem::TooManyFiles(FILES_MAX)));
+            return Err(ConfigError::line(origin.clone(), LineError::TooManyFiles(FILES_MAX)));
         }
         self.config.files.push(LoadedFile { path: path.to_path_buf(), depth });
         Ok(())
@@ -181,27 +180,27 @@ struct Frame {
     depth: usize,
     section: String,
     lines: vec::IntoIter<(usize, Line)>,
-    /// Files that its latest directive includes and that still wait.
+    /// Files of its latest directive that are still to be read.
     included: vec::IntoIter<PathBuf>,
     /// Where that directive is.
     includes_at: Option<Origin>,
 }
 
 fn parse_file(path: &Path, text: &[u8]) -> Result<Vec<(usize, Line)>, ConfigError> {
-    parse(text).map_err(|(line, problem)| {
+    parse(text).map_err(|(line, error)| {
         let origin = Origin::File { path: path.to_path_buf(), line };
-        ConfigError::line(origin, problem)
+        ConfigError::line(origin, error)
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::shelf::{MAIN, Shelf, environment, loaded, origin, text};
+    use super::super::memory_files::{MAIN, MemoryFiles, environment, loaded, origin, text};
     use super::*;
 
     #[test]
     fn files_are_included_where_the_directive_is() {
-        let shelf = Shelf::default()
+        let files = MemoryFiles::default()
             .with_link(MAIN, "/srv/c/main.conf")
             .with(
                 "/srv/c/main.conf",
@@ -217,7 +216,7 @@ mod tests {
             .with("/srv/c/sub/d/a.conf", "[t]\nD = a\n@inline@ ../../two.conf")
             .with("/srv/c/sub/d/a.conf~", "nonsense")
             .with("/abs.conf", "[t]\nabs = 1");
-        let config = shelf.load();
+        let config = files.load();
         assert_eq!(text(&config, "s", "A"), Some("one"));
         assert_eq!(text(&config, "s", "B"), Some("2"), "the section is the same after a directive");
         assert_eq!(text(&config, "s", "E"), Some("5"));
@@ -238,10 +237,10 @@ mod tests {
 
     #[test]
     fn a_secret_section_is_taken_alone() {
-        let shelf = Shelf::default()
+        let files = MemoryFiles::default()
             .with(MAIN, "[s]\nA = 1\n@inline-secret@ DB ../secrets/db.conf\nB = 2\n")
             .with("/etc/secrets/db.conf", "[other]\nX = 1\n[s]\nA = 9\n[db]\nCONFIG = \"p q\"\n");
-        let config = shelf.load();
+        let config = files.load();
         assert_eq!(text(&config, "db", "config"), Some("p q"));
         assert_eq!(origin(&config, "db", "config"), "/etc/secrets/db.conf:6");
         let secret_in = |name| config.section(name).unwrap().secret_in.as_deref();
@@ -253,95 +252,94 @@ mod tests {
         assert_eq!(loaded(&config), [(0, MAIN), (1, "/etc/secrets/db.conf")]);
         assert!(!format!("{config:?}").contains("p q"), "no secrets in debug output");
 
-        let shelf = shelf.with("/etc/secrets/db.conf", "[other]\nX = 1\n");
-        assert!(shelf.load().section("db").is_none(), "the section may be absent");
+        let files = files.with("/etc/secrets/db.conf", "[other]\nX = 1\n");
+        assert!(files.load().section("db").is_none(), "the section may be absent");
     }
 
     #[test]
     fn an_unreadable_secret_section_is_hidden_whoever_fills_it() {
-        let shelf = Shelf::default()
+        let files = MemoryFiles::default()
         .with(
             MAIN,
             "[db]\nCONFIG = before\n@inline-secret@ DB /secrets/db.conf\n[dB]\nCONFIG = after\n",
         )
         .with_closed("/secrets/db.conf");
-        let config = shelf.load();
+        let config = files.load();
         assert_eq!(text(&config, "db", "CONFIG"), None);
-        assert_eq!(config.string("db", "CONFIG"), Ok(None));
         let section = config.section("db").unwrap();
         assert_eq!(section.hidden_in.as_deref(), Some(Path::new("/secrets/db.conf")));
         let warning = "/etc/challenger/challenger.conf:3: [DB] is hidden: cannot read \
                    /secrets/db.conf: permission denied";
         assert_eq!(config.warnings(), [warning]);
-        let error = config.required("db", "CONFIG", Config::string).unwrap_err();
+        let error = config.required("db", "CONFIG").unwrap_err();
         assert!(error.is_missing());
         assert_eq!(
             error.to_string(),
             "[db] CONFIG is missing: its section is in /secrets/db.conf, which cannot be read"
         );
 
-        let absent = Shelf::default().with(MAIN, "@inline-secret@ DB /secrets/db.conf\n");
+        let absent = MemoryFiles::default().with(MAIN, "@inline-secret@ DB /secrets/db.conf\n");
         assert!(absent.load().section("db").unwrap().hidden_in.is_some());
     }
 
     #[test]
     fn wrong_files_are_named_with_the_line() {
-        let shelf = |main: &'static str| Shelf::default().with(MAIN, main);
+        let files = |main: &'static str| MemoryFiles::default().with(MAIN, main);
         let no_line =
             "expected [section], OPTION = VALUE, a directive, or a comment starting with # or %";
         let cases = [
-            (shelf("[s]\nnonsense"), format!("{MAIN}:2: {no_line}")),
+            (files("[s]\nnonsense"), format!("{MAIN}:2: {no_line}")),
             (
-                shelf("\n@inline@ no.conf"),
+                files("\n@inline@ no.conf"),
                 format!("{MAIN}:2: cannot read /etc/challenger/no.conf: entity not found"),
             ),
             (
-                shelf("@inline-matching@ *"),
+                files("@inline-matching@ *"),
                 format!("{MAIN}:1: {MAIN} includes itself: expected no cycle"),
             ),
             (
-                shelf("@inline-matching@ d/*").with_closed("/etc/challenger/d/x"),
+                files("@inline-matching@ d/*").with_closed("/etc/challenger/d/x"),
                 format!("{MAIN}:1: cannot read /etc/challenger/d/x: permission denied"),
             ),
             (
-                shelf("@inline-matching@ d*/x.conf"),
+                files("@inline-matching@ d*/x.conf"),
                 format!(
                     "{MAIN}:1: * and ? are accepted in the last part of the path only: expected \
                      literal directories before it"
                 ),
             ),
             (
-                shelf("@inline@ a")
+                files("@inline@ a")
                     .with("/etc/challenger/a", "[s]\n@inline@ b")
                     .with_link("/etc/challenger/b", MAIN),
                 format!("/etc/challenger/a:2: {MAIN} includes itself: expected no cycle"),
             ),
             (
-                shelf("[s]\n@inline@ a").with("/etc/challenger/a", "A = 1"),
+                files("[s]\n@inline@ a").with("/etc/challenger/a", "A = 1"),
                 String::from(
                     "/etc/challenger/a:1: an option before any section: expected a [section] first",
                 ),
             ),
             (
-                shelf("@inline-secret@ s a").with("/etc/challenger/a", "@inline@ b"),
+                files("@inline-secret@ s a").with("/etc/challenger/a", "@inline@ b"),
                 String::from(
                     "/etc/challenger/a:1: directives are not accepted in a file of \
                      @inline-secret@: expected only options",
                 ),
             ),
             (
-                shelf("@inline-secret@ s a").with("/etc/challenger/a", "[t]\nA"),
+                files("@inline-secret@ s a").with("/etc/challenger/a", "[t]\nA"),
                 format!("/etc/challenger/a:2: {no_line}"),
             ),
             (
-                shelf("").with_closed("/usr/share/challenger/config.d/a.conf"),
+                files("").with_closed("/usr/share/challenger/config.d/a.conf"),
                 String::from(
                     "cannot read /usr/share/challenger/config.d/a.conf: permission denied",
                 ),
             ),
         ];
-        for (shelf, complaint) in cases {
-            assert_eq!(shelf.complaint(), complaint);
+        for (files, complaint) in cases {
+            assert_eq!(files.complaint(), complaint);
         }
         let error = Config::from_text("[s]\n@inline@ a", &environment(&[])).unwrap_err();
         assert_eq!(error.to_string(), "line 2: directives are accepted in files only");
@@ -349,10 +347,10 @@ mod tests {
 
     #[test]
     fn a_directory_that_cannot_be_listed_is_no_match() {
-        let shelf = Shelf::default()
+        let files = MemoryFiles::default()
             .with(MAIN, "@inline-matching@ d/*.conf\n[s]\nA = 1")
             .with_closed("/etc/challenger/d");
-        let config = shelf.load();
+        let config = files.load();
         assert_eq!(text(&config, "s", "A"), Some("1"));
         assert_eq!(
             config.warnings(),
@@ -362,15 +360,15 @@ mod tests {
 
     #[test]
     fn inclusion_is_bounded_without_a_cycle() {
-        let mut shelf = Shelf::default().with(MAIN, "@inline@ 0");
+        let mut files = MemoryFiles::default().with(MAIN, "@inline@ 0");
         for level in 0..20 {
             let next = level + 1;
-            shelf = shelf.with(
+            files = files.with(
                 &format!("/etc/challenger/{level}"),
                 format!("@inline@ {next}\n@inline@ {next}\n"),
             );
         }
-        let complaint = shelf.with("/etc/challenger/20", "").complaint();
+        let complaint = files.with("/etc/challenger/20", "").complaint();
         assert!(complaint.ends_with("more than 1000 files are included: expected fewer"));
     }
 }

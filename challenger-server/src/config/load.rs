@@ -1,13 +1,13 @@
-//! From which files a configuration comes, and in which order. Whatever comes later wins.
+//! Loads a configuration from its files, in this order. Later values win.
 //!
-//! 1. What the program itself knows: installation paths and where users keep their files.
+//! 1. The program's own values: installation paths and where users keep their files.
 //! 2. All `*.conf` of the directory in `$CHALLENGER_BASE_CONFIG`, else of `${DATADIR}config.d`.
 //! 3. The file that is asked for, else the first readable one of the usual places.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::error::{ConfigError, Origin, Problem};
+use super::error::{ConfigError, LineError, Origin};
 use super::files::{Environment, Files, matches};
 use super::include::Loader;
 use super::parse::{Line, parse};
@@ -58,17 +58,17 @@ pub(super) fn load(
     Ok(config)
 }
 
-/// What a text says that is no file. Nothing but the built-in defaults comes before it.
+/// Reads a text that is not a file, over the built-in defaults only.
 pub(super) fn from_text(text: &str, environment: &Environment) -> Result<Config, ConfigError> {
     let mut config = defaults(environment);
     let mut section = String::new();
     let lines = parse(text.as_bytes())
-        .map_err(|(line, problem)| ConfigError::line(Origin::Text { line }, problem))?;
+        .map_err(|(line, error)| ConfigError::line(Origin::Text { line }, error))?;
     for (line, content) in lines {
         let origin = Origin::Text { line };
         match content {
             Line::Directive(_) => {
-                return Err(ConfigError::line(origin, Problem::DirectiveInText));
+                return Err(ConfigError::line(origin, LineError::DirectiveInText));
             }
             Line::Option { name, value } => {
                 config.assign(&section, &name, Value::new(value, origin));
@@ -118,7 +118,7 @@ impl Loader<'_> {
         };
         let mut paths = match self.files.list(&directory) {
             Ok(paths) => paths,
-            // Nobody has to install defaults, but who names a directory expects it to be there.
+            // Defaults need not be installed, but a directory that is named should be there.
             Err(error) => {
                 if named.is_some() || error.kind() != ErrorKind::NotFound {
                     self.warn(format!("cannot read {}: {error}", secrecy::path(&directory)));
@@ -170,17 +170,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::Disk;
-    use super::super::shelf::{MAIN, Shelf, environment, origin, text};
+    use super::super::memory_files::{MAIN, MemoryFiles, environment, origin, text};
     use super::*;
 
     #[test]
     fn the_main_file_comes_after_the_base() {
-        let shelf = Shelf::default()
+        let files = MemoryFiles::default()
             .with("/usr/share/challenger/config.d/20.conf", "[s]\nA = 20\nB = 20\n")
             .with("/usr/share/challenger/config.d/10.conf", "[S]\na = 10\nB = 10\nC = 10\n")
             .with("/usr/share/challenger/config.d/README", "no syntax")
             .with(MAIN, "[t]\nX = 1\n[s]\nA = main\n[T]\nY = 2\n");
-        let config = shelf.load();
+        let config = files.load();
         assert_eq!(text(&config, "s", "A"), Some("main"));
         assert_eq!(text(&config, "s", "b"), Some("20"));
         assert_eq!(text(&config, "s", "C"), Some("10"));
@@ -210,44 +210,45 @@ mod tests {
             "/etc/challenger/challenger.conf",
         ];
         for skipped in 0..places.len() {
-            let mut shelf = Shelf::default();
+            let mut files = MemoryFiles::default();
             for place in &places[..skipped] {
-                shelf = shelf.with_closed(place);
+                files = files.with_closed(place);
             }
             for place in &places[skipped..] {
-                shelf = shelf.with(place, "");
+                files = files.with(place, "");
             }
-            let config = shelf.load_in(&[("HOME", "/home/u")]).unwrap();
+            let config = files.load_in(&[("HOME", "/home/u")]).unwrap();
             assert_eq!(config.main_file(), Some(Path::new(places[skipped])));
             assert_eq!(config.warnings().len(), skipped, "{:?}", config.warnings());
         }
 
-        let shelf = Shelf::default().with("/xdg/challenger.conf", "").with(places[0], "");
-        let config = shelf.load_in(&[("HOME", "/home/u"), ("XDG_CONFIG_HOME", "/xdg")]).unwrap();
+        let files = MemoryFiles::default().with("/xdg/challenger.conf", "").with(places[0], "");
+        let config = files.load_in(&[("HOME", "/home/u"), ("XDG_CONFIG_HOME", "/xdg")]).unwrap();
         assert_eq!(config.main_file(), Some(Path::new("/xdg/challenger.conf")));
-        let config = shelf.load_in(&[("HOME", "/home/u"), ("XDG_CONFIG_HOME", "")]).unwrap();
+        let config = files.load_in(&[("HOME", "/home/u"), ("XDG_CONFIG_HOME", "")]).unwrap();
         assert_eq!(config.main_file(), Some(Path::new(places[0])));
 
-        let config = Shelf::default().load();
+        let config = MemoryFiles::default().load();
         assert_eq!(config.main_file(), None);
         assert_eq!(text(&config, "PATHS", "DEFAULTCONFIG"), None);
     }
 
     #[test]
     fn a_file_that_is_asked_for_must_be_there() {
-        let shelf = Shelf::default().with("/srv/my.conf", "[s]\nA = 1").with(MAIN, "[s]\nB = 1");
-        let config = Config::load(&shelf, &environment(&[]), Some(Path::new("my.conf"))).unwrap();
+        let files =
+            MemoryFiles::default().with("/srv/my.conf", "[s]\nA = 1").with(MAIN, "[s]\nB = 1");
+        let config = Config::load(&files, &environment(&[]), Some(Path::new("my.conf"))).unwrap();
         assert_eq!(text(&config, "s", "A"), Some("1"));
         assert_eq!(text(&config, "s", "B"), None);
         assert_eq!(text(&config, "PATHS", "DEFAULTCONFIG"), Some("/srv/my.conf"));
-        let error = Config::load(&shelf, &environment(&[]), Some(Path::new("/no"))).unwrap_err();
+        let error = Config::load(&files, &environment(&[]), Some(Path::new("/no"))).unwrap_err();
         assert_eq!(error.to_string(), "cannot read /no: entity not found");
         assert!(!error.is_missing());
     }
 
     #[test]
     fn installation_paths_are_the_lowest_defaults() {
-        let config = Shelf::default().load();
+        let config = MemoryFiles::default().load();
         let cases = [
             ("PREFIX", "/usr/"),
             ("BINDIR", "/usr/bin/"),
@@ -264,20 +265,20 @@ mod tests {
             assert_eq!(config.value("PATHS", name).unwrap().origin, Origin::BuiltIn);
         }
 
-        let shelf = Shelf::default()
+        let files = MemoryFiles::default()
             .with("/opt/c/share/challenger/config.d/a.conf", "[s]\nA = 1\n[paths]\nBINDIR=/b")
             .with("/base/b.conf", "[s]\nB = 1\n[paths]\nDEFAULTCONFIG = mine")
             .with(MAIN, "");
-        let config = shelf.load_in(&[("CHALLENGER_PREFIX", "/opt/c/")]).unwrap();
+        let config = files.load_in(&[("CHALLENGER_PREFIX", "/opt/c/")]).unwrap();
         assert_eq!(text(&config, "PATHS", "PREFIX"), Some("/opt/c/"));
         assert_eq!(text(&config, "PATHS", "BINDIR"), Some("/b"));
         assert_eq!(text(&config, "PATHS", "DEFAULTCONFIG"), Some(MAIN));
         assert_eq!(text(&config, "s", "A"), Some("1"));
-        let config = shelf.load_in(&[("CHALLENGER_BASE_CONFIG", "/base")]).unwrap();
+        let config = files.load_in(&[("CHALLENGER_BASE_CONFIG", "/base")]).unwrap();
         assert_eq!(text(&config, "s", "B"), Some("1"));
         assert_eq!(text(&config, "PATHS", "DEFAULTCONFIG"), Some("mine"));
         assert_eq!(config.warnings(), Vec::<String>::new());
-        let config = shelf.load_in(&[("CHALLENGER_BASE_CONFIG", "/absent")]).unwrap();
+        let config = files.load_in(&[("CHALLENGER_BASE_CONFIG", "/absent")]).unwrap();
         assert_eq!(config.warnings(), ["cannot read /absent: entity not found"]);
     }
 
@@ -286,7 +287,7 @@ mod tests {
         let datadir = |variables: &[(&str, &str)]| {
             let prefix = Some(String::from("/opt/here"));
             let environment = Environment { prefix, ..environment(variables) };
-            let config = Config::load(&Shelf::default(), &environment, None).unwrap();
+            let config = Config::load(&MemoryFiles::default(), &environment, None).unwrap();
             String::from(text(&config, "PATHS", "DATADIR").unwrap())
         };
         assert_eq!(datadir(&[]), "/opt/here/share/challenger/");
@@ -297,16 +298,16 @@ mod tests {
     #[test]
     fn missing_options_say_where_to_write_them() {
         let ask = |config: &Config| {
-            let error = config.required("Challenger", "port", Config::string).unwrap_err();
+            let error = config.required("Challenger", "port").unwrap_err();
             assert!(error.is_missing());
             error.to_string()
         };
         assert_eq!(
-            ask(&Shelf::default().with(MAIN, "").load()),
+            ask(&MemoryFiles::default().with(MAIN, "").load()),
             "[Challenger] port is missing: expected it in /etc/challenger/challenger.conf"
         );
         assert_eq!(
-            ask(&Shelf::default().load_in(&[("HOME", "/h")]).unwrap()),
+            ask(&MemoryFiles::default().load_in(&[("HOME", "/h")]).unwrap()),
             "[Challenger] port is missing: no configuration was found, expected one at \
          /h/.config/challenger.conf, /etc/challenger.conf or /etc/challenger/challenger.conf"
         );
@@ -338,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_value_of_the_program_comes_last() {
-        let mut config = Shelf::default().with(MAIN, "[S]\nA = 1\n").load();
+        let mut config = MemoryFiles::default().with(MAIN, "[S]\nA = 1\n").load();
         config.set("s", "a", "2");
         config.set("T", "B", " 3");
         assert_eq!(text(&config, "s", "A"), Some("2"));
@@ -355,15 +356,15 @@ mod tests {
             other in "(\\[s\\]|@inline(-secret|-matching)?@ |s |a|b|[*]| = |\\$|\\{|\n|x){0,30}",
             bytes in prop::collection::vec(any::<u8>(), 0..50),
         ) {
-            let shelf = Shelf::default()
+            let files = MemoryFiles::default()
                 .with(MAIN, main)
                 .with("/etc/challenger/a", other)
                 .with("/etc/challenger/b", bytes);
-            if let Ok(config) = shelf.load_in(&[]) {
+            if let Ok(config) = files.load_in(&[]) {
                 for section in config.sections() {
                     for setting in &section.settings {
-                        let _ = config.filename(&section.name, &setting.name);
-                        let _ = config.duration(&section.name, &setting.name);
+                        let entry = config.entry(&section.name, &setting.name);
+                        let _ = entry.map(|it| (it.filename(), it.duration()));
                     }
                 }
             }

@@ -8,12 +8,11 @@
 //! let text = "[challenger]\nPORT = 9967\nTERMS_DIR = ${DATADIR}terms/\n";
 //! let config = Config::from_text(text, &environment)?;
 //!
-//! let port = config.required("Challenger", "port", |c, s, o| c.number(s, o, 1..=65535))?;
+//! let port = config.required("Challenger", "port")?.number(1..=65535)?;
 //! assert_eq!(port, 9967);
-//! let terms = config.filename("challenger", "TERMS_DIR")?;
-//! assert_eq!(terms, Some(PathBuf::from("/usr/share/challenger/terms/")));
-//! let missing = config.required("challenger", "ADDRESS_TYPE", Config::string).unwrap_err();
-//! assert!(missing.is_missing());
+//! let terms = config.required("challenger", "TERMS_DIR")?.filename()?;
+//! assert_eq!(terms, PathBuf::from("/usr/share/challenger/terms/"));
+//! assert!(config.entry("challenger", "ADDRESS_TYPE").is_none());
 //! # Ok::<(), challenger_server::config::ConfigError>(())
 //! ```
 
@@ -23,9 +22,9 @@ mod expand;
 mod files;
 mod include;
 mod load;
-pub(crate) mod parse;
 #[cfg(test)]
-mod shelf;
+mod memory_files;
+pub(crate) mod parse;
 mod values;
 
 use std::cell::RefCell;
@@ -34,8 +33,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use duration::TimeSpan;
-pub use error::{ConfigError, Origin, Problem};
+pub use error::{ConfigError, LineError, Origin};
 pub use files::{Disk, Environment, Files};
+pub use values::Entry;
 
 /// All sections in the order in which they were first named, and how they came together.
 pub struct Config {
@@ -58,7 +58,8 @@ impl Config {
         load::load(files, environment, asked_for)
     }
 
-    /// Reads a text that is no file, over the built-in defaults only. It may not have directives.
+    /// Reads a text that is not a file, over the built-in defaults only. It may not have
+    /// directives.
     pub fn from_text(text: &str, environment: &Environment) -> Result<Self, ConfigError> {
         load::from_text(text, environment)
     }
@@ -75,7 +76,7 @@ impl Config {
 
     /// The value of an option by its names, in any case. A hidden section has none.
     pub fn value(&self, section: &str, option: &str) -> Option<&Value> {
-        self.setting(section, option).map(|(_, setting)| &setting.value)
+        self.entry(section, option).map(|entry| &entry.setting.value)
     }
 
     /// The files that were read, in order, and how deep they were included.
@@ -88,17 +89,17 @@ impl Config {
         self.main_file.as_deref()
     }
 
-    /// Gives an option a value of the program's own, over whatever was loaded.
+    /// Sets an option to a value of the program's own, over the loaded one.
     pub fn set(&mut self, section: &str, option: &str, text: &str) {
         self.assign(section, option, Value::new(String::from(text), Origin::Program));
     }
 
-    /// What was odd so far, in loading and in expanding file names.
+    /// The warnings so far, from loading and from expanding file names.
     pub fn warnings(&self) -> Vec<String> {
         self.warnings.borrow().iter().cloned().collect()
     }
 
-    /// What the process knows besides files.
+    /// The environment that it was read in.
     pub const fn environment(&self) -> &Environment {
         &self.environment
     }
@@ -112,11 +113,6 @@ impl Config {
             environment,
             warnings: RefCell::default(),
         }
-    }
-
-    fn setting(&self, section: &str, option: &str) -> Option<(&Section, &Setting)> {
-        let section = self.section(section).filter(|section| section.hidden_in.is_none())?;
-        Some((section, section.setting(option)?))
     }
 
     /// The latest assignment wins, spelling included.
@@ -138,7 +134,7 @@ impl Config {
         self.edit(section, |section| section.secret_in = Some(file.to_path_buf()));
     }
 
-    /// Changes a section, after adding it if there is none of that name.
+    /// Changes a section, and adds it first if it does not exist.
     fn edit(&mut self, name: &str, change: impl FnOnce(&mut Section)) {
         match self.sections.iter_mut().find(|section| section.name.eq_ignore_ascii_case(name)) {
             None => {
@@ -168,7 +164,7 @@ impl fmt::Debug for Config {
 pub struct Section {
     /// Its name, as it was first spelled.
     pub name: String,
-    /// What is set in it.
+    /// Its options.
     pub settings: Vec<Setting>,
     /// The secret file that would hold the section but cannot be read. All options then count as
     /// absent.

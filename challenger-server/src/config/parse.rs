@@ -1,14 +1,15 @@
 //! The syntax of configuration files: bytes in, numbered lines with their meaning out.
 //!
-//! - Lines end at `\n`; blanks around them, `\r` among them, do not count. None continues.
+//! - Lines end at `\n`; whitespace around them, including `\r`, is ignored. There are no
+//!   continuation lines.
 //! - `#` and `%` begin a comment at the start of a line and nowhere else.
 //! - `[SECTION]`, `OPTION = VALUE`, `@inline@ FILE`, `@inline-matching@ PATTERN` and
-//!   `@inline-secret@ SECTION FILE` is all there is.
+//!   `@inline-secret@ SECTION FILE` are all there is.
 //! - One pair of quotes around a whole value is removed; inside of it nothing is special.
 
-use super::error::Problem;
+use super::error::LineError;
 
-/// What a line says.
+/// The content of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     Directive(Directive),
@@ -24,17 +25,17 @@ pub(crate) enum Directive {
     InlineSecret { section: String, file: String },
 }
 
-/// All lines that say something with their numbers, or the number of the first wrong one.
-pub(crate) fn parse(text: &[u8]) -> Result<Vec<(usize, Line)>, (usize, Problem)> {
+/// All lines but empty ones and comments, with their numbers; or the first error, with its line.
+pub(crate) fn parse(text: &[u8]) -> Result<Vec<(usize, Line)>, (usize, LineError)> {
     let mut lines = Vec::new();
     let mut in_section = false;
     for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
-        let Some(line) = parse_line(line).map_err(|problem| (number, problem))? else {
+        let Some(line) = parse_line(line).map_err(|error| (number, error))? else {
             continue;
         };
         match line {
             Line::Directive(_) => {}
-            Line::Option { .. } if !in_section => return Err((number, Problem::NoSection)),
+            Line::Option { .. } if !in_section => return Err((number, LineError::NoSection)),
             Line::Option { .. } => {}
             Line::Section(_) => in_section = true,
         }
@@ -43,18 +44,18 @@ pub(crate) fn parse(text: &[u8]) -> Result<Vec<(usize, Line)>, (usize, Problem)>
     Ok(lines)
 }
 
-fn parse_line(line: &[u8]) -> Result<Option<Line>, Problem> {
+fn parse_line(line: &[u8]) -> Result<Option<Line>, LineError> {
     let line = line.trim_ascii();
     // Comments come before everything else: they may be in any encoding.
     if line.is_empty() || line.starts_with(b"#") || line.starts_with(b"%") {
         return Ok(None);
     }
-    let line = str::from_utf8(line).map_err(|_| Problem::NotUtf8)?;
+    let line = str::from_utf8(line).map_err(|_| LineError::NotUtf8)?;
     if line.contains('\0') {
-        return Err(Problem::Nul);
+        return Err(LineError::Nul);
     }
     if line.starts_with('\u{feff}') {
-        return Err(Problem::ByteOrderMark);
+        return Err(LineError::ByteOrderMark);
     }
     if let Some(rest) = line.strip_prefix('@') {
         return parse_directive(rest).map(|directive| Some(Line::Directive(directive)));
@@ -64,11 +65,11 @@ fn parse_line(line: &[u8]) -> Result<Option<Line>, Problem> {
     }
     let Some((name, value)) = line.split_once('=') else {
         let header = line.starts_with('[');
-        return Err(if header { Problem::SectionUnclosed } else { Problem::NotALine });
+        return Err(if header { LineError::SectionUnclosed } else { LineError::NotALine });
     };
     let name = String::from(name.trim_ascii());
     if name.is_empty() {
-        return Err(Problem::OptionUnnamed);
+        return Err(LineError::OptionUnnamed);
     }
     Ok(Some(Line::Option { name, value: String::from(unquote(value.trim_ascii())) }))
 }
@@ -78,26 +79,26 @@ fn unquote(value: &str) -> &str {
     value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)
 }
 
-fn parse_directive(rest: &str) -> Result<Directive, Problem> {
+fn parse_directive(rest: &str) -> Result<Directive, LineError> {
     let Some((name, argument)) = rest.split_once('@') else {
-        return Err(Problem::DirectiveUnclosed);
+        return Err(LineError::DirectiveUnclosed);
     };
     let argument = argument.trim_ascii();
     match name.to_ascii_lowercase().as_str() {
-        "inline" if argument.is_empty() => Err(Problem::DirectiveIncomplete("@inline@ FILE")),
+        "inline" if argument.is_empty() => Err(LineError::DirectiveIncomplete("@inline@ FILE")),
         "inline" => Ok(Directive::Inline { file: String::from(argument) }),
         "inline-matching" if argument.is_empty() => {
-            Err(Problem::DirectiveIncomplete("@inline-matching@ PATTERN"))
+            Err(LineError::DirectiveIncomplete("@inline-matching@ PATTERN"))
         }
         "inline-matching" => Ok(Directive::InlineMatching { pattern: String::from(argument) }),
         "inline-secret" => match argument.split_once(|char: char| char.is_ascii_whitespace()) {
-            None => Err(Problem::DirectiveIncomplete("@inline-secret@ SECTION FILE")),
+            None => Err(LineError::DirectiveIncomplete("@inline-secret@ SECTION FILE")),
             Some((section, file)) => Ok(Directive::InlineSecret {
                 section: String::from(section),
                 file: String::from(file.trim_ascii()),
             }),
         },
-        _ => Err(Problem::DirectiveUnknown(String::from(name))),
+        _ => Err(LineError::DirectiveUnknown(String::from(name))),
     }
 }
 
@@ -229,8 +230,8 @@ mod tests {
             (b"@ inline@ x", 1, &unknown(" inline")),
         ];
         for (text, number, message) in cases {
-            let (line, problem) = parse(text).unwrap_err();
-            assert_eq!((line, problem.to_string().as_str()), (number, message));
+            let (line, error) = parse(text).unwrap_err();
+            assert_eq!((line, error.to_string().as_str()), (number, message));
         }
     }
 

@@ -1,141 +1,139 @@
-//! Values as what they are meant to be: numbers, choices, lengths of time, file names.
+//! Typed values: numbers, choices, durations, file names.
 //!
-//! An absent option is `None`, an empty one is a value. A wrong one is an error that says what
-//! would be accepted.
+//! An empty option is set, too. A wrong value is an error that says what would be accepted.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::duration::{self, DurationError, TimeSpan};
-use super::error::ConfigError;
+use super::error::{ConfigError, Origin};
 use super::expand::{self, ExpandError};
 use super::{Config, Section, Setting};
 use crate::secrecy;
 
-impl Config {
-    /// A value that must be there, read by one of the other methods.
-    pub fn required<T>(
-        &self,
-        section: &str,
-        option: &str,
-        read: impl Fn(&Self, &str, &str) -> Result<Option<T>, ConfigError>,
-    ) -> Result<T, ConfigError> {
-        read(self, section, option)?.ok_or_else(|| self.missing(section, option))
+/// An option that is set.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    config: &'a Config,
+    section: &'a Section,
+    pub(super) setting: &'a Setting,
+}
+
+impl<'a> Entry<'a> {
+    /// The text, as it is written.
+    pub fn text(self) -> &'a str {
+        &self.setting.value.text
     }
 
-    /// A text, as it is written.
-    pub fn string(&self, section: &str, option: &str) -> Result<Option<String>, ConfigError> {
-        Ok(self.value(section, option).map(|value| value.text.clone()))
+    /// Where it was written.
+    pub fn origin(self) -> &'a Origin {
+        &self.setting.value.origin
     }
 
     /// A whole number in decimal digits.
-    pub fn number(
-        &self,
-        section: &str,
-        option: &str,
-        range: RangeInclusive<u64>,
-    ) -> Result<Option<u64>, ConfigError> {
-        let expected = format!("a number from {} to {}", range.start(), range.end());
-        self.read(section, option, &expected, |text| {
-            // `parse` alone would take a plus sign.
-            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-            let number = if digits { text.parse().ok() } else { None };
-            number.filter(|number| range.contains(number))
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`], as from all methods.
+    pub fn number(self, range: RangeInclusive<u64>) -> Result<u64, ConfigError> {
+        // `parse` alone would take a plus sign.
+        let number = self.text().parse().ok().filter(|_| !self.text().starts_with('+'));
+        number.filter(|number| range.contains(number)).ok_or_else(|| {
+            self.refused(&format!("a number from {} to {}", range.start(), range.end()))
         })
     }
 
-    /// `YES` or `NO`.
-    pub fn yes_no(&self, section: &str, option: &str) -> Result<Option<bool>, ConfigError> {
-        self.choice(section, option, &[("YES", true), ("NO", false)])
-    }
-
-    /// What one of a few words, in any case, stands for.
-    pub fn choice<T: Copy>(
-        &self,
-        section: &str,
-        option: &str,
-        choices: &[(&str, T)],
-    ) -> Result<Option<T>, ConfigError> {
-        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-        self.read(section, option, &listed(&words), |text| {
-            let choice = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
-            choice.map(|(_, meaning)| *meaning)
+    /// The meaning of one of a few words, in any case.
+    ///
+    /// # Errors
+    /// It is another word.
+    pub fn choice<T: Copy>(self, choices: &[(&str, T)]) -> Result<T, ConfigError> {
+        let choice = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(self.text()));
+        choice.map(|(_, meaning)| *meaning).ok_or_else(|| {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            self.refused(&listed(&words))
         })
     }
 
-    /// A length of time.
-    pub fn duration(&self, section: &str, option: &str) -> Result<Option<TimeSpan>, ConfigError> {
-        let Some((section, setting)) = self.setting(section, option) else {
-            return Ok(None);
-        };
-        duration::parse(&setting.value.text).map(Some).map_err(|error| {
-            let expected = match error {
+    /// A duration.
+    ///
+    /// # Errors
+    /// It is malformed or too long.
+    pub fn duration(self) -> Result<TimeSpan, ConfigError> {
+        duration::parse(self.text()).map_err(|error| {
+            self.refused(match error {
                 DurationError::Malformed => {
                     "a length of time like \"10 s\", \"1 h 30 min\", \"4 weeks 1 day\" or \
                      \"forever\" (units: us, ms, s, min, h, d, w, y)"
                 }
                 DurationError::TooLong => "at most 584,942 years, or \"forever\"",
-            };
-            wrong(section, setting, expected)
+            })
         })
     }
 
-    /// A file name, absolute and with `$` and `~` expanded. A name that stands for nothing is left
-    /// as it is, with a warning.
-    pub fn filename(&self, section: &str, option: &str) -> Result<Option<PathBuf>, ConfigError> {
-        let Some((section, setting)) = self.setting(section, option) else {
-            return Ok(None);
-        };
-        let origin = &setting.value.origin;
-        let expansion = expand::expand(&setting.value.text, &|name| self.variable(name))
-            .map_err(|error| wrong(section, setting, &bound(error)))?;
+    /// A file name, absolute and with `$` and `~` expanded. An unknown name after a `$` is left as
+    /// it is, with a warning.
+    ///
+    /// # Errors
+    /// It is empty, or too long once it is expanded.
+    pub fn filename(self) -> Result<PathBuf, ConfigError> {
+        let Self { config, section, setting } = self;
+        let expansion = expand::expand(self.text(), &|name| config.variable(name))
+            .map_err(|error| self.refused(&bound(error)))?;
         for warning in expansion.warnings {
             let (section, name) = (secrecy::quote(&section.name), secrecy::name(&setting.name));
-            self.warn(format!("{origin}: [{section}] {name}: {warning}"));
+            config.warn(format!("{}: [{section}] {name}: {warning}", self.origin()));
         }
         let text = expansion.text;
         if text.is_empty() {
             // Taken literally, this would be the current directory.
-            return Err(wrong(section, setting, "a file name, or no such line"));
+            return Err(self.refused("a file name, or no such line"));
         }
         let after_home =
             text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
         let path = match after_home {
             None => PathBuf::from(text),
-            Some(rest) => match self.environment.filled("HOME") {
-                None => return Err(wrong(section, setting, "no ~, because $HOME is not set")),
+            Some(rest) => match config.environment.filled("HOME") {
+                None => return Err(self.refused("no ~, because $HOME is not set")),
                 Some(home) => PathBuf::from(format!("{home}{rest}")),
             },
         };
-        Ok(Some(self.environment.directory.join(path)))
+        Ok(config.environment.directory.join(path))
     }
 
-    /// The complaint about a value that is there but no good, for rules that only its reader knows.
-    /// What is absent is missing. The complaint quotes the value, so it is not for secrets.
+    fn refused(self, expected: &str) -> ConfigError {
+        ConfigError::Value {
+            section: self.section.name.clone(),
+            setting: Box::new(self.setting.clone()),
+            expected: String::from(expected),
+        }
+    }
+}
+
+impl Config {
+    /// An option by its names, in any case, if it is set. A hidden section has none.
+    pub fn entry(&self, section: &str, option: &str) -> Option<Entry<'_>> {
+        let section = self.section(section).filter(|section| section.hidden_in.is_none())?;
+        Some(Entry { config: self, section, setting: section.setting(option)? })
+    }
+
+    /// An option that has to be set.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] says where to set it.
+    pub fn required(&self, section: &str, option: &str) -> Result<Entry<'_>, ConfigError> {
+        self.entry(section, option).ok_or_else(|| self.missing(section, option))
+    }
+
+    /// The error for a value that breaks a rule which only its reader knows. It quotes the value,
+    /// so it is not for secrets. If the option is not set, the error is that it is missing.
     pub fn refuse(&self, section: &str, option: &str, expected: &str) -> ConfigError {
-        match self.setting(section, option) {
-            None => self.missing(section, option),
-            Some((section, setting)) => wrong(section, setting, expected),
+        match self.required(section, option) {
+            Ok(entry) => entry.refused(expected),
+            Err(missing) => missing,
         }
     }
 
-    fn read<T>(
-        &self,
-        section: &str,
-        option: &str,
-        expected: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, ConfigError> {
-        let Some((section, setting)) = self.setting(section, option) else {
-            return Ok(None);
-        };
-        match parse(&setting.value.text) {
-            None => Err(wrong(section, setting, expected)),
-            Some(value) => Ok(Some(value)),
-        }
-    }
-
-    /// What a name stands for after a `$`: an option of `[PATHS]`, else a variable.
+    /// The value of a name after a `$`: an option of `[PATHS]`, else a variable.
     fn variable(&self, name: &str) -> Option<String> {
         let option = self.value("PATHS", name).map(|value| value.text.as_str());
         option.or_else(|| self.environment.variable(name)).map(String::from)
@@ -164,14 +162,6 @@ impl Config {
     }
 }
 
-fn wrong(section: &Section, setting: &Setting, expected: &str) -> ConfigError {
-    ConfigError::Value {
-        section: section.name.clone(),
-        setting: Box::new(setting.clone()),
-        expected: String::from(expected),
-    }
-}
-
 fn bound(error: ExpandError) -> String {
     match error {
         ExpandError::TooDeep => format!("at most {} levels of $", expand::LEVELS_MAX),
@@ -179,7 +169,7 @@ fn bound(error: ExpandError) -> String {
     }
 }
 
-/// The words as a sentence has them: `a`, `a or b`, `a, b or c`.
+/// The words as an enumeration: `a`, `a or b`, `a, b or c`.
 fn listed(words: &[&str]) -> String {
     match words {
         [] => String::new(),
@@ -206,9 +196,15 @@ mod tests {
         Config::from_text(&format!("[Own]\n{text}"), &environment).unwrap()
     }
 
-    /// The first is what is read from a value, the second what is said about it.
-    fn outcome<T>(result: Result<Option<T>, ConfigError>) -> Result<T, String> {
-        result.map(Option::unwrap).map_err(|error| {
+    /// Reads the option of `config(text)`.
+    fn read<T>(
+        text: &str,
+        read: impl Fn(Entry<'_>) -> Result<T, ConfigError>,
+    ) -> Result<T, String> {
+        let config = config(text);
+        let result = read(config.entry("own", "OPT").unwrap());
+        assert_eq!(config.warnings(), [""; 0]);
+        result.map_err(|error| {
             assert!(!error.is_missing());
             error.to_string()
         })
@@ -219,22 +215,18 @@ mod tests {
     }
 
     #[test]
-    fn absent_values_are_none() {
+    fn absent_options_are_missing() {
         let config = config("");
-        assert_eq!(config.string("own", "a"), Ok(None));
-        assert_eq!(config.number("own", "a", 0..=1), Ok(None));
-        assert_eq!(config.yes_no("own", "a"), Ok(None));
-        assert_eq!(config.choice("own", "a", &[("x", 1)]), Ok(None));
-        assert_eq!(config.duration("own", "a"), Ok(None));
-        assert_eq!(config.filename("own", "a"), Ok(None));
+        assert!(config.entry("own", "a").is_none());
+        assert!(config.required("own", "a").unwrap_err().is_missing());
         assert!(config.refuse("own", "a", "x").is_missing());
     }
 
     #[test]
-    fn strings_are_as_written() {
+    fn texts_are_as_written() {
         let config = config("Opt = $HOME # x");
-        assert_eq!(config.string("OWN", "OPT"), Ok(Some(String::from("$HOME # x"))));
-        assert_eq!(config.required("own", "opt", Config::string), Ok(String::from("$HOME # x")));
+        assert_eq!(config.entry("OWN", "OPT").unwrap().text(), "$HOME # x");
+        assert_eq!(config.required("own", "opt").unwrap().text(), "$HOME # x");
         assert_eq!(
             config.refuse("own", "opt", "something else").to_string(),
             "line 2: [Own] Opt = \"$HOME # x\": expected something else"
@@ -243,8 +235,7 @@ mod tests {
 
     #[test]
     fn numbers_are_digits_within_a_range() {
-        let read =
-            |text: &str| outcome(config(&format!("Opt = {text}")).number("own", "OPT", 1..=65_535));
+        let read = |text: &str| read(&format!("Opt = {text}"), |it| it.number(1..=65_535));
         for (text, number) in [("1", 1), ("65535", 65_535), ("007", 7), ("\"9967\"", 9967)] {
             assert_eq!(read(text), Ok(number));
         }
@@ -257,23 +248,22 @@ mod tests {
 
     #[test]
     fn words_are_chosen_in_any_case() {
-        let yes_no = |text: &str| outcome(config(&format!("Opt = {text}")).yes_no("own", "opt"));
-        assert_eq!(yes_no("YES"), Ok(true));
-        assert_eq!(yes_no("no"), Ok(false));
-        for text in ["", "1", "true", "YES NO", "y"] {
-            assert_eq!(yes_no(text), complaint(text, "YES or NO"));
-        }
         let serve = |text: &str| {
             let choices = [("tcp", 't'), ("unix", 'u'), ("systemd", 's')];
-            outcome(config(&format!("Opt = {text}")).choice("own", "opt", &choices))
+            read(&format!("Opt = {text}"), |it| it.choice(&choices))
         };
         assert_eq!(serve("Unix"), Ok('u'));
-        assert_eq!(serve("udp"), complaint("udp", "tcp, unix or systemd"));
+        for text in ["", "1", "udp", "tcp unix", "t"] {
+            assert_eq!(serve(text), complaint(text, "tcp, unix or systemd"));
+        }
+        let yes_no = |it: Entry<'_>| it.choice(&[("YES", true), ("NO", false)]);
+        assert_eq!(read("Opt = no", yes_no), Ok(false));
+        assert_eq!(read("Opt = true", yes_no), complaint("true", "YES or NO"));
     }
 
     #[test]
     fn durations_name_what_is_wrong() {
-        let read = |text: &str| outcome(config(&format!("Opt = {text}")).duration("own", "opt"));
+        let read = |text: &str| read(&format!("Opt = {text}"), |it| it.duration());
         assert_eq!(read("1 h"), Ok(TimeSpan::Finite(Duration::from_secs(3600))));
         assert_eq!(read("forever"), Ok(TimeSpan::Forever));
         let example = "a length of time like \"10 s\", \"1 h 30 min\", \"4 weeks 1 day\" or \
@@ -286,10 +276,8 @@ mod tests {
     #[test]
     fn file_names_are_expanded_and_absolute() {
         let read = |text: &str| {
-            let config = config(&format!("Opt = {text}\n[paths]\nBOTH = /path\nNEST = $BOTH/n"));
-            let path = outcome(config.filename("own", "opt"));
-            assert_eq!(config.warnings(), Vec::<String>::new());
-            path
+            let text = format!("Opt = {text}\n[paths]\nBOTH = /path\nNEST = $BOTH/n");
+            read(&text, |it| it.filename())
         };
         let cases = [
             ("/a/b", "/a/b"),
@@ -319,19 +307,20 @@ mod tests {
     #[test]
     fn unknown_names_are_warned_about_once() {
         let config = config("Opt = $NO/x\nLoop = $SELF\n[paths]\nSELF = $SELF");
+        let filename = |option: &str| config.entry("own", option).unwrap().filename();
         for _ in 0..2 {
-            assert_eq!(config.filename("own", "opt"), Ok(Some(PathBuf::from("/srv/$NO/x"))));
+            assert_eq!(filename("opt"), Ok(PathBuf::from("/srv/$NO/x")));
         }
         let warning = "line 2: [Own] Opt: \"$NO\" is neither in [PATHS] nor in the environment \
                        and stays as it is";
         assert_eq!(config.warnings(), [warning]);
         assert_eq!(
-            config.filename("own", "loop").unwrap_err().to_string(),
+            filename("loop").unwrap_err().to_string(),
             "line 3: [Own] Loop = \"$SELF\": expected at most 128 levels of $"
         );
         let homeless = Config::from_text("[s]\nA = ~/x", &Environment::default()).unwrap();
         assert_eq!(
-            homeless.filename("s", "A").unwrap_err().to_string(),
+            homeless.entry("s", "A").unwrap().filename().unwrap_err().to_string(),
             "line 2: [s] A = \"~/x\": expected no ~, because $HOME is not set"
         );
     }

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::thread;
 
 use super::TICK;
-use crate::os;
+use crate::this_process;
 
 /// A listener that somebody else has.
 #[derive(Clone)]
@@ -36,7 +36,7 @@ impl Watch {
                 thread::sleep(TICK);
             }
             log::error!(error = "it accepts no more connections"; "engine failed");
-            os::stop();
+            this_process::stop();
         };
         thread::Builder::new().name("watch".to_owned()).spawn(watch).map(drop)
     }

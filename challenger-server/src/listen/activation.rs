@@ -13,11 +13,11 @@ use super::ListenError;
 use crate::front::BACKLOG;
 use crate::front::Listener;
 
-/// The socket that was passed to this process, if there is one. It is taken once, and forgotten by
-/// the environment, so this belongs at the beginning, before there are threads.
+/// The socket that was passed to this process, if there is one. It can be taken once, and the
+/// environment is changed, so call this first, before there are threads.
 ///
 /// # Errors
-/// What was passed is not one listening socket.
+/// Something other than one listening socket was passed.
 pub fn activated() -> Result<Option<Listener>, ListenError> {
     let variable = |name| env::var(name).ok();
     if !is_ours(variable("LISTEN_PID").as_deref(), process::id()) {
@@ -28,7 +28,7 @@ pub fn activated() -> Result<Option<Listener>, ListenError> {
         return Err(refused(format_args!("{count:?} sockets (LISTEN_FDS), expected 1")));
     }
     let mut passed = ListenFd::from_env();
-    // Each leaves the socket where it is if it is one of the other kind.
+    // Each leaves a socket of the other kind where it is.
     let listener = match (tcp(&mut passed), unix(&mut passed)) {
         (Some(listener), _) | (None, Some(listener)) => listener?,
         (None, None) => return Err(refused("no stream socket, neither TCP nor UNIX")),
@@ -36,7 +36,7 @@ pub fn activated() -> Result<Option<Listener>, ListenError> {
     Ok(Some(listener))
 }
 
-/// Whether the variables mean this process, and not the one that it descends from.
+/// Whether the variables are meant for this process, and not for an ancestor.
 fn is_ours(listen_pid: Option<&str>, process: u32) -> bool {
     listen_pid.and_then(|text| text.parse().ok()) == Some(process)
 }
@@ -51,7 +51,7 @@ fn unix(passed: &mut ListenFd) -> Option<Result<Listener, ListenError>> {
     Some(check(SockRef::from(&listener)).map(|()| listener.into()))
 }
 
-/// To listen again does no harm, and a connection cannot.
+/// Checks that a socket listens: listening again is harmless, and fails on a connection.
 fn check(socket: SockRef<'_>) -> Result<(), ListenError> {
     socket.listen(BACKLOG).map_err(|error| {
         refused(format_args!("what is no listening socket ({error}); its unit needs Accept=no"))

@@ -1,5 +1,5 @@
-//! The file of a UNIX socket: made without a moment in which it is open to too many, never taken
-//! from somebody else, and removed in the end.
+//! The file of a UNIX socket: it is never open to too many, even for a moment, never taken from
+//! another process, and removed at the end.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, Metadata, Permissions, TryLockError};
@@ -19,72 +19,72 @@ use crate::front::BACKLOG;
 use crate::front::Listener;
 use crate::secrecy;
 
-/// How long to wait for somebody else who starts in the same folder, which takes milliseconds.
+/// How long to wait for another process that starts in the same folder, which takes milliseconds.
 const LOCK_TRIES: u32 = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// The longest path, in bytes, that fits in a socket's address.
 pub const PATH_MAX: usize = 107;
 
-/// The permissions of a folder that we make: the group is let in, because the reverse proxy belongs
-/// to it.
+/// The permissions of a folder that we make: the group has access, because the reverse proxy
+/// belongs to it.
 const FOLDER_MODE: u32 = 0o750;
 
-/// The file of a UNIX socket. It is removed when this is dropped, if it is still the same file, so
-/// this has to be dropped before the listener: as long as somebody listens, nobody else takes the
-/// path, and the system does not give the file's number to another one.
+/// The file of a UNIX socket. Dropping this removes it, if it is still the same file. Drop it
+/// before the listener: as long as the socket listens, no other process takes the path, and the
+/// system does not reuse the inode number.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
     identity: Identity,
 }
 
-/// Device and number, by which a file is told from others at the same path.
+/// Device and inode number, which identify a file whatever its path.
 type Identity = (u64, u64);
 
 impl SocketFile {
-    /// Listens on a path. Its folder is made if it is missing, and a socket that nobody serves any
-    /// more is replaced.
+    /// Listens on a path. Creates its folder if it is missing, and replaces a socket that is no
+    /// longer served.
     ///
     /// # Errors
-    /// Something else is there, somebody serves it, or the folder cannot be trusted.
+    /// Another file is there, the socket is served, or the folder cannot be trusted.
     pub fn bind(path: &Path, mode: u32) -> Result<(Self, Listener), ListenError> {
         Self::try_bind(path, mode).map_err(|cause| ListenError::new(secrecy::path(path), cause))
     }
 
-    /// Says whether others could take the place of such a file. Nothing is made.
+    /// Checks whether others could replace such a file. Nothing is created.
     ///
     /// # Errors
-    /// Which folder cannot be trusted.
+    /// The message names the folder that cannot be trusted.
     pub(super) fn check(path: &Path) -> Result<(), ListenError> {
         let trusted = folder(path).and_then(|folder| Ok(trust::check(folder)?));
         trusted.map_err(|cause| ListenError::new(secrecy::path(path), cause))
     }
 
-    fn try_bind(path: &Path, mode: u32) -> Result<(Self, Listener), Cause> {
+    fn try_bind(path: &Path, mode: u32) -> Result<(Self, Listener), BindError> {
         let folder = folder(path)?;
         prepare_folder(folder)?;
-        // Two that start at once would each take the other's socket, which does not answer yet, for
-        // one that is left over.
+        // Of two that start at once, each would take the other's socket, which does not answer yet,
+        // for a stale one.
         let lock = File::open(folder)?;
         take(&lock)?;
         remove_left_over(path)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&SockAddr::unix(path)?)?;
         let file = Self { path: path.to_owned(), identity: identity(&fs::symlink_metadata(path)?) };
-        // Until we listen nobody can connect, so it does not matter what mode the file has before.
+        // Until we listen nobody can connect, so the mode does not matter before.
         fs::set_permissions(path, Permissions::from_mode(mode))?;
         socket.listen(BACKLOG)?;
         Ok((file, UnixListener::from(OwnedFd::from(socket)).into()))
     }
 }
 
-fn folder(path: &Path) -> Result<&Path, Cause> {
+fn folder(path: &Path) -> Result<&Path, BindError> {
     path.parent().ok_or_else(|| "expected a file in a folder".into())
 }
 
-/// Takes the lock, or says that it is not to be had: whoever may read the folder could hold it.
-fn take(lock: &File) -> Result<(), Cause> {
+/// Takes the lock, but not at any price: every process that may read the folder could hold it.
+fn take(lock: &File) -> Result<(), BindError> {
     for _ in 0..LOCK_TRIES {
         match lock.try_lock() {
             Ok(()) => return Ok(()),
@@ -92,7 +92,7 @@ fn take(lock: &File) -> Result<(), Cause> {
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
     }
-    Err(Cause::from("another process keeps its folder locked"))
+    Err(BindError::from("another process keeps its folder locked"))
 }
 
 impl Drop for SocketFile {
@@ -111,19 +111,19 @@ fn identity(metadata: &Metadata) -> Identity {
     (metadata.dev(), metadata.ino())
 }
 
-/// Makes the folder if it is missing, and looks whether others could put their own socket in it, or
-/// another folder in its place.
-fn prepare_folder(folder: &Path) -> Result<(), Cause> {
-    // Nothing is made where others lead us.
+/// Creates the folder if it is missing, and checks that others cannot put their own socket in it,
+/// or another folder in its place.
+fn prepare_folder(folder: &Path) -> Result<(), BindError> {
+    // Nothing is created where others could lead us.
     trust::check(folder)?;
     let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
-    made.map_err(|error| Cause(format!("the folder {}: {error}", secrecy::path(folder))))?;
-    // Somebody may have been faster.
+    made.map_err(|error| BindError(format!("the folder {}: {error}", secrecy::path(folder))))?;
+    // Another process may have been faster.
     Ok(trust::check(folder)?)
 }
 
-/// Removes a socket that nobody listens on, and nothing else.
-fn remove_left_over(path: &Path) -> Result<(), Cause> {
+/// Removes a stale socket, and nothing else.
+fn remove_left_over(path: &Path) -> Result<(), BindError> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -133,7 +133,7 @@ fn remove_left_over(path: &Path) -> Result<(), Cause> {
         return Err("there is a file already that is no socket".into());
     }
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // Else a queue that is full would hold us up.
+    // Otherwise a full queue would block us.
     socket.set_nonblocking(true)?;
     match socket.connect(&SockAddr::unix(path)?) {
         Ok(()) => Err("it is already served by another process".into()),
@@ -144,32 +144,32 @@ fn remove_left_over(path: &Path) -> Result<(), Cause> {
         Err(error) if Errno::from_io_error(&error) == Some(Errno::PROTOTYPE) => {
             Err("there is a socket already that is none for connections".into())
         }
-        Err(error) => Err(Cause(format!("cannot tell whether it is served already: {error}"))),
+        Err(error) => Err(BindError(format!("cannot tell whether it is served already: {error}"))),
     }
 }
 
-/// What is in the way.
-struct Cause(String);
+/// Why the socket cannot be bound.
+struct BindError(String);
 
-impl fmt::Display for Cause {
+impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl From<&str> for Cause {
+impl From<&str> for BindError {
     fn from(cause: &str) -> Self {
         Self(cause.to_owned())
     }
 }
 
-impl From<String> for Cause {
+impl From<String> for BindError {
     fn from(cause: String) -> Self {
         Self(cause)
     }
 }
 
-impl From<io::Error> for Cause {
+impl From<io::Error> for BindError {
     fn from(error: io::Error) -> Self {
         Self(error.to_string())
     }

@@ -1,5 +1,5 @@
-//! Whether others could put something of their own in the place of a file: whoever may write to a
-//! folder can rename what is in it, whatever that folder lets them do.
+//! Checks whether others could replace a file: everybody who may write to a folder can rename what
+//! is in it, whatever the permissions of that are.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -12,18 +12,18 @@ use rustix::process::{getegid, geteuid};
 
 use crate::secrecy;
 
-/// How many symbolic links a path may go through, as for the system.
+/// How many symbolic links a path may go through: as many as in Linux.
 const LINKS_MAX: usize = 40;
 
 const GROUP_MAY_WRITE: u32 = 0o020;
 const OTHERS_MAY_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
-/// Looks at a folder and at all folders and links on the way to it, from the root on. What is not
-/// there yet is not looked at.
+/// Checks a folder, and all folders and links on the way to it, from the root on, as far as they
+/// exist.
 ///
 /// # Errors
-/// Which folder others control, and what would be accepted.
+/// The message names the folder that others control, and what would be accepted.
 pub(super) fn check(folder: &Path) -> Result<(), String> {
     let failed =
         |place: &Path, error: io::Error| format!("the folder {}: {error}", secrecy::path(place));
@@ -74,7 +74,7 @@ struct Us {
 
 impl Us {
     fn distrusts(&self, metadata: &Metadata) -> Option<String> {
-        // The mode of a link says nothing, but whoever owns it can let it point elsewhere.
+        // The mode of a link has no meaning, but its owner can make it point elsewhere.
         let mode = if metadata.is_symlink() { 0 } else { metadata.mode() };
         self.distrust(metadata.uid(), metadata.gid(), mode)
     }

@@ -1,32 +1,33 @@
-//! What is odd about a message: mistakes that only its readers would notice.
+//! Advice on messages: mistakes that only their readers would notice.
 
 use challenger_proto::Variables;
 use serde_json::json;
 
 use super::expand::Expanded;
-use super::message::SECRETS;
 use super::sms;
 use super::template::Template;
 
-/// The longest names of sites that a message is tried with. Most have half of that.
+/// The length of the host names that a message is tried with. Most have half of that.
 const HOST_LEN: usize = 40;
-/// What a message is tried with.
+/// The codes that a message is tried with.
 const PIN: &str = "1234-5678";
 const PIN_DIGITS: &str = "12345678";
 
-/// What the advice is about, taken apart before it is compiled.
-pub(super) struct Draft<'a> {
-    /// The text, and the subject.
+/// Variables that a subject never gets: mail programs show it to everybody who sees the screen.
+pub(super) const SECRETS: [&str; 3] = ["nonce", "pin", "pin_digits"];
+
+/// A message with its parts and words in it, before it is compiled.
+pub(super) struct ExpandedMessage<'a> {
     pub text: &'a Expanded<'a>,
     pub subject: &'a Expanded<'a>,
-    /// Where the text was written, and in which language it is.
+    /// The file of the text, and its language.
     pub place: String,
     /// Whether it is sent as an SMS.
     pub is_sms: bool,
 }
 
-impl Draft<'_> {
-    /// Everything odd, each with its file, and with the line where there is one.
+impl ExpandedMessage<'_> {
+    /// Everything odd, each with its file, and with its line if there is one.
     pub(super) fn advice(&self, template: &Template) -> Vec<String> {
         let mut advice = self.about_secrets();
         let said = template.render(&sample());
@@ -56,7 +57,7 @@ impl Draft<'_> {
         advice
     }
 
-    /// Each character once that would make the whole message cost more.
+    /// Reports each character once that makes the whole message cost more.
     fn about_characters(&self) -> Vec<String> {
         let mut advice = Vec::new();
         let mut seen = String::new();

@@ -1,14 +1,14 @@
-//! What operators add to make the pages theirs, without a template: a few rules and a picture.
+//! The operator's brand, without templates of their own: a few style rules and a logo.
 
 use data_encoding::BASE64;
 
-use super::sources::utf8;
+use crate::files::utf8;
 
-/// The largest logo, in bytes: each page carries it, and takes a third more for it. A good one has
-/// a tenth of that.
+/// The largest logo, in bytes. It is in each page, where it takes a third more. A good one has a
+/// tenth of that.
 const LOGO_MAX: usize = 64 * 1024;
 
-/// More rules for the style sheet, as a part.
+/// Turns more rules for the style sheet into a part.
 pub(super) fn style(file: &[u8]) -> Result<String, String> {
     let rules = utf8(file)?;
     if rules.to_ascii_lowercase().contains("</style") {
@@ -20,8 +20,8 @@ pub(super) fn style(file: &[u8]) -> Result<String, String> {
     Ok(rules)
 }
 
-/// A picture of that type, as a part. It is in the page itself, so that nothing else is loaded, and
-/// has no words of its own, because the page says by its words what it is.
+/// Turns a picture of that type into a part. It is in the page itself, so that nothing else is
+/// loaded. It has no alternative text, because the page's own text says whose it is.
 pub(super) fn logo(kind: &str, file: &[u8]) -> Result<String, String> {
     if file.len() > LOGO_MAX {
         return Err(format!("the logo has {} bytes: expected at most {LOGO_MAX}", file.len()));

@@ -9,7 +9,7 @@ use super::TemplateError;
 use super::expand::Source;
 use crate::config::parse::{Line, parse};
 
-/// Which way the language is written: the key of a text that is no text.
+/// The key of the direction of writing, which is not a text to show.
 pub(super) const DIRECTION: &str = "language.direction";
 /// The key of the message's subject, which no template names.
 pub(super) const SUBJECT: &str = "message.subject";
@@ -25,13 +25,13 @@ struct Entry {
 }
 
 impl Catalogue {
-    /// Takes all texts of a file over those that are there, and returns what is wrong with others.
+    /// Adds all texts of a file, which replace earlier ones, and returns the errors of broken ones.
     pub(super) fn read(&mut self, file: &Path, text: &[u8]) -> Vec<TemplateError> {
         let complain =
             |line, reason: String| TemplateError { file: file.into(), line: Some(line), reason };
         let lines = match parse(text) {
             Ok(lines) => lines,
-            Err((line, problem)) => return Vec::from([complain(line, problem.to_string())]),
+            Err((line, error)) => return Vec::from([complain(line, error.to_string())]),
         };
         let mut errors = Vec::new();
         let mut section = String::new();
@@ -67,7 +67,7 @@ impl Catalogue {
     }
 }
 
-/// What is wrong with a text, except for its own tags, if something is.
+/// The error in a text or its key, except for its own tags.
 fn complaint_about(key: &str, text: &str) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(allowed);

@@ -1,7 +1,7 @@
-//! Puts parts and words into a template, so that what is left is one plain template.
+//! Puts parts and words into a template, so that the result is one plain template.
 //!
-//! A template, a part and a text of the catalogue are each good Mustache for themselves, so that a
-//! mistake is told with the file and line that it is in.
+//! A template, a part and a text of the catalogue are each valid Mustache on their own, so that a
+//! mistake is reported with its own file and line.
 
 use std::path::Path;
 use std::vec;
@@ -10,16 +10,16 @@ use super::TemplateError;
 use super::lint::{self, DEPTH_MAX, Kind, Piece};
 use crate::secrecy;
 
-/// How many parts and texts a template may be put together from: ours have some thirty. Parts that
-/// name several parts each would otherwise double with each level.
+/// The maximum number of parts and texts in a template: ours have some thirty. Parts that name
+/// several parts each would otherwise double with each level.
 const PARTIALS_MAX: usize = 1000;
-/// How deep parts may be in parts. Nobody can follow more.
+/// How deep parts may nest. Nobody can follow more.
 const PARTIALS_DEPTH_MAX: usize = 8;
-/// How long a template may become: a picture of the size that a logo may have fits in, and much
-/// more would not be a page any more.
+/// The longest expanded template, in bytes: a logo of the largest size fits in, and much more would
+/// not be a page any more.
 const TEMPLATE_MAX: usize = 512 * 1024;
 
-/// A text, and where it was written.
+/// A text and its origin.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source<'a> {
     pub file: &'a Path,
@@ -39,23 +39,23 @@ impl<'a> Source<'a> {
         lint::read(self.text).map_err(|it| self.complain(it.line, it.reason))
     }
 
-    /// Complains about a line, counted from 1 in the text.
+    /// An error in a line, counted from 1 in the text.
     fn complain(self, line: usize, reason: impl Into<String>) -> TemplateError {
         let line = self.line.saturating_add(line).saturating_sub(1);
         TemplateError { file: self.file.into(), line: Some(line), reason: reason.into() }
     }
 }
 
-/// Finds what a partial stands for: by one word a part, by two with a dot a text of the catalogue.
+/// Finds a partial: one word names a part, two with a dot name a text of the catalogue.
 pub(super) type Find<'a> = dyn Fn(&str) -> Option<Source<'a>> + 'a;
 
-/// A template that has no partials any more, and that ramhorns renders as Mustache would.
+/// A template without partials, which ramhorns renders as Mustache would.
 #[derive(Debug, Default)]
 pub(super) struct Expanded<'a> {
     pub text: String,
     /// Tags that print their value without escaping, each with file and line.
     pub unescaped: Vec<String>,
-    /// Where the text changes from one source to another, and where that text was written.
+    /// The positions where the text changes from one source to another, with the new source.
     marks: Vec<(usize, Source<'a>)>,
 }
 
@@ -84,7 +84,7 @@ struct Frame<'a> {
     pieces: vec::IntoIter<Piece<'a>>,
 }
 
-/// Expands a template, on a stack of its own.
+/// Expands a template, with an explicit stack.
 pub(super) fn expand<'a>(
     template: Source<'a>,
     partials: &Find<'a>,
@@ -131,7 +131,7 @@ pub(super) fn expand<'a>(
     Ok(expanded)
 }
 
-/// Finds what a partial stands for.
+/// Finds a partial, and opens it.
 fn find<'a>(
     piece: Piece<'a>,
     source: Source<'a>,

@@ -1,20 +1,19 @@
-//! Looks through a page for what its Content-Security-Policy has to allow, and for what it never
-//! will.
+//! Finds in a page what its Content-Security-Policy has to allow, and what it never allows.
 
 use challenger_proto::Inline;
 
 use super::expand::Expanded;
 
-/// Elements whose content is text and nothing else.
+/// Elements whose content is only text.
 const TEXT_ELEMENTS: [&str; 4] = ["script", "style", "textarea", "title"];
 
-/// Elements that load what they name, and the attribute that does.
+/// Elements that load something, and the attribute that names it.
 const LOADING: [(&str, &str); 4] =
     [("iframe", "src"), ("img", "src"), ("link", "href"), ("script", "src")];
 
 /// A start tag, or an end tag.
 struct Tag<'a> {
-    /// Where it begins.
+    /// Its position.
     start: usize,
     /// In lower case, with the slash of an end tag.
     name: String,
@@ -22,17 +21,17 @@ struct Tag<'a> {
     attributes: Vec<(String, &'a str)>,
 }
 
-/// How much is told about one page. Who has more than that to put right comes back.
+/// The maximum number of warnings per page.
 const WARNINGS_MAX: usize = 20;
 
-/// The styles and scripts in a page, and what browsers will refuse, with file and line.
+/// The styles and scripts in a page, and warnings about what browsers refuse, with file and line.
 pub(super) fn inspect(page: &Expanded<'_>) -> (Inline, Vec<String>) {
     let mut inline = Inline::default();
     let mut warnings = Vec::new();
     let mut rest = 0;
     while let Some((tag, end)) = next_tag(&page.text, rest) {
         let mut warn = |what: String| {
-            // Each of them looks for its line.
+            // Finding the line of each takes time.
             if warnings.len() < WARNINGS_MAX {
                 warnings.push(format!(
                     "{}: {what}, which browsers refuse: a page has what it needs in itself",
@@ -61,7 +60,7 @@ pub(super) fn inspect(page: &Expanded<'_>) -> (Inline, Vec<String>) {
 }
 
 impl Tag<'_> {
-    /// Tells what of it browsers will refuse.
+    /// Warns about what browsers refuse in a tag.
     fn check(&self, warn: &mut dyn FnMut(String)) {
         for (attribute, value) in &self.attributes {
             if attribute == "style" || attribute.starts_with("on") {
@@ -76,8 +75,8 @@ impl Tag<'_> {
     }
 }
 
-/// The next tag from there on, and where it ends. Comments and declarations are skipped, as
-/// browsers do (HTML Living Standard, 13.2.5).
+/// The next tag at or after a position, and its end. Comments and declarations are skipped, as in
+/// browsers (HTML Living Standard, 13.2.5).
 fn next_tag(html: &str, from: usize) -> Option<(Tag<'_>, usize)> {
     let mut from = from;
     loop {
@@ -99,7 +98,7 @@ fn next_tag(html: &str, from: usize) -> Option<(Tag<'_>, usize)> {
     }
 }
 
-/// The attributes from there on up to the end of the tag, and that end.
+/// The attributes from a position to the end of the tag, and that end.
 fn attributes(html: &str, from: usize) -> Option<(Vec<(String, &str)>, usize)> {
     let mut attributes = Vec::new();
     let mut at = from;
@@ -111,10 +110,10 @@ fn attributes(html: &str, from: usize) -> Option<(Vec<(String, &str)>, usize)> {
             return Some((attributes, at + 1));
         }
         let is_end = |c: char| c.is_ascii_whitespace() || matches!(c, '>' | '=' | '/');
-        // Whatever it is, the first character belongs to it.
+        // The first character belongs to the name, whatever it is.
         let first = text.chars().next()?.len_utf8();
         let name = text.get(..first + text.get(first..)?.find(is_end)?)?;
-        // Between the braces of Mustache stands no name.
+        // Braces of Mustache may precede the name.
         let plain = name.rsplit("}}").next().unwrap_or(name).to_ascii_lowercase();
         let after = text.get(name.len()..)?;
         let Some(value) = after.trim_ascii_start().strip_prefix('=').map(str::trim_ascii_start)
@@ -141,7 +140,7 @@ fn attributes(html: &str, from: usize) -> Option<(Vec<(String, &str)>, usize)> {
     }
 }
 
-/// Where a comment ends that has just begun. One that ends at once is one, too.
+/// The end of a comment that has just begun; it may end at once.
 fn end_of_comment(comment: &str) -> Option<usize> {
     if let Some(end) = [">", "->"].into_iter().find(|end| comment.starts_with(end)) {
         return Some(end.len());
@@ -151,13 +150,13 @@ fn end_of_comment(comment: &str) -> Option<usize> {
     brackets.find(|(at, _)| comment.get(..*at).is_some_and(is_end)).map(|(at, _)| at + 1)
 }
 
-/// Whether this is a declaration, or something else that ends with the next `>`.
+/// Whether this is a declaration, or another construct that ends with the next `>`.
 fn is_bogus_comment(inside: &str) -> bool {
     let after_slash = inside.strip_prefix('/').and_then(|rest| rest.chars().next());
     inside.starts_with(['!', '?']) || after_slash.is_some_and(|c| !c.is_ascii_alphabetic())
 }
 
-/// Where the content of an element of text ends: at its end tag.
+/// The end of a text element's content: its end tag.
 fn end_of_element(text: &str, name: &str) -> usize {
     let is_end = |tag: &str| {
         let (Some(found), Some(after)) = (tag.get(..name.len()), tag.get(name.len()..)) else {

@@ -1,44 +1,44 @@
 //! Reads a Mustache template before ramhorns does, and refuses what ramhorns would render wrongly.
 //!
-//! What passes is cut into pieces, in which the lines that hold nothing but a tag that prints
-//! nothing are gone; ramhorns would leave them blank.
+//! The result is cut into pieces, without lines that hold only a tag that prints nothing; ramhorns
+//! would leave them blank.
 
 use std::fmt;
 
 /// How deep sections may nest: ramhorns keeps a stack of this size.
 pub(super) const DEPTH_MAX: usize = 16;
 
-/// What is wrong with a template, and where.
+/// An error in a template.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Complaint {
+pub(super) struct LintError {
     /// The line on which the tag begins, counted from 1.
     pub line: usize,
-    /// A sentence for the operator.
+    /// What is wrong, for the operator.
     pub reason: String,
 }
 
 /// Reads a template. The last piece is the end.
-pub(super) fn read(template: &str) -> Result<Vec<Piece<'_>>, Complaint> {
+pub(super) fn read(template: &str) -> Result<Vec<Piece<'_>>, LintError> {
     let mut pieces = split(template)?;
     balance(&pieces)?;
     drop_lone_lines(&mut pieces);
     Ok(pieces)
 }
 
-/// What a tag does.
+/// The kind of a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Close,
     Comment,
-    /// Not a tag: the end of the template.
+    /// The end of the template, not a tag.
     End,
     Inverted,
-    /// Stands for another file.
+    /// The place of another file.
     Part,
     Section,
     Unescaped,
     Variable,
-    /// Stands for a text of the catalogue.
+    /// The place of a text of the catalogue.
     Words,
 }
 
@@ -48,11 +48,11 @@ pub(super) struct Piece<'a> {
     pub text: &'a str,
     pub kind: Kind,
     pub name: &'a str,
-    /// On which line the tag begins.
+    /// The line on which the tag begins.
     pub line: usize,
 }
 
-/// Spells the tag as templates do.
+/// The tag as it is written in templates.
 impl fmt::Display for Piece<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
@@ -68,7 +68,7 @@ impl fmt::Display for Piece<'_> {
 }
 
 /// Cuts a template at its tags. The last piece is the end.
-fn split(template: &str) -> Result<Vec<Piece<'_>>, Complaint> {
+fn split(template: &str) -> Result<Vec<Piece<'_>>, LintError> {
     let mut pieces = Vec::new();
     let mut rest = template;
     let mut line = 1;
@@ -80,13 +80,13 @@ fn split(template: &str) -> Result<Vec<Piece<'_>>, Complaint> {
         };
         let Some((tag, after)) = inside.split_once(closing) else {
             let reason = format!("`{opening}` has no `{closing}`");
-            return Err(Complaint { line, reason });
+            return Err(LintError { line, reason });
         };
         let (kind, name) = match opening {
             "{{{" => (Kind::Unescaped, named(tag)),
             _ => classify(tag),
         };
-        let name = name.map_err(|reason| Complaint { line, reason })?;
+        let name = name.map_err(|reason| LintError { line, reason })?;
         pieces.push(Piece { text, kind, name, line });
         line += tag.matches('\n').count();
         rest = after;
@@ -96,7 +96,7 @@ fn split(template: &str) -> Result<Vec<Piece<'_>>, Complaint> {
     Ok(pieces)
 }
 
-/// Tells from the inside of a tag what it does.
+/// The kind and the name of a tag, from the text between its braces.
 fn classify(tag: &str) -> (Kind, Result<&str, String>) {
     let mut characters = tag.chars();
     let sigil = characters.next().unwrap_or_default();
@@ -118,7 +118,7 @@ fn classify(tag: &str) -> (Kind, Result<&str, String>) {
     }
 }
 
-/// Tells what a partial stands for: a part has one word for a name, a text of the catalogue two.
+/// The kind of a partial: the name of a part is one word, that of a text of the catalogue two.
 fn partial(name: &str) -> (Kind, Result<&str, String>) {
     let kind = if name.contains('.') { Kind::Words } else { Kind::Part };
     let name = named(name).and_then(|name| {
@@ -134,7 +134,7 @@ fn partial(name: &str) -> (Kind, Result<&str, String>) {
     (kind, name)
 }
 
-/// Takes a name: `.`, or words with dots between them.
+/// Checks a name: `.`, or words with dots between them.
 fn named(name: &str) -> Result<&str, String> {
     let name = name.trim();
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
@@ -146,11 +146,11 @@ fn named(name: &str) -> Result<&str, String> {
     Err(format!("`{shown}` is not a name: letters, digits, `_`, `-` and dots between them are"))
 }
 
-/// Sees to it that each section is closed by its own tag, and that they do not nest too deep.
-fn balance(pieces: &[Piece<'_>]) -> Result<(), Complaint> {
+/// Checks that each section is closed by its own tag, and that they do not nest too deep.
+fn balance(pieces: &[Piece<'_>]) -> Result<(), LintError> {
     let mut open: Vec<&Piece<'_>> = Vec::new();
     for piece in pieces {
-        let complain = |reason| Err(Complaint { line: piece.line, reason });
+        let complain = |reason| Err(LintError { line: piece.line, reason });
         match piece.kind {
             Kind::Section | Kind::Inverted if open.len() == DEPTH_MAX => {
                 return complain(format!("sections nest deeper than {DEPTH_MAX}"));
@@ -175,13 +175,13 @@ fn balance(pieces: &[Piece<'_>]) -> Result<(), Complaint> {
     match open.pop() {
         Some(section) => {
             let reason = format!("{section} is never closed");
-            Err(Complaint { line: section.line, reason })
+            Err(LintError { line: section.line, reason })
         }
         None => Ok(()),
     }
 }
 
-/// Takes away the lines that have nothing but a tag that prints nothing itself.
+/// Removes the lines that have only a tag that prints nothing itself.
 fn drop_lone_lines(pieces: &mut [Piece<'_>]) {
     let nexts = pieces.iter().skip(1);
     let alone = pieces.iter().zip(nexts).enumerate();
@@ -199,7 +199,7 @@ fn drop_lone_lines(pieces: &mut [Piece<'_>]) {
     }
 }
 
-/// Whether a piece's tag is all that its line has, and prints nothing itself.
+/// Whether a piece's tag is alone on its line, and prints nothing itself.
 fn stands_alone(is_first: bool, piece: &Piece<'_>, next: &Piece<'_>) -> bool {
     let is_silent = matches!(
         piece.kind,

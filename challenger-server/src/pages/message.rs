@@ -5,21 +5,15 @@ use std::path::Path;
 
 use challenger_proto::{AddressType, Channel, FALLBACK_LANGUAGE, Variables};
 
-use super::advice::Draft;
+use super::advice::{ExpandedMessage, SECRETS};
 use super::catalogue::SUBJECT;
 use super::expand::Source;
-use super::sources::Sources;
+use super::sources::{MESSAGE, Sources};
 use super::template::{Escaping, Template};
 use super::{TemplateError, compiled};
 use crate::secrecy;
 
-/// The template of all messages that have none of their own.
-pub(super) const MESSAGE: &str = "message";
-
-/// What a subject does not get to know: mail programs show it to whoever looks at the screen.
-pub(super) const SECRETS: [&str; 3] = ["nonce", "pin", "pin_digits"];
-
-/// Whether a template is one of a message, and no page.
+/// Whether a template is for a message, not for a page.
 pub(super) fn is_message(name: &str) -> bool {
     name.strip_prefix(MESSAGE).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
@@ -29,7 +23,7 @@ pub(super) fn is_message(name: &str) -> bool {
 pub struct Message {
     /// One line, without a secret.
     pub subject: String,
-    /// What it says.
+    /// The body.
     pub text: String,
 }
 
@@ -46,9 +40,8 @@ struct MessageTemplate {
 }
 
 impl Messages {
-    /// The message for a type of address: the best that the operator has, else the best that was
-    /// installed, else the best that comes with the program. With it comes what is wrong with it
-    /// in some languages.
+    /// The message for a type of address: the operator's best one, else the best installed one,
+    /// else the best one of the program. Also returns the errors of some languages.
     pub fn compile(
         sources: &Sources,
         address_type: Option<&AddressType>,
@@ -69,7 +62,7 @@ impl Messages {
     /// The message that comes with the program for types of address that have none of their own.
     ///
     /// # Errors
-    /// None, as long as its test passes.
+    /// The shipped message is broken; a test prevents that.
     pub fn embedded() -> Result<Self, TemplateError> {
         let (messages, errors) = Self::compile(&Sources::embedded(), None);
         errors.into_iter().next().map_or(Ok(messages), Err)
@@ -90,7 +83,7 @@ impl Messages {
 
     fn add(&mut self, language: &str, template: MessageTemplate, advice: Vec<String>) {
         self.by_language.insert(language.to_owned(), template);
-        // What is in a template for all languages is told once.
+        // A template for all languages is reported once.
         for warning in advice {
             if !self.warnings.contains(&warning) {
                 self.warnings.push(warning);
@@ -98,12 +91,12 @@ impl Messages {
         }
     }
 
-    /// What is allowed but deserves a look, each with its file.
+    /// Things that are allowed but deserve a look, each with its file.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// The languages that it exists in.
+    /// The languages of the message.
     pub fn languages(&self) -> impl Iterator<Item = &str> {
         self.by_language.keys().map(String::as_str)
     }
@@ -128,7 +121,7 @@ impl Messages {
 }
 
 impl MessageTemplate {
-    /// Compiles a message; with it comes what is odd about it.
+    /// Compiles a message, and returns it with advice.
     fn compile(
         sources: &Sources,
         source: Source<'_>,
@@ -144,13 +137,13 @@ impl MessageTemplate {
             text: compiled(source, &text, Escaping::None)?,
         };
         let place = format!("{} ({language})", secrecy::path(source.file));
-        let draft = Draft { text: &text, subject: &subject, place, is_sms };
-        let advice = draft.advice(&template.text);
+        let expanded = ExpandedMessage { text: &text, subject: &subject, place, is_sms };
+        let advice = expanded.advice(&template.text);
         Ok((template, advice))
     }
 }
 
-/// The templates of a type's message, the best first.
+/// The names of the templates for a type's message, the best first.
 fn names(address_type: Option<&AddressType>) -> Vec<String> {
     let own = address_type.map(AddressType::as_str);
     let is_letter = address_type.is_some_and(|it| it.channel() == Channel::Post);

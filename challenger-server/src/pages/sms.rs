@@ -1,20 +1,20 @@
-//! What fits into an SMS: its alphabet of seven bits, and how many it takes (3GPP TS 23.038 and
+//! The size of an SMS: its alphabet of seven bits, and how many a text takes (3GPP TS 23.038 and
 //! 23.040).
 
 /// The characters that take seven bits (23.038 §6.2.1).
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
                      ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
-/// Those that take twice as much (23.038 §6.2.1.1).
+/// The characters that take twice as much (23.038 §6.2.1.1).
 const EXTENDED: &str = "\u{c}^{}\\[~]|€";
 
-/// How much fits into a single SMS, and into each of several, whose numbers take some room.
+/// How much fits into a single SMS, and into each of several, which are numbered.
 struct Room {
     alone: usize,
     among_others: usize,
 }
 
 const SEPTETS: Room = Room { alone: 160, among_others: 153 };
-/// One character outside of the alphabet makes all of them take 16 bits.
+/// The room if one character is outside the alphabet: all of them take 16 bits then.
 const UTF_16: Room = Room { alone: 70, among_others: 67 };
 
 /// Whether an SMS of seven bits can have the character.

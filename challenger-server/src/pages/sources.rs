@@ -1,12 +1,10 @@
-//! All files that pages and messages are made of: templates, parts of them, and catalogues.
+//! The sources of pages and messages: templates, their parts, and catalogues.
 //!
-//! They lie in layers: those that come with the program, those that were installed with it, and
-//! the operator's. An upper layer hides what the lower ones have of a template in the same
-//! language, of a part, and of a text in a catalogue.
+//! They form layers: the shipped ones, the installed ones, and the operator's. An upper layer hides
+//! the same template in the same language, the same part, and the same text of a catalogue in lower
+//! ones.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use challenger_proto::{FALLBACK_LANGUAGE, is_language_tag};
@@ -14,9 +12,8 @@ use challenger_proto::{FALLBACK_LANGUAGE, is_language_tag};
 use super::catalogue::{Catalogue, DIRECTION, SUBJECT};
 use super::expand::{Expanded, Source, expand};
 use super::lint::Kind;
-use super::message::MESSAGE;
 use super::{TemplateError, brand};
-use crate::files;
+use crate::files::{self, utf8};
 use crate::secrecy;
 
 /// The ending of a template's file, of a part's, and of a catalogue's.
@@ -24,13 +21,16 @@ const TEMPLATE: &str = ".must";
 const PART: &str = ".part.must";
 const CATALOGUE: &str = ".lang";
 
-/// The text that is the language's own tag, in no catalogue.
+/// The template of all messages that have none of their own.
+pub(super) const MESSAGE: &str = "message";
+
+/// The name of the language's own tag as a text, which is in no catalogue.
 const TAG: &str = "language.tag";
 
-/// The longest file, in bytes: as long as a template may get in all.
+/// The longest file, in bytes: the limit of a whole template.
 const FILE_MAX: usize = 512 * 1024;
 
-/// How many missing texts are named in a warning.
+/// The number of missing texts that a warning names.
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
@@ -109,7 +109,7 @@ impl File {
     }
 }
 
-/// What a file is, by its name.
+/// The role of a file, by its name.
 enum Role {
     /// More rules for the style sheet.
     Brand,
@@ -118,6 +118,10 @@ enum Role {
     },
     /// A picture of this type.
     Logo(&'static str),
+    /// One of these with a wrong name, and what it should be called.
+    Misnamed(&'static str),
+    /// None of these.
+    Other,
     Part {
         name: String,
     },
@@ -128,49 +132,46 @@ enum Role {
 }
 
 impl Role {
-    /// Takes a file name apart; `None` for a file that is none of ours.
-    fn of(file: &str) -> Option<Result<Self, &'static str>> {
+    fn of(file: &str) -> Self {
         match file {
-            _ if file.starts_with('.') => return None,
-            "brand.css" => return Some(Ok(Self::Brand)),
-            "logo.png" => return Some(Ok(Self::Logo("image/png"))),
-            "logo.svg" => return Some(Ok(Self::Logo("image/svg+xml"))),
+            _ if file.starts_with('.') => return Self::Other,
+            "brand.css" => return Self::Brand,
+            "logo.png" => return Self::Logo("image/png"),
+            "logo.svg" => return Self::Logo("image/svg+xml"),
             _ => {}
         }
         if let Some(language) = file.strip_suffix(CATALOGUE) {
-            let role = Self::Catalogue { language: language.into() };
-            let advice = "the name of a catalogue is LANGUAGE.lang, with a language tag such as de \
-                          or pt-BR";
-            return Some(if is_language_tag(language) { Ok(role) } else { Err(advice) });
+            if is_language_tag(language) {
+                return Self::Catalogue { language: language.into() };
+            }
+            return Self::Misnamed(
+                "the name of a catalogue is LANGUAGE.lang, with a language tag such as de or pt-BR",
+            );
         }
         if let Some(name) = file.strip_suffix(PART) {
-            let role = Self::Part { name: name.into() };
-            let advice = "the name of a part is NAME.part.must, without further dots";
-            return Some(if name.contains('.') { Err(advice) } else { Ok(role) });
+            if !name.contains('.') {
+                return Self::Part { name: name.into() };
+            }
+            return Self::Misnamed("the name of a part is NAME.part.must, without further dots");
         }
-        let name = file.strip_suffix(TEMPLATE)?;
+        let Some(name) = file.strip_suffix(TEMPLATE) else { return Self::Other };
         let (name, language) = name.split_once('.').map_or((name, None), |(n, l)| (n, Some(l)));
-        let is_good = !name.is_empty() && language.is_none_or(is_language_tag);
-        let advice = "the name of a template is NAME.must or NAME.LANGUAGE.must, with a language \
-                      tag such as de or pt-BR, and without further dots";
-        let language = language.map(str::to_owned);
-        Some(if is_good { Ok(Self::Template { name: name.into(), language }) } else { Err(advice) })
+        if !name.is_empty() && language.is_none_or(is_language_tag) {
+            return Self::Template { name: name.into(), language: language.map(str::to_owned) };
+        }
+        Self::Misnamed(
+            "the name of a template is NAME.must or NAME.LANGUAGE.must, with a language tag such \
+             as de or pt-BR, and without further dots",
+        )
     }
 }
 
 /// The name of a template, and its language if it has one; `None` for a file of another name.
 fn template_name(file: &Path) -> Option<(String, Option<String>)> {
-    match Role::of(&file.file_name()?.to_string_lossy())? {
-        Ok(Role::Template { name, language }) => Some((name, language)),
-        Ok(Role::Brand | Role::Catalogue { .. } | Role::Logo(_) | Role::Part { .. }) | Err(_) => {
-            None
-        }
+    match Role::of(&file.file_name()?.to_string_lossy()) {
+        Role::Template { name, language } => Some((name, language)),
+        _ => None,
     }
-}
-
-/// The text of a file.
-pub(super) fn utf8(bytes: &[u8]) -> Result<String, String> {
-    str::from_utf8(bytes).map(str::to_owned).map_err(|_| "the file is not UTF-8".to_owned())
 }
 
 impl Sources {
@@ -179,20 +180,17 @@ impl Sources {
         let mut sources = Self::default();
         let mut layer = Layer::default();
         for (name, text) in SHIPPED {
-            // The tests see to it that there is nothing to complain about.
+            // Tests make sure that there are no errors.
             let _ = sources.add(&mut layer, Path::new(name), text.as_bytes());
         }
         sources.layers.push(layer);
         sources
     }
 
-    /// Lays the files of a directory over those that are there, and returns what is wrong with
-    /// some, in alphabetical order of their names.
+    /// Adds the files of a directory as the uppermost layer, and returns the errors of broken ones,
+    /// in alphabetical order of their names.
     pub fn overlay(&mut self, directory: &Path) -> Vec<TemplateError> {
-        let entries = fs::read_dir(directory).and_then(|entries| {
-            entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()
-        });
-        let files: BTreeSet<PathBuf> = match entries {
+        let files = match files::list(directory) {
             Ok(files) => files,
             Err(error) => return Vec::from([TemplateError::unread(directory, &error)]),
         };
@@ -200,7 +198,7 @@ impl Sources {
         let mut layer = Layer::default();
         for file in files {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
-            if Role::of(&name).is_none() {
+            if matches!(Role::of(&name), Role::Other) {
                 continue;
             }
             match files::read(&file, FILE_MAX) {
@@ -212,16 +210,16 @@ impl Sources {
         errors
     }
 
-    /// Lays the operator's message over all others. A file named `NAME.must`, or
-    /// `NAME.LANGUAGE.must`, brings along the others of that `NAME` in its directory, and what
-    /// else it is called does not matter.
+    /// Adds the operator's message as the uppermost layer. A file named `NAME.must` or
+    /// `NAME.LANGUAGE.must` brings along the others of that `NAME` in its directory; the `NAME`
+    /// itself does not matter.
     pub fn choose_message(&mut self, file: &Path) -> Vec<TemplateError> {
         let mut files = BTreeMap::from([(None, file.to_path_buf())]);
         if let Some((chosen, language)) = template_name(file) {
             files = BTreeMap::from([(language, file.to_path_buf())]);
             // A directory that cannot be listed has no others.
-            let folder = file.parent().and_then(|folder| fs::read_dir(folder).ok());
-            for file in folder.into_iter().flatten().flatten().map(|entry| entry.path()) {
+            let folder = file.parent().and_then(|folder| files::list(folder).ok());
+            for file in folder.unwrap_or_default() {
                 if let Some((name, language)) = template_name(&file)
                     && name == chosen
                 {
@@ -246,12 +244,7 @@ impl Sources {
 
     fn add(&mut self, layer: &mut Layer, path: &Path, text: &[u8]) -> Vec<TemplateError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let role = match Role::of(&name) {
-            None => return Vec::new(),
-            Some(Err(advice)) => return Vec::from([TemplateError::about(path, advice)]),
-            Some(Ok(role)) => role,
-        };
-        let added = match role {
+        let added = match Role::of(&name) {
             Role::Brand => brand::style(text).map(|text| layer.add_part("brand", path, text)),
             Role::Catalogue { language } => {
                 return self.catalogues.entry(language).or_default().read(path, text);
@@ -259,6 +252,8 @@ impl Sources {
             Role::Logo(kind) => {
                 brand::logo(kind, text).map(|text| layer.add_part("logo", path, text))
             }
+            Role::Misnamed(advice) => Err(advice.to_owned()),
+            Role::Other => Ok(()),
             Role::Part { name } => utf8(text).map(|text| layer.add_part(&name, path, text)),
             Role::Template { name, language } => utf8(text).map(|text| {
                 let file = File { path: path.into(), text };
@@ -283,15 +278,15 @@ impl Sources {
         found
     }
 
-    /// The templates of the first of these names that the uppermost layer with any of them has. A
-    /// lower layer adds no languages: what it says could be something else.
+    /// The templates of the best name: in the uppermost layer that has any of these names, the
+    /// first of them. A lower layer adds no languages, because its text could say something else.
     pub(super) fn best_templates<'a>(&'a self, names: &[String]) -> BTreeMap<&'a str, Source<'a>> {
         let layers = self.layers.iter().rev();
         let mut sets = layers.flat_map(|layer| names.iter().map(|n| self.templates_in(layer, n)));
         sets.find(|set| !set.is_empty()).unwrap_or_default()
     }
 
-    /// What one layer has. A template without a language is there in all that have a catalogue.
+    /// The templates of a name in one layer. One without a language serves all with a catalogue.
     fn templates_in<'a>(&'a self, layer: &'a Layer, name: &str) -> BTreeMap<&'a str, Source<'a>> {
         let mut found = BTreeMap::new();
         if let Some(file) = layer.templates.get(&(name.to_owned(), None)) {
@@ -306,7 +301,7 @@ impl Sources {
         found
     }
 
-    /// Puts a template together in a language.
+    /// Expands a template in a language.
     pub(super) fn expand<'a>(
         &'a self,
         template: Source<'a>,
@@ -322,7 +317,8 @@ impl Sources {
         layers.find_map(|layer| layer.parts.get(name)).map(File::source)
     }
 
-    /// A text in a language, else in the one that this is a regional form of, else in English.
+    /// A text in a language, else in the language of which this is a regional form, else in
+    /// English.
     pub(super) fn words<'a>(&'a self, name: &str, language: &'a str) -> Option<Source<'a>> {
         if name == TAG {
             return Some(Source::file(Path::new(""), language));
@@ -332,7 +328,7 @@ impl Sources {
         catalogues.filter_map(|tag| self.catalogues.get(tag)).find_map(|it| it.get(&name))
     }
 
-    /// What is not wrong with the catalogues, but may not be meant.
+    /// Warnings about the catalogues: texts that are unused or missing.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let used = self.used_words();
@@ -356,7 +352,7 @@ impl Sources {
         warnings
     }
 
-    /// The texts that a language has to borrow from English.
+    /// The texts that a language lacks, so that English ones take their place.
     fn missing_words(&self, language: &str) -> Vec<&str> {
         let english = self.catalogues.get(FALLBACK_LANGUAGE);
         let names = english.into_iter().flat_map(|it| it.texts().map(|(name, _)| name));
@@ -367,7 +363,7 @@ impl Sources {
         names.filter(|name| !has(name)).collect()
     }
 
-    /// The names of all texts that any template, part or text names.
+    /// The names of all texts that a template, a part or a text uses.
     fn used_words(&self) -> BTreeSet<String> {
         let files =
             self.layers.iter().flat_map(|it| it.templates.values().chain(it.parts.values()));
@@ -379,7 +375,7 @@ impl Sources {
     }
 }
 
-/// A language, and the one that it is a regional form of.
+/// A language, and the language of which it is a regional form, if it is.
 fn own(language: &str) -> impl Iterator<Item = &str> {
     let primary = language.split_once('-').map(|(primary, _)| primary);
     [language].into_iter().chain(primary)

@@ -13,12 +13,12 @@ use ramhorns::traits::ContentSequence;
 use ramhorns::{Content, Section};
 use serde_json::Value;
 
-/// How values get into the text.
+/// How values are written into the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escaping {
-    /// For text and for attributes between quotes of either kind.
+    /// Escaped for HTML text, and for attributes in quotes of either kind.
     Html,
-    /// As they are.
+    /// Unchanged.
     None,
 }
 
@@ -26,7 +26,7 @@ pub(super) enum Escaping {
 pub(super) struct Template {
     compiled: ramhorns::Template<'static>,
     escaping: Escaping,
-    /// The blanks at the end, which ramhorns drops.
+    /// The whitespace at the end, which ramhorns drops.
     tail: String,
 }
 
@@ -34,7 +34,7 @@ impl Template {
     /// Compiles a template.
     ///
     /// # Errors
-    /// What ramhorns says. There should be nothing that was not noticed before, and told better.
+    /// The error of ramhorns. The linter should have reported everything before, and better.
     pub(super) fn compile(source: String, escaping: Escaping) -> Result<Self, String> {
         let tail = source.get(source.trim_end().len()..).unwrap_or_default().to_string();
         let compiled = ramhorns::Template::new(source).map_err(|error| error.to_string())?;
@@ -48,10 +48,10 @@ impl Template {
     }
 }
 
-/// A value in the light of the sections around it, and of the variables around them all.
+/// A value with the sections around it, and the variables around them all.
 ///
-/// Names are looked up here, from the inside out, and not by ramhorns, which remembers only four
-/// sections and knows no dotted names.
+/// Names are looked up here, from the inside out, not by ramhorns, which remembers only four
+/// sections and does not support dotted names.
 struct Context<'a> {
     data: &'a Variables,
     value: &'a Value,
@@ -60,8 +60,8 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The value of a name. Only the part before the first dot is looked for in outer sections.
-    /// The dot alone is nothing outside of them.
+    /// The value of a name. Only the part before the first dot is looked up in outer sections.
+    /// The dot alone has no value outside of all sections.
     fn find(&self, name: &str) -> &Value {
         if name == "." {
             return self.value;
@@ -89,7 +89,7 @@ impl Content for Context<'_> {
     ) -> Result<bool, E::Error> {
         let text = text(self.find(name));
         match self.escaping {
-            Escaping::Html => write_escaped(&text, encoder)?,
+            Escaping::Html => encoder.write_unescaped(&escape_html(&text))?,
             Escaping::None => encoder.write_unescaped(&text)?,
         }
         Ok(true)
@@ -159,25 +159,24 @@ fn text(value: &Value) -> Cow<'_, str> {
     }
 }
 
-/// Writes text so that no browser takes a part of it for markup. ramhorns would leave the `'`.
-fn write_escaped<E: Encoder>(text: &str, encoder: &mut E) -> Result<(), E::Error> {
-    for part in text.split_inclusive(['&', '<', '>', '"', '\'']) {
-        let last = part.chars().next_back().unwrap_or_default();
-        let escape = match last {
-            '&' => "&amp;",
-            '<' => "&lt;",
-            '>' => "&gt;",
-            '"' => "&quot;",
-            '\'' => "&#39;",
-            _ => {
-                encoder.write_unescaped(part)?;
-                continue;
-            }
-        };
-        encoder.write_unescaped(part.strip_suffix(last).unwrap_or(part))?;
-        encoder.write_unescaped(escape)?;
+/// Escapes a text for HTML, also for attributes in quotes of either kind: ramhorns alone would
+/// leave the `'`.
+pub fn escape_html(text: &str) -> Cow<'_, str> {
+    if !text.contains(['&', '<', '>', '"', '\'']) {
+        return text.into();
     }
-    Ok(())
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped.into()
 }
 
 #[cfg(test)]

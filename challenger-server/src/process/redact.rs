@@ -1,7 +1,7 @@
-//! Makes foreign output fit for the log: one line, without what belongs to a person.
+//! Makes foreign output fit for the log: one line, without personal data.
 //!
-//! The output is looked at in several [`views`], in each of which a spelling that hides a text from
-//! a plain search is undone. What is found there, by its words or by its digits, is hidden in the
+//! The output is searched in several [`views`], each of which undoes one encoding that would hide a
+//! text from a plain search. Private words and digits that are found there are hidden in the
 //! output.
 
 mod digits;
@@ -18,59 +18,59 @@ use view::{Letter, folded, letters, views};
 
 use crate::secrecy::{HIDDEN, names_secret};
 
-/// A text with fewer characters than this could stand anywhere by chance, and is hidden where it is
-/// a word of its own.
+/// A text with fewer characters than this could occur anywhere by chance, and is hidden only where
+/// it is a word of its own.
 const PHRASE_LEN_MIN: usize = 7;
 /// A word of an address is hidden by itself from this many bytes on: it may be a name.
 const PART_LEN_MIN: usize = 5;
-/// The last digits by which a number is found, whatever stands before them: those of the country
-/// and the area are often left out or written in another way.
+/// The number of last digits by which a number is found: the digits of country and area before
+/// them are often left out or written differently.
 const TAIL_LEN: usize = 6;
-/// The zeros that may stand before and in a number: `00` for the `+`, `(0)` after the country.
+/// The maximum number of extra zeros: `00` for the `+`, `(0)` after the country.
 const ZEROS_MAX: usize = 3;
-/// How many signs that nobody writes into numbers may stand between two digits: `","` of a list.
+/// The maximum number of unusual signs between two digits: `","` of a list.
 const SIGNS_MAX: usize = 3;
-/// How many digits of a number are looked for. Those of telephones have 15 at most, with zeros 18.
+/// The maximum number of digits to search for. Telephone numbers have at most 15, with zeros 18.
 const NUMBER_LEN_MAX: usize = 18;
-/// How many texts of a message are looked for. Addresses of people have a few dozen; of one that
-/// was made to keep us busy, nothing is logged.
+/// The maximum number of texts to search for. Addresses of people have a few dozen; if one was made
+/// to keep us busy, no output is logged.
 const COUNT_MAX: usize = 500;
-/// An escape of up to this many characters may have been cut in two.
+/// The length of the longest escape that may have been cut in two.
 const CUT_ESCAPE_LEN_MAX: usize = 11;
 
 /// A setting that is shorter than this is not a secret unless its name says so: `465` or `tls`
-/// would be found in places that mean something else.
+/// would be found where they mean something else.
 const SETTING_LEN_MIN: usize = 7;
 
 /// What must not be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Private<'a> {
-    /// Part of an address. Its own parts are hidden as well: words, and both sides of an `@`.
+    /// A part of an address. Its own parts are hidden as well: words, and both sides of an `@`.
     Address(&'a str),
     /// A text that is private as a whole, such as a code.
     Text(&'a str),
 }
 
-/// The texts that must not be logged, as they are looked for.
+/// The texts that must not be logged, prepared for the search.
 #[derive(Default)]
 pub(super) struct Redaction {
     /// By their first character.
     words: BTreeMap<char, Vec<Word>>,
-    /// The digits of numbers, by the last ones.
+    /// The digits of numbers, by their last [`TAIL_LEN`].
     numbers: BTreeMap<Vec<u32>, Vec<Vec<u32>>>,
-    /// Whether there are too many of the message's own.
+    /// Whether the message alone has too many.
     is_endless: bool,
 }
 
-/// A text to look for.
+/// A text to search for.
 struct Word {
     text: Vec<char>,
-    /// Counts only where no other word begins or ends with it.
+    /// Counts only as a word of its own.
     alone: bool,
 }
 
 impl Redaction {
-    /// Takes what to hide, with the settings of the program.
+    /// Hides private texts, and secrets among the settings of the program.
     pub(super) fn new(private: &[Private<'_>], settings: &BTreeMap<String, String>) -> Self {
         let mut redaction = Self::default();
         for private in private {
@@ -115,7 +115,7 @@ impl Redaction {
                 self.hide_parts(word);
             }
         }
-        // It may have blanks, in quotes.
+        // It may have spaces, in quotes.
         if let Some((local, _)) = text.rsplit_once('@') {
             self.hide_phrase(local.trim_matches('"'));
         }
@@ -174,7 +174,7 @@ impl Redaction {
         line
     }
 
-    /// For each byte of the text whether it is hidden.
+    /// Whether each byte of the text is hidden.
     fn hidden(&self, text: &str, cut: bool) -> Vec<bool> {
         let mut hidden = vec![false; text.len()];
         let mut hide = |from: usize, to: usize| {
@@ -200,7 +200,7 @@ impl Redaction {
         hidden
     }
 
-    /// Where the words are in a view, and where one of them begins that was cut off.
+    /// The positions of words in a view, including one that was cut off.
     fn words_in(&self, view: &[Letter], cut: bool) -> Vec<Range<usize>> {
         let text: Vec<char> = view.iter().map(|letter| letter.character).collect();
         let mut found = Vec::new();
@@ -237,7 +237,7 @@ impl Redaction {
         (0..text.len()).find(|start| is_begun(*start)).map(|start| start..text.len())
     }
 
-    /// Where the numbers are among digits, and where one of them begins that was cut off.
+    /// The positions of numbers among digits, including one that was cut off.
     fn numbers_in(&self, digits: &[Digit], cut: bool) -> Vec<Range<usize>> {
         let values: Vec<u32> = digits.iter().map(|digit| digit.value).collect();
         let mut found = Vec::new();
@@ -266,11 +266,11 @@ impl Redaction {
     }
 }
 
-/// Where a number begins, of which the last digits are at `start`: as far as the digits before are
-/// its own, with the zeros that some write and others do not.
+/// The beginning of a number whose last digits are at `start`: as far as the digits before match,
+/// with optional zeros.
 ///
-/// Of `21211: 79…`, the `1` is not its own, even if it has one there: behind an odd sign, a number
-/// that is not whole ends with the digits that stand together.
+/// In `21211: 79…`, the last `1` is not counted, even if the number has one there: before an
+/// unusual sign, only a complete number goes on.
 fn beginning(digits: &[Digit], mut start: usize, number: &[u32]) -> usize {
     let mut own = number.iter().rev().skip(TAIL_LEN).peekable();
     let (mut zeros, mut edge) = (0, None);
@@ -299,9 +299,9 @@ fn ends_alone(text: &[char], end: usize, word: &[char]) -> bool {
     is_edge(word, word.last(), text.get(end))
 }
 
-/// Whether a word can begin or end with a character of its own beside this neighbour. Letters go on
-/// with letters. Signs do not, unless they are all that the word has: a dot alone is no word in
-/// the middle of another.
+/// Whether a word can begin or end with its character `own` next to this neighbour: not between two
+/// letters. A sign at its end is enough, unless the word has only signs: a dot alone is not a word
+/// in the middle of another.
 fn is_edge(word: &[char], own: Option<&char>, neighbour: Option<&char>) -> bool {
     let is_letter = |it: &char| it.is_alphanumeric();
     let is_sign = own.is_some_and(|own| !is_letter(own)) && word.iter().any(is_letter);
@@ -313,13 +313,12 @@ struct Digit {
     value: u32,
     from: usize,
     to: usize,
-    /// Whether an odd sign stands between the digit before and this one.
+    /// Whether an unusual sign is between the previous digit and this one.
     is_behind_sign: bool,
 }
 
-/// The digits of a view, as far as nothing stands between them but what people and programs put
-/// into numbers, or a few other signs. The last ones, if there are some, are those at the end of
-/// the view.
+/// The runs of digits in a view. Signs that are usual in numbers do not end a run, nor do a few
+/// others. The last run, which may be empty, is the one at the end of the view.
 fn numbers(view: &[Letter]) -> Vec<Vec<Digit>> {
     let mut numbers = Vec::new();
     let mut digits = Vec::new();
@@ -344,9 +343,9 @@ fn is_between_digits(character: char) -> bool {
         || "+./,_'\u{2019}*#()[]".contains(character)
 }
 
-/// Escapes control characters, and the backslash so that nobody can forge an escape. Quotes do no
-/// harm in a log line.
-fn push_printable(line: &mut String, character: char) {
+/// Appends a character to a line of a log: control characters and the backslash, so that nobody can
+/// forge an escape, are escaped. Quotes do no harm there.
+pub fn push_printable(line: &mut String, character: char) {
     match character {
         '"' | '\'' => line.push(character),
         _ => line.extend(character.escape_debug()),

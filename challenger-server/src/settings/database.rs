@@ -1,7 +1,8 @@
-//! Which database is meant, and where it is.
+//! The database: its kind and its place.
 
-use super::{MAIN, Reader};
-use crate::config::Config;
+use super::{MAIN, OptionReader};
+#[cfg(feature = "sqlite")]
+use crate::config::Entry;
 use crate::store::Database;
 #[cfg(feature = "postgres")]
 use crate::store::PostgresDatabase;
@@ -9,14 +10,14 @@ use crate::store::PostgresDatabase;
 /// The section of the embedded store.
 #[cfg(feature = "sqlite")]
 const SQLITE: &str = "challengerdb-sqlite";
-/// The section of the store in PostgreSQL, and what the original's manual calls it.
+/// The section of the store in PostgreSQL, and its name in the original's manual.
 #[cfg(feature = "postgres")]
 const POSTGRES: [&str; 2] = ["challengerdb-postgres", "challenger-postgres"];
-/// Where that store is, unless the operator says otherwise.
+/// The default place of that store.
 #[cfg(feature = "postgres")]
 const POSTGRES_CONFIG: &str = "postgres:///challenger";
 
-/// Which stores this program was built with, and how to read where they are.
+/// The stores that this program was built with, and how to read their places.
 const DATABASES: &[(&str, ReadDatabase)] = &[
     #[cfg(feature = "postgres")]
     ("postgres", read_postgres),
@@ -24,17 +25,16 @@ const DATABASES: &[(&str, ReadDatabase)] = &[
     ("sqlite", read_sqlite),
 ];
 
-type ReadDatabase = fn(&mut Reader<'_>) -> Option<Database>;
+type ReadDatabase = fn(&mut OptionReader<'_>) -> Option<Database>;
 
-/// Reads which database is meant.
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<Database> {
-    let chosen = reader.config.choice(MAIN, "DB", DATABASES);
-    if let Some(read) = reader.note(chosen)? {
-        return read(reader);
+/// Reads the database.
+pub(super) fn read(reader: &mut OptionReader<'_>) -> Option<Database> {
+    if reader.config.entry(MAIN, "DB").is_some() {
+        return reader.optional("DB", |it| it.choice(DATABASES))?(reader);
     }
     let default = DATABASES.iter().find(|(name, _)| *name == "postgres");
     let Some((_, read)) = default else {
-        reader.complaints.push(format!(
+        reader.errors.push(format!(
             "[{MAIN}] DB is not set, which means postgres, and this program was built without it: \
              expected sqlite"
         ));
@@ -44,30 +44,29 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Database> {
 }
 
 #[cfg(feature = "postgres")]
-fn read_postgres(reader: &mut Reader<'_>) -> Option<Database> {
+fn read_postgres(reader: &mut OptionReader<'_>) -> Option<Database> {
     let config = reader.config;
     let is_there = |name: &&str| {
         let is_hidden = config.section(name).is_some_and(|section| section.hidden_in.is_some());
         is_hidden || config.value(name, "CONFIG").is_some()
     };
     let (text, place) = match POSTGRES.into_iter().find(is_there) {
-        None => (POSTGRES_CONFIG.to_owned(), "the default".to_owned()),
+        None => (POSTGRES_CONFIG, "the default".to_owned()),
         Some(section) => {
-            // One that is there and cannot be read is no reason to use another database.
-            let text = reader.note(config.required(section, "CONFIG", Config::string))?;
-            let value = config.value(section, "CONFIG")?;
-            (text, format!("{}: [{section}] CONFIG", value.origin))
+            // A section that cannot be read is not a reason to use another database.
+            let entry = reader.note(config.required(section, "CONFIG"))?;
+            (entry.text(), format!("{}: [{section}] CONFIG", entry.origin()))
         }
     };
     let variable = |name: &str| config.environment().variables.get(name).cloned();
-    let parsed = PostgresDatabase::parse(&text, variable);
+    let parsed = PostgresDatabase::parse(text, variable);
     // Its value is not quoted, because it may hold a password.
     let parsed = parsed.map_err(|expected| format!("{place}: expected {expected}"));
     reader.note(parsed).map(Database::Postgres)
 }
 
 #[cfg(feature = "sqlite")]
-fn read_sqlite(reader: &mut Reader<'_>) -> Option<Database> {
-    let file = reader.config.required(SQLITE, "FILENAME", Config::filename);
-    reader.note(file).map(Database::Sqlite)
+fn read_sqlite(reader: &mut OptionReader<'_>) -> Option<Database> {
+    let file = reader.config.required(SQLITE, "FILENAME");
+    reader.note(file.and_then(Entry::filename)).map(Database::Sqlite)
 }

@@ -1,23 +1,23 @@
-//! How much strangers get: connections, time, and helpers at work.
+//! The limits of connections, times, and running helpers.
 
 use std::time::Duration;
 
 use super::MAIN;
-use super::reader::Reader;
-use crate::config::{Config, TimeSpan};
+use super::reader::OptionReader;
+use crate::config::{Entry, TimeSpan};
 use crate::front::{Engine, Limits, Network};
 use crate::places;
 
-/// More of anything is a slip of the finger, and more than a machine's threads.
+/// Upper bound for counts; anything larger is a typo, and more than a machine's threads.
 const MOST: u64 = 65_535;
 
-/// tiny_http has a thread for each helper, and all of them from the beginning.
+/// Upper bound for helpers with tiny_http, which starts a thread for each at once.
 const MOST_OF_TINY: usize = 1000;
 
 /// Reads an option into its limit.
-type Read = fn(&mut Reader<'_>, &str, &mut Limits);
+type Read = fn(&mut OptionReader<'_>, &str, &mut Limits);
 
-/// The options that only the front heeds.
+/// The options that only the front uses.
 const LIMITS: [(&str, Read); 6] = [
     ("MAX_CONNECTIONS", |r, o, limits| number(r, o, &mut limits.connections)),
     ("MAX_CONNECTIONS_PER_PEER", |r, o, limits| number(r, o, &mut limits.connections_per_peer)),
@@ -27,11 +27,14 @@ const LIMITS: [(&str, Read); 6] = [
     ("IDLE_TIMEOUT", |r, o, limits| time(r, o, TICK, &mut limits.idle)),
 ];
 
-/// The shortest time that anybody could mean for what strangers do.
+/// The shortest plausible timeout of a connection.
 const TICK: Duration = Duration::from_millis(1);
 
-/// Reads the limits of an engine, and how many helpers may run and requests wait for them.
-pub(super) fn read_limits(reader: &mut Reader<'_>, engine: Engine) -> (Limits, places::Limits) {
+/// Reads the limits of an engine, and of the places for helpers.
+pub(super) fn read_limits(
+    reader: &mut OptionReader<'_>,
+    engine: Engine,
+) -> (Limits, places::Limits) {
     let mut limits = Limits::default();
     let mut places = places::Limits::default();
     for (option, read) in LIMITS {
@@ -46,7 +49,7 @@ pub(super) fn read_limits(reader: &mut Reader<'_>, engine: Engine) -> (Limits, p
         let warning =
             |(option, _)| format!("[{MAIN}] {option} does nothing with ENGINE = tiny-http");
         reader.warnings.extend(unused.map(warning));
-        // It has a thread for each of those who wait, too.
+        // It has a thread for each waiting request, too.
         places.waiting = places.helpers;
         if places.helpers > MOST_OF_TINY {
             let expected = format!("at most {MOST_OF_TINY} with ENGINE = tiny-http");
@@ -57,14 +60,14 @@ pub(super) fn read_limits(reader: &mut Reader<'_>, engine: Engine) -> (Limits, p
     if !is_set("MAX_CONNECTIONS_PER_PEER") {
         limits.connections_per_peer = limits.connections_per_peer.min(limits.connections);
     }
-    // So that half of the connections are left for everything else.
+    // Half of the connections are left for everything else.
     places.waiting = (limits.connections / 2).saturating_sub(places.helpers);
     warn(reader, &limits, places.helpers);
     (limits, places)
 }
 
-/// Warns about limits that are none.
-fn warn(reader: &mut Reader<'_>, limits: &Limits, helpers_max: usize) {
+/// Warns about limits without effect.
+fn warn(reader: &mut OptionReader<'_>, limits: &Limits, helpers_max: usize) {
     let Limits { connections: all, connections_per_peer, trusted_proxies, .. } = limits;
     if connections_per_peer > all {
         reader.warnings.push(format!(
@@ -86,16 +89,16 @@ fn warn(reader: &mut Reader<'_>, limits: &Limits, helpers_max: usize) {
     }
 }
 
-/// Which engines this program was built with.
+/// The engines that this program was built with.
 const ENGINES: &[(&str, Engine)] = &[
     ("front", Engine::Front),
     #[cfg(feature = "tiny-http")]
     ("tiny-http", Engine::TinyHttp),
 ];
 
-/// Reads who reads from strangers. All but the front withstand nobody, so they may only serve a
-/// proxy on a UNIX socket, and not one of somebody else, who may have let others in.
-pub(super) fn read_engine(reader: &mut Reader<'_>, given: bool) -> Engine {
+/// Reads the engine. Only the front withstands attackers, so others may only serve a proxy on a
+/// UNIX socket that we make: one from the service manager may be open to others.
+pub(super) fn read_engine(reader: &mut OptionReader<'_>, given: bool) -> Engine {
     let is = |option: &str, word: &str| {
         let value = reader.config.value(MAIN, option);
         value.is_some_and(|value| value.text.eq_ignore_ascii_case(word))
@@ -113,21 +116,21 @@ pub(super) fn read_engine(reader: &mut Reader<'_>, given: bool) -> Engine {
         );
         return Engine::Front;
     }
-    reader.optional("ENGINE", |c, s, o| c.choice(s, o, ENGINES)).unwrap_or(Engine::Front)
+    reader.optional("ENGINE", |it| it.choice(ENGINES)).unwrap_or(Engine::Front)
 }
 
-fn number(reader: &mut Reader<'_>, option: &str, slot: &mut usize) {
-    let number = reader.optional(option, |c, s, o| c.number(s, o, 1..=MOST));
+fn number(reader: &mut OptionReader<'_>, option: &str, slot: &mut usize) {
+    let number = reader.optional(option, |it| it.number(1..=MOST));
     if let Some(number) = number.and_then(|number| usize::try_from(number).ok()) {
         *slot = number;
     }
 }
 
-/// A time that ends, to the microsecond. What is shorter than a millisecond was meant as another
-/// unit, since a number without one counts microseconds.
-fn time(reader: &mut Reader<'_>, option: &str, least: Duration, slot: &mut Duration) {
+/// Reads a finite time. One shorter than a millisecond is a mistake, since a number without a unit
+/// counts microseconds.
+fn time(reader: &mut OptionReader<'_>, option: &str, least: Duration, slot: &mut Duration) {
     let range = least..=Duration::from_secs(86_400);
-    match reader.optional(option, Config::duration) {
+    match reader.optional(option, Entry::duration) {
         Some(TimeSpan::Finite(time)) if range.contains(&time) => *slot = time,
         Some(_) => {
             let least = if least.is_zero() { "0" } else { "1 ms" };
@@ -137,9 +140,9 @@ fn time(reader: &mut Reader<'_>, option: &str, least: Duration, slot: &mut Durat
     }
 }
 
-/// Addresses and networks that blanks separate.
-fn networks(reader: &mut Reader<'_>, option: &str, slot: &mut Vec<Network>) {
-    let Some(text) = reader.optional(option, Config::string) else { return };
+/// Reads addresses and networks that spaces separate.
+fn networks(reader: &mut OptionReader<'_>, option: &str, slot: &mut Vec<Network>) {
+    let Some(text) = reader.text(option) else { return };
     let networks: Result<_, String> = text.split_ascii_whitespace().map(Network::parse).collect();
     match networks {
         Ok(networks) => *slot = networks,

@@ -4,24 +4,24 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::reader::Reader;
-use crate::config::{Config, TimeSpan};
+use super::reader::OptionReader;
+use crate::config::{Entry, TimeSpan};
 use crate::helper::OWN_LIMITS;
-use crate::process::Command;
+use crate::process::HelperCommand;
 use crate::secrecy;
 
 /// The section whose options are the helper's environment.
 const HELPER: &str = "challenger-helper";
 
-/// The longest variable that Linux lets a program begin with: its `MAX_ARG_STRLEN`, name, `=` and
-/// the zero at the end included.
+/// The longest environment variable in Linux, in bytes: `MAX_ARG_STRLEN`, which includes name, `=`
+/// and the NUL at the end.
 const VARIABLE_LEN_MAX: usize = 128 * 1024;
 
-/// How long a helper may take, unless the operator says otherwise.
+/// The default time limit of a helper.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) fn read_command(reader: &mut Reader<'_>) -> Option<Command> {
-    let timeout = match reader.optional("AUTH_TIMEOUT", Config::duration) {
+pub(super) fn read_command(reader: &mut OptionReader<'_>) -> Option<HelperCommand> {
+    let timeout = match reader.optional("AUTH_TIMEOUT", Entry::duration) {
         None => AUTH_TIMEOUT,
         Some(TimeSpan::Finite(time)) if time > Duration::ZERO => time,
         Some(_) => {
@@ -30,14 +30,14 @@ pub(super) fn read_command(reader: &mut Reader<'_>) -> Option<Command> {
         }
     };
     let environment = read_environment(reader);
-    let name = reader.required("AUTH_COMMAND", Config::string)?;
+    let name = reader.required_text("AUTH_COMMAND")?;
     if name.trim().is_empty() || name.contains('\0') {
         reader.refuse("AUTH_COMMAND", "the name or path of a program");
         return None;
     }
     // A bare name is looked up in PATH when the helper runs; a path is a file name like others.
     let program = if name.contains(['/', '$', '~']) {
-        reader.required("AUTH_COMMAND", Config::filename)?.into_os_string()
+        reader.required("AUTH_COMMAND", Entry::filename)?.into_os_string()
     } else {
         name.into()
     };
@@ -46,12 +46,13 @@ pub(super) fn read_command(reader: &mut Reader<'_>) -> Option<Command> {
         return None;
     };
     warn_about_limits(reader, &program, timeout, &environment);
-    Some(Command::new(program, timeout).with_environment(environment))
+    Some(HelperCommand::new(program, timeout).with_environment(environment))
 }
 
-/// A helper that has no time to give up by itself cannot say why, and may be ended in the middle.
+/// Warns if the helper's own time limit is not the shorter one: it could not report why it failed,
+/// and might be killed halfway.
 fn warn_about_limits(
-    reader: &mut Reader<'_>,
+    reader: &mut OptionReader<'_>,
     program: &str,
     timeout: Duration,
     environment: &BTreeMap<String, String>,
@@ -60,7 +61,7 @@ fn warn_about_limits(
     for (setting, default, programs) in OWN_LIMITS {
         let set = environment.get(setting).filter(|value| !value.trim().is_empty());
         let usual = programs.iter().any(|program| name == *program).then_some(default);
-        // Whether it is a number is the helper's business.
+        // The helper itself reports a value that is not a number.
         let seconds = set.map_or(usual, |value| value.trim().parse().ok());
         if let Some(seconds) = seconds.filter(|it| Duration::from_secs(*it) >= timeout) {
             reader.warnings.push(format!(
@@ -72,8 +73,8 @@ fn warn_about_limits(
     }
 }
 
-/// The options of the helper's section as variables, their names in upper case.
-fn read_environment(reader: &mut Reader<'_>) -> BTreeMap<String, String> {
+/// Reads the options of the helper's section as variables, with names in upper case.
+fn read_environment(reader: &mut OptionReader<'_>) -> BTreeMap<String, String> {
     let section = reader.config.section(HELPER).filter(|section| section.hidden_in.is_none());
     let mut environment = BTreeMap::new();
     for setting in section.map_or(&[][..], |section| &section.settings) {
@@ -81,7 +82,7 @@ fn read_environment(reader: &mut Reader<'_>) -> BTreeMap<String, String> {
         // Without the value, which may be a password.
         let mut refuse = |what: &str| {
             let (origin, option) = (&setting.value.origin, secrecy::quote(&setting.name));
-            reader.complaints.push(format!("{origin}: [{HELPER}] {option:?} {what}"));
+            reader.errors.push(format!("{origin}: [{HELPER}] {option:?} {what}"));
         };
         let value = &setting.value.text;
         let room = VARIABLE_LEN_MAX.saturating_sub(name.len() + "=\0".len());

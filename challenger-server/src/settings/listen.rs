@@ -3,36 +3,37 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use super::MAIN;
-use super::reader::Reader;
-use crate::config::Config;
+use super::reader::OptionReader;
+use crate::config::Entry;
 use crate::listen::{Listen, PATH_MAX};
 use crate::secrecy;
 
-/// The file of our socket in the runtime directory, unless the operator says otherwise.
+/// The default file name of the socket, in the runtime directory.
 const SOCKET_NAME: &str = "httpd.sock";
-/// Who may connect to it: we, and our group, to which the reverse proxy belongs.
+/// The default permissions of the socket: for us, and our group, to which the reverse proxy
+/// belongs.
 const SOCKET_MODE: u32 = 0o660;
 
-/// Reads where to listen. If the service manager `may_pass` a socket, `systemd` is no mistake; it
-/// does not say where then.
-pub(super) fn read_listen(reader: &mut Reader<'_>, may_pass: bool) -> Option<Listen> {
-    type Read = fn(&mut Reader<'_>) -> Option<Listen>;
+/// Reads where to listen. If the service manager `may_pass` a socket, `systemd` is allowed, and the
+/// result is `None`.
+pub(super) fn read_listen(reader: &mut OptionReader<'_>, may_pass: bool) -> Option<Listen> {
+    type Read = fn(&mut OptionReader<'_>) -> Option<Listen>;
     let choices: [(&str, Read); 3] = [
         ("tcp", read_tcp),
         ("unix", read_unix),
         ("systemd", if may_pass { read_later } else { read_activated }),
     ];
-    let read = reader.required("SERVE", |c, s, o| c.choice(s, o, &choices))?;
+    let read = reader.required("SERVE", |it| it.choice(&choices))?;
     read(reader)
 }
 
-fn read_tcp(reader: &mut Reader<'_>) -> Option<Listen> {
-    let port = reader.required("PORT", |c, s, o| c.number(s, o, 1..=65535));
+fn read_tcp(reader: &mut OptionReader<'_>) -> Option<Listen> {
+    let port = reader.required("PORT", |it| it.number(1..=65535));
     let port = port.and_then(|port| u16::try_from(port).ok());
-    let Some(name) = reader.optional("BIND_TO", Config::string) else {
+    let Some(name) = reader.text("BIND_TO") else {
         return port.map(|port| Listen::Tcp((Ipv6Addr::UNSPECIFIED, port).into()));
     };
-    // Without a port the address is looked at all the same, as there may be more to say.
+    // The address is checked even without a port, to report all errors at once.
     let has_port = port.is_some();
     let port = port.unwrap_or_default();
     let address = match name.parse::<IpAddr>() {
@@ -45,23 +46,22 @@ fn read_tcp(reader: &mut Reader<'_>) -> Option<Listen> {
     address.filter(|_| has_port).map(Listen::Tcp)
 }
 
-fn read_unix(reader: &mut Reader<'_>) -> Option<Listen> {
-    let path = match reader.optional("UNIXPATH", Config::filename) {
+fn read_unix(reader: &mut OptionReader<'_>) -> Option<Listen> {
+    let path = match reader.optional("UNIXPATH", Entry::filename) {
         Some(path) => Some(path),
         None => {
-            let folder =
-                reader.config.required("PATHS", "CHALLENGER_RUNTIME_DIR", Config::filename);
-            reader.note(folder).map(|folder| folder.join(SOCKET_NAME))
+            let folder = reader.config.required("PATHS", "CHALLENGER_RUNTIME_DIR");
+            reader.note(folder.and_then(Entry::filename)).map(|folder| folder.join(SOCKET_NAME))
         }
     };
     let length = path.as_ref().map_or(0, |path| path.as_os_str().len());
     if let Some(path) = path.as_ref().filter(|_| length > PATH_MAX) {
         let path = secrecy::path(path);
-        reader.complaints.push(format!(
+        reader.errors.push(format!(
             "[{MAIN}] UNIXPATH: {path} has {length} bytes, expected at most {PATH_MAX}"
         ));
     }
-    let mode = reader.optional("UNIXPATH_MODE", Config::string);
+    let mode = reader.text("UNIXPATH_MODE");
     let Some(mode) = mode.as_deref().map_or(Some(SOCKET_MODE), octal) else {
         reader.refuse("UNIXPATH_MODE", "an octal number such as 660, and at most 777");
         return None;
@@ -76,18 +76,18 @@ fn read_unix(reader: &mut Reader<'_>) -> Option<Listen> {
 
 /// Permissions as chmod(1) takes them.
 fn octal(text: &str) -> Option<u32> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
-    let mode = if digits { u32::from_str_radix(text, 8).ok() } else { None };
+    // The conversion alone would take a plus sign.
+    let mode = u32::from_str_radix(text, 8).ok().filter(|_| !text.starts_with('+'));
     mode.filter(|mode| *mode <= 0o777)
 }
 
-/// There is no such socket, or nobody would have asked.
-fn read_activated(reader: &mut Reader<'_>) -> Option<Listen> {
+/// Refuses `systemd`: with a socket from it, this is not called.
+fn read_activated(reader: &mut OptionReader<'_>) -> Option<Listen> {
     reader.refuse("SERVE", "tcp or unix, because the service manager passed no socket");
     None
 }
 
-/// There may be such a socket when the service is started.
-const fn read_later(_: &mut Reader<'_>) -> Option<Listen> {
+/// Accepts `systemd`: the socket may be there when the service is started.
+const fn read_later(_: &mut OptionReader<'_>) -> Option<Listen> {
     None
 }

@@ -1,4 +1,4 @@
-//! Reads options one by one, and remembers what is wrong with them.
+//! Reads options one by one, and collects their errors.
 
 use std::fmt;
 use std::num::NonZeroU8;
@@ -6,64 +6,81 @@ use std::time::Duration;
 
 use challenger_proto::Span;
 
-use super::MAIN;
-use crate::config::{Config, ConfigError, TimeSpan};
+use super::{MAIN, OPTIONS};
+use crate::config::{Config, ConfigError, Entry, TimeSpan};
 use crate::pages::TemplateError;
 
-/// Reads options and remembers what is wrong with them.
-pub(super) struct Reader<'a> {
+/// Reads the options of `[challenger]`, and collects errors and warnings.
+pub(super) struct OptionReader<'a> {
     pub(super) config: &'a Config,
-    pub(super) complaints: Vec<String>,
+    pub(super) errors: Vec<String>,
     pub(super) warnings: Vec<String>,
 }
 
-impl Reader<'_> {
+impl<'a> OptionReader<'a> {
+    /// The value of a result; an error is collected.
     pub(super) fn note<T>(&mut self, result: Result<T, impl fmt::Display>) -> Option<T> {
-        result.map_err(|error| self.complaints.push(error.to_string())).ok()
+        result.map_err(|error| self.errors.push(error.to_string())).ok()
     }
 
+    /// An option, unless it is absent or wrong.
     pub(super) fn optional<T>(
         &mut self,
         option: &str,
-        read: impl Fn(&Config, &str, &str) -> Result<Option<T>, ConfigError>,
+        read: impl FnOnce(Entry<'a>) -> Result<T, ConfigError>,
     ) -> Option<T> {
-        let result = read(self.config, MAIN, option);
-        self.note(result).flatten()
+        self.note(read(self.entry(option)?))
     }
 
+    /// An option that must not be absent.
     pub(super) fn required<T>(
         &mut self,
         option: &str,
-        read: impl Fn(&Config, &str, &str) -> Result<Option<T>, ConfigError>,
+        read: impl FnOnce(Entry<'a>) -> Result<T, ConfigError>,
     ) -> Option<T> {
-        let result = self.config.required(MAIN, option, read);
-        self.note(result)
+        let entry = self.note(self.config.required(MAIN, option))?;
+        self.note(read(entry))
     }
 
-    /// Complains about the value of an option.
+    /// An option of any text.
+    pub(super) fn text(&self, option: &str) -> Option<String> {
+        self.entry(option).map(|entry| entry.text().to_owned())
+    }
+
+    /// An option of any text that must not be absent.
+    pub(super) fn required_text(&mut self, option: &str) -> Option<String> {
+        self.required(option, |entry| Ok(entry.text().to_owned()))
+    }
+
+    fn entry(&self, option: &str) -> Option<Entry<'a>> {
+        debug_assert!(OPTIONS.contains(&option), "{option} is read, and not in OPTIONS");
+        self.config.entry(MAIN, option)
+    }
+
+    /// Collects an error about the value of an option.
     pub(super) fn refuse(&mut self, option: &str, expected: &str) {
-        self.complaints.push(self.config.refuse(MAIN, option, expected).to_string());
+        self.errors.push(self.config.refuse(MAIN, option, expected).to_string());
     }
 
-    /// Complains about the files that an option names.
+    /// Collects errors of the files that an option names.
     pub(super) fn complain_about(&mut self, option: &str, errors: Vec<TemplateError>) {
         for error in errors {
             let complaint = format!("[{MAIN}] {option}: {error}");
-            // What pages and messages share is complained about by both.
-            if !self.complaints.contains(&complaint) {
-                self.complaints.push(complaint);
+            // Pages and messages share files, and both report their errors.
+            if !self.errors.contains(&complaint) {
+                self.errors.push(complaint);
             }
         }
     }
 
-    /// A small number, or what the limits say already.
+    /// Replaces a limit by a small number, if one is set.
     pub(super) fn count(&mut self, option: &str, slot: &mut u8) {
         if let Some(number) = self.small(option, 0) {
             *slot = number;
         }
     }
 
-    /// The same for a number that is not zero.
+    /// Replaces a limit by a small number other than zero, if one is set.
     pub(super) fn count_from_one(&mut self, option: &str, slot: &mut NonZeroU8) {
         if let Some(number) = self.small(option, 1).and_then(NonZeroU8::new) {
             *slot = number;
@@ -72,13 +89,13 @@ impl Reader<'_> {
 
     fn small(&mut self, option: &str, least: u8) -> Option<u8> {
         let range = u64::from(least)..=u64::from(u8::MAX);
-        let number = self.optional(option, |c, s, o| c.number(s, o, range.clone()))?;
+        let number = self.optional(option, |it| it.number(range))?;
         u8::try_from(number).ok()
     }
 
-    /// A time that ends, or what the limits say already. Parts of a second are rounded up.
+    /// Replaces a limit by a finite time, if one is set. Parts of a second are rounded up.
     pub(super) fn finite(&mut self, option: &str, slot: &mut Span) {
-        match self.optional(option, Config::duration) {
+        match self.optional(option, Entry::duration) {
             Some(TimeSpan::Finite(time)) if time > Duration::ZERO => {
                 *slot = self.whole_seconds(option, time);
             }
@@ -87,17 +104,17 @@ impl Reader<'_> {
         }
     }
 
-    /// A time that may be zero or forever, or what the limits say already.
+    /// Replaces a limit by a time that may be zero or forever, if one is set.
     pub(super) fn any_time(&mut self, option: &str, slot: &mut Span) {
-        match self.optional(option, Config::duration) {
+        match self.optional(option, Entry::duration) {
             Some(TimeSpan::Finite(time)) => *slot = self.whole_seconds(option, time),
             Some(TimeSpan::Forever) => *slot = Span::FOREVER,
             None => {}
         }
     }
 
-    /// Parts of a second are rounded up. A number without a unit is one of microseconds, which
-    /// nobody means.
+    /// Rounds parts of a second up, and warns about a time below a second: it is probably a number
+    /// without a unit, which counts microseconds.
     pub(super) fn whole_seconds(&mut self, option: &str, time: Duration) -> Span {
         let rest = time.subsec_nanos() > 0;
         if rest && time.as_secs() == 0 {

@@ -1,27 +1,27 @@
-//! What the operator decides about the service itself.
+//! The settings of the service itself.
 
 use challenger_proto::{
     AddressFormat, AddressType, Documents, FIELDS_MAX, Fields, Limits, Restrictions, Service,
 };
 
 use super::MAIN;
-use super::reader::Reader;
-use crate::config::Config;
+use super::reader::OptionReader;
+use crate::config::Entry;
 use crate::documents;
 use crate::secrecy;
 
-/// Stands for a type of address that could not be read.
+/// The placeholder for a type of address that could not be read.
 const UNKNOWN: &str = "unknown";
 
-pub(super) fn read_service(reader: &mut Reader<'_>) -> Option<Service> {
-    // Without one, the other options are looked at all the same, as there may be more to say.
+pub(super) fn read_service(reader: &mut OptionReader<'_>) -> Option<Service> {
+    // The other options are checked even without one, to report all errors at once.
     let address_type = read_address_type(reader);
     let is_known = address_type.is_some();
     let mut service = Service::new(address_type.or_else(|| AddressType::new(UNKNOWN))?);
     read_limits(reader, &mut service.limits);
-    service.address_hint = reader.optional("ADDRESS_HINT", Config::string).unwrap_or_default();
+    service.address_hint = reader.text("ADDRESS_HINT").unwrap_or_default();
     let formats = [("json", AddressFormat::Json), ("plain", AddressFormat::Plain)];
-    let format = reader.optional("AUTH_ADDRESS_FORMAT", |c, s, o| c.choice(s, o, &formats));
+    let format = reader.optional("AUTH_ADDRESS_FORMAT", |it| it.choice(&formats));
     service.address_format = format.unwrap_or_default();
     if read_fields(reader, &mut service) && is_known {
         check_fields(reader, &service);
@@ -31,11 +31,11 @@ pub(super) fn read_service(reader: &mut Reader<'_>) -> Option<Service> {
     is_known.then_some(service)
 }
 
-/// Reads which fields there are, and what they have to look like, and says whether all went well.
-fn read_fields(reader: &mut Reader<'_>, service: &mut Service) -> bool {
+/// Reads the fields and their restrictions, and returns whether both are valid.
+fn read_fields(reader: &mut OptionReader<'_>, service: &mut Service) -> bool {
     let mut is_good = true;
-    let names = reader.optional("ADDRESS_FIELDS", Config::string);
-    // Without a name, the option says nothing.
+    let names = reader.text("ADDRESS_FIELDS");
+    // An empty option has no effect.
     if let Some(names) = names.filter(|names| !names.is_empty()) {
         match Fields::parse(&names) {
             Ok(fields) => service.address_fields = fields,
@@ -45,7 +45,7 @@ fn read_fields(reader: &mut Reader<'_>, service: &mut Service) -> bool {
             }
         }
     }
-    if let Some(json) = reader.optional("ADDRESS_RESTRICTIONS", Config::string) {
+    if let Some(json) = reader.text("ADDRESS_RESTRICTIONS") {
         match Restrictions::parse(&json) {
             Ok(restrictions) => service.restrictions = restrictions,
             Err(error) => {
@@ -57,8 +57,8 @@ fn read_fields(reader: &mut Reader<'_>, service: &mut Service) -> bool {
     is_good
 }
 
-fn read_address_type(reader: &mut Reader<'_>) -> Option<AddressType> {
-    let name = reader.required("ADDRESS_TYPE", Config::string)?;
+fn read_address_type(reader: &mut OptionReader<'_>) -> Option<AddressType> {
+    let name = reader.required_text("ADDRESS_TYPE")?;
     let address_type = AddressType::new(&name);
     if address_type.is_none() {
         reader.refuse("ADDRESS_TYPE", "a name of letters, digits, - and _, such as email or phone");
@@ -66,8 +66,8 @@ fn read_address_type(reader: &mut Reader<'_>) -> Option<AddressType> {
     address_type
 }
 
-/// Finds addresses whose fields are not declared, are declared twice, or do not fit.
-fn check_fields(reader: &mut Reader<'_>, service: &Service) {
+/// Checks that the fields are declared, once, and fit the type of address and the format.
+fn check_fields(reader: &mut OptionReader<'_>, service: &Service) {
     let address_type = service.address_type.as_str();
     match service.address_type.fields() {
         Some(registered) => check_registered(reader, service, registered),
@@ -96,8 +96,8 @@ fn check_fields(reader: &mut Reader<'_>, service: &Service) {
     }
 }
 
-/// A registered type has its fields, and restrictions may add others.
-fn check_registered(reader: &mut Reader<'_>, service: &Service, registered: &[&str]) {
+/// Checks a registered type, which has its own fields; restrictions may add others.
+fn check_registered(reader: &mut OptionReader<'_>, service: &Service, registered: &[&str]) {
     let address_type = service.address_type.as_str();
     if !service.address_fields.is_empty() {
         let fields = registered.join(", ");
@@ -112,7 +112,7 @@ fn check_registered(reader: &mut Reader<'_>, service: &Service, registered: &[&s
     }
 }
 
-fn read_limits(reader: &mut Reader<'_>, limits: &mut Limits) {
+fn read_limits(reader: &mut OptionReader<'_>, limits: &mut Limits) {
     reader.count("ADDRESS_CHANGES", &mut limits.address_changes);
     reader.count_from_one("PIN_TRANSMISSIONS", &mut limits.pin_transmissions);
     reader.count_from_one("PIN_ATTEMPTS", &mut limits.pin_attempts);
@@ -121,38 +121,38 @@ fn read_limits(reader: &mut Reader<'_>, limits: &mut Limits) {
     reader.any_time("VALIDATION_EXPIRATION", &mut limits.validation_expiration);
     reader.finite("CODE_DURATION", &mut limits.code_duration);
     reader.finite("TOKEN_DURATION", &mut limits.token_duration);
-    let number = |c: &Config, s: &str, o: &str| c.number(s, o, 0..=u64::from(u32::MAX));
-    if let Some(most) = reader.optional("CLIENT_VALIDATIONS_MAX", number) {
+    let number = reader.optional("CLIENT_VALIDATIONS_MAX", |it| it.number(0..=u32::MAX.into()));
+    if let Some(most) = number {
         // 0 means that there is no limit: nobody registers a client that may do nothing.
         limits.client_validations = u32::try_from(most).ok().filter(|most| *most > 0);
     }
 }
 
-/// Without a version there are no documents. With one, a directory that cannot be read is a
-/// warning: the service can do its work without.
-fn read_documents(reader: &mut Reader<'_>, etag: &str, directory: &str) -> Documents {
-    let Some(version) = reader.optional(etag, Config::string) else { return Documents::default() };
+/// Reads legal documents, if they have a version. A directory that cannot be read is only a
+/// warning: the service works without.
+fn read_documents(reader: &mut OptionReader<'_>, etag: &str, directory: &str) -> Documents {
+    let Some(version) = reader.text(etag) else { return Documents::default() };
     if version.is_empty() || !version.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') {
         reader.refuse(etag, "the base name of the documents' files, of printable ASCII");
     }
-    let Some(path) = reader.required(directory, Config::filename) else {
+    let Some(path) = reader.required(directory, Entry::filename) else {
         return Documents::default();
     };
     match documents::load(&path, &version) {
-        Ok(loaded) => {
-            for warning in loaded.warnings {
+        Ok(found) => {
+            for warning in found.warnings {
                 // Both kinds may be in the same directory, which has its mistakes once.
                 if !reader.warnings.contains(&warning) {
                     reader.warnings.push(warning);
                 }
             }
-            if loaded.documents.is_empty() {
+            if found.documents.is_empty() {
                 let (path, version) = (secrecy::path(&path), secrecy::quote(&version));
                 reader.warnings.push(format!(
                     "[{MAIN}] {etag} = {version}: there is no such document below {path}"
                 ));
             }
-            loaded.documents
+            found.documents
         }
         Err(error) => {
             reader.warnings.push(format!("[{MAIN}] {directory}: {error}"));

@@ -1,4 +1,4 @@
-//! Keeps what a fuzzer found: prints the inputs in a folder as the lines of `found/TARGET.txt`.
+//! Keeps a fuzzer's finds: prints the inputs in a folder as the lines of `found/TARGET.txt`.
 
 use std::{env, fs, process::ExitCode};
 

@@ -1,4 +1,4 @@
-//! What is hidden in the output of programs, and what is not.
+//! Tests of what is hidden in the output of programs, and what is not.
 
 use std::fmt::Write as _;
 

@@ -1,9 +1,9 @@
-//! A text in the spellings that programs give it: each view undoes one kind of escapes, and knows
-//! where in the text it came from.
+//! Views of a text: each undoes one kind of escapes, and knows where in the text its letters came
+//! from.
 
 use challenger_proto::{is_invisible, is_joiner, is_selector};
 
-/// A character as it is compared, and the bytes of the text that it stands for.
+/// A character as it is compared, with its bytes in the original text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Letter {
     pub(super) character: char,
@@ -11,24 +11,24 @@ pub(super) struct Letter {
     pub(super) to: usize,
 }
 
-/// A run of base64 that is shorter than this is a word like others.
+/// The shortest run of base64; shorter ones are ordinary words.
 const BASE64_LEN_MIN: usize = 8;
-/// As many letters of base64 are three bytes.
+/// The number of base64 letters for three bytes.
 const GROUP_LEN: usize = 4;
 /// The longest escape, in characters: two halves of `\ud83d\ude00`.
 const ESCAPE_LEN_MAX: usize = 12;
 
-/// What an escape stands for.
+/// The meaning of an escape.
 enum Unit {
     /// A byte of UTF-8.
     Byte(u8),
     Char(char),
-    /// Nothing that can be seen.
+    /// Nothing visible.
     Nothing,
 }
 
-/// The text as it stands, and as it reads once the escapes of URLs, JSON and HTML are undone, once
-/// and twice, or those of quoted-printable, or base64. All are folded.
+/// The views of a text: as it is; with the escapes of URLs, JSON and HTML undone, once and twice;
+/// with quoted-printable undone; with base64 decoded. All are folded.
 pub(super) fn views(text: &str) -> Vec<Vec<Letter>> {
     let printed = letters(text);
     let once = decode(&printed, escape);
@@ -37,12 +37,12 @@ pub(super) fn views(text: &str) -> Vec<Vec<Letter>> {
     let mut views = vec![printed, once, twice, quoted];
     // Most outputs have no escapes at all.
     views.dedup();
-    // A word in front of it moves the groups of base64.
+    // A word before it shifts the groups of base64.
     let decoded = (0..GROUP_LEN).map(|skipped| base64(&letters(text), skipped));
     views.into_iter().chain(decoded).map(|view| fold(&view)).collect()
 }
 
-/// A text that is looked for, in the form in which it is found.
+/// A text to search for, folded like the views.
 pub(super) fn folded(text: &str) -> Vec<char> {
     let folded: String = fold(&letters(text)).iter().map(|letter| letter.character).collect();
     folded.trim().chars().collect()
@@ -56,8 +56,8 @@ pub(super) fn letters(text: &str) -> Vec<Letter> {
     text.char_indices().map(letter).collect()
 }
 
-/// Without case, without what cannot be seen, and with one blank for any blanks and control
-/// characters.
+/// Folds a view: ignores case and invisible characters, and turns whitespace and control characters
+/// into single spaces.
 fn fold(view: &[Letter]) -> Vec<Letter> {
     let mut folded: Vec<Letter> = Vec::with_capacity(view.len());
     for letter in view {
@@ -82,8 +82,8 @@ const fn is_unseen(character: char) -> bool {
     is_invisible(character) || is_joiner(character) || is_selector(character)
 }
 
-/// A view with escapes undone: `escape` says what the beginning of a text stands for, and how many
-/// characters that takes.
+/// A view with escapes undone: `escape` returns the meaning of a text's beginning, and its length
+/// in characters.
 fn decode(view: &[Letter], escape: impl Fn(&[char]) -> Option<(Unit, usize)>) -> Vec<Letter> {
     let characters: Vec<char> = view.iter().map(|letter| letter.character).collect();
     let mut decoder = Decoder::default();
@@ -97,7 +97,7 @@ fn decode(view: &[Letter], escape: impl Fn(&[char]) -> Option<(Unit, usize)>) ->
     decoder.end()
 }
 
-/// Puts bytes together to characters.
+/// Joins bytes to characters.
 #[derive(Default)]
 struct Decoder {
     decoded: Vec<Letter>,
@@ -162,7 +162,7 @@ fn escape(ahead: &[char]) -> Option<(Unit, usize)> {
     }
 }
 
-/// What follows a backslash.
+/// The escape after a backslash.
 fn backslash(rest: &[char]) -> Option<(Unit, usize)> {
     let (kind, digits) = rest.split_first()?;
     match kind {
@@ -190,7 +190,7 @@ fn backslash(rest: &[char]) -> Option<(Unit, usize)> {
     }
 }
 
-/// What follows an ampersand.
+/// The entity after an ampersand.
 fn entity(rest: &[char]) -> Option<(Unit, usize)> {
     let len = rest.iter().take(ESCAPE_LEN_MAX).position(|it| *it == ';')?;
     let name: String = rest.iter().take(len).collect();
@@ -222,7 +222,7 @@ fn quoted_printable(ahead: &[char]) -> Option<(Unit, usize)> {
     }
 }
 
-/// The number that a text of so many digits begins with.
+/// The number in the first `len` digits of a text.
 fn number(text: &[char], len: usize, radix: u32) -> Option<u32> {
     let digits = text.get(..len)?;
     digits.iter().try_fold(0_u32, |number, digit| {
@@ -230,8 +230,8 @@ fn number(text: &[char], len: usize, radix: u32) -> Option<u32> {
     })
 }
 
-/// What the runs of base64 in a text stand for after so many letters, with a blank between them. A
-/// line break does not end a run.
+/// The decoded runs of base64 in a text, with a space between them; the first letters of each run
+/// are skipped. A line break does not end a run.
 fn base64(view: &[Letter], skipped: usize) -> Vec<Letter> {
     let mut decoder = Decoder::default();
     let mut run: Vec<(u32, &Letter)> = Vec::new();

@@ -1,0 +1,43 @@
+//! This process: what it may open and use, and how it is asked to stop.
+
+use std::io;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+#[cfg(feature = "tiny-http")]
+use rustix::process::{Signal, getpid, kill_process};
+
+/// Asks for so many file descriptors, as far as the hard limit goes, and returns how many there may
+/// be. Many systems give 1024 to a process that does not ask.
+pub(crate) fn want_descriptors(wanted: u64) -> u64 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let (Some(now), most) = (current, maximum.unwrap_or(u64::MAX)) else { return u64::MAX };
+    if now >= wanted {
+        return now;
+    }
+    let better = wanted.min(most);
+    match setrlimit(Resource::Nofile, Rlimit { current: Some(better), maximum }) {
+        Ok(()) => better,
+        Err(_) => now,
+    }
+}
+
+/// Bounds the address space, unless it is bounded more tightly already. A request for memory beyond
+/// that ends the process, which leaves no core file: what it holds is private.
+///
+/// # Errors
+/// The system does not allow it.
+pub fn limit_memory(bytes: u64) -> io::Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Core);
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum })?;
+    let Rlimit { current, maximum } = getrlimit(Resource::As);
+    let current = current.map_or(bytes, |now| now.min(bytes));
+    setrlimit(Resource::As, Rlimit { current: Some(current), maximum })?;
+    Ok(())
+}
+
+/// Stops the service as the service manager does, with SIGTERM.
+#[cfg(feature = "tiny-http")]
+pub(crate) fn stop() {
+    // An error would mean that we may not send ourselves a signal.
+    let _ = kill_process(getpid(), Signal::TERM);
+}

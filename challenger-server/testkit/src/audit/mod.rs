@@ -1,0 +1,333 @@
+//! The auditor: watches requests, commits, messages and answers from outside, and asserts what must
+//! hold whatever the interleaving.
+//!
+//! It never believes a row's own counters or progress; it counts what it saw. It needs nothing but
+//! the core's public interface, so that tests, simulation and fuzz targets can share it.
+//! Clients must authenticate in the form for it to follow them, and PINs must be ASCII.
+//!
+//! - I1 A validation runs the helper at most (addresses + 1 if prefilled) × transmissions + refunds
+//!   times, of which at most (addresses + 1 if prefilled) × transmissions reported success. A form
+//!   that says it saw another budget sends none to the same address. No mailbox gets two messages
+//!   within the interval, however it is spelled and whatever address was in between, unless the
+//!   first one was given back.
+//! - I2 At most `attempts` guesses are judged for each message, and none of such an old form.
+//! - I3 A validation yields one grant at most.
+//! - I4 A solve is first accepted on the secret that was sent, and the grant's address is where it
+//!   was sent.
+//! - I5 Every redirect goes to the registered URI, with that request's state.
+//! - I6 A solution has one code, also if it is asked for twice within ten seconds. Once another took
+//!   its place, it buys nothing and is not given out again.
+//! - I7 No message without a committed write, and write before send.
+//! - I8 An expired validation is only refused, and never written.
+//! - I9 A bent request writes nothing.
+//! - I10 Versions rise by one with each commit, and no transition touches them.
+//! - I11 No secret in any answer but its own, none in any `Debug`.
+//!
+//! I12, that honest people get through, is judged by the simulation, which plays them.
+
+mod ask;
+mod case;
+mod round;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use challenger_proto::http::{Body, Response};
+use challenger_proto::{
+    ClientId, Form, Limits, NonceDigest, Progress, Step, Timestamp, Transmission, Validation, Write,
+};
+use serde_json::Value;
+
+pub use ask::Ask;
+pub use case::{Case, Registered, Solved};
+pub use round::{Round, is_early};
+
+/// The challenge by hash of which the auditor knows the verifier (RFC 7636, appendix B).
+pub const S256_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub const S256_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+/// Why something was decided.
+#[derive(Clone, Copy, Debug)]
+pub enum Cause<'a> {
+    /// The helper failed with this message.
+    Failure(&'a Transmission),
+    /// Somebody asked.
+    Request(&'a Ask),
+}
+
+/// Watches a service.
+#[derive(Clone, Debug)]
+pub struct Auditor {
+    limits: Limits,
+    clients: BTreeMap<ClientId, Registered>,
+    cases: BTreeMap<NonceDigest, Case>,
+    tokens: BTreeMap<String, NonceDigest>,
+}
+
+impl Auditor {
+    /// An auditor who has seen nothing yet.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            limits: limits.clone(),
+            clients: BTreeMap::new(),
+            cases: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+        }
+    }
+
+    /// Learns about a client from its registration.
+    pub fn know(&mut self, id: ClientId, registered: Registered) {
+        self.clients.insert(id, registered);
+    }
+
+    /// What is known about a validation.
+    pub fn case(&self, nonce: &str) -> Option<&Case> {
+        self.case_of(&challenger_proto::Nonce::parse(nonce)?.digest())
+    }
+
+    /// The same, by the name of the row.
+    pub fn case_of(&self, id: &NonceDigest) -> Option<&Case> {
+        self.cases.get(id)
+    }
+
+    /// All validations.
+    pub fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.cases.values()
+    }
+
+    /// Whether a request that loads now must not be answered 200: its token was taken back.
+    pub fn denies(&self, ask: &Ask) -> bool {
+        let Ask::Info(token) = ask else { return false };
+        self.case_of_token(token).is_some_and(|case| case.is_revoked)
+    }
+
+    /// Whose validation an access token came from.
+    pub fn case_of_token(&self, token: &str) -> Option<&Case> {
+        self.cases.get(self.tokens.get(token)?)
+    }
+
+    /// To be called with the step that follows from a decision, before it is carried out.
+    pub fn decided(&self, cause: Cause<'_>, step: &Step<'_>, now: Timestamp) {
+        self.assert_hidden(step);
+        let write = match step {
+            Step::Commit(it) => Some(it.write()),
+            Step::Respond(_) => None,
+            Step::Load(_) | Step::Send(_) => panic!("I7: a decision leads to {step:?}"),
+        };
+        let Some(case) = self.subject(cause, write) else { return };
+        if now >= case.opened.expires {
+            let Step::Respond(response) = step else { panic!("I8: an expired one is written") };
+            let status = response.status.0;
+            assert!(status >= 400, "I8: an expired validation is answered {status}");
+        }
+    }
+
+    /// To be called when a write was committed, with the step that follows, before that is carried
+    /// out.
+    pub fn committed(&mut self, cause: Cause<'_>, write: &Write, next: &Step<'_>, now: Timestamp) {
+        let row = write.row();
+        let response = match next {
+            Step::Respond(response) => Some(response),
+            Step::Load(_) | Step::Commit(_) | Step::Send(_) => None,
+        };
+        let ask = match cause {
+            Cause::Failure(transmission) => {
+                assert!(matches!(write, Write::Update(_)), "a failure only updates");
+                assert!(response.is_some(), "I7: a failure sends a message");
+                assert_eq!(transmission.nonce.digest(), row.id, "I9: another row is refunded");
+                let case = self.cases.get_mut(&row.id).expect("I9: a failure of nobody's message");
+                case.moved(row);
+                return case.refunded(transmission, &self.limits);
+            }
+            Cause::Request(ask) => ask,
+        };
+        if let Write::Open(..) = write {
+            return self.opened(ask, row, response.expect("an answer"), now);
+        }
+        let case = self.cases.get_mut(&row.id).expect("I9: a row that nobody opened is written");
+        case.moved(row);
+        let registered = self.clients.get(&case.opened.client).expect("I9: a registered client");
+        if let Some(nonce) = ask.nonce() {
+            assert_eq!(nonce, row.id, "I9: another row is written");
+        }
+        match (ask, write, response) {
+            (Ask::Authorize(_, form), Write::Update(_), Some(_)) => {
+                case.authorized(form, registered);
+            }
+            (Ask::Challenge(_, form), Write::Update(_), Some(_)) => {
+                case.changed(form, now, &self.limits);
+            }
+            (Ask::Challenge(_, form), Write::Update(_), None) => {
+                let Step::Send(sending) = next else { panic!("I7: a commit leads to {next:?}") };
+                case.charged(form, sending.message(), now, &self.limits);
+            }
+            (Ask::Solve(_, form), Write::Update(_), Some(response)) => {
+                case.judged(form, redirect_of(response).as_deref(), now, &self.limits);
+            }
+            (Ask::Token(form), Write::Redeem(_, grant), Some(response)) => {
+                case.granted(form, registered, grant, now, &self.limits);
+                let token = member(response, "access_token").expect("a token");
+                assert!(self.tokens.insert(token, row.id).is_none(), "I3: a token twice");
+            }
+            (Ask::Token(form), Write::Revoke(_, token), Some(_)) => {
+                case.revoked(form, registered, *token, now);
+            }
+            (ask, write, _) => panic!("I9: {ask:?} must not write {write:?}"),
+        }
+    }
+
+    /// To be called when the helper is run.
+    pub fn sent(&mut self, transmission: &Transmission) {
+        let case = self.cases.get_mut(&transmission.nonce.digest());
+        case.expect("I7: a message of nobody's").ran(transmission, &self.limits);
+    }
+
+    /// To be called when the helper reports a failure, before what follows is decided.
+    pub fn failed(&mut self, transmission: &Transmission) {
+        let case = self.cases.get_mut(&transmission.nonce.digest());
+        case.expect("I7: a message of nobody's").failed += 1;
+    }
+
+    /// To be called when an answer leaves, with the time at which it was decided.
+    pub fn responded(&mut self, ask: &Ask, response: &Response, now: Timestamp) {
+        let text = text_of(response);
+        for case in self.cases.values() {
+            assert!(!case.pins().any(|pin| shows(&text, pin)), "I11: a PIN in an answer");
+            let its_own =
+                matches!(ask, Ask::Setup { .. }) || matches!(response.body, Body::Page(_));
+            assert!(its_own || !text.contains(&case.nonce), "I11: a nonce in an answer");
+            let its_own = ask.nonce() == Some(case.opened.id);
+            let shows_code = case.codes.iter().any(|code| text.contains(code));
+            assert!(its_own || !shows_code, "I11: a code elsewhere");
+        }
+        for registered in self.clients.values() {
+            assert!(!text.contains(&registered.secret), "I11: a client secret in an answer");
+        }
+        let is_token = matches!(ask, Ask::Token(_));
+        let tokens = self.tokens.keys().filter(|token| text.contains(*token)).count();
+        assert!(tokens == 0 || (is_token && tokens == 1), "I11: a token in an answer");
+        if let (Ask::Info(token), 200) = (ask, response.status.0) {
+            let case = self.case_of_token(token);
+            case.expect("I3: a token that was never issued").informed(response, now);
+        }
+        if let Ask::Solve(id, form) = ask
+            && judges(form, response)
+        {
+            self.cases.get_mut(id).expect("I9: a stranger's guess is judged").refused_guess();
+        }
+        let Some(url) = redirect_of(response) else { return };
+        let case = ask.nonce().and_then(|nonce| self.cases.get(&nonce));
+        let case = case.expect("I5: a redirect of nobody's");
+        let registered = self.clients.get(&case.opened.client).expect("a registered client");
+        case.redirected(&url, registered);
+    }
+
+    /// I11 for anything that could be logged.
+    pub fn assert_hidden(&self, what: &impl Debug) {
+        let text = format!("{what:?}");
+        for case in self.cases.values() {
+            assert!(!text.contains(&case.nonce), "I11: a nonce in {text}");
+            assert!(case.codes.iter().all(|it| !text.contains(it)), "I11: a code in {text}");
+            assert!(case.pins().all(|pin| !shows(&text, pin)), "I11: a PIN in {text}");
+        }
+        assert!(self.tokens.keys().all(|token| !text.contains(token)), "I11: a token in {text}");
+        let mut secrets = self.clients.values().map(|registered| &registered.secret);
+        assert!(secrets.all(|secret| !text.contains(secret)), "I11: a client secret in {text}");
+    }
+
+    fn opened(&mut self, ask: &Ask, row: &Validation, response: &Response, now: Timestamp) {
+        let Ask::Setup { client, secret } = ask else { panic!("I9: {ask:?} opens a validation") };
+        assert_eq!(*client, Some(row.client), "I9: somebody else's validation");
+        let registered = self.clients.get(&row.client).expect("I9: a stranger opens a validation");
+        assert_eq!(secret.as_ref(), Some(&registered.secret), "I9: a wrong secret opens one");
+        assert_eq!(row.redirect_uri.as_str(), registered.redirect_uri, "I5: another address");
+        assert_eq!(row.expires, now.plus(self.limits.validation_duration), "I8: another end");
+        let nonce = member(response, "nonce").expect("a nonce");
+        let case = Case::new(row.clone(), nonce);
+        assert!(self.cases.insert(row.id, case).is_none(), "I10: a nonce was drawn twice");
+    }
+
+    /// The validation that a decision is about.
+    fn subject(&self, cause: Cause<'_>, write: Option<&Write>) -> Option<&Case> {
+        let named = match cause {
+            Cause::Failure(transmission) => Some(transmission.nonce.digest()),
+            Cause::Request(ask) => match ask {
+                Ask::Token(form) => {
+                    let code = form.get("code").unwrap_or_default();
+                    let owner = self.cases.values().find(|case| case.gave_out(code));
+                    owner.map(|case| case.opened.id)
+                }
+                ask => ask.nonce(),
+            },
+        };
+        let written = write.map(|write| write.row().id);
+        self.cases.get(&written.or(named)?)
+    }
+}
+
+/// Where an answer sends its reader.
+pub fn redirect_of(response: &Response) -> Option<String> {
+    let location = response.header("Location").map(ToString::to_string);
+    location.or_else(|| member(response, "redirect_url"))
+}
+
+/// Whether a PIN stands in a text, and is not a part of some longer number, such as a time.
+fn shows(text: &str, pin: &str) -> bool {
+    text.match_indices(pin).any(|(at, _)| {
+        let before = text[..at].ends_with(|it: char| it.is_ascii_digit());
+        let after = text[at + pin.len()..].starts_with(|it: char| it.is_ascii_digit());
+        !before && !after
+    })
+}
+
+/// How far a row got.
+pub const fn name_of(progress: &Progress) -> &'static str {
+    match progress {
+        Progress::Open => "Open",
+        Progress::Challenged(_) => "Challenged",
+        Progress::Solved(_) => "Solved",
+        Progress::Redeemed { .. } => "Redeemed",
+        Progress::Revoked(_) => "Revoked",
+    }
+}
+
+/// Whether an answer says that a PIN was judged and wrong. To programs that send what they saw,
+/// an old form's answer looks like that, too.
+fn judges(form: &Form, response: &Response) -> bool {
+    let is = |value: Option<&Value>, what| value.and_then(Value::as_bool) == Some(what);
+    match &response.body {
+        Body::Json(data) => {
+            let sees = form.get("budget_seen").is_some();
+            !sees && is(data.get("exhausted"), false) && is(data.get("no_challenge"), false)
+        }
+        Body::Page(page) => is(page.data.get("wrong"), true),
+        Body::Empty | Body::Document(_) | Body::Text(_) => false,
+    }
+}
+
+/// The parameters of a URL's query.
+pub fn query_of(url: &str) -> Form {
+    let (_, query) = url.split_once('?').expect("a query");
+    Form::parse(query.as_bytes()).expect("a form")
+}
+
+fn member(response: &Response, name: &str) -> Option<String> {
+    let Body::Json(value) = &response.body else { return None };
+    value.get(name).and_then(|value| value.as_str()).map(ToString::to_string)
+}
+
+/// Everything that leaves with an answer.
+fn text_of(response: &Response) -> String {
+    let mut text = match &response.body {
+        Body::Json(value) => value.to_string(),
+        Body::Page(page) => Value::from(page.data.clone()).to_string(),
+        Body::Empty | Body::Document(_) => String::new(),
+        Body::Text(text) => (*text).to_string(),
+    };
+    for (name, value) in &response.headers {
+        assert!(!value.contains(char::is_control), "{name} has a control character");
+        text.push('\n');
+        text.push_str(value);
+    }
+    text
+}

@@ -1,0 +1,67 @@
+//! What the auditor knows about one address of a validation.
+
+use challenger_proto::{Address, Limits, Timestamp};
+
+/// An address that is or was under test.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Round {
+    pub address: Address,
+    /// The PIN, as digits; empty before the first message.
+    pub pin: String,
+    /// Messages that were paid for, less those that were given back.
+    pub charges: u32,
+    /// Guesses since the latest message.
+    pub guesses: u32,
+    /// When the latest message was decided; `None` once it was given back.
+    pub latest: Option<Timestamp>,
+    /// From when the interval counts: the latest message, or that of another spelling.
+    pub waits_from: Option<Timestamp>,
+}
+
+impl Round {
+    /// The round of an address that takes its turn after others.
+    pub fn next(address: &Address, left: &[Self], now: Timestamp, limits: &Limits) -> Self {
+        let siblings = left.iter().filter(|it| it.mailbox() == mailbox(address));
+        let fresh =
+            siblings.filter_map(|it| it.waits_from).filter(|at| is_early(*at, now, limits)).max();
+        let known = left.iter().find(|it| it.address == *address).cloned();
+        let mut round = known.unwrap_or_else(|| Self {
+            address: address.clone(),
+            pin: String::new(),
+            charges: 0,
+            // Without a message there is nothing to guess.
+            guesses: if fresh.is_some() { limits.pin_attempts.get().into() } else { 0 },
+            latest: None,
+            waits_from: None,
+        });
+        round.waits_from = fresh.or(round.waits_from);
+        round
+    }
+
+    /// The PIN; before the first message, one that is not it.
+    pub fn pin_or_guess(&self) -> &str {
+        if self.pin.is_empty() { "12345678" } else { &self.pin }
+    }
+
+    pub fn mailbox(&self) -> String {
+        mailbox(&self.address)
+    }
+
+    /// Whether a failure of the message that was sent then is one of the latest message.
+    pub fn is_latest(&self, sent: Timestamp) -> bool {
+        self.latest == Some(sent) && self.waits_from == Some(sent)
+    }
+}
+
+/// Whether a message that was sent then is too fresh for another one.
+pub fn is_early(sent: Timestamp, now: Timestamp, limits: &Limits) -> bool {
+    sent <= now && now < sent.plus(limits.retransmission_interval)
+}
+
+/// The mailbox of an e-mail address of these tests: without its tag, and in lower case.
+pub(crate) fn mailbox(address: &Address) -> String {
+    let text = address.only_value().unwrap_or_default().to_lowercase();
+    let (local, domain) = text.split_once('@').unwrap_or((&text, ""));
+    let (local, _) = local.split_once('+').unwrap_or((local, ""));
+    format!("{local}@{domain}")
+}

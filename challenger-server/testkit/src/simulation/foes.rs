@@ -1,0 +1,197 @@
+//! People who want what is not theirs: each hazard needs an actor.
+
+use challenger_proto::http::{BODY_MAX, Method, Request, TARGET_MAX};
+
+use super::journey::Journey;
+use super::server::{Arrival, Errand, Server, What};
+use crate::Dice;
+use crate::world;
+
+const VICTIM: &str = "victim@example.org";
+const JSON: &str = "application/json";
+
+/// What somebody wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Aim {
+    /// Messages, to somebody else.
+    Bomb,
+    /// Nothing: a program that is full of mistakes.
+    Bungle,
+    /// To prove somebody else's address.
+    Guess,
+    /// To have a bent request accepted.
+    Mallory,
+}
+
+/// A person who is not honest.
+#[derive(Debug)]
+pub(crate) struct Foe {
+    who: usize,
+    aim: Aim,
+    nonce: Option<String>,
+    has_pages: bool,
+    /// Whether a message to an address of their own was asked for.
+    own: usize,
+    in_flight: usize,
+    requests: usize,
+}
+
+impl Foe {
+    /// One of each kind.
+    pub(crate) fn all(first: usize, dice: &mut Dice) -> Vec<Self> {
+        let aims = [Aim::Bomb, Aim::Bungle, Aim::Guess, Aim::Mallory];
+        let foes = aims.into_iter().enumerate().map(|(number, aim)| Self {
+            who: first + number,
+            aim,
+            nonce: None,
+            has_pages: dice.below(2) == 0,
+            own: 0,
+            in_flight: 0,
+            requests: 0,
+        });
+        foes.collect()
+    }
+
+    pub(crate) fn act(&mut self, journeys: &[Journey], server: &mut Server<'_>, dice: &mut Dice) {
+        if self.in_flight > 8 {
+            return;
+        }
+        match self.aim {
+            Aim::Bomb | Aim::Guess if self.nonce.is_none() => {
+                let request = world::setup(world::SECRET, "");
+                self.send(What::Other("a foe asks for a link"), request, server);
+            }
+            Aim::Bomb => self.bomb(server, dice),
+            Aim::Guess => self.guess(server, dice),
+            Aim::Mallory => self.bend(journeys, server, dice),
+            Aim::Bungle => self.bungle(server, dice),
+        }
+    }
+
+    fn send(&mut self, what: What, request: Request, server: &mut Server<'_>) {
+        self.in_flight += 1;
+        self.requests += 1;
+        server.come(Errand { who: self.who, what }, request);
+    }
+
+    pub(crate) fn receive(&mut self, arrival: &Arrival, dice: &mut Dice) {
+        self.in_flight -= 1;
+        let Some(response) = &arrival.response else { return };
+        if self.nonce.is_none() && response.refusal.is_none() {
+            self.nonce = world::member(response, "nonce");
+        }
+        // When nothing is left there are new links for the asking.
+        let is_over = response.status.0 == 429 || response.status.0 == 404;
+        if is_over && self.in_flight == 0 && dice.below(4) == 0 {
+            self.nonce = None;
+            self.own = 0;
+        }
+    }
+
+    const fn accept(&self) -> &'static str {
+        if self.has_pages { "text/html" } else { JSON }
+    }
+
+    /// Messages, as many as there are, and more.
+    fn bomb(&mut self, server: &mut Server<'_>, dice: &mut Dice) {
+        server.tally.did("a bomber asks for a message");
+        let address = match dice.below(4) {
+            0 => format!("victim+{}@example.org", dice.below(3)),
+            _ => VICTIM.to_string(),
+        };
+        let nonce = self.nonce.clone().unwrap();
+        let mut request = world::challenge(&nonce, &address, self.accept());
+        forge_seen(&mut request, dice);
+        self.send(What::Other("bomb"), request, server);
+    }
+
+    /// A guess; or the code of an address that the guesser can read, for another one.
+    fn guess(&mut self, server: &mut Server<'_>, dice: &mut Dice) {
+        let nonce = self.nonce.clone().unwrap();
+        let own = format!("guesser{}@example.org", self.own);
+        let throw = dice.below(10);
+        let mut request = match throw {
+            0 => world::challenge(&nonce, VICTIM, self.accept()),
+            1 => {
+                self.own = dice.below(2);
+                world::challenge(&nonce, &own, self.accept())
+            }
+            2..=4 => {
+                let case = server.auditor.case(&nonce);
+                let is_mine = |to: &str| to.starts_with("guesser");
+                let code = server.mail.iter().rev().find(|message| {
+                    is_mine(&message.to) && case.is_some_and(|case| case.opened.id == message.about)
+                });
+                // What arrived at their own address, while another one is under test.
+                let round = case.and_then(|case| case.round.as_ref());
+                let tested = round.and_then(|round| round.address.only_value());
+                let Some(code) = code.filter(|code| tested != Some(code.to.as_str())) else {
+                    return;
+                };
+                server.tally.did("a guesser enters another address's code");
+                world::solve(&nonce, &code.pin, self.accept())
+            }
+            _ => {
+                server.tally.did("a guesser guesses");
+                let guess = format!("{:04}{:04}", dice.below(10_000), dice.below(10_000));
+                world::solve(&nonce, &guess, self.accept())
+            }
+        };
+        forge_seen(&mut request, dice);
+        self.send(What::Other("guess"), request, server);
+    }
+
+    fn bend(&mut self, journeys: &[Journey], server: &mut Server<'_>, dice: &mut Dice) {
+        let journey = dice.pick(journeys);
+        if let Some(request) = journey.forged().filter(|_| dice.below(8) == 0) {
+            server.tally.did("Mallory changes a fixed address");
+            return self.send(What::Other("a fixed address"), request, server);
+        }
+        let bent = journey.bent();
+        if bent.is_empty() {
+            return;
+        }
+        let (bend, request) = dice.pick(&bent).clone();
+        server.tally.did("Mallory bends a request");
+        self.send(What::Bent(bend), request, server);
+    }
+
+    /// Requests that no client or person who knows the protocol would send.
+    fn bungle(&mut self, server: &mut Server<'_>, dice: &mut Dice) {
+        server.tally.did("a bungler sends nonsense");
+        let json = ("Accept", JSON);
+        let bearer = format!("Bearer {}", world::SECRET);
+        let bearer = ("Authorization", bearer.as_str());
+        let deflate = ("Content-Encoding", "deflate");
+        let ask = |method, target: &str, headers: &[(&str, &str)], body: &str| {
+            world::request(method, target.to_string(), headers, body)
+        };
+        let (get, post) = (Method::Get, Method::Post);
+        let token = "grant_type=password&code=x&client_id=1&client_secret=x&redirect_uri=x";
+        let (name, request) = match dice.below(11) {
+            0 => ("no path", ask(get, "/nowhere", &[json], "")),
+            1 => ("no method", ask(Method::Other, "/token", &[json], "")),
+            2 => ("a long target", ask(get, &"/x".repeat(TARGET_MAX), &[json], "")),
+            3 => ("a long body", ask(post, "/token", &[json], &"x".repeat(BODY_MAX + 1))),
+            4 => ("no bearer", ask(get, "/info", &[json], "")),
+            5 => ("a bad bearer", ask(get, "/info", &[("Authorization", "Bearer x")], "")),
+            6 => ("no parameters", ask(post, "/token", &[json], "")),
+            7 => ("another grant type", ask(post, "/token", &[json], token)),
+            8 => ("no JSON", ask(post, "/setup/1", &[bearer], "x")),
+            9 => ("no zlib", ask(post, "/setup/1", &[bearer, deflate], "x")),
+            _ => (
+                "a page that is not there",
+                ask(get, "/challenge/x", &[("Accept", "text/html")], ""),
+            ),
+        };
+        self.send(What::Bent(name), request, server);
+    }
+}
+
+/// Programs send no `budget_seen`, forms an old one, and foes whatever might help.
+fn forge_seen(request: &mut Request, dice: &mut Dice) {
+    if dice.below(3) == 0 {
+        let seen = format!("&budget_seen={}.{}.{}", dice.below(4), dice.below(4), dice.below(4));
+        request.body.extend(seen.into_bytes());
+    }
+}

@@ -1,0 +1,449 @@
+//! A server of many requests, each advanced by one step at a time.
+
+use std::collections::VecDeque;
+
+use challenger_proto::http::{Body, Request, Response};
+use challenger_proto::{
+    Commit, Committing, Entropy, Loaded, Loading, NonceDigest, ROUNDS_MAX, Records, Refusal,
+    Sending, Service, Span, Step, Timestamp, Transmission, refuse,
+};
+
+use super::faults::{Fault, Weather};
+use super::tally::Tally;
+use crate::Dice;
+use crate::audit::{Ask, Auditor, Case, Cause, name_of};
+use crate::world;
+
+/// How much of the past a failure prints.
+const TOLD: usize = 40;
+
+/// A request, and its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errand {
+    /// The number of the actor.
+    pub who: usize,
+    pub what: What,
+}
+
+/// What an honest request is for, or that it is not honest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    Address,
+    /// One thing is bent, and nothing may come of it.
+    Bent(&'static str),
+    Code,
+    Info,
+    /// The request of a person who wants what is not due to them, and looks honest.
+    Other(&'static str),
+    Setup,
+    Token,
+    Visit,
+}
+
+/// What comes back.
+#[derive(Debug)]
+pub struct Arrival {
+    pub errand: Errand,
+    pub ask: Ask,
+    /// `None` if it was lost.
+    pub response: Option<Response>,
+}
+
+/// A message in somebody's mailbox.
+#[derive(Debug)]
+pub struct Message {
+    pub to: String,
+    pub about: NonceDigest,
+    pub pin: String,
+}
+
+/// What the auditor knew when the rows were read: whatever is decided on them, this was true.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sight {
+    /// The token was taken back.
+    denied: bool,
+    solved: bool,
+    /// When the code goes stale.
+    stale_at: Option<Timestamp>,
+    /// The PIN was entered again since, so that there is another code.
+    is_void: bool,
+}
+
+/// A request on its way.
+#[derive(Debug)]
+struct Walker {
+    number: usize,
+    errand: Errand,
+    request: Request,
+    ask: Ask,
+    /// The message that could not be delivered, once that is so.
+    failure: Option<Box<Transmission>>,
+    /// What was loaded for the next decision.
+    rows: Option<Box<Loaded>>,
+    /// When the latest decision was made.
+    decided_at: Timestamp,
+    sight: Sight,
+    rounds: usize,
+    /// Whether others move its row whenever it looks.
+    is_outrun: bool,
+    /// Whether it holds one of the places for helpers.
+    slot: bool,
+}
+
+impl Walker {
+    const fn cause(&self) -> Cause<'_> {
+        match &self.failure {
+            Some(send) => Cause::Failure(send),
+            None => Cause::Request(&self.ask),
+        }
+    }
+}
+
+/// A line of the history.
+#[derive(Debug)]
+struct Line {
+    now: Timestamp,
+    number: usize,
+    errand: Option<Errand>,
+    event: &'static str,
+    refusal: Option<Refusal>,
+}
+
+/// The server, its store and its helper, and the auditor.
+#[derive(Debug)]
+pub struct Server<'s> {
+    pub service: &'s Service,
+    pub auditor: Auditor,
+    pub weather: Weather,
+    pub tally: Tally,
+    pub now: Timestamp,
+    pub mail: Vec<Message>,
+    pub crashes: usize,
+    pub conflicts: usize,
+    records: Records,
+    walkers: Vec<(Walker, Step<'s>)>,
+    slots: usize,
+    draws: u64,
+    came: usize,
+    history: VecDeque<Line>,
+}
+
+impl<'s> Server<'s> {
+    pub fn new(service: &'s Service, weather: Weather, slots: usize) -> Self {
+        Self {
+            auditor: world::auditor(&service.limits),
+            service,
+            weather,
+            tally: Tally::default(),
+            now: world::START,
+            mail: Vec::new(),
+            crashes: 0,
+            conflicts: 0,
+            records: world::records(),
+            walkers: Vec::new(),
+            slots,
+            draws: 0,
+            came: 0,
+            history: VecDeque::with_capacity(TOLD),
+        }
+    }
+
+    pub fn walkers(&self) -> usize {
+        self.walkers.len()
+    }
+
+    /// A request arrives.
+    pub fn come(&mut self, errand: Errand, request: Request) {
+        let step = Step::begin(&request, self.service, self.now);
+        self.auditor.assert_hidden(&step);
+        self.came += 1;
+        let walker = Walker {
+            number: self.came,
+            errand,
+            ask: Ask::read(&request),
+            request,
+            failure: None,
+            rows: None,
+            decided_at: self.now,
+            sight: Sight::default(),
+            rounds: 0,
+            is_outrun: false,
+            slot: false,
+        };
+        self.tell(Some(&walker), "comes", None);
+        self.walkers.push((walker, step));
+    }
+
+    /// Time goes by, or leaps.
+    pub fn pass(&mut self, seconds: u64) {
+        self.now = self.now.plus(Span::seconds(seconds));
+        self.tell(None, "time passes", None);
+    }
+
+    pub fn set_back(&mut self, seconds: u64) {
+        self.now = Timestamp::from_seconds(self.now.seconds() - seconds);
+        self.tell(None, "the clock is set back", None);
+    }
+
+    /// Whether a fault strikes, where it could.
+    pub fn strikes(&mut self, fault: Fault, dice: &mut Dice) -> bool {
+        let strikes = self.weather.strikes(fault, dice);
+        if strikes {
+            self.tally.struck(fault);
+        }
+        strikes
+    }
+
+    /// One of the requests advances by one step, or all are lost.
+    pub fn advance(&mut self, dice: &mut Dice) -> Vec<Arrival> {
+        self.tally.steps += 1;
+        if self.strikes(Fault::Crash, dice) {
+            return self.crash();
+        }
+        let (mut walker, step) = self.walkers.swap_remove(dice.below(self.walkers.len()));
+        let next = match step {
+            Step::Load(it) => match walker.rows.take() {
+                None => self.load(&mut walker, it, dice),
+                Some(rows) => self.decide(&mut walker, it, *rows, dice),
+            },
+            Step::Commit(it) => self.commit(&mut walker, it, dice),
+            Step::Send(it) => self.send(&mut walker, it, dice),
+            Step::Respond(response) => return vec![self.respond(walker, response, dice)],
+        };
+        self.walkers.push((walker, next));
+        Vec::new()
+    }
+
+    fn crash(&mut self) -> Vec<Arrival> {
+        self.tell(None, "crash", None);
+        self.crashes += 1;
+        let lost = |(walker, _): (Walker, _)| Arrival {
+            errand: walker.errand,
+            ask: walker.ask,
+            response: None,
+        };
+        self.walkers.drain(..).map(lost).collect()
+    }
+
+    fn load(&mut self, walker: &mut Walker, it: Loading<'s>, dice: &mut Dice) -> Step<'s> {
+        walker.rounds += 1;
+        assert!(walker.rounds <= ROUNDS_MAX, "a request without end");
+        if self.strikes(Fault::Unreadable, dice) {
+            return it.failed();
+        }
+        if walker.failure.is_none() {
+            let case = self.case_of(&walker.ask);
+            let solved = case.and_then(|case| case.solved.as_ref());
+            let code = match &walker.ask {
+                Ask::Token(form) => form.get("code"),
+                _ => None,
+            };
+            walker.sight = Sight {
+                denied: self.auditor.denies(&walker.ask),
+                solved: solved.is_some(),
+                stale_at: solved.map(|it| it.renewed_at.plus(self.service.limits.code_duration)),
+                is_void: code.is_some() && case.is_some_and(|case| case.code() != code),
+            };
+        }
+        let mut rows = self.records.load(it.keys());
+        if let Some(count) = it.keys().count
+            && self.strikes(Fault::ClientFull, dice)
+        {
+            rows.count = count.most;
+        }
+        walker.rows = Some(Box::new(rows));
+        Step::Load(it)
+    }
+
+    /// Whose validation a request is about.
+    fn case_of(&self, ask: &Ask) -> Option<&Case> {
+        match ask {
+            Ask::Info(token) => self.auditor.case_of_token(token),
+            Ask::Token(form) => {
+                let code = form.get("code")?;
+                self.auditor.cases().find(|case| case.gave_out(code))
+            }
+            ask => self.auditor.case_of(&ask.nonce()?),
+        }
+    }
+
+    fn decide(
+        &mut self,
+        walker: &mut Walker,
+        it: Loading<'s>,
+        rows: Loaded,
+        dice: &mut Dice,
+    ) -> Step<'s> {
+        walker.decided_at = self.now;
+        if self.strikes(Fault::Bug, dice) {
+            return self.refuse(walker, Refusal::Internal);
+        }
+        let next = it.loaded(rows, self.now, self.draw());
+        let refusal = match &next {
+            Step::Respond(response) => response.refusal,
+            Step::Load(_) | Step::Commit(_) | Step::Send(_) => None,
+        };
+        self.tell(Some(walker), "decides", refusal);
+        self.auditor.decided(walker.cause(), &next, self.now);
+        assert_ne!(refusal, Some(Refusal::Internal), "a fault of ours");
+        if let What::Bent(bend) = walker.errand.what {
+            let Step::Respond(response) = &next else { panic!("I9: {bend} writes") };
+            let status = response.status.0;
+            assert!((400..500).contains(&status), "I9: {bend} is answered {status}");
+        }
+        next
+    }
+
+    fn draw(&mut self) -> Entropy {
+        self.draws += 1;
+        let mut bytes = [7; 32];
+        bytes[..8].copy_from_slice(&self.draws.to_le_bytes());
+        Entropy::new(bytes)
+    }
+
+    fn commit(&mut self, walker: &mut Walker, it: Committing<'s>, dice: &mut Dice) -> Step<'s> {
+        if it.pays_for_message() && !walker.slot {
+            if self.strikes(Fault::OutOfPatience, dice) {
+                return it.busy();
+            }
+            let taken = self.walkers.iter().filter(|(other, _)| other.slot).count();
+            if taken >= self.slots {
+                return Step::Commit(it); // It waits for its turn.
+            }
+            walker.slot = true;
+            if self.strikes(Fault::HelpersTaken, dice) {
+                return it.conflict(); // It had to wait, so its rows may be old.
+            }
+        }
+        if self.strikes(Fault::Unwritable, dice) {
+            return it.failed();
+        }
+        walker.is_outrun |= self.strikes(Fault::Outrun, dice);
+        if walker.is_outrun
+            || self.strikes(Fault::ConflictMadeUp, dice)
+            || self.records.commit(it.write()) == Commit::Conflict
+        {
+            self.conflicts += 1;
+            self.tell(Some(walker), "meets a conflict", None);
+            return it.conflict();
+        }
+        self.tell(Some(walker), "commits", None);
+        let write = it.write().clone();
+        self.tally.reached(name_of(&write.row().progress));
+        let next = it.done();
+        self.auditor.committed(walker.cause(), &write, &next, walker.decided_at);
+        if self.strikes(Fault::CommitLost, dice) {
+            // To the server, it failed.
+            return self.refuse(walker, Refusal::StorageUnwritable);
+        }
+        next
+    }
+
+    fn send(&mut self, walker: &mut Walker, it: Sending<'s>, dice: &mut Dice) -> Step<'s> {
+        walker.slot = false;
+        let message = it.message();
+        self.auditor.sent(message);
+        let fails = self.strikes(Fault::HelperFails, dice);
+        if !fails {
+            self.mail.push(Message {
+                to: message.address.only_value().unwrap().to_string(),
+                about: message.nonce.digest(),
+                pin: message.pin.digits().to_string(),
+            });
+        }
+        if !fails && !self.strikes(Fault::HelperLies, dice) {
+            self.tell(Some(walker), "sends", None);
+            return it.sent();
+        }
+        self.tell(Some(walker), "sends, and the helper fails", None);
+        self.auditor.failed(message);
+        walker.failure = Some(Box::new(message.clone()));
+        it.failed("status 1")
+    }
+
+    /// Something outside of the steps stands in the way.
+    fn refuse(&self, walker: &Walker, refusal: Refusal) -> Step<'s> {
+        Step::Respond(refuse(Some(&walker.request), &refusal.into(), self.service))
+    }
+
+    fn respond(&mut self, walker: Walker, mut response: Response, dice: &mut Dice) -> Arrival {
+        if matches!(response.body, Body::Page(_)) && self.strikes(Fault::Unrenderable, dice) {
+            let refused = Refusal::TemplateBroken.into();
+            response = refuse(Some(&walker.request), &refused, self.service);
+        }
+        let at = walker.decided_at;
+        let refusal = response.refusal;
+        self.tell(Some(&walker), "is answered", refusal);
+        if let Some(refusal) = refusal {
+            self.tally.refused(refusal);
+        }
+        self.auditor.responded(&walker.ask, &response, at);
+        assert!(!walker.sight.denied || response.status.0 != 200, "I3: a revoked token is good");
+        if let (Some(refusal), false) = (refusal, is_of_others(&walker)) {
+            self.assert_fair(&walker, refusal, at);
+        }
+        let lost = self.strikes(Fault::ResponseLost, dice);
+        Arrival {
+            errand: walker.errand,
+            ask: walker.ask,
+            response: if lost { None } else { Some(response) },
+        }
+    }
+
+    /// I12: an honest request is only refused for a reason.
+    fn assert_fair(&self, walker: &Walker, refusal: Refusal, at: Timestamp) {
+        let case = self.case_of(&walker.ask);
+        let granted = case.and_then(|case| case.granted.as_ref());
+        let what = walker.errand.what;
+        let fair = match refusal {
+            Refusal::ClientSecretWrong
+            | Refusal::ClientUnknown
+            | Refusal::AddressNeverGiven
+            | Refusal::AddressReadOnly
+            | Refusal::RedirectUriForeign
+            | Refusal::RedirectUriMismatch
+            | Refusal::VerifierMismatch => false,
+            Refusal::ValidationUnknown | Refusal::ValidationUnknownToCode => {
+                case.is_some_and(|case| case.opened.expires <= at)
+            }
+            Refusal::CodeMismatch => walker.sight.is_void,
+            Refusal::CodeSpent => granted.is_some(),
+            Refusal::CodeExpired => walker.sight.stale_at.is_some_and(|stale_at| stale_at <= at),
+            Refusal::GrantUnknown => {
+                case.is_some_and(|case| case.is_revoked)
+                    || granted.is_some_and(|(grant, _)| grant.expires <= at)
+            }
+            Refusal::PinInvalid | Refusal::TooManyAttempts | Refusal::HelperFailed => {
+                !walker.sight.solved
+            }
+            _ => true,
+        };
+        assert!(fair, "I12: an honest {what:?} is refused: {refusal:?}");
+    }
+
+    fn tell(&mut self, walker: Option<&Walker>, event: &'static str, refusal: Option<Refusal>) {
+        if self.history.len() == TOLD {
+            self.history.pop_front();
+        }
+        let (number, errand) = walker.map_or((0, None), |it| (it.number, Some(it.errand)));
+        self.history.push_back(Line { now: self.now, number, errand, event, refusal });
+    }
+
+    /// What happened last, for people.
+    pub fn print_history(&self) {
+        for Line { now, number, errand, event, refusal } in &self.history {
+            let seconds = now.since(world::START).as_seconds();
+            let refusal = refusal.map_or(String::new(), |it| format!(": {it:?}"));
+            match errand {
+                None => println!("{seconds:6} s  {event}"),
+                Some(Errand { who, what }) => {
+                    println!("{seconds:6} s  #{number} actor {who}, {what:?}, {event}{refusal}");
+                }
+            }
+        }
+    }
+}
+
+const fn is_of_others(walker: &Walker) -> bool {
+    matches!(walker.errand.what, What::Bent(_) | What::Other(_))
+}

@@ -1,0 +1,249 @@
+//! A small world for tests: two clients, a service, and the requests that people and clients send.
+
+use std::num::NonZeroU8;
+
+use challenger_proto::http::{Method, Request, Response};
+use challenger_proto::{
+    AddressType, Client, ClientId, Entropy, HashedSecret, Limits, Loaded, PageName, Records,
+    RedirectUri, Sending, Service, Span, Step, Timestamp, Transmission, Write,
+};
+
+use crate::audit::{Auditor, Registered};
+use crate::escape;
+
+/// The secret of the first client.
+pub const SECRET: &str = "secret-token:first-client";
+/// Where the first client's users return to.
+pub const REDIRECT: &str = "https://client.example/cb?x=1";
+/// The secret of the second client, which is hostile here.
+pub const OTHER_SECRET: &str = "secret-token:second-client";
+/// Where the second client's users return to.
+pub const OTHER_REDIRECT: &str = "https://other.example/cb";
+/// A client as it knows itself.
+#[derive(Debug)]
+pub struct Party {
+    pub number: i64,
+    pub secret: &'static str,
+    pub redirect: &'static str,
+}
+
+/// Both clients.
+pub const CLIENTS: [Party; 2] = [
+    Party { number: 1, secret: SECRET, redirect: REDIRECT },
+    Party { number: 2, secret: OTHER_SECRET, redirect: OTHER_REDIRECT },
+];
+
+/// When the world begins.
+pub const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
+
+const TWO: NonZeroU8 = NonZeroU8::new(2).unwrap();
+
+/// Everything twice, and short times: small enough to walk through every history.
+pub fn small_limits() -> Limits {
+    let mut limits = Limits::for_type(&AddressType::new("email").unwrap());
+    limits.address_changes = 2;
+    limits.pin_transmissions = TWO;
+    limits.pin_attempts = TWO;
+    limits.refunds = 2;
+    limits.retransmission_interval = Span::seconds(60);
+    limits.validation_duration = Span::seconds(130);
+    limits.code_duration = Span::seconds(100);
+    limits
+}
+
+/// A service for e-mail addresses, with every page in English.
+pub fn service(limits: Limits) -> Service {
+    let mut service = Service::new(AddressType::new("email").unwrap());
+    service.limits = limits;
+    for name in PageName::ALL {
+        service.pages.insert(name, "en");
+    }
+    service
+}
+
+/// A store with two clients.
+pub fn records() -> Records {
+    let mut records = Records::default();
+    for Party { number, secret, redirect } in CLIENTS {
+        records.insert_client(Client {
+            id: ClientId::new(number).unwrap(),
+            redirect_uri: RedirectUri::parse(redirect).unwrap(),
+            secret: HashedSecret::new(secret, Entropy::new([0; 32])),
+        });
+    }
+    records
+}
+
+/// An auditor who knows both clients.
+pub fn auditor(limits: &Limits) -> Auditor {
+    let mut auditor = Auditor::new(limits);
+    for Party { number, secret, redirect } in CLIENTS {
+        let registered = Registered { secret: secret.into(), redirect_uri: redirect.into() };
+        auditor.know(ClientId::new(number).unwrap(), registered);
+    }
+    auditor
+}
+
+/// What a decision asks for, all of it.
+#[derive(Debug)]
+pub struct Outcome {
+    pub write: Option<Write>,
+    pub message: Option<Transmission>,
+    /// The answer, if all of it succeeds.
+    pub response: Response,
+}
+
+impl Outcome {
+    /// Goes on as if everything succeeded, and carries out nothing.
+    pub fn of(step: Step<'_>) -> Self {
+        match step {
+            Step::Load(_) => panic!("nothing is decided"),
+            Step::Commit(it) => {
+                let write = Some(it.write().clone());
+                Self { write, ..Self::of(it.done()) }
+            }
+            Step::Send(it) => {
+                let message = Some(it.message().clone());
+                Self { message, ..Self::of(it.sent()) }
+            }
+            Step::Respond(response) => Self { write: None, message: None, response },
+        }
+    }
+}
+
+/// Decides a request on rows.
+pub fn step<'s>(
+    request: &Request,
+    rows: Loaded,
+    now: Timestamp,
+    seed: u8,
+    service: &'s Service,
+) -> Step<'s> {
+    match Step::begin(request, service, now) {
+        Step::Load(it) => it.loaded(rows, now, Entropy::new([seed; 32])),
+        step => step,
+    }
+}
+
+/// Decides a request on rows, and returns everything that the decision asks for.
+pub fn decide(
+    request: &Request,
+    rows: Loaded,
+    now: Timestamp,
+    seed: u8,
+    service: &Service,
+) -> Outcome {
+    Outcome::of(step(request, rows, now, seed, service))
+}
+
+/// A message that a request pays for, when it is decided on rows.
+pub fn sending<'s>(
+    request: &Request,
+    rows: Loaded,
+    now: Timestamp,
+    seed: u8,
+    service: &'s Service,
+) -> Option<Sending<'s>> {
+    let Step::Commit(it) = step(request, rows, now, seed, service) else { return None };
+    let Step::Send(it) = it.done() else { return None };
+    Some(it)
+}
+
+/// The rows that a request has to be decided on.
+pub fn rows(request: &Request, records: &Records, now: Timestamp, service: &Service) -> Loaded {
+    match Step::begin(request, service, now) {
+        Step::Load(it) => records.load(it.keys()),
+        _ => Loaded::default(),
+    }
+}
+
+/// A request with any method.
+pub fn request(
+    method: Method,
+    target: String,
+    headers: &[(&str, &str)],
+    body: impl Into<Vec<u8>>,
+) -> Request {
+    let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    Request { method, target, headers, body: body.into() }
+}
+
+/// `POST /setup/1`
+pub fn setup(secret: &str, body: &str) -> Request {
+    setup_as(1, secret, body)
+}
+
+/// `POST /setup/$CLIENT_ID`
+pub fn setup_as(client: i64, secret: &str, body: &str) -> Request {
+    let bearer = format!("Bearer {secret}");
+    request(Method::Post, format!("/setup/{client}"), &[("Authorization", &bearer)], body)
+}
+
+/// `GET /authorize/$NONCE`, with more parameters as they are.
+pub fn authorize(nonce: &str, client: i64, more: &str, accept: &str) -> Request {
+    let target = format!("/authorize/{nonce}?response_type=code&client_id={client}{more}");
+    request(Method::Get, target, &[("Accept", accept)], "")
+}
+
+/// `POST /challenge/$NONCE`
+pub fn challenge(nonce: &str, address: &str, accept: &str) -> Request {
+    let body = format!("CONTACT_EMAIL={}", escape(address));
+    request(Method::Post, format!("/challenge/{nonce}"), &[("Accept", accept)], body)
+}
+
+/// `POST /solve/$NONCE`
+pub fn solve(nonce: &str, pin: &str, accept: &str) -> Request {
+    let body = format!("pin={}", escape(pin));
+    request(Method::Post, format!("/solve/{nonce}"), &[("Accept", accept)], body)
+}
+
+/// What a client says at `/token`.
+#[derive(Clone, Debug)]
+pub struct Redemption<'a> {
+    pub client: i64,
+    pub secret: &'a str,
+    pub redirect: &'a str,
+    pub code: &'a str,
+    pub verifier: Option<&'a str>,
+}
+
+impl<'a> Redemption<'a> {
+    /// What the first client honestly says.
+    pub const fn honest(code: &'a str, verifier: Option<&'a str>) -> Self {
+        Self { client: 1, secret: SECRET, redirect: REDIRECT, code, verifier }
+    }
+
+    /// What a client honestly says.
+    pub const fn of(party: &Party, code: &'a str, verifier: Option<&'a str>) -> Self {
+        let Party { number, secret, redirect } = *party;
+        Self { client: number, secret, redirect, code, verifier }
+    }
+
+    /// `POST /token`
+    pub fn request(&self) -> Request {
+        let mut body = format!(
+            "grant_type=authorization_code&client_id={}&client_secret={}&redirect_uri={}&code={}",
+            self.client,
+            escape(self.secret),
+            escape(self.redirect),
+            escape(self.code)
+        );
+        if let Some(verifier) = self.verifier {
+            body.push_str("&code_verifier=");
+            body.push_str(&escape(verifier));
+        }
+        request(Method::Post, "/token".into(), &[], body)
+    }
+}
+
+/// `GET /info`
+pub fn info(token: &str) -> Request {
+    let bearer = format!("Bearer {token}");
+    request(Method::Get, "/info".into(), &[("Authorization", &bearer)], "")
+}
+
+/// A member of a JSON answer or of a page's data, as text.
+pub fn member(response: &Response, name: &str) -> Option<String> {
+    let value = response.member(name)?;
+    Some(value.as_str().map_or_else(|| value.to_string(), ToString::to_string))
+}
