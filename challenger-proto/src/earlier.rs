@@ -10,7 +10,6 @@ use crate::address::Address;
 use crate::digest::{AddressDigest, hmac_sha256};
 use crate::entropy::Entropy;
 use crate::limits::Limits;
-use crate::machine::is_early;
 use crate::nonce::{Nonce, Salt};
 use crate::text::{is_invisible, is_joiner, is_selector};
 use crate::time::Timestamp;
@@ -54,7 +53,7 @@ pub(crate) fn turn_to(
         .iter()
         .filter(|it| it.mailbox == mailbox)
         .filter_map(|it| it.sent_at)
-        .filter(|sent_at| is_early(*sent_at, now, limits))
+        .filter(|sent_at| limits.is_early(*sent_at, now))
         .max();
     let known = earlier.iter().position(|it| it.address == exact);
     let mut challenge = if let Some(known) = known {
@@ -104,8 +103,8 @@ fn mailbox_digest(address: &Address, nonce: &Nonce) -> AddressDigest {
     AddressDigest::from_bytes(hmac_sha256(nonce.key(), &[b"mailbox", text.as_bytes()]))
 }
 
-/// The mailbox of an address, only for comparing spellings. Two spellings of one mailbox should give
-/// the same text. If two mailboxes give the same text, a person has to wait for a minute.
+/// The mailbox of an address, only for comparing spellings. Two spellings of one mailbox should
+/// give the same text. If two mailboxes give the same text, a person has to wait for a minute.
 fn mailbox(address: &Address) -> String {
     let mut text = String::new();
     for (name, value) in address.fields() {

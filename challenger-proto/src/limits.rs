@@ -3,7 +3,7 @@
 use core::num::NonZeroU8;
 
 use crate::address::AddressType;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 const THREE: NonZeroU8 = NonZeroU8::MIN.saturating_add(2);
 
@@ -38,8 +38,8 @@ impl Limits {
     ///
     /// Three of each lets people mistype and messages get lost. That makes 27 guesses, and 9 more
     /// if three deliveries fail, because a failed one may have arrived: with eight digits, all of
-    /// them together are right once in 2.8 million. A letter takes days where an SMS takes
-    /// seconds. RFC 6749 §4.1.2 recommends that codes live ten minutes at most. 100,000 validations of a
+    /// them together are right once in 2.8 million. A letter takes days where an SMS takes seconds.
+    /// RFC 6749 §4.1.2 recommends that codes live ten minutes at most. 100,000 validations of a
     /// client take 100 MB or so of the database, and are more than a busy one has in a day.
     pub fn for_type(address_type: &AddressType) -> Self {
         let postal = address_type.is_postal();
@@ -55,6 +55,12 @@ impl Limits {
             token_duration: Span::minutes(60),
             client_validations: Some(100_000),
         }
+    }
+
+    /// Whether a message that was sent then is too fresh for another. If it was sent in the future,
+    /// the clock was set back: then the next one is due, and only the budget limits it.
+    pub(crate) fn is_early(&self, sent_at: Timestamp, now: Timestamp) -> bool {
+        sent_at <= now && now < sent_at.plus(self.retransmission_interval)
     }
 }
 

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Every transition consumes the old row and returns what becomes of it: a row that [`Changed`], or
-//! the same one. What a row may do follows from the row, the clock and the limits alone. The row's identity, client, expiry and version never
-//! change.
+//! the same one. What a row may do follows from the row, the clock and the limits alone. The row's
+//! identity, client, expiry and version never change.
 
 use crate::address::Address;
 use crate::client::Client;
@@ -346,8 +346,8 @@ impl Solution {
         }
         let proved = match (challenge, verifier) {
             (None, None) => true,
-            // A verifier without a challenge means that an attacker removed the challenge on its way
-            // here (RFC 9700 §4.8.2).
+            // A verifier without a challenge means that an attacker removed the challenge on its
+            // way here (RFC 9700 §4.8.2).
             (None, Some(_)) | (Some(_), None) => false,
             (Some(challenge), Some(verifier)) => challenge.accepts(verifier),
         };
@@ -355,23 +355,7 @@ impl Solution {
     }
 }
 
-/// Whether a message that was sent then is too fresh for another. If it was sent in the future, the
-/// clock was set back: then the next one is due, and only the budget limits it.
-pub(crate) fn is_early(sent_at: Timestamp, now: Timestamp, limits: &Limits) -> bool {
-    sent_at <= now && now < sent_at.plus(limits.retransmission_interval)
-}
-
 impl Challenge {
-    pub(crate) fn new(address: Address, limits: &Limits, entropy: Entropy) -> Self {
-        Self {
-            address,
-            salt: Salt::draw(entropy),
-            sent_at: None,
-            transmissions_left: limits.pin_transmissions.get(),
-            attempts_left: limits.pin_attempts.get(),
-        }
-    }
-
     /// Charges a message, if one is left and due. It renews the guesses.
     fn transmit(
         &mut self,
@@ -379,7 +363,7 @@ impl Challenge {
         now: Timestamp,
         limits: &Limits,
     ) -> Option<(Pin, Charge)> {
-        if self.sent_at.is_some_and(|sent_at| is_early(sent_at, now, limits)) {
+        if self.sent_at.is_some_and(|sent_at| limits.is_early(sent_at, now)) {
             return None;
         }
         self.transmissions_left = self.transmissions_left.checked_sub(1)?;

@@ -1,4 +1,5 @@
-//! The formats and languages that a request accepts: `Accept` (RFC 9110 §12.5.1) and `Accept-Language` (§12.5.4).
+//! The formats and languages that a request accepts: `Accept` (RFC 9110 §12.5.1) and
+//! `Accept-Language` (§12.5.4).
 
 use core::cmp::Reverse;
 

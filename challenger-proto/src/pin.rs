@@ -1,4 +1,5 @@
-//! The PIN: eight digits that travel to the address, an out-of-band secret (NIST SP 800-63B §3.1.3).
+//! The PIN: eight digits that travel to the address, an out-of-band secret (NIST SP 800-63B
+//! §3.1.3).
 
 use alloc::format;
 use alloc::string::String;
@@ -110,8 +111,8 @@ mod tests {
         assert_eq!(format!("{pin:?}"), "Pin(***)");
     }
 
-    /// The digits of a typed text, by the letter of the protocol: dashes and spaces do not count, and
-    /// full-width digits are digits.
+    /// The digits of a typed text, by the letter of the protocol: dashes and spaces do not count,
+    /// and full-width digits are digits.
     fn naive_digits(text: &str) -> Option<String> {
         const DASHES: &str =
             "-\u{ad}\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2212}\u{ff0d}";

@@ -53,8 +53,8 @@ impl fmt::Display for RedirectUriError {
 impl core::error::Error for RedirectUriError {}
 
 impl RedirectUri {
-    /// Reads the redirect URI of a client that is being registered. Schemes other than http and https
-    /// are those of native apps (RFC 8252 §7.1).
+    /// Reads the redirect URI of a client that is being registered. Schemes other than http and
+    /// https are those of native apps (RFC 8252 §7.1).
     ///
     /// # Errors
     /// What is wrong with the text, and what would be accepted.
@@ -134,8 +134,8 @@ impl RedirectUri {
         &self.0
     }
 
-    /// Whether nobody on the network path can read what is sent to it: https, a scheme of an app, or
-    /// a loopback host (RFC 8252 §7.3).
+    /// Whether nobody on the network path can read what is sent to it: https, a scheme of an app,
+    /// or a loopback host (RFC 8252 §7.3).
     pub fn is_confidential(&self) -> bool {
         let plain = self.scheme().eq_ignore_ascii_case("http");
         !plain || matches!(self.host(), "localhost" | "127.0.0.1" | "[::1]")

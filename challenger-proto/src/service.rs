@@ -139,8 +139,9 @@ impl Service {
     }
 
     /// The address that a client proposes: its declared fields that have text. Restrictions are
-    /// checked when a person confirms it. A fixed address is taken as a whole or not at all, or else
-    /// the client would believe that it fixed more. Some clients write `null` for a missing value.
+    /// checked when a person confirms it. A fixed address is taken as a whole or not at all, or
+    /// else the client would believe that it fixed more. Some clients write `null` for a missing
+    /// value.
     ///
     /// # Errors
     /// [`Refusal::ParameterMalformed`] for a field that is too long, or too many of them; for one

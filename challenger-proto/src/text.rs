@@ -1,15 +1,15 @@
 //! Values of fields without invisible characters.
 //!
-//! The value that people see has to be the one that is compared, restricted, stored and proved. With
-//! an invisible character, two addresses look like one; with a control of direction, an address
-//! looks like another.
+//! The value that people see has to be the one that is compared, restricted, stored and proved.
+//! With an invisible character, two addresses look like one; with a control of direction, an
+//! address looks like another.
 
 use alloc::string::String;
 
 /// A value as people see it: lines end with LF, and there are no spaces around it.
 ///
-/// Joiners and variation selectors are not visible themselves. They stay where scripts need them: in
-/// Persian and Indic words, after ideographs in names, and in emoji.
+/// Joiners and variation selectors are not visible themselves. They stay where scripts need them:
+/// in Persian and Indic words, after ideographs in names, and in emoji.
 pub(crate) fn as_seen(value: &str) -> String {
     let mut seen = String::with_capacity(value.len());
     let mut joiner = None;

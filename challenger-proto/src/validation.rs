@@ -6,7 +6,9 @@ use crate::address::Address;
 use crate::client::ClientId;
 use crate::digest::{CodeDigest, NonceDigest, TokenDigest};
 use crate::earlier::Earlier;
+use crate::entropy::Entropy;
 use crate::grant::{AuthorizationCode, AuthorizationRequest};
+use crate::limits::Limits;
 use crate::nonce::{Nonce, Salt};
 use crate::redirect::RedirectUri;
 use crate::time::Timestamp;
@@ -159,6 +161,19 @@ impl Validation {
     pub(crate) fn authorization_code(&self, nonce: &Nonce) -> Option<AuthorizationCode> {
         let solution = self.solution()?;
         Some(solution.authorization_code(nonce, &self.redirect_uri))
+    }
+}
+
+impl Challenge {
+    /// The challenge of a new address, with all that the limits allow.
+    pub(crate) fn new(address: Address, limits: &Limits, entropy: Entropy) -> Self {
+        Self {
+            address,
+            salt: Salt::draw(entropy),
+            sent_at: None,
+            transmissions_left: limits.pin_transmissions.get(),
+            attempts_left: limits.pin_attempts.get(),
+        }
     }
 }
 

@@ -126,9 +126,9 @@ impl ChallengeRequest {
         page.map(Decision::Respond).map_err(|_| refused.clone())
     }
 
-    /// Whether the form was shown before the latest message went to this address: the person clicked
-    /// twice, or reloaded the page, and does not ask for another message. After a failed delivery,
-    /// the same form asks again.
+    /// Whether the form was shown before the latest message went to this address: the person
+    /// clicked twice, or reloaded the page, and does not ask for another message. After a failed
+    /// delivery, the same form asks again.
     fn is_stale(&self, validation: &Validation, address: &Address, context: Context<'_>) -> bool {
         let budget = validation.budget(&context.service.limits);
         let same = is_challenged(validation) && validation.address() == Some(address);

@@ -123,8 +123,8 @@ fn parse_proposal(request: &Request) -> Result<Map<String, Value>, Refused> {
 
 /// Whether an object, however deep, repeats a name. Parsers differ in which of two values they use
 /// (RFC 8259 §4), so an attacker who can add `"read_only": false` to a client's object could undo
-/// the flag. The parsed object has each name once, so it then has fewer members than the text has colons
-/// outside of strings.
+/// the flag. The parsed object has each name once, so it then has fewer members than the text has
+/// colons outside of strings.
 fn repeats_a_name(text: &[u8], parsed: &Value) -> bool {
     let (mut colons, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in text {

@@ -110,7 +110,8 @@ pub(super) fn address_form(
     Ok(response)
 }
 
-/// The field that is wrong, and whether it is missing; `other` means that the form does not have it.
+/// The field that is wrong, and whether it is missing; `other` means that the form does not have
+/// it.
 fn error_of(refused: &Refused, service: &Service) -> Value {
     let field = refused.detail.as_deref().unwrap_or_default();
     json!({

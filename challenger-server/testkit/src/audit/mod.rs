@@ -15,8 +15,8 @@
 //! - I4 A solve is first accepted on the secret that was sent, and the grant's address is where it
 //!   was sent.
 //! - I5 Every redirect goes to the registered URI, with that request's state.
-//! - I6 A solution has one code, also if it is asked for twice within ten seconds. Once another took
-//!   its place, it buys nothing and is not given out again.
+//! - I6 A solution has one code, also if it is asked for twice within ten seconds. Once another
+//!   replaced it, it buys nothing and is not given out again.
 //! - I7 No message without a committed write, and write before send.
 //! - I8 An expired validation is only refused, and never written.
 //! - I9 A bent request writes nothing.
