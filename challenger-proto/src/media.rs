@@ -1,4 +1,5 @@
-//! What a request would like to read: `Accept` (RFC 9110 §12.5.1) and `Accept-Language` (§12.5.4).
+//! The formats and languages that a request accepts: `Accept` (RFC 9110 §12.5.1) and
+//! `Accept-Language` (§12.5.4).
 
 use core::cmp::Reverse;
 
@@ -7,12 +8,12 @@ type Weight = u16;
 
 const FULL_WEIGHT: Weight = 1000;
 
-/// The room that RFC 5646 §4.4.1 recommends for a language tag.
+/// The longest language tag for which RFC 5646 §4.4.1 recommends to make room.
 const LANGUAGE_TAG_MAX: usize = 35;
 
-/// Whether a text is a language tag that is accepted here, such as `de` or `pt-BR`: the subset of
+/// Whether a text has the shape of an accepted language tag, such as `de` or `pt-BR`: the subset of
 /// RFC 5646 §2.1 whose primary subtag is a two- or three-letter ISO 639 code. Private tags are not
-/// in it, nor is the `de_CH` of locales, which browsers do not ask for.
+/// accepted, nor is the `de_CH` of locales, for which browsers do not ask.
 pub fn is_language_tag(text: &str) -> bool {
     let (language, more) = text.split_once('-').map_or((text, None), |(it, more)| (it, Some(more)));
     let is_subtag = |it: &str| {
@@ -38,7 +39,7 @@ fn elements(header: &str) -> impl Iterator<Item = (&str, Weight)> {
     })
 }
 
-/// Reads `0`, `0.8` or `1.000`; what is none of these has full weight.
+/// Reads `0`, `0.8` or `1.000`; anything else has full weight.
 fn parse_weight(text: &str) -> Weight {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let mut thousandths: Weight = match whole {
@@ -56,7 +57,7 @@ fn parse_weight(text: &str) -> Weight {
     thousandths
 }
 
-/// The weight of a media type that is named literally; `*/*` names none.
+/// The position and weight of a media type that is named literally, and not by a wildcard.
 fn explicit_weight(accept: &str, media_type: &str) -> Option<(usize, Weight)> {
     elements(accept)
         .enumerate()
@@ -111,7 +112,7 @@ pub(crate) fn fit(accept: Option<&str>, media_type: &str) -> Fit {
     elements(accept.unwrap_or("text/plain")).map(fit).max().unwrap_or(Fit::None)
 }
 
-/// How much a language is liked, and where it is named first: by the weight of its own tag, else of
+/// The weight of a language, and where it is named first: by the weight of its own tag, else of
 /// a tag of one of its regions (`de-CH` for `de`; RFC 4647 §3.4 in reverse), else not at all. No
 /// header means English.
 fn rank(accept_language: Option<&str>, language: &str) -> (Weight, Reverse<usize>) {
@@ -132,7 +133,7 @@ fn rank(accept_language: Option<&str>, language: &str) -> (Weight, Reverse<usize
     (exact.unwrap_or(regional), Reverse(first))
 }
 
-/// How much a language is liked.
+/// The weight of a language.
 pub(crate) fn language_weight(accept_language: Option<&str>, language: &str) -> Weight {
     rank(accept_language, language).0
 }

@@ -1,4 +1,5 @@
-//! What the operator decided: everything a decision may rest on beside the request and the rows.
+//! The operator's decisions: everything an answer depends on besides the request, the rows, the
+//! time and the entropy.
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -31,10 +32,10 @@ pub enum AddressFormat {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Service {
-    /// What kind of address is validated here.
+    /// The type of the addresses that are validated.
     pub address_type: AddressType,
-    /// Which fields an address of the operator's own type has. A registered type has its own, and
-    /// every type those that are restricted; with none at all, no address is accepted.
+    /// The fields of an address of the operator's own type. A registered type brings its fields,
+    /// and restricted fields belong to every type. Without any field, no address is accepted.
     pub address_fields: Fields,
     /// An example of an address, for the form; may be empty.
     pub address_hint: String,
@@ -44,9 +45,9 @@ pub struct Service {
     pub restrictions: Restrictions,
     /// Budgets and durations.
     pub limits: Limits,
-    /// Which pages exist.
+    /// The pages that exist.
     pub pages: PageSet,
-    /// In which languages there are messages; with none, they are taken to be in English.
+    /// The languages of the messages; without any, messages are assumed to be in English.
     pub message_languages: BTreeSet<String>,
     /// The terms of service.
     pub terms: Documents,
@@ -71,7 +72,7 @@ impl Service {
         }
     }
 
-    /// The fields that an address may have: nothing else is ever proved.
+    /// The fields that an address may have. Nothing else is ever proved.
     pub fn fields(&self) -> Vec<&str> {
         let registered = self.address_type.fields().unwrap_or_default();
         let mut fields: Vec<&str> = registered.to_vec();
@@ -91,7 +92,7 @@ impl Service {
     /// The address that a person entered.
     ///
     /// # Errors
-    /// Names the field that is missing, not declared, too long, or not as the operator wants it.
+    /// Names the field that is missing, not declared, too long, or against its restriction.
     pub(crate) fn address_from_form(&self, form: &Form) -> Result<Address, Refused> {
         // The read-only flag is the client's alone; in a form it means nothing.
         let pairs = || form.pairs().filter(|(name, _)| !RESERVED.contains(name));
@@ -103,11 +104,11 @@ impl Service {
         Ok(address)
     }
 
-    /// Makes an address of fields, whose values are what people see of them: blanks around a
-    /// value mean nothing, and lines end with LF, whatever a browser makes of both. A line break
-    /// belongs in lines of text only, or it might begin a header in a message. An empty field of
-    /// which nothing is demanded counts as missing: or somebody who confirms a proposal without
-    /// that field would seem to change it.
+    /// Makes an address of fields. Values are normalized to what people see: without surrounding
+    /// spaces and with LF at the ends of lines, whatever a browser sends. Line breaks are allowed
+    /// only in multi-line fields; elsewhere one could inject a header into a message. An empty
+    /// unrestricted field counts as absent; otherwise confirming a proposal that lacks it would
+    /// count as changing the address.
     fn address<'a>(
         &self,
         fields: impl Iterator<Item = (&'a str, &'a str)>,
@@ -127,7 +128,7 @@ impl Service {
         }
     }
 
-    /// An empty form misses the first field.
+    /// For an empty form, the missing parameter is the first field.
     fn name_first_field(&self, refused: Refused) -> Refused {
         match self.fields().first() {
             Some(field) if refused.refusal == Refusal::ParameterMissing => {
@@ -137,9 +138,10 @@ impl Service {
         }
     }
 
-    /// The address that a client proposes: its declared fields that have text. Restrictions are for
-    /// people and are checked when one confirms it. What is fixed has to be taken as a whole, or
-    /// the client would believe that it fixed more; some clients write `null` for a missing value.
+    /// The address that a client proposes: its declared fields that have text. Restrictions are
+    /// checked when a person confirms it. A fixed address is taken as a whole or not at all, or
+    /// else the client would believe that it fixed more. Some clients write `null` for a missing
+    /// value.
     ///
     /// # Errors
     /// [`Refusal::ParameterMalformed`] for a field that is too long, or too many of them; for one
@@ -150,7 +152,7 @@ impl Service {
         read_only: bool,
     ) -> Result<Option<Address>, Refused> {
         let named = || proposal.iter().filter(|(name, _)| *name != READ_ONLY);
-        // Left out, it would fix nothing, and the client believe that it did.
+        // If it were left out, the client would believe that it fixed the address.
         let misspelt = |name: &&String| spells_read_only(name) && !self.has_field(name);
         if let Some((name, _)) = named().find(|(name, _)| misspelt(name)) {
             return Err(Refusal::ParameterMalformed.about(name));
@@ -174,7 +176,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Refusal::ParameterMalformed`] for an address that has no plain form, or one that the
-    /// helper would take for an option.
+    /// helper would read as an option.
     pub(crate) fn address_argument(&self, address: &Address) -> Result<String, Refused> {
         match self.address_format {
             AddressFormat::Json => Ok(address.to_json_text()),

@@ -1,4 +1,4 @@
-//! Points in time and spans between them, in whole seconds, and the ways people read them.
+//! Points in time and the spans between them, in whole seconds, and how they are written.
 
 use alloc::format;
 use alloc::string::String;
@@ -18,7 +18,7 @@ impl Timestamp {
     /// Later than every other point in time. Any store can hold it as a signed 64-bit number.
     pub const NEVER: Self = Self(i64::MAX as u64);
 
-    /// The point `seconds` after the epoch; whatever is too far away to count is [`Self::NEVER`].
+    /// The point `seconds` after the epoch, or [`Self::NEVER`] if that is too far away.
     pub const fn from_seconds(seconds: u64) -> Self {
         if seconds > Self::NEVER.0 { Self::NEVER } else { Self(seconds) }
     }
@@ -34,7 +34,7 @@ impl Timestamp {
         Self::from_seconds(self.0.saturating_add(span.0))
     }
 
-    /// How long ago `earlier` was; nothing if it lies ahead.
+    /// The span since `earlier`; zero if that lies ahead.
     pub const fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0))
     }
@@ -153,7 +153,7 @@ impl Span {
         self.0 / 60
     }
 
-    /// As `45 s`, `12 min` or `23 h`, rounded up: signs that people of any language read.
+    /// As `45 s`, `12 min` or `23 h`, rounded up: units that people read in any language.
     pub fn to_text(self) -> String {
         match self.0 {
             0..=90 => format!("{} s", self.0),

@@ -17,7 +17,7 @@ const SEEDS: u64 = 300;
 /// Seeds that failed once: they are played first, for ever.
 const FAILED_ONCE: &str = include_str!("../../testdata/seeds.txt");
 
-/// One history. When it fails, this tells how to see it again.
+/// One history. If it fails, it prints how to replay it.
 fn play(seed: u64) -> Option<Tally> {
     let tally = catch_unwind(|| simulation::play(Dice::Seeded(seed))).ok();
     if tally.is_none() {

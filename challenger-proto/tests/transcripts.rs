@@ -241,7 +241,7 @@ struct Findings {
     staged: BTreeSet<(Refusal, &'static str)>,
 }
 
-/// The core, with somebody who takes notes.
+/// The core, with a record of what was met.
 struct Observed<'a> {
     core: Core,
     findings: &'a mut Findings,
@@ -333,7 +333,7 @@ fn every_refusal_of_the_core_is_met() {
 fn every_refusal_is_shown_in_every_shape() {
     for &refusal in Refusal::ALL {
         for shape in ["html", "json", "oauth"] {
-            // There may be no page to tell that a page is missing or broken.
+            // There may be no page to report that a page is missing or broken.
             let about_pages = [Refusal::TemplateBroken, Refusal::TemplateMissing];
             let exempt = about_pages.contains(&refusal) && shape == "html";
             let shown = findings().staged.contains(&(refusal, shape));

@@ -1,4 +1,4 @@
-//! Which fields an address has, where that is for the operator to say.
+//! The fields of an address, where the operator declares them.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -8,12 +8,12 @@ use core::fmt;
 use crate::address::text;
 use crate::address::{FIELD_NAME_MAX, FIELDS_MAX};
 
-/// By this, a form says what was left when it was shown.
+/// The form field that says what was left when the form was shown.
 pub(crate) const BUDGET_SEEN: &str = "budget_seen";
 /// The flag of a client's proposal that fixes the address.
 pub(crate) const READ_ONLY: &str = "read_only";
 
-/// Whether a name is [`READ_ONLY`] but for case, blanks and what nobody sees.
+/// Whether a name is [`READ_ONLY`] apart from case, spaces and invisible characters.
 pub(crate) fn spells_read_only(name: &str) -> bool {
     let is_seen = |c: &char| {
         let is_mark = text::is_invisible(*c) || text::is_joiner(*c) || text::is_selector(*c);
@@ -22,7 +22,7 @@ pub(crate) fn spells_read_only(name: &str) -> bool {
     name.chars().filter(is_seen).flat_map(char::to_lowercase).eq(READ_ONLY.chars())
 }
 
-/// Names that mean something else than a field of the address, wherever they stand.
+/// Form field names that are never part of an address.
 pub(crate) const RESERVED: [&str; 2] = [READ_ONLY, BUDGET_SEEN];
 
 /// The declared fields of an address, in the order of the declaration; the default has none.
@@ -30,10 +30,10 @@ pub(crate) const RESERVED: [&str; 2] = [READ_ONLY, BUDGET_SEEN];
 pub struct Fields(Vec<String>);
 
 impl Fields {
-    /// Reads names with blanks or commas between them.
+    /// Reads names that are separated by spaces or commas.
     ///
     /// # Errors
-    /// [`FieldsError`], when there is no name, one too many, or one that cannot be a field's.
+    /// [`FieldsError`] when there is no name, one too many, or one that a field cannot have.
     ///
     /// ```
     /// use challenger_proto::Fields;
@@ -71,8 +71,8 @@ impl Fields {
     }
 }
 
-/// Whether a text can be the name of a field. Two names that look alike would be two fields of
-/// which only one is restricted, so there are no characters that nobody sees.
+/// Whether a text can be the name of a field. Two names that look alike would be two fields, of
+/// which perhaps only one is restricted, so invisible characters are not allowed.
 pub(crate) fn is_field_name(name: &str) -> bool {
     let is_odd = |c: char| c == ',' || c.is_whitespace() || text::is_control(c);
     let is_unseen = |c| text::is_invisible(c) || text::is_joiner(c) || text::is_selector(c);
@@ -96,7 +96,7 @@ pub enum FieldsError {
         /// The text.
         name: String,
     },
-    /// A name stands twice.
+    /// A name is repeated.
     Repeated {
         /// The name.
         name: String,

@@ -37,7 +37,7 @@ pub struct AddressType(String);
 pub enum Channel {
     /// As e-mails.
     Email,
-    /// In a way of the operator's own.
+    /// In a way that only the operator knows.
     Other,
     /// As text messages.
     Phone,
@@ -46,15 +46,15 @@ pub enum Channel {
 }
 
 impl AddressType {
-    /// Takes a name of ASCII letters, digits, `-` and `_`, which can stand in a template's file
-    /// name.
+    /// A type of this name: ASCII letters, digits, `-` and `_`, because it is part of a template's
+    /// file name.
     pub fn new(name: &str) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         (!name.is_empty() && name.len() <= FIELD_NAME_MAX && name.bytes().all(allowed))
             .then(|| Self(name.to_string()))
     }
 
-    /// The name, verbatim.
+    /// The name, as it was given.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -93,7 +93,7 @@ impl AddressType {
 pub struct Address(BTreeMap<String, String>);
 
 impl Address {
-    /// Builds an address from fields. It needs one value that is more than blanks.
+    /// Builds an address from fields. At least one value must be more than spaces.
     ///
     /// # Errors
     /// [`Refusal::ParameterMissing`] when nothing is filled in, [`Refusal::ParameterMalformed`]
@@ -139,7 +139,7 @@ impl Address {
         self.0.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect()
     }
 
-    /// The same object, written compactly.
+    /// [`Self::to_json`] as text, written compactly.
     pub fn to_json_text(&self) -> String {
         // Nothing but text is in it, which is always written.
         serde_json::to_string(&self.0).unwrap_or_default()
@@ -157,8 +157,8 @@ impl Address {
     }
 }
 
-/// A field so that its owner recognizes it and somebody who looks over their shoulder does not
-/// learn it: `ad•••@example.com`, `+41•••67`, and of lines the last.
+/// A value that its owner recognizes and a bystander does not learn: `ad•••@example.com`,
+/// `+41•••67`, and the last of several lines.
 pub(crate) fn masked(name: &str, value: &str) -> String {
     if let Some((local, domain)) = value.rsplit_once('@') {
         return format!("{}@{domain}", hide(local, 2, 0));
@@ -171,7 +171,7 @@ pub(crate) fn masked(name: &str, value: &str) -> String {
     }
 }
 
-/// Stands for what is not shown; always as long, so that it tells nothing.
+/// Stands for what is hidden. Its length is fixed, so that it reveals nothing.
 const HIDDEN: &str = "•••";
 
 /// The first and last characters of a text, but never more than half of it.

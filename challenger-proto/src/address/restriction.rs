@@ -1,4 +1,4 @@
-//! Restrictions: what the fields of an address must look like, as the operator wrote it in JSON.
+//! Restrictions: patterns for the fields of an address, which the operator writes in JSON.
 
 #[cfg(test)]
 mod tests;
@@ -16,26 +16,26 @@ use crate::address::{Address, FIELDS_MAX};
 use crate::media;
 use crate::refusal::{Refusal, Refused};
 
-/// Restricted fields in the order of their names. Declared fields that are not among them hold what
-/// they like; the default restricts none.
+/// Restricted fields in the order of their names. Other declared fields may hold any text; the
+/// default restricts no field.
 #[derive(Clone, Debug, Default)]
 pub struct Restrictions(BTreeMap<String, Restriction>);
 
-/// What one field must look like, and how to say so to people.
+/// The restriction of one field, with hints for people.
 #[derive(Clone, Debug)]
 pub struct Restriction {
-    /// Matches the values that are allowed.
+    /// The pattern of the allowed values.
     pub pattern: Pattern,
-    /// What is expected, for those whose language is not in `hint_i18n`.
+    /// The hint in any language that is not in `hint_i18n`.
     pub hint: String,
-    /// What is expected, by language.
+    /// The hints by language.
     pub hint_i18n: BTreeMap<String, String>,
 }
 
 impl Restrictions {
     /// Reads an object with the restricted fields as keys. A field has a `regex` and a `hint`,
-    /// which are promised to the readers of `/config`, and may have a `hint_i18n`. A misspelt key
-    /// would leave a field open to anything, so others are refused. Of equal keys the last counts.
+    /// as `/config` promises, and may have a `hint_i18n`. Unknown keys are refused, because a
+    /// misspelt one would leave a field unrestricted. If a key is repeated, the last one counts.
     ///
     /// # Errors
     /// [`RestrictionError`] for everything else, patterns we refuse included.
@@ -84,7 +84,7 @@ impl Restrictions {
         self.0.iter().map(|(field, restriction)| (field.clone(), restriction.to_json())).collect()
     }
 
-    /// The same for a page: each hint in the language of the page, if it was translated.
+    /// The restrictions for a page: each hint in the language of the page, if it is translated.
     pub(crate) fn to_page_json(&self, language: &str) -> Value {
         let mut restrictions = self.to_json();
         for field in self.0.keys() {
@@ -114,9 +114,9 @@ impl Restrictions {
         Ok(())
     }
 
-    /// What to tell a reader of the language about a field: the hint in that language, else in the
-    /// language it is a regional form of (`de` for `de-CH`), else the general one. `None` when the
-    /// field is not restricted.
+    /// The hint of a field for a language: in that language, else in the language of which it is a
+    /// regional form (`de` for `de-CH`), else the general hint. `None` if the field is not
+    /// restricted.
     pub fn hint(&self, field: &str, language: &str) -> Option<&str> {
         let restriction = self.get(field)?;
         let languages = restriction.hint_i18n.keys().map(String::as_str);
@@ -201,12 +201,12 @@ pub enum RestrictionError {
         /// The field.
         field: String,
     },
-    /// What a field is restricted by is no object.
+    /// The restriction of a field is not an object.
     FieldNotObject {
         /// The field.
         field: String,
     },
-    /// The text is no JSON.
+    /// The text is not JSON.
     JsonInvalid {
         /// The line, counted from one.
         line: usize,
@@ -227,23 +227,23 @@ pub enum RestrictionError {
         /// The key.
         key: String,
     },
-    /// A key of `hint_i18n` has not the shape of a language tag.
+    /// A key of `hint_i18n` does not have the shape of a language tag.
     LanguageMalformed {
         /// The field.
         field: String,
         /// The key.
         language: String,
     },
-    /// The JSON is no object.
+    /// The JSON is not an object.
     NotObject,
-    /// A value that must be a string is none.
+    /// A value that must be a string is not one.
     NotText {
         /// The field.
         field: String,
         /// The key, and the language after a dot.
         key: String,
     },
-    /// The `hint_i18n` is no object.
+    /// The `hint_i18n` is not an object.
     NotTranslations {
         /// The field.
         field: String,

@@ -1,21 +1,22 @@
-//! What strangers write into a field, without the characters that nobody sees.
+//! Values of fields without invisible characters.
 //!
-//! What is shown has to be what is compared, restricted, stored and proved: a character without a
-//! glyph makes two addresses of one that people read, and a control of direction shows another.
+//! The value that people see has to be the one that is compared, restricted, stored and proved.
+//! With an invisible character, two addresses look like one; with a control of direction, an
+//! address looks like another.
 
 use alloc::string::String;
 
-/// A value as it is seen, on lines that end with LF, without blanks around it.
+/// A value as people see it: lines end with LF, and there are no spaces around it.
 ///
-/// Joiners and variation selectors are not seen by themselves. They stay where writing needs them:
-/// in Persian and Indic words, behind ideographs of names, and in emoji.
+/// Joiners and variation selectors are not visible themselves. They stay where scripts need them:
+/// in Persian and Indic words, after ideographs in names, and in emoji.
 pub(crate) fn as_seen(value: &str) -> String {
     let mut seen = String::with_capacity(value.len());
     let mut joiner = None;
     for c in value.chars().filter(|c| !is_invisible(*c)) {
         let shapes_last = seen.chars().next_back().is_some_and(can_be_shaped);
         if is_joiner(c) {
-            // It joins two characters, and a row of them is no more than one.
+            // It joins two characters, and several in a row count as one.
             joiner = joiner.or_else(|| shapes_last.then_some(c));
         } else if is_selector(c) {
             let selected = joiner.is_some() || seen.ends_with(is_selector);
@@ -33,14 +34,14 @@ pub(crate) fn as_seen(value: &str) -> String {
     }
 }
 
-/// Whether a character ends lines or steers a terminal. What a letter or a log makes a line of
-/// counts: LF, VT, FF, CR and NEL are controls, the separators of lines and paragraphs are not.
+/// Whether a character ends a line or controls a terminal. LF, VT, FF, CR and NEL are controls in
+/// Unicode; the separators of lines and paragraphs are not, and are added.
 pub(crate) fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Whether nobody sees a character wherever it stands: what Unicode calls ignorable by default, but
-/// for joiners and selectors; the blank of Braille; and the marks of annotations.
+/// Whether a character is always invisible: those that Unicode calls default-ignorable, except
+/// joiners and selectors; the blank Braille pattern; and the marks of annotations.
 pub const fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -82,7 +83,7 @@ pub const fn is_selector(c: char) -> bool {
     )
 }
 
-/// Whether a joiner or a selector may stand behind a character; those of ASCII look the same.
+/// Whether a joiner or a selector may follow a character. ASCII looks the same with one.
 fn can_be_shaped(c: char) -> bool {
     !c.is_ascii() && !c.is_whitespace()
 }

@@ -52,7 +52,7 @@ impl AuthorizeRequest {
 
     pub(crate) fn decide(&self, rows: Loaded, context: Context<'_>) -> Result<Decision, Refused> {
         let validation = live_validation(rows, context.now)?;
-        // A nonce of another client is none of this one's business.
+        // Another client's nonce is reported as unknown.
         if validation.client != self.client {
             return Err(Refusal::ValidationUnknown.into());
         }

@@ -105,7 +105,7 @@ impl ChallengeRequest {
         })
     }
 
-    /// The address, and how the helper gets it.
+    /// The address, and the helper's argument.
     fn address(&self, service: &Service) -> Result<(Address, String), Refused> {
         let address = service.address_from_form(&self.form)?;
         let argument = service.address_argument(&address)?;
@@ -126,8 +126,9 @@ impl ChallengeRequest {
         page.map(Decision::Respond).map_err(|_| refused.clone())
     }
 
-    /// Whether the form was shown before a message went to this address: somebody clicked twice, or
-    /// reloaded the page, and does not ask for another. A message that failed is asked for again.
+    /// Whether the form was shown before the latest message went to this address: the person
+    /// clicked twice, or reloaded the page, and does not ask for another message. After a failed
+    /// delivery, the same form asks again.
     fn is_stale(&self, validation: &Validation, address: &Address, context: Context<'_>) -> bool {
         let budget = validation.budget(&context.service.limits);
         let same = is_challenged(validation) && validation.address() == Some(address);
@@ -143,10 +144,10 @@ impl ChallengeRequest {
     ) -> Result<Response, Refused> {
         let limits = &context.service.limits;
         let budget = validation.budget(limits);
-        // The mailbox got a message for another spelling of the address, and this one is to wait.
+        // The mailbox got a message for another spelling of the address, so this one has to wait.
         let unsent = budget.attempts == 0 && budget.transmissions == limits.pin_transmissions.get();
         if context.audience.html && budget.attempts == 0 && !unsent {
-            // There is no guess to offer a form for until the next message.
+            // Until the next message, there are no guesses, so there is no form to show.
             return Ok(pin_refused(validation, &self.nonce, PinError::Exhausted, context));
         }
         let data = [
@@ -245,7 +246,7 @@ impl Postponed {
     }
 }
 
-/// When to try again, in seconds: 3 to 9, by dice, so that a crowd does not come back in step.
+/// When to try again, in seconds: 3 to 9 at random, so that a crowd does not return all at once.
 fn retry_after(entropy: Entropy) -> u8 {
     let [byte, ..] = entropy.spend();
     3 + byte % 7

@@ -1,4 +1,4 @@
-//! `GET /config`: what a client has to know about the service.
+//! `GET /config`: a client reads what the service is and demands.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::service::Service;
 /// The protocol's version in libtool's notation: current, revision, age.
 pub(crate) const PROTOCOL_VERSION: &str = "6:0:0";
 
-/// Which implementation this is.
+/// The name of this implementation.
 const IMPLEMENTATION: &str = "urn:net:taler:specs:challenger:rust";
 
 pub(crate) fn respond(service: &Service) -> Response {

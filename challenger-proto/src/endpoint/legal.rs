@@ -9,7 +9,7 @@ use crate::http::documents::Documents;
 use crate::http::{Body, Request, Response};
 use crate::time::{Span, Timestamp};
 
-/// Which documents.
+/// The kind of document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Which {
     Privacy,
@@ -71,7 +71,7 @@ impl LegalRequest {
     }
 }
 
-/// What a cache has to know, in a 304 as well (RFC 9110 §15.4.5).
+/// Adds the headers for caches, which a 304 needs as well (RFC 9110 §15.4.5).
 fn add_validators(response: &mut Response, documents: &Documents, etag: &str, now: Timestamp) {
     response.set("Cache-Control", "public,max-age=864000");
     response.set("ETag", format!("\"{etag}\""));

@@ -1,4 +1,4 @@
-//! The endpoints: each reads its request, names what to load, and decides.
+//! The endpoints. Each reads its request, names the rows to load, and decides.
 //!
 //! Beside them stands what they share: the table of routes, what a decision rests on and consists
 //! of, the negotiation of an answer's form, and what pages show of a validation.

@@ -1,4 +1,4 @@
-//! `GET /` and `GET /robots.txt`: for people and robots that come without an invitation.
+//! `GET /` and `GET /robots.txt`: for people and robots that do not come from a client.
 
 use crate::http::{Body, Response};
 

@@ -1,4 +1,4 @@
-//! The paths: what each is called, which methods it allows, and in which shape it answers.
+//! The paths: their names, the methods they allow, and the shapes of their answers.
 
 use crate::http::{Method, Request};
 
@@ -19,14 +19,14 @@ pub(crate) enum Route {
     Token,
 }
 
-/// In which shape a path's answers are given.
+/// The shape of a path's answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// HTML for whoever names it in `Accept`, else JSON.
+    /// HTML if `Accept` names it, else JSON.
     HtmlIfAsked,
     /// JSON.
     Json,
-    /// JSON for whoever names it in `Accept`, else HTML.
+    /// JSON if `Accept` names it, else HTML.
     JsonIfAsked,
     /// JSON with the fields of an OAuth error (RFC 6749 §5.2).
     OAuth,
@@ -61,7 +61,7 @@ impl Route {
         (!argument.is_empty() && !argument.contains('/')).then_some((route, argument))
     }
 
-    /// How logs call it: never by its path, which may hold a nonce.
+    /// Its name in logs, which must not hold the path, because that may hold a nonce.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Authorize => "/authorize/$NONCE",

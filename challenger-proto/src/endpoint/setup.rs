@@ -1,4 +1,4 @@
-//! `POST /setup/$CLIENT_ID`: a client asks for a validation.
+//! `POST /setup/$CLIENT_ID`: a client opens a validation.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -27,7 +27,7 @@ use crate::service::Service;
 use crate::store::{Count, Load, Loaded, Write};
 use crate::time::Timestamp;
 
-/// A client's wish for a validation.
+/// A client's request for a validation.
 #[derive(Clone)]
 pub(crate) struct SetupRequest {
     client: ClientId,
@@ -100,7 +100,7 @@ impl SetupRequest {
     }
 }
 
-/// The object in the body; an empty body proposes nothing.
+/// The object in the body; an empty body is an empty proposal.
 fn parse_proposal(request: &Request) -> Result<Map<String, Value>, Refused> {
     if request.body.is_empty() {
         return Ok(Map::new());
@@ -121,10 +121,10 @@ fn parse_proposal(request: &Request) -> Result<Map<String, Value>, Refused> {
     }
 }
 
-/// Whether an object, however deep, has a name twice. Readers differ in which of two values they
-/// take (RFC 8259 §4), so somebody who can add `"read_only": false` to a client's object could undo
-/// it. The parsed object has each name once, so it then has fewer members than the text has colons
-/// outside of strings.
+/// Whether an object, however deep, repeats a name. Parsers differ in which of two values they use
+/// (RFC 8259 §4), so an attacker who can add `"read_only": false` to a client's object could undo
+/// the flag. The parsed object has each name once, so it then has fewer members than the text has
+/// colons outside of strings.
 fn repeats_a_name(text: &[u8], parsed: &Value) -> bool {
     let (mut colons, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in text {
@@ -150,7 +150,7 @@ fn repeats_a_name(text: &[u8], parsed: &Value) -> bool {
     members < colons
 }
 
-/// Whether NUL stands in a text or a name, however deep. Without recursion, as for all input.
+/// Whether a text or a name, however deep, has a NUL. Without recursion, as for all input.
 fn has_nul(value: &Value) -> bool {
     let mut rest = Vec::from([value]);
     while let Some(value) = rest.pop() {
@@ -181,7 +181,8 @@ fn decoded_body(request: &Request) -> Result<Cow<'_, [u8]>, Refused> {
     inflate(&request.body).map(Cow::Owned)
 }
 
-/// Inflates a whole body. What stands behind its end would be read by nobody, or by somebody else.
+/// Inflates a whole body. Bytes after its end are refused: another program might read them as
+/// something else.
 fn inflate(body: &[u8]) -> Result<Vec<u8>, Refused> {
     let mut inflated = vec![0; BODY_MAX];
     let flags = TINFL_FLAG_PARSE_ZLIB_HEADER | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;

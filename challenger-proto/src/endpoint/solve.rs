@@ -68,7 +68,7 @@ impl SolveRequest {
         })
     }
 
-    /// Whether the validation has changed since the form was shown: somebody clicked twice, or
+    /// Whether the validation has changed since the form was shown: the person clicked twice, or
     /// reloaded the page. The guess is neither charged again nor judged, or else old forms would
     /// bring free guesses.
     fn is_stale(&self, validation: &Validation, context: Context<'_>) -> bool {

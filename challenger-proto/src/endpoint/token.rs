@@ -27,7 +27,7 @@ pub(crate) struct TokenRequest {
     /// The secret in each spelling that the client may have meant.
     secrets: Secret<Vec<String>>,
     redirect_uri: String,
-    /// `None` for a code that cannot be one; the client is judged first.
+    /// `None` if the code is malformed; the client is authenticated first.
     code: Option<AuthorizationCode>,
     verifier: Option<CodeVerifier>,
 }
@@ -107,8 +107,8 @@ impl TokenRequest {
         })
     }
 
-    /// Client authentication (RFC 6749 §2.3.1). Who uses HTTP Basic is always answered 401, as §5.2
-    /// demands; else an unknown client is a 404.
+    /// Client authentication (RFC 6749 §2.3.1). A failure of HTTP Basic is always answered 401, as
+    /// §5.2 demands; otherwise an unknown client is answered 404.
     fn authenticate(
         &self,
         client: Option<Client>,
@@ -122,7 +122,7 @@ impl TokenRequest {
             let refusal = if basic { Refusal::ClientSecretWrong } else { Refusal::ClientUnknown };
             return Err(refusal.into());
         };
-        // No early end: how many spellings there are must not show in the time.
+        // No early end, so that the response time does not reveal how many spellings there are.
         let right = self
             .secrets
             .expose()
@@ -162,7 +162,7 @@ fn parse_client_id(text: &str) -> Result<ClientId, Refused> {
     ClientId::parse(text).ok_or_else(|| Refusal::ParameterMalformed.about("client_id"))
 }
 
-/// Decodes one form-urlencoded value; `None` when it is not one.
+/// Decodes one form-urlencoded value; `None` if it is malformed.
 fn urldecode(text: &str) -> Option<String> {
     if text.contains(['&', '=']) {
         return None;

@@ -25,9 +25,9 @@ pub struct Transmission {
     pub language: String,
     /// The host of the site that asked for the proof.
     pub client_host: String,
-    /// The end of the time in which the PIN can be entered.
+    /// When the PIN can no longer be entered.
     pub expires: Timestamp,
-    /// When it was decided to send it.
+    /// When the decision to send it was made.
     pub now: Timestamp,
 }
 

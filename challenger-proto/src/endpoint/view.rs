@@ -1,4 +1,5 @@
-//! What the pages show of a validation: who asks, where messages go, what is left, every way on.
+//! The content of the pages about a validation: the client, the address, what is left, and every
+//! way on.
 
 use alloc::format;
 use alloc::string::String;
@@ -55,7 +56,8 @@ pub(super) fn view<'a, const N: usize>(
     // Before the first message, even an address that is fixed has to be confirmed there.
     if !validation.is_address_fixed() || !challenged {
         let url = authorize_url(validation, &nonce);
-        // A state that just fitted may not, in this spelling; then there is no way back but theirs.
+        // Percent-encoding may push a long `state` over the limit; then the only way back is the
+        // browser's own.
         if url.len() < TARGET_MAX {
             data.set("change_url", url);
         }
@@ -74,8 +76,8 @@ const fn channel_flag(channel: Channel) -> &'static str {
     }
 }
 
-/// The form for the address. After an address that could not be taken, it shows that address
-/// again, and which field is to be put right: no typing is lost.
+/// The form for the address. After an address that was not accepted, it shows that address again
+/// and names the field to correct, so that no typing is lost.
 pub(super) fn address_form(
     validation: &Validation,
     nonce: &Nonce,
@@ -109,7 +111,8 @@ pub(super) fn address_form(
     Ok(response)
 }
 
-/// Which field is wrong, and whether it is missing; `other` is one that the form does not have.
+/// The field that is wrong, and whether it is missing; `other` means that the form does not have
+/// it.
 fn error_of(refused: &Refused, service: &Service) -> Value {
     let field = refused.detail.as_deref().unwrap_or_default();
     json!({
@@ -159,7 +162,7 @@ pub(super) fn invalid_pin(
     Ok(response)
 }
 
-/// The same; when nothing is left, that this validation is over.
+/// Like [`invalid_pin`], but says that the validation is over when nothing is left.
 pub(super) fn pin_refused(
     validation: &Validation,
     nonce: &Nonce,
@@ -198,7 +201,7 @@ impl PinError {
         }
     }
 
-    /// What a page calls it.
+    /// Its template variable.
     const fn variable(self) -> &'static str {
         match self {
             Self::Exhausted => "exhausted",
@@ -219,7 +222,7 @@ pub(super) fn next_time_text(budget: &Budget) -> String {
     budget.next_transmission.plus(Span::seconds(59)).to_text()
 }
 
-/// An address as a list, for templates, which cannot walk the members of an object; as on a letter.
+/// An address as a list in the order of a letter, because templates cannot iterate over objects.
 pub(super) fn field_list(address: &Address) -> Value {
     const ON_LETTERS: [&str; 3] = ["CONTACT_NAME", "ADDRESS_LINES", "ADDRESS_COUNTRY"];
     let place = |name: &str| ON_LETTERS.iter().position(|field| *field == name);

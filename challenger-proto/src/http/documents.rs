@@ -1,4 +1,4 @@
-//! Legal documents: which exist, and which of them a reader gets.
+//! Legal documents, and the choice of one for a reader.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha512};
 use crate::media::{self, Fit};
 use crate::secret::base32;
 
-/// Formats by file extension: media type, and priority when a reader takes several.
+/// Formats by file extension: media type, and priority when a reader accepts several.
 const FORMATS: [(&str, &str, u8); 11] = [
     ("txt", "text/plain", 150),
     ("html", "text/html", 100),
@@ -41,7 +41,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// A document from a file; `None` for an extension that is not known.
+    /// A document from a file; `None` if the extension is unknown.
     pub fn new(language: impl Into<String>, extension: &str, body: Vec<u8>) -> Option<Self> {
         let (_, media_type, priority) =
             FORMATS.iter().find(|(known, ..)| extension.eq_ignore_ascii_case(known))?;
@@ -55,7 +55,7 @@ impl Document {
         })
     }
 
-    /// The file extensions that are known.
+    /// The known file extensions.
     pub fn extensions() -> impl Iterator<Item = &'static str> {
         FORMATS.iter().map(|(extension, ..)| *extension)
     }
@@ -69,8 +69,8 @@ impl Document {
     }
 }
 
-/// All versions of the terms of service, or of the privacy policy. None at all means that the
-/// operator has none.
+/// All translations and formats of the terms of service, or of the privacy policy; the default has
+/// no documents.
 #[derive(Clone, Debug, Default)]
 pub struct Documents {
     version: String,
@@ -93,19 +93,19 @@ impl Documents {
         &self.version
     }
 
-    /// How many there are.
+    /// How many documents there are.
     pub const fn len(&self) -> usize {
         self.documents.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no documents.
     pub const fn is_empty(&self) -> bool {
         self.documents.is_empty()
     }
 
-    /// The document a reader gets: one of an accepted format if there is one, of those the one with
-    /// the language they like best, of those the one with the best format. A format that is asked
-    /// for by name goes before those that a wildcard lets in: browsers name HTML and then `*/*`.
+    /// The document that suits a reader best: in an accepted format if possible, then in the
+    /// preferred language, then in the best format. A format that is named goes before formats that
+    /// a wildcard accepts, because browsers name HTML and then `*/*`.
     pub(crate) fn choose(
         &self,
         accept: Option<&str>,

@@ -24,18 +24,19 @@ use crate::refusal::Refusal;
 /// The longest head of a request, from its first byte to the empty line: browsers send two to four
 /// KiB, and some proxies add as much.
 pub const HEAD_MAX: usize = 16 * 1024;
-/// The longest request target. The longest `redirect_uri` fits in it,
-/// every character escaped, and a `state` beside it.
+/// The longest request target. It has room for the longest `redirect_uri`, every character escaped,
+/// and a `state`.
 pub const TARGET_MAX: usize = 8 * 1024;
 /// The longest body, before and after inflating. A postal address has a few hundred bytes.
 pub const BODY_MAX: usize = 64 * 1024;
 
-/// The methods the protocol tells apart.
+/// The methods that the protocol distinguishes. All others are [`Method::Other`], so none will be
+/// added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// `GET`
     Get,
-    /// `HEAD`: the same as `GET`; whoever writes the response leaves its body out.
+    /// `HEAD`: like `GET`; the writer of the response leaves its body out.
     Head,
     /// `OPTIONS`
     Options,
@@ -57,7 +58,7 @@ impl Method {
         }
     }
 
-    /// The token; `-` for one that is not known.
+    /// The token; `-` for [`Method::Other`].
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -228,10 +229,11 @@ pub struct Response {
 }
 
 impl Response {
-    /// A response with the headers that every one of them has.
+    /// A response with the headers that all responses have.
     ///
-    /// Nothing may be stored by default (RFC 6749 §5.1), nobody may guess at content types, frame a
-    /// page, or learn its URL; any origin may call the API, which uses no cookies.
+    /// By default, nothing may be stored (RFC 6749 §5.1), content types may not be guessed, pages
+    /// may not be framed and their URLs not be sent as referrer. Any origin may call the API, which
+    /// uses no cookies.
     pub(crate) fn new(status: u16, body: Body) -> Self {
         let headers: [(_, &'static str); 7] = [
             ("Access-Control-Allow-Origin", "*"),

@@ -15,7 +15,7 @@ use crate::media;
 /// The language every template must exist in.
 pub const FALLBACK_LANGUAGE: &str = "en";
 
-/// Which page.
+/// The name of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum PageName {
@@ -36,7 +36,7 @@ pub enum PageName {
 }
 
 impl PageName {
-    /// All of them, in alphabetical order.
+    /// All pages, in alphabetical order.
     pub const ALL: [Self; 7] = [
         Self::AlreadyDone,
         Self::EnterAddressForm,
@@ -47,7 +47,7 @@ impl PageName {
         Self::ValidationUnknown,
     ];
 
-    /// The template's name: what stands before `.$LANG.must` in its file name.
+    /// The template's name: the part of its file name before `.$LANG.must`.
     pub fn template(self, address_type: &AddressType) -> String {
         match self {
             Self::AlreadyDone => "already-done".to_string(),
@@ -64,9 +64,9 @@ impl PageName {
 /// A page to render.
 #[derive(Clone, PartialEq)]
 pub struct Page {
-    /// Which one.
+    /// Its name.
     pub name: PageName,
-    /// In which language its template exists and the reader likes best.
+    /// The language chosen: the reader's favourite among those available.
     pub language: String,
     /// The template's variables.
     pub data: Variables,
@@ -79,8 +79,8 @@ impl fmt::Debug for Page {
     }
 }
 
-/// The variables of a template: JSON values, each with a name, which is mostly one of ours and then
-/// not copied.
+/// The variables of a template: JSON values with names. Most names are constants, which are not
+/// copied.
 #[derive(Clone, Default, PartialEq)]
 pub struct Variables(BTreeMap<Cow<'static, str>, Value>);
 
@@ -95,14 +95,14 @@ impl Variables {
         self.0.insert(Cow::Borrowed(name), value.into());
     }
 
-    /// All of them but those with these names.
+    /// All variables except those with these names.
     pub fn without(&self, names: &[&str]) -> Self {
         let others = self.0.iter().filter(|(name, _)| !names.contains(&name.as_ref()));
         Self(others.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 }
 
-/// Of equal names, the last counts.
+/// If a name is repeated, the last value counts.
 impl FromIterator<(&'static str, Value)> for Variables {
     fn from_iter<I: IntoIterator<Item = (&'static str, Value)>>(members: I) -> Self {
         let mut variables = Self::default();
@@ -111,7 +111,7 @@ impl FromIterator<(&'static str, Value)> for Variables {
     }
 }
 
-/// The members of an object; anything else has none.
+/// The members of an object; any other value has no members.
 impl From<Value> for Variables {
     fn from(value: Value) -> Self {
         let Value::Object(members) = value else { return Self::default() };
@@ -134,13 +134,13 @@ impl fmt::Debug for Variables {
     }
 }
 
-/// Which templates exist in which languages. An empty set makes a service without pages, which
-/// answers 406 to whoever wants HTML.
+/// The templates that exist, by language. With an empty set, the service has no pages and answers
+/// 406 to requests for HTML.
 #[derive(Clone, Debug, Default)]
 pub struct PageSet(BTreeMap<PageName, BTreeMap<String, Inline>>);
 
 impl PageSet {
-    /// Adds a page in a language that has no styles and scripts in it.
+    /// Adds a page without styles and scripts of its own, in a language.
     pub fn insert(&mut self, name: PageName, language: impl Into<String>) {
         self.insert_with(name, language, Inline::default());
     }

@@ -1,5 +1,5 @@
-//! Addresses that were challenged before another took their place: they keep their budget, and
-//! their mailbox its interval, for the time they come back.
+//! Addresses that were challenged before another replaced them. They keep their budget, and their
+//! mailbox keeps its interval, in case they come back.
 //!
 //! They are remembered by digests under the nonce, which the store does not have.
 
@@ -15,7 +15,7 @@ use crate::secret::entropy::Entropy;
 use crate::secret::nonce::Nonce;
 use crate::time::Timestamp;
 
-/// What submitting another address leads to: its challenge, and all that are then earlier.
+/// The challenge of another address, and all addresses that are then earlier.
 ///
 /// An address that comes back finds its PIN and what was left to it. Another spelling of a mailbox
 /// is another address, with a PIN of its own; but as long as the latest message to that mailbox is
@@ -86,8 +86,8 @@ fn mailbox_digest(address: &Address, nonce: &Nonce) -> AddressDigest {
     AddressDigest::from_bytes(hmac_sha256(nonce.key(), &[b"mailbox", text.as_bytes()]))
 }
 
-/// Where messages to an address arrive, for comparing spellings and for nothing else: two spellings
-/// of one mailbox should look the same, and if two mailboxes do, somebody waits for a minute.
+/// The mailbox of an address, only for comparing spellings. Two spellings of one mailbox should
+/// give the same text. If two mailboxes give the same text, a person has to wait for a minute.
 fn mailbox(address: &Address) -> String {
     let mut text = String::new();
     for (name, value) in address.fields() {
@@ -110,7 +110,7 @@ fn mailbox_value(name: &str, value: &str) -> String {
         }
     }
     let Some((local, domain)) = value.rsplit_once('@') else { return visible(value) };
-    // Dots and tags mean nothing to the largest providers, nor do quotes to anybody.
+    // The largest providers ignore dots and tags, and all of them ignore quotes.
     let (local, domain) = (visible(local), visible(domain));
     let (local, _) = local.split_once('+').unwrap_or((&local, ""));
     let mut mailbox = local.replace(['.', '"', '\\'], "");
@@ -119,7 +119,7 @@ fn mailbox_value(name: &str, value: &str) -> String {
     mailbox
 }
 
-/// A digit of ASCII or of full width, as people type numbers.
+/// An ASCII or full-width digit, as an ASCII digit.
 fn digit(character: char) -> Option<char> {
     match character {
         '0'..='9' => Some(character),
@@ -128,7 +128,7 @@ fn digit(character: char) -> Option<char> {
     }
 }
 
-/// Whether a character is seen by itself.
+/// Whether a character is visible by itself.
 fn is_visible(character: char) -> bool {
     let is_unseen = is_invisible(character) || is_joiner(character) || is_selector(character);
     !(character.is_whitespace() || character.is_control() || is_unseen)

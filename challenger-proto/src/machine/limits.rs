@@ -7,7 +7,7 @@ use crate::time::{Span, Timestamp};
 
 const THREE: NonZeroU8 = NonZeroU8::MIN.saturating_add(2);
 
-/// What a validation may use up, and how long things last.
+/// The budgets of a validation, and how long things last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -21,15 +21,15 @@ pub struct Limits {
     pub refunds: u8,
     /// The least time between two messages to one address.
     pub retransmission_interval: Span,
-    /// From `/setup` until a validation is forgotten.
+    /// From `/setup` until a validation expires.
     pub validation_duration: Span,
     /// From the right PIN until the address no longer counts as validated.
     pub validation_expiration: Span,
-    /// From the latest right PIN until the authorization code is stale.
+    /// From the latest right PIN until the authorization code expires.
     pub code_duration: Span,
-    /// From `/token` until the access token is stale.
+    /// From `/token` until the access token expires.
     pub token_duration: Span,
-    /// How many validations whose time is not over a client may have; `None`: any number.
+    /// How many unexpired validations a client may have; `None`: any number.
     pub client_validations: Option<u32>,
 }
 
@@ -38,8 +38,8 @@ impl Limits {
     ///
     /// Three of each lets people mistype and messages get lost. That makes 27 guesses, and 9 more
     /// if three deliveries fail, because a failed one may have arrived: with eight digits, all of
-    /// them together are right once in 2.8 million. A letter takes days where an SMS takes
-    /// seconds. RFC 6749 §4.1.2 wants codes to live ten minutes at most. 100,000 validations of a
+    /// them together are right once in 2.8 million. A letter takes days where an SMS takes seconds.
+    /// RFC 6749 §4.1.2 recommends that codes live ten minutes at most. 100,000 validations of a
     /// client take 100 MB or so of the database, and are more than a busy one has in a day.
     pub fn for_type(address_type: &AddressType) -> Self {
         let postal = address_type.is_postal();
@@ -57,14 +57,14 @@ impl Limits {
         }
     }
 
-    /// Whether a message that was sent then is too fresh for the next one. One from the future
-    /// means that the clock was set back: then the next is due, and the budget alone bounds it.
+    /// Whether a message that was sent then is too fresh for another. If it was sent in the future,
+    /// the clock was set back: then the next one is due, and only the budget limits it.
     pub(crate) fn is_early(&self, sent_at: Timestamp, now: Timestamp) -> bool {
         sent_at <= now && now < sent_at.plus(self.retransmission_interval)
     }
 }
 
-/// Within this time, doing something twice counts as impatience. A second use of a code costs an
-/// honest client nothing; later it counts as a theft and ends the access token (RFC 6749 §4.1.2).
-/// A right PIN entered again gives the same code; later it makes a new one.
+/// Within this time, a repetition counts as impatience. A second use of a code is only refused;
+/// later it counts as theft and ends the access token (RFC 6749 §4.1.2). The right PIN, entered
+/// again, gives the same code; later it makes a new one.
 pub(crate) const REPLAY_GRACE: Span = Span::seconds(10);

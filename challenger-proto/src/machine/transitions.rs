@@ -100,12 +100,12 @@ pub(crate) enum RefundOutcome {
 pub(crate) enum RedeemOutcome {
     /// The first use, with the grant it buys.
     First(Changed, Grant),
-    /// A late second use: the token is taken back.
+    /// A late second use: the token is revoked.
     Late(Changed, TokenDigest),
 }
 
 impl Validation {
-    /// A new process for a client.
+    /// A new validation for a client.
     pub(crate) fn open(
         client: &Client,
         nonce: &Nonce,
@@ -120,7 +120,7 @@ impl Validation {
             version: RowVersion::FIRST,
             expires: now.plus(limits.validation_duration),
             redirect_uri: client.redirect_uri.clone(),
-            // Without an address there is nothing to hold on to.
+            // Without an address there is nothing to fix.
             read_only: read_only && prefill.is_some(),
             prefill,
             authorization: None,
@@ -131,16 +131,16 @@ impl Validation {
         }
     }
 
-    /// The validation itself, unless its time is over.
+    /// The validation itself, unless it has expired.
     ///
     /// # Errors
-    /// [`Refusal::ValidationUnknown`]: an expired one is like one that never was.
+    /// [`Refusal::ValidationUnknown`]: an expired validation counts as unknown.
     pub(crate) fn live(self, now: Timestamp) -> Result<Self, Refusal> {
         if now < self.expires { Ok(self) } else { Err(Refusal::ValidationUnknown) }
     }
 
-    /// Remembers an authorization request. `None`: nothing to remember, because it is the same as
-    /// before, or the validation is solved and its answer fixed.
+    /// Remembers an authorization request. `None`: nothing changes, because it is the same as
+    /// before, or because the validation is solved and its answer fixed.
     pub(crate) fn authorize(mut self, request: AuthorizationRequest) -> Option<Changed> {
         if self.is_solved() || self.authorization.as_ref() == Some(&request) {
             return None;
@@ -151,9 +151,9 @@ impl Validation {
 
     /// Takes the address to send a PIN to.
     ///
-    /// Another address than the current one is charged, gets a budget and, by its new salt, a PIN
-    /// of its own; one that comes back has those that it had. The same address is sent its PIN
-    /// again, if it is time and there is a message left.
+    /// An address other than the current one is charged, and gets a budget and, by its new salt, a
+    /// PIN of its own; one that comes back has those that it had. The current address is sent its
+    /// PIN again, if it is time and a message is left.
     pub(crate) fn challenge(
         mut self,
         nonce: &Nonce,
@@ -235,8 +235,8 @@ impl Validation {
         Some(())
     }
 
-    /// Judges a PIN. Every judgement of an unsolved row is charged before anybody learns it,
-    /// because the caller writes the row first.
+    /// Judges a PIN. Every judgement of an unsolved row is charged before it is reported, because
+    /// the row is written first.
     pub(crate) fn solve(
         mut self,
         nonce: &Nonce,
@@ -346,8 +346,8 @@ impl Solution {
         }
         let proved = match (challenge, verifier) {
             (None, None) => true,
-            // A verifier without a challenge means that somebody removed the challenge on its way
-            // here (RFC 9700 §4.8.2).
+            // A verifier without a challenge means that an attacker removed the challenge on its
+            // way here (RFC 9700 §4.8.2).
             (None, Some(_)) | (Some(_), None) => false,
             (Some(challenge), Some(verifier)) => challenge.accepts(verifier),
         };
@@ -356,17 +356,7 @@ impl Solution {
 }
 
 impl Challenge {
-    pub(crate) fn new(address: Address, limits: &Limits, entropy: Entropy) -> Self {
-        Self {
-            address,
-            salt: Salt::draw(entropy),
-            sent_at: None,
-            transmissions_left: limits.pin_transmissions.get(),
-            attempts_left: limits.pin_attempts.get(),
-        }
-    }
-
-    /// Charges a message, if one is left and due. It brings a full set of guesses.
+    /// Charges a message, if one is left and due. It renews the guesses.
     fn transmit(
         &mut self,
         nonce: &Nonce,

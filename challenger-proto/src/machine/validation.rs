@@ -3,22 +3,24 @@
 use alloc::vec::Vec;
 
 use crate::address::Address;
+use crate::machine::limits::Limits;
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::{AuthorizationCode, AuthorizationRequest};
 use crate::oauth::redirect::RedirectUri;
 use crate::secret::digest::{AddressDigest, CodeDigest, NonceDigest, TokenDigest};
+use crate::secret::entropy::Entropy;
 use crate::secret::nonce::{Nonce, Salt};
 use crate::time::Timestamp;
 
-/// Which state of a row this is. A store compares and increments it; nothing else touches it.
+/// The version of a row. A store compares and increments it; nothing else changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowVersion(pub i64);
 
 impl RowVersion {
-    /// What a new row has.
+    /// The version of a new row.
     pub const FIRST: Self = Self(1);
 
-    /// What the row has after a store replaced it.
+    /// The version after a store has replaced the row.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -28,33 +30,33 @@ impl RowVersion {
 /// One validation process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Validation {
-    /// Its name in the store.
+    /// The digest of its nonce, which identifies it in the store.
     pub id: NonceDigest,
-    /// Who asked for it.
+    /// The client that asked for it.
     pub client: ClientId,
-    /// Which state of the row this is.
+    /// The version of the row.
     pub version: RowVersion,
-    /// From then on it is unknown to everybody.
+    /// When it expires. From then on, it counts as unknown.
     pub expires: Timestamp,
-    /// Where its user is sent back to, copied from the client at birth.
+    /// Where its user returns to, copied from the client when it was opened.
     pub redirect_uri: RedirectUri,
     /// The address that the client proposed.
     pub prefill: Option<Address>,
-    /// Whether no other address than the proposed one will do.
+    /// Whether only the proposed address is accepted.
     pub read_only: bool,
     /// The latest authorization request.
     pub authorization: Option<AuthorizationRequest>,
     /// How often the address may still be chosen.
     pub addresses_left: u8,
-    /// How many failed deliveries are still forgiven.
+    /// How many failed deliveries will still be refunded.
     pub refunds_left: u8,
     /// The addresses that were challenged before the current one, until it is solved.
     pub earlier: Vec<Earlier>,
-    /// How far it got.
+    /// How far it has come.
     pub progress: Progress,
 }
 
-/// How far a validation got.
+/// How far a validation has come.
 ///
 /// A store keeps every state, so none will be added without a new major version; nor will a field
 /// to a [`Validation`] and its parts.
@@ -62,20 +64,20 @@ pub struct Validation {
 pub enum Progress {
     /// No message was asked for.
     Open,
-    /// A message is on its way, or was.
+    /// A message was sent, or is being sent.
     Challenged(Challenge),
     /// The right PIN was entered.
     Solved(Solution),
     /// The code was redeemed.
     Redeemed {
-        /// What was proved.
+        /// The proved address.
         solution: Solution,
         /// The token that the code bought.
         token: TokenDigest,
-        /// When.
+        /// When it was redeemed.
         at: Timestamp,
     },
-    /// The code was used again, late, so the token was taken back.
+    /// The code was used again, late, so the token was revoked.
     Revoked(Solution),
 }
 
@@ -84,7 +86,7 @@ pub enum Progress {
 pub struct Challenge {
     /// Where the messages go.
     pub address: Address,
-    /// From which, with the nonce, the PIN follows.
+    /// With the nonce, it determines the PIN.
     pub salt: Salt,
     /// When the latest message was sent; `None` if it failed and the next is due at once.
     pub sent_at: Option<Timestamp>,
@@ -97,11 +99,11 @@ pub struct Challenge {
 /// An address that was challenged before, and what was left to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Earlier {
-    /// The address, as it was.
+    /// The digest of the exact address.
     pub address: AddressDigest,
-    /// Its mailbox, whatever the spelling.
+    /// The digest of its mailbox, which is the same for all spellings.
     pub mailbox: AddressDigest,
-    /// From which, with the nonce, its PIN follows.
+    /// With the nonce, it determines the PIN.
     pub salt: Salt,
     /// When the latest message was sent; `None` if it failed and the next is due at once.
     pub sent_at: Option<Timestamp>,
@@ -116,13 +118,13 @@ pub struct Earlier {
 pub struct Solution {
     /// Where the PIN was sent.
     pub address: Address,
-    /// From which, with the nonce, PIN and code follow.
+    /// With the nonce, it determines the PIN and the code.
     pub salt: Salt,
     /// When the right PIN was entered first.
     pub at: Timestamp,
-    /// When it was entered last, of which the code is made and from which its time counts.
+    /// When it was entered last. The code depends on it, and its time counts from here.
     pub renewed_at: Timestamp,
-    /// How to recognise the code; those of earlier moments are void.
+    /// The digest of the code. Codes of earlier moments are void.
     pub code: CodeDigest,
 }
 
@@ -146,7 +148,7 @@ impl Validation {
         }
     }
 
-    /// What was proved, if anything was.
+    /// The proved address, once the right PIN was entered.
     pub const fn solution(&self) -> Option<&Solution> {
         match &self.progress {
             Progress::Open | Progress::Challenged(_) => None,
@@ -175,6 +177,19 @@ impl Validation {
     pub(crate) fn authorization_code(&self, nonce: &Nonce) -> Option<AuthorizationCode> {
         let solution = self.solution()?;
         Some(solution.authorization_code(nonce, &self.redirect_uri))
+    }
+}
+
+impl Challenge {
+    /// The challenge of a new address, with all that the limits allow.
+    pub(crate) fn new(address: Address, limits: &Limits, entropy: Entropy) -> Self {
+        Self {
+            address,
+            salt: Salt::draw(entropy),
+            sent_at: None,
+            transmissions_left: limits.pin_transmissions.get(),
+            attempts_left: limits.pin_attempts.get(),
+        }
     }
 }
 

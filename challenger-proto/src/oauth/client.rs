@@ -10,7 +10,7 @@ use crate::secret::base32;
 use crate::secret::digest::{ClientSecretDigest, sha256};
 use crate::secret::entropy::Entropy;
 
-/// What a client secret should begin with (RFC 8959), so that scanners recognise one that got lost.
+/// What a client secret should begin with (RFC 8959), so that scanners recognise a leaked one.
 pub const SECRET_PREFIX: &str = "secret-token:";
 
 /// The client identifier (RFC 6749 §2.2): the number of the client's row, from 1 on.
@@ -18,18 +18,18 @@ pub const SECRET_PREFIX: &str = "secret-token:";
 pub struct ClientId(i64);
 
 impl ClientId {
-    /// A positive number.
+    /// The identifier with this number, which must be positive.
     pub const fn new(number: i64) -> Option<Self> {
         if number > 0 { Some(Self(number)) } else { None }
     }
 
-    /// Reads decimal digits; no sign, no blanks.
+    /// Reads decimal digits, without sign or spaces.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if digits { text.parse().ok().and_then(Self::new) } else { None }
     }
 
-    /// The number.
+    /// The number of the row.
     pub const fn number(self) -> i64 {
         self.0
     }
@@ -58,7 +58,7 @@ pub fn generate_client_secret(entropy: Entropy) -> Secret<String> {
 /// One SHA-256 protects a secret with the entropy of a key, not one with that of a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashedSecret {
-    /// Drawn for this secret.
+    /// Random bytes that were drawn for this secret.
     pub salt: [u8; 16],
     /// SHA-256 of the salt and the secret.
     pub digest: ClientSecretDigest,
@@ -84,8 +84,8 @@ impl HashedSecret {
     }
 }
 
-/// Does the work of a comparison for a client that does not exist, so that time does not tell which
-/// identifiers do.
+/// Does the work of a comparison for a client that does not exist, so that response times do not
+/// reveal which identifiers exist.
 pub(crate) fn compare_with_nobody(secret: &str) {
     let nobody = HashedSecret { salt: [0; 16], digest: ClientSecretDigest::from_bytes([0; 32]) };
     core::hint::black_box(nobody.matches(core::hint::black_box(secret)));
@@ -98,7 +98,7 @@ pub struct Client {
     pub id: ClientId,
     /// Where its users are sent back to.
     pub redirect_uri: RedirectUri,
-    /// What it proves itself with.
+    /// The secret that it authenticates with, hashed.
     pub secret: HashedSecret,
 }
 

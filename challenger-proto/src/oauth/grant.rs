@@ -15,7 +15,7 @@ use crate::secret::entropy::Entropy;
 use crate::secret::nonce::{Nonce, Salt};
 use crate::time::Timestamp;
 
-/// What an authorization request (RFC 6749 §4.1.1) asks to be remembered.
+/// The part of an authorization request (RFC 6749 §4.1.1) that is remembered.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct AuthorizationRequest {
     /// Opaque to us; returned in the redirect.
@@ -26,7 +26,7 @@ pub struct AuthorizationRequest {
     pub code_challenge: Option<CodeChallenge>,
 }
 
-/// Shows what is there, not what it says: a state may be a session of the client's.
+/// Shows which parameters are present, not their values: a state may be a session of the client.
 impl fmt::Debug for AuthorizationRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthorizationRequest")
@@ -38,17 +38,17 @@ impl fmt::Debug for AuthorizationRequest {
 }
 
 /// The authorization code (RFC 6749 §1.3.1): the name of a validation, and a proof that follows
-/// from its nonce. A leaked code tells neither nonce nor address.
+/// from its nonce. A leaked code reveals neither nonce nor address.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthorizationCode {
-    /// Whose code it is.
+    /// The validation that it belongs to.
     pub(crate) validation: NonceDigest,
     proof: Secret<[u8; 32]>,
 }
 
 impl AuthorizationCode {
-    /// The one code of a solution, which has a salt and a moment; the same whenever it is asked
-    /// for. A later solution has another, so that a code that expired never lives again.
+    /// The one code of a solution, which has a salt and a moment; always the same for these. A
+    /// later moment has another code, so that an expired code never becomes valid again.
     pub(crate) fn derive(
         nonce: &Nonce,
         salt: &Salt,
@@ -76,7 +76,7 @@ impl AuthorizationCode {
         format!("{validation}-{}", base32::encode(self.proof.expose()))
     }
 
-    /// What the store keeps to recognise it by.
+    /// The digest by which a store recognises it.
     pub(crate) fn digest(&self) -> CodeDigest {
         CodeDigest::from_bytes(sha256(&[self.proof.expose()]))
     }
@@ -102,7 +102,7 @@ impl AccessToken {
         base32::encode(self.0.expose())
     }
 
-    /// What the store keeps to recognise it by.
+    /// The digest by which a store recognises it.
     pub(crate) fn digest(&self) -> TokenDigest {
         TokenDigest::from_bytes(sha256(&[self.0.expose()]))
     }
@@ -112,12 +112,12 @@ impl AccessToken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GrantSerial(pub i64);
 
-/// What an access token opens.
+/// What an access token gives access to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The token's digest.
     pub token: TokenDigest,
-    /// Who redeemed it.
+    /// The client that redeemed the code.
     pub client: ClientId,
     /// The validated address.
     pub address: Address,

@@ -1,4 +1,4 @@
-//! Redirect URIs: where the users of a client are sent back to, and by what name they know it.
+//! Redirect URIs: where the users of a client return to, and the name by which they know it.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -10,8 +10,8 @@ use crate::percent::push_percent_encoded;
 /// The longest redirect URI. It has to fit into a request's target, escaped.
 pub const REDIRECT_URI_MAX: usize = 2048;
 
-/// Schemes that lead into the browser, into files, or into programs for mails, messages and calls,
-/// and none of which a client can have for its own.
+/// Schemes that lead into the browser, into files, or into programs for mails, messages and calls.
+/// No client can own them.
 const SCHEMES_OF_OTHERS: [&str; 21] = [
     "about",
     "blob",
@@ -40,7 +40,7 @@ const SCHEMES_OF_OTHERS: [&str; 21] = [
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RedirectUri(String);
 
-/// Why a text is no redirect URI; it reads as a sentence about the URI.
+/// Why a text is not a redirect URI, as a sentence about the URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RedirectUriError(&'static str);
 
@@ -53,8 +53,8 @@ impl fmt::Display for RedirectUriError {
 impl core::error::Error for RedirectUriError {}
 
 impl RedirectUri {
-    /// Takes the redirect URI of a client that is registered now. Schemes other than http and https
-    /// are those of native apps (RFC 8252 §7.1).
+    /// Reads the redirect URI of a client that is being registered. Schemes other than http and
+    /// https are those of native apps (RFC 8252 §7.1).
     ///
     /// # Errors
     /// What is wrong with the text, and what would be accepted.
@@ -89,8 +89,8 @@ impl RedirectUri {
         Ok(uri)
     }
 
-    /// Takes a redirect URI that was registered at any time: an absolute URI that is safe in a
-    /// `Location` and a content security policy.
+    /// Reads a redirect URI that was registered at any time, perhaps under older rules: an absolute
+    /// URI that is safe in a `Location` and a content security policy.
     ///
     /// # Errors
     /// What is wrong with the text, and what would be accepted.
@@ -134,8 +134,8 @@ impl RedirectUri {
         &self.0
     }
 
-    /// Whether only people in between could read what travels to it: https, or a host of this
-    /// machine (RFC 8252 §7.3).
+    /// Whether nobody on the network path can read what is sent to it: https, a scheme of an app,
+    /// or a loopback host (RFC 8252 §7.3).
     pub fn is_confidential(&self) -> bool {
         let plain = self.scheme().eq_ignore_ascii_case("http");
         !plain || matches!(self.host(), "localhost" | "127.0.0.1" | "[::1]")
@@ -146,8 +146,8 @@ impl RedirectUri {
         self.0.split_once(':').map_or("", |(scheme, _)| scheme)
     }
 
-    /// What people are shown as the client's name: the host of a web site, without the port; of a
-    /// native app the scheme, since what stands behind it is whatever the app likes.
+    /// The name of the client that people see: the host of a web site, without the port, or the
+    /// scheme of a native app, which is free to choose the rest.
     pub fn host(&self) -> &str {
         let scheme = self.scheme();
         let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
@@ -179,7 +179,7 @@ fn authority_of(after_slashes: &str) -> &str {
     after_slashes.split(['/', '?']).next().unwrap_or_default()
 }
 
-/// Host and port of an authority; the port is empty if there is none.
+/// Host and port of an authority; without a port, it is empty.
 fn split_port(authority: &str) -> (&str, &str) {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),
@@ -188,7 +188,7 @@ fn split_port(authority: &str) -> (&str, &str) {
 }
 
 /// Whether a parameter is one that an authorization response may have (RFC 6749 §4.1.2, RFC 9207).
-/// Some programs that read it take `Code`, ` code` and `code[]` for the same.
+/// Some clients read `Code`, ` code` and `code[]` as `code`.
 fn is_response_parameter(parameter: &str) -> bool {
     let (name, _) = parameter.split_once('=').unwrap_or((parameter, ""));
     let name = percent_decoded(name);
@@ -198,7 +198,7 @@ fn is_response_parameter(parameter: &str) -> bool {
         .any(|taken| name.eq_ignore_ascii_case(taken))
 }
 
-/// The text of a name as forms are read; what is no escape stays as it is.
+/// A name, decoded as in a form; malformed escapes stay as they are.
 fn percent_decoded(name: &str) -> String {
     let digit = |text: Option<&str>| u8::from_str_radix(text?, 16).ok();
     let mut decoded = String::new();

@@ -122,7 +122,7 @@ refusals! {
     /// All helpers are at work.
     HelpersBusy = 503, CHALLENGER_HELPER_EXEC_FAILED, TEMPORARILY_UNAVAILABLE,
         "No message was sent because many are being sent right now; try again in a moment.";
-    /// A fault of ours.
+    /// A mistake of the service.
     Internal = 500, GENERIC_INTERNAL_INVARIANT_FAILURE, SERVER_ERROR,
         "The service made a mistake.";
     /// The body is not the JSON that is wanted.
@@ -164,10 +164,10 @@ refusals! {
     /// A page was asked for that has no template.
     TemplateMissing = 406, GENERIC_FAILED_TO_LOAD_TEMPLATE, INVALID_REQUEST,
         "This page has no template.";
-    /// A validation used up what it had.
+    /// A validation has used up its budget.
     TooManyAttempts = 429, CHALLENGER_TOO_MANY_ATTEMPTS, INVALID_REQUEST,
         "This validation has used up its attempts; start again from the site you came from.";
-    /// The client has too many validations whose time is not over.
+    /// The client has too many unexpired validations.
     TooManyValidations = 429, CHALLENGER_TOO_MANY_ATTEMPTS, TEMPORARILY_UNAVAILABLE,
         "This client has too many open validations; try again when some of them have ended.";
     /// A transfer coding, which no endpoint needs.
@@ -223,13 +223,13 @@ impl Refusal {
 /// A refusal with the `detail` that its answer shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Why.
+    /// The refusal.
     pub refusal: Refusal,
-    /// What it is about; it may repeat what the peer sent, and so never reaches a log.
+    /// What it is about. It may repeat what the peer sent, so logs must not hold it.
     pub detail: Option<String>,
 }
 
-/// Without the detail: the path that it repeats may hold a nonce.
+/// Without the detail, which may be a path that holds a nonce.
 impl fmt::Debug for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Refused").field(&self.refusal).finish()

@@ -29,7 +29,7 @@ impl Nonce {
         base32::encode(self.0.expose())
     }
 
-    /// What the store knows the validation by.
+    /// The digest by which a store identifies the validation.
     pub fn digest(&self) -> NonceDigest {
         NonceDigest::from_bytes(sha256(&[self.0.expose()]))
     }
@@ -40,7 +40,7 @@ impl Nonce {
     }
 }
 
-/// Random bytes that a row holds so that its secrets follow from the nonce and from nothing less.
+/// Random bytes of a row. Its secrets follow from them and the nonce, and not from them alone.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Salt([u8; 32]);
 
@@ -71,8 +71,8 @@ impl fmt::Debug for Salt {
 const REFERENCE_LEN: usize = 6;
 
 impl NonceDigest {
-    /// Six letters that page and message both show, for people to compare. No digits, so that
-    /// nobody takes them for the PIN, and no I, L, O or U, which read like something else.
+    /// Six letters that both page and message show, for people to compare. There are no digits,
+    /// so that people do not mistake them for the PIN, and no I, L, O or U, which look like others.
     pub fn reference(&self) -> String {
         const LETTERS: &[u8; 22] = b"ABCDEFGHJKMNPQRSTVWXYZ";
         self.as_bytes().iter().take(REFERENCE_LEN).map(|byte| letter(LETTERS, *byte)).collect()

@@ -1,4 +1,5 @@
-//! The PIN: eight digits that travel to the address, an out-of-band secret (NIST SP 800-63B §3.1.3).
+//! The PIN: eight digits that travel to the address, an out-of-band secret (NIST SP 800-63B
+//! §3.1.3).
 
 use alloc::format;
 use alloc::string::String;
@@ -21,7 +22,7 @@ pub struct Pin(Secret<String>);
 impl Pin {
     /// The PIN of a validation's current address.
     ///
-    /// Reducing 64 bits to eight digits prefers some of them by less than one part in 10^11.
+    /// Reducing 64 bits to eight digits favours some PINs by less than one part in 10^11.
     pub(crate) fn derive(nonce: &Nonce, salt: &Salt) -> Self {
         let [a, b, c, d, e, f, g, h, ..] = hmac_sha256(nonce.key(), &[b"pin", salt.as_bytes()]);
         let number = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
@@ -44,13 +45,13 @@ impl Pin {
     }
 }
 
-/// A guess: eight digits that somebody entered.
+/// Eight digits that a person entered.
 #[derive(Clone, Debug)]
 pub(crate) struct PinAttempt(Secret<String>);
 
 impl PinAttempt {
-    /// Reads what somebody typed or pasted: eight digits, of ASCII or full width, with any blanks
-    /// and dashes around and between them. `None` for anything else, which must not cost a try.
+    /// Reads typed or pasted text: eight ASCII or full-width digits, with any spaces and dashes
+    /// around and between them. `None` for anything else, which must not be charged.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut digits = String::with_capacity(PIN_LEN);
         for character in text.chars() {
@@ -110,8 +111,8 @@ mod tests {
         assert_eq!(format!("{pin:?}"), "Pin(***)");
     }
 
-    /// The digits of what somebody typed, by the letter of the protocol: dashes and blanks do not
-    /// count, and full-width digits are digits.
+    /// The digits of a typed text, by the letter of the protocol: dashes and spaces do not count,
+    /// and full-width digits are digits.
     fn naive_digits(text: &str) -> Option<String> {
         const DASHES: &str =
             "-\u{ad}\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2212}\u{ff0d}";

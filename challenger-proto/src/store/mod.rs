@@ -1,4 +1,4 @@
-//! The contract with a store: what a request needs to see, and the one change it asks for.
+//! The contract with a store: the rows that a request needs, and the one change that it makes.
 
 pub(crate) mod records;
 
@@ -10,8 +10,8 @@ use crate::oauth::grant::{Grant, GrantSerial};
 use crate::secret::digest::{ClientSecretDigest, NonceDigest, TokenDigest};
 use crate::time::Timestamp;
 
-/// What to load: rows that are known from the request alone, and how far to count. An empty load
-/// must not touch the store.
+/// The rows to load, all of them known from the request alone, and how far to count. An empty load
+/// must not touch the store, so that endpoints without rows work while it is down.
 ///
 /// A store that reads every field is complete, so none will be added without a new major version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,22 +26,22 @@ pub struct Load {
     pub count: Option<Count>,
 }
 
-/// What to count: the validations of a client whose time is not over.
+/// What to count: the unexpired validations of a client.
 ///
 /// [`crate::Records`] counts exactly. A store that many requests and servers use at the same time
 /// may be wrong by those that others open in these seconds, so that no request waits for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// Whose validations. If there is no such client, there is nothing to count.
+    /// The client. If it does not exist, the count is 0.
     pub client: ClientId,
     /// The time now.
     pub now: Timestamp,
-    /// Where to stop: whether there are so many, or more, is all the same.
+    /// Where counting may stop: more than this makes no difference.
     pub most: u32,
 }
 
 impl Load {
-    /// Whether there is nothing to load.
+    /// Whether the load is empty.
     pub const fn is_empty(&self) -> bool {
         let Self { client, validation, grant, count } = self;
         client.is_none() && validation.is_none() && grant.is_none() && count.is_none()
@@ -57,7 +57,7 @@ pub struct Loaded {
     pub validation: Option<Validation>,
     /// The grant, if it was asked for and exists.
     pub grant: Option<(GrantSerial, Grant)>,
-    /// How many validations were counted; 0 if nobody asked.
+    /// How many validations were counted; 0 if none were to be counted.
     pub count: u32,
 }
 
@@ -72,9 +72,9 @@ pub enum Write {
     Open(Validation, ClientSecretDigest),
     /// Replace the row, if it still has this version; the version then goes up by one.
     Update(Validation),
-    /// The same, and insert the grant.
+    /// Replace the row in the same way, and insert the grant.
     Redeem(Validation, Grant),
-    /// The same, and delete the grant of this token if it is still there.
+    /// Replace the row in the same way, and delete the grant of this token if it still exists.
     Revoke(Validation, TokenDigest),
 }
 
@@ -94,8 +94,8 @@ impl Write {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Commit {
-    /// Nothing was changed: the row, or the client, is no longer what the decision rested on.
+    /// Nothing was changed: the row or the client is no longer the one that was decided on.
     Conflict,
-    /// It is kept, and survives a crash.
+    /// The change is kept, and survives a crash.
     Done,
 }

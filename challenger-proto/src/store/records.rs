@@ -1,4 +1,4 @@
-//! The reference store: in memory, and by definition right.
+//! The reference store: in memory, and correct by definition.
 
 use alloc::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use crate::oauth::grant::{Grant, GrantSerial};
 use crate::secret::digest::{ClientSecretDigest, NonceDigest, TokenDigest};
 use crate::store::{Commit, Count, Load, Loaded, Write};
 
-/// What loading and committing mean. Tests use it as their store, and other stores are compared
-/// with it.
+/// The store that defines the meaning of loading and committing. Tests use it, and compare other
+/// stores with it.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
     clients: BTreeMap<ClientId, Client>,
@@ -24,7 +24,7 @@ impl Records {
         self.clients.insert(client.id, client);
     }
 
-    /// Finds what is asked for.
+    /// Finds the rows that are asked for.
     pub fn load(&self, load: &Load) -> Loaded {
         Loaded {
             client: load.client.and_then(|id| self.clients.get(&id).cloned()),

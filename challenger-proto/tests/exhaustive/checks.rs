@@ -49,7 +49,7 @@ impl Node {
         assert_eq!(told, if live { 200 } else { 404 }, "/info in {}", self.key());
     }
 
-    /// I9: whoever bends an honest request is refused, and nothing is written.
+    /// I9: an honest request that was bent is refused, and nothing is written.
     pub(crate) fn check_bent_requests(&self) {
         let key = format!("{} {:?}", self.code(), self.case().verifier);
         let known = self.bent.borrow().get(&key).cloned();

@@ -266,7 +266,7 @@ impl Node {
         }
     }
 
-    /// Submits an address, and checks what the history owes to whoever does.
+    /// Submits an address, and checks what the history owes to the person.
     fn challenge(&mut self, address: &str) -> Move {
         let owed = self.owed_to_challenge(address);
         let rounds = self.case().pins().count();

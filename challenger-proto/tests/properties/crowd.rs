@@ -13,7 +13,7 @@ use challenger_testkit::world::{self, Redemption};
 
 const ADA: &str = "ada@example.com";
 
-/// Requests of somebody who may be refused.
+/// Requests that may be refused.
 const ANY: Errand = Errand { who: 0, what: What::Other("a crowd") };
 
 struct Crowd<'s> {

@@ -26,7 +26,7 @@ fn check_answer(response: &Response) {
     assert!(response.headers.iter().all(|(_, value)| !value.contains(char::is_control)));
 }
 
-/// Compares a row with the one it replaces. `sends` tells whether a message pays for new guesses.
+/// Compares a row with the one it replaces. `sends` says whether a message renews the guesses.
 fn check_transition(old: &Validation, new: &Validation, sends: bool) {
     assert_eq!((new.id, new.client, new.version), (old.id, old.client, old.version));
     assert_eq!((new.expires, &new.redirect_uri), (old.expires, &old.redirect_uri));

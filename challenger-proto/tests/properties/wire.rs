@@ -1,4 +1,4 @@
-//! Laws of what is read and written: forms, nonces, PINs, redirects, and who gets a page.
+//! Laws of what is read and written: forms, nonces, PINs, redirects, and when an answer is a page.
 
 use challenger_proto::http::{Body, Response};
 use challenger_proto::{

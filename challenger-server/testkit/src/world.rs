@@ -11,11 +11,11 @@ use challenger_proto::{
 use crate::audit::{Auditor, Registered};
 use crate::escape;
 
-/// What the first client proves itself with.
+/// The secret of the first client.
 pub const SECRET: &str = "secret-token:first-client";
 /// Where the first client's users return to.
 pub const REDIRECT: &str = "https://client.example/cb?x=1";
-/// What the second client, which is nobody's friend here, proves itself with.
+/// The secret of the second client, which is hostile here.
 pub const OTHER_SECRET: &str = "secret-token:second-client";
 /// Where the second client's users return to.
 pub const OTHER_REDIRECT: &str = "https://other.example/cb";
@@ -125,7 +125,7 @@ pub fn step<'s>(
     }
 }
 
-/// The same, with all that it asks for.
+/// Decides a request on rows, and returns everything that the decision asks for.
 pub fn decide(
     request: &Request,
     rows: Loaded,
@@ -149,7 +149,7 @@ pub fn sending<'s>(
     Some(it)
 }
 
-/// What a request has to be decided on.
+/// The rows that a request has to be decided on.
 pub fn rows(request: &Request, records: &Records, now: Timestamp, service: &Service) -> Loaded {
     match Step::begin(request, service, now) {
         Step::Load(it) => records.load(it.keys()),

@@ -1,18 +1,18 @@
-//! What can be wrong with a pattern, and what would be accepted.
+//! The mistakes in patterns, with what would be accepted instead.
 
 use core::fmt;
 
-/// What can be wrong with a pattern.
+/// A kind of mistake in a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PatternErrorKind {
-    /// `\1`, which basic expressions have and extended ones have not.
+    /// `\1`, which basic but not extended expressions support.
     BackReference,
     /// `[` without its `]`.
     BracketOpen,
     /// `[:alpha:]` outside brackets, which would be a set of letters and a colon.
     ClassOutsideBrackets,
-    /// `[:name:]` with a name the standard does not have, or without its end.
+    /// `[:name:]` with a name that is not in the standard, or without its end.
     ClassUnknown,
     /// `[.a.]` or `[=a=]`, which mean something in locales only.
     CollatingElement,
@@ -28,11 +28,11 @@ pub enum PatternErrorKind {
     GroupExtension,
     /// `(` without its `)`.
     GroupOpen,
-    /// Groups in groups, deeper than we follow.
+    /// Groups that are nested too deep.
     GroupsTooDeep,
     /// `)` without its `(`.
     GroupUnopened,
-    /// `{` that begins no interval.
+    /// `{` that does not begin an interval.
     IntervalMalformed,
     /// An interval such as `{3,2}`.
     IntervalReversed,
@@ -44,7 +44,7 @@ pub enum PatternErrorKind {
     QuantifierRepeated,
     /// A `-` that could begin a range, end one, or stand for itself.
     RangeAmbiguous,
-    /// A range whose end is no character.
+    /// A range whose end is not a character.
     RangeEnd,
     /// A range such as `[z-a]`.
     RangeReversed,

@@ -120,7 +120,7 @@ impl Case {
         u32::from(limits.address_changes) + u32::from(self.opened.prefill.is_some())
     }
 
-    /// How many changes, messages and guesses are left, as forms tell (`budget_seen`).
+    /// How many changes, messages and guesses are left, as forms say (`budget_seen`).
     pub fn budget(&self, limits: &Limits) -> [u32; 3] {
         let fixed = self.opened.read_only;
         let changes = if fixed { 0 } else { u32::from(limits.address_changes) - self.paid };

@@ -15,15 +15,15 @@
 //! - I4 A solve is first accepted on the secret that was sent, and the grant's address is where it
 //!   was sent.
 //! - I5 Every redirect goes to the registered URI, with that request's state.
-//! - I6 A solution has one code, also for whoever asks twice within ten seconds. Once another took
-//!   its place, it buys nothing and is not given out again.
+//! - I6 A solution has one code, also if it is asked for twice within ten seconds. Once another
+//!   replaced it, it buys nothing and is not given out again.
 //! - I7 No message without a committed write, and write before send.
 //! - I8 An expired validation is only refused, and never written.
 //! - I9 A bent request writes nothing.
 //! - I10 Versions rise by one with each commit, and no transition touches them.
 //! - I11 No secret in any answer but its own, none in any `Debug`.
 //!
-//! I12, that honest people get through, is for whoever plays them: see the simulation.
+//! I12, that honest people get through, is judged by the simulation, which plays them.
 
 mod ask;
 mod case;
@@ -291,7 +291,7 @@ pub const fn name_of(progress: &Progress) -> &'static str {
     }
 }
 
-/// Whether an answer tells that a PIN was looked at and wrong. To programs that send what they saw,
+/// Whether an answer says that a PIN was judged and wrong. To programs that send what they saw,
 /// an old form's answer looks like that, too.
 fn judges(form: &Form, response: &Response) -> bool {
     let is = |value: Option<&Value>, what| value.and_then(Value::as_bool) == Some(what);

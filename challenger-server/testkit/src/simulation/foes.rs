@@ -1,4 +1,4 @@
-//! People who want what is not theirs. Each hazard needs an actor who wants it.
+//! People who want what is not theirs: each hazard needs an actor.
 
 use challenger_proto::http::{BODY_MAX, Method, Request, TARGET_MAX};
 
@@ -23,7 +23,7 @@ enum Aim {
     Mallory,
 }
 
-/// Somebody who is not honest.
+/// A person who is not honest.
 #[derive(Debug)]
 pub(crate) struct Foe {
     who: usize,

@@ -14,7 +14,7 @@ use crate::Dice;
 use crate::audit::{Ask, Case, query_of, redirect_of};
 use crate::world::{self, Party, Redemption};
 
-/// How a client means to prove that it is the one who asked.
+/// How a client means to prove that it is the one that asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pkce {
     None,

@@ -132,7 +132,7 @@ impl<'s> Simulation<'s> {
         }
     }
 
-    /// The same without faults, and with people who do what is sensible, one thing at a time.
+    /// The second phase: without faults, and with sensible people who do one thing at a time.
     fn calm_tick(&mut self) {
         if self.server.walkers() > 0 && self.dice.below(3) > 0 {
             return self.advance();
@@ -170,7 +170,7 @@ impl<'s> Simulation<'s> {
     }
 }
 
-/// Whoever fails tells what happened last.
+/// A failure prints what happened last.
 impl Drop for Simulation<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {

@@ -14,10 +14,10 @@ use crate::Dice;
 use crate::audit::{Ask, Auditor, Case, Cause, name_of};
 use crate::world;
 
-/// How much of the past a failure tells.
+/// How much of the past a failure prints.
 const TOLD: usize = 40;
 
-/// Who asks for what.
+/// A request, and its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errand {
     /// The number of the actor.
@@ -33,7 +33,7 @@ pub enum What {
     Bent(&'static str),
     Code,
     Info,
-    /// Somebody's who wants what is not due to them, by requests that look honest.
+    /// The request of a person who wants what is not due to them, and looks honest.
     Other(&'static str),
     Setup,
     Token,
@@ -109,7 +109,7 @@ struct Line {
     refusal: Option<Refusal>,
 }
 
-/// The server, its store and its helper, and who watches them.
+/// The server, its store and its helper, and the auditor.
 #[derive(Debug)]
 pub struct Server<'s> {
     pub service: &'s Service,

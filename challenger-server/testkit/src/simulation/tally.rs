@@ -121,7 +121,7 @@ impl Tally {
         gaps
     }
 
-    /// For people who want to know.
+    /// Prints the counts.
     pub fn print(&self) {
         for (refusal, count) in &self.refusals {
             println!("{count:9} refusal {refusal:?}");
