@@ -23,6 +23,7 @@ pub struct AddressType(String);
 
 /// How messages travel to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Channel {
     /// As e-mails.
     Email,
@@ -72,7 +73,7 @@ impl AddressType {
 
     /// Whether the defaults are those of letters, which take days rather than seconds. Under the
     /// older name, `address`, a type has the defaults of any other.
-    pub fn is_postal(&self) -> bool {
+    pub(crate) fn is_postal(&self) -> bool {
         matches!(self.0.as_str(), "postal" | "postal-ch")
     }
 }

@@ -18,18 +18,20 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
         bits += 8;
         while bits >= 5 {
             bits -= 5;
-            text.push(character(pending >> bits));
+            text.push(letter(ALPHABET, pending >> bits));
         }
         pending &= (1 << bits) - 1;
     }
     if bits > 0 {
-        text.push(character(pending << (5 - bits)));
+        text.push(letter(ALPHABET, pending << (5 - bits)));
     }
     text
 }
 
-fn character(value: u16) -> char {
-    ALPHABET.get(usize::from(value & 31)).map_or('0', |byte| char::from(*byte))
+/// A letter of an alphabet, counted from its beginning again after its end.
+#[expect(clippy::indexing_slicing, reason = "a remainder is less than its divisor")]
+pub(crate) fn letter<const N: usize>(alphabet: &[u8; N], number: impl Into<usize>) -> char {
+    char::from(alphabet[number.into() % N])
 }
 
 /// Reads 32 bytes from text of exactly [`TEXT_LEN`] characters. Case does not matter; `O` reads as

@@ -10,15 +10,15 @@ use crate::validation::{Progress, Validation};
 
 /// What is left to a validation, as the wire reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
+pub(crate) struct Budget {
     /// Changes of the address.
-    pub addresses: u8,
+    pub(crate) addresses: u8,
     /// Messages to the current address.
-    pub transmissions: u8,
+    pub(crate) transmissions: u8,
     /// Guesses.
-    pub attempts: u8,
+    pub(crate) attempts: u8,
     /// The earliest time of the next message; the epoch when that is at once.
-    pub next_transmission: Timestamp,
+    pub(crate) next_transmission: Timestamp,
 }
 
 /// What was left when a form was shown, as the form says: changes, messages and guesses.
@@ -72,14 +72,14 @@ impl Budget {
     }
 
     /// Whether nothing at all is left.
-    pub const fn is_exhausted(&self) -> bool {
+    pub(crate) const fn is_exhausted(&self) -> bool {
         self.addresses == 0 && self.transmissions == 0 && self.attempts == 0
     }
 }
 
 impl Validation {
     /// What is left.
-    pub fn budget(&self, limits: &Limits) -> Budget {
+    pub(crate) fn budget(&self, limits: &Limits) -> Budget {
         let (transmissions, attempts, next_transmission) = match &self.progress {
             Progress::Open => {
                 (limits.pin_transmissions.get(), limits.pin_attempts.get(), Timestamp::EPOCH)

@@ -1,6 +1,6 @@
 //! SHA-256 and HMAC-SHA-256 over parts, and the digests that stand for secrets in a store.
 
-use core::fmt;
+use core::{array, fmt};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -19,10 +19,7 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 /// HMAC-SHA-256 (RFC 2104) of the concatenated parts under a 32-byte key.
 pub(crate) fn hmac_sha256(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     // HMAC itself pads a short key with zeros to the block size.
-    let mut block = [0; 64];
-    for (slot, byte) in block.iter_mut().zip(key) {
-        *slot = *byte;
-    }
+    let block: [u8; 64] = array::from_fn(|at| key.get(at).copied().unwrap_or(0));
     let mut mac = Hmac::<Sha256>::new(&block.into());
     for part in parts {
         mac.update(part);

@@ -87,6 +87,7 @@ pub(crate) const FIELD_NAME_RULE: &str = "a name has 1 to 64 bytes, no blanks, c
 
 /// Why a declaration was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FieldsError {
     /// There is no name.
     Empty,

@@ -7,6 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::base32::letter;
 use crate::refusal::{Refusal, Refused};
 
 /// Decoded names and values, in the order they were sent. No name stands twice (RFC 6749 §3.1).
@@ -91,12 +92,11 @@ pub(crate) fn hex_digit(byte: u8) -> Option<u8> {
 /// Adds a value to a query, with everything escaped but RFC 3986's unreserved characters.
 pub(crate) fn push_percent_encoded(query: &mut String, value: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let digit = |value: u8| HEX.get(usize::from(value)).map_or('0', |byte| char::from(*byte));
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             query.push(char::from(byte));
         } else {
-            query.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+            query.extend(['%', letter(HEX, byte >> 4), letter(HEX, byte)]);
         }
     }
 }

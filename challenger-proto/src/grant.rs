@@ -40,9 +40,9 @@ impl fmt::Debug for AuthorizationRequest {
 /// The authorization code (RFC 6749 §1.3.1): the name of a validation, and a proof that follows
 /// from its nonce. A leaked code tells neither nonce nor address.
 #[derive(Clone, Debug)]
-pub struct AuthorizationCode {
+pub(crate) struct AuthorizationCode {
     /// Whose code it is.
-    pub validation: NonceDigest,
+    pub(crate) validation: NonceDigest,
     proof: Secret<[u8; 32]>,
 }
 
@@ -84,7 +84,7 @@ impl AuthorizationCode {
 
 /// A bearer token (RFC 6749 §1.4, RFC 6750): 32 random bytes.
 #[derive(Clone, Debug)]
-pub struct AccessToken(Secret<[u8; 32]>);
+pub(crate) struct AccessToken(Secret<[u8; 32]>);
 
 impl AccessToken {
     /// Draws a new one.

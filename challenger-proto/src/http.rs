@@ -172,6 +172,8 @@ impl Status {
 }
 
 /// What a response carries.
+///
+/// A server that sends every kind is complete, so none will be added without a new major version.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     /// Nothing.
@@ -204,6 +206,7 @@ impl Body {
 
 /// A complete response. The writer adds `Date`, `Content-Length` and `Connection`.
 #[derive(Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Response {
     /// The status.
     pub status: Status,

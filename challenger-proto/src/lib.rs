@@ -65,10 +65,12 @@
 //! # What holds everywhere
 //!
 //! 1. Nothing here performs IO, reads a clock, draws randomness or keeps global state.
+//!    `#![no_std]` keeps our own code from naming the parts of `std` that do, and clippy from
+//!    naming the rest. It does not promise targets without `std`, which serde_urlencoded needs.
 //! 2. `decide` cannot fail and cannot loop without bound. Every input has a limit named `*_MAX`.
 //! 3. Nothing is sent that was not paid for by a committed write.
-//! 4. The wire (`http`, `media`, `form`, `page`, `response`) and the machine (`validation`,
-//!    `storage`, `records`) do not know each other; only the endpoints see both.
+//! 4. The wire (`http`, `media`, `form`, `page`, `response`) and the machine (`machine`,
+//!    `validation`, `storage`, `records`) do not know each other; only the endpoints see both.
 //! 5. A row's nonce, client and version are never changed by a transition.
 //! 6. No secret appears in a `Debug`, or in a response other than the one that exists to carry it.
 #![no_std]
@@ -118,33 +120,32 @@ mod time;
 mod transmission;
 mod validation;
 
-pub use address::*;
-pub use budget::Budget;
-pub use client::*;
+pub use address::{Address, AddressType, Channel, FIELD_NAME_MAX, FIELD_VALUE_MAX, FIELDS_MAX};
+pub use client::{Client, ClientId, HashedSecret, SECRET_PREFIX, generate_client_secret};
 pub use csp::Inline;
-pub use digest::*;
+pub use digest::{AddressDigest, ClientSecretDigest, CodeDigest, NonceDigest, TokenDigest};
 pub use earlier::Earlier;
-pub use entropy::*;
+pub use entropy::Entropy;
 pub use fields::{Fields, FieldsError};
 pub use form::Form;
-pub use grant::*;
+pub use grant::{AuthorizationRequest, Grant, GrantSerial};
 pub use legal::{Document, Documents};
 pub use limits::Limits;
 pub use media::is_language_tag;
 pub use nonce::{Nonce, Salt};
-pub use page::*;
-pub use pattern::*;
-pub use pin::*;
-pub use pkce::*;
+pub use page::{FALLBACK_LANGUAGE, Page, PageName, PageSet, Variables};
+pub use pattern::{PATTERN_MAX, Pattern, PatternError, PatternErrorKind};
+pub use pin::Pin;
+pub use pkce::CodeChallenge;
 pub use records::Records;
-pub use redirect::*;
-pub use refusal::*;
-pub use restriction::*;
+pub use redirect::{REDIRECT_URI_MAX, RedirectUri, RedirectUriError};
+pub use refusal::{Refusal, Refused};
+pub use restriction::{Restriction, RestrictionError, Restrictions};
 pub use secret::Secret;
-pub use service::*;
-pub use step::*;
-pub use storage::*;
+pub use service::{AddressFormat, Service};
+pub use step::{Committing, Loading, ROUNDS_MAX, Sending, Step, refuse};
+pub use storage::{Commit, Count, Load, Loaded, Write};
 pub use text::{is_invisible, is_joiner, is_selector};
-pub use time::*;
+pub use time::{Span, Timestamp};
 pub use transmission::Transmission;
-pub use validation::*;
+pub use validation::{Challenge, Progress, RowVersion, Solution, Validation};

@@ -9,6 +9,7 @@ const THREE: NonZeroU8 = NonZeroU8::MIN.saturating_add(2);
 
 /// What a validation may use up, and how long things last.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// How often the address may be chosen or changed.
     pub address_changes: u8,

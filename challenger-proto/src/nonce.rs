@@ -4,7 +4,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use crate::base32;
+use crate::base32::{self, letter};
 use crate::digest::{NonceDigest, sha256};
 use crate::entropy::Entropy;
 use crate::secret::Secret;
@@ -46,7 +46,7 @@ pub struct Salt([u8; 32]);
 
 impl Salt {
     /// Draws a new one.
-    pub const fn draw(entropy: Entropy) -> Self {
+    pub fn draw(entropy: Entropy) -> Self {
         Self(entropy.spend())
     }
 
@@ -75,12 +75,7 @@ impl NonceDigest {
     /// nobody takes them for the PIN, and no I, L, O or U, which read like something else.
     pub fn reference(&self) -> String {
         const LETTERS: &[u8; 22] = b"ABCDEFGHJKMNPQRSTVWXYZ";
-        self.as_bytes()
-            .iter()
-            .take(REFERENCE_LEN)
-            .filter_map(|byte| LETTERS.get(usize::from(*byte) % LETTERS.len()))
-            .map(|letter| char::from(*letter))
-            .collect()
+        self.as_bytes().iter().take(REFERENCE_LEN).map(|byte| letter(LETTERS, *byte)).collect()
     }
 }
 

@@ -17,6 +17,7 @@ pub const FALLBACK_LANGUAGE: &str = "en";
 
 /// Which page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum PageName {
     /// The authorization code was redeemed: nothing is left to do here.
     AlreadyDone,

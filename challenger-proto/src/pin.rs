@@ -8,7 +8,7 @@ use crate::nonce::{Nonce, Salt};
 use crate::secret::Secret;
 
 /// How many digits a PIN has: 26 bits, above the 20 that NIST SP 800-63B asks for.
-pub const PIN_LEN: usize = 8;
+const PIN_LEN: usize = 8;
 
 /// How many PINs there are.
 const PIN_COUNT: u64 = 100_000_000;
@@ -46,12 +46,12 @@ impl Pin {
 
 /// A guess: eight digits that somebody entered.
 #[derive(Clone, Debug)]
-pub struct PinAttempt(Secret<String>);
+pub(crate) struct PinAttempt(Secret<String>);
 
 impl PinAttempt {
     /// Reads what somebody typed or pasted: eight digits, of ASCII or full width, with any blanks
     /// and dashes around and between them. `None` for anything else, which must not cost a try.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut digits = String::with_capacity(PIN_LEN);
         for character in text.chars() {
             match character {
@@ -71,6 +71,8 @@ impl PinAttempt {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::entropy::Entropy;
 
@@ -106,5 +108,31 @@ mod tests {
             .unwrap();
         assert_eq!(leading_zero.digits().len(), PIN_LEN);
         assert_eq!(format!("{pin:?}"), "Pin(***)");
+    }
+
+    /// The digits of what somebody typed, by the letter of the protocol: dashes and blanks do not
+    /// count, and full-width digits are digits.
+    fn naive_digits(text: &str) -> Option<String> {
+        const DASHES: &str =
+            "-\u{ad}\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2212}\u{ff0d}";
+        const WIDE: &str = "０１２３４５６７８９";
+        let digits = text
+            .chars()
+            .filter(|it| !DASHES.contains(*it) && !it.is_whitespace())
+            .map(|it| match WIDE.chars().position(|wide| wide == it) {
+                Some(value) => char::from(b'0' + u8::try_from(value).unwrap()),
+                None => it,
+            })
+            .collect::<String>();
+        (digits.len() == 8 && digits.bytes().all(|it| it.is_ascii_digit())).then_some(digits)
+    }
+
+    proptest! {
+        #[test]
+        fn attempts_agree_with_a_naive_reading(
+            text in "[0-9０-９a٣.\u{ad}\u{2010}-\u{2015}\u{2212}\u{ff0d}\u{3000} \n-]{0,14}",
+        ) {
+            prop_assert_eq!(PinAttempt::parse(&text).is_some(), naive_digits(&text).is_some());
+        }
     }
 }

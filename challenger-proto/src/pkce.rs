@@ -75,7 +75,7 @@ impl fmt::Debug for CodeChallenge {
 
 /// The `code_verifier` of a token request (RFC 7636 §4.1).
 #[derive(Clone, Debug)]
-pub struct CodeVerifier(Secret<String>);
+pub(crate) struct CodeVerifier(Secret<String>);
 
 impl CodeVerifier {
     /// Reads 43 to 128 unreserved characters.

@@ -203,7 +203,7 @@ impl Refusal {
     }
 
     /// The `error` of RFC 6749 §5.2 and RFC 6750 §3.1, for `/token` and `/info`.
-    pub const fn oauth_error(self) -> &'static str {
+    pub(crate) const fn oauth_error(self) -> &'static str {
         self.entry().oauth_error
     }
 

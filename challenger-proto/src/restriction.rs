@@ -194,6 +194,7 @@ fn take_translations(
 
 /// Why restrictions were not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RestrictionError {
     /// A text that cannot be the name of a field.
     FieldName {

@@ -1,14 +1,16 @@
-//! Values that must never be printed, and how to compare them.
+//! Values that must never be printed nor left in memory, and how to compare them.
 
 use core::fmt;
 
 use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
 
-/// Something that no `Debug`, log line or error may show, in any build.
+/// Something that no `Debug`, log line or error may show, in any build. Its memory is overwritten
+/// when it is dropped.
 #[derive(Clone)]
-pub struct Secret<T>(T);
+pub struct Secret<T: Zeroize>(T);
 
-impl<T> Secret<T> {
+impl<T: Zeroize> Secret<T> {
     /// Takes the value into custody.
     pub const fn new(value: T) -> Self {
         Self(value)
@@ -20,14 +22,20 @@ impl<T> Secret<T> {
     }
 }
 
-impl<T: AsRef<[u8]>> Secret<T> {
+impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
     /// Whether both are the same bytes, in a time that depends on their lengths only.
     pub fn matches(&self, other: impl AsRef<[u8]>) -> bool {
         constant_time_eq(self.0.as_ref(), other.as_ref())
     }
 }
 
-impl<T> fmt::Debug for Secret<T> {
+impl<T: Zeroize> Drop for Secret<T> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<T: Zeroize> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
@@ -36,4 +44,22 @@ impl<T> fmt::Debug for Secret<T> {
 /// Equality in a time that depends on the lengths only.
 pub(crate) fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_secret_is_overwritten() {
+        struct Witness<'a>(&'a mut bool);
+        impl Zeroize for Witness<'_> {
+            fn zeroize(&mut self) {
+                *self.0 = true;
+            }
+        }
+        let mut overwritten = false;
+        drop(Secret::new(Witness(&mut overwritten)));
+        assert!(overwritten);
+    }
 }

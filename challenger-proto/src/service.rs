@@ -18,6 +18,7 @@ use crate::text;
 
 /// How the helper gets the address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AddressFormat {
     /// As a compact JSON object.
     #[default]
@@ -28,6 +29,7 @@ pub enum AddressFormat {
 
 /// The operator's decisions, made once at start.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Service {
     /// What kind of address is validated here.
     pub address_type: AddressType,

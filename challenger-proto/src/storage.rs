@@ -8,6 +8,8 @@ use crate::validation::Validation;
 
 /// What to load: rows that are known from the request alone, and how far to count. An empty load
 /// must not touch the store.
+///
+/// A store that reads every field is complete, so none will be added without a new major version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
     /// A client by its identifier.
@@ -56,6 +58,9 @@ pub struct Loaded {
 }
 
 /// The one change that a request asks for, all or nothing.
+///
+/// A store that carries out every variant is complete, so none will be added without a new major
+/// version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
     /// Insert the row. Its client must exist and still have this secret, by which the request was

@@ -7,9 +7,6 @@ use core::fmt;
 use serde_json::{Value, json};
 
 const SECONDS_PER_DAY: u64 = 86_400;
-const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Seconds since 1970-01-01T00:00:00Z. The protocol knows no fractions of them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,8 +48,29 @@ impl Timestamp {
     pub fn to_http_date(self) -> String {
         let (year, month, day) = self.date();
         let (hour, minute, second) = self.time_of_day();
-        let weekday = pick(&WEEKDAYS, self.0 / SECONDS_PER_DAY % 7);
-        let month = pick(&MONTHS, month - 1);
+        let weekday = match self.0 / SECONDS_PER_DAY % 7 {
+            0 => "Thu",
+            1 => "Fri",
+            2 => "Sat",
+            3 => "Sun",
+            4 => "Mon",
+            5 => "Tue",
+            _ => "Wed",
+        };
+        let month = match month {
+            1 => "Jan",
+            2 => "Feb",
+            3 => "Mar",
+            4 => "Apr",
+            5 => "May",
+            6 => "Jun",
+            7 => "Jul",
+            8 => "Aug",
+            9 => "Sep",
+            10 => "Oct",
+            11 => "Nov",
+            _ => "Dec",
+        };
         format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
     }
 
@@ -80,7 +98,8 @@ impl Timestamp {
 
     /// Year, month from 1 and day from 1 of the proleptic Gregorian calendar. Years are counted
     /// from a first of March, so that the leap day comes last and 400 of them always have 146,097
-    /// days.
+    /// days. This is `civil_from_days` of Howard Hinnant's "chrono-compatible low-level date
+    /// algorithms".
     fn date(self) -> (u64, u64, u64) {
         let days = self.0 / SECONDS_PER_DAY + 719_468;
         let era = days / 146_097;
@@ -99,10 +118,6 @@ impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Self::NEVER { f.write_str("never") } else { write!(f, "{}s", self.0) }
     }
-}
-
-fn pick(names: &[&'static str], index: u64) -> &'static str {
-    usize::try_from(index).ok().and_then(|index| names.get(index).copied()).unwrap_or("")
 }
 
 /// A length of time in whole seconds.

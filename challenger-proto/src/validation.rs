@@ -56,6 +56,9 @@ pub struct Validation {
 }
 
 /// How far a validation got.
+///
+/// A store keeps every state, so none will be added without a new major version; nor will a field
+/// to a [`Validation`] and its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// No message was asked for.
@@ -143,12 +146,12 @@ impl Validation {
     }
 
     /// Whether the code was redeemed.
-    pub const fn is_redeemed(&self) -> bool {
+    pub(crate) const fn is_redeemed(&self) -> bool {
         matches!(self.progress, Progress::Redeemed { .. } | Progress::Revoked(_))
     }
 
     /// Whether the address can no longer be changed.
-    pub const fn is_address_fixed(&self) -> bool {
+    pub(crate) const fn is_address_fixed(&self) -> bool {
         self.read_only || self.addresses_left == 0 || self.is_solved()
     }
 

@@ -2,6 +2,7 @@
 //!
 //! `SIM_SEED=7` replays one seed, and `SIM_SEEDS=20000` plays so many.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails loudly")]
+#![allow(clippy::disallowed_types, reason = "a test may keep state")]
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -174,7 +174,7 @@ impl Responder {
 
     /// Turns a response into bytes. If its page has no usable template, the answer is a refusal.
     fn render(&self, response: Response, head: Option<&Request>) -> (Answer, Option<Refusal>) {
-        let Response { status, headers, body, refusal } = response;
+        let Response { status, headers, body, refusal, .. } = response;
         let page = match body.into_bytes() {
             Ok(body) => return (Answer { status, headers, body }, refusal),
             Err(page) => page,
@@ -187,7 +187,7 @@ impl Responder {
             name = template, language:% = page.language, error = "cannot be rendered"; "template"
         );
         let refused = Refusal::TemplateBroken.about(template);
-        let Response { status, headers, body, refusal } = refuse(head, &refused, &self.service);
+        let Response { status, headers, body, refusal, .. } = refuse(head, &refused, &self.service);
         // This refusal is never a page, because there may be no page to show it with.
         (Answer { status, headers, body: body.into_bytes().unwrap_or_default() }, refusal)
     }

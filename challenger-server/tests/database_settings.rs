@@ -1,4 +1,4 @@
-//! Which database the configuration means.
+//! The database that a configuration names.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -16,7 +16,7 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
     Environment { variables, directory: PathBuf::from("/"), prefix: None }
 }
 
-/// The database, or what is wrong.
+/// The database, or the error.
 fn meant(config: &Config) -> String {
     database(config).map_or_else(|error| error.to_string(), |database| format!("{database:?}"))
 }
@@ -55,10 +55,10 @@ fn databases_are_read_from_their_sections() {
     assert!(!said.contains("a b=c"), "{said}");
 }
 
-/// Files of which one cannot be read.
-struct MemoryFiles(BTreeMap<PathBuf, &'static str>);
+/// Files in memory; others cannot be read.
+struct FilesInMemory(BTreeMap<PathBuf, &'static str>);
 
-impl Files for MemoryFiles {
+impl Files for FilesInMemory {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let text = self.0.get(path).ok_or(io::ErrorKind::PermissionDenied)?;
         Ok(text.as_bytes().to_vec())
@@ -77,9 +77,9 @@ impl Files for MemoryFiles {
 fn a_section_that_cannot_be_read_is_not_replaced_by_the_default() {
     let main = PathBuf::from("/challenger.conf");
     let text = "@inline-secret@ challengerdb-postgres /secret.conf\n";
-    let shelf = MemoryFiles([(main.clone(), text)].into());
+    let files = FilesInMemory([(main.clone(), text)].into());
     let environment = environment(&[("CHALLENGER_BASE_CONFIG", "/none")]);
-    let config = Config::load(&shelf, &environment, Some(&main)).unwrap();
+    let config = Config::load(&files, &environment, Some(&main)).unwrap();
     let said = meant(&config);
     assert!(
         said.starts_with("[challengerdb-postgres] CONFIG is missing: its section is in"),

@@ -18,7 +18,7 @@ mod conformance;
 
 const THREADS: u8 = 8;
 
-/// How often to look for something that takes its time, and how many times at most.
+/// How often to look for something that takes time, and how many times at most.
 const LOOK: Duration = Duration::from_millis(10);
 const LOOKS: usize = 6000;
 
@@ -58,7 +58,7 @@ fn after_a_restart_nobody_notices_the_dead_connections() {
         cluster.start();
         // A connection that was used a moment ago would be trusted.
         thread::sleep(LOOK * 20);
-        // Commits first: there is no load that could find out before.
+        // Commits first: no load has found out about the restart before.
         thread::scope(|scope| {
             for number in 0..THREADS {
                 let (store, client) = (&store, &client);
@@ -121,7 +121,7 @@ fn what_was_acknowledged_survives() {
 
 /// One request: loads a row that nobody else changes, and redeems it once more.
 fn step(store: &PostgresStore, row: &Validation, acknowledged: &AtomicI64, unsure: &AtomicBool) {
-    // While the database is down there are errors, and they say nothing about what is kept.
+    // While the database is down there are errors, which say nothing about the rows.
     let load = Load { validation: Some(row.id), ..Load::default() };
     let Ok(loaded) = store.load(&load) else { return };
     let seen = loaded.validation.expect("the row was acknowledged");
@@ -136,15 +136,15 @@ fn step(store: &PostgresStore, row: &Validation, acknowledged: &AtomicI64, unsur
             let load = Load { grant: Some(TokenDigest::from_bytes(token)), ..Load::default() };
             assert!(store.load(&load).map_or(true, |loaded| loaded.grant.is_some()));
         }
-        // Nobody else changes the row, but the last try, whose answer got lost, may have been
-        // carried out later than the load. A try that was repeated although it had been carried out
+        // Nobody else changes the row, but the last try, whose answer was lost, may have been
+        // carried out after the load. A try that was repeated although it had been carried out
         // would show here as well.
         Ok(Commit::Conflict) => assert!(unsure.swap(false, Ordering::Relaxed), "a doubled change"),
         Err(_) => unsure.store(true, Ordering::Relaxed),
     }
 }
 
-/// Says that it is over when it is dropped.
+/// Sets the flag when it is dropped.
 struct Ends<'a>(&'a AtomicBool);
 
 impl Drop for Ends<'_> {

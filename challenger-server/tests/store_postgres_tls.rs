@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL are encrypted, and its certificate is checked as far as asked for.
+//! Connections to PostgreSQL are encrypted, and its certificate is checked as far as configured.
 
 #![cfg(feature = "tls")]
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -48,7 +48,7 @@ fn connections_are_encrypted_and_certificates_checked() {
         assert_eq!(cluster.psql("postgres", encrypted), "t", "{host} {parameters}");
     }
 
-    for (host, parameters, complaint) in [
+    for (host, parameters, expected) in [
         ("db.example", format!("sslmode=verify-full&sslrootcert={ca}"), "hostname mismatch"),
         ("localhost", format!("sslmode=verify-full&sslrootcert={other}"), "verify failed"),
         ("localhost", "sslmode=verify-full".to_owned(), "verify failed"),
@@ -63,7 +63,7 @@ fn connections_are_encrypted_and_certificates_checked() {
         ("localhost", "sslmode=disable".to_owned(), "no encryption"),
     ] {
         let said = opened(&cluster, host, &parameters).err().unwrap();
-        assert!(said.contains(complaint), "{host} {parameters}: {said}");
+        assert!(said.contains(expected), "{host} {parameters}: {said}");
         assert!(!said.contains(PASSWORD), "{host} {parameters}: {said}");
     }
 }

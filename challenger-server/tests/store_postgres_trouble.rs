@@ -1,5 +1,5 @@
-//! The database hangs, is full, may only be read, or is not there yet: every load and commit is an
-//! error in time, and no store has to be opened anew.
+//! The database hangs, is full, is read-only, or is not there yet: every load and commit fails in
+//! time, and no store has to be opened anew.
 
 #![cfg(feature = "postgres")]
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
@@ -17,21 +17,21 @@ use challenger_server::store::{
     Database, OpenMode, PostgresDatabase, PostgresStore, Registry, Store, StoreError,
 };
 use challenger_testkit::{Cluster, End, send};
-use conformance::{open, redemption, register, reload};
+use conformance::{error_of, open, redemption, register, reload};
 
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod conformance;
 
-/// When a test gives up on something that should have been over long ago.
+/// How long a test waits for something that should be over much earlier.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// More than there are connections.
 const CROWD: usize = 24;
 
-/// What is said of an answer that does not come.
+/// The error for an answer that does not come.
 const LATE: &str = ": the database did not answer in time";
 
-/// What a program after ours would do to the schema.
+/// A newer program's change of the schema.
 const NEWER_SCHEMA: &str = "INSERT INTO challenger.migrations (version) VALUES (1000)";
 
 /// A store in a database of its own, in a cluster that may be shared.
@@ -58,14 +58,14 @@ impl Fixture {
         Load { validation: Some(self.row.id), ..Load::default() }
     }
 
-    /// Many load, or try to change the same row, at once. What became of it, in time.
+    /// Many requests at once load, or try to change the same row. Returns their outcomes.
     fn crowd(&self) -> Vec<Result<(), StoreError>> {
-        let (told, results) = mpsc::channel();
+        let (reply, results) = mpsc::channel();
         for number in 0..CROWD {
-            let (store, told) = (Arc::clone(&self.store), told.clone());
+            let (store, reply) = (Arc::clone(&self.store), reply.clone());
             let (load, write) = (self.load(), Write::Update(self.row.clone()));
             thread::spawn(move || {
-                told.send(match number % 2 {
+                reply.send(match number % 2 {
                     0 => store.load(&load).map(drop),
                     _ => store.commit(&write).map(drop),
                 })
@@ -74,7 +74,7 @@ impl Fixture {
         (0..CROWD).map(|_| results.recv_timeout(PATIENCE).expect("an end in time")).collect()
     }
 
-    /// Waits until it can be read again.
+    /// Waits until the row can be loaded again, and returns it.
     fn recover(&self) -> Validation {
         (0..)
             .find_map(|tries| match self.store.load(&self.load()) {
@@ -96,10 +96,6 @@ fn opened(uri: &str, mode: OpenMode) -> Result<PostgresStore, StoreError> {
     PostgresStore::open(database(uri), mode)
 }
 
-fn complaint<T>(result: Result<T, StoreError>) -> String {
-    result.map_or_else(|error| error.to_string(), |_| panic!("it should have failed"))
-}
-
 #[test]
 fn a_database_that_hangs_is_an_error_in_time() {
     let it = Fixture::new(Arc::new(Cluster::durable()), "");
@@ -110,12 +106,12 @@ fn a_database_that_hangs_is_an_error_in_time() {
     it.cluster.pause();
     let uri = it.cluster.uri(&it.name);
     let newcomer = thread::scope(|scope| {
-        // Nor does it take forever to begin.
-        let checked = scope.spawn(|| complaint(Database::Postgres(database(&uri)).check()));
+        // Starting a server does not take for ever, either.
+        let checked = scope.spawn(|| error_of(Database::Postgres(database(&uri)).check()));
         let newcomer = scope.spawn(|| opened(&uri, OpenMode::Serve));
         let mut late = 0;
         for result in it.crowd() {
-            let message = complaint(result);
+            let message = error_of(result);
             let place = format!("PostgreSQL database {} at ", it.name);
             assert!(message.starts_with(&place), "{message}");
             let is_late = message.ends_with(LATE);
@@ -128,7 +124,7 @@ fn a_database_that_hangs_is_an_error_in_time() {
         newcomer.join().unwrap().unwrap()
     });
     it.cluster.resume();
-    // A write that had left may be carried out only now, even between these two.
+    // A write that had been sent may be carried out only now, even between these two.
     let ours = || {
         let row = it.recover();
         let commit = it.store.commit(&Write::Update(row.clone()));
@@ -168,7 +164,7 @@ fn an_answer_that_is_late_is_unknown_and_the_write_is_not_repeated() {
             FOR EACH ROW EXECUTE FUNCTION slow()");
     let connections = it.cluster.backends(&it.name);
     assert!(connections.len() > 1, "a crowd needs more than one");
-    let message = complaint(it.store.commit(&Write::Update(it.row.clone())));
+    let message = error_of(it.store.commit(&Write::Update(it.row.clone())));
     assert!(message.ends_with(LATE), "{message}");
     it.recover();
     let kept = it.cluster.backends(&it.name);
@@ -190,54 +186,54 @@ fn a_database_may_come_later_and_has_to_have_our_schema() {
     cluster.end(End::Fast);
     let store = opened(&uri, OpenMode::Serve).unwrap();
     let load = Load { client: ClientId::new(1), ..Load::default() };
-    let message = complaint(store.load(&load));
+    let message = error_of(store.load(&load));
     assert!(message.contains("error connecting to server: "), "{message}");
     cluster.start();
-    let message = complaint(store.load(&load));
+    let message = error_of(store.load(&load));
     assert!(message.ends_with(": has no schema yet; run challenger-dbinit"), "{message}");
     opened(&uri, OpenMode::Maintain).unwrap().migrate().unwrap();
     cluster.psql(&name, NEWER_SCHEMA);
-    let message = complaint(store.load(&load));
+    let message = error_of(store.load(&load));
     assert!(message.ends_with("; upgrade the program"), "{message}");
     cluster.psql(&name, "DELETE FROM challenger.migrations WHERE version = 1000");
     assert!(store.load(&load).is_ok());
 }
 
 #[test]
-fn who_serves_goes_on_with_a_newer_schema() {
+fn a_server_goes_on_with_a_newer_schema() {
     let it = Fixture::new(Cluster::shared(), "");
     it.cluster.psql(&it.name, NEWER_SCHEMA);
     it.cluster.end_backends(&it.name);
     assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
     assert_eq!(it.store.commit(&Write::Update(it.row.clone())), Ok(Commit::Done));
     let uri = it.cluster.uri(&it.name);
-    let begun = complaint(opened(&uri, OpenMode::Serve));
+    let begun = error_of(opened(&uri, OpenMode::Serve));
     assert!(begun.ends_with("; upgrade the program"), "{begun}");
-    assert_eq!(complaint(Database::Postgres(database(&uri)).check()), begun);
+    assert_eq!(error_of(Database::Postgres(database(&uri)).check()), begun);
 }
 
 #[test]
 fn the_last_of_several_hosts_is_reached() {
     let it = Fixture::new(Cluster::shared(), "");
-    // Nobody takes what waits here, so that there is no answer when no more can wait.
+    // Connections are never accepted, so that there is no answer once the queue is full.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let place = silent.local_addr().unwrap();
     let waiting: Vec<_> =
         iter::from_fn(|| TcpStream::connect_timeout(&place, Duration::from_secs(1)).ok()).collect();
     let (port, uri) = (place.port(), it.cluster.uri(&it.name));
-    // As pairs, because a URI takes what follows `host=` for one host.
+    // As pairs, because in a URI the parameter `host` is a single host.
     let pairs = uri.replace("postgres:///", "dbname=").replace('&', " ");
     let pairs = pairs.replace("?host=", " host=127.0.0.1,127.0.0.1,");
     let uri = format!("{pairs} port={port},{port},5432");
     assert_eq!(Database::Postgres(database(&uri)).check(), Ok(()));
-    // It takes longer than a request waits, and those that come later find the connection.
+    // Connecting takes longer than a request waits; later requests find the connection.
     let late = Fixture { store: Arc::new(opened(&uri, OpenMode::Serve).unwrap()), ..it };
     assert_eq!(late.recover(), late.row);
     drop(waiting);
 }
 
 #[test]
-fn a_database_that_will_not_have_us_is_told_from_one_that_cannot_now() {
+fn a_database_that_refuses_us_differs_from_one_that_cannot_be_reached_now() {
     for (code, may_pass) in [
         ("53300", true),
         ("57P03", true),
@@ -250,7 +246,7 @@ fn a_database_that_will_not_have_us_is_told_from_one_that_cannot_now() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).unwrap();
-        let doorman = thread::spawn(move || {
+        let server = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
             let fields = format!("SFATAL\0VFATAL\0C{code}\0Mnot you\0\0");
@@ -259,11 +255,11 @@ fn a_database_that_will_not_have_us_is_told_from_one_that_cannot_now() {
         });
         let uri = format!("postgres:///c?host={}&user=ada", folder.path().display());
         let store = opened(&uri, OpenMode::Serve);
-        doorman.join().unwrap();
+        server.join().unwrap();
         match may_pass {
             true => assert!(store.is_ok(), "{code}"),
             false => {
-                let message = complaint(store);
+                let message = error_of(store);
                 assert!(message.ends_with(&format!(": not you (SQLSTATE {code})")), "{message}");
             }
         }
@@ -271,7 +267,7 @@ fn a_database_that_will_not_have_us_is_told_from_one_that_cannot_now() {
 }
 
 #[test]
-fn what_may_only_be_read_is_read() {
+fn a_read_only_database_is_read() {
     let it = Fixture::new(Cluster::shared(), "");
     let database = |change: &str| {
         it.cluster.psql("postgres", &format!("ALTER DATABASE {} {change}", it.name));
@@ -279,12 +275,12 @@ fn what_may_only_be_read_is_read() {
     database("SET default_transaction_read_only = on");
     it.cluster.end_backends(&it.name);
     for _ in 0..3 {
-        let message = complaint(it.store.commit(&Write::Update(it.row.clone())));
+        let message = error_of(it.store.commit(&Write::Update(it.row.clone())));
         assert!(message.contains("read-only transaction (SQLSTATE 25006)"), "{message}");
         assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
     }
     database("RESET default_transaction_read_only");
-    // The connections that are there were told otherwise.
+    // The existing connections still are read-only.
     let mut row = it.row.clone();
     let done = (0..20).any(|_| {
         row = it.recover();
@@ -299,7 +295,7 @@ fn a_full_disk_is_an_error_and_no_harm() {
     let it = Fixture::new(Arc::new(Cluster::durable()), "");
     let free = it.cluster.fill_disk(&it.name, "challenger.grants");
     for token in 1..4 {
-        let message = complaint(it.store.commit(&redemption(it.row.clone(), [token; 32])));
+        let message = error_of(it.store.commit(&redemption(it.row.clone(), [token; 32])));
         assert!(message.contains("No space left on device (SQLSTATE 53100)"), "{message}");
         assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
     }

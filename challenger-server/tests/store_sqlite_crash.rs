@@ -1,5 +1,6 @@
 //! The embedded store keeps what it acknowledged when its process is killed, and recovers from a
-//! full disk. The tests start this program again as the process that suffers.
+//! full disk. The tests start this program again as the process that
+//! is killed.
 
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
@@ -18,9 +19,9 @@ use challenger_proto::{
 use challenger_server::store::{OpenMode, Registry, SqliteStore, Store};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Names the database to a process that is to suffer.
+/// The variable that names the database to the other process.
 const DATABASE: &str = "CHALLENGER_TEST_DATABASE";
-/// Tells it apart from those before it.
+/// The variable with the number of its round.
 const ROUND: &str = "CHALLENGER_TEST_ROUND";
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
@@ -41,7 +42,7 @@ fn create(path: &Path) {
     assert_eq!(added, challenger_server::store::Added::New(client.id));
 }
 
-/// The validation of a thread's count; the same in every process.
+/// The validation with a thread's count; the same in every process.
 fn validation(round: u8, thread: u8, count: u16) -> Validation {
     let [high, low] = count.to_be_bytes();
     let mut seed = [0; 32];

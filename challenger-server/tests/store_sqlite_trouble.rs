@@ -1,5 +1,5 @@
-//! The database file is locked, moved away or replaced while it is in use: every load and
-//! commit is an error in time, and nothing is written to where nobody looks.
+//! The database file is locked, moved away or replaced while it is in use: every load and commit
+//! fails in time, and nothing is written to a file that is not the database any more.
 
 #![cfg(feature = "sqlite")]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
@@ -11,15 +11,15 @@ use std::thread;
 use std::time::Duration;
 
 use challenger_proto::{Commit, Load, Validation, Write};
-use challenger_server::store::{OpenMode, Registry, SqliteStore, Store, StoreError};
-use conformance::{fresh, open, register, reload};
+use challenger_server::store::{OpenMode, Registry, SqliteStore, Store};
+use conformance::{error_of, fresh, open, register, reload};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod conformance;
 
-/// When a test gives up on something that should have been over long ago.
+/// How long a test waits for something that should be over much earlier.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// More than three times as many as the writer takes at once.
@@ -47,8 +47,8 @@ impl Fixture {
     fn refuses(&self, expected: &str) {
         let load = Load { validation: Some(self.row.id), ..Load::default() };
         for message in [
-            complaint(self.store.load(&load)),
-            complaint(self.store.commit(&Write::Update(self.row.clone()))),
+            error_of(self.store.load(&load)),
+            error_of(self.store.commit(&Write::Update(self.row.clone()))),
         ] {
             assert_eq!(message, format!("{}: {expected}", self.path.display()));
         }
@@ -57,10 +57,6 @@ impl Fixture {
 
 fn create(path: &Path) {
     SqliteStore::open(path, OpenMode::Maintain).unwrap().migrate().unwrap();
-}
-
-fn complaint<T>(result: Result<T, StoreError>) -> String {
-    result.map_or_else(|error| error.to_string(), |_| panic!("it should have failed"))
 }
 
 #[test]
@@ -82,16 +78,16 @@ fn a_lock_that_outlasts_everybody_is_an_error_in_time() {
     let other = Connection::open(&it.path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let client = register_of(&it);
-    let (told, results) = mpsc::channel();
+    let (reply, results) = mpsc::channel();
     for number in 0..CROWD {
-        let (store, told) = (Arc::clone(&it.store), told.clone());
+        let (store, reply) = (Arc::clone(&it.store), reply.clone());
         let write = Write::Open(fresh(&client, [number; 32]), client.secret.digest);
-        thread::spawn(move || told.send((number, store.commit(&write))));
+        thread::spawn(move || reply.send((number, store.commit(&write))));
     }
     let (mut locked, mut late) = (0, 0);
     for _ in 0..CROWD {
         let (_, result) = results.recv_timeout(PATIENCE).expect("an end in time");
-        let message = complaint(result);
+        let message = error_of(result);
         locked += usize::from(message.contains("database is locked"));
         late += usize::from(message.ends_with(": was not written to in time"));
     }
@@ -100,7 +96,7 @@ fn a_lock_that_outlasts_everybody_is_an_error_in_time() {
     assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()), "reading goes on");
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(it.store.commit(&Write::Update(it.row.clone())), Ok(Commit::Done));
-    // Whoever gave up is not served behind their back once the queue is empty.
+    // Writes whose callers gave up are not carried out later, when the queue is emptied.
     let mut count = other.prepare("SELECT count(*) FROM validations").unwrap();
     let rows: i64 = count.query_row((), |row| row.get(0)).unwrap();
     assert_eq!(rows, 1);

@@ -22,7 +22,7 @@ use challenger_server::pages::{Message, Messages, Templates};
 use challenger_server::places::{self, Places};
 use challenger_server::responder::{EntropySource, Helper, HelperError, Responder};
 use challenger_server::server::RenderedPages;
-use challenger_server::store::{Added, OpenMode, Registry, SqliteStore};
+use challenger_server::store::{OpenMode, Registry, SqliteStore};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tempfile::TempDir;
@@ -110,8 +110,7 @@ impl Demonstration {
         let secret = generate_client_secret(OsEntropy.draw()).expose().clone();
         let hashed = HashedSecret::new(&secret, OsEntropy.draw());
         let parsed = RedirectUri::parse(&redirect_uri).map_err(|error| failed(&error))?;
-        let added = store.add_client(&parsed, hashed).map_err(|error| failed(&error))?;
-        let (Added::New(id) | Added::Exists(id) | Added::BeingDeleted(id)) = added;
+        let id = store.add_client(&parsed, hashed).map_err(|error| failed(&error))?.id();
 
         let messages = Messages::embedded().map_err(|error| failed(&error))?;
         let languages = messages.languages().map(str::to_owned).collect();

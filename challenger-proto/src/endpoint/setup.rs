@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt;
 
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{
@@ -27,12 +28,19 @@ use crate::time::Timestamp;
 use crate::validation::Validation;
 
 /// A client's wish for a validation.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct SetupRequest {
     client: ClientId,
     secret: Secret<String>,
-    proposal: Secret<Map<String, Value>>,
+    proposal: Map<String, Value>,
     read_only: bool,
+}
+
+/// Without the proposal, which is an address.
+impl fmt::Debug for SetupRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SetupRequest").field("client", &self.client).finish_non_exhaustive()
+    }
 }
 
 impl SetupRequest {
@@ -51,12 +59,7 @@ impl SetupRequest {
             Some(Value::Bool(flag)) => *flag,
             Some(_) => return Err(Refusal::ParameterMalformed.about(READ_ONLY)),
         };
-        Ok(Self {
-            client,
-            secret: Secret::new(secret.to_string()),
-            proposal: Secret::new(proposal),
-            read_only,
-        })
+        Ok(Self { client, secret: Secret::new(secret.to_string()), proposal, read_only })
     }
 
     pub(crate) fn keys(&self, now: Timestamp, service: &Service) -> Load {
@@ -78,7 +81,7 @@ impl SetupRequest {
         if !client.secret.matches(self.secret.expose()) {
             return Err(Refusal::ClientUnknown.into());
         }
-        let (proposal, service) = (self.proposal.expose(), context.service);
+        let (proposal, service) = (&self.proposal, context.service);
         let prefill = service.address_from_client(proposal, self.read_only)?;
         // A client whose fields are all empty must not believe that it fixed an address, either.
         let names_fields = proposal.keys().any(|name| name != READ_ONLY);

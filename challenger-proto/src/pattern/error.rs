@@ -4,6 +4,7 @@ use core::fmt;
 
 /// What can be wrong with a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PatternErrorKind {
     /// `\1`, which basic expressions have and extended ones have not.
     BackReference,

@@ -1,4 +1,5 @@
 //! One state of the walk: a store, a clock, an auditor, and the messages whose fate is open.
+#![allow(clippy::disallowed_types, reason = "a test may keep state")]
 
 mod checks;
 

@@ -1,7 +1,7 @@
 //! Many requests at once: each is loaded, decided, committed and sent in its own time.
 
 use challenger_proto::http::{Request, Response};
-use challenger_proto::{Limits, Service, Span};
+use challenger_proto::{Service, Span};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -76,8 +76,9 @@ impl<'s> Crowd<'s> {
 }
 
 fn service() -> Service {
-    let interval = Span::seconds(5);
-    world::service(Limits { retransmission_interval: interval, ..world::small_limits() })
+    let mut limits = world::small_limits();
+    limits.retransmission_interval = Span::seconds(5);
+    world::service(limits)
 }
 
 proptest! {

@@ -233,13 +233,14 @@ pub(crate) fn loaded() -> BoxedStrategy<Loaded> {
 pub(crate) fn limits() -> BoxedStrategy<Limits> {
     let some = || (1_u8..4).prop_map(|number| NonZeroU8::new(number).unwrap());
     (0_u8..4, some(), some(), 0_u8..4, 0_u64..100)
-        .prop_map(|(address_changes, pin_transmissions, pin_attempts, refunds, interval)| Limits {
-            address_changes,
-            pin_transmissions,
-            pin_attempts,
-            refunds,
-            retransmission_interval: Span::seconds(interval),
-            ..world::small_limits()
+        .prop_map(|(changes, transmissions, attempts, refunds, interval)| {
+            let mut limits = world::small_limits();
+            limits.address_changes = changes;
+            limits.pin_transmissions = transmissions;
+            limits.pin_attempts = attempts;
+            limits.refunds = refunds;
+            limits.retransmission_interval = Span::seconds(interval);
+            limits
         })
         .boxed()
 }

@@ -2,7 +2,7 @@
 
 use challenger_proto::http::{Body, Response};
 use challenger_proto::{
-    Commit, Entropy, Form, Nonce, PinAttempt, RedirectUri, Transmission, Validation, Write,
+    Commit, Entropy, Form, Nonce, RedirectUri, Transmission, Validation, Write,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -10,22 +10,6 @@ use proptest::prelude::*;
 
 use challenger_testkit::escape;
 use challenger_testkit::world;
-
-/// The digits of what somebody typed, by the letter of the protocol: dashes and blanks do not
-/// count, and full-width digits are digits.
-fn naive_digits(text: &str) -> Option<String> {
-    const DASHES: &str = "-\u{ad}\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2212}\u{ff0d}";
-    const WIDE: &str = "０１２３４５６７８９";
-    let digits = text
-        .chars()
-        .filter(|it| !DASHES.contains(*it) && !it.is_whitespace())
-        .map(|it| match WIDE.chars().position(|wide| wide == it) {
-            Some(value) => char::from(b'0' + u8::try_from(value).unwrap()),
-            None => it,
-        })
-        .collect::<String>();
-    (digits.len() == 8 && digits.bytes().all(|it| it.is_ascii_digit())).then_some(digits)
-}
 
 /// A validation of a redirect URI that was sent its PIN, with a state to return.
 fn challenged(uri: &str, state: Option<&str>) -> (Validation, Transmission) {
@@ -121,13 +105,6 @@ proptest! {
         if let Some(nonce) = Nonce::parse(&text) {
             prop_assert_eq!(Nonce::parse(&nonce.to_text()).unwrap().digest(), nonce.digest());
         }
-    }
-
-    #[test]
-    fn attempts_agree_with_a_naive_reading(
-        text in "[0-9０-９a٣.\u{ad}\u{2010}-\u{2015}\u{2212}\u{ff0d}\u{3000} \n-]{0,14}",
-    ) {
-        prop_assert_eq!(PinAttempt::parse(&text).is_some(), naive_digits(&text).is_some());
     }
 
     #[test]

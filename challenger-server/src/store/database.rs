@@ -1,4 +1,4 @@
-//! Which store there is, and how to open it.
+//! The choice of a store, and how to open it.
 
 #[cfg(feature = "sqlite")]
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::postgres::{PostgresDatabase, PostgresStore};
 use super::sqlite::SqliteStore;
 use super::{Registry, Store, StoreError};
 
-/// Which store, and where.
+/// A store's kind and place.
 #[derive(Clone, Debug)]
 pub enum Database {
     /// A PostgreSQL database.
@@ -23,15 +23,15 @@ pub enum Database {
     Sqlite(PathBuf),
 }
 
-/// What a store is opened for.
+/// The purpose for which a store is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
-    /// For who creates and upgrades: what can be created is, and the schema may be of any version.
+    /// For tools that create or upgrade: creates what is missing and accepts any schema version.
     Maintain,
-    /// For the server: the store exists, and its schema is the one that this program knows. A
-    /// database server may be out of reach: then this is looked at when it can be reached.
+    /// For the server: the store must exist, with the schema version that this program knows. A
+    /// database server that is unreachable is checked as soon as it can be reached.
     Serve,
-    /// For tools that change nothing of the schema: the same, and it can be reached.
+    /// For tools that do not change the schema: as for the server, and it must be reachable.
     Use,
 }
 
@@ -39,7 +39,7 @@ impl Database {
     /// The store, to serve from.
     ///
     /// # Errors
-    /// It is out of reach, or its schema is another one; the error says what to do.
+    /// It is unreachable, or its schema has another version; the error says what to do.
     pub fn store(&self) -> Result<Arc<dyn Store>, StoreError> {
         Ok(match self {
             #[cfg(feature = "postgres")]
@@ -49,24 +49,24 @@ impl Database {
         })
     }
 
-    /// Whether the service could work with the store: it can be reached, has the schema that this
-    /// program knows, and can be read. Nothing is written.
+    /// Checks that a server could work with the store: it can be reached, has the schema version
+    /// that this program knows, and can be read. Nothing is written.
     ///
     /// # Errors
-    /// What is in the way, and what to do.
+    /// It could not; the error says why, and what to do.
     pub fn check(&self) -> Result<(), StoreError> {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(it) => PostgresStore::check(it.clone(), &something()),
+            Self::Postgres(it) => PostgresStore::check(it.clone(), &one_of_each()),
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(file) => SqliteStore::check(file, &something()),
+            Self::Sqlite(file) => SqliteStore::check(file, &one_of_each()),
         }
     }
 
     /// The store, for an operator's tool.
     ///
     /// # Errors
-    /// The same, as far as the mode asks for it.
+    /// Those of [`Self::store`], as far as the mode asks for it.
     pub fn registry(&self, mode: OpenMode) -> Result<Arc<dyn Registry>, StoreError> {
         Ok(match self {
             #[cfg(feature = "postgres")]
@@ -77,8 +77,8 @@ impl Database {
     }
 }
 
-/// Something of each kind. Most of it does not exist, which a store finds out by looking.
-fn something() -> Load {
+/// A load of one row of each kind. That most of them do not exist, the store finds out by looking.
+fn one_of_each() -> Load {
     Load {
         client: ClientId::new(1),
         validation: Some(NonceDigest::from_bytes([0; 32])),

@@ -1,7 +1,8 @@
-//! Where clients, validations and grants are kept: the contract with the server and with the
+//! The stores of clients, validations and grants: the contract with the server and with the
 //! operator's tools, and its implementations.
 
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,20 +28,20 @@ pub use postgres::{PostgresDatabase, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
-/// How long a load or a commit may take in all, whatever happens: waits for a connection or for
-/// others, tries, and the work itself, for which databases have shorter limits. People are waiting,
-/// and whatever is later than that hangs. One exception: a load from an SQLite file is carried out
-/// by whoever asks, and waits as long as a disk that hangs.
+/// How long a load or a commit may take in all: waiting for a connection or for others, all tries,
+/// and the work itself, for which databases have shorter limits. People are waiting, and a database
+/// that is slower than that hangs. One exception: a load from an SQLite file runs in the caller's
+/// thread, and waits as long as a disk that hangs.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// How many times as long as a piece of a garbage collection, or of another deletion, took the
-/// database is left to those who serve.
+/// How long a deletion rests after each piece, as a multiple of the time that the piece took: the
+/// database is left to the servers meanwhile.
 const GARBAGE_REST: u32 = 9;
 
-/// The longest rest: what was slow because the database hung need not be slow again.
+/// The longest rest: a piece that was slow because the database hung may be fast the next time.
 const GARBAGE_REST_MAX: Duration = Duration::from_secs(10);
 
-/// Lets others have the database after a piece of what is deleted.
+/// Leaves the database to others after a piece of a deletion.
 fn rest(begun: Instant) {
     thread::sleep(rest_after(begun.elapsed()));
 }
@@ -49,131 +50,147 @@ fn rest_after(worked: Duration) -> Duration {
     worked.saturating_mul(GARBAGE_REST).min(GARBAGE_REST_MAX)
 }
 
-/// Keeps clients, validations and grants. [`challenger_proto::Records`] says what the verbs mean.
+/// Locks a mutex, also after a thread panicked with it: no store panics between two changes that
+/// belong together.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A store as the server uses it. [`challenger_proto::Records`] defines what the verbs mean.
 pub trait Store: Send + Sync {
-    /// Finds what is asked for; an empty load does not touch the store.
+    /// Finds the rows that are asked for. An empty load does not touch the store.
     ///
     /// # Errors
-    /// The store is out of reach or holds what it must not.
+    /// The store is unreachable, or a row is corrupt.
     fn load(&self, load: &Load) -> Result<Loaded, StoreError>;
 
     /// Carries out a write, whole or not at all. When it returns [`Commit::Done`], the write
     /// survives a crash.
     ///
     /// # Errors
-    /// The store is out of reach, cannot write, or did not answer in time. Whether something was
-    /// written is then not known: the connection may have been lost after it.
+    /// The store is unreachable, cannot write, or did not answer in time. It is then not known
+    /// whether something was written: the connection may have been lost afterwards.
     fn commit(&self, write: &Write) -> Result<Commit, StoreError>;
 
-    /// For the end of a process: leaves nothing behind that was deleted before, as far as that is
-    /// in the hands of this store.
+    /// Cleans up at the end of a process: removes the last traces of deleted rows, as far as the
+    /// store can.
     ///
     /// # Errors
-    /// Something was left behind, and what to do. All writes are kept in any case.
+    /// Traces were left behind; the error says what to do. All writes are kept in any case.
     fn finish(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }
 
-/// What the operator's tools do with a store.
+/// A store as the operator's tools use it.
 pub trait Registry {
     /// Creates the schema, or brings an older one up to date, and keeps all data. Doing it again
     /// changes nothing.
     ///
     /// # Errors
-    /// The store is out of reach, cannot write, or has a newer schema than this program.
+    /// The store is unreachable, cannot write, or has a newer schema than this program.
     fn migrate(&self) -> Result<(), StoreError>;
 
     /// Drops everything, then creates the schema.
     ///
     /// # Errors
-    /// The store is out of reach, or cannot write.
+    /// The store is unreachable, or cannot write.
     fn reset(&self) -> Result<(), StoreError>;
 
-    /// Deletes what has expired, and counts it in the totals of its client. What is left of clients
-    /// whose deletion did not come to its end goes as well.
+    /// Deletes expired rows, and counts them in the totals of their clients. Also finishes
+    /// deletions of clients that were interrupted.
     ///
     /// # Errors
-    /// The store is out of reach, or cannot write. What was deleted until then is counted.
+    /// The store is unreachable, or cannot write. Rows that were deleted until then are counted.
     fn collect_garbage(&self, now: Timestamp) -> Result<Collected, StoreError>;
 
-    /// Registers a client. There is one for each redirect URI, and no identifier is used twice.
+    /// Registers a client. There is at most one for each redirect URI, and no identifier is used
+    /// twice.
     ///
     /// # Errors
-    /// The store is out of reach, or cannot write.
+    /// The store is unreachable, or cannot write.
     fn add_client(
         &self,
         redirect_uri: &RedirectUri,
         secret: HashedSecret,
     ) -> Result<Added, StoreError>;
 
-    /// All clients by their numbers, and how much they were used.
+    /// All clients in the order of their numbers, with their totals.
     ///
     /// # Errors
-    /// The store is out of reach or holds what it must not.
+    /// The store is unreachable, or a row is corrupt.
     fn clients(&self) -> Result<Vec<ClientSummary>, StoreError>;
 
     /// Replaces the secret of the client with this redirect URI; `None` if there is no such client.
-    /// From then on the old one is wrong, and no write that rests on it is begun.
+    /// From then on the old secret is wrong, and no write that rests on it begins.
     ///
     /// # Errors
-    /// The store is out of reach, or cannot write.
+    /// The store is unreachable, or cannot write.
     fn rotate_secret(
         &self,
         redirect_uri: &RedirectUri,
         secret: HashedSecret,
     ) -> Result<Option<ClientId>, StoreError>;
 
-    /// Ends the validations of a client that are not solved, as many as there are when this begins,
-    /// and counts them in its totals. Returns how many. After [`Self::rotate_secret`], none is left
-    /// that was opened with the old secret: a write that is not done by then is waited for, or is a
-    /// conflict.
+    /// Ends the unsolved validations of a client that exist when this begins, and counts them in
+    /// its totals. Returns their number. After [`Self::rotate_secret`], no validation is left that
+    /// was opened with the old secret: a write under way is waited for, or becomes a conflict.
     ///
     /// # Errors
-    /// The store is out of reach, cannot write, or something that others write does not come to its
-    /// end. What was ended until then is counted.
+    /// The store is unreachable, cannot write, or a write of others does not end. Validations that
+    /// were ended until then are counted.
     fn end_unsolved(&self, client: ClientId, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Deletes the client with this redirect URI, its validations and its grants; `None` if there
     /// is no such client. Its number is not used again.
     ///
-    /// Its secret is void at once. Then its rows go piece by piece, so that nobody waits for it:
-    /// first the grants, then the validations, the latest before those that expire anyway. Whatever
-    /// interrupts it, to call it again goes on, and so does the next garbage collection.
+    /// Its secret is void at once. Then its rows are deleted in pieces, so that servers need not
+    /// wait: first the grants, then the validations, the latest before those that expire soon. If
+    /// this is interrupted, calling it again goes on, and so does the next garbage collection.
     ///
     /// # Errors
-    /// The store is out of reach, or cannot write. What was deleted until then stays deleted.
+    /// The store is unreachable, or cannot write. Rows that were deleted until then stay deleted.
     fn delete_client(&self, redirect_uri: &RedirectUri) -> Result<Option<ClientId>, StoreError>;
 }
 
-/// What became of a registration.
+/// The outcome of a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Added {
-    /// Nothing was changed: this client has the redirect URI until all of it is deleted.
+    /// Nothing was changed: this client has the redirect URI, and is being deleted.
     BeingDeleted(ClientId),
-    /// Nothing was changed: this client has the redirect URI already.
+    /// Nothing was changed: this client has the redirect URI.
     Exists(ClientId),
     /// This is the new client.
     New(ClientId),
 }
 
-/// A client, and how much it was used since it was added. What garbage collection deleted counts.
+impl Added {
+    /// The client that has the redirect URI now.
+    #[must_use]
+    pub const fn id(self) -> ClientId {
+        match self {
+            Self::BeingDeleted(id) | Self::Exists(id) | Self::New(id) => id,
+        }
+    }
+}
+
+/// A client with its totals since it was added, which include rows that were deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientSummary {
     /// Its identifier.
     pub id: ClientId,
-    /// Where its users are sent back to.
+    /// Where its users are sent in the end.
     pub redirect_uri: RedirectUri,
     /// How many validations it opened.
     pub validations: u64,
-    /// How many access tokens it got for proved addresses. Those that were revoked do not count.
+    /// How many access tokens it got for proved addresses, without those that were revoked.
     pub grants: u64,
-    /// Whether its deletion was begun and has not come to its end.
+    /// Whether its deletion has begun, and not ended yet.
     pub is_being_deleted: bool,
 }
 
-/// How much expired.
+/// The number of rows that a garbage collection deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
     /// Deleted validations.
@@ -182,7 +199,7 @@ pub struct Collected {
     pub grants: u64,
 }
 
-/// What went wrong in the store, for the operator. It never quotes what the store holds.
+/// An error of a store, for the operator. It never quotes the content of rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreError(pub String);
 

@@ -5,8 +5,8 @@
 //!   commit ──▶ a connection of the pool ──▶ one statement     lost before it left? once more
 //! ```
 //!
-//! Each statement is one round trip. Nobody waits for anybody with a transaction open: a write
-//! names the version of the row that it rests on, and changes nothing if that is no longer there.
+//! Each statement is one round trip, and no transaction stays open between two of them: a write
+//! names the version of the row that it rests on, and changes nothing if the row has another one.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,22 +14,27 @@ use std::time::Instant;
 use challenger_proto::{Commit, Load, Loaded, Write};
 
 pub use self::database::PostgresDatabase;
-use self::pool::{Fault, Pool, Session};
+use self::error::PostgresError;
+use self::pool::Pool;
+use self::session::Session;
 use super::tally::Tally;
 use super::{LIMIT, OpenMode, Store, StoreError};
 
+mod connection;
 mod database;
-mod line;
+mod error;
+mod host;
 mod pool;
 mod registry;
 mod schema;
+mod semaphore;
+mod session;
 mod statements;
 #[cfg_attr(not(feature = "tls"), path = "postgres/no_tls.rs")]
 mod tls;
-mod turns;
 
-/// How often to try something that can be repeated. The second connection is a new one, and lost
-/// only if the database is stopping.
+/// How often to try a task that can be repeated. The second connection is a new one, and lost only
+/// if the database is stopping.
 const TRIES: usize = 3;
 
 /// Keeps everything in a PostgreSQL database.
@@ -40,39 +45,43 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Opens a database. One to serve from may be out of reach: it is looked for when it is needed.
+    /// Opens a database. For a server it may be unreachable: connections are made when needed.
     ///
     /// # Errors
-    /// The database has another schema than the mode asks for, or does not let us in, or is out of
-    /// reach of a tool; the error says what to do.
+    /// The database has another schema than the mode asks for, refuses us, or, for a tool, is
+    /// unreachable; the error says what to do.
     pub fn open(database: PostgresDatabase, mode: OpenMode) -> Result<Self, StoreError> {
         let store = Self::unopened(database)?;
         let opened = match mode {
             OpenMode::Maintain => {
                 store.connect().and_then(|mut it| schema::version(&mut it)).map(drop)
             }
-            OpenMode::Serve | OpenMode::Use => store.pool.probe().map(drop),
+            OpenMode::Serve | OpenMode::Use => store.pool.connect().map(drop),
         };
-        match opened.map_err(|fault| (matches!(fault, Fault::Away(_)), store.error(fault))) {
-            Err((true, error)) if mode == OpenMode::Serve => {
+        match opened {
+            Err(error @ PostgresError::Unreachable(_)) if mode == OpenMode::Serve => {
+                let error = store.error(error);
                 log::warn!("{error}; serving without it until it can be reached");
             }
-            Err((_, error)) => return Err(error),
+            Err(error) => return Err(store.error(error)),
             Ok(()) => {}
         }
         Ok(store)
     }
 
-    /// Reads something from a database, which must not be out of reach.
+    /// Loads rows from a database, to see whether that works.
     ///
     /// # Errors
-    /// What is in the way, and what to do.
+    /// The database is unreachable or cannot be used; the error says what to do.
     pub(super) fn check(database: PostgresDatabase, load: &Load) -> Result<(), StoreError> {
         let store = Self::unopened(database)?;
         let load = *load;
-        let look = move |session: &mut Session| statements::load(session, &load);
-        let loaded = store.pool.probe().and_then(|mut line| line.run(Instant::now() + LIMIT, look));
-        loaded.map(drop).map_err(|fault| store.error(fault))
+        let task = move |session: &mut Session| statements::load(session, &load);
+        let loaded = store
+            .pool
+            .connect()
+            .and_then(|mut connection| connection.run(Instant::now() + LIMIT, task));
+        loaded.map(drop).map_err(|error| store.error(error))
     }
 
     fn unopened(database: PostgresDatabase) -> Result<Self, StoreError> {
@@ -82,47 +91,37 @@ impl PostgresStore {
         Ok(Self { database, pool, tally: Tally::default() })
     }
 
-    /// Does something, and does it again if the connection was lost and that is harmless.
+    /// Runs a task with a connection of the pool, and with another one after an error that
+    /// `can_repeat` accepts.
     fn run<T: Send + 'static>(
         &self,
-        task: impl Fn(&mut Session) -> Result<T, Fault> + Send + Sync + 'static,
-        is_harmless: impl Fn(&Fault) -> bool,
+        task: impl Fn(&mut Session) -> Result<T, PostgresError> + Send + Sync + 'static,
+        can_repeat: impl Fn(&PostgresError) -> bool,
     ) -> Result<T, StoreError> {
-        let until = Instant::now() + LIMIT;
+        let deadline = Instant::now() + LIMIT;
         let task = Arc::new(task);
-        let mut tries = 1..TRIES;
+        let mut tries = 1;
         loop {
-            let mut line = self.pool.line(until).map_err(|fault| self.error(fault))?;
             let task = Arc::clone(&task);
-            let fault = match line.run(until, move |session| task(session)) {
-                Ok(done) => return Ok(done),
-                Err(fault) => fault,
-            };
-            if line.is_given_up() {
-                // That says nothing about the other connections.
-                return Err(self.error(fault));
-            }
-            if matches!(fault, Fault::Lost(_) | Fault::Unsent(_)) {
-                self.pool.end_era_of(&line);
-            }
-            if !is_harmless(&fault) || tries.next().is_none() {
-                return Err(self.error(fault));
+            match self.pool.run(deadline, move |session| task(session)) {
+                Err(error) if tries < TRIES && can_repeat(&error) => tries += 1,
+                done => return done.map_err(|error| self.error(error)),
             }
         }
     }
 
-    /// Reads something, which can be repeated.
-    fn look<T: Send + 'static>(
+    /// Runs a task that only reads, and so can be repeated.
+    fn read<T: Send + 'static>(
         &self,
-        task: impl Fn(&mut Session) -> Result<T, Fault> + Send + Sync + 'static,
+        task: impl Fn(&mut Session) -> Result<T, PostgresError> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
-        self.run(task, |fault| matches!(fault, Fault::Lost(_) | Fault::Unsent(_)))
+        self.run(task, |error| matches!(error, PostgresError::Lost(_) | PostgresError::Unsent(_)))
     }
 
-    /// Says where something went wrong.
-    fn error(&self, fault: Fault) -> StoreError {
-        let said = self.database.conceal(&fault.to_string());
-        StoreError(format!("{}: {said}", self.database))
+    /// The error for the operator, which names the database.
+    fn error(&self, error: PostgresError) -> StoreError {
+        let message = self.database.conceal(&error.to_string());
+        StoreError(format!("{}: {message}", self.database))
     }
 }
 
@@ -132,9 +131,9 @@ impl Store for PostgresStore {
             return Ok(Loaded::default());
         }
         let load = *load;
-        let mut loaded = self.look(move |session| statements::load(session, &load))?;
+        let mut loaded = self.read(move |session| statements::load(session, &load))?;
         if let (Some(count), Some(_)) = (load.count, &loaded.client) {
-            let rows = || self.look(move |session| statements::count(session, &count));
+            let rows = || self.read(move |session| statements::count(session, &count));
             loaded.count = self.tally.number(&count, rows)?;
         }
         Ok(loaded)
@@ -146,8 +145,9 @@ impl Store for PostgresStore {
         let write = write.clone();
         let commit = self.run(
             move |session| statements::commit(session, &write),
-            // A write that was kept would be a conflict the second time, and be charged twice.
-            |fault| matches!(fault, Fault::Unsent(_)),
+            // A write that was carried out would be a conflict the second time, and be charged
+            // twice.
+            |error| matches!(error, PostgresError::Unsent(_)),
         )?;
         if let (Some(client), Commit::Done) = (opened, commit) {
             self.tally.opened(client);

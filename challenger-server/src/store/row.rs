@@ -1,6 +1,5 @@
-//! Rows as a database keeps them, in plain numbers, texts and bytes, and what they stand for.
-//!
-//! Whatever database: this is where a column that holds what it must not is noticed.
+//! Rows as both databases keep them, in plain numbers, texts and bytes, and their conversion from
+//! and to the types of the core. Corrupt columns are noticed here.
 
 #[cfg(test)]
 mod tests;
@@ -11,65 +10,20 @@ use challenger_proto::{
     Solution, Timestamp, TokenDigest, Validation,
 };
 
+mod columns;
 mod earlier;
+mod sql;
 
+pub(super) use self::columns::{
+    ChangingColumns, ClientRow, ClientSummaryRow, FixedColumns, GrantRow,
+};
+pub(super) use self::sql::Dialect;
 use super::{ClientSummary, StoreError};
 
-/// A row of `clients`, without its totals.
-pub(super) struct ClientRow {
-    pub(super) id: i64,
-    pub(super) redirect_uri: String,
-    pub(super) secret_salt: Vec<u8>,
-    pub(super) secret_digest: Vec<u8>,
-}
-
-/// A client and its totals, with what is still there.
-pub(super) struct ClientSummaryRow {
-    pub(super) id: i64,
-    pub(super) redirect_uri: String,
-    pub(super) validations: i64,
-    pub(super) grants: i64,
-    pub(super) is_being_deleted: bool,
-}
-
-/// A row of `validations`. The schema says what each column is.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// A row of `validations`.
 pub(super) struct ValidationRow {
-    pub(super) id: Vec<u8>,
-    pub(super) version: i64,
-    pub(super) client: i64,
-    pub(super) expires: i64,
-    pub(super) redirect_uri: String,
-    pub(super) prefill: Option<String>,
-    pub(super) read_only: bool,
-    pub(super) authorized: bool,
-    pub(super) state: Option<String>,
-    pub(super) scope: Option<String>,
-    pub(super) code_challenge: Option<String>,
-    pub(super) code_challenge_method: Option<String>,
-    pub(super) addresses_left: i16,
-    pub(super) refunds_left: i16,
-    pub(super) earlier: Option<String>,
-    pub(super) progress: String,
-    pub(super) address: Option<String>,
-    pub(super) salt: Option<Vec<u8>>,
-    pub(super) sent_at: Option<i64>,
-    pub(super) transmissions_left: Option<i16>,
-    pub(super) attempts_left: Option<i16>,
-    pub(super) solved_at: Option<i64>,
-    pub(super) renewed_at: Option<i64>,
-    pub(super) code: Option<Vec<u8>>,
-    pub(super) token: Option<Vec<u8>>,
-    pub(super) redeemed_at: Option<i64>,
-}
-
-/// A row of `grants`, without its number.
-pub(super) struct GrantRow {
-    pub(super) token: Vec<u8>,
-    pub(super) client: i64,
-    pub(super) address: String,
-    pub(super) valid_until: i64,
-    pub(super) expires: i64,
+    pub(super) changing: ChangingColumns,
+    pub(super) fixed: FixedColumns,
 }
 
 impl TryFrom<ClientRow> for Client {
@@ -105,16 +59,23 @@ impl TryFrom<ClientSummaryRow> for ClientSummary {
     }
 }
 
-impl From<&Validation> for ValidationRow {
+impl From<&Validation> for FixedColumns {
     fn from(validation: &Validation) -> Self {
-        let mut row = Self {
-            id: validation.id.as_bytes().to_vec(),
-            version: validation.version.0,
+        Self {
             client: validation.client.number(),
             expires: to_seconds(validation.expires),
             redirect_uri: validation.redirect_uri.as_str().to_owned(),
             prefill: validation.prefill.as_ref().map(Address::to_json_text),
             read_only: validation.read_only,
+        }
+    }
+}
+
+impl From<&Validation> for ChangingColumns {
+    fn from(validation: &Validation) -> Self {
+        let mut row = Self {
+            id: validation.id.as_bytes().to_vec(),
+            version: validation.version.0,
             addresses_left: validation.addresses_left.into(),
             refunds_left: validation.refunds_left.into(),
             earlier: earlier::to_text(&validation.earlier),
@@ -149,7 +110,7 @@ impl From<&Validation> for ValidationRow {
     }
 }
 
-impl ValidationRow {
+impl ChangingColumns {
     fn authorize(&mut self, request: &AuthorizationRequest) {
         self.authorized = true;
         self.state.clone_from(&request.state);
@@ -181,26 +142,27 @@ impl TryFrom<ValidationRow> for Validation {
     type Error = StoreError;
 
     fn try_from(row: ValidationRow) -> Result<Self, StoreError> {
-        let prefill = row.prefill.as_deref();
+        let ValidationRow { changing, fixed } = row;
+        let prefill = fixed.prefill.as_deref();
         Ok(Self {
-            id: NonceDigest::from_bytes(bytes("validations.id", row.id.as_slice())?),
-            client: client_id("validations.client", row.client)?,
-            version: RowVersion(row.version),
-            expires: timestamp("validations.expires", row.expires)?,
-            redirect_uri: redirect_uri("validations.redirect_uri", &row.redirect_uri)?,
+            id: NonceDigest::from_bytes(bytes("validations.id", changing.id.as_slice())?),
+            client: client_id("validations.client", fixed.client)?,
+            version: RowVersion(changing.version),
+            expires: timestamp("validations.expires", fixed.expires)?,
+            redirect_uri: redirect_uri("validations.redirect_uri", &fixed.redirect_uri)?,
             prefill: prefill.map(|text| address("validations.prefill", text)).transpose()?,
-            read_only: row.read_only,
-            authorization: row.authorization()?,
-            addresses_left: count("validations.addresses_left", row.addresses_left)?,
-            refunds_left: count("validations.refunds_left", row.refunds_left)?,
-            earlier: earlier::from_text(row.earlier.as_deref())
+            read_only: fixed.read_only,
+            authorization: changing.authorization()?,
+            addresses_left: count("validations.addresses_left", changing.addresses_left)?,
+            refunds_left: count("validations.refunds_left", changing.refunds_left)?,
+            earlier: earlier::from_text(changing.earlier.as_deref())
                 .ok_or_else(|| corrupt("validations.earlier"))?,
-            progress: row.progress()?,
+            progress: changing.progress()?,
         })
     }
 }
 
-impl ValidationRow {
+impl ChangingColumns {
     fn authorization(&self) -> Result<Option<AuthorizationRequest>, StoreError> {
         if !self.authorized {
             return Ok(None);
@@ -288,7 +250,7 @@ pub(super) fn to_seconds(timestamp: Timestamp) -> i64 {
     i64::try_from(timestamp.seconds()).unwrap_or(i64::MAX)
 }
 
-// And back. These take columns that may be empty as well; here they must not be.
+// And back. The values may come from columns that can be NULL, but here they must not be.
 
 fn address<'a>(
     column: &'static str,
@@ -307,7 +269,7 @@ fn bytes<'a, const N: usize>(
     bytes.into().and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| corrupt(column))
 }
 
-/// Reads the number of a client, from whatever table.
+/// Reads the number of a client from a column of any table.
 pub(super) fn client_id(column: &'static str, number: i64) -> Result<ClientId, StoreError> {
     ClientId::new(number).ok_or_else(|| corrupt(column))
 }

@@ -6,18 +6,20 @@
 //! ```
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use challenger_proto::{Commit, Load, Loaded, Write};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use self::file::{DatabaseFile, Fault};
+use self::error::SqliteError;
+use self::file::DatabaseFile;
 use self::writer::Writer;
 use super::tally::Tally;
-use super::{OpenMode, Store, StoreError};
+use super::{OpenMode, Store, StoreError, lock};
 
+mod error;
 mod file;
 mod registry;
 mod schema;
@@ -25,11 +27,11 @@ mod statements;
 mod wal;
 mod writer;
 
-/// How many idle reading connections are kept: when a transaction of the writer is answered, so
-/// many requests go on at once, and opening a connection costs more than many loads.
+/// How many idle reading connections are kept. When a transaction of the writer is done, so many
+/// requests go on at once, and opening a connection costs more than many loads.
 const READERS_KEPT: usize = writer::BATCH_MAX;
 
-/// How long a process that ends tries to empty the write-ahead log while others read.
+/// How long an ending process tries to empty the write-ahead log while others read.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Keeps everything in one SQLite file.
@@ -41,69 +43,67 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens a file. A new one can be read by its owner only, and so can a new folder around it.
+    /// Opens a file. A new file, and a new folder around it, can be read by the owner only.
     ///
     /// # Errors
-    /// The file is missing, is not ours, cannot be written, or has another schema than the mode
-    /// asks for; the error says what to do.
+    /// The file is missing, belongs to another program, cannot be written, or has another schema
+    /// than the mode asks for; the error says what to do.
     pub fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
         let file = Arc::new(DatabaseFile::new(path)?);
         if mode == OpenMode::Maintain {
             file.create()?;
         }
         let connection = file.connect()?;
-        let version = schema::version(&connection).map_err(|fault| file.error(fault))?;
+        let version = schema::version(&connection).map_err(|error| file.error(error))?;
         if mode != OpenMode::Maintain {
             schema::check(version)
                 .and_then(|()| schema::write_ahead(&connection))
-                .map_err(|fault| file.error(fault))?;
+                .map_err(|error| file.error(error))?;
         }
         let writer = Writer::start(connection, Arc::clone(&file))?;
         Ok(Self { file, writer, readers: Mutex::default(), tally: Tally::default() })
     }
 
-    /// What SQLite says about a setting of the connections to this file.
+    /// The value of an SQLite setting in a connection of the store, for reports such as benchmarks.
+    /// Many settings, such as `synchronous`, belong to the connection and not to the file, so no
+    /// other connection has them.
     ///
     /// # Errors
-    /// The file cannot be opened, or SQLite knows no such setting.
+    /// The file cannot be opened, or there is no such setting.
     pub fn pragma(path: &Path, name: &str) -> Result<String, StoreError> {
         let file = DatabaseFile::new(path)?;
         let connection = file.connect()?;
         let value = connection.pragma_query_value(None, name, |row| row.get::<_, Value>(0));
-        match value.map_err(|error| file.error(Fault::from(error)))? {
+        match value.map_err(|error| file.error(SqliteError::from(error)))? {
             Value::Integer(number) => Ok(number.to_string()),
             Value::Text(text) => Ok(text),
             other => Err(file.error(format_args!("{name} is {other:?}"))),
         }
     }
 
-    /// Reads something from a file and leaves it as it is.
+    /// Loads rows from a file, to see whether that works, and leaves the file as it is.
     ///
     /// # Errors
-    /// The same as [`Self::open`]'s, to serve from it.
+    /// Those of [`Self::open`] for a server.
     pub(super) fn check(path: &Path, load: &Load) -> Result<(), StoreError> {
         let file = DatabaseFile::new(path)?;
         let mut connection = file.connect_to_read()?;
         schema::version(&connection)
             .and_then(schema::check)
             .and_then(|()| read(&mut connection, load).map(drop))
-            .map_err(|fault| file.error(fault))
+            .map_err(|error| file.error(error))
     }
 
     fn reader(&self) -> Result<Connection, StoreError> {
-        let idle = self.idle_readers().pop();
+        let idle = lock(&self.readers).pop();
         idle.map_or_else(|| self.file.connect_to_read(), Ok)
     }
 
     fn keep_reader(&self, reader: Connection) {
-        let mut idle = self.idle_readers();
+        let mut idle = lock(&self.readers);
         if idle.len() < READERS_KEPT {
             idle.push(reader);
         }
-    }
-
-    fn idle_readers(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,14 +112,14 @@ impl Store for SqliteStore {
         if load.is_empty() {
             return Ok(Loaded::default());
         }
-        self.file.check_in_place().map_err(|fault| self.file.error(fault))?;
+        self.file.check_in_place().map_err(|error| self.file.error(error))?;
         let mut reader = self.reader()?;
-        let mut loaded = read(&mut reader, load).map_err(|fault| self.file.error(fault))?;
+        let mut loaded = read(&mut reader, load).map_err(|error| self.file.error(error))?;
         if let (Some(count), Some(_)) = (&load.count, &loaded.client) {
-            let rows = || statements::count(&reader, count).map_err(|fault| self.file.error(fault));
+            let rows = || statements::count(&reader, count).map_err(|error| self.file.error(error));
             loaded.count = self.tally.number(count, rows)?;
         }
-        // One that failed is closed instead, whatever state it may be in.
+        // After an error it is closed instead, because its state is not known.
         self.keep_reader(reader);
         Ok(loaded)
     }
@@ -143,14 +143,14 @@ impl Store for SqliteStore {
                 "others read all the time, so what was deleted is still in the write-ahead log; a \
                  service that runs empties it when they are done, and so does challenger-dbinit -g",
             )),
-            Err(error) => Err(self.file.error(Fault::from(error))),
+            Err(error) => Err(self.file.error(SqliteError::from(error))),
         }
     }
 }
 
-fn read(connection: &mut Connection, load: &Load) -> Result<Loaded, Fault> {
-    // Outside of a transaction each statement would see the database at another moment, which
-    // makes no difference if there is only one.
+fn read(connection: &mut Connection, load: &Load) -> Result<Loaded, SqliteError> {
+    // Without a transaction, each statement would see the database at another moment. That makes no
+    // difference if there is only one.
     let names = [load.client.is_some(), load.validation.is_some(), load.grant.is_some()];
     if names.into_iter().filter(|&named| named).count() <= 1 {
         return select(connection, load);
@@ -161,7 +161,7 @@ fn read(connection: &mut Connection, load: &Load) -> Result<Loaded, Fault> {
     Ok(loaded)
 }
 
-fn select(connection: &Connection, load: &Load) -> Result<Loaded, Fault> {
+fn select(connection: &Connection, load: &Load) -> Result<Loaded, SqliteError> {
     Ok(Loaded {
         client: load.client.map(|id| statements::client(connection, id)).transpose()?.flatten(),
         validation: load

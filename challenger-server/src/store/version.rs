@@ -1,13 +1,13 @@
-//! Whether a program and a schema fit together, said in the same words for every store.
+//! Whether a program and a schema fit together, in the same words for every store.
 
-/// Whether the program can begin to serve from a schema of that version; `newest` is the one it
-/// knows.
+/// Checks that the program can begin to serve from a schema of that version; `newest` is the
+/// version that it knows.
 pub(super) fn check(version: usize, newest: usize) -> Result<(), String> {
     check_not_older(version, newest)?;
     check_not_newer(version, newest)
 }
 
-/// Whether the schema has all that the program needs.
+/// Checks that the schema has all that the program needs.
 pub(super) fn check_not_older(version: usize, newest: usize) -> Result<(), String> {
     match version {
         0 => Err("has no schema yet; run challenger-dbinit".to_owned()),
@@ -18,7 +18,7 @@ pub(super) fn check_not_older(version: usize, newest: usize) -> Result<(), Strin
     }
 }
 
-/// Whether the program knows the version at all.
+/// Checks that the program knows the version at all.
 pub(super) fn check_not_newer(version: usize, newest: usize) -> Result<(), String> {
     if version <= newest {
         return Ok(());

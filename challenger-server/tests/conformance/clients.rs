@@ -1,11 +1,12 @@
-//! What the operator does with clients, and what the server sees of it.
+//! The operator's changes of clients, and what the server sees of them.
 
 use challenger_proto::{
-    Client, ClientSecretDigest, Commit, Entropy, HashedSecret, Load, RedirectUri, Span, Validation,
-    Write,
+    Client, ClientSecretDigest, Commit, Entropy, HashedSecret, Load, RedirectUri, Span, Timestamp,
+    Validation, Write,
 };
 use challenger_server::store::{Registry, Store};
 
+use super::database::{TestDatabase, served};
 use super::{NOW, fresh, has_grant, open, redemption, register, reload};
 
 fn find(store: &dyn Store, client: &Client) -> Option<Client> {
@@ -13,7 +14,7 @@ fn find(store: &dyn Store, client: &Client) -> Option<Client> {
     store.load(&load).unwrap().client
 }
 
-/// What the list says: number, redirect URI, validations, grants.
+/// The rows of the list: number, redirect URI, validations, grants.
 fn list(registry: &dyn Registry) -> Vec<(i64, String, u64, u64)> {
     let clients = registry.clients().unwrap().into_iter();
     clients
@@ -25,34 +26,34 @@ fn row(client: &Client, validations: u64, grants: u64) -> (i64, String, u64, u64
     (client.id.number(), client.redirect_uri.as_str().to_owned(), validations, grants)
 }
 
-/// What a request that saw a client would write is a conflict once its secret is another one, or it
+/// A write of a request that loaded a client is a conflict once the client has another secret, or
 /// is being deleted.
-pub(crate) fn nothing_opens_by_a_secret_that_was_replaced(
-    store: &dyn Store,
-    registry: &dyn Registry,
-    void: impl Fn(&Client),
-) {
-    let old = register(registry, "https://changing.example/cb", "x");
+pub(crate) fn nothing_opens_by_a_secret_that_was_replaced<D: TestDatabase>() {
+    let (it, store) = served::<D>();
+    let old = register(&store, "https://changing.example/cb", "x");
     let write = |seen: &Client, id: u8| Write::Open(fresh(seen, [id; 32]), seen.secret.digest);
     let (before, late) = (write(&old, 1), write(&old, 2));
     assert_eq!(store.commit(&before), Ok(Commit::Done));
     let secret = HashedSecret::new("y", Entropy::new([9; 32]));
-    assert_eq!(registry.rotate_secret(&old.redirect_uri, secret), Ok(Some(old.id)));
+    assert_eq!(store.rotate_secret(&old.redirect_uri, secret), Ok(Some(old.id)));
     assert_eq!(store.commit(&late), Ok(Commit::Conflict));
-    assert_eq!(reload(store, late.row()), None);
+    assert_eq!(reload(&store, late.row()), None);
     let new = Client { secret, ..old };
     assert_eq!(store.commit(&write(&new, 2)), Ok(Commit::Done));
-    assert_eq!(registry.end_unsolved(new.id, NOW), Ok(2));
+    assert_eq!(store.end_unsolved(new.id, NOW), Ok(2));
 
-    void(&new);
+    let void = D::bytes(&"00".repeat(32));
+    it.execute(&format!("UPDATE clients SET deleting = true, secret_digest = {void}"));
     assert_eq!(store.commit(&write(&new, 3)), Ok(Commit::Conflict));
-    assert_eq!(find(store, &new).unwrap().secret.digest, ClientSecretDigest::from_bytes([0; 32]));
+    assert_eq!(find(&store, &new).unwrap().secret.digest, ClientSecretDigest::from_bytes([0; 32]));
 }
 
-/// Totals survive garbage collection, a new secret is the only one, and a client that is deleted
-/// takes everything along and nothing of others.
-pub(crate) fn clients_are_counted_changed_and_deleted(store: &dyn Store, registry: &dyn Registry) {
-    // What a request that saw this of the client would write.
+/// Totals survive the garbage collection, a new secret replaces the old one, and a client is
+/// deleted with all its rows and no others.
+pub(crate) fn clients_are_counted_changed_and_deleted<D: TestDatabase>() {
+    let (_it, store) = served::<D>();
+    let (store, registry): (&dyn Store, &dyn Registry) = (&store, &store);
+    // The write of a request that loaded this client.
     let late = |seen: &Client, id: u8| {
         store.commit(&Write::Open(fresh(seen, [id; 32]), seen.secret.digest))
     };
@@ -97,4 +98,23 @@ pub(crate) fn clients_are_counted_changed_and_deleted(store: &dyn Store, registr
     }
     let again = register(registry, "https://first.example/cb", "x");
     assert!(again.id > third.id, "no number is used twice");
+}
+
+/// An interrupted deletion leaves a void client, which the garbage collection deletes.
+pub(crate) fn what_is_left_of_a_client_is_collected<D: TestDatabase>() {
+    let (it, store) = served::<D>();
+    let ada = register(&store, "https://ada.example/cb", "x");
+    let bob = register(&store, "https://bob.example/cb", "x");
+    let hers = open(&store, &ada, [1; 32]);
+    let his = open(&store, &bob, [2; 32]);
+    assert_eq!(store.commit(&redemption(hers.clone(), [1; 32])), Ok(Commit::Done));
+    it.execute(&format!("UPDATE clients SET deleting = true WHERE id = {}", ada.id));
+    let list = store.clients().unwrap();
+    assert_eq!(list.iter().map(|it| it.is_being_deleted).collect::<Vec<_>>(), [true, false]);
+    let collected = store.collect_garbage(Timestamp::EPOCH).unwrap();
+    assert_eq!((collected.validations, collected.grants), (0, 0), "these had not expired");
+    assert_eq!(reload(&store, &hers), None);
+    assert!(!has_grant(&store, [1; 32]));
+    assert_eq!(reload(&store, &his), Some(his));
+    assert_eq!(store.clients().unwrap().len(), 1);
 }

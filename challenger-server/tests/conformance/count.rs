@@ -1,29 +1,28 @@
-//! How many validations a client has, as far as a store has to know.
+//! The number of validations of a client, as exactly as a store has to know it.
 
 use challenger_proto::{
-    Client, ClientId, Commit, Count, GrantSerial, Load, NonceDigest, Records, RowVersion, Span,
-    Timestamp, TokenDigest, Validation, Write,
+    Client, ClientId, Commit, Count, Load, Records, Span, Timestamp, Validation, Write,
 };
-use challenger_server::store::{Registry, Store};
+use challenger_server::store::Store;
 
+use super::database::{TestDatabase, served};
 use super::{NOW, fresh, register};
 
-/// What a load says.
+/// The number that a load returns.
 fn number(store: &dyn Store, client: ClientId, now: Timestamp, most: u32) -> u32 {
     let count = Some(Count { client, now, most });
     store.load(&Load { client: Some(client), count, ..Load::default() }).unwrap().count
 }
 
-/// A count is exact when it is made, and a store knows what it opened itself; what another one
-/// opened, it learns a few seconds later.
-pub(crate) fn open_validations_are_counted(
-    store: &dyn Store,
-    other: &dyn Store,
-    registry: &dyn Registry,
-) {
+/// A count is exact when it is made. A store adds what it opened itself; it learns of what another
+/// store opened a few seconds later.
+pub(crate) fn open_validations_are_counted<D: TestDatabase>() {
+    let (it, store) = served::<D>();
+    let other = it.serve();
+    let (store, other): (&D::Store, &D::Store) = (&store, &other);
     let mut records = Records::default();
     let [ada, bob] = ["https://ada.example/cb", "https://bob.example/cb"].map(|uri| {
-        let client = register(registry, uri, "x");
+        let client = register(store, uri, "x");
         records.insert_client(client.clone());
         client
     });
@@ -32,7 +31,7 @@ pub(crate) fn open_validations_are_counted(
             Write::Open(Validation { expires, ..fresh(client, [id; 32]) }, client.secret.digest);
         assert_eq!(store.commit(&write), Ok(Commit::Done));
         assert_eq!(records.commit(&write), Commit::Done);
-        // Another one of the same name is no other.
+        // A second one with the same identity does not count.
         assert_eq!(store.commit(&write), Ok(Commit::Conflict));
     };
     let later = |seconds| NOW.plus(Span::seconds(seconds));
@@ -61,49 +60,4 @@ pub(crate) fn open_validations_are_counted(
         let load = Load { client: Some(client), count, ..Load::default() };
         assert_eq!(store.load(&load), Ok(records.load(&load)));
     }
-}
-
-/// Whoever is interrupted while deleting a client leaves one that is void, and what has not expired
-/// goes with the garbage.
-pub(crate) fn what_is_left_of_a_client_is_collected(
-    store: &dyn Store,
-    registry: &dyn Registry,
-    begin_to_delete: impl FnOnce(&Client),
-) {
-    let ada = register(registry, "https://ada.example/cb", "x");
-    let bob = register(registry, "https://bob.example/cb", "x");
-    let hers = super::open(store, &ada, [1; 32]);
-    let his = super::open(store, &bob, [2; 32]);
-    assert_eq!(store.commit(&super::redemption(hers.clone(), [1; 32])), Ok(Commit::Done));
-    begin_to_delete(&ada);
-    let list = registry.clients().unwrap();
-    assert_eq!(list.iter().map(|it| it.is_being_deleted).collect::<Vec<_>>(), [true, false]);
-    let collected = registry.collect_garbage(Timestamp::EPOCH).unwrap();
-    assert_eq!((collected.validations, collected.grants), (0, 0), "these had not expired");
-    assert_eq!(super::reload(store, &hers), None);
-    assert!(!super::has_grant(store, [1; 32]));
-    assert_eq!(super::reload(store, &his), Some(his));
-    assert_eq!(registry.clients().unwrap().len(), 1);
-}
-
-/// What the tests of both stores put into a database of version 1 is still there.
-pub(crate) fn version_1_is_there(store: &dyn Store, registry: &dyn Registry) {
-    let load = Load {
-        client: ClientId::new(3),
-        validation: Some(NonceDigest::from_bytes([0; 32])),
-        grant: Some(TokenDigest::from_bytes([0; 32])),
-        count: None,
-    };
-    let loaded = store.load(&load).unwrap();
-    let (client, validation) = (loaded.client.unwrap(), loaded.validation.unwrap());
-    assert_eq!(client.redirect_uri.as_str(), "https://a.example/cb");
-    assert_eq!((validation.version, validation.addresses_left), (RowVersion(7), 2));
-    assert_eq!(validation.expires, Timestamp::from_seconds(4_000_000_000));
-    let (serial, grant) = loaded.grant.unwrap();
-    assert_eq!((serial, grant.client), (GrantSerial(9), client.id));
-    let list = registry.clients().unwrap();
-    let [summary] = &list[..] else { panic!("{list:?}") };
-    assert_eq!((summary.validations, summary.grants, summary.is_being_deleted), (6, 7, false));
-    assert_eq!(store.commit(&Write::Update(validation)), Ok(Commit::Done));
-    super::open(store, &client, [1; 32]);
 }

@@ -17,7 +17,7 @@ const COPIES: usize = 40;
 const TEXTS: [&str; 7] =
     ["", "x", "ada@example.com", "'; DROP TABLE grants; --", "\"\\\n\t", "Ω≈ç√∫ 𝄞", "NULL"];
 
-/// Makes so many steps, and compares what both stores say after each.
+/// Makes so many steps, and compares the answers of both stores after each.
 pub(crate) fn walk_like_records(
     store: &dyn Store,
     registry: &dyn Registry,
@@ -38,7 +38,7 @@ pub(crate) fn walk_like_records(
     for token in walk.tokens.clone() {
         walk.compare(&Load { grant: Some(token), ..Load::default() });
     }
-    // A walk that never met one of these would prove little.
+    // A walk that never met one of these would show little.
     for kind in ["open", "update", "redeem", "revoke"] {
         for commit in ["Conflict", "Done"] {
             assert!(walk.met.contains_key(&format!("{kind} {commit}")), "{:?}", walk.met);

@@ -7,55 +7,56 @@ use std::time::Duration;
 use postgres::Config;
 use postgres::config::Host;
 
+use super::host::place;
 use super::tls::{Connector, Encryption};
 use crate::secrecy;
 
 /// Where Debian's PostgreSQL listens, and where libpq looks there.
 const SOCKETS: &str = "/var/run/postgresql";
 
-/// How long to wait for each address of each host to answer, as in `connect_timeout`.
+/// How long to wait for an answer from each address of each host, as in `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How many addresses a name is believed to have: one of each protocol.
+/// How many addresses a host name is assumed to have: one for each version of IP.
 const ADDRESSES: u32 = 2;
 
-/// How long the rest of connecting may take: to be let in, and to look at the schema.
+/// How long the rest of connecting may take: authentication, and a look at the schema.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// After how long without an acknowledgement a connection over TCP counts as lost. The database's
-/// own timeouts do not help when the network is gone.
+/// How long data may stay unacknowledged before a connection over TCP counts as lost. The
+/// database's own timeouts do not help when the network is gone.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// When to ask a database that says nothing whether its machine is still there, how often, and how
-/// many times: what was sent may have been acknowledged before the machine was lost. A server that
-/// hangs on a machine that runs is not noticed so.
+/// TCP keepalives: after how much silence to probe the machine of the database, at which interval,
+/// and how many times. Data may have been acknowledged before the machine was lost. They do not
+/// detect a server that hangs on a machine that runs.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;
 
-/// What the client asks if nobody says anything, which is too late for people who wait.
+/// The default of the postgres crate, which is too late for people who wait.
 const KEEPALIVE_IDLE_UNSET: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// What a server asks of its connections, before what the operator asks: a statement is a matter of
-/// milliseconds, and people are waiting. Each finds its rows by an index, also where the plan was
-/// made, and is kept, when PostgreSQL knew the table to be empty. A statement that waited for a
-/// lock must see what was changed meanwhile, such as a client's secret.
+/// Options for a server's connections, which precede those of the operator. A statement is a matter
+/// of milliseconds, and people are waiting. Each statement finds its rows by an index: otherwise a
+/// plan that was made while PostgreSQL knew the table to be empty would be kept. A statement that
+/// waited for a lock must see the changes that were made meanwhile, such as a new secret.
 const SERVE_OPTIONS: &str = "-c statement_timeout=5s -c lock_timeout=3s -c enable_seqscan=off \
     -c default_transaction_isolation=read\\ committed";
 
-/// What the operator's tools ask of theirs: their statements may take long, but when a lock is not
-/// to be had, it is better to say so than to make servers queue behind.
+/// Options for the connections of the operator's tools. Their statements may take long, but when a
+/// lock cannot be had, an error is better than servers that queue behind.
 const MAINTAIN_OPTIONS: &str = "-c statement_timeout=0 -c lock_timeout=60s";
 
-/// What is said about a text that cannot be read. It does not quote it, because of the password.
+/// The error for a text that cannot be read. It does not quote the text, because of the password.
 const EXPECTED: &str = "a URI such as postgres:///challenger or \
      postgres://USER@HOST/DATABASE?sslmode=disable, with options that this program knows";
 
-/// What is said about a URI that could be read in two ways.
+/// The error for a URI that could be read in two ways.
 const EXPECTED_ESCAPES: &str = "a URI in which the user and the password have %40 for @, \
      %2F for /, %3F for ? and %23 for #, and that has no other @";
 
-/// A PostgreSQL database, reachable over a Unix socket, on this machine, over TLS, or over a
+/// A PostgreSQL database that is reached over a Unix socket, on this machine, over TLS, or over a
 /// network that the operator trusts.
 #[derive(Clone)]
 pub struct PostgresDatabase {
@@ -65,17 +66,17 @@ pub struct PostgresDatabase {
 }
 
 impl PostgresDatabase {
-    /// Reads a URI, or `key=value` pairs, as libpq does. What they leave open, `variable` may fill
-    /// from `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER` and `PGPASSWORD`.
+    /// Reads a URI, or `key=value` pairs, as libpq does. `variable` looks up `PGHOST`, `PGPORT`,
+    /// `PGDATABASE`, `PGUSER` and `PGPASSWORD`, which fill what they leave open.
     ///
     /// # Errors
-    /// What would be accepted.
+    /// The text cannot be read or used; the error says what is expected.
     pub fn parse(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         if is_ambiguous(text) {
             return Err(EXPECTED_ESCAPES.to_owned());
         }
         let (text, encryption) = Encryption::take(text).ok_or_else(|| EXPECTED.to_owned())?;
-        let mut config = text.parse::<Config>().map_err(|error| complaint(&error))?;
+        let mut config = text.parse::<Config>().map_err(|error| parse_error(&error))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             config.host(&variable("PGHOST").unwrap_or_else(|| SOCKETS.to_owned()));
         }
@@ -96,35 +97,35 @@ impl PostgresDatabase {
         Ok(Self { config: Box::new(config), encryption, place })
     }
 
-    /// What was said about this database, as it may be shown: servers quote names.
-    pub(super) fn conceal(&self, said: &str) -> String {
+    /// A server's message as it can be shown: servers quote names.
+    pub(super) fn conceal(&self, message: &str) -> String {
         let names = [self.config.get_user(), self.config.get_dbname()];
-        secrecy::conceal(said, &names.into_iter().flatten().collect::<Vec<_>>())
+        secrecy::conceal(message, &names.into_iter().flatten().collect::<Vec<_>>())
     }
 
-    /// How to connect in order to serve.
-    pub(super) fn serving(&self) -> Config {
+    /// The configuration of a server's connections.
+    pub(super) fn serving_config(&self) -> Config {
         self.with_options(SERVE_OPTIONS)
     }
 
-    /// How to connect in order to create, upgrade and clean.
-    pub(super) fn maintaining(&self) -> Config {
+    /// The configuration of connections that create, upgrade and clean up.
+    pub(super) fn maintenance_config(&self) -> Config {
         self.with_options(MAINTAIN_OPTIONS)
     }
 
-    /// What makes the connections.
+    /// Makes the connections, with certificates as they are now.
     pub(super) fn connector(&self) -> Result<Connector, String> {
         self.encryption.connector()
     }
 
-    /// How long it may take to connect: all hosts but the last may be out of reach, and each
-    /// attempt begins with the first.
-    pub(super) fn connecting(&self) -> Duration {
+    /// How long it may take to connect: all hosts but the last may be unreachable, and each attempt
+    /// begins with the first.
+    pub(super) fn connect_limit(&self) -> Duration {
         let hosts = self.config.get_hosts().iter().map(|host| match host {
             Host::Tcp(name) if name.parse::<IpAddr>().is_err() => ADDRESSES,
             Host::Tcp(_) | Host::Unix(_) => 1,
         });
-        // An address of its own takes the place of what the name says.
+        // `hostaddr` replaces the addresses that a name has.
         let addresses = match self.config.get_hostaddrs() {
             [] => hosts.fold(0, u32::saturating_add),
             some => u32::try_from(some.len()).unwrap_or(u32::MAX),
@@ -133,7 +134,7 @@ impl PostgresDatabase {
         each.saturating_mul(addresses).saturating_add(LOGIN_TIMEOUT)
     }
 
-    /// Later options win, so those of the operator come last.
+    /// The configuration with options of ours. Later options win, so the operator's come last.
     fn with_options(&self, ours: &str) -> Config {
         let mut config = Config::clone(&self.config);
         let options = match config.get_options() {
@@ -163,15 +164,15 @@ impl PostgresDatabase {
     }
 }
 
-/// Whether a URI has an `@` that need not end the user and the password, as RFC 3986 demands it and
-/// the parser does not. It would look for the host in the rest of the password, and say so.
+/// Whether a URI has an `@` that may not end the user and the password. RFC 3986 forbids that, but
+/// the parser accepts it: it would look for the host in the rest of the password, and quote it.
 fn is_ambiguous(text: &str) -> bool {
     let uri = secrecy::SCHEMES.iter().find_map(|it| text.strip_prefix(it));
     let parts = uri.and_then(|uri| uri.split_once('@'));
     parts.is_some_and(|(user, rest)| user.contains(['/', '?', '#']) || rest.contains('@'))
 }
 
-/// Names the place, without user and password, and without what does not look like a place.
+/// Names the place, without user and password, and without parts that do not look like a place.
 impl fmt::Display for PostgresDatabase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.place)
@@ -184,45 +185,13 @@ impl fmt::Debug for PostgresDatabase {
     }
 }
 
-/// Of what the parser says, only this is certain not to quote the text.
-fn complaint(error: &postgres::Error) -> String {
+/// The part of the parser's error that is certain not to quote the text.
+fn parse_error(error: &postgres::Error) -> String {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     match cause.strip_prefix("invalid value for option ") {
         None => EXPECTED.to_owned(),
         Some(option) => format!("another value for its option {}", option.replace('`', "")),
     }
-}
-
-/// A host that is reached over a network, as it may be shown. An address, where there is one, is
-/// what counts.
-pub(super) fn remote_host(config: &Config) -> Option<String> {
-    let addresses = config.get_hostaddrs();
-    if !addresses.is_empty() {
-        return addresses.iter().find(|address| !address.is_loopback()).map(ToString::to_string);
-    }
-    config.get_hosts().iter().find_map(|host| match host {
-        Host::Tcp(name) if !is_this_machine(name) => Some(secrecy::part(name).to_owned()),
-        Host::Tcp(_) | Host::Unix(_) => None,
-    })
-}
-
-fn is_this_machine(name: &str) -> bool {
-    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-fn place(config: &Config) -> String {
-    let hosts = config.get_hosts().iter().map(|host| match host {
-        Host::Tcp(name) => secrecy::part(name).to_owned(),
-        Host::Unix(path) => secrecy::part(&path.to_string_lossy()).to_owned(),
-    });
-    let mut places: Vec<String> = hosts.collect();
-    if places.is_empty() {
-        places.extend(config.get_hostaddrs().iter().map(ToString::to_string));
-    }
-    // Without a name, it is that of the user.
-    let name = config.get_dbname().map(|name| format!(" {}", secrecy::part(name)));
-    let name = name.unwrap_or_default();
-    format!("PostgreSQL database{name} at {}", places.join(", "))
 }
 
 #[cfg(test)]
@@ -282,7 +251,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_refused_without_quoting_it() {
-        for (text, complaint) in [
+        for (text, expected) in [
             ("", "ok"),
             ("challenger", EXPECTED),
             ("password=my secret=1", EXPECTED),
@@ -295,13 +264,13 @@ mod tests {
             ("postgres://localhost/c?password=my@secret", EXPECTED_ESCAPES),
             ("postgres:///ada:secret@localhost/c", EXPECTED_ESCAPES),
         ] {
-            assert_refused(text, complaint);
+            assert_refused(text, expected);
         }
     }
 
-    fn assert_refused(text: &str, complaint: &str) {
+    fn assert_refused(text: &str, expected: &str) {
         let said = parse(text).err().unwrap_or_else(|| "ok".to_owned());
-        assert!(said.starts_with(complaint), "{text}: {said}");
+        assert!(said.starts_with(expected), "{text}: {said}");
         assert!(!said.contains("secret"), "{text}: {said}");
     }
 
@@ -326,7 +295,7 @@ mod tests {
     #[cfg(not(feature = "tls"))]
     #[test]
     fn a_network_has_to_be_trusted() {
-        for (text, complaint) in [
+        for (text, expected) in [
             ("postgres://ada:secret@/c?sslrootcert=/x", EXPECTED),
             ("postgres:///c?sslmode=verify-full", "another value for its option sslmode"),
             ("postgres:///c?sslmode=require", "sslmode=disable, because"),
@@ -334,7 +303,7 @@ mod tests {
             ("postgres://localhost,db.example/c", "sslmode=disable for the host db.example"),
             ("host=localhost hostaddr=192.0.2.1", "sslmode=disable for the host 192.0.2.1"),
         ] {
-            assert_refused(text, complaint);
+            assert_refused(text, expected);
         }
     }
 
@@ -351,7 +320,7 @@ mod tests {
         ] {
             assert!(parse(text).is_ok(), "{text}");
         }
-        for (text, complaint) in [
+        for (text, expected) in [
             ("postgres://ada:secret@db.example/c", "sslmode=verify-full or sslmode=require for"),
             ("postgres://localhost,db.example/c", "sslmode=verify-full or sslmode=require for"),
             ("postgres://a:secret@h/c?sslrootcert=/x", "sslmode=verify-full with sslrootcert,"),
@@ -361,7 +330,7 @@ mod tests {
             ("postgres:///c?sslmode=verify", "another value for its option sslmode"),
             ("postgres://ada:secret@h/c?sslcert=/x", EXPECTED),
         ] {
-            assert_refused(text, complaint);
+            assert_refused(text, expected);
         }
     }
 
@@ -375,7 +344,7 @@ mod tests {
             ("host=a,b,192.0.2.1 sslmode=disable connect_timeout=4", (2 + 2 + 1) * 4 + 2),
             ("host=a,b hostaddr=192.0.2.1,192.0.2.2 sslmode=disable", 2 * 3 + 2),
         ] {
-            let limit = parse(text).unwrap().connecting();
+            let limit = parse(text).unwrap().connect_limit();
             assert_eq!(limit, Duration::from_secs(seconds), "{text}");
         }
     }
@@ -384,13 +353,14 @@ mod tests {
     fn our_options_come_before_the_operators() {
         let options = |text: &str| {
             let database = parse(text).unwrap();
-            let both = [database.serving(), database.maintaining()];
+            let both = [database.serving_config(), database.maintenance_config()];
             both.map(|config| config.get_options().unwrap().to_owned())
         };
         assert_eq!(options("dbname=c"), [SERVE_OPTIONS, MAINTAIN_OPTIONS]);
         let own = "postgres:///c?options=-c%20statement_timeout%3D1s";
         assert!(options(own).iter().all(|it| it.ends_with(" -c statement_timeout=1s")));
-        let config = parse("postgres:///c?connect_timeout=9&application_name=x").unwrap().serving();
+        let config =
+            parse("postgres:///c?connect_timeout=9&application_name=x").unwrap().serving_config();
         assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(9)));
         assert_eq!(config.get_application_name(), Some("x"));
     }

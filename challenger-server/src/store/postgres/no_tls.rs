@@ -1,11 +1,11 @@
-//! What stands in for TLS in a build without the feature `tls`: it must not pretend to have any.
+//! The substitute for TLS in a build without the feature `tls`: it must not pretend to encrypt.
 
 use postgres::config::SslMode;
 use postgres::{Config, NoTls};
 
-use super::database::remote_host;
+use super::host::remote_host;
 
-/// What makes connections.
+/// Makes connections.
 pub(super) type Connector = NoTls;
 
 /// How connections are encrypted: not at all.
@@ -18,7 +18,7 @@ impl Encryption {
         Some((text.to_owned(), Self))
     }
 
-    /// Whether the database can be reached without, and may be.
+    /// Checks that the database can be reached without encryption, and may be.
     pub(super) fn check(self, config: Config) -> Result<(Self, Config), String> {
         match config.get_ssl_mode() {
             SslMode::Disable => Ok((self, config)),

@@ -1,4 +1,4 @@
-//! What the operator's tools do. Each call has a connection of its own, because they are rare.
+//! The operator's tools. Each call has a connection of its own, because calls are rare.
 
 use std::sync::mpsc;
 use std::thread;
@@ -8,66 +8,36 @@ use challenger_proto::{ClientId, HashedSecret, RedirectUri, Timestamp};
 use postgres::Client;
 use postgres::types::ToSql;
 
-use super::line::LATE;
-use super::pool::Fault;
+use super::connection::no_thread;
+use super::error::PostgresError;
+use super::session::LATE;
 use super::{PostgresStore, schema};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
 use crate::store::{Added, ClientSummary, Collected, Registry, StoreError, rest};
 
-/// Whoever creates, upgrades or cleans holds this lock, so that only one does. Any number will do;
-/// this one spells `Chal`.
+/// The advisory lock that is held while creating, upgrading or cleaning up, so that only one
+/// process does so. Any number will do; this one spells `Chal`.
 const LOCK: i64 = 0x4368_616c;
 
-/// How long it may take to connect, whatever hangs. What is done then may take as long as it takes.
+/// How long it may take to connect, whatever hangs. The work itself has no limit.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many rows are deleted at once: a server may wait for them.
+/// How many rows are deleted in one statement: a server may wait for them.
 const PIECE_ROWS: i64 = 1000;
 
 /// How often a tool tries a change that meets a conflict.
 const TRIES: u32 = 5;
 
-/// How long it waits before it tries again.
+/// How long to wait before the next try.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Forgets some rows of a client up to a time, the latest first, and counts them, in one statement.
-/// What a server is changing is left to the next time.
-const FORGET_VALIDATIONS: &str = "\
-    WITH chosen AS (\
-            SELECT id FROM challenger.validations WHERE client = $1 AND expires <= $2 \
-            ORDER BY expires DESC LIMIT $3 FOR UPDATE SKIP LOCKED), \
-        deleted AS (\
-            DELETE FROM challenger.validations v USING chosen WHERE v.id = chosen.id \
-            RETURNING v.expires), \
-        counted AS (SELECT count(*) AS number, min(expires) AS earliest FROM deleted), \
-        added AS (\
-            UPDATE challenger.clients c \
-            SET validations_collected = c.validations_collected + counted.number \
-            FROM counted WHERE c.id = $1 AND counted.number > 0) \
-    SELECT number, earliest FROM counted";
-
-/// The same for grants.
-const FORGET_GRANTS: &str = "\
-    WITH chosen AS (\
-            SELECT id FROM challenger.grants WHERE client = $1 AND expires <= $2 \
-            ORDER BY expires DESC LIMIT $3 FOR UPDATE SKIP LOCKED), \
-        deleted AS (\
-            DELETE FROM challenger.grants g USING chosen WHERE g.id = chosen.id \
-            RETURNING g.expires), \
-        counted AS (SELECT count(*) AS number, min(expires) AS earliest FROM deleted), \
-        added AS (\
-            UPDATE challenger.clients c \
-            SET grants_collected = c.grants_collected + counted.number \
-            FROM counted WHERE c.id = $1 AND counted.number > 0) \
-    SELECT number, earliest FROM counted";
-
-/// Whose rows have expired, and who is being deleted.
+/// Clients of which rows have expired, and clients that are being deleted.
 const SELECT_DUE: &str = "\
     SELECT c.id, c.deleting FROM challenger.clients c WHERE c.deleting \
         OR EXISTS (SELECT FROM challenger.validations v WHERE v.client = c.id AND v.expires <= $1) \
         OR EXISTS (SELECT FROM challenger.grants g WHERE g.client = c.id AND g.expires <= $1)";
 
-/// Rows that are there, and those that were collected.
+/// Clients with their totals: the rows that are there, and those that were collected.
 const SELECT_CLIENTS: &str = "\
     SELECT c.id, c.redirect_uri, \
         c.validations_collected + coalesce(opened.kept, 0), \
@@ -90,13 +60,13 @@ const VOID_SECRET: &str = "\
     SET deleting = true, secret_digest = decode(repeat('00', 32), 'hex') \
     WHERE redirect_uri = $1 RETURNING id";
 
-/// What a request that was on its way wrote goes with it: `ON DELETE CASCADE`.
+/// Rows that a request wrote meanwhile are deleted with it: `ON DELETE CASCADE`.
 const DELETE_CLIENT: &str = "DELETE FROM challenger.clients WHERE id = $1 AND deleting";
 
-/// Waits for the statements that look at a client's secret while they open a validation, and others
-/// wait meanwhile: in turn, so that a crowd of them cannot hold this up for ever, which it could if
-/// it were the client's row that is locked. Somebody else's transaction may; servers give up after
-/// the same time.
+/// Waits for the statements that look at a client's secret while they open a validation; others
+/// wait meanwhile. A lock of the table is granted in turn, so that a crowd of them cannot hold this
+/// up for ever, as it could with a lock of the client's row. Another program's transaction still
+/// can, hence the limit, which is that of servers, too.
 const AWAIT_OPENING: &str = "\
     BEGIN; \
     SET LOCAL lock_timeout = '3s'; \
@@ -136,11 +106,11 @@ impl Registry for PostgresStore {
         redirect_uri: &RedirectUri,
         secret: HashedSecret,
     ) -> Result<Added, StoreError> {
-        self.ask(|client| add_client(client, redirect_uri, secret))
+        self.with_connection(|client| add_client(client, redirect_uri, secret))
     }
 
     fn clients(&self) -> Result<Vec<ClientSummary>, StoreError> {
-        self.ask(clients)
+        self.with_connection(clients)
     }
 
     fn rotate_secret(
@@ -150,115 +120,136 @@ impl Registry for PostgresStore {
     ) -> Result<Option<ClientId>, StoreError> {
         let (salt, digest) = (secret.salt.as_slice(), secret.digest.as_bytes().as_slice());
         let parameters: [&(dyn ToSql + Sync); 3] = [&redirect_uri.as_str(), &salt, &digest];
-        self.ask(|client| change_client(client, UPDATE_SECRET, &parameters))
+        self.with_connection(|client| change_client(client, UPDATE_SECRET, &parameters))
     }
 
     fn end_unsolved(&self, client: ClientId, now: Timestamp) -> Result<u64, StoreError> {
-        let mut session = self.connect().map_err(|fault| self.error(fault))?;
-        end_unsolved(&mut session, client, now).map_err(|fault| self.error(fault))
+        let mut session = self.connect().map_err(|error| self.error(error))?;
+        end_unsolved(&mut session, client, now).map_err(|error| self.error(error))
     }
 
     fn delete_client(&self, redirect_uri: &RedirectUri) -> Result<Option<ClientId>, StoreError> {
         let void = |client: &mut _| change_client(client, VOID_SECRET, &[&redirect_uri.as_str()]);
-        let id = self.ask(void)?;
+        let id = self.with_connection(void)?;
         if let Some(id) = id {
-            self.ask(|client| delete(client, id.number()))?;
+            self.with_connection(|client| delete(client, id.number()))?;
         }
         Ok(id)
     }
 }
 
 impl PostgresStore {
-    /// A connection for a tool, made on the side: the limits of the client are for each host, and
-    /// none of them helps when the database hangs.
-    pub(super) fn connect(&self) -> Result<Client, Fault> {
-        let connector = self.database.connector().map_err(Fault::Other)?;
-        let config = self.database.maintaining();
-        let (told, connected) = mpsc::sync_channel(1);
+    /// A connection for a tool, made in another thread: the limits of the postgres crate are for
+    /// each host, and none of them helps when the database hangs.
+    pub(super) fn connect(&self) -> Result<Client, PostgresError> {
+        let connector = self.database.connector().map_err(PostgresError::Other)?;
+        let config = self.database.maintenance_config();
+        let (reply, connected) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name("database".to_owned())
-            .spawn(move || told.send(config.connect(connector)).ok())
-            .map_err(|error| Fault::Away(format!("no thread for a connection: {error}")))?;
+            .spawn(move || reply.send(config.connect(connector)).ok())
+            .map_err(no_thread)?;
         let made = connected.recv_timeout(CONNECT_TIMEOUT);
-        Ok(made.map_err(|_| Fault::Away(LATE.to_owned()))??)
+        Ok(made.map_err(|_| PostgresError::Unreachable(LATE.to_owned()))??)
     }
 
-    /// Does something that others may do at the same time.
-    fn ask<T>(&self, task: impl Fn(&mut Client) -> Result<T, Fault>) -> Result<T, StoreError> {
-        let done = insist(|| self.connect().and_then(|mut client| task(&mut client)));
-        done.map_err(|fault| self.error(fault))
+    /// Runs a task beside others.
+    fn with_connection<T>(
+        &self,
+        task: impl Fn(&mut Client) -> Result<T, PostgresError>,
+    ) -> Result<T, StoreError> {
+        let done = retry(|| self.connect().and_then(|mut client| task(&mut client)));
+        done.map_err(|error| self.error(error))
     }
 
-    /// Does something alone. The lock ends with the connection, whatever happens.
+    /// Runs a task alone. The lock ends with the connection, whatever happens.
     fn maintain<T>(
         &self,
-        task: impl FnOnce(&mut Client) -> Result<T, Fault>,
+        task: impl FnOnce(&mut Client) -> Result<T, PostgresError>,
     ) -> Result<T, StoreError> {
         let locked = self.connect().and_then(|mut client| {
             client.execute("SELECT pg_advisory_lock($1)", &[&LOCK])?;
             Ok(client)
         });
         let done = locked.and_then(|mut client| task(&mut client));
-        done.map_err(|fault| self.error(fault))
+        done.map_err(|error| self.error(error))
     }
 }
 
-/// Does something again when others were in the way: a client's rows may be locked in another order
-/// by a request that redeems one of its codes.
-fn insist<T>(mut task: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
-    let mut tries = TRIES;
-    loop {
-        tries -= 1;
+/// Runs a task again after a conflict: a request that redeems a code may lock a client's rows in
+/// another order.
+fn retry<T>(mut task: impl FnMut() -> Result<T, PostgresError>) -> Result<T, PostgresError> {
+    for _ in 1..TRIES {
         match task() {
-            Err(Fault::Conflict(_)) if tries > 0 => thread::sleep(PAUSE),
+            Err(PostgresError::Conflict(_)) => thread::sleep(PAUSE),
             done => return done,
         }
     }
+    task()
 }
 
-fn collect(client: &mut Client, now: Timestamp) -> Result<Collected, Fault> {
+fn collect(client: &mut Client, now: Timestamp) -> Result<Collected, PostgresError> {
     let mut collected = Collected::default();
     for row in client.query(SELECT_DUE, &[&to_seconds(now)])? {
         let (id, is_deleted) = (row.try_get(0)?, row.try_get(1)?);
         if is_deleted {
             delete(client, id)?;
         } else {
-            collected.grants += forget(client, FORGET_GRANTS, id, now)?;
-            collected.validations += forget(client, FORGET_VALIDATIONS, id, now)?;
+            collected.grants += delete_rows(client, "grants", id, now)?;
+            collected.validations += delete_rows(client, "validations", id, now)?;
         }
     }
     Ok(collected)
 }
 
-/// Deletes a client whose secret is void, and all it had.
-fn delete(client: &mut Client, id: i64) -> Result<(), Fault> {
-    forget(client, FORGET_GRANTS, id, Timestamp::NEVER)?;
-    forget(client, FORGET_VALIDATIONS, id, Timestamp::NEVER)?;
-    insist(|| Ok(client.execute(DELETE_CLIENT, &[&id]).map(drop)?))
+/// Deletes a client whose secret is void, with all its rows.
+fn delete(client: &mut Client, id: i64) -> Result<(), PostgresError> {
+    delete_rows(client, "grants", id, Timestamp::NEVER)?;
+    delete_rows(client, "validations", id, Timestamp::NEVER)?;
+    retry(|| Ok(client.execute(DELETE_CLIENT, &[&id]).map(drop)?))
 }
 
-/// Deletes the rows of a client that expire until a time, and counts them in its totals.
-fn forget(client: &mut Client, piece: &str, id: i64, until: Timestamp) -> Result<u64, Fault> {
-    let statement = client.prepare(piece)?;
+/// Deletes the rows of a client in a table that expire until a time, the latest first, and counts
+/// them in its totals. Rows that a server is changing are left for the next time.
+fn delete_rows(
+    client: &mut Client,
+    table: &str,
+    id: i64,
+    until: Timestamp,
+) -> Result<u64, PostgresError> {
+    let statement = client.prepare(&format!(
+        "WITH chosen AS (\
+            SELECT id FROM challenger.{table} WHERE client = $1 AND expires <= $2 \
+            ORDER BY expires DESC LIMIT $3 FOR UPDATE SKIP LOCKED), \
+        deleted AS (\
+            DELETE FROM challenger.{table} t USING chosen WHERE t.id = chosen.id \
+            RETURNING t.expires), \
+        counted AS (SELECT count(*) AS number, min(expires) AS earliest FROM deleted), \
+        added AS (\
+            UPDATE challenger.clients c \
+            SET {table}_collected = c.{table}_collected + counted.number \
+            FROM counted WHERE c.id = $1 AND counted.number > 0) \
+        SELECT number, earliest FROM counted"
+    ))?;
     let mut until = to_seconds(until);
-    let mut forgotten = 0;
+    let mut deleted = 0;
     loop {
         let begun = Instant::now();
-        let row = insist(|| Ok(client.query_one(&statement, &[&id, &until, &PIECE_ROWS])?))?;
+        let row = retry(|| Ok(client.query_one(&statement, &[&id, &until, &PIECE_ROWS])?))?;
         let rows: i64 = row.try_get(0)?;
-        forgotten += rows.cast_unsigned();
+        deleted += rows.cast_unsigned();
         if rows < PIECE_ROWS {
-            return Ok(forgotten);
+            return Ok(deleted);
         }
-        // What is gone stays in the index for a while, and need not be gone through again.
+        // Deleted rows stay in the index for a while, and need not be passed again.
         until = row.try_get(1)?;
         rest(begun);
     }
 }
 
-/// Ends what a client has not got the proof of. Validations whose opening was not committed yet are
-/// waited for; if that is in vain, those that are there end all the same.
-fn end_unsolved(client: &mut Client, id: ClientId, now: Timestamp) -> Result<u64, Fault> {
+/// Ends the unsolved validations of a client. Waits for those whose opening is not committed yet;
+/// if that is in vain, the others end all the same.
+fn end_unsolved(client: &mut Client, id: ClientId, now: Timestamp) -> Result<u64, PostgresError> {
     let awaited = client.batch_execute(AWAIT_OPENING);
     if awaited.is_err() {
         client.batch_execute("ROLLBACK")?;
@@ -269,7 +260,7 @@ fn end_unsolved(client: &mut Client, id: ClientId, now: Timestamp) -> Result<u64
     let mut ended = 0;
     for piece in ids.chunks(usize::try_from(PIECE_ROWS).unwrap_or(1)) {
         let begun = Instant::now();
-        let row = insist(|| Ok(client.query_one(&statement, &[&id.number(), &piece])?))?;
+        let row = retry(|| Ok(client.query_one(&statement, &[&id.number(), &piece])?))?;
         ended += row.try_get::<_, i64>(0)?.cast_unsigned();
         rest(begun);
     }
@@ -277,27 +268,17 @@ fn end_unsolved(client: &mut Client, id: ClientId, now: Timestamp) -> Result<u64
     Ok(ended)
 }
 
-fn clients(client: &mut Client) -> Result<Vec<ClientSummary>, Fault> {
-    let mut clients = Vec::new();
-    for row in client.query(SELECT_CLIENTS, &[])? {
-        let row = ClientSummaryRow {
-            id: row.try_get(0)?,
-            redirect_uri: row.try_get(1)?,
-            validations: row.try_get(2)?,
-            grants: row.try_get(3)?,
-            is_being_deleted: row.try_get(4)?,
-        };
-        clients.push(row.try_into()?);
-    }
-    Ok(clients)
+fn clients(client: &mut Client) -> Result<Vec<ClientSummary>, PostgresError> {
+    let rows = client.query(SELECT_CLIENTS, &[])?;
+    rows.iter().map(|row| Ok(ClientSummaryRow::from_postgres(row, 0)?.try_into()?)).collect()
 }
 
-/// Changes the client of a redirect URI, if there is one, and tells which that was.
+/// Changes the client with a redirect URI, if there is one, and returns its number.
 fn change_client(
     client: &mut Client,
     change: &str,
     parameters: &[&(dyn ToSql + Sync)],
-) -> Result<Option<ClientId>, Fault> {
+) -> Result<Option<ClientId>, PostgresError> {
     let Some(row) = client.query_opt(change, parameters)? else { return Ok(None) };
     Ok(Some(client_id("clients.id", row.try_get(0)?)?))
 }
@@ -306,8 +287,8 @@ fn add_client(
     client: &mut Client,
     redirect_uri: &RedirectUri,
     secret: HashedSecret,
-) -> Result<Added, Fault> {
-    // Not by the conflict alone, because that would use up a number.
+) -> Result<Added, PostgresError> {
+    // Without this, each conflict would use up a number.
     if let Some(found) = find_client(client, redirect_uri)? {
         return Ok(found);
     }
@@ -320,13 +301,16 @@ fn add_client(
     if let Some(row) = inserted {
         return Ok(Added::New(client_id("clients.id", row.try_get(0)?)?));
     }
-    // Somebody registered it between the two statements.
+    // Another process registered it between the two statements.
     let found = find_client(client, redirect_uri)?;
-    found.ok_or_else(|| Fault::Other("the client comes and goes".to_owned()))
+    found.ok_or_else(|| PostgresError::Other("the client comes and goes".to_owned()))
 }
 
-/// What to say of the client that has a redirect URI.
-fn find_client(client: &mut Client, redirect_uri: &RedirectUri) -> Result<Option<Added>, Fault> {
+/// The client that has a redirect URI already.
+fn find_client(
+    client: &mut Client,
+    redirect_uri: &RedirectUri,
+) -> Result<Option<Added>, PostgresError> {
     let find = "SELECT id, deleting FROM challenger.clients WHERE redirect_uri = $1";
     let Some(row) = client.query_opt(find, &[&redirect_uri.as_str()])? else { return Ok(None) };
     let id = client_id("clients.id", row.try_get(0)?)?;

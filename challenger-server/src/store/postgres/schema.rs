@@ -2,7 +2,7 @@
 
 use postgres::{Client, GenericClient, Transaction};
 
-use super::pool::Fault;
+use super::error::PostgresError;
 use crate::store::version;
 
 /// The steps from version to version, in order and never changed once released. The version of a
@@ -10,9 +10,9 @@ use crate::store::version;
 const MIGRATIONS: [&str; 2] =
     [include_str!("../sql/postgres/0001.sql"), include_str!("../sql/postgres/0002.sql")];
 
-/// The version of the schema; 0 if there is none. Names of people need more than one alphabet, so
-/// a database in another encoding than UTF-8 is none for us.
-pub(super) fn version(client: &mut impl GenericClient) -> Result<usize, Fault> {
+/// The version of the schema; 0 if there is no schema. Names of people need more than one alphabet,
+/// so a database in an encoding other than UTF-8 is refused.
+pub(super) fn version(client: &mut impl GenericClient) -> Result<usize, PostgresError> {
     let encoding: String = client.query_one("SHOW server_encoding", &[])?.try_get(0)?;
     if encoding != "UTF8" {
         return Err(other(format!(
@@ -27,7 +27,7 @@ pub(super) fn version(client: &mut impl GenericClient) -> Result<usize, Fault> {
     )?;
     match (row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?) {
         (0, _) => Ok(0),
-        // Such as the original, whose schema has the same name.
+        // For example the original Challenger, whose schema has the same name.
         (_, 0) => Err(other("has a schema \"challenger\" of another program".to_owned())),
         (_, _) => {
             let newest = "SELECT coalesce(max(version), 0) FROM challenger.migrations";
@@ -37,22 +37,23 @@ pub(super) fn version(client: &mut impl GenericClient) -> Result<usize, Fault> {
     }
 }
 
-/// Whether this program can begin to work with that version.
-pub(super) fn check(version: usize) -> Result<(), Fault> {
+/// Checks that this program can begin to work with that version.
+pub(super) fn check(version: usize) -> Result<(), PostgresError> {
     version::check(version, MIGRATIONS.len()).map_err(other)
 }
 
-/// Whether it can go on. Servers are upgraded one after the other, and the first of them migrates.
-pub(super) fn check_not_older(version: usize) -> Result<(), Fault> {
+/// Checks that a server can go on with that version. Servers are upgraded one after the other, and
+/// the first of them migrates.
+pub(super) fn check_not_older(version: usize) -> Result<(), PostgresError> {
     version::check_not_older(version, MIGRATIONS.len()).map_err(other)
 }
 
-fn check_not_newer(version: usize) -> Result<(), Fault> {
+fn check_not_newer(version: usize) -> Result<(), PostgresError> {
     version::check_not_newer(version, MIGRATIONS.len()).map_err(other)
 }
 
-/// Goes through the steps that the database has not seen yet.
-pub(super) fn migrate(client: &mut Client) -> Result<(), Fault> {
+/// Runs the steps that the database has not seen yet.
+pub(super) fn migrate(client: &mut Client) -> Result<(), PostgresError> {
     let mut transaction = client.transaction()?;
     let version = version(&mut transaction)?;
     check_not_newer(version)?;
@@ -60,8 +61,8 @@ pub(super) fn migrate(client: &mut Client) -> Result<(), Fault> {
     Ok(transaction.commit()?)
 }
 
-/// Drops all tables and starts anew. The schema itself stays, with what roles may do in it.
-pub(super) fn reset(client: &mut Client) -> Result<(), Fault> {
+/// Drops all tables and starts anew. The schema itself stays, with its privileges.
+pub(super) fn reset(client: &mut Client) -> Result<(), PostgresError> {
     let mut transaction = client.transaction()?;
     version(&mut transaction)?;
     let tables = "SELECT format('DROP TABLE %I.%I CASCADE', schemaname, tablename) \
@@ -73,10 +74,10 @@ pub(super) fn reset(client: &mut Client) -> Result<(), Fault> {
     Ok(transaction.commit()?)
 }
 
-fn migrate_from(transaction: &mut Transaction<'_>, version: usize) -> Result<(), Fault> {
+fn migrate_from(transaction: &mut Transaction<'_>, version: usize) -> Result<(), PostgresError> {
     let missing = "SELECT NOT EXISTS (\
         SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'challenger')";
-    // Not IF NOT EXISTS, which asks for the right to create it even where it exists.
+    // Not IF NOT EXISTS, which needs the right to create schemas even where it exists.
     if transaction.query_one(missing, &[])?.try_get(0)? {
         transaction.batch_execute("CREATE SCHEMA challenger")?;
     }
@@ -89,8 +90,8 @@ fn migrate_from(transaction: &mut Transaction<'_>, version: usize) -> Result<(),
     Ok(())
 }
 
-const fn other(cause: String) -> Fault {
-    Fault::Other(cause)
+const fn other(cause: String) -> PostgresError {
+    PostgresError::Other(cause)
 }
 
 #[cfg(test)]
@@ -100,12 +101,12 @@ mod tests {
     #[test]
     fn versions_are_told_apart() {
         let newest = MIGRATIONS.len();
-        let complaint = |version| check(version).unwrap_err().to_string();
+        let message = |version| check(version).unwrap_err().to_string();
         assert!(check(newest).is_ok());
-        assert!(complaint(0).contains("run challenger-dbinit"));
-        assert!(complaint(newest + 1).contains("upgrade the program"));
+        assert!(message(0).contains("run challenger-dbinit"));
+        assert!(message(newest + 1).contains("upgrade the program"));
         assert!(check_not_older(newest + 1).is_ok());
-        assert_eq!(check_not_older(0).unwrap_err().to_string(), complaint(0));
+        assert_eq!(check_not_older(0).unwrap_err().to_string(), message(0));
         assert!(check_not_newer(0).is_ok());
         assert!(check_not_newer(newest + 1).is_err());
     }

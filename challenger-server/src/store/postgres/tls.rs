@@ -1,4 +1,4 @@
-//! TLS to the database: libpq's options of which the parser knows nothing, and what they mean.
+//! TLS to the database: the options of libpq that the postgres crate does not parse.
 //!
 //! | `sslmode` | encrypted | the server's certificate |
 //! |---|---|---|
@@ -6,7 +6,7 @@
 //! | `prefer` | if the server can; not enough for another machine | any |
 //! | `require` | yes | any; with `sslrootcert`, as `verify-ca` |
 //! | `verify-ca` | yes | signed by one in `sslrootcert` |
-//! | `verify-full` | yes | so, or as the system trusts; and for that host |
+//! | `verify-full` | yes | the same, or trusted by the system; and for that host |
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,15 +16,15 @@ use postgres::Config;
 use postgres::config::{Host, SslMode};
 use postgres_native_tls::{MakeTlsConnector, set_postgresql_alpn};
 
-use super::database::remote_host;
+use super::host::remote_host;
 use crate::secrecy;
 
-/// What makes connections.
+/// Makes connections.
 pub(super) type Connector = MakeTlsConnector;
 
-/// What is checked of the server's certificate.
+/// What is verified of the server's certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Check {
+enum Verification {
     Nothing,
     Signature,
     SignatureAndHost,
@@ -33,15 +33,16 @@ enum Check {
 /// How connections are encrypted.
 #[derive(Clone)]
 pub(super) struct Encryption {
-    check: Check,
+    verification: Verification,
     /// The value of `sslrootcert`.
     roots: Option<String>,
 }
 
 impl Encryption {
-    /// Takes what the parser does not know out of a text, or nothing if it cannot be read.
+    /// Takes the options that the parser does not know out of a text; `None` if the text cannot be
+    /// read.
     pub(super) fn take(text: &str) -> Option<(String, Self)> {
-        let mut taken = Self { check: Check::Nothing, roots: None };
+        let mut taken = Self { verification: Verification::Nothing, roots: None };
         let rest = match ["postgres://", "postgresql://"].iter().any(|it| text.starts_with(it)) {
             true => taken.take_from_uri(text)?,
             false => taken.take_from_pairs(text)?,
@@ -50,7 +51,7 @@ impl Encryption {
     }
 
     fn take_from_uri(&mut self, text: &str) -> Option<String> {
-        // A password may have question marks.
+        // A password may contain question marks.
         let host = text.find('@').unwrap_or(0);
         let Some(mark) = text.get(host..)?.find('?') else { return Some(text.to_owned()) };
         let (place, query) = text.split_at(host + mark);
@@ -86,14 +87,14 @@ impl Encryption {
         Some(pairs.join(" "))
     }
 
-    /// If the parser does not know an option, what it should read instead, if anything. As there,
-    /// the last of several counts.
+    /// What the parser should read instead of an option that it does not know, if anything; the
+    /// outer `None` means that it knows the option. The last of several counts, as in libpq.
     fn replace(&mut self, key: &str, value: &str) -> Option<Option<&'static str>> {
         match (key, value) {
-            ("sslmode", "verify-ca") => self.check = Check::Signature,
-            ("sslmode", "verify-full") => self.check = Check::SignatureAndHost,
+            ("sslmode", "verify-ca") => self.verification = Verification::Signature,
+            ("sslmode", "verify-full") => self.verification = Verification::SignatureAndHost,
             ("sslmode", _) => {
-                self.check = Check::Nothing;
+                self.verification = Verification::Nothing;
                 return None;
             }
             ("sslrootcert", file) => {
@@ -105,31 +106,31 @@ impl Encryption {
         Some(Some("sslmode=require"))
     }
 
-    /// Whether the options go together, and suffice for where the database is.
+    /// Checks that the options go together, and suffice for the place of the database.
     pub(super) fn check(mut self, mut config: Config) -> Result<(Self, Config), String> {
         let is_socket = |host: &Host| matches!(host, Host::Unix(_));
         if config.get_hostaddrs().is_empty() && config.get_hosts().iter().all(is_socket) {
-            // As libpq: it needs no encryption, and there is none.
+            // As in libpq: a socket needs no encryption, and has none.
             config.ssl_mode(SslMode::Disable);
             return Ok((self, config));
         }
         if config.get_hosts().is_empty() {
-            // The certificate may be for the address, which is all there is.
+            // The certificate may be for the address: there is no name.
             for address in config.get_hostaddrs().to_vec() {
                 config.host(&address.to_string());
             }
         }
-        match (config.get_ssl_mode(), self.check, self.roots.as_deref()) {
-            (SslMode::Require, Check::Nothing | Check::Signature, Some("system")) => {
+        match (config.get_ssl_mode(), self.verification, self.roots.as_deref()) {
+            (SslMode::Require, Verification::Nothing | Verification::Signature, Some("system")) => {
                 Err("sslmode=verify-full with sslrootcert=system, because anybody can get a \
                      certificate for a host of theirs"
                     .to_owned())
             }
-            (SslMode::Require, Check::Signature, None) => {
+            (SslMode::Require, Verification::Signature, None) => {
                 Err("sslrootcert=FILE with sslmode=verify-ca".to_owned())
             }
-            (SslMode::Require, Check::Nothing, Some(_)) => {
-                self.check = Check::Signature;
+            (SslMode::Require, Verification::Nothing, Some(_)) => {
+                self.verification = Verification::Signature;
                 Ok((self, config))
             }
             (SslMode::Require, _, _) => Ok((self, config)),
@@ -147,11 +148,12 @@ impl Encryption {
         }
     }
 
-    /// What makes such connections, with the certificates as they are now.
+    /// Makes such connections, with the certificates as they are now.
     pub(super) fn connector(&self) -> Result<Connector, String> {
         let mut builder = TlsConnector::builder();
-        builder.danger_accept_invalid_certs(self.check == Check::Nothing);
-        builder.danger_accept_invalid_hostnames(self.check != Check::SignatureAndHost);
+        builder.danger_accept_invalid_certs(self.verification == Verification::Nothing);
+        builder
+            .danger_accept_invalid_hostnames(self.verification != Verification::SignatureAndHost);
         set_postgresql_alpn(&mut builder);
         if let Some(file) = self.roots.as_deref().filter(|&it| it != "system") {
             builder.disable_built_in_roots(true);
@@ -165,16 +167,16 @@ impl Encryption {
 }
 
 fn certificates(file: &PathBuf) -> Result<Vec<Certificate>, String> {
-    let complain = |cause: String| format!("sslrootcert {}: {cause}", secrecy::path(file));
-    let text = fs::read(file).map_err(|error| complain(error.to_string()))?;
-    let found = Certificate::stack_from_pem(&text).map_err(|error| complain(error.to_string()))?;
+    let named = |cause: String| format!("sslrootcert {}: {cause}", secrecy::path(file));
+    let text = fs::read(file).map_err(|error| named(error.to_string()))?;
+    let found = Certificate::stack_from_pem(&text).map_err(|error| named(error.to_string()))?;
     if found.is_empty() {
-        return Err(complain("no certificate in the form of PEM".to_owned()));
+        return Err(named("no certificate in the form of PEM".to_owned()));
     }
     Ok(found)
 }
 
-/// Undoes the percent-encoding.
+/// Undoes percent-encoding.
 fn decode(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();
@@ -186,7 +188,7 @@ fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The value that a text begins with, and how long it is there, with quotes and backslashes.
+/// The value that a text begins with, and its length there, with quotes and backslashes.
 fn unquote(text: &str) -> Option<(String, usize)> {
     let is_quoted = text.starts_with('\'');
     let mut value = String::new();
@@ -208,8 +210,8 @@ mod tests {
 
     #[test]
     fn options_are_taken_out_of_a_text() {
-        use Check::{Nothing, Signature, SignatureAndHost};
-        for (text, rest, check, roots) in [
+        use Verification::{Nothing, Signature, SignatureAndHost};
+        for (text, rest, verification, roots) in [
             ("postgres://", "postgres://", Nothing, None),
             ("postgres://h/c?sslmode=prefer", "postgres://h/c?sslmode=prefer", Nothing, None),
             (
@@ -235,7 +237,7 @@ mod tests {
             ("password = sslmode=verify-ca", "password =sslmode=verify-ca", Nothing, None),
         ] {
             let (left, taken) = Encryption::take(text).unwrap();
-            assert_eq!((left.as_str(), taken.check), (rest, check), "{text}");
+            assert_eq!((left.as_str(), taken.verification), (rest, verification), "{text}");
             assert_eq!(taken.roots.as_deref(), roots, "{text}");
         }
         for text in ["challenger", "password='a", "password=a b", "postgres:///?sslmode=%4"] {

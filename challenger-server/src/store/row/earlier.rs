@@ -1,5 +1,5 @@
 //! The addresses that were challenged before, as one column keeps them: a JSON array with an object
-//! for each, or NULL for none, which is what most rows have.
+//! for each. Most rows have none, which is NULL.
 
 use challenger_proto::{AddressDigest, Earlier, Salt, Timestamp};
 use data_encoding::BASE64;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::to_seconds;
 
-/// What the column holds.
+/// Writes the column.
 pub(super) fn to_text(earlier: &[Earlier]) -> Option<String> {
     let object = |it: &Earlier| {
         json!({

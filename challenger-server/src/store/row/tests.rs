@@ -114,9 +114,13 @@ fn any_validation() -> impl Strategy<Value = Validation> {
     )
 }
 
-/// What is said about the row after somebody changed it.
-fn complaint(validation: &Validation, change: impl FnOnce(&mut ValidationRow)) -> String {
-    let mut row = ValidationRow::from(validation);
+fn row(validation: &Validation) -> ValidationRow {
+    ValidationRow { changing: validation.into(), fixed: validation.into() }
+}
+
+/// The error of a row after a change.
+fn error_after(validation: &Validation, change: impl FnOnce(&mut ValidationRow)) -> String {
+    let mut row = row(validation);
     change(&mut row);
     Validation::try_from(row).map_or_else(|error| error.0, |_| String::new())
 }
@@ -124,40 +128,40 @@ fn complaint(validation: &Validation, change: impl FnOnce(&mut ValidationRow)) -
 proptest! {
     #[test]
     fn validations_make_the_round_trip(validation in any_validation()) {
-        let row = ValidationRow::from(&validation);
-        prop_assert_eq!(Validation::try_from(row), Ok(validation));
+        prop_assert_eq!(Validation::try_from(row(&validation)), Ok(validation));
     }
 
     #[test]
     fn corrupt_rows_are_refused_by_column(validation in any_validation()) {
         let says = |change: fn(&mut ValidationRow), column: &str| {
-            complaint(&validation, change).starts_with(&format!("validations.{column} "))
+            error_after(&validation, change).starts_with(&format!("validations.{column} "))
         };
-        prop_assert!(says(|row| row.id.truncate(31), "id"));
-        prop_assert!(says(|row| row.client = 0, "client"));
-        prop_assert!(says(|row| row.expires = -1, "expires"));
-        prop_assert!(says(|row| row.redirect_uri.clear(), "redirect_uri"));
-        prop_assert!(says(|row| row.prefill = Some("[]".into()), "prefill"));
-        prop_assert!(says(|row| row.addresses_left = 256, "addresses_left"));
-        prop_assert!(says(|row| row.refunds_left = -1, "refunds_left"));
+        prop_assert!(says(|row| row.changing.id.truncate(31), "id"));
+        prop_assert!(says(|row| row.fixed.client = 0, "client"));
+        prop_assert!(says(|row| row.fixed.expires = -1, "expires"));
+        prop_assert!(says(|row| row.fixed.redirect_uri.clear(), "redirect_uri"));
+        prop_assert!(says(|row| row.fixed.prefill = Some("[]".into()), "prefill"));
+        prop_assert!(says(|row| row.changing.addresses_left = 256, "addresses_left"));
+        prop_assert!(says(|row| row.changing.refunds_left = -1, "refunds_left"));
         for text in ["", "{}", "[{}]", r#"[{"address":"","sent_at":null}]"#] {
-            let says = complaint(&validation, |row| row.earlier = Some(text.into()));
+            let says = error_after(&validation, |row| row.changing.earlier = Some(text.into()));
             prop_assert!(says.starts_with("validations.earlier "), "{}", text);
         }
-        prop_assert!(says(|row| row.progress = "Open".into(), "progress"));
+        prop_assert!(says(|row| row.changing.progress = "Open".into(), "progress"));
         let solved = validation.is_solved();
         let challenged = matches!(validation.progress, Progress::Challenged(_));
-        let no_messages = says(|row| row.transmissions_left = None, "transmissions_left");
+        let no_messages = says(|row| row.changing.transmissions_left = None, "transmissions_left");
         prop_assert_eq!(no_messages, challenged);
-        prop_assert_eq!(says(|row| row.attempts_left = Some(999), "attempts_left"), challenged);
-        prop_assert_eq!(says(|row| row.code = None, "code"), solved);
-        prop_assert_eq!(says(|row| row.solved_at = None, "solved_at"), solved);
-        prop_assert_eq!(says(|row| row.renewed_at = None, "renewed_at"), solved);
+        let no_attempts = says(|row| row.changing.attempts_left = Some(999), "attempts_left");
+        prop_assert_eq!(no_attempts, challenged);
+        prop_assert_eq!(says(|row| row.changing.code = None, "code"), solved);
+        prop_assert_eq!(says(|row| row.changing.solved_at = None, "solved_at"), solved);
+        prop_assert_eq!(says(|row| row.changing.renewed_at = None, "renewed_at"), solved);
         let redeemed = matches!(validation.progress, Progress::Redeemed { .. });
-        prop_assert_eq!(says(|row| row.token = None, "token"), redeemed);
-        prop_assert_eq!(says(|row| row.redeemed_at = None, "redeemed_at"), redeemed);
+        prop_assert_eq!(says(|row| row.changing.token = None, "token"), redeemed);
+        prop_assert_eq!(says(|row| row.changing.redeemed_at = None, "redeemed_at"), redeemed);
         let challenged_or_later = validation.progress != Progress::Open;
-        prop_assert_eq!(says(|row| row.salt = Some(vec![]), "salt"), challenged_or_later);
-        prop_assert_eq!(says(|row| row.address = None, "address"), challenged_or_later);
+        prop_assert_eq!(says(|row| row.changing.salt = Some(vec![]), "salt"), challenged_or_later);
+        prop_assert_eq!(says(|row| row.changing.address = None, "address"), challenged_or_later);
     }
 }

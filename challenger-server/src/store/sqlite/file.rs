@@ -1,4 +1,4 @@
-//! The database file: who may read it, how it is connected to, and how its errors are told.
+//! The database file: its mode, its connections, and its name in errors.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -9,32 +9,36 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
-use super::wal;
+use super::error::SqliteError;
 use crate::secrecy;
 use crate::store::StoreError;
 
-/// How often a connection looks whether another process has done writing, and what it does between:
-/// 5 seconds in all. SQLite itself would look ever more seldom, and miss every moment in which a
-/// process that writes all the time does not.
+/// How large the write-ahead log stays at most after it was merged, in bytes. It is merged from
+/// 1000 pages on.
+const LOG_SIZE_MAX: i64 = 4 * 1024 * 1024;
+
+/// How often a connection looks whether another process has done writing, and the pause between two
+/// looks: 5 seconds in all. SQLite itself would look ever more seldom, and miss the short moments
+/// in which a busy process does not write.
 const BUSY_LOOKS: i32 = 5000;
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
 
-/// The cache of a connection that only reads, in KiB. Whatever is written makes it stale, so that a
-/// larger one would not be of use.
+/// The cache of a connection that only reads, in KiB. Every write makes it stale, so a larger one
+/// would be of no use.
 const READER_CACHE_KIB: i64 = 256;
 
-/// Where the database is.
+/// The file of the database.
 pub(super) struct DatabaseFile {
     path: PathBuf,
-    /// Device and number of the file that was first connected to.
+    /// Device and inode of the file that was first connected to.
     identity: OnceLock<(u64, u64)>,
 }
 
 impl DatabaseFile {
-    /// Makes the path absolute, so that SQLite takes it for a path whatever it looks like, such as
-    /// `:memory:` or `file:…`.
+    /// Names a file. The path is made absolute, so that SQLite takes it for a path even if it looks
+    /// like `:memory:` or `file:…`.
     pub(super) fn new(path: &Path) -> Result<Self, StoreError> {
         let path = std::path::absolute(path)
             .map_err(|error| StoreError(format!("{}: {error}", secrecy::path(path))))?;
@@ -63,20 +67,20 @@ impl DatabaseFile {
     /// A connection that reads and writes.
     pub(super) fn connect(&self) -> Result<Connection, StoreError> {
         let connection = self.check_in_place().and_then(|()| self.configured());
-        let connection = connection.map_err(|fault| self.error(fault))?;
+        let connection = connection.map_err(|error| self.error(error))?;
         match connection.is_readonly("main") {
             Ok(false) => Ok(connection),
             Ok(true) => Err(self.error("cannot be written; check its owner and its mode")),
-            Err(error) => Err(self.error(Fault::from(error))),
+            Err(error) => Err(self.error(SqliteError::from(error))),
         }
     }
 
-    /// Whether there is a file, and still the one that the connections have open. SQLite goes on
-    /// writing to one that was deleted, where nobody would find it.
-    pub(super) fn check_in_place(&self) -> Result<(), Fault> {
+    /// Checks that the file exists, and is still the one that the connections have open. SQLite
+    /// goes on writing to a file that was deleted.
+    pub(super) fn check_in_place(&self) -> Result<(), SqliteError> {
         let advice = "while it was in use; put it back, or restart the service";
         let found = fs::metadata(&self.path).map(|found| (found.dev(), found.ino()));
-        Err(Fault(match (found, self.identity.get()) {
+        Err(SqliteError(match (found, self.identity.get()) {
             (Ok(found), opened) => {
                 if found == *opened.unwrap_or_else(|| self.identity.get_or_init(|| found)) {
                     return Ok(());
@@ -91,96 +95,55 @@ impl DatabaseFile {
         }))
     }
 
-    /// A connection that refuses to write. It is no read-only one for SQLite, which would then not
-    /// be able to recover the file after a crash.
+    /// A connection that refuses to write. It is not opened read-only, because SQLite could then
+    /// not recover the file after a crash.
     pub(super) fn connect_to_read(&self) -> Result<Connection, StoreError> {
         let connection = self.connect()?;
         connection
             .pragma_update(None, "query_only", true)
-            // A negative number is one of KiB, a positive one of pages.
+            // A negative number counts KiB, a positive one pages.
             .and_then(|()| connection.pragma_update(None, "cache_size", -READER_CACHE_KIB))
-            .map_err(|error| self.error(Fault::from(error)))?;
+            .map_err(|error| self.error(SqliteError::from(error)))?;
         Ok(connection)
     }
 
-    /// Whether there is anything in the write-ahead log.
+    /// Whether the write-ahead log has any content.
     pub(super) fn has_log(&self) -> bool {
         let mut name = self.path.clone().into_os_string();
         name.push("-wal");
         fs::metadata(name).is_ok_and(|found| found.len() > 0)
     }
 
-    /// Says where something went wrong.
+    /// The error for the operator, which names the file.
     pub(super) fn error(&self, cause: impl fmt::Display) -> StoreError {
         let (path, shown) = (self.path.to_string_lossy(), secrecy::path(&self.path));
-        // SQLite names it again.
+        // SQLite's own message may name it again.
         StoreError(format!("{shown}: {}", cause.to_string().replace(&*path, &shown)))
     }
 
-    fn configured(&self) -> Result<Connection, Fault> {
+    fn configured(&self) -> Result<Connection, SqliteError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_handler(Some(wait_for_others))?;
-        // A commit that was acknowledged survives a loss of power.
+        // A commit that was acknowledged survives a power failure.
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        // Addresses belong to people: what is deleted is overwritten.
+        // Addresses are personal data: what is deleted is overwritten.
         connection.pragma_update(None, "secure_delete", true)?;
-        connection.pragma_update(None, "journal_size_limit", wal::KEPT_MAX)?;
+        connection.pragma_update(None, "journal_size_limit", LOG_SIZE_MAX)?;
         Ok(connection)
     }
 }
 
-/// Waits for another process, as long as a request has time for it.
+/// Waits for another process, for as long as a request has time.
 pub(super) fn wait_for_others(looks: i32) -> bool {
     look_again(looks, BUSY_LOOKS)
 }
 
-/// Waits a moment, unless that was done so often already.
+/// Waits a moment, and returns whether to look again: at most so many times.
 pub(super) fn look_again(looks: i32, most: i32) -> bool {
     thread::sleep(BUSY_PAUSE);
     looks < most
-}
-
-/// What went wrong, before anybody said in which file.
-#[derive(Clone, Debug)]
-pub(super) struct Fault(pub(super) String);
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<rusqlite::Error> for Fault {
-    /// Keeps the number, because one sentence stands for many causes. SQLite's sentences name
-    /// columns, never values.
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error() {
-            Some(cause) => {
-                let advice = match cause.code {
-                    ErrorCode::CannotOpen => {
-                        "; the file and its folder have to be writable by this user, so run \
-                         challenger-dbinit as the user of the service; if that was done, are \
-                         there enough file descriptors?"
-                    }
-                    ErrorCode::ReadOnly => {
-                        "; the file and its folder have to be writable by this user, so run \
-                         challenger-dbinit as the user of the service"
-                    }
-                    _ => "",
-                };
-                Self(format!("{error} (SQLite error {}){advice}", cause.extended_code))
-            }
-            None => Self(error.to_string()),
-        }
-    }
-}
-
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Self {
-        Self(error.0)
-    }
 }
 
 #[cfg(test)]
@@ -201,7 +164,7 @@ mod tests {
             // 2 is FULL.
             let values = ["synchronous", "foreign_keys", "secure_delete", "query_only"].map(says);
             assert_eq!(values, [2, 1, 1, reads_only]);
-            assert_eq!(says("journal_size_limit"), wal::KEPT_MAX);
+            assert_eq!(says("journal_size_limit"), LOG_SIZE_MAX);
         }
     }
 }

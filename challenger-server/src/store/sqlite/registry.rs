@@ -1,49 +1,26 @@
-//! What the operator's tools do. Each call has a connection of its own, because they are rare.
+//! The operator's tools. Each call has a connection of its own, because calls are rare.
 
 use std::time::{Duration, Instant};
 
 use challenger_proto::{ClientId, HashedSecret, RedirectUri, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params, Transaction, TransactionBehavior};
 
-use super::file::Fault;
+use super::error::SqliteError;
 use super::{SqliteStore, schema, wal};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
 use crate::store::{Added, ClientSummary, Collected, Registry, Store, StoreError, rest};
 
-/// How many rows are deleted at once: a server that runs waits for them, and they are scattered
-/// over as many pages.
+/// How many rows are deleted in one transaction: a running server waits for them, and they may lie
+/// in as many pages.
 const PIECE_ROWS: u32 = 100;
 
-/// How to forget the rows of a client in a table up to a time, the latest first, and to count them.
-struct Table {
-    delete: &'static str,
-    count: &'static str,
-}
-
-const VALIDATIONS: Table = Table {
-    delete: "\
-        DELETE FROM validations WHERE id IN \
-            (SELECT id FROM validations WHERE client = ?1 AND expires <= ?2 \
-            ORDER BY expires DESC LIMIT ?3)",
-    count: "\
-        UPDATE clients SET validations_collected = validations_collected + ?2 WHERE id = ?1",
-};
-
-const GRANTS: Table = Table {
-    delete: "\
-        DELETE FROM grants WHERE id IN \
-            (SELECT id FROM grants WHERE client = ?1 AND expires <= ?2 \
-            ORDER BY expires DESC LIMIT ?3)",
-    count: "UPDATE clients SET grants_collected = grants_collected + ?2 WHERE id = ?1",
-};
-
-/// Whose rows have expired, and who is being deleted.
+/// Clients of which rows have expired, and clients that are being deleted.
 const SELECT_DUE: &str = "\
     SELECT id, deleting FROM clients WHERE deleting = 1 \
         OR EXISTS (SELECT 1 FROM validations WHERE client = clients.id AND expires <= ?1) \
         OR EXISTS (SELECT 1 FROM grants WHERE client = clients.id AND expires <= ?1)";
 
-/// Rows that are there, and those that were collected.
+/// Clients with their totals: the rows that are there, and those that were collected.
 const SELECT_CLIENTS: &str = "\
     SELECT clients.id, clients.redirect_uri, \
         clients.validations_collected + coalesce(opened.kept, 0), \
@@ -65,7 +42,7 @@ const VOID_SECRET: &str = "\
     UPDATE clients SET deleting = 1, secret_digest = zeroblob(32) \
     WHERE redirect_uri = ?1 RETURNING id";
 
-/// What a request that was on its way wrote goes with it: `ON DELETE CASCADE`.
+/// Rows that a request wrote meanwhile are deleted with it: `ON DELETE CASCADE`.
 const DELETE_CLIENT: &str = "DELETE FROM clients WHERE id = ?1 AND deleting = 1";
 
 const SELECT_UNSOLVED: &str = "\
@@ -97,7 +74,7 @@ impl Registry for SqliteStore {
     }
 
     fn clients(&self) -> Result<Vec<ClientSummary>, StoreError> {
-        self.ask(|connection| clients(connection))
+        self.with_connection(|connection| clients(connection))
     }
 
     fn rotate_secret(
@@ -116,7 +93,7 @@ impl Registry for SqliteStore {
     fn delete_client(&self, redirect_uri: &RedirectUri) -> Result<Option<ClientId>, StoreError> {
         let parameters = [redirect_uri.as_str()];
         self.maintain(|connection| {
-            // A disk that is almost full has more room then for what follows.
+            // Makes room for what follows on a disk that is almost full.
             let _ = wal::empty(connection, Duration::ZERO);
             let id = change_client(connection, VOID_SECRET, parameters)?;
             if let Some(id) = id {
@@ -128,25 +105,25 @@ impl Registry for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Changes something, and takes what was there before out of the write-ahead log.
+    /// Runs a task that changes something, and takes the old rows out of the write-ahead log.
     fn maintain<T>(
         &self,
-        task: impl FnOnce(&mut Connection) -> Result<T, Fault>,
+        task: impl FnOnce(&mut Connection) -> Result<T, SqliteError>,
     ) -> Result<T, StoreError> {
-        let done = self.ask(task);
+        let done = self.with_connection(task);
         if let Err(error) = self.finish() {
             log::warn!("{error}");
         }
         done
     }
 
-    /// Does something that leaves nothing behind.
-    fn ask<T>(
+    /// Runs a task.
+    fn with_connection<T>(
         &self,
-        task: impl FnOnce(&mut Connection) -> Result<T, Fault>,
+        task: impl FnOnce(&mut Connection) -> Result<T, SqliteError>,
     ) -> Result<T, StoreError> {
         let mut connection = self.file.connect()?;
-        task(&mut connection).map_err(|fault| self.file.error(fault))
+        task(&mut connection).map_err(|error| self.file.error(error))
     }
 }
 
@@ -160,36 +137,54 @@ fn collect(connection: &mut Connection, now: Timestamp) -> rusqlite::Result<Coll
         if is_deleted {
             delete(connection, client)?;
         } else {
-            collected.grants += forget(connection, &GRANTS, client, now)?;
-            collected.validations += forget(connection, &VALIDATIONS, client, now)?;
+            collected.grants += delete_rows(connection, "grants", client, now)?;
+            collected.validations += delete_rows(connection, "validations", client, now)?;
         }
     }
     Ok(collected)
 }
 
-/// Deletes a client whose secret is void, and all it had.
+/// Deletes a client whose secret is void, with all its rows.
 fn delete(connection: &mut Connection, client: i64) -> rusqlite::Result<()> {
-    forget(connection, &GRANTS, client, Timestamp::NEVER)?;
-    forget(connection, &VALIDATIONS, client, Timestamp::NEVER)?;
+    delete_rows(connection, "grants", client, Timestamp::NEVER)?;
+    delete_rows(connection, "validations", client, Timestamp::NEVER)?;
     connection.execute(DELETE_CLIENT, [client]).map(drop)
 }
 
-/// Deletes the rows of a client that expire until a time, and counts them in its totals.
-fn forget(
+/// Deletes the rows of a client in a table that expire until a time, the latest first, and counts
+/// them in its totals.
+fn delete_rows(
     connection: &mut Connection,
-    table: &Table,
+    table: &str,
     client: i64,
     until: Timestamp,
 ) -> rusqlite::Result<u64> {
+    let delete = format!(
+        "DELETE FROM {table} WHERE id IN \
+            (SELECT id FROM {table} WHERE client = ?1 AND expires <= ?2 \
+            ORDER BY expires DESC LIMIT ?3)"
+    );
     in_pieces(connection, |transaction| {
         let parameters = (client, to_seconds(until), PIECE_ROWS);
-        let rows = number(transaction.prepare_cached(table.delete)?.execute(parameters)?);
-        transaction.prepare_cached(table.count)?.execute((client, rows))?;
+        let rows = number(transaction.prepare_cached(&delete)?.execute(parameters)?);
+        count(transaction, table, client, rows)?;
         Ok(rows)
     })
 }
 
-/// Ends what a client has not got the proof of.
+/// Counts deleted rows of a table in a client's totals.
+fn count(
+    transaction: &Transaction<'_>,
+    table: &str,
+    client: i64,
+    rows: u32,
+) -> rusqlite::Result<()> {
+    let total = format!("{table}_collected");
+    let add = format!("UPDATE clients SET {total} = {total} + ?2 WHERE id = ?1");
+    transaction.prepare_cached(&add)?.execute((client, rows)).map(drop)
+}
+
+/// Ends the unsolved validations of a client.
 fn end_unsolved(
     connection: &mut Connection,
     client: ClientId,
@@ -210,22 +205,22 @@ fn end_unsolved(
             // Unless it was solved meanwhile.
             deleted += number(delete.execute([id])?);
         }
-        transaction.prepare_cached(VALIDATIONS.count)?.execute((client.number(), deleted))?;
+        count(transaction, "validations", client.number(), deleted)?;
         ended += u64::from(deleted);
         Ok(looked_at)
     })?;
     Ok(ended)
 }
 
-/// Does something in transactions of so many rows each, until one has fewer, and lets others have
-/// the database in between. Returns how many rows that were.
+/// Repeats a transaction until it has fewer rows than [`PIECE_ROWS`], and lets others have the
+/// database in between. Returns the number of rows in all.
 fn in_pieces(
     connection: &mut Connection,
     mut piece: impl FnMut(&Transaction<'_>) -> rusqlite::Result<u32>,
 ) -> rusqlite::Result<u64> {
     let mut done = 0;
     loop {
-        // Nobody waits for us while we wait for others.
+        // Others wait for us only from here on.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let begun = Instant::now();
         let rows = piece(&transaction)?;
@@ -238,7 +233,7 @@ fn in_pieces(
     }
 }
 
-/// How many rows a statement changed.
+/// The number of rows that a statement changed.
 fn number(rows: usize) -> u32 {
     u32::try_from(rows).unwrap_or(u32::MAX)
 }
@@ -247,7 +242,7 @@ fn add_client(
     connection: &mut Connection,
     redirect_uri: &RedirectUri,
     secret: HashedSecret,
-) -> Result<Added, Fault> {
+) -> Result<Added, SqliteError> {
     let id = |number| client_id("clients.id", number);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let existing = transaction
@@ -272,26 +267,18 @@ fn add_client(
     Ok(Added::New(id(number)?))
 }
 
-fn clients(connection: &Connection) -> Result<Vec<ClientSummary>, Fault> {
+fn clients(connection: &Connection) -> Result<Vec<ClientSummary>, SqliteError> {
     let mut statement = connection.prepare(SELECT_CLIENTS)?;
-    let rows = statement.query_map((), |row| {
-        Ok(ClientSummaryRow {
-            id: row.get(0)?,
-            redirect_uri: row.get(1)?,
-            validations: row.get(2)?,
-            grants: row.get(3)?,
-            is_being_deleted: row.get(4)?,
-        })
-    })?;
+    let rows = statement.query_map((), |row| ClientSummaryRow::from_sqlite(row, 0))?;
     rows.map(|row| Ok(row?.try_into()?)).collect()
 }
 
-/// Changes one client, and says which.
+/// Changes the client with a redirect URI, if there is one, and returns its number.
 fn change_client(
     connection: &mut Connection,
     statement: &str,
     parameters: impl Params,
-) -> Result<Option<ClientId>, Fault> {
+) -> Result<Option<ClientId>, SqliteError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let number = transaction.query_row(statement, parameters, |row| row.get(0)).optional()?;
     transaction.commit()?;

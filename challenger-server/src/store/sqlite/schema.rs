@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::file::Fault;
+use super::error::SqliteError;
 use crate::store::version;
 
-/// What SQLite keeps in the file's head to tell programs apart: `Chal`.
+/// The mark of this program in the file's header: `Chal`.
 const APPLICATION_ID: i64 = 0x4368_616c;
 
 /// The steps from version to version, in order and never changed once released. The version of a
@@ -14,13 +14,13 @@ const MIGRATIONS: [&str; 2] =
     [include_str!("../sql/sqlite/0001.sql"), include_str!("../sql/sqlite/0002.sql")];
 
 /// The version of the schema; 0 for an empty file.
-pub(super) fn version(connection: &Connection) -> Result<usize, Fault> {
+pub(super) fn version(connection: &Connection) -> Result<usize, SqliteError> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let application = number("application_id")?;
     let is_empty: bool =
         connection
             .query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", (), |row| row.get(0))?;
-    let foreign = || Fault("is a database of another program".to_owned());
+    let foreign = || SqliteError("is a database of another program".to_owned());
     match application {
         APPLICATION_ID => usize::try_from(number("user_version")?).map_err(|_| foreign()),
         0 if is_empty => Ok(0),
@@ -28,28 +28,28 @@ pub(super) fn version(connection: &Connection) -> Result<usize, Fault> {
     }
 }
 
-/// Whether this program can work with that version.
-pub(super) fn check(version: usize) -> Result<(), Fault> {
-    version::check(version, MIGRATIONS.len()).map_err(Fault)
+/// Checks that this program can work with that version.
+pub(super) fn check(version: usize) -> Result<(), SqliteError> {
+    version::check(version, MIGRATIONS.len()).map_err(SqliteError)
 }
 
-fn check_not_newer(version: usize) -> Result<(), Fault> {
-    version::check_not_newer(version, MIGRATIONS.len()).map_err(Fault)
+fn check_not_newer(version: usize) -> Result<(), SqliteError> {
+    version::check_not_newer(version, MIGRATIONS.len()).map_err(SqliteError)
 }
 
-/// Lets readers and the writer work at the same time. The file remembers it, but a copy that was
-/// made as a backup does not.
-pub(super) fn write_ahead(connection: &Connection) -> Result<(), Fault> {
+/// Turns on write-ahead logging, so that readers and the writer work at the same time. The file
+/// remembers it, but a copy that was made as a backup does not.
+pub(super) fn write_ahead(connection: &Connection) -> Result<(), SqliteError> {
     let mode = connection
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
     if mode == "wal" {
         return Ok(());
     }
-    Err(Fault(format!("stays in journal mode {mode}; it has to be on a local file system")))
+    Err(SqliteError(format!("stays in journal mode {mode}; it has to be on a local file system")))
 }
 
-/// Goes through the steps that the file has not seen yet.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
+/// Runs the steps that the file has not seen yet.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), SqliteError> {
     write_ahead(connection)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version = version(&transaction)?;
@@ -60,9 +60,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
 }
 
 /// Drops all tables and starts anew.
-pub(super) fn reset(connection: &mut Connection) -> Result<(), Fault> {
+pub(super) fn reset(connection: &mut Connection) -> Result<(), SqliteError> {
     write_ahead(connection)?;
-    // Else the order of the tables would matter.
+    // Otherwise the order of the tables would matter.
     connection.pragma_update(None, "foreign_keys", false)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     version(&transaction)?;

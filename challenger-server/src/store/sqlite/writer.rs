@@ -1,5 +1,5 @@
-//! The one thread of this process that writes: it carries out whatever waits in one transaction, so
-//! that many commits share the cost of one sync.
+//! The one thread of this process that writes. It carries out all waiting commits in one
+//! transaction, so that they share the cost of one sync.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
@@ -9,21 +9,23 @@ use std::time::{Duration, Instant};
 use challenger_proto::{Commit, Write};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::file::{DatabaseFile, Fault};
+use super::error::SqliteError;
+use super::file::DatabaseFile;
 use super::{statements, wal};
 use crate::store::{LIMIT, StoreError};
 
-/// The most commits of one transaction. More would make the first of them wait for little gain.
+/// Maximum number of commits in one transaction. More would make the first of them wait for little
+/// gain.
 pub(super) const BATCH_MAX: usize = 64;
 
-/// How often the write-ahead log is emptied, whoever filled it: what a tool deletes while somebody
-/// reads stays in it no longer than that.
+/// How often the write-ahead log is emptied: rows that a tool deletes while another process reads
+/// stay in it no longer than that.
 const EMPTIED_EVERY: Duration = Duration::from_secs(10);
 
-/// What they are told who wait no longer.
+/// Error for callers whose deadline has passed.
 const LATE: &str = "was not written to in time";
 
-/// The thread and the way to it.
+/// The thread, and the queue of its jobs.
 pub(super) struct Writer {
     file: Arc<DatabaseFile>,
     /// Both are there until the drop.
@@ -31,17 +33,17 @@ pub(super) struct Writer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// One write, and who waits for it.
+/// One write, and its caller.
 struct Job {
     write: Write,
-    /// When nobody waits any longer.
-    until: Instant,
+    /// When the caller gives up.
+    deadline: Instant,
     reply: SyncSender<Result<Commit, StoreError>>,
 }
 
 impl Job {
     fn is_awaited(&self) -> bool {
-        Instant::now() < self.until
+        Instant::now() < self.deadline
     }
 }
 
@@ -62,13 +64,13 @@ impl Writer {
         Ok(Self { file, queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Hands a write over and waits until it is on the disk, or failed.
+    /// Hands over a write, and waits until it is on the disk or has failed.
     pub(super) fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
         let stopped = || self.file.error("the thread that writes has stopped");
         let (reply, answer) = mpsc::sync_channel(1);
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
-        let until = Instant::now() + LIMIT;
-        queue.send(Job { write: write.clone(), until, reply }).map_err(|_| stopped())?;
+        let deadline = Instant::now() + LIMIT;
+        queue.send(Job { write: write.clone(), deadline, reply }).map_err(|_| stopped())?;
         answer.recv_timeout(LIMIT).map_err(|error| match error {
             RecvTimeoutError::Disconnected => stopped(),
             RecvTimeoutError::Timeout => self.file.error(LATE),
@@ -97,8 +99,8 @@ fn work(jobs: &Receiver<Job>, mut connection: Connection, file: &DatabaseFile) {
         if emptied.elapsed() >= EMPTIED_EVERY {
             emptied = Instant::now();
             if file.has_log() {
-                // If something is wrong with the file, its users say so; if a reader is in the way,
-                // the next time will do.
+                // Errors of the file show up at loads and commits; if a reader is in the way, the
+                // next time will do.
                 let _ = wal::empty(&mut connection, Duration::ZERO);
             }
         }
@@ -112,53 +114,54 @@ fn carry_out(first: Job, jobs: &Receiver<Job>, connection: &mut Connection, file
     let committed = file.check_in_place().and_then(|()| commit_all(connection, &batch));
     let replies = match committed {
         Ok(replies) => replies,
-        Err(fault) => batch.iter().map(|_| Err(fault.clone())).collect(),
+        Err(error) => batch.iter().map(|_| Err(error.clone())).collect(),
     };
     for (job, reply) in batch.into_iter().zip(replies) {
-        // Whoever no longer waits does not need to know.
-        job.reply.send(reply.map_err(|fault| file.error(fault))).ok();
+        // A caller that gave up does not need to know.
+        job.reply.send(reply.map_err(|error| file.error(error))).ok();
     }
 }
 
-/// Carries out a batch. `Err`: none of it is kept.
+/// Carries out a batch. On an error, none of it is kept.
 fn commit_all(
     connection: &mut Connection,
     batch: &[Job],
-) -> Result<Vec<Result<Commit, Fault>>, Fault> {
+) -> Result<Vec<Result<Commit, SqliteError>>, SqliteError> {
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut replies = Vec::with_capacity(batch.len());
     for job in batch {
         if !job.is_awaited() {
-            // They were told that it failed, while others had the file.
-            replies.push(Err(Fault(LATE.to_owned())));
+            // The caller gave up while others had locked the file.
+            replies.push(Err(SqliteError(LATE.to_owned())));
             continue;
         }
         let reply = apply_alone(&mut transaction, &job.write)?;
         if transaction.is_autocommit() {
-            // Some errors, such as a full disk, end the whole transaction. What came after would
-            // belong to none.
-            return Err(reply.map_or_else(Fault::from, |_| Fault("lost its transaction".into())));
+            // Some errors, such as a full disk, end the whole transaction. Later writes would be
+            // outside of any.
+            return Err(reply
+                .map_or_else(SqliteError::from, |_| SqliteError("lost its transaction".into())));
         }
-        replies.push(reply.map_err(Fault::from));
+        replies.push(reply.map_err(SqliteError::from));
     }
     transaction.commit()?;
     Ok(replies)
 }
 
-/// Carries out a write so that, if it fails, it takes back its own changes only. `Err`: it could
-/// not take them back.
+/// Carries out a write so that, if it fails, only its own changes are rolled back. The outer error
+/// is one of rolling back.
 fn apply_alone(
     transaction: &mut Transaction<'_>,
     write: &Write,
-) -> Result<rusqlite::Result<Commit>, Fault> {
+) -> Result<rusqlite::Result<Commit>, SqliteError> {
     if statements::is_single(write) {
-        // SQLite itself takes back what one statement did.
+        // SQLite itself rolls back a single statement.
         return Ok(statements::apply(transaction, write));
     }
     let savepoint = transaction.savepoint()?;
     let reply = statements::apply(&savepoint, write);
     match reply {
-        // There is nothing left to take back.
+        // There is nothing left to roll back.
         Err(_) if savepoint.is_autocommit() => {}
         Ok(Commit::Done) => savepoint.commit()?,
         Ok(Commit::Conflict) | Err(_) => savepoint.finish()?,

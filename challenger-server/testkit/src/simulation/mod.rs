@@ -184,15 +184,14 @@ fn limits(dice: &mut Dice) -> Limits {
     let mut few = |least: u8, most: u8| {
         least + u8::try_from(dice.below(usize::from(most - least) + 1)).unwrap()
     };
-    Limits {
-        address_changes: few(1, 3),
-        pin_transmissions: NonZeroU8::new(few(1, 3)).unwrap(),
-        pin_attempts: NonZeroU8::new(few(1, 3)).unwrap(),
-        refunds: few(0, 3),
-        retransmission_interval: Span::seconds([0, 30, 60][usize::from(few(0, 2))]),
-        validation_duration: Span::seconds(3000),
-        code_duration: Span::seconds(120),
-        token_duration: Span::seconds(600),
-        ..Limits::for_type(&AddressType::new("email").unwrap())
-    }
+    let mut limits = Limits::for_type(&AddressType::new("email").unwrap());
+    limits.address_changes = few(1, 3);
+    limits.pin_transmissions = NonZeroU8::new(few(1, 3)).unwrap();
+    limits.pin_attempts = NonZeroU8::new(few(1, 3)).unwrap();
+    limits.refunds = few(0, 3);
+    limits.retransmission_interval = Span::seconds([0, 30, 60][usize::from(few(0, 2))]);
+    limits.validation_duration = Span::seconds(3000);
+    limits.code_duration = Span::seconds(120);
+    limits.token_duration = Span::seconds(600);
+    limits
 }

@@ -70,6 +70,7 @@ impl View {
             PageName::InvalidRequest if refused("TooManyAttempts") => (true, false, false),
             PageName::InvalidRequest => (refused("AddressReadOnly"), false, true),
             PageName::AlreadyDone | PageName::ValidationUnknown => (false, false, false),
+            other => panic!("{other:?} is not known here"),
         };
         let change = text("change_url").filter(|_| change);
         Self {

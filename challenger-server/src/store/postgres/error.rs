@@ -1,0 +1,108 @@
+//! What can go wrong with PostgreSQL, and what each error says about the statement.
+
+use std::error::Error;
+use std::{fmt, io};
+
+use postgres::error::{Severity, SqlState};
+
+use crate::store::StoreError;
+
+/// Why something failed, without the name of the database.
+#[derive(Clone, Debug)]
+pub(super) enum PostgresError {
+    /// There was no answer in time, and it is not known whether the statement was carried out. That
+    /// says nothing about other connections.
+    Abandoned(String),
+    /// Another transaction was faster, or deleted the client. Nothing was changed.
+    Conflict(String),
+    /// The connection was lost, and it is not known whether the statement was carried out.
+    Lost(String),
+    /// Anything else. Nothing was changed.
+    Other(String),
+    /// This connection may only read. Nothing was changed.
+    ReadOnly(String),
+    /// The database cannot be reached now, and perhaps later. Nothing was changed.
+    Unreachable(String),
+    /// The connection was lost before the statement was sent.
+    Unsent(String),
+}
+
+impl PostgresError {
+    fn new(error: &postgres::Error) -> Self {
+        let Some(refusal) = error.as_db_error() else {
+            return Self::Other(match error.source() {
+                None => error.to_string(),
+                Some(cause) => format!("{error}: {cause}"),
+            });
+        };
+        // Keeps the number, because sentences are translated. Details would quote values.
+        let code = refusal.code();
+        let message = format!("{} (SQLSTATE {})", refusal.message(), code.code());
+        if matches!(refusal.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) {
+            return Self::Lost(message);
+        }
+        match *code {
+            SqlState::FOREIGN_KEY_VIOLATION
+            | SqlState::T_R_DEADLOCK_DETECTED
+            | SqlState::T_R_SERIALIZATION_FAILURE => Self::Conflict(message),
+            SqlState::READ_ONLY_SQL_TRANSACTION => Self::ReadOnly(message),
+            _ => Self::Other(message),
+        }
+    }
+
+    /// An error of connecting.
+    pub(super) fn of_connecting(error: &postgres::Error) -> Self {
+        let seen = Self::new(error);
+        if may_pass(error) { Self::Unreachable(seen.to_string()) } else { seen }
+    }
+
+    /// An error of something that comes before the statement, such as preparing it.
+    pub(super) fn before_sending(self) -> Self {
+        match self {
+            Self::Lost(cause) => Self::Unsent(cause),
+            Self::Abandoned(_)
+            | Self::Conflict(_)
+            | Self::Other(_)
+            | Self::ReadOnly(_)
+            | Self::Unreachable(_)
+            | Self::Unsent(_) => self,
+        }
+    }
+}
+
+/// Whether the reason for a failed attempt to connect may pass by itself.
+fn may_pass(error: &postgres::Error) -> bool {
+    match error.code() {
+        // Connections broken, resources used up, and the database starting or stopping.
+        Some(code) => ["08", "53", "57"].iter().any(|class| code.code().starts_with(class)),
+        None => error.is_closed() || error.source().is_some_and(|cause| cause.is::<io::Error>()),
+    }
+}
+
+impl fmt::Display for PostgresError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Abandoned(cause)
+            | Self::Conflict(cause)
+            | Self::Lost(cause)
+            | Self::Other(cause)
+            | Self::ReadOnly(cause)
+            | Self::Unreachable(cause)
+            | Self::Unsent(cause) => f.write_str(cause),
+        }
+    }
+}
+
+impl Error for PostgresError {}
+
+impl From<postgres::Error> for PostgresError {
+    fn from(error: postgres::Error) -> Self {
+        Self::new(&error)
+    }
+}
+
+impl From<StoreError> for PostgresError {
+    fn from(error: StoreError) -> Self {
+        Self::Other(error.0)
+    }
+}

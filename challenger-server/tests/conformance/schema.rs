@@ -1,0 +1,143 @@
+//! Schemas are checked, migrated and reset; rows are kept as they should be.
+
+use challenger_proto::{
+    AddressDigest, ClientId, Commit, Earlier, GrantSerial, Load, NonceDigest, Progress, RowVersion,
+    Timestamp, TokenDigest, Write,
+};
+use challenger_server::store::{OpenMode, Registry, Store};
+
+use super::database::{TestDatabase, error_of, served};
+use super::{NOW, email, has_grant, open, redemption, register, reload};
+
+/// A server begins with the version that it knows, and refuses others.
+pub(crate) fn schemas_are_checked_before_serving<D: TestDatabase>() {
+    let it = D::create();
+    let tool = it.open(OpenMode::Maintain).unwrap();
+    let place = it.place();
+    let error = error_of(it.open(OpenMode::Serve));
+    assert_eq!(error, format!("{place}: has no schema yet; run challenger-dbinit"));
+    assert_eq!(tool.migrate(), Ok(()));
+    assert!(it.open(OpenMode::Serve).is_ok());
+
+    it.set_version(99);
+    let error = format!(
+        "{place}: has schema version 99, but this program knows 2 at most; upgrade the program"
+    );
+    assert_eq!(error_of(it.open(OpenMode::Serve)), error);
+    assert_eq!(error_of(tool.migrate()), error);
+    assert_eq!(tool.reset(), Ok(()));
+    assert!(it.open(OpenMode::Serve).is_ok());
+}
+
+/// A database of another program is refused, whatever it is opened for.
+pub(crate) fn databases_of_others_are_left_alone<D: TestDatabase>() {
+    let it = D::create();
+    let expected = it.occupy();
+    for mode in [OpenMode::Maintain, OpenMode::Serve, OpenMode::Use] {
+        let error = error_of(it.open(mode));
+        assert!(error.ends_with(expected), "{error}");
+    }
+}
+
+/// Migrating again changes nothing, and resetting leaves nothing, not even tables of others.
+pub(crate) fn migrating_keeps_and_resetting_drops<D: TestDatabase>() {
+    let (it, store) = served::<D>();
+    let client = register(&store, "https://client.example/cb", "x");
+    let validation = open(&store, &client, [1; 32]);
+    assert_eq!(store.commit(&redemption(validation.clone(), [2; 32])), Ok(Commit::Done));
+    assert_eq!(store.migrate(), Ok(()));
+    assert!(reload(&store, &validation).is_some());
+
+    let another = "CREATE TABLE \"a \"\" table\" (x int)";
+    it.execute(another);
+    assert_eq!(store.reset(), Ok(()));
+    assert!(reload(&store, &validation).is_none());
+    assert!(!has_grant(&store, [2; 32]));
+    it.execute(another); // It would fail if the table was still there.
+    // A store that was open all the while goes on.
+    let again = register(&store, "https://client.example/cb", "x");
+    assert_eq!(again.id, client.id);
+    open(&store, &again, [1; 32]);
+}
+
+/// A database of version 1 has to be migrated; then its rows are as they were, and can remember
+/// earlier addresses.
+pub(crate) fn version_1_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
+    let it = D::create();
+    it.create_version_1();
+    it.execute(&rows_of_version_1::<D>());
+    let error = error_of(it.open(OpenMode::Serve));
+    let expected = "has schema version 1, but this program needs 2; run challenger-dbinit";
+    assert_eq!(error, format!("{}: {expected}", it.place()));
+    it.migrate();
+    let [catalogue, name] = D::INDEXES;
+    let indexes =
+        format!("SELECT count(*) FROM {catalogue} WHERE {name} LIKE '%\\_by\\_%' ESCAPE '\\'");
+    assert_eq!(it.number(&indexes), 2);
+
+    let store = it.serve();
+    let summaries = store.clients().unwrap();
+    let [summary] = &summaries[..] else { panic!("{summaries:?}") };
+    assert_eq!((summary.validations, summary.grants, summary.is_being_deleted), (7, 7, false));
+    let load = Load {
+        client: ClientId::new(3),
+        validation: Some(NonceDigest::from_bytes([0; 32])),
+        grant: Some(TokenDigest::from_bytes([0; 32])),
+        count: None,
+    };
+    let loaded = store.load(&load).unwrap();
+    let (client, validation) = (loaded.client.unwrap(), loaded.validation.unwrap());
+    assert_eq!(client.redirect_uri.as_str(), "https://client.example/cb");
+    assert_eq!((validation.version, validation.addresses_left), (RowVersion(7), 2));
+    assert_eq!(validation.expires, Timestamp::from_seconds(4_000_000_000));
+    let (serial, grant) = loaded.grant.unwrap();
+    assert_eq!((serial, grant.client), (GrantSerial(9), client.id));
+    assert_eq!(store.commit(&Write::Update(validation)), Ok(Commit::Done));
+    open(&store, &client, [1; 32]);
+    a_challenged_row_goes_on(&store);
+}
+
+fn a_challenged_row_goes_on(store: &dyn Store) {
+    let id = NonceDigest::from_bytes([0x22; 32]);
+    let load = Load { validation: Some(id), ..Load::default() };
+    let mut validation = store.load(&load).unwrap().validation.unwrap();
+    let Progress::Challenged(challenge) = &validation.progress else { panic!("{validation:?}") };
+    assert_eq!(challenge.address, email("ada@example.com"));
+    assert_eq!((challenge.sent_at, challenge.attempts_left), (Some(NOW), 1));
+    assert_eq!((validation.version.0, &validation.earlier), (3, &vec![]));
+    let digest = AddressDigest::from_bytes([0x33; 32]);
+    validation.earlier.push(Earlier {
+        address: digest,
+        mailbox: digest,
+        salt: challenge.salt,
+        sent_at: Some(NOW),
+        transmissions_left: 2,
+        attempts_left: 1,
+    });
+    assert_eq!(store.commit(&Write::Update(validation.clone())), Ok(Commit::Done));
+    validation.version = validation.version.next();
+    assert_eq!(reload(store, &validation), Some(validation));
+}
+
+/// A client with a grant, an open validation, and one that waits for its PIN, as a program of
+/// version 1 kept them.
+fn rows_of_version_1<D: TestDatabase>() -> String {
+    let [salt, zeros, twos] =
+        [("11", 16), ("00", 32), ("22", 32)].map(|(hex, count)| D::bytes(&hex.repeat(count)));
+    format!(
+        "INSERT INTO clients (id, redirect_uri, secret_salt, secret_digest, \
+            validations_collected, grants_collected) \
+        VALUES (3, 'https://client.example/cb', {salt}, {zeros}, 5, 6); \
+        INSERT INTO validations (id, version, client, expires, redirect_uri, read_only, \
+            authorized, addresses_left, refunds_left, progress) \
+        VALUES ({zeros}, 7, 3, 4000000000, 'https://client.example/cb', false, false, 2, 3, \
+            'open'); \
+        INSERT INTO validations (id, version, client, expires, redirect_uri, read_only, \
+            authorized, addresses_left, refunds_left, progress, address, salt, sent_at, \
+            transmissions_left, attempts_left) \
+        VALUES ({twos}, 3, 3, 1790003600, 'https://client.example/cb', false, false, 2, 3, \
+            'challenged', '{{\"CONTACT_EMAIL\":\"ada@example.com\"}}', {twos}, 1790000000, 2, 1); \
+        INSERT INTO grants (id, token, client, address, valid_until, expires) \
+        VALUES (9, {zeros}, 3, '{{\"CONTACT_EMAIL\":\"a\"}}', 1, 4000000000)"
+    )
+}
