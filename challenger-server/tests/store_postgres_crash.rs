@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use challenger_proto::{Commit, Load, TokenDigest, Validation, Write};
 use challenger_server::store::{OpenMode, PostgresDatabase, PostgresStore, Registry, Store};
-use challenger_testkit::{Cluster, End};
-use conformance::{Rng, open, redemption, register, reload};
+use challenger_testkit::{Cluster, Dice, End};
+use conformance::{open, redemption, register, reload};
 
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod conformance;
@@ -99,7 +99,7 @@ fn what_was_acknowledged_survives() {
         }
         // Ends the threads even if this one panics.
         let _ends = Ends(&over);
-        let mut rng = Rng::new(7);
+        let mut dice = Dice::Seeded(7);
         for round in 0..6 {
             let before: Vec<_> = acknowledged.iter().map(|it| it.load(Ordering::Relaxed)).collect();
             for (now, before) in acknowledged.iter().zip(before) {
@@ -109,7 +109,7 @@ fn what_was_acknowledged_survives() {
                 });
                 assert!(moved, "everybody gets on with their work before round {round}");
             }
-            thread::sleep(Duration::from_millis(rng.below(100) as u64));
+            thread::sleep(Duration::from_millis(dice.between(0, 99)));
             cluster.end([End::Killed, End::Immediate, End::Fast][round % 3]);
             cluster.start();
         }

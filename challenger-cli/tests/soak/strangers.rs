@@ -105,7 +105,7 @@ impl<'a> Stranger<'a> {
 
     fn try_nonces(&mut self) -> Result<(), Trouble> {
         let nonce: String =
-            self.dice.bytes(51).iter().map(|it| char::from(b'A' + it % 8)).collect();
+            self.dice.bytes::<51>().iter().map(|it| char::from(b'A' + it % 8)).collect();
         let query = "?response_type=code&client_id=1";
         for (method, target, body) in [
             ("GET", format!("authorize/{nonce}0{query}"), ""),
@@ -229,7 +229,7 @@ impl<'a> Stranger<'a> {
 
     fn send_garbage(&mut self) -> Result<(), Trouble> {
         let count = usize::try_from(self.dice.between(1, 3000)).unwrap();
-        let mut bytes = self.dice.bytes(count);
+        let mut bytes: Vec<u8> = (0..count).map(|_| self.dice.byte()).collect();
         bytes.extend(b"\r\n\r\n");
         self.say(&bytes, &[400, 414, 431, 501, 505])
     }

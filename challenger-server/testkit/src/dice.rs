@@ -88,8 +88,18 @@ impl Dice {
         }
     }
 
-    /// Bytes, any of which may be zero.
-    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| u8::try_from(self.below(256)).unwrap()).collect()
+    /// One of two.
+    pub fn coin(&mut self) -> bool {
+        self.one_in(2)
+    }
+
+    /// Any byte.
+    pub fn byte(&mut self) -> u8 {
+        u8::try_from(self.below(256)).unwrap()
+    }
+
+    /// Any bytes.
+    pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        std::array::from_fn(|_| self.byte())
     }
 }

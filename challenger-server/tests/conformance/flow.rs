@@ -1,11 +1,11 @@
 //! One validation from `/setup` to `/token` on a store, and every secret that it brought about.
 
-use challenger_proto::http::{Body, Method, Request, Response};
+use challenger_proto::http::{Method, Request, Response};
 use challenger_proto::{AddressType, Commit, Entropy, Service, Step};
 use challenger_server::store::{Registry, Store};
-use serde_json::Value;
+use challenger_testkit::Dice;
 
-use super::{NOW, Rng, register};
+use super::{NOW, register};
 
 const CLIENT_SECRET: &str = "secret-token:correct-horse-battery-staple";
 const REDIRECT_URI: &str = "https://client.example/flow";
@@ -21,7 +21,7 @@ pub(crate) fn secrets_of_a_flow(store: &dyn Store, registry: &dyn Registry) -> V
     let mut flow = Flow {
         store,
         service: Service::new(AddressType::new("email").unwrap()),
-        rng: Rng::new(5),
+        dice: Dice::Seeded(5),
         drawn: [0; 32],
         pin: String::new(),
     };
@@ -63,7 +63,7 @@ pub(crate) fn secrets_of_a_flow(store: &dyn Store, registry: &dyn Registry) -> V
 struct Flow<'a> {
     store: &'a dyn Store,
     service: Service,
-    rng: Rng,
+    dice: Dice,
     /// The bytes of the last decision that wrote something.
     drawn: [u8; 32],
     /// The PIN of the last message.
@@ -95,7 +95,7 @@ impl Flow<'_> {
         let response = loop {
             step = match step {
                 Step::Load(it) => {
-                    entropy = self.rng.bytes();
+                    entropy = self.dice.bytes();
                     let rows = self.store.load(it.keys()).unwrap();
                     it.loaded(rows, NOW, Entropy::new(entropy))
                 }
@@ -117,6 +117,5 @@ impl Flow<'_> {
 }
 
 fn member(response: &Response, name: &str) -> String {
-    let Body::Json(Value::Object(members)) = &response.body else { panic!("{name} is in JSON") };
-    members[name].as_str().unwrap().to_owned()
+    response.member(name).unwrap().as_str().unwrap().to_owned()
 }

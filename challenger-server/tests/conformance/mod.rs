@@ -31,42 +31,6 @@ pub(crate) use walk::walk_like_records;
 /// Any fixed point in time will do.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 
-/// Numbers that look random and are the same in every run (Marsaglia's xorshift).
-pub(crate) struct Rng(u64);
-
-impl Rng {
-    pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub(crate) const fn number(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.number() >> 1).unwrap() % end
-    }
-
-    pub(crate) fn byte(&mut self) -> u8 {
-        self.number().to_le_bytes()[3]
-    }
-
-    pub(crate) fn coin(&mut self) -> bool {
-        self.below(2) == 0
-    }
-
-    pub(crate) fn bytes(&mut self) -> [u8; 32] {
-        std::array::from_fn(|_| self.byte())
-    }
-
-    pub(crate) fn pick<T: Clone>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())].clone()
-    }
-}
-
 /// Registers a new client.
 pub(crate) fn register(registry: &dyn Registry, uri: &str, secret: &str) -> Client {
     let redirect_uri = RedirectUri::parse(uri).unwrap();

@@ -8,8 +8,9 @@ use challenger_proto::{
     Solution, Timestamp, TokenDigest, Validation, Write,
 };
 use challenger_server::store::{Registry, Store};
+use challenger_testkit::Dice;
 
-use super::{NOW, Rng, email, fresh, register};
+use super::{NOW, email, fresh, register};
 
 /// How many copies of rows are remembered: the older ones are stale.
 const COPIES: usize = 40;
@@ -26,7 +27,7 @@ pub(crate) fn walk_like_records(
 ) {
     let mut walk = Walk::new(store, registry, seed);
     for _ in 0..steps {
-        match walk.rng.below(10) {
+        match walk.dice.below(10) {
             0 | 1 => walk.open(),
             2 | 3 => walk.look_around(),
             _ => walk.change(),
@@ -49,7 +50,7 @@ pub(crate) fn walk_like_records(
 struct Walk<'a> {
     store: &'a dyn Store,
     records: Records,
-    rng: Rng,
+    dice: Dice,
     clients: Vec<Client>,
     ids: Vec<NonceDigest>,
     tokens: Vec<TokenDigest>,
@@ -59,7 +60,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(store: &'a dyn Store, registry: &dyn Registry, seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
+        let mut dice = Dice::Seeded(seed);
         let mut records = Records::default();
         let uris = ["https://a.example/cb", "http://localhost:8080/?x=1", "com.example.app:/cb"];
         let mut clients: Vec<_> = uris.map(|uri| register(registry, uri, "secret")).into();
@@ -69,36 +70,36 @@ impl<'a> Walk<'a> {
         let unknown = ClientId::new(i64::MAX).unwrap();
         clients.push(Client { id: unknown, ..clients[0].clone() });
         // A few, so that some are drawn twice.
-        let tokens = (0..60).map(|_| TokenDigest::from_bytes(rng.bytes())).collect();
+        let tokens = (0..60).map(|_| TokenDigest::from_bytes(dice.bytes())).collect();
         let (ids, copies, met) = (vec![], vec![], BTreeMap::new());
-        Self { store, records, rng, clients, ids, tokens, copies, met }
+        Self { store, records, dice, clients, ids, tokens, copies, met }
     }
 
     fn open(&mut self) {
-        let client = self.rng.pick(&self.clients);
-        let mut validation = fresh(&client, self.rng.bytes());
-        if !self.ids.is_empty() && self.rng.below(4) == 0 {
-            validation.id = self.rng.pick(&self.ids);
+        let client = self.dice.pick(&self.clients).clone();
+        let mut validation = fresh(&client, self.dice.bytes());
+        if !self.ids.is_empty() && self.dice.below(4) == 0 {
+            validation.id = *self.dice.pick(&self.ids);
         }
         validation.expires = self.time();
-        validation.prefill = self.rng.coin().then(|| email("proposed@example.com"));
-        validation.read_only = self.rng.coin();
+        validation.prefill = self.dice.coin().then(|| email("proposed@example.com"));
+        validation.read_only = self.dice.coin();
         self.scramble(&mut validation);
         self.ids.push(validation.id);
         let mut secret = client.secret.digest;
-        if self.rng.below(8) == 0 {
-            secret = ClientSecretDigest::from_bytes(self.rng.bytes());
+        if self.dice.below(8) == 0 {
+            secret = ClientSecretDigest::from_bytes(self.dice.bytes());
         }
         self.commit("open", &Write::Open(validation, secret));
     }
 
     fn look_around(&mut self) {
-        let any_id = NonceDigest::from_bytes(self.rng.bytes());
-        let known_id = self.ids.last().map_or(any_id, |_| self.rng.pick(&self.ids));
+        let any_id = NonceDigest::from_bytes(self.dice.bytes());
+        let known_id = self.ids.last().map_or(any_id, |_| *self.dice.pick(&self.ids));
         let load = Load {
-            client: self.rng.coin().then(|| self.rng.pick(&self.clients).id),
-            validation: self.rng.coin().then(|| self.rng.pick(&[known_id, known_id, any_id])),
-            grant: self.rng.coin().then(|| self.rng.pick(&self.tokens)),
+            client: self.dice.coin().then(|| self.dice.pick(&self.clients).id),
+            validation: self.dice.coin().then(|| *self.dice.pick(&[known_id, known_id, any_id])),
+            grant: self.dice.coin().then(|| *self.dice.pick(&self.tokens)),
             count: None,
         };
         self.compare(&load);
@@ -108,13 +109,13 @@ impl<'a> Walk<'a> {
         if self.copies.is_empty() {
             return;
         }
-        let mut validation = self.rng.pick(&self.copies);
+        let mut validation = self.dice.pick(&self.copies).clone();
         self.scramble(&mut validation);
-        let token = self.rng.pick(&self.tokens);
-        match self.rng.below(4) {
+        let token = *self.dice.pick(&self.tokens);
+        match self.dice.below(4) {
             0 => {
                 let (valid_until, expires) = (self.time(), self.time());
-                let address = email(self.rng.pick(&["a@example.com", "b@example.com"]));
+                let address = email(self.dice.pick::<&str>(&["a@example.com", "b@example.com"]));
                 let client = validation.client;
                 let grant = Grant { token, client, address, valid_until, expires };
                 self.commit("redeem", &Write::Redeem(validation, grant));
@@ -137,7 +138,7 @@ impl<'a> Walk<'a> {
         self.compare(&load);
         let now_there = self.records.load(&load).validation;
         if expected == Commit::Done && self.copies.len() == COPIES {
-            let any = self.rng.below(COPIES);
+            let any = self.dice.below(COPIES);
             self.copies.swap_remove(any);
         }
         if self.copies.len() < COPIES {
@@ -151,31 +152,31 @@ impl<'a> Walk<'a> {
 
     /// Changes whatever a transition may change.
     fn scramble(&mut self, validation: &mut Validation) {
-        validation.authorization = self.rng.coin().then(|| self.request());
-        validation.addresses_left = self.rng.byte();
-        validation.refunds_left = self.rng.byte();
-        validation.earlier = (0..self.rng.below(3)).map(|_| self.earlier()).collect();
-        let address = email(self.rng.pick(&["ada@example.com", "\"quoted\\\""]));
-        let salt = Salt::from_bytes(self.rng.bytes());
+        validation.authorization = self.dice.coin().then(|| self.request());
+        validation.addresses_left = self.dice.byte();
+        validation.refunds_left = self.dice.byte();
+        validation.earlier = (0..self.dice.below(3)).map(|_| self.earlier()).collect();
+        let address = email(self.dice.pick::<&str>(&["ada@example.com", "\"quoted\\\""]));
+        let salt = Salt::from_bytes(self.dice.bytes());
         let solution = Solution {
             address: address.clone(),
             salt,
             at: self.time(),
             renewed_at: self.time(),
-            code: CodeDigest::from_bytes(self.rng.bytes()),
+            code: CodeDigest::from_bytes(self.dice.bytes()),
         };
-        validation.progress = match self.rng.below(5) {
+        validation.progress = match self.dice.below(5) {
             0 => Progress::Open,
             1 => Progress::Challenged(Challenge {
                 address,
                 salt,
-                sent_at: self.rng.coin().then(|| self.time()),
-                transmissions_left: self.rng.byte(),
-                attempts_left: self.rng.byte(),
+                sent_at: self.dice.coin().then(|| self.time()),
+                transmissions_left: self.dice.byte(),
+                attempts_left: self.dice.byte(),
             }),
             2 => Progress::Solved(solution),
             3 => {
-                let token = self.rng.pick(&self.tokens);
+                let token = *self.dice.pick(&self.tokens);
                 Progress::Redeemed { solution, token, at: self.time() }
             }
             _ => Progress::Revoked(solution),
@@ -184,12 +185,12 @@ impl<'a> Walk<'a> {
 
     fn earlier(&mut self) -> Earlier {
         Earlier {
-            address: AddressDigest::from_bytes(self.rng.bytes()),
-            mailbox: AddressDigest::from_bytes(self.rng.bytes()),
-            salt: Salt::from_bytes(self.rng.bytes()),
-            sent_at: self.rng.coin().then(|| self.time()),
-            transmissions_left: self.rng.byte(),
-            attempts_left: self.rng.byte(),
+            address: AddressDigest::from_bytes(self.dice.bytes()),
+            mailbox: AddressDigest::from_bytes(self.dice.bytes()),
+            salt: Salt::from_bytes(self.dice.bytes()),
+            sent_at: self.dice.coin().then(|| self.time()),
+            transmissions_left: self.dice.byte(),
+            attempts_left: self.dice.byte(),
         }
     }
 
@@ -199,12 +200,12 @@ impl<'a> Walk<'a> {
             CodeChallenge::from_parts("plain", &"p".repeat(128)),
             CodeChallenge::from_parts("S256", &"s".repeat(43)),
         ];
-        let mut text = || self.rng.coin().then(|| self.rng.pick(&TEXTS).to_owned());
+        let mut text = || self.dice.coin().then(|| (*self.dice.pick(&TEXTS)).to_owned());
         let (state, scope) = (text(), text());
-        AuthorizationRequest { state, scope, code_challenge: self.rng.pick(&challenges) }
+        AuthorizationRequest { state, scope, code_challenge: self.dice.pick(&challenges).clone() }
     }
 
     fn time(&mut self) -> Timestamp {
-        self.rng.pick(&[Timestamp::EPOCH, NOW, Timestamp::from_seconds(1), Timestamp::NEVER])
+        *self.dice.pick(&[Timestamp::EPOCH, NOW, Timestamp::from_seconds(1), Timestamp::NEVER])
     }
 }
