@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use challenger_proto::Timestamp;
 use challenger_proto::http::Status;
 
 use crate::log::{self, Level};
-use crate::os;
 
 /// What the front sends back. It adds `Date`, `Content-Length` and `Connection` itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +28,26 @@ impl Answer {
         Self { status: Status(500), headers: Vec::new(), body: Arc::default() }
     }
 
-    /// The bytes of head and body.
-    pub(super) fn into_parts(self, without_body: bool, close: bool) -> (Vec<u8>, Arc<[u8]>) {
+    /// The same answer; if it cannot be sent, logs that and returns a bare one.
+    pub(super) fn sendable(self) -> Self {
         if !self.is_sendable() {
             let known: [(&str, &dyn fmt::Display); 2] =
                 [("status", &self.status.0), ("error", &"cannot be sent")];
             log::event(Level::Error, "answer", &known);
-            return Self::bare().into_parts(without_body, close);
+            return Self::bare();
+        }
+        self
+    }
+
+    /// The bytes of head and body, or of a bare answer if this one cannot be sent.
+    pub(super) fn into_parts(
+        self,
+        date: Timestamp,
+        without_body: bool,
+        close: bool,
+    ) -> (Vec<u8>, Arc<[u8]>) {
+        if !self.is_sendable() {
+            return Self::bare().into_parts(date, without_body, close);
         }
         let mut text = format!("HTTP/1.1 {} {}\r\n", self.status.0, self.status.reason());
         let mut add = |name: &str, value: &str| {
@@ -42,7 +55,7 @@ impl Answer {
                 text.push_str(part);
             }
         };
-        add("Date", &os::now().to_http_date());
+        add("Date", &date.to_http_date());
         for (name, value) in &self.headers {
             add(name, value);
         }
@@ -77,11 +90,11 @@ mod tests {
     use super::*;
 
     fn text(answer: &Answer, without_body: bool, close: bool) -> String {
-        let (head, body) = answer.clone().into_parts(without_body, close);
+        let date = Timestamp::from_seconds(784_111_777);
+        let (head, body) = answer.clone().into_parts(date, without_body, close);
         let text = String::from_utf8([&head[..], &body].concat()).unwrap();
-        let is_date = |line: &&str| line.starts_with("Date: ") && line.ends_with(" GMT\r\n");
-        assert_eq!(text.split_inclusive('\n').filter(is_date).count(), 1);
-        text.split_inclusive('\n').filter(|line| !is_date(line)).collect()
+        let (before, after) = text.split_once("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n").unwrap();
+        format!("{before}{after}")
     }
 
     fn answer(status: u16, name: &'static str, value: &str) -> Answer {

@@ -14,6 +14,7 @@ use tiny_http::{Method, Server};
 use super::head::{Head, Parsed, parse_head};
 use super::{Listener, PAUSE, Present, Respond};
 use crate::log::{self, Level};
+use crate::os;
 
 /// A listener whose connections tiny_http serves.
 pub struct Tiny {
@@ -83,7 +84,8 @@ fn serve(mut request: tiny_http::Request, respond: &dyn Respond) {
         }
     };
     // Not by tiny_http, which lets line ends into headers. An error means that the peer has left.
-    let (head, body) = answer.into_parts(*request.method() == Method::Head, close);
+    let is_head = *request.method() == Method::Head;
+    let (head, body) = answer.sendable().into_parts(os::now(), is_head, close);
     let mut to = request.into_writer();
     let _ = to.write_all(&head).and_then(|()| to.write_all(&body)).and_then(|()| to.flush());
 }
