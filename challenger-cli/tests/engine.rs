@@ -89,7 +89,9 @@ mod tiny {
             ("Content-Length: 30\r\n\r\na=b", ""),
             ("Content-Length: 3000\r\n\r\na=b", "HTTP/1.1 408 Request Timeout"),
             ("X: a\nY: b\r\n\r\n", "HTTP/1.1 400 Bad Request"),
-            ("Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", "HTTP/1.1 501 Not Implem"),
+            // Chunks are read by tiny_http, and nothing after them.
+            ("Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", "HTTP/1.1 400 Bad Request"),
+            ("Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 501 Not Impleme"),
             ("Cookie: J\u{fc}rgen\r\n\r\n", ""),
         ] {
             let refused = fields != understood;

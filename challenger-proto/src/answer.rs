@@ -119,7 +119,7 @@ const fn look_up(refusal: Refusal) -> Row {
             "This client has too many open validations; try again when some of them have ended.",
         ),
         Refusal::TransferEncodingUnsupported => {
-            row(501, 23, REQUEST, "Transfer codings are not supported; send a Content-Length.")
+            row(501, 23, REQUEST, "The only transfer coding served is chunked.")
         }
         Refusal::ValidationUnknown => {
             row(404, 9755, REQUEST, "The validation is unknown or has expired.")

@@ -20,13 +20,13 @@
 #[cfg(test)]
 mod tests;
 
-use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use challenger_proto::http::{BODY_MAX, Method, Request};
+use challenger_proto::http::{Method, Request};
 use challenger_proto::{Refusal, Refused, Timestamp};
 
+use super::body::Body;
 use super::head::{self, Head, Parsed, parse_head};
 use super::{Answer, Limits};
 
@@ -121,7 +121,7 @@ enum Awaited {
     /// The rest of a head.
     Head,
     /// The rest of the body that belongs to a head.
-    Body(Head),
+    Body(Head, Body),
 }
 
 impl<'a> Reading<'a> {
@@ -146,11 +146,11 @@ impl<'a> Reading<'a> {
                 self.connection.read_head(self.awaited, until, now)
             }
             Awaited::Head => self.connection.read_head(self.awaited, self.until, now),
-            Awaited::Body(mut head) => {
-                if self.connection.take_body(&mut head) {
-                    return self.connection.decide(head);
-                }
-                Exchange::Read(Self { awaited: Awaited::Body(head), ..self })
+            Awaited::Body(head, body) => {
+                self.connection.body_arrived(head, body, |connection, head, body| {
+                    let awaited = Awaited::Body(head, body);
+                    Exchange::Read(Self { connection, awaited, until: self.until })
+                })
             }
         }
     }
@@ -161,7 +161,7 @@ impl<'a> Reading<'a> {
         match self.awaited {
             Awaited::Request { .. } => linger(now, PART),
             Awaited::Head => self.connection.refuse(None, timeout),
-            Awaited::Body(head) => self.connection.refuse(Some(head.request), timeout),
+            Awaited::Body(head, _) => self.connection.refuse(Some(head.request), timeout),
         }
     }
 
@@ -215,7 +215,7 @@ pub struct Writing<'a> {
 
 /// What follows when all bytes are sent.
 enum Then {
-    Body(Head),
+    Body(Head, Body),
     Request,
     End,
 }
@@ -234,7 +234,7 @@ impl<'a> Writing<'a> {
     /// All bytes are sent.
     pub fn written(self, now: Instant) -> Exchange<'a> {
         match self.then {
-            Then::Body(head) => self.connection.read_body(head, now),
+            Then::Body(head, body) => self.connection.read_body(head, body, now),
             Then::Request => self.connection.next_request(now),
             Then::End => linger(now, LINGER),
         }
@@ -245,9 +245,9 @@ impl<'a> Writing<'a> {
 struct Connection<'a> {
     limits: &'a Limits,
     /// What has come and was not used yet: a part of a request, or the beginning of the next ones.
-    /// Never more than a head or a body and one read.
+    /// Never more than a head, or the framing of a chunk, and one read.
     received: Vec<u8>,
-    /// How many bytes the requests so far had.
+    /// How many bytes were used.
     taken: u64,
     /// In a drain, how many of its bytes are answered: those that had come when it was noticed.
     due: Option<u64>,
@@ -262,46 +262,65 @@ impl<'a> Connection<'a> {
     }
 
     fn read_head(self, awaited: Awaited, until: Instant, now: Instant) -> Exchange<'a> {
-        let head = match parse_head(&self.received) {
-            Ok(Parsed::Complete(head)) => return self.head_arrived(head, now),
-            Ok(Parsed::Incomplete) => Awaited::Head,
-            Err(refused) => return self.refuse(None, refused),
+        match parse_head(&self.received) {
+            Ok(Parsed::Complete(head)) => self.head_arrived(head, now),
+            Err(refused) => self.refuse(None, refused),
+            Ok(Parsed::Incomplete) => {
+                let begins =
+                    matches!(awaited, Awaited::Request { .. }) && head::begun(&self.received);
+                let (awaited, until) = if begins {
+                    (Awaited::Head, after(now, self.limits.head))
+                } else {
+                    (awaited, until)
+                };
+                Exchange::Read(Reading { connection: self, awaited, until })
+            }
+        }
+    }
+
+    fn head_arrived(mut self, head: Head, now: Instant) -> Exchange<'a> {
+        let body = match Body::new(head.framing) {
+            Ok(body) => body,
+            Err(refused) => return self.refuse(Some(head.request), refused),
         };
-        let begins = matches!(awaited, Awaited::Request { .. }) && head::begun(&self.received);
-        let (awaited, until) =
-            if begins { (head, after(now, self.limits.head)) } else { (awaited, until) };
-        Exchange::Read(Reading { connection: self, awaited, until })
+        self.take(head.length);
+        self.body_arrived(head, body, |connection, head, body| {
+            if head.expects_continue {
+                connection.write(CONTINUE.to_vec(), Arc::default(), Then::Body(head, body), now)
+            } else {
+                connection.read_body(head, body, now)
+            }
+        })
     }
 
-    fn head_arrived(mut self, mut head: Head, now: Instant) -> Exchange<'a> {
-        if head.body_length > BODY_MAX {
-            return self.refuse(Some(head.request), Refusal::BodyTooLarge.into());
-        }
-        self.received.drain(..head.length);
-        self.taken += head.length as u64;
-        if self.take_body(&mut head) {
-            self.decide(head)
-        } else if head.expects_continue {
-            self.write(CONTINUE.to_vec(), Arc::default(), Then::Body(head), now)
-        } else {
-            self.read_body(head, now)
-        }
-    }
-
-    fn read_body(self, head: Head, now: Instant) -> Exchange<'a> {
+    fn read_body(self, head: Head, body: Body, now: Instant) -> Exchange<'a> {
         let until = after(now, self.limits.body);
-        Exchange::Read(Reading { connection: self, awaited: Awaited::Body(head), until })
+        Exchange::Read(Reading { connection: self, awaited: Awaited::Body(head, body), until })
     }
 
-    /// Moves the body to the request, if all of it is there.
-    fn take_body(&mut self, head: &mut Head) -> bool {
-        if self.received.len() < head.body_length {
-            return false;
+    /// Moves to a body what has come of it. `incomplete` says what follows if that is not all.
+    fn body_arrived(
+        mut self,
+        mut head: Head,
+        mut body: Body,
+        incomplete: impl FnOnce(Self, Head, Body) -> Exchange<'a>,
+    ) -> Exchange<'a> {
+        match body.take(&self.received) {
+            Ok(length) => self.take(length),
+            Err(refused) => return self.refuse(Some(head.request), refused),
         }
-        let rest = self.received.split_off(head.body_length);
-        head.request.body = mem::replace(&mut self.received, rest);
-        self.taken += head.body_length as u64;
-        true
+        if body.is_complete() {
+            head.request.body = body.into_bytes();
+            self.decide(head)
+        } else {
+            incomplete(self, head, body)
+        }
+    }
+
+    /// Removes bytes that were used.
+    fn take(&mut self, length: usize) {
+        self.received.drain(..length);
+        self.taken += length as u64;
     }
 
     fn decide(mut self, head: Head) -> Exchange<'a> {

@@ -21,6 +21,7 @@
 
 mod answer;
 mod bell;
+mod body;
 mod connection;
 pub mod exchange;
 pub mod head;

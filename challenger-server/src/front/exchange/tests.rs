@@ -1,5 +1,7 @@
 //! Connections without sockets, whose time passes as the tests say.
 
+mod framing;
+
 use challenger_proto::http::Status;
 use proptest::prelude::*;
 
@@ -92,7 +94,7 @@ fn story(limits: &Limits, pieces: &[&[u8]]) -> Vec<String> {
     }
 }
 
-/// All that is needed for some bytes, however they are cut.
+/// All that is needed for some bytes that come at once.
 fn story_of(bytes: &[u8]) -> Vec<String> {
     story(&limits(), &[bytes])
 }
@@ -355,4 +357,9 @@ const PARTS: &[&[u8]] = &[
     b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 40\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n",
     b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"3\r\na=b\r\n",
+    b"1f;a=b\r\n",
+    b"0\r\n\r\n",
+    b"0\r\nA: b\r\n\r\n",
 ];
