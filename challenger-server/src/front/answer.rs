@@ -9,7 +9,7 @@ use challenger_proto::http::Status;
 
 use crate::log::{self, Level};
 
-/// What the front sends back. It adds `Date`, `Content-Length` and `Connection` itself.
+/// An answer to a request. The front adds `Date`, `Content-Length` and `Connection`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The status, from 200 on.
@@ -28,7 +28,7 @@ impl Answer {
         Self { status: Status(500), headers: Vec::new(), body: Arc::default() }
     }
 
-    /// The same answer; if it cannot be sent, logs that and returns a bare one.
+    /// This answer, or a bare one if it cannot be sent, which is logged.
     pub(super) fn sendable(self) -> Self {
         if !self.is_sendable() {
             let known: [(&str, &dyn fmt::Display); 2] =
@@ -72,7 +72,8 @@ impl Answer {
         (text.into_bytes(), if no_body { Arc::default() } else { self.body })
     }
 
-    /// A line end in a value would let whoever chose the value write headers, or a second answer.
+    /// Whether the bytes mean this answer: a line end in a value could begin another header, or a
+    /// second answer.
     fn is_sendable(&self) -> bool {
         (200..600).contains(&self.status.0)
             && self.headers.iter().all(|(name, value)| {

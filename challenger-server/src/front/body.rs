@@ -70,6 +70,11 @@ impl Body {
         self.awaited == Awaited::End
     }
 
+    /// How many bytes have come of it.
+    pub(super) fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// What has come of it.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes

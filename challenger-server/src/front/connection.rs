@@ -58,7 +58,7 @@ pub(super) fn serve(slot: &Slot, respond: &dyn Respond, limits: &Limits) {
     }
 }
 
-/// Decides, which may panic: that is a fault of ours, and costs the peer this request only.
+/// Decides. A panic is a fault of ours, and costs the peer this request only.
 fn decide(respond: &dyn Respond, decide: impl FnOnce(&dyn Respond) -> Answer) -> Answer {
     unless_panic(respond, decide)
         .or_else(|| unless_panic(respond, |it| it.refuse(None, Refusal::Internal.into())))
@@ -66,7 +66,7 @@ fn decide(respond: &dyn Respond, decide: impl FnOnce(&dyn Respond) -> Answer) ->
         .sendable()
 }
 
-/// What a panic leaves behind is not looked at again: `Respond` keeps no state of ours.
+/// The answer, unless deciding panics. No state of ours outlives a panic in `Respond`.
 fn unless_panic(
     respond: &dyn Respond,
     decide: impl FnOnce(&dyn Respond) -> Answer,

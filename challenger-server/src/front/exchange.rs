@@ -130,6 +130,16 @@ impl<'a> Reading<'a> {
         self.until
     }
 
+    /// How many bytes are held of what is awaited: at most a head, or a body and a line of its
+    /// chunks.
+    pub fn held(&self) -> usize {
+        let body = match &self.awaited {
+            Awaited::Body(_, body) => body.length(),
+            Awaited::Request { .. } | Awaited::Head => 0,
+        };
+        self.connection.received.len() + body
+    }
+
     /// Whether no request has begun. Then [`Reading::last_call`] is due as soon as the server is
     /// being stopped and nothing can be read; at most once, after which this is false.
     pub fn is_idle(&self) -> bool {

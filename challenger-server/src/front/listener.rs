@@ -22,18 +22,18 @@ impl Listener {
     /// Where it listens: an address with a port, or a path.
     ///
     /// # Errors
-    /// What the system says.
+    /// The socket's address cannot be read.
     pub fn place(&self) -> io::Result<String> {
         self.0.local_addr().map(|address| place(&address))
     }
 
-    /// Tells later whether it is still open, although somebody else has it.
+    /// A watch that reports whether the socket is still open after it was given away.
     #[cfg(feature = "tiny-http")]
     pub(crate) fn watch(&self) -> io::Result<Watch> {
         Watch::new(&self.0)
     }
 
-    /// The same, for those who know only UNIX sockets.
+    /// The same socket, for code that takes UNIX sockets only.
     #[cfg(feature = "tiny-http")]
     pub(super) fn into_unix(self) -> UnixListener {
         OwnedFd::from(self.0).into()
@@ -59,7 +59,7 @@ impl Listener {
         Ok((socket, peer))
     }
 
-    /// Whether the system has a connection that nobody has accepted yet.
+    /// Whether a connection waits to be accepted.
     pub(super) fn has_next(&self) -> bool {
         let event = wait_for(&self.0, PollFlags::IN, Duration::ZERO, None);
         matches!(event, Ok(Event::Ready))

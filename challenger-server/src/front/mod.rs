@@ -1,7 +1,7 @@
 //! The front: an HTTP/1.1 server that withstands strangers.
 //!
-//! It turns sockets into complete, bounded, unambiguous requests, and writes what a [`Respond`]
-//! says about them. Whatever else strangers send is refused here or cut off.
+//! It turns sockets into complete, bounded, unambiguous requests, and writes the answers of a
+//! [`Respond`]. Everything else that strangers send is refused here or cut off.
 //!
 //! ```text
 //! accept thread ── Table::admit ── one thread per connection
@@ -68,7 +68,7 @@ pub trait Respond: Send + Sync + 'static {
 
 /// The other end of a connection.
 pub trait Peer {
-    /// Whether it has gone, or at least sends nothing more, so that nobody may want the answer.
+    /// Whether it has gone, or at least sends nothing more, so that the answer may be of no use.
     fn has_left(&self) -> bool;
 }
 
@@ -135,7 +135,7 @@ impl Default for Limits {
 }
 
 /// How many connections may wait to be accepted. The standard library asks for 128; a crowd that
-/// comes in one moment overflows that, and whoever is dropped tries again only a second later.
+/// comes in one moment overflows that, and a peer that is dropped tries again only a second later.
 pub(crate) const BACKLOG: i32 = 1024;
 /// How often the accept thread looks whether to stop.
 const TICK: Duration = Duration::from_millis(250);
@@ -181,7 +181,7 @@ pub struct Front {
 }
 
 impl Front {
-    /// Begins to serve whoever connects.
+    /// Begins to accept and to serve connections.
     pub fn start(
         listener: impl Into<Listener>,
         respond: Arc<dyn Respond>,
@@ -213,8 +213,8 @@ impl Front {
     }
 
     /// Stops listening, answers what had come, whether it was read or accepted yet or not, and
-    /// closes the connections. Cuts off whoever is left when the time has passed, and says whether
-    /// nobody was.
+    /// closes the connections. Cuts off those that are left when the time has passed, and returns
+    /// whether none was.
     pub fn drain(&mut self, timeout: Duration) -> bool {
         self.table.drain(timeout)
     }
@@ -248,7 +248,7 @@ impl Acceptor {
         while !self.table.is_draining() {
             self.accept_next(listener, &mut unserved);
         }
-        // Whoever the system has let in already would be reset when the listener is closed. If it
+        // Connections that the system has let in would be reset when the listener is closed. If it
         // stays open somewhere else, there may be no end of them, and they can wait there.
         let mut left = BACKLOG;
         while left > 0 && listener.has_next() {
@@ -260,7 +260,7 @@ impl Acceptor {
     fn accept_next(&self, listener: &Listener, unserved: &mut Unserved) {
         match listener.accept() {
             Ok((socket, peer)) => self.accept(socket, peer, unserved),
-            // Nobody came for the time of a tick.
+            // No connection came within a tick.
             Err(error) if is_passing(&error) => {}
             Err(error) => {
                 if matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)) {

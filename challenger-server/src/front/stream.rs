@@ -43,7 +43,7 @@ pub(super) fn wait_for(
     })
 }
 
-/// Whether the other end was closed, or at least its half that sends. Whatever it sent before is
+/// Whether the other end was closed, or at least its half that sends. Bytes that it sent before are
 /// still there to be read.
 pub(super) fn has_left(socket: &Socket) -> bool {
     // An error means that it cannot be known.
@@ -81,7 +81,7 @@ pub(super) fn read<'a>(
         let left = until.saturating_duration_since(Instant::now());
         match wait_for(socket, PollFlags::IN, left, bell) {
             Ok(Event::Bell) => return Arrival::Bell,
-            // The read will say what is wrong.
+            // If something is wrong, the read returns it.
             Ok(Event::Ready) | Err(_) => {}
             Ok(Event::Nothing) if left.is_zero() => return Arrival::Late,
             Ok(Event::Nothing) => continue,
@@ -111,7 +111,7 @@ pub(super) fn write(mut socket: &Socket, parts: [&[u8]; 2], until: Instant) -> b
         match socket.write_vectored(rest) {
             Ok(0) => return false,
             Ok(count) => IoSlice::advance_slices(&mut rest, count),
-            // The next write will say what is wrong.
+            // If something is wrong, the next write returns it.
             Err(error) if is_passing(&error) => {
                 let _ = wait_for(socket, PollFlags::OUT, left, None);
             }

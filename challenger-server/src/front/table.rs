@@ -1,4 +1,4 @@
-//! The table of open connections: who is let in, who must make room, and when all are gone.
+//! The table of open connections: which are let in, which must make room, and when all are gone.
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +37,7 @@ pub(super) struct Table {
     connections: Mutex<Connections>,
     /// Notified whenever a drain or a newcomer may go on: a connection or the listener went away.
     changed: Condvar,
-    /// Rings when a drain begins, for those who wait for a request.
+    /// Rings when a drain begins, for connections that wait for a request.
     bell: Bell,
 }
 
@@ -68,7 +68,8 @@ impl Table {
     }
 
     /// Lets a newcomer in, if necessary in place of the connection that has waited longest. During
-    /// a drain it can make one request: whoever was accepted cannot be given to our successor.
+    /// a drain it can make one request: a connection that was accepted cannot be given to our
+    /// successor.
     pub(super) fn admit(
         self: &Arc<Self>,
         socket: Arc<Socket>,
@@ -97,7 +98,7 @@ impl Table {
         Ok(Slot { table: Arc::clone(self), id, socket })
     }
 
-    /// Ends the connection that has waited longest, whoever it is.
+    /// Ends the connection that has waited longest, whatever its peer.
     pub(super) fn make_room(&self) {
         self.connections().evict(None);
     }
@@ -122,10 +123,10 @@ impl Table {
         self.changed.notify_all();
     }
 
-    /// Makes the last call, waits for all connections and for the listener, and ends whoever is
-    /// left when the time has passed. Says whether nobody was.
+    /// Makes the last call, waits for all connections and for the listener, and ends those that are
+    /// left when the time has passed. Returns whether none was.
     ///
-    /// It ends nobody before: that a connection is idle is known to its thread alone, which looks
+    /// It ends none before: that a connection is idle is known to its thread alone, which looks
     /// whether something has come.
     pub(super) fn drain(&self, timeout: Duration) -> bool {
         let mut connections = self.connections();
@@ -148,7 +149,7 @@ impl Table {
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// No code can panic while it holds the lock, so whatever is in there is in order.
+    /// No code can panic while it holds the lock, so everything in there is in order.
     fn connections(&self) -> MutexGuard<'_, Connections> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -205,7 +206,7 @@ impl Slot {
         &self.socket
     }
 
-    /// Says what the connection is doing next, and learns whether it may.
+    /// Enters a phase. Returns whether the connection may: it may not if it has to make room.
     pub(super) fn enter(&self, phase: Phase) -> bool {
         let mut connections = self.table.connections();
         let Some(connection) = connections.open.get_mut(&self.id) else {
@@ -218,7 +219,7 @@ impl Slot {
         !connection.leaving
     }
 
-    /// What rings when a drain begins.
+    /// The bell that rings when a drain begins.
     pub(super) fn bell(&self) -> &Bell {
         &self.table.bell
     }

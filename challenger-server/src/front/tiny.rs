@@ -25,7 +25,7 @@ pub struct Tiny {
 }
 
 impl Tiny {
-    /// Serves whoever connects to a UNIX socket, with so many requests at the same time.
+    /// Begins to serve a UNIX socket, with at most `count` requests at the same time.
     pub fn start(listener: Listener, respond: &Arc<dyn Respond>, count: usize) -> io::Result<Self> {
         let place = listener.place()?;
         let server = Server::from_listener(listener.into_unix(), None).map_err(io::Error::other)?;
@@ -62,7 +62,7 @@ fn work(server: &Server, respond: &dyn Respond) {
             // A panic costs this one answer, which is a bare 500 then.
             Ok(request) => drop(catch_unwind(AssertUnwindSafe(|| serve(request, respond)))),
             Err(error) if error.raw_os_error().is_none() => return,
-            // Nobody accepts any more, which the server notices.
+            // No connection is accepted any more, which the server notices.
             Err(error) => log::event(Level::Error, "engine failed", &[("error", &error)]),
         }
     }
@@ -79,7 +79,7 @@ fn serve(mut request: tiny_http::Request, respond: &dyn Respond) {
             if !word.is_some_and(|it| it.contains("upgrade")) {
                 let _ = io::copy(request.as_reader(), &mut io::sink());
             }
-            // What comes next may be a part of this one to whoever reads it in another way.
+            // What follows may be a part of this request to a peer that reads it in another way.
             (respond.refuse(head.as_ref(), refused), true)
         }
     };
@@ -90,7 +90,7 @@ fn serve(mut request: tiny_http::Request, respond: &dyn Respond) {
     let _ = to.write_all(&head).and_then(|()| to.write_all(&body)).and_then(|()| to.flush());
 }
 
-/// What tiny_http understood, once more through our parser.
+/// The request as tiny_http understood it, once more through our parser.
 fn read(from: &mut tiny_http::Request) -> Result<Head, (Option<Request>, Refused)> {
     let mut text = format!("{} {} HTTP/{}\r\n", from.method(), from.url(), from.http_version());
     from.headers().iter().for_each(|header| text.extend([&header.to_string(), "\r\n"]));
