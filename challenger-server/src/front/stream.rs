@@ -69,8 +69,8 @@ pub(super) enum Arrival<'a> {
     Never,
 }
 
-/// Reads what comes next. Looks for it once more when the deadline has passed: the wait may have
-/// been long in ending.
+/// Reads what comes next. Looks for it even when the deadline has passed: the thread may have been
+/// woken late.
 pub(super) fn read<'a>(
     mut socket: &Socket,
     buffer: &'a mut [u8],
@@ -83,8 +83,7 @@ pub(super) fn read<'a>(
             Ok(Event::Bell) => return Arrival::Bell,
             // If something is wrong, the read returns it.
             Ok(Event::Ready) | Err(_) => {}
-            Ok(Event::Nothing) if left.is_zero() => return Arrival::Late,
-            Ok(Event::Nothing) => continue,
+            Ok(Event::Nothing) => return Arrival::Late,
         }
         match socket.read(buffer) {
             Ok(0) => return Arrival::Never,
