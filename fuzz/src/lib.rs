@@ -6,6 +6,7 @@
 mod audit;
 #[path = "../../challenger-proto/tests/bends/mod.rs"]
 mod bends;
+mod connection;
 pub mod found;
 mod request;
 #[path = "../../challenger-proto/tests/simulation/mod.rs"]
@@ -22,6 +23,7 @@ use challenger_server::config::{Config, Environment};
 use challenger_server::front::head::{Parsed, parse_head};
 use challenger_server::pages::{Messages, Sources};
 
+pub use connection::connection;
 pub use request::request;
 
 /// Bytes become the dice of a simulation: who does what, which request goes on, and what fails. The
