@@ -82,7 +82,9 @@ mod tiny {
             ("Content-Length: 30\r\n\r\na=b", ""),
             ("Content-Length: 3000\r\n\r\na=b", "HTTP/1.1 408 Request Timeout"),
             ("X: a\nY: b\r\n\r\n", "HTTP/1.1 400 Bad Request"),
-            ("Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", "HTTP/1.1 501 Not Implem"),
+            // Chunks are read by tiny_http, and nothing after them.
+            ("Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", "HTTP/1.1 400 Bad Request"),
+            ("Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 501 Not Impleme"),
             ("Cookie: J\u{fc}rgen\r\n\r\n", ""),
         ] {
             let refused = fields != understood;
@@ -138,9 +140,11 @@ mod tiny {
             request(&format!("challenge/{nonce}"), "", "CONTACT_EMAIL=ada%40example.com");
         std::thread::scope(|scope| {
             let sending = scope.spawn(|| exchange(&path, &challenge).unwrap());
-            super::site::wait_for("the helper", || here.join("begun").exists().then_some(()));
+            challenger_testkit::wait_for("the helper", || {
+                here.join("begun").exists().then_some(())
+            });
             site.signal("TERM");
-            super::site::wait_for("the socket to go", || (!path.exists()).then_some(()));
+            challenger_testkit::wait_for("the socket to go", || (!path.exists()).then_some(()));
             fs::write(here.join("go"), "").unwrap();
             let answer = sending.join().unwrap();
             assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");

@@ -37,25 +37,19 @@ fn post(fields: &str) -> Vec<u8> {
     format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n{smuggled}").into_bytes()
 }
 
+/// The table of all of them is beside the parser: `exchange/tests/framing.rs`.
 #[test]
 fn bodies_of_two_lengths_are_refused() {
+    let chunked = "Transfer-Encoding: chunked";
     let cases = [
-        ("Content-Length: 100000000000", "413 BodyTooLarge"),
-        ("Content-Length: 9223372036854775808", "413 BodyTooLarge"),
-        ("Content-Length: 18446744073709551615", "413 BodyTooLarge"),
         ("Content-Length: 18446744073709551616", "413 BodyTooLarge"),
-        ("Content-Length: abc", "400 ContentLengthMalformed"),
-        ("Content-Length: -1", "400 ContentLengthMalformed"),
-        ("Content-Length: +3", "400 ContentLengthMalformed"),
-        ("Content-Length: 3, 3", "400 ContentLengthMalformed"),
-        ("Content-Length:", "400 ContentLengthMalformed"),
         ("Content-Length: 0\r\nContent-Length: 35", "400 ContentLengthMalformed"),
-        ("Content-Length: 0\r\nTransfer-Encoding: chunked", "501 TransferEncodingUnsupported"),
-        ("Transfer-Encoding: chunked", "501 TransferEncodingUnsupported"),
-        ("Transfer-Encoding: identity", "501 TransferEncodingUnsupported"),
-        ("Transfer-Encoding: xchunked", "501 TransferEncodingUnsupported"),
-        ("Transfer-Encoding : chunked", "400 HeadMalformed"),
-        ("X: a\r\n Transfer-Encoding: chunked", "400 HeadMalformed"),
+        (&format!("Content-Length: 5\r\n{chunked}"), "400 ContentLengthMalformed"),
+        ("Transfer-Encoding: gzip, chunked", "501 TransferEncodingUnsupported"),
+        (&format!("X: a\r\n {chunked}"), "400 HeadMalformed"),
+        (&format!("{chunked}\r\n\r\n+3\r\na=b\r\n0"), "400 ContentLengthMalformed"),
+        (&format!("{chunked}\r\n\r\n10001"), "413 BodyTooLarge"),
+        (&format!("{chunked}\r\n\r\n1;{}", "x".repeat(20_000)), "413 BodyTooLarge"),
         ("Expect: a miracle", "417 ExpectationUnknown"),
     ];
     let cases = cases.map(|(fields, expected)| (post(fields), expected));
@@ -112,7 +106,8 @@ fn slow_peers_hold_nobody_up_and_get_an_answer() {
     let head = Limits { head: SOON, ..patient() };
     let body = Limits { body: SOON, ..patient() };
     for (limits, start) in [
-        (body, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\nabc"),
+        (body.clone(), "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\nabc"),
+        (body, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc"),
         (head.clone(), "GET / HTTP/1.1\r\nHo"),
         (head, "G"),
     ] {
@@ -125,20 +120,6 @@ fn slow_peers_hold_nobody_up_and_get_an_answer() {
         }
         site.is_unharmed();
     }
-}
-
-#[test]
-fn a_drip_does_not_prolong_a_deadline() {
-    let site = Site::start(Limits { head: SOON, body: SOON, ..patient() });
-    let body = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n";
-    for start in ["GET / HTTP/1.1\r\nX: ", body] {
-        let mut peer = site.connect_and_send(start);
-        // Ends only when the front has closed the connection.
-        while peer.stream.write_all(b"x").is_ok() {
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-    site.is_unharmed();
 }
 
 #[test]
@@ -158,17 +139,19 @@ fn pipelined_requests_are_answered_one_after_the_other() {
     let site = Site::start(patient());
     let mut peer = site.connect();
     let mut writer = peer.stream.try_clone().unwrap();
+    let chunks = "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
     let writing = thread::spawn(move || {
         for number in 0..10_000 {
-            let request = match number % 2 {
+            let request = match number % 3 {
                 0 => format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n"),
-                _ => format!("POST /{number} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"),
+                1 => format!("POST /{number} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"),
+                _ => format!("POST /{number} HTTP/1.1\r\n{chunks}"),
             };
             writer.write_all(request.as_bytes()).unwrap();
         }
     });
     for number in 0..10_000 {
-        let expected = match number % 2 {
+        let expected = match number % 3 {
             0 => format!("GET /{number} 0"),
             _ => format!("POST /{number} 1"),
         };
@@ -186,16 +169,6 @@ fn who_does_not_read_is_cut_off() {
     let requests = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
     // Ends only when the front has given up writing.
     while peer.stream.write_all(requests.as_bytes()).is_ok() {}
-    site.is_unharmed();
-}
-
-#[test]
-fn a_slow_reader_has_the_time_that_the_size_takes() {
-    let site = Site::start(Limits { write: SOON, ..patient() });
-    let mut peer = site.connect_and_send("GET /huge HTTP/1.1\r\nHost: a\r\n\r\n");
-    thread::sleep(SOON * 3);
-    assert_eq!(peer.read_answer().body.len(), 10_000_000);
-    drop(peer);
     site.is_unharmed();
 }
 
@@ -234,6 +207,7 @@ fn honest_requests_of_all_kinds_are_served() {
     let site = Site::start(patient());
     let large = "Content-Length: 65536\r\n\r\n".to_owned() + &"x".repeat(65536);
     let large = format!("POST /x HTTP/1.1\r\nHost: a\r\n{large}");
+    let chunked = "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     let cases = [
         ("GET / HTTP/1.1\r\nHost: a\r\nCookie: name=J\u{fc}rgen\r\n\r\n", "GET / 0"),
         ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / 0"),
@@ -243,6 +217,8 @@ fn honest_requests_of_all_kinds_are_served() {
         ("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na=b", "POST /x 3"),
         ("BREW /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na=b", "OTHER /x 3"),
         (&large, "POST /x 65536"),
+        (&format!("{chunked}10000\r\n{}\r\n0\r\n\r\n", "x".repeat(65536)), "POST /x 65536"),
+        (&format!("{chunked}1\r\na\r\n2;x\r\n=b\r\n0\r\nX: y\r\n\r\n"), "POST /x 3"),
     ];
     for (request, body) in cases {
         assert_eq!(site.connect_and_send(request).read_answer().body, body);

@@ -1,6 +1,7 @@
 //! Claims about all code that reads from strangers or operators, as functions of bytes. cargo-fuzz
 //! looks for bytes that break a claim; the test replays known ones.
 
+mod connection;
 pub mod found;
 mod request;
 
@@ -14,6 +15,7 @@ use challenger_server::front::head::{Parsed, parse_head};
 use challenger_server::pages::{Messages, Sources};
 use challenger_testkit::{Dice, escape, simulation};
 
+pub use connection::connection;
 pub use request::request;
 
 /// Runs a simulation in which the bytes decide who does what, which request continues, and what

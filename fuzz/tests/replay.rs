@@ -10,8 +10,9 @@ const BENT: usize = 400;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 7] = [
+const TARGETS: [(&str, Target); 8] = [
     ("config", challenger_fuzz::config),
+    ("connection", challenger_fuzz::connection),
     ("form", challenger_fuzz::form),
     ("head", challenger_fuzz::head),
     ("history", challenger_fuzz::history),

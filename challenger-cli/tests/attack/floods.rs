@@ -27,6 +27,7 @@ fn pour(site: &Site, beginning: &str, bytes: &str) -> usize {
 #[test]
 fn what_never_ends_is_cut_off() {
     let post = "POST /token HTTP/1.1\r\nHost: a\r\n";
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n";
     let floods = [
         ("GET /config HTTP/1.1\r\nHost: a\r\nX: ".to_owned(), "x"),
         ("GET /config HTTP/1.1\r\nHost: a\r\nCookie: ".to_owned(), "a=\u{e9}; "),
@@ -38,8 +39,14 @@ fn what_never_ends_is_cut_off() {
         (String::new(), "G"),
         (String::new(), "\r\n"),
         (String::new(), "\0"),
-        (format!("{post}Transfer-Encoding: chunked\r\n\r\n1;"), "x"),
-        (format!("{post}Transfer-Encoding: chunked\r\n\r\n"), "1\r\na\r\n"),
+        (format!("{post}{chunked}"), "0"),
+        (format!("{post}{chunked}1;"), "x"),
+        (format!("{post}{chunked}"), "1\r\na\r\n"),
+        (format!("{post}{chunked}"), "1;xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\na\r\n"),
+        (format!("{post}{chunked}"), "400\r\n"),
+        (format!("{post}{chunked}10000\r\n"), "x"),
+        (format!("{post}{chunked}0\r\nX: "), "x"),
+        (format!("{post}{chunked}0\r\n"), "X: y\r\n"),
         (format!("{post}Content-Length: 100000000000\r\n\r\n"), "x"),
         (format!("{post}Content-Length: 18446744073709551615\r\n\r\n"), "x"),
         (format!("{post}Content-Length: 65536\r\n\r\n"), "x"),
@@ -59,6 +66,8 @@ fn what_never_ends_is_cut_off() {
 fn what_is_too_long_is_told_so() {
     let long = "x".repeat(20_000);
     let many = "X: y\r\n".repeat(200);
+    let chunked = "POST /token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
     let cases = [
         (format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), (414, 31)),
         (format!("GET /{long}"), (414, 31)),
@@ -66,6 +75,12 @@ fn what_is_too_long_is_told_so() {
         (format!("GET /config HTTP/1.1\r\nHost: a\r\n{long}: x\r\n\r\n"), (431, 23)),
         (format!("GET /config HTTP/1.1\r\nHost: a\r\n{many}\r\n"), (431, 23)),
         ("POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n".to_owned(), (413, 32)),
+        (format!("{chunked}10001\r\n"), (413, 32)),
+        (format!("{chunked}ffffffffffffffff\r\n"), (413, 32)),
+        (format!("{chunked}{}1\r\n", chunk.repeat(4)), (413, 32)),
+        (format!("{chunked}1;{long}"), (413, 32)),
+        (format!("{chunked}{}", "1;xxxxxxxxxxxxxxxx\r\na\r\n".repeat(1000)), (413, 32)),
+        (format!("{chunked}0\r\nX: {long}"), (413, 32)),
     ];
     everywhere("", |site| {
         for (bytes, expected) in &cases {
@@ -93,9 +108,13 @@ fn lengths_that_are_only_promised_cost_no_memory() {
             };
             let promised = (0..200).map(promise);
             // As much as is taken, and then not sent.
-            let silent = (0..100).map(|_| {
+            let beginnings = [
+                "POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\nabc",
+                "POST /token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n",
+            ];
+            let silent = (0..100).map(|number: usize| {
                 let mut peer = site.connect();
-                peer.send("POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\nabc");
+                peer.send(beginnings[number % beginnings.len()]);
                 peer
             });
             promised.chain(silent).collect::<Vec<Peer>>()

@@ -1,14 +1,19 @@
 //! Bytes that two servers could read in two ways, or nobody at all: request smuggling.
 
 use std::net::Shutdown;
+use std::thread;
+use std::time::Duration;
 
-use challenger_testkit::Reply;
+use challenger_testkit::{Peer, Reply};
 
-use crate::harness::{everywhere, prove};
-use crate::site::Site;
+use crate::harness::{HASTY, everywhere, prove, under};
+use crate::site::{SECRET, Site};
 
 /// What is smuggled: its answer would give it away.
 const SMUGGLED: &str = "GET /robots.txt HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// What goes before chunks.
+const CHUNKED: &str = "POST /token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 /// The only answer to some bytes, after which the server closes the connection by itself.
 fn only_answer(site: &Site, bytes: &[u8]) -> Reply {
@@ -30,33 +35,16 @@ fn are_refused(site: &Site, cases: &[(&[u8], u16)]) {
     prove(site);
 }
 
+/// The table of all of them is beside the parser, in `challenger-server/src/front`.
 #[test]
 fn lengths_with_two_readings_are_refused() {
     let cases = [
         ("Content-Length: 0\r\nContent-Length: 38", 400),
-        ("Content-Length: 38\r\nContent-Length: 0", 400),
-        ("Content-Length: 3\r\ncontent-length: 3", 400),
-        ("Content-Length: 3, 3", 400),
         ("Content-Length: 3,38", 400),
-        ("Content-Length: abc", 400),
-        ("Content-Length: -1", 400),
         ("Content-Length: +3", 400),
-        ("Content-Length: 0x3", 400),
-        ("Content-Length: 3.0", 400),
-        ("Content-Length: 1e1", 400),
-        ("Content-Length: 1_0", 400),
-        ("Content-Length: 3 8", 400),
-        ("Content-Length: \u{ff13}", 400),
-        ("Content-Length:", 400),
         ("Content-Length : 38", 400),
-        ("Content-Length\t: 38", 400),
-        (" Content-Length: 38", 400),
         ("X: a\r\n Content-Length: 38", 400),
-        ("X: a\r\n\tContent-Length: 38", 400),
-        ("Content-Length: 18446744073709551616", 413),
         ("Content-Length: 18446744073709551619", 413),
-        ("Content-Length: 9223372036854775808", 413),
-        ("Content-Length: 100000000000", 413),
         ("Content-Length: 000000000000000000000000065537", 413),
     ];
     everywhere("", |site| {
@@ -72,66 +60,144 @@ fn lengths_with_two_readings_are_refused() {
 }
 
 #[test]
-fn transfer_codings_are_refused_however_they_are_spelled() {
-    let codings = [
-        "Transfer-Encoding: chunked",
-        "Transfer-Encoding: chunked\r\nContent-Length: 38",
-        "Content-Length: 38\r\nTransfer-Encoding: chunked",
-        "Transfer-Encoding: identity",
-        "Transfer-Encoding: identity, chunked",
-        "Transfer-Encoding: chunked, identity",
-        "Transfer-Encoding: xchunked",
-        "Transfer-Encoding: gzip, chunked",
-        "Transfer-Encoding: \u{b}chunked",
-        "Transfer-Encoding: \"chunked\"",
-        "Transfer-Encoding:",
-        "Transfer-Encoding:chunked",
-        "Transfer-Encoding:\tchunked\t",
-        "tRANSFER-eNCODING: cHUNKED",
-        "Transfer-Encoding: x\r\nTransfer-Encoding: chunked",
-        "Transfer-Encoding : chunked",
-        " Transfer-Encoding: chunked",
-        "X: a\r\n Transfer-Encoding: chunked",
-        "X: a\r\n\tTransfer-Encoding: chunked",
-        "X: a\nTransfer-Encoding: chunked",
-        "X: a\rTransfer-Encoding: chunked",
-        "X: a\0\r\nTransfer-Encoding: chunked",
-        "Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked",
+fn transfer_codings_are_refused_unless_they_are_chunked_and_nothing_else() {
+    let cases = [
+        ("Transfer-Encoding: chunked\r\nContent-Length: 38", 400),
+        ("Content-Length: 38\r\nTransfer-Encoding: chunked", 400),
+        ("Content-Length: 5\r\nTransfer-Encoding: identity", 400),
+        ("Transfer-Encoding: x\r\nTransfer-Encoding: chunked", 400),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400),
+        ("Transfer-Encoding : chunked", 400),
+        ("X: a\r\n\tTransfer-Encoding: chunked", 400),
+        ("X: a\nTransfer-Encoding: chunked", 400),
+        ("Transfer-Encoding: gzip, chunked", 501),
+        ("Transfer-Encoding: chunked, identity", 501),
+        ("Transfer-Encoding: xchunked", 501),
+        ("Transfer-Encoding:", 501),
     ];
     everywhere("", |site| {
-        for coding in codings {
-            for version in ["1.0", "1.1"] {
-                let head = format!("POST /token HTTP/{version}\r\nHost: a\r\n{coding}\r\n\r\n");
-                let reply = only_answer(site, format!("{head}0\r\n\r\n{SMUGGLED}").as_bytes());
-                assert!(matches!(reply.status, 400 | 501), "{coding}: {}", reply.status);
-            }
+        for (codings, status) in cases {
+            let head = format!("POST /token HTTP/1.1\r\nHost: a\r\n{codings}\r\n\r\n");
+            let reply = only_answer(site, format!("{head}0\r\n\r\n{SMUGGLED}").as_bytes());
+            assert_eq!(reply.status, status, "{codings}");
+        }
+        // Those of the old version had no codings, and take the chunks for something else.
+        let head = "POST /token HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let reply = only_answer(site, format!("{head}0\r\n\r\n{SMUGGLED}").as_bytes());
+        assert_eq!(reply.refusal(), (400, 26));
+        prove(site);
+    });
+}
+
+#[test]
+fn chunks_with_two_readings_are_refused() {
+    let chunks = [
+        "ZZ\r\n",
+        "-1\r\n",
+        "+3\r\nabc\r\n0\r\n\r\n",
+        "0x3\r\nabc\r\n0\r\n\r\n",
+        "3 \r\nabc\r\n0\r\n\r\n",
+        " 3\r\nabc\r\n0\r\n\r\n",
+        "ffffffffffffffff3\r\nabc\r\n0\r\n\r\n",
+        "3\nabc\n0\n\n",
+        "3;a\nabc\r\n0\r\n\r\n",
+        "3;a=\"\n3\"\r\nabc\r\n0\r\n\r\n",
+        "3\r\nabc0\r\n\r\n",
+        "3\r\nabc\n0\r\n\r\n",
+        "2\r\nabc\r\n0\r\n\r\n",
+        "4\r\nabc\r\n0\r\n\r\n",
+        "0\n\r\n",
+        "0\r\n\n",
+        "0\r\na\r\n\r\n",
+        "0\r\na: b\nc: d\r\n\r\n",
+        "0\r\n",
+    ];
+    everywhere("", |site| {
+        for chunk in chunks {
+            let reply = only_answer(site, format!("{CHUNKED}{chunk}{SMUGGLED}").as_bytes());
+            assert_eq!(reply.refusal(), (400, 26), "{chunk}");
         }
         prove(site);
     });
 }
 
 #[test]
-fn chunks_are_not_read_at_all() {
-    let chunks = [
-        "ZZ\r\n",
-        "-1\r\n",
-        "+3\r\nabc\r\n0\r\n\r\n",
-        "ffffffffffffffffff\r\n",
-        "7fffffffffffffff\r\n",
-        "3\r\nabc0\r\n\r\n",
-        "3\nabc\n0\n\n",
-        "3;a=\"\r\n",
-        "0\r\nContent-Length: 38\r\n\r\n",
-        "0x3\r\nabc\r\n0\r\n\r\n",
-        "",
+fn what_follows_chunks_is_the_next_request() {
+    let length = SMUGGLED.len();
+    let bodies = [
+        ("0\r\n\r\n".to_owned(), 400),
+        // A request in a chunk is data, and so is what looks like the end of the chunks.
+        (format!("{length:x}\r\n{SMUGGLED}\r\n0\r\n\r\n"), 400),
+        ("9\r\n\r\n0\r\n\r\n\r\n\r\n0\r\n\r\n".to_owned(), 400),
+        // Nobody believes an extension or a trailer.
+        (format!("3;{length:x}\r\na=b\r\n0;{length:x}\r\n\r\n"), 400),
+        (format!("3\r\na=b\r\n0\r\nContent-Length: {length}\r\n\r\n"), 400),
+        ("3\r\na=b\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(), 400),
+        ("3\r\na=b\r\n0\r\nConnection: close\r\nHost: b\r\n\r\n".to_owned(), 400),
     ];
     everywhere("", |site| {
-        for chunk in chunks {
-            let head = "POST /token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-            let reply = only_answer(site, format!("{head}{chunk}{SMUGGLED}").as_bytes());
-            assert_eq!(reply.refusal(), (501, 23), "{chunk}");
+        let mut peer = site.connect();
+        for (body, status) in &bodies {
+            // In one piece, and cut at every byte.
+            peer.send(format!("{CHUNKED}{body}{SMUGGLED}"));
+            for byte in format!("{CHUNKED}{body}{SMUGGLED}").bytes() {
+                peer.send([byte]);
+            }
+            for _ in 0..2 {
+                assert_eq!(peer.reply().unwrap().status, *status, "{body}");
+                assert_eq!(peer.reply().unwrap().status, 200, "what follows {body}");
+            }
         }
-        prove(site);
+        peer.send("GET /config HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        assert_eq!(peer.reply().unwrap().status, 200);
+        assert_eq!(peer.rest(), "");
+    });
+}
+
+#[test]
+fn a_form_in_chunks_is_the_same_form() {
+    let form = "grant_type=authorization_code&client_id=1&client_secret=x&code=y&redirect_uri=z";
+    let chunks: String = form.chars().map(|letter| format!("1\r\n{letter}\r\n")).collect();
+    let length = form.len();
+    everywhere("", |site| {
+        let mut peer = site.connect();
+        peer.send(format!(
+            "POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{form}"
+        ));
+        let expected = peer.reply().unwrap();
+        peer.send(format!("{CHUNKED}{chunks}0\r\n\r\n"));
+        let reply = peer.reply().unwrap();
+        assert_eq!((reply.status, reply.json()), (expected.status, expected.json()));
+        assert_eq!(reply.status, 401, "it was read to the secret");
+        // A trailer is no part of a form, nor of what authenticates a client.
+        let setup = "POST /setup/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        peer.send(format!("{setup}0\r\nAuthorization: Bearer {SECRET}\r\n\r\n"));
+        assert_eq!(peer.reply().unwrap().status, 400);
+        let setup = setup.replace("Host: a", &format!("Host: a\r\nAuthorization: Bearer {SECRET}"));
+        peer.send(format!("{setup}0\r\n\r\n"));
+        assert_eq!(peer.reply().unwrap().status, 200);
+    });
+}
+
+#[test]
+fn chunks_that_drip_have_the_time_of_a_body() {
+    let beginnings = ["", "1;", "5\r\n", "0\r\nX: "];
+    everywhere(HASTY, |site| {
+        under(site, || {
+            thread::scope(|scope| {
+                for beginning in beginnings {
+                    let mut peer = site.connect();
+                    peer.send(format!("{CHUNKED}{beginning}"));
+                    let mut dripping = Peer::new(peer.stream().try_clone().unwrap());
+                    scope.spawn(move || {
+                        while dripping.send("0") {
+                            thread::sleep(Duration::from_millis(700));
+                        }
+                    });
+                    assert_eq!(peer.reply().unwrap().refusal(), (408, 23), "{beginning}");
+                }
+            });
+        });
     });
 }
 

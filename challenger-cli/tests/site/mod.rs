@@ -338,7 +338,7 @@ impl Site {
         (nonce, code_of(reply.json()["redirect_url"].as_str().unwrap()))
     }
 
-    /// Somebody proves an address, from the client's wish to what the client reads. Returns the nonce.
+    /// Proves an address, from `/setup` to `/info`, and returns the nonce.
     pub(crate) fn prove(&self, email: &str) -> String {
         let (nonce, code) = self.solved(email);
         let reply = self.token(&code);

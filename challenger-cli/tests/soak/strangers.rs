@@ -245,7 +245,7 @@ impl<'a> Stranger<'a> {
             }
             _ => {
                 let head = "POST /token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-                (format!("{head}5\r\nhello\r\n0\r\n\r\n"), 501)
+                (format!("{head}1;{long}\r\n"), 413)
             }
         };
         self.say(text.as_bytes(), &[status])

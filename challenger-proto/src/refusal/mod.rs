@@ -172,7 +172,7 @@ refusals! {
         "This client has too many open validations; try again when some of them have ended.";
     /// A transfer coding, which no endpoint needs.
     TransferEncodingUnsupported = 501, GENERIC_HTTP_HEADERS_MALFORMED, INVALID_REQUEST,
-        "Transfer codings are not supported; send a Content-Length.";
+        "The only transfer coding served is chunked.";
     /// No such validation, or an expired one.
     ValidationUnknown = 404, CHALLENGER_GENERIC_VALIDATION_UNKNOWN, INVALID_REQUEST,
         "The validation is unknown or has expired.";

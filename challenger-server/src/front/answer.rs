@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use challenger_proto::Timestamp;
 use challenger_proto::http::Status;
 
-use crate::os;
-
-/// What the front sends back. It adds `Date`, `Content-Length` and `Connection` itself.
+/// An answer to a request. The front adds `Date`, `Content-Length` and `Connection`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The status, from 200 on.
@@ -26,11 +25,24 @@ impl Answer {
         Self { status: Status(500), headers: Vec::new(), body: Arc::default() }
     }
 
-    /// The bytes of head and body.
-    pub(super) fn into_parts(self, without_body: bool, close: bool) -> (Vec<u8>, Arc<[u8]>) {
+    /// This answer, or a bare one if it cannot be sent, which is logged.
+    pub(super) fn sendable(self) -> Self {
         if !self.is_sendable() {
             log::error!(status = self.status.0, error = "cannot be sent"; "answer");
-            return Self::bare().into_parts(without_body, close);
+            return Self::bare();
+        }
+        self
+    }
+
+    /// The bytes of head and body, or of a bare answer if this one cannot be sent.
+    pub(super) fn into_parts(
+        self,
+        date: Timestamp,
+        without_body: bool,
+        close: bool,
+    ) -> (Vec<u8>, Arc<[u8]>) {
+        if !self.is_sendable() {
+            return Self::bare().into_parts(date, without_body, close);
         }
         let mut text = format!("HTTP/1.1 {} {}\r\n", self.status.0, self.status.reason());
         let mut add = |name: &str, value: &str| {
@@ -38,7 +50,7 @@ impl Answer {
                 text.push_str(part);
             }
         };
-        add("Date", &os::now().to_http_date());
+        add("Date", &date.to_http_date());
         for (name, value) in &self.headers {
             add(name, value);
         }
@@ -55,7 +67,8 @@ impl Answer {
         (text.into_bytes(), if no_body { Arc::default() } else { self.body })
     }
 
-    /// A line end in a value would let whoever chose the value write headers, or a second answer.
+    /// Whether the bytes mean this answer: a line end in a value could begin another header, or a
+    /// second answer.
     fn is_sendable(&self) -> bool {
         (200..600).contains(&self.status.0)
             && self.headers.iter().all(|(name, value)| {
@@ -73,11 +86,11 @@ mod tests {
     use super::*;
 
     fn text(answer: &Answer, without_body: bool, close: bool) -> String {
-        let (head, body) = answer.clone().into_parts(without_body, close);
+        let date = Timestamp::from_seconds(784_111_777);
+        let (head, body) = answer.clone().into_parts(date, without_body, close);
         let text = String::from_utf8([&head[..], &body].concat()).unwrap();
-        let is_date = |line: &&str| line.starts_with("Date: ") && line.ends_with(" GMT\r\n");
-        assert_eq!(text.split_inclusive('\n').filter(is_date).count(), 1);
-        text.split_inclusive('\n').filter(|line| !is_date(line)).collect()
+        let (before, after) = text.split_once("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n").unwrap();
+        format!("{before}{after}")
     }
 
     fn answer(status: u16, name: &'static str, value: &str) -> Answer {

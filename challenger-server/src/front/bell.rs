@@ -1,10 +1,11 @@
-//! What wakes those who wait for their peers: it is rung once, and then never falls silent.
+//! A bell that wakes threads that wait for their peers. It is rung once, and never falls silent.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, PoisonError};
 
-/// A pipe into which nobody ever writes. When its other end is closed, all who watch it see that.
+/// A pipe into which nothing is ever written. When one end is closed, all threads that poll the
+/// other are woken.
 pub(super) struct Bell {
     reader: PipeReader,
     writer: Mutex<Option<PipeWriter>>,
@@ -17,7 +18,7 @@ impl Bell {
         Ok(Self { reader, writer: Mutex::new(Some(writer)) })
     }
 
-    /// Wakes all who wait, and all who are going to.
+    /// Wakes all threads that wait, and all that will.
     pub(super) fn ring(&self) {
         drop(self.writer.lock().unwrap_or_else(PoisonError::into_inner).take());
     }

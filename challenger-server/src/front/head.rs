@@ -2,7 +2,7 @@
 //!
 //! Two servers that read the same bytes differently can be made to see different requests (request
 //! smuggling). So where RFC 9112 lets a recipient be lenient, this parser is not: lines end in
-//! CR LF, a body has one length in digits, nothing is folded, and there are no transfer codings.
+//! CR LF, a body has one length in digits or is chunked, and nothing is folded.
 //!
 //! [`parse_head`] is pure. It goes from left to right and never takes a word back: what it says
 //! about the beginning of a head it also says about the whole.
@@ -18,6 +18,8 @@ use httparse::Header;
 /// what fields cost beyond their bytes.
 pub const HEADERS_MAX: usize = 100;
 
+const TRANSFER_ENCODING: &str = "Transfer-Encoding";
+
 /// What the bytes that have come so far amount to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {
@@ -32,15 +34,25 @@ pub enum Parsed {
 pub struct Head {
     /// How many bytes it takes up; the body begins after them.
     pub length: usize,
-    /// The request, with an empty body.
+    /// The request, with an empty body and without `Transfer-Encoding`, which is about the
+    /// connection.
     pub request: Request,
-    /// How many bytes the body has. It may be any number: whether that is too many is for the
-    /// caller to say, who can then answer as the path demands.
-    pub body_length: usize,
+    /// Where the body ends.
+    pub framing: Framing,
     /// Whether the peer may send another request on the same connection.
     pub keep_alive: bool,
     /// Whether the peer waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
+}
+
+/// Where the body of a request ends (RFC 9112 §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// After so many bytes. It may be any number: a body that is too large is refused by the
+    /// caller, who can then answer as the path demands.
+    Length(usize),
+    /// With the last of its chunks (RFC 9112 §7.1).
+    Chunked,
 }
 
 /// Reads the head of the request that `bytes` begin with.
@@ -49,13 +61,13 @@ pub struct Head {
 /// head as soon as they come; everything else once the head is complete.
 ///
 /// ```
-/// use challenger_server::front::head::{Parsed, parse_head};
+/// use challenger_server::front::head::{Framing, Parsed, parse_head};
 ///
 /// let bytes = b"POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\na=b";
 /// assert_eq!(parse_head(&bytes[..30]), Ok(Parsed::Incomplete));
 /// let Ok(Parsed::Complete(head)) = parse_head(bytes) else { panic!() };
 /// assert_eq!(head.request.target, "/token");
-/// assert_eq!(head.body_length, 3);
+/// assert_eq!(head.framing, Framing::Length(3));
 /// assert_eq!(&bytes[head.length..], b"a=b");
 /// ```
 pub fn parse_head(bytes: &[u8]) -> Result<Parsed, Refused> {
@@ -87,9 +99,7 @@ fn parse_bounded(bytes: &[u8]) -> Result<Option<Head>, Refused> {
 
     let mut bytes_left = fields;
     loop {
-        // A browser may send cookies in UTF-8, so bytes from 0x80 on are fine (RFC 9110 §5.5).
-        let (field, end) =
-            split_line(bytes_left, |byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..));
+        let (field, end) = split_line(bytes_left, is_text);
         let Some(next) = after_line(end)? else {
             return Ok(None);
         };
@@ -102,8 +112,14 @@ fn parse_bounded(bytes: &[u8]) -> Result<Option<Head>, Refused> {
     complete(line, fields, bytes.len() - bytes_left.len()).map(Some)
 }
 
+/// Whether a byte may stand in the value of a field. A browser may send cookies in UTF-8, so bytes
+/// from 0x80 on are fine (RFC 9110 §5.5).
+pub(super) fn is_text(byte: u8) -> bool {
+    matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
+}
+
 /// Splits before the first byte that may not stand inside a line.
-fn split_line(bytes: &[u8], allowed: fn(u8) -> bool) -> (&[u8], &[u8]) {
+pub(super) fn split_line(bytes: &[u8], allowed: fn(u8) -> bool) -> (&[u8], &[u8]) {
     let end = bytes.iter().position(|byte| !allowed(*byte)).unwrap_or(bytes.len());
     bytes.split_at(end)
 }
@@ -111,7 +127,7 @@ fn split_line(bytes: &[u8], allowed: fn(u8) -> bool) -> (&[u8], &[u8]) {
 /// What comes after the CR LF that must stand here; `None` if that has not come yet.
 ///
 /// A CR or LF alone is refused: some servers take it for the end of a line, some do not.
-fn after_line(bytes: &[u8]) -> Result<Option<&[u8]>, Refused> {
+pub(super) fn after_line(bytes: &[u8]) -> Result<Option<&[u8]>, Refused> {
     match bytes {
         [] | [b'\r'] => Ok(None),
         [b'\r', b'\n', next @ ..] => Ok(Some(next)),
@@ -180,8 +196,8 @@ fn origin_form(method: Method, target: &str) -> Option<(String, Option<&str>)> {
     Some((format!("{slash}{path}"), Some(authority)))
 }
 
-/// Whether a byte may stand in a method (RFC 9110 §5.6.2).
-fn is_token(byte: u8) -> bool {
+/// Whether a byte may stand in a method or the name of a field (RFC 9110 §5.6.2).
+pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
@@ -200,21 +216,19 @@ fn complete(line: RequestLine<'_>, fields: &[u8], length: usize) -> Result<Head,
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge.into()),
         Ok(httparse::Status::Partial) | Err(_) => return Err(Refusal::HeadMalformed.into()),
     };
-    if values(fields, "Transfer-Encoding").next().is_some() {
-        return Err(Refusal::TransferEncodingUnsupported.about("Transfer-Encoding"));
-    }
+    let framing = framing(fields, line.is_http_1_1)?;
     // Of two, one server would take the first and another the last (RFC 9110 §5.3).
     for name in ["Authorization", "Content-Encoding"] {
         if values(fields, name).nth(1).is_some() {
             return Err(Refusal::HeadMalformed.about(name));
         }
     }
-    let body_length = body_length(fields)?;
     check_host(fields, line.is_http_1_1)?;
     let expects_continue = expects_continue(fields)? && line.is_http_1_1;
     let keep_alive = line.is_http_1_1 && !closes(fields);
     let mut headers: Vec<_> = fields
         .iter()
+        .filter(|field| !field.name.eq_ignore_ascii_case(TRANSFER_ENCODING))
         .map(|field| (field.name.to_owned(), String::from_utf8_lossy(field.value).into_owned()))
         .collect();
     if let Some(authority) = line.authority {
@@ -223,12 +237,29 @@ fn complete(line: RequestLine<'_>, fields: &[u8], length: usize) -> Result<Head,
         headers.push(("Host".to_owned(), authority.to_owned()));
     }
     let request = Request { method: line.method, target: line.target, headers, body: Vec::new() };
-    Ok(Head { length, request, body_length, keep_alive, expects_continue })
+    Ok(Head { length, request, framing, keep_alive, expects_continue })
 }
 
 /// The values of all fields of that name.
 fn values<'a>(fields: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|it| it.value)
+}
+
+/// Where the body ends. A coding beside a length, a coding of the old version, which had none, and
+/// two codings are read in one way by one server and in another way by the next (RFC 9112 §6.1).
+fn framing(fields: &[Header<'_>], is_http_1_1: bool) -> Result<Framing, Refused> {
+    let mut codings = values(fields, TRANSFER_ENCODING);
+    let Some(coding) = codings.next() else {
+        return body_length(fields).map(Framing::Length);
+    };
+    let has_length = values(fields, "Content-Length").next().is_some();
+    if has_length || !is_http_1_1 || codings.next().is_some() {
+        return Err(Refusal::ContentLengthMalformed.about(TRANSFER_ENCODING));
+    }
+    if !coding.eq_ignore_ascii_case(b"chunked") {
+        return Err(Refusal::TransferEncodingUnsupported.about(TRANSFER_ENCODING));
+    }
+    Ok(Framing::Chunked)
 }
 
 /// One number in digits. RFC 9112 §6.3 allows a list of equal ones; nobody honest sends it.

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
+use rustix::event::PollFlags;
 use socket2::{SockAddr, Socket};
 
 use super::stream::{Event, wait_for};
@@ -21,18 +22,18 @@ impl Listener {
     /// Where it listens: an address with a port, or a path.
     ///
     /// # Errors
-    /// What the system says.
+    /// The socket's address cannot be read.
     pub fn place(&self) -> io::Result<String> {
         self.0.local_addr().map(|address| place(&address))
     }
 
-    /// Tells later whether it is still open, although somebody else has it.
+    /// A watch that reports whether the socket is still open after it was given away.
     #[cfg(feature = "tiny-http")]
     pub(crate) fn watch(&self) -> io::Result<Watch> {
         Watch::new(&self.0)
     }
 
-    /// The same, for those who know only UNIX sockets.
+    /// The same socket, for code that takes UNIX sockets only.
     #[cfg(feature = "tiny-http")]
     pub(super) fn into_unix(self) -> UnixListener {
         OwnedFd::from(self.0).into()
@@ -45,20 +46,23 @@ impl Listener {
         self.0.listen(backlog)
     }
 
-    /// The next connection, and the peer's address if it has one: over a UNIX socket it has none.
+    /// The next connection, which never blocks, and the peer's address if it has one: over a UNIX
+    /// socket it has none.
     pub(super) fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
-        let (stream, peer) = self.0.accept()?;
+        let (socket, peer) = self.0.accept()?;
+        socket.set_nonblocking(true)?;
         let peer = peer.as_socket().map(|address| address.ip());
         if peer.is_some() {
             // An error means that the peer is gone again, which the first read will find out.
-            let _ = stream.set_tcp_nodelay(true);
+            let _ = socket.set_tcp_nodelay(true);
         }
-        Ok((stream, peer))
+        Ok((socket, peer))
     }
 
-    /// Whether the system has a connection that nobody has accepted yet.
+    /// Whether a connection waits to be accepted.
     pub(super) fn has_next(&self) -> bool {
-        matches!(wait_for(&self.0, Duration::ZERO, None), Ok(Event::Something))
+        let event = wait_for(&self.0, PollFlags::IN, Duration::ZERO, None);
+        matches!(event, Ok(Event::Ready))
     }
 }
 

@@ -1,13 +1,16 @@
-//! The front: who reads from strangers.
+//! The front: an HTTP/1.1 server that withstands strangers.
 //!
-//! It turns sockets into complete, bounded, unambiguous requests, and writes what a [`Respond`]
-//! says about them. Whatever else strangers send is refused here or cut off.
+//! It turns sockets into complete, bounded, unambiguous requests, and writes the answers of a
+//! [`Respond`]. Everything else that strangers send is refused here or cut off.
 //!
 //! ```text
 //! accept thread ── Table::admit ── one thread per connection
 //!                                  │
-//!                    bytes ── head::parse_head ── Request ── Respond ── Answer ── bytes
+//!                    bytes ── Exchange ── Request ── Respond ── Answer ── Exchange ── bytes
 //! ```
+//!
+//! The protocol is [`exchange::Exchange`], a value without IO or a clock; the threads only carry
+//! out what it asks for.
 //!
 //! - A thread serves one connection, one request at a time, and there are never more threads than
 //!   [`Limits::connections`]. So a slow peer holds nothing but its own connection, and that only as
@@ -18,7 +21,9 @@
 
 mod answer;
 mod bell;
+mod body;
 mod connection;
+pub mod exchange;
 pub mod head;
 mod listener;
 mod network;
@@ -30,7 +35,7 @@ mod tiny;
 mod watch;
 
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
@@ -44,13 +49,14 @@ use socket2::Socket;
 pub use self::answer::Answer;
 pub use self::listener::Listener;
 pub use self::network::Network;
+use self::stream::is_passing;
 use self::table::Table;
 #[cfg(feature = "tiny-http")]
 pub use self::tiny::Tiny;
 #[cfg(feature = "tiny-http")]
 pub(crate) use self::watch::Watch;
 
-/// Whoever decides about requests. It is called by many threads at once.
+/// Answers requests. Called concurrently from many threads.
 pub trait Respond: Send + Sync + 'static {
     /// Answers a complete request of a peer that waits for it.
     fn respond(&self, request: Request, peer: &dyn Peer) -> Answer;
@@ -61,7 +67,7 @@ pub trait Respond: Send + Sync + 'static {
 
 /// The other end of a connection.
 pub trait Peer {
-    /// Whether it has gone, or at least sends nothing more, so that nobody may want the answer.
+    /// Whether it has gone, or at least sends nothing more, so that the answer may be of no use.
     fn has_left(&self) -> bool;
 }
 
@@ -75,7 +81,7 @@ impl Peer for Present {
     }
 }
 
-/// Who reads from strangers.
+/// The implementation of HTTP that serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     /// The [`Front`].
@@ -128,16 +134,15 @@ impl Default for Limits {
 }
 
 /// How many connections may wait to be accepted. The standard library asks for 128; a crowd that
-/// comes in one moment overflows that, and whoever is dropped tries again only a second later.
+/// comes in one moment overflows that, and a peer that is dropped tries again only a second later.
 pub(crate) const BACKLOG: i32 = 1024;
 /// How often the accept thread looks whether to stop.
 const TICK: Duration = Duration::from_millis(250);
 /// How long to wait when a connection cannot be accepted. Some causes, such as too many open files,
 /// do not go away at once.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How often to tell the operator about connections that were not served: a crowd must not fill
-/// the log as well.
-const TELL: Duration = Duration::from_secs(10);
+/// How often to report connections that were not served: a crowd must not fill the log as well.
+const REPORT: Duration = Duration::from_secs(10);
 /// How long a front that is dropped waits for the requests in flight.
 const DROP: Duration = Duration::from_secs(5);
 
@@ -175,7 +180,7 @@ pub struct Front {
 }
 
 impl Front {
-    /// Begins to serve whoever connects.
+    /// Begins to accept and to serve connections.
     pub fn start(
         listener: impl Into<Listener>,
         respond: Arc<dyn Respond>,
@@ -187,11 +192,11 @@ impl Front {
         let table = Arc::new(Table::new()?);
         table.set_listening(true);
         let limits = Arc::new(limits);
-        let entrance = Entrance { table: Arc::clone(&table), respond, limits };
+        let acceptor = Acceptor { table: Arc::clone(&table), respond, limits };
         thread::Builder::new().name("accept".to_owned()).spawn(move || {
-            entrance.accept_all(&listener);
+            acceptor.accept_all(&listener);
             drop(listener);
-            entrance.table.set_listening(false);
+            acceptor.table.set_listening(false);
         })?;
         Ok(Self { table, place })
     }
@@ -207,8 +212,8 @@ impl Front {
     }
 
     /// Stops listening, answers what had come, whether it was read or accepted yet or not, and
-    /// closes the connections. Cuts off whoever is left when the time has passed, and says whether
-    /// nobody was.
+    /// closes the connections. Cuts off those that are left when the time has passed, and returns
+    /// whether none was.
     pub fn drain(&mut self, timeout: Duration) -> bool {
         self.table.drain(timeout)
     }
@@ -228,83 +233,84 @@ impl fmt::Debug for Front {
     }
 }
 
-/// What the accept thread needs.
-struct Entrance {
+/// The accept thread.
+struct Acceptor {
     table: Arc<Table>,
     respond: Arc<dyn Respond>,
     limits: Arc<Limits>,
 }
 
-impl Entrance {
+impl Acceptor {
     /// Nothing ends this but a drain.
     fn accept_all(&self, listener: &Listener) {
-        let mut troubles = Troubles::default();
+        let mut unserved = Unserved::default();
         while !self.table.is_draining() {
-            self.accept_next(listener, &mut troubles);
+            self.accept_next(listener, &mut unserved);
         }
-        // Whoever the system has let in already would be reset when the listener is closed. If it
+        // Connections that the system has let in would be reset when the listener is closed. If it
         // stays open somewhere else, there may be no end of them, and they can wait there.
         let mut left = BACKLOG;
         while left > 0 && listener.has_next() {
-            self.accept_next(listener, &mut troubles);
+            self.accept_next(listener, &mut unserved);
             left -= 1;
         }
     }
 
-    fn accept_next(&self, listener: &Listener, troubles: &mut Troubles) {
+    fn accept_next(&self, listener: &Listener, unserved: &mut Unserved) {
         match listener.accept() {
-            Ok((stream, peer)) => self.accept(stream, peer, troubles),
-            Err(error) if is_tick(&error) => {}
+            Ok((socket, peer)) => self.accept(socket, peer, unserved),
+            // No connection came within a tick.
+            Err(error) if is_passing(&error) => {}
             Err(error) => {
                 if matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)) {
                     self.table.make_room();
                 }
-                troubles.failures += 1;
-                troubles.last = Some(error);
+                unserved.failures += 1;
+                unserved.last = Some(error);
                 thread::sleep(PAUSE);
             }
         }
-        troubles.tell(self.table.evicted());
+        unserved.report(self.table.evicted());
     }
 
-    fn accept(&self, stream: Socket, peer: Option<IpAddr>, troubles: &mut Troubles) {
-        let Ok(seat) = self.table.admit(Arc::new(stream), peer, &self.limits) else {
-            troubles.turned_away += 1;
+    fn accept(&self, socket: Socket, peer: Option<IpAddr>, unserved: &mut Unserved) {
+        let Ok(slot) = self.table.admit(Arc::new(socket), peer, &self.limits) else {
+            unserved.turned_away += 1;
             return;
         };
         let (respond, limits) = (Arc::clone(&self.respond), Arc::clone(&self.limits));
-        let serve = move || connection::serve(seat, &*respond, &limits);
+        let serve = move || connection::serve(&slot, &*respond, &limits);
         if let Err(error) = thread::Builder::new().name("connection".to_owned()).spawn(serve) {
-            troubles.failures += 1;
-            troubles.last = Some(error);
+            unserved.failures += 1;
+            unserved.last = Some(error);
         }
     }
 }
 
-/// Whether nothing happened, for [`TICK`].
-fn is_tick(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::TimedOut | ErrorKind::WouldBlock)
-}
-
-/// What the operator has yet to be told.
+/// Connections that were not served and are not in the log yet.
 #[derive(Default)]
-struct Troubles {
+struct Unserved {
     /// Connections that could not be accepted or got no thread.
     failures: u64,
     /// Why the last of them could not.
     last: Option<io::Error>,
-    /// Newcomers for whom no one could make room.
+    /// Newcomers for which no connection could make room.
     turned_away: u64,
-    /// As many evictions are known to the operator.
+    /// Evictions already reported.
     evicted: u64,
-    /// When the operator was last told.
-    told: Option<Instant>,
+    /// When something was last reported.
+    reported: Option<Instant>,
 }
 
-impl Troubles {
-    fn tell(&mut self, evicted: u64) {
+impl Unserved {
+    fn is_too_soon(&self) -> bool {
+        self.reported.is_some_and(|reported| reported.elapsed() < REPORT)
+    }
+
+    /// Logs what there is to report, but not too often.
+    fn report(&mut self, evicted: u64) {
         let crowded = self.turned_away > 0 || evicted > self.evicted;
-        if !(crowded || self.failures > 0) || self.told.is_some_and(|told| told.elapsed() < TELL) {
+        if !(crowded || self.failures > 0) || self.is_too_soon() {
             return;
         }
         if crowded {
@@ -314,6 +320,6 @@ impl Troubles {
         if let Some(error) = &self.last {
             log::warn!(failures = self.failures, error:%; "connections not accepted");
         }
-        *self = Self { evicted, told: Some(Instant::now()), ..Self::default() };
+        *self = Self { evicted, reported: Some(Instant::now()), ..Self::default() };
     }
 }

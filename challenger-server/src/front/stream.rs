@@ -1,4 +1,4 @@
-//! What the front needs of a socket, and reads and writes that end by a given time.
+//! Reads and writes of a socket that end by a given time. The socket itself never blocks.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
@@ -11,279 +11,208 @@ use socket2::Socket;
 
 use super::bell::Bell;
 
-/// A connected socket of any kind. Shared between the thread that serves it and whoever may have to
-/// end that, it is one file descriptor all the same.
-pub(super) trait Stream: Send + Sync {
-    fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
-    /// Writes from several places as if they were one.
-    fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize>;
-    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
-    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
-    fn shutdown(&self, how: Shutdown) -> io::Result<()>;
-    /// Whether the other end was closed, or at least its half that sends. Whatever it sent before
-    /// is still there to be read.
-    fn has_left(&self) -> bool;
-    /// Waits until there is something to read, the end included, or a bell rings.
-    fn wait(&self, time: Duration, bell: Option<&Bell>) -> io::Result<Event>;
-    /// How many bytes have come and were not read.
-    fn unread(&self) -> io::Result<u64>;
-}
-
-/// What may happen while nothing is read.
+/// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    /// The bell rang, and there is nothing to read.
+    /// The bell rang, and the socket is not ready.
     Bell,
-    /// Nothing did.
+    /// The time has passed.
     Nothing,
-    /// There is something to read.
-    Something,
+    /// The socket is ready; at its end it always is.
+    Ready,
 }
 
-impl Stream for Socket {
-    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&mut &*self).read(buffer)
-    }
-
-    fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&mut &*self).write_vectored(parts)
-    }
-
-    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        Self::set_read_timeout(self, Some(timeout))
-    }
-
-    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        Self::set_write_timeout(self, Some(timeout))
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        Self::shutdown(self, how)
-    }
-
-    fn has_left(&self) -> bool {
-        let mut watched = [PollFd::new(self, PollFlags::RDHUP)];
-        match poll(&mut watched, Some(&Timespec::default())) {
-            Ok(_) => watched.iter().any(|it| !it.revents().is_empty()),
-            // Not to be known.
-            Err(_) => false,
-        }
-    }
-
-    fn wait(&self, time: Duration, bell: Option<&Bell>) -> io::Result<Event> {
-        wait_for(self, time, bell)
-    }
-
-    fn unread(&self) -> io::Result<u64> {
-        Ok(ioctl_fionread(self)?)
-    }
-}
-
-/// Waits until a socket can be read, or accepted from, or a bell rings.
+/// Waits until a socket is ready or a bell rings.
 pub(super) fn wait_for(
     socket: &impl AsFd,
+    ready: PollFlags,
     time: Duration,
     bell: Option<&Bell>,
 ) -> io::Result<Event> {
     // A closed bell has no bytes: it is at its end.
     let awaited = bell.map(|bell| PollFd::new(bell, PollFlags::IN));
     let mut awaited: Vec<PollFd<'_>> =
-        [PollFd::new(socket, PollFlags::IN)].into_iter().chain(awaited).collect();
+        [PollFd::new(socket, ready)].into_iter().chain(awaited).collect();
     let time = Timespec::try_from(time).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
     poll(&mut awaited, Some(&time))?;
     let mut happened = awaited.iter().map(|it| !it.revents().is_empty());
     Ok(match (happened.next(), happened.next()) {
-        (Some(true), _) => Event::Something,
+        (Some(true), _) => Event::Ready,
         (_, Some(true)) => Event::Bell,
         _ => Event::Nothing,
     })
 }
 
+/// Whether the other end was closed, or at least its half that sends. Bytes that it sent before are
+/// still there to be read.
+pub(super) fn has_left(socket: &Socket) -> bool {
+    // An error means that it cannot be known.
+    let event = wait_for(socket, PollFlags::RDHUP, Duration::ZERO, None);
+    matches!(event, Ok(Event::Ready))
+}
+
+/// How many bytes have come and were not read.
+pub(super) fn unread(socket: &Socket) -> u64 {
+    ioctl_fionread(socket).unwrap_or_default()
+}
+
 /// How a read ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Arrival {
-    /// There are more bytes, this many.
-    Bytes(usize),
+pub(super) enum Arrival<'a> {
+    /// The bell rang, and there is nothing to read.
+    Bell,
+    /// There are more bytes.
+    Bytes(&'a [u8]),
     /// The deadline has passed.
     Late,
     /// Nothing will ever come.
     Never,
 }
 
-/// A time from now on. No deadline is longer than a day: points in time have an end.
-pub(super) fn deadline(after: Duration) -> Instant {
-    Instant::now() + after.min(Duration::from_secs(86_400))
-}
-
-/// Waits until there is something to read. Looks for it once more when the deadline has passed: the
-/// wait may have been long in ending.
-pub(super) fn wait(stream: &dyn Stream, deadline: Instant, bell: Option<&Bell>) -> Event {
+/// Reads what comes next. Looks for it even when the deadline has passed: the thread may have been
+/// woken late.
+pub(super) fn read<'a>(
+    mut socket: &Socket,
+    buffer: &'a mut [u8],
+    until: Instant,
+    bell: Option<&Bell>,
+) -> Arrival<'a> {
     loop {
-        let left = time_left(deadline, Instant::now());
-        match stream.wait(left.unwrap_or_default(), bell) {
-            Ok(Event::Nothing) if left.is_some() => {}
-            Ok(event) => return event,
-            Err(error) if is_passing(&error) => {}
-            // The read will say what is wrong.
-            Err(_) => return Event::Something,
+        let left = until.saturating_duration_since(Instant::now());
+        match wait_for(socket, PollFlags::IN, left, bell) {
+            Ok(Event::Bell) => return Arrival::Bell,
+            // If something is wrong, the read returns it.
+            Ok(Event::Ready) | Err(_) => {}
+            Ok(Event::Nothing) => return Arrival::Late,
         }
-    }
-}
-
-/// Appends what comes next.
-pub(super) fn read(stream: &dyn Stream, buffer: &mut Vec<u8>, deadline: Instant) -> Arrival {
-    let mut bytes = [0; 8 * 1024];
-    loop {
-        let Some(left) = time_left(deadline, Instant::now()) else {
-            return Arrival::Late;
-        };
-        let count = stream.set_read_timeout(left).and_then(|()| stream.read(&mut bytes));
-        match count {
+        match socket.read(buffer) {
             Ok(0) => return Arrival::Never,
-            Ok(count) => {
-                buffer.extend(bytes.iter().take(count));
-                return Arrival::Bytes(count);
-            }
+            Ok(count) => return Arrival::Bytes(buffer.get(..count).unwrap_or_default()),
+            Err(error) if is_passing(&error) && left.is_zero() => return Arrival::Late,
             Err(error) if is_passing(&error) => {}
             Err(_) => return Arrival::Never,
         }
     }
 }
 
-/// Writes everything and says whether it could. Head and body go together: a second write would
-/// wait until the peer acknowledges the first. And neither is copied.
-pub(super) fn write(stream: &dyn Stream, parts: [&[u8]; 2], deadline: Instant) -> bool {
+/// Writes everything and says whether it could. Both parts go together: a second write would wait
+/// until the peer acknowledges the first. And neither is copied.
+pub(super) fn write(mut socket: &Socket, parts: [&[u8]; 2], until: Instant) -> bool {
     let mut parts = parts.map(IoSlice::new);
-    let mut left = &mut parts[..];
+    let mut rest = &mut parts[..];
     // Forgets those that are empty from the beginning.
-    IoSlice::advance_slices(&mut left, 0);
-    while !left.is_empty() {
-        let Some(time) = time_left(deadline, Instant::now()) else {
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
             return false;
-        };
-        match stream.set_write_timeout(time).and_then(|()| stream.write(left)) {
+        }
+        match socket.write_vectored(rest) {
             Ok(0) => return false,
-            Ok(count) => IoSlice::advance_slices(&mut left, count),
-            Err(error) if is_passing(&error) => {}
+            Ok(count) => IoSlice::advance_slices(&mut rest, count),
+            // If something is wrong, the next write returns it.
+            Err(error) if is_passing(&error) => {
+                let _ = wait_for(socket, PollFlags::OUT, left, None);
+            }
             Err(_) => return false,
         }
     }
     true
 }
 
-/// `None` when there is none. A socket takes a timeout of zero for none at all, and forgets what is
-/// less than a microsecond.
-fn time_left(deadline: Instant, now: Instant) -> Option<Duration> {
-    let left = deadline.checked_duration_since(now).filter(|left| !left.is_zero());
-    left.map(|left| left.max(Duration::from_micros(1)))
+/// Says that nothing more will come, and lets the peer finish.
+pub(super) fn linger(socket: &Socket, until: Instant, bytes_max: usize) {
+    if socket.shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    let (mut buffer, mut discarded) = ([0; 8 * 1024], 0);
+    while let Arrival::Bytes(bytes) = read(socket, &mut buffer, until, None) {
+        discarded += bytes.len();
+        if discarded > bytes_max {
+            return;
+        }
+    }
 }
 
 /// Whether to look at the deadline and try again.
-fn is_passing(error: &io::Error) -> bool {
+pub(super) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::TimedOut | ErrorKind::WouldBlock)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::OwnedFd;
-    use std::os::unix::net::UnixStream;
-    use std::sync::Mutex;
+    use std::thread;
+
+    use socket2::{Domain, Type};
 
     use super::*;
 
-    /// Takes a few bytes at a time, and now and then none.
-    #[derive(Default)]
-    struct Sip {
-        calls: Mutex<usize>,
-        taken: Mutex<Vec<u8>>,
+    /// A socket that never blocks, and the peer's, which does.
+    fn pair() -> (Socket, Socket) {
+        let (ours, peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        (ours, peer)
     }
 
-    impl Stream for Sip {
-        fn read(&self, _: &mut [u8]) -> io::Result<usize> {
-            Ok(0)
-        }
-
-        fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-            let mut calls = self.calls.lock().unwrap();
-            *calls += 1;
-            if calls.is_multiple_of(3) {
-                return Err(ErrorKind::WouldBlock.into());
-            }
-            let offered = parts.iter().flat_map(|part| part.iter().copied());
-            let mut taken = self.taken.lock().unwrap();
-            let before = taken.len();
-            taken.extend(offered.take(*calls));
-            Ok(taken.len() - before)
-        }
-
-        fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn has_left(&self) -> bool {
-            false
-        }
-
-        fn wait(&self, _: Duration, _: Option<&Bell>) -> io::Result<Event> {
-            Ok(Event::Something)
-        }
-
-        fn unread(&self) -> io::Result<u64> {
-            Ok(0)
-        }
-    }
-
-    #[test]
-    fn time_that_is_left_is_never_taken_for_no_limit() {
-        let now = Instant::now();
-        for (nanoseconds, expected) in [(1, 1000), (999, 1000), (1000, 1000), (1001, 1001)] {
-            let [left, expected] = [nanoseconds, expected].map(Duration::from_nanos);
-            assert_eq!(time_left(now + left, now), Some(expected));
-        }
-        assert_eq!(time_left(now, now), None);
-        assert_eq!(time_left(now, now + Duration::from_nanos(1)), None);
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(60)
     }
 
     #[test]
     fn all_of_both_parts_is_written_in_order() {
-        let late = deadline(Duration::from_secs(60));
-        for (head, body) in [("", ""), ("h", ""), ("", "b"), ("head of an answer", "and its body")]
-        {
-            let sip = Sip::default();
-            assert!(write(&sip, [head.as_bytes(), body.as_bytes()], late));
-            assert_eq!(*sip.taken.lock().unwrap(), format!("{head}{body}").into_bytes());
+        let large = "0123456789".repeat(100_000);
+        for (head, body) in [
+            ("", ""),
+            ("h", ""),
+            ("", "b"),
+            ("head of an answer", "and its body"),
+            (&large, &large),
+        ] {
+            let (ours, mut peer) = pair();
+            ours.set_send_buffer_size(4096).unwrap();
+            let reading = thread::spawn(move || {
+                let mut text = String::new();
+                peer.read_to_string(&mut text).unwrap();
+                text
+            });
+            assert!(write(&ours, [head.as_bytes(), body.as_bytes()], soon()));
+            drop(ours);
+            assert!(reading.join().unwrap() == format!("{head}{body}"));
         }
-        assert!(!write(&Sip::default(), [b"head", b"body"], Instant::now()), "too late");
     }
 
     #[test]
-    fn what_can_be_read_goes_before_the_bell() {
-        let (peer, ours) = UnixStream::pair().unwrap();
-        let (mut peer, ours) = (peer, Socket::from(OwnedFd::from(ours)));
-        let bell = Bell::new().unwrap();
-        let past = Instant::now();
-        assert_eq!(wait(&ours, past, Some(&bell)), Event::Nothing);
-        bell.ring();
-        assert_eq!(wait(&ours, deadline(Duration::from_secs(60)), Some(&bell)), Event::Bell);
-        assert_eq!(wait(&ours, past, None), Event::Nothing);
-        assert_eq!(ours.unread().unwrap(), 0);
-        peer.write_all(b"GET").unwrap();
-        // Also when it is too late.
-        for bell in [None, Some(&bell)] {
-            assert_eq!(wait(&ours, past, bell), Event::Something);
-        }
-        assert_eq!(ours.unread().unwrap(), 3);
+    fn a_write_ends_when_its_time_is_up_or_the_peer_has_gone() {
+        let (ours, peer) = pair();
+        assert!(!write(&ours, [b"head", b"body"], Instant::now()));
+        let large = vec![b'x'; 10_000_000];
+        assert!(!write(&ours, [&large, b""], Instant::now() + Duration::from_millis(1)));
         drop(peer);
-        assert_eq!(Stream::read(&ours, &mut [0; 3]).unwrap(), 3);
+        assert!(!write(&ours, [b"head", b"body"], soon()));
+    }
+
+    #[test]
+    fn what_can_be_read_goes_before_the_bell_and_the_deadline() {
+        let (ours, mut peer) = pair();
+        let bell = Bell::new().unwrap();
+        let mut buffer = [0; 8];
+        let past = Instant::now();
+        assert_eq!(read(&ours, &mut buffer, past, Some(&bell)), Arrival::Late);
+        bell.ring();
+        assert_eq!(read(&ours, &mut buffer, soon(), Some(&bell)), Arrival::Bell);
+        assert_eq!(read(&ours, &mut buffer, past, None), Arrival::Late);
+        assert_eq!(unread(&ours), 0);
+        for until in [past, soon()] {
+            peer.write_all(b"GET").unwrap();
+            assert_eq!(unread(&ours), 3);
+            assert_eq!(read(&ours, &mut buffer, until, Some(&bell)), Arrival::Bytes(b"GET"));
+        }
+        peer.write_all(b"GET").unwrap();
+        assert!(!has_left(&ours));
+        drop(peer);
+        assert!(has_left(&ours));
+        assert_eq!(read(&ours, &mut buffer, past, Some(&bell)), Arrival::Bytes(b"GET"));
         // The end is to be read as well.
-        assert_eq!(wait(&ours, past, Some(&bell)), Event::Something);
+        assert_eq!(read(&ours, &mut buffer, past, Some(&bell)), Arrival::Never);
     }
 }

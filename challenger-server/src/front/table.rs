@@ -1,4 +1,4 @@
-//! The table of open connections: who is let in, who must make room, and when all are gone.
+//! The table of open connections: which are let in, which must make room, and when all are gone.
 
 #[cfg(test)]
 mod tests;
@@ -9,33 +9,22 @@ use std::net::{IpAddr, Ipv6Addr, Shutdown};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use socket2::Socket;
+
 use super::bell::Bell;
-use super::stream::Stream;
+use super::stream;
 use super::{Limits, Network, Peer};
 
 /// How long a connection that must make room may take to end. Its socket is shut down, so its
 /// thread has nothing to wait for.
 const LEAVE: Duration = Duration::from_secs(1);
-/// How long, during a drain, a connection may take to begin its first request. As a rule that is on
-/// its way already: who connects has something to ask.
-const ARRIVE: Duration = Duration::from_secs(1);
-/// The same for a connection that has made requests. Those of a proxy or a browser are idle most of
-/// the time, and a restart must not wait for them. But where many requests come, the next one often
-/// comes now, and its answer can say that it is the last: nothing else ends a connection without a
-/// moment in which a request could be lost.
-const STAY: Duration = Duration::from_millis(200);
-
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Waiting for the first byte of a request.
-    Idle,
-    /// Reading a request.
-    Reading,
+    /// Waiting for its peer: to send a request, to take an answer, or to close.
+    Waiting,
     /// Deciding about a request, which has all arrived. Nothing interrupts this.
     Deciding,
-    /// Writing the answer, and then perhaps waiting for the peer to close.
-    Writing,
 }
 
 /// Why a newcomer is not let in: there are as many connections as there may be, and none of them
@@ -45,16 +34,16 @@ pub(super) struct Full;
 
 /// All open connections.
 pub(super) struct Table {
-    rows: Mutex<Rows>,
-    /// Told whenever a drain or a newcomer may go on: a row or the listener went away.
+    connections: Mutex<Connections>,
+    /// Notified whenever a drain or a newcomer may go on: a connection or the listener went away.
     changed: Condvar,
-    /// Rings when a drain begins, for those who wait for a request.
+    /// Rings when a drain begins, for connections that wait for a request.
     bell: Bell,
 }
 
 #[derive(Default)]
-struct Rows {
-    open: BTreeMap<u64, Row>,
+struct Connections {
+    open: BTreeMap<u64, Connection>,
     next: u64,
     /// How many were ended to make room.
     evicted: u64,
@@ -62,126 +51,122 @@ struct Rows {
     listening: bool,
 }
 
-struct Row {
-    stream: Arc<dyn Stream>,
+struct Connection {
+    socket: Arc<Socket>,
     peer: Option<IpAddr>,
     phase: Phase,
     /// When it began to wait for its peer; nothing the peer sends makes it look younger, short of a
     /// complete request.
     since: Instant,
-    /// It has not made a request yet.
-    is_new: bool,
     /// It was shut down to make room, or at the end of a drain, and is about to go.
     leaving: bool,
 }
 
 impl Table {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { rows: Mutex::default(), changed: Condvar::default(), bell: Bell::new()? })
+        Ok(Self { connections: Mutex::default(), changed: Condvar::default(), bell: Bell::new()? })
     }
 
     /// Lets a newcomer in, if necessary in place of the connection that has waited longest. During
-    /// a drain it can make one request: whoever was accepted cannot be given to our successor.
+    /// a drain it can make one request: a connection that was accepted cannot be given to our
+    /// successor.
     pub(super) fn admit(
         self: &Arc<Self>,
-        stream: Arc<dyn Stream>,
+        socket: Arc<Socket>,
         peer: Option<IpAddr>,
         limits: &Limits,
-    ) -> Result<Seat, Full> {
+    ) -> Result<Slot, Full> {
         let peer = peer.and_then(|peer| counted_as(peer, &limits.trusted_proxies));
-        let mut rows = self.rows();
-        if rows.is_full(peer, limits) {
-            let crowd = if rows.is_full_for(peer, limits) { peer } else { None };
-            if !rows.evict(crowd) {
+        let mut connections = self.connections();
+        if connections.is_full(peer, limits) {
+            let crowd = if connections.is_full_for(peer, limits) { peer } else { None };
+            if !connections.evict(crowd) {
                 return Err(Full);
             }
-            rows = self.wait_while(rows, LEAVE, |rows| rows.is_full(peer, limits));
+            connections = self
+                .wait_while(connections, LEAVE, |connections| connections.is_full(peer, limits));
         }
-        if rows.is_full(peer, limits) {
+        if connections.is_full(peer, limits) {
             return Err(Full);
         }
-        let id = rows.next;
-        rows.next += 1;
-        let row = Row {
-            stream: Arc::clone(&stream),
-            peer,
-            phase: Phase::Idle,
-            since: Instant::now(),
-            is_new: true,
-            leaving: false,
-        };
-        rows.open.insert(id, row);
-        Ok(Seat { table: Arc::clone(self), id, stream })
+        let id = connections.next;
+        connections.next += 1;
+        let (phase, since) = (Phase::Waiting, Instant::now());
+        let connection =
+            Connection { socket: Arc::clone(&socket), peer, phase, since, leaving: false };
+        connections.open.insert(id, connection);
+        Ok(Slot { table: Arc::clone(self), id, socket })
     }
 
-    /// Ends the connection that has waited longest, whoever it is.
+    /// Ends the connection that has waited longest, whatever its peer.
     pub(super) fn make_room(&self) {
-        self.rows().evict(None);
+        self.connections().evict(None);
     }
 
     /// How many connections are open.
     pub(super) fn len(&self) -> usize {
-        self.rows().open.len()
+        self.connections().open.len()
     }
 
     /// How many connections were ended to make room, ever.
     pub(super) fn evicted(&self) -> u64 {
-        self.rows().evicted
+        self.connections().evicted
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        self.rows().draining
+        self.connections().draining
     }
 
-    /// Says that somebody listens, or that nobody does any more.
+    /// Says whether the listener is open.
     pub(super) fn set_listening(&self, listening: bool) {
-        self.rows().listening = listening;
+        self.connections().listening = listening;
         self.changed.notify_all();
     }
 
-    /// Makes the last call, waits for all connections and for the listener, and ends whoever is
-    /// left when the time has passed. Says whether nobody was.
+    /// Makes the last call, waits for all connections and for the listener, and ends those that are
+    /// left when the time has passed. Returns whether none was.
     ///
-    /// It ends nobody before: that a connection is idle is known to its thread alone, which looks
+    /// It ends none before: that a connection is idle is known to its thread alone, which looks
     /// whether something has come.
     pub(super) fn drain(&self, timeout: Duration) -> bool {
-        let mut rows = self.rows();
-        rows.draining = true;
+        let mut connections = self.connections();
+        connections.draining = true;
         self.bell.ring();
-        let busy = |rows: &mut Rows| rows.listening || !rows.open.is_empty();
-        rows = self.wait_while(rows, timeout, busy);
-        rows.end_all();
-        !busy(&mut rows)
+        let busy =
+            |connections: &mut Connections| connections.listening || !connections.open.is_empty();
+        connections = self.wait_while(connections, timeout, busy);
+        connections.end_all();
+        !busy(&mut connections)
     }
 
     fn wait_while<'a>(
         &self,
-        rows: MutexGuard<'a, Rows>,
+        connections: MutexGuard<'a, Connections>,
         timeout: Duration,
-        condition: impl FnMut(&mut Rows) -> bool,
-    ) -> MutexGuard<'a, Rows> {
-        let waited = self.changed.wait_timeout_while(rows, timeout, condition);
+        condition: impl FnMut(&mut Connections) -> bool,
+    ) -> MutexGuard<'a, Connections> {
+        let waited = self.changed.wait_timeout_while(connections, timeout, condition);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// No code can panic while it holds the lock, so whatever is in there is in order.
-    fn rows(&self) -> MutexGuard<'_, Rows> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    /// No code can panic while it holds the lock, so everything in there is in order.
+    fn connections(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Rows {
+impl Connections {
     fn is_full(&self, peer: Option<IpAddr>, limits: &Limits) -> bool {
         self.open.len() >= limits.connections || self.is_full_for(peer, limits)
     }
 
     fn is_full_for(&self, peer: Option<IpAddr>, limits: &Limits) -> bool {
-        let open = || self.open.values().filter(|row| row.peer == peer).count();
+        let open = || self.open.values().filter(|connection| connection.peer == peer).count();
         peer.is_some() && open() >= limits.connections_per_peer
     }
 
     fn end_all(&mut self) {
-        self.open.values_mut().for_each(Row::leave);
+        self.open.values_mut().for_each(Connection::leave);
     }
 
     /// Ends the connection, if there is one, that has waited longest for its peer: for this peer if
@@ -190,60 +175,53 @@ impl Rows {
         let longest = self
             .open
             .values_mut()
-            .filter(|row| peer.is_none() || row.peer == peer)
-            .filter(|row| row.phase != Phase::Deciding && !row.leaving)
-            .min_by_key(|row| row.since);
-        let Some(row) = longest else { return false };
-        row.leave();
+            .filter(|connection| peer.is_none() || connection.peer == peer)
+            .filter(|connection| connection.phase != Phase::Deciding && !connection.leaving)
+            .min_by_key(|connection| connection.since);
+        let Some(connection) = longest else { return false };
+        connection.leave();
         self.evicted += 1;
         true
     }
 }
 
-impl Row {
+impl Connection {
     /// Wakes the thread that reads or writes: there is nothing left to read or write.
     fn leave(&mut self) {
         self.leaving = true;
         // An error means that the peer went first.
-        let _ = self.stream.shutdown(Shutdown::Both);
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 }
 
 /// A connection's place in the table, given back when it ends, however it ends.
-pub(super) struct Seat {
+pub(super) struct Slot {
     table: Arc<Table>,
     id: u64,
-    stream: Arc<dyn Stream>,
+    socket: Arc<Socket>,
 }
 
-impl Seat {
-    pub(super) fn stream(&self) -> &dyn Stream {
-        &*self.stream
+impl Slot {
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
     }
 
-    /// Says what the connection is doing next, and learns whether it may.
+    /// Enters a phase. Returns whether the connection may: it may not if it has to make room.
     pub(super) fn enter(&self, phase: Phase) -> bool {
-        let mut rows = self.table.rows();
-        let Some(row) = rows.open.get_mut(&self.id) else {
+        let mut connections = self.table.connections();
+        let Some(connection) = connections.open.get_mut(&self.id) else {
             return false;
         };
-        if row.phase == Phase::Deciding {
-            row.since = Instant::now();
+        if connection.phase == Phase::Deciding {
+            connection.since = Instant::now();
         }
-        row.phase = phase;
-        row.is_new &= phase != Phase::Deciding;
-        !row.leaving
+        connection.phase = phase;
+        !connection.leaving
     }
 
-    /// What rings when a drain begins.
+    /// The bell that rings when a drain begins.
     pub(super) fn bell(&self) -> &Bell {
         &self.table.bell
-    }
-
-    /// How long, once it rings, the connection may still take to begin a request.
-    pub(super) fn last_call(&self) -> Duration {
-        let is_new = self.table.rows().open.get(&self.id).is_some_and(|row| row.is_new);
-        if is_new { ARRIVE } else { STAY }
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -251,22 +229,22 @@ impl Seat {
     }
 }
 
-impl Peer for Seat {
+impl Peer for Slot {
     fn has_left(&self) -> bool {
-        self.stream.has_left()
+        stream::has_left(&self.socket)
     }
 }
 
-impl Drop for Seat {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.table.rows().open.remove(&self.id);
+        self.table.connections().open.remove(&self.id);
         self.table.changed.notify_all();
     }
 }
 
-/// Whom a connection counts for; `None` where many people share an address that we know of: a proxy
-/// on this machine, or one that the operator named. An IPv6 host usually has 2⁶⁴ addresses to
-/// choose from, so they count as one.
+/// The peer that a connection counts for; `None` where many people share an address that we know
+/// of: a proxy on this machine, or one that the operator named. An IPv6 host usually has 2⁶⁴
+/// addresses to choose from, so they count as one.
 fn counted_as(peer: IpAddr, trusted: &[Network]) -> Option<IpAddr> {
     match peer.to_canonical() {
         peer if peer.is_loopback() || trusted.iter().any(|it| it.contains(peer)) => None,

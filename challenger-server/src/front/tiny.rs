@@ -1,7 +1,7 @@
 //! Another engine in place of the front: tiny_http, for a UNIX socket behind a proxy that sends
 //! whole requests. It has none of the front's limits, and our parser sees what it made of a head.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -11,8 +11,9 @@ use challenger_proto::http::{BODY_MAX, Request};
 use challenger_proto::{Refusal, Refused};
 use tiny_http::{Method, Server};
 
-use super::head::{Head, Parsed, parse_head};
+use super::head::{Framing, Head, Parsed, parse_head};
 use super::{Listener, PAUSE, Present, Respond};
+use crate::os;
 
 /// A listener whose connections tiny_http serves.
 pub struct Tiny {
@@ -23,7 +24,7 @@ pub struct Tiny {
 }
 
 impl Tiny {
-    /// Serves whoever connects to a UNIX socket, with so many requests at the same time.
+    /// Begins to serve a UNIX socket, with at most `count` requests at the same time.
     pub fn start(listener: Listener, respond: &Arc<dyn Respond>, count: usize) -> io::Result<Self> {
         let place = listener.place()?;
         let server = Server::from_listener(listener.into_unix(), None).map_err(io::Error::other)?;
@@ -60,7 +61,7 @@ fn work(server: &Server, respond: &dyn Respond) {
             // A panic costs this one answer, which is a bare 500 then.
             Ok(request) => drop(catch_unwind(AssertUnwindSafe(|| serve(request, respond)))),
             Err(error) if error.raw_os_error().is_none() => return,
-            // Nobody accepts any more, which the server notices.
+            // No connection is accepted any more, which the server notices.
             Err(error) => log::error!(error:%; "engine failed"),
         }
     }
@@ -77,17 +78,18 @@ fn serve(mut request: tiny_http::Request, respond: &dyn Respond) {
             if !word.is_some_and(|it| it.contains("upgrade")) {
                 let _ = io::copy(request.as_reader(), &mut io::sink());
             }
-            // What comes next may be a part of this one to whoever reads it in another way.
+            // What follows may be a part of this request to a peer that reads it in another way.
             (respond.refuse(head.as_ref(), refused), true)
         }
     };
     // Not by tiny_http, which lets line ends into headers. An error means that the peer has left.
-    let (head, body) = answer.into_parts(*request.method() == Method::Head, close);
+    let is_head = *request.method() == Method::Head;
+    let (head, body) = answer.sendable().into_parts(os::now(), is_head, close);
     let mut to = request.into_writer();
     let _ = to.write_all(&head).and_then(|()| to.write_all(&body)).and_then(|()| to.flush());
 }
 
-/// What tiny_http understood, once more through our parser.
+/// The request as tiny_http understood it, once more through our parser.
 fn read(from: &mut tiny_http::Request) -> Result<Head, (Option<Request>, Refused)> {
     let mut text = format!("{} {} HTTP/{}\r\n", from.method(), from.url(), from.http_version());
     from.headers().iter().for_each(|header| text.extend([&header.to_string(), "\r\n"]));
@@ -95,10 +97,24 @@ fn read(from: &mut tiny_http::Request) -> Result<Head, (Option<Request>, Refused
     let Parsed::Complete(mut head) = parsed else {
         return Err((None, Refusal::HeadMalformed.into()));
     };
-    if head.body_length > BODY_MAX {
+    let body = &mut head.request.body;
+    let result = match head.framing {
+        Framing::Length(length) if length > BODY_MAX => {
+            return Err((Some(head.request), Refusal::BodyTooLarge.into()));
+        }
+        Framing::Length(length) => {
+            body.resize(length, 0);
+            from.as_reader().read_exact(body)
+        }
+        Framing::Chunked => {
+            // tiny_http takes sizes with signs and blanks, so what follows is not read.
+            head.keep_alive = false;
+            from.as_reader().take(BODY_MAX as u64 + 1).read_to_end(body).map(drop)
+        }
+    };
+    if head.request.body.len() > BODY_MAX {
+        head.request.body.clear();
         return Err((Some(head.request), Refusal::BodyTooLarge.into()));
     }
-    head.request.body.resize(head.body_length, 0);
-    let result = from.as_reader().read_exact(&mut head.request.body);
     result.map(|()| head).map_err(|_| (None, Refusal::RequestTimeout.into()))
 }

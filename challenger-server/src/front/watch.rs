@@ -1,5 +1,5 @@
-//! Notices that a listener was closed by somebody else: tiny_http stops to listen after any error,
-//! which may be a panic of which nobody is told.
+//! Notices that a listener was closed by its owner: tiny_http stops listening after any error,
+//! including a panic, and does not report it.
 
 use std::fs;
 use std::io;

@@ -68,7 +68,6 @@ impl Respond for Echo {
                 drop(self.gate_opens.wait_while(gate, |open| !*open).unwrap());
             }
             "/inject" => headers.push(("Location", "http://a\r\nSet-Cookie: evil=1".into())),
-            "/huge" => body = vec![b'x'; 10_000_000],
             "/large" => body = vec![b'x'; 100_000],
             "/panic" => panic!("on request"),
             _ => {}

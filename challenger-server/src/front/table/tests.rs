@@ -1,91 +1,51 @@
 //! Who is let in, who makes room, and what a drain waits for.
 
-use std::io::{self, IoSlice};
 use std::thread;
 
-use super::super::stream::{self, Event};
+use socket2::{Domain, Type};
+
+use super::super::stream::{self, Arrival};
 use super::*;
-
-/// Knows only whether it was shut down.
-#[derive(Default)]
-struct Socket(Mutex<bool>);
-
-impl Stream for Socket {
-    fn read(&self, _: &mut [u8]) -> io::Result<usize> {
-        Ok(0)
-    }
-
-    fn write(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(0)
-    }
-
-    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
-        *self.0.lock().unwrap() = true;
-        Ok(())
-    }
-
-    fn has_left(&self) -> bool {
-        *self.0.lock().unwrap()
-    }
-
-    fn wait(&self, _: Duration, bell: Option<&Bell>) -> io::Result<Event> {
-        // Nobody ever sends anything here.
-        let (_peer, ours) = std::os::unix::net::UnixStream::pair()?;
-        stream::wait_for(&ours, Duration::ZERO, bell)
-    }
-
-    fn unread(&self) -> io::Result<u64> {
-        Ok(0)
-    }
-}
 
 /// Connections that end as soon as they are shut down, as their threads would.
 struct Crowd {
     table: Arc<Table>,
     limits: Limits,
-    seats: Vec<(Arc<Socket>, Option<Seat>)>,
+    /// The peers' ends, and the connections that are still open.
+    slots: Vec<(Socket, Option<Slot>)>,
 }
 
 impl Crowd {
     fn new(connections: usize, connections_per_peer: usize) -> Self {
         let limits = Limits { connections, connections_per_peer, ..Limits::default() };
         let table = Arc::new(Table::new().unwrap());
-        Self { table, limits, seats: Vec::new() }
+        Self { table, limits, slots: Vec::new() }
     }
 
     fn admit(&mut self, peer: &str) -> Result<(), Full> {
-        let socket = Arc::new(Socket::default());
-        let (table, limits) = (Arc::clone(&self.table), self.limits.clone());
-        let (stream, peer) = (Arc::clone(&socket), peer.parse().ok());
-        let newcomer = thread::spawn(move || table.admit(stream, peer, &limits));
+        let (ours, theirs) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let (table, limits, peer) =
+            (Arc::clone(&self.table), self.limits.clone(), peer.parse().ok());
+        let newcomer = thread::spawn(move || table.admit(Arc::new(ours), peer, &limits));
         while !newcomer.is_finished() {
-            for (socket, seat) in &mut self.seats {
-                if *socket.0.lock().unwrap() {
-                    *seat = None;
-                }
+            for (_, slot) in &mut self.slots {
+                slot.take_if(|slot| slot.has_left());
             }
             thread::yield_now();
         }
-        self.seats.push((socket, Some(newcomer.join().unwrap()?)));
+        self.slots.push((theirs, Some(newcomer.join().unwrap()?)));
         assert!(self.table.len() <= self.limits.connections);
         Ok(())
     }
 
     fn enter(&self, number: usize, phase: Phase) -> bool {
-        self.seats[number].1.as_ref().is_some_and(|seat| seat.enter(phase))
+        self.slots[number].1.as_ref().is_some_and(|slot| slot.enter(phase))
     }
 
     /// The numbers of those who are still there.
     fn present(&self) -> Vec<usize> {
-        (0..self.seats.len()).filter(|number| self.seats[*number].1.is_some()).collect()
+        (0..self.slots.len()).filter(|number| self.slots[*number].1.is_some()).collect()
     }
 }
 
@@ -96,8 +56,8 @@ fn who_has_waited_longest_makes_room() {
         crowd.admit(peer).unwrap();
     }
     // The first has been served meanwhile, and the second sends something.
-    assert!(crowd.enter(0, Phase::Deciding) && crowd.enter(0, Phase::Writing));
-    assert!(crowd.enter(1, Phase::Reading));
+    assert!(crowd.enter(0, Phase::Deciding) && crowd.enter(0, Phase::Waiting));
+    assert!(crowd.enter(1, Phase::Waiting));
     crowd.admit("192.0.2.4").unwrap();
     assert_eq!(crowd.present(), [0, 2, 3]);
     // Nobody interrupts a decision.
@@ -160,10 +120,10 @@ fn a_drain_ends_all_in_time() {
     for _ in 0..3 {
         crowd.admit("192.0.2.1").unwrap();
     }
-    assert!(crowd.enter(1, Phase::Reading) && crowd.enter(2, Phase::Deciding));
+    assert!(crowd.enter(1, Phase::Waiting) && crowd.enter(2, Phase::Deciding));
     assert!(!crowd.table.drain(Duration::ZERO));
-    assert!((0..3).all(|number| !crowd.enter(number, Phase::Writing)));
-    crowd.seats.clear();
+    assert!((0..3).all(|number| !crowd.enter(number, Phase::Waiting)));
+    crowd.slots.clear();
     assert!(crowd.table.drain(Duration::ZERO));
 }
 
@@ -174,13 +134,12 @@ fn a_drain_closes_no_connection_itself() {
     for _ in 0..3 {
         crowd.admit("192.0.2.1").unwrap();
     }
-    // The first was served, the second is just being, and the third is new.
-    assert!(crowd.enter(0, Phase::Deciding) && crowd.enter(0, Phase::Idle));
+    // One of them is being served.
     assert!(crowd.enter(1, Phase::Deciding));
     let wakes = |crowd: &Crowd, number: usize| {
-        let (socket, seat) = &crowd.seats[number];
-        let bell = seat.as_ref().unwrap().bell();
-        stream::wait(&**socket, Instant::now(), Some(bell)) == Event::Bell
+        let slot = crowd.slots[number].1.as_ref().unwrap();
+        let (now, bell) = (Instant::now(), Some(slot.bell()));
+        stream::read(slot.socket(), &mut [0], now, bell) == Arrival::Bell
     };
     assert!(!(0..3).any(|number| wakes(&crowd, number)));
     let table = Arc::clone(&crowd.table);
@@ -189,20 +148,17 @@ fn a_drain_closes_no_connection_itself() {
         thread::yield_now();
     }
     crowd.admit("192.0.2.1").unwrap();
-    let time = |number: usize| crowd.seats[number].1.as_ref().unwrap().last_call();
-    assert_eq!([0, 2, 3].map(time), [STAY, ARRIVE, ARRIVE]);
-    // Each may have a request whose bytes nobody has read, and is told of the end all the same.
+    // Each may have a request whose bytes nobody has read, and hears of the end all the same.
     for number in 0..4 {
         assert!(wakes(&crowd, number));
-        for phase in [Phase::Writing, Phase::Idle, Phase::Reading, Phase::Deciding, Phase::Writing]
-        {
+        for phase in [Phase::Waiting, Phase::Deciding, Phase::Waiting] {
             assert!(crowd.enter(number, phase), "{number} {phase:?}");
         }
     }
-    assert!(!crowd.seats.iter().any(|(socket, _)| *socket.0.lock().unwrap()));
-    assert_eq!(time(3), STAY, "it is new no more");
+    assert_eq!(crowd.present(), [0, 1, 2, 3]);
+    assert!(crowd.slots.iter().all(|(_, slot)| !slot.as_ref().unwrap().has_left()));
     crowd.table.set_listening(false);
     assert!(!draining.is_finished());
-    crowd.seats.clear();
+    crowd.slots.clear();
     assert!(draining.join().unwrap());
 }
