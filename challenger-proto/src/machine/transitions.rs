@@ -1,7 +1,9 @@
 //! The state machine: the transitions of a validation.
 //!
-//! Rule 1: everything that changes a validation stands in this file.
-//! Rule 2: this file knows neither HTTP nor storage.
+//! It has two rules, after the example of the Python library h11:
+//!
+//! 1. Everything that changes a validation stands in this file.
+//! 2. This file knows neither HTTP nor storage.
 //!
 //! ```text
 //!              challenge              solve, right PIN          redeem
@@ -17,6 +19,8 @@
 //! the same one. What a row may do follows from the row, the clock and the limits alone. The row's
 //! identity, client, expiry and version never change.
 
+use alloc::vec::Vec;
+
 use crate::address::Address;
 use crate::machine::earlier::turn_to;
 use crate::machine::limits::{Limits, REPLAY_GRACE};
@@ -30,9 +34,9 @@ use crate::secret::entropy::Entropy;
 use crate::secret::nonce::{Nonce, Salt};
 use crate::secret::pin::{Pin, PinAttempt};
 use crate::time::Timestamp;
-use alloc::vec::Vec;
 
-/// A row that a transition changed. Only the machine makes one, and only these are written.
+/// A row that a transition changed. Only the machine makes one, and apart from new rows, only these
+/// are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Changed(Validation);
 
