@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use challenger_proto::http::{Method, Request};
+use challenger_proto::http::Request;
 use challenger_proto::{
     AddressType, Client, ClientId, Commit, Entropy, HashedSecret, Load, Loaded, Page, PageName,
     Records, RedirectUri, Service, Timestamp, Transmission, Write,
@@ -19,6 +19,7 @@ use challenger_server::front::{Answer, Present, Respond};
 use challenger_server::places::{self, Places};
 use challenger_server::responder::{Helper, HelperError, Pages, Responder};
 use challenger_server::store::{Store, StoreError};
+use challenger_testkit::at_once;
 use doubles::{CountingEntropy, ManualClock};
 use serde_json::Value;
 
@@ -141,23 +142,18 @@ fn scene() -> Scene {
     scene_with(4)
 }
 
-fn request(method: Method, target: &str, headers: &[(&str, &str)], body: &str) -> Request {
-    let headers = headers.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-    Request { method, target: target.into(), headers: headers.collect(), body: body.into() }
-}
-
 impl Scene {
-    fn post(&self, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        self.responder.respond(request(Method::Post, target, headers, body), &Present)
+    fn ask(&self, request: Request) -> Answer {
+        self.responder.respond(request, &Present)
     }
 
     fn setup(&self) -> String {
-        let answer = self.post("/setup/1", &[("Authorization", "Bearer s")], "");
+        let answer = self.ask(Request::post("/setup/1", "").with("Authorization", "Bearer s"));
         json(&answer)["nonce"].as_str().unwrap().to_string()
     }
 
     fn challenge(&self, nonce: &str) -> Answer {
-        self.post(&format!("/challenge/{nonce}"), &[], "CONTACT_EMAIL=a%40b")
+        self.ask(Request::post(&format!("/challenge/{nonce}"), "CONTACT_EMAIL=a%40b"))
     }
 
     fn forget(&self) {
@@ -316,11 +312,11 @@ fn trouble_with_the_store_is_told_in_the_shape_of_the_path() {
     scene.shelf.unreadable.store(true, Ordering::SeqCst);
     assert_eq!(refusal(&scene.challenge(&nonce)), (500, 53));
     let body = "grant_type=authorization_code&client_id=1&client_secret=s&code=x&redirect_uri=y";
-    let token = scene.post("/token", &[], body);
+    let token = scene.ask(Request::post("/token", body));
     assert_eq!(refusal(&token), (500, 53));
     assert_eq!(json(&token)["error"], "server_error");
     for path in ["/config", "/terms", "/privacy", "/"] {
-        let answer = scene.responder.respond(request(Method::Get, path, &[], ""), &Present);
+        let answer = scene.ask(Request::get(path));
         assert!(matches!(answer.status.0, 200 | 501), "{path} needs no store");
     }
     scene.shelf.unreadable.store(false, Ordering::SeqCst);
@@ -342,11 +338,11 @@ fn a_panic_costs_one_answer() {
 fn pages_are_rendered_and_a_broken_template_is_told_as_json() {
     let scene = scene();
     let nonce = scene.setup();
-    let html = [("Accept", "text/html")];
     let target = format!("/authorize/{nonce}?response_type=code&client_id=1");
-    let answer = scene.responder.respond(request(Method::Get, &target, &html, ""), &Present);
+    let answer = scene.ask(Request::get(&target).with("Accept", "text/html"));
     assert_eq!((answer.status.0, &*answer.body), (200, &b"a form"[..]));
-    let answer = scene.post(&format!("/challenge/{nonce}"), &html, "CONTACT_EMAIL=a%40b");
+    let form = Request::post(&format!("/challenge/{nonce}"), "CONTACT_EMAIL=a%40b");
+    let answer = scene.ask(form.with("Accept", "text/html"));
     assert_eq!(refusal(&answer), (500, 75));
     assert_eq!(json(&answer)["detail"], "enter-tan-form");
 }
@@ -358,12 +354,8 @@ fn many_requests_on_one_row_all_get_their_answer() {
     assert_eq!(scene.challenge(&nonce).status.0, 200);
     let right = scene.postman.pins.lock().unwrap()[0].parse::<u64>().unwrap();
     let wrong = format!("pin={:08}", (right + 1) % 100_000_000);
-    let accept = [("Accept", "application/json")];
-    let answers: Vec<Answer> = thread::scope(|scope| {
-        let work = || scene.post(&format!("/solve/{nonce}"), &accept, &wrong);
-        let threads: Vec<_> = (0..64).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
+    let solve = Request::post(&format!("/solve/{nonce}"), wrong).with("Accept", "application/json");
+    let answers = at_once(64, || scene.ask(solve.clone()));
     assert!(answers.iter().all(|answer| refusal(answer) == (403, 9758)));
     let judged = answers.iter().filter(|answer| json(answer)["exhausted"] == false).count();
     assert_eq!(judged, 3);

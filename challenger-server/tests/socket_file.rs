@@ -7,10 +7,9 @@ use std::os::unix::fs::{
 };
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::Barrier;
-use std::thread;
 
 use challenger_server::listen::{Listen, SocketFile};
+use challenger_testkit::at_once;
 use tempfile::TempDir;
 
 fn mode(path: &Path) -> u32 {
@@ -219,15 +218,8 @@ fn of_those_that_start_at_once_one_serves() {
     let path = root.path().join("socket");
     for _ in 0..300 {
         leave_behind(&path);
-        let barrier = Barrier::new(4);
-        let start = || {
-            barrier.wait();
-            SocketFile::bind(&path, 0o660)
-        };
-        let started: Vec<_> = thread::scope(|scope| {
-            let threads: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
-            threads.into_iter().filter_map(|thread| thread.join().unwrap().ok()).collect()
-        });
+        let tried = at_once(4, || SocketFile::bind(&path, 0o660));
+        let started: Vec<_> = tried.into_iter().flatten().collect();
         assert_eq!(started.len(), 1);
         UnixStream::connect(&path).unwrap();
         drop(started);

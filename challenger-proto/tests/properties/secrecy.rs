@@ -1,6 +1,6 @@
 //! I11: whatever is printed for debugging shows no secret.
 
-use challenger_proto::http::Method;
+use challenger_proto::http::{Method, Request};
 use challenger_proto::{CodeChallenge, Commit, Entropy, Loaded, Nonce, Refusal, Step};
 use proptest::prelude::*;
 
@@ -93,7 +93,7 @@ proptest! {
             format!("/setup/{nonce}"),
         ] {
             for method in [Method::Get, Method::Post] {
-                let request = world::request(method, target.clone(), &[], "");
+                let request = Request::new(method, &target, "");
                 let service = world::service(world::small_limits());
                 auditor.assert_hidden(&Step::begin(&request, &service, world::START));
                 let rows = Loaded::default();

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU8;
 
-use challenger_proto::http::{Method, Request, Response};
+use challenger_proto::http::{Request, Response};
 use challenger_proto::{
     AddressType, Client, ClientId, Entropy, HashedSecret, Limits, Loaded, PageName, Records,
     RedirectUri, Sending, Service, Span, Step, Timestamp, Transmission, Write,
@@ -157,17 +157,6 @@ pub fn rows(request: &Request, records: &Records, now: Timestamp, service: &Serv
     }
 }
 
-/// A request with any method.
-pub fn request(
-    method: Method,
-    target: String,
-    headers: &[(&str, &str)],
-    body: impl Into<Vec<u8>>,
-) -> Request {
-    let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    Request { method, target, headers, body: body.into() }
-}
-
 /// `POST /setup/1`
 pub fn setup(secret: &str, body: &str) -> Request {
     setup_as(1, secret, body)
@@ -176,25 +165,25 @@ pub fn setup(secret: &str, body: &str) -> Request {
 /// `POST /setup/$CLIENT_ID`
 pub fn setup_as(client: i64, secret: &str, body: &str) -> Request {
     let bearer = format!("Bearer {secret}");
-    request(Method::Post, format!("/setup/{client}"), &[("Authorization", &bearer)], body)
+    Request::post(&format!("/setup/{client}"), body).with("Authorization", &bearer)
 }
 
 /// `GET /authorize/$NONCE`, with more parameters as they are.
 pub fn authorize(nonce: &str, client: i64, more: &str, accept: &str) -> Request {
     let target = format!("/authorize/{nonce}?response_type=code&client_id={client}{more}");
-    request(Method::Get, target, &[("Accept", accept)], "")
+    Request::get(&target).with("Accept", accept)
 }
 
 /// `POST /challenge/$NONCE`
 pub fn challenge(nonce: &str, address: &str, accept: &str) -> Request {
     let body = format!("CONTACT_EMAIL={}", escape(address));
-    request(Method::Post, format!("/challenge/{nonce}"), &[("Accept", accept)], body)
+    Request::post(&format!("/challenge/{nonce}"), body).with("Accept", accept)
 }
 
 /// `POST /solve/$NONCE`
 pub fn solve(nonce: &str, pin: &str, accept: &str) -> Request {
     let body = format!("pin={}", escape(pin));
-    request(Method::Post, format!("/solve/{nonce}"), &[("Accept", accept)], body)
+    Request::post(&format!("/solve/{nonce}"), body).with("Accept", accept)
 }
 
 /// What a client says at `/token`.
@@ -232,14 +221,13 @@ impl<'a> Redemption<'a> {
             body.push_str("&code_verifier=");
             body.push_str(&escape(verifier));
         }
-        request(Method::Post, "/token".into(), &[], body)
+        Request::post("/token", body)
     }
 }
 
 /// `GET /info`
 pub fn info(token: &str) -> Request {
-    let bearer = format!("Bearer {token}");
-    request(Method::Get, "/info".into(), &[("Authorization", &bearer)], "")
+    Request::get("/info").with("Authorization", &format!("Bearer {token}"))
 }
 
 /// A member of a JSON answer or of a page's data, as text.

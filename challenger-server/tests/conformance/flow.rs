@@ -1,6 +1,6 @@
 //! One validation from `/setup` to `/token` on a store, and every secret that it brought about.
 
-use challenger_proto::http::{Method, Request, Response};
+use challenger_proto::http::{Request, Response};
 use challenger_proto::{AddressType, Commit, Entropy, Service, Step};
 use challenger_server::store::{Registry, Store};
 use challenger_testkit::Dice;
@@ -26,18 +26,19 @@ pub(crate) fn secrets_of_a_flow(store: &dyn Store, registry: &dyn Registry) -> V
         pin: String::new(),
     };
     let bearer = format!("Bearer {CLIENT_SECRET}");
-    let setup = flow.post(&format!("/setup/{client}"), &[("Authorization", &bearer)], "");
+    let setup =
+        flow.ask(&Request::post(&format!("/setup/{client}"), "").with("Authorization", &bearer));
     let nonce = member(&setup, "nonce");
     let nonce_bytes = flow.drawn;
     let authorize = format!(
         "/authorize/{nonce}?response_type=code&client_id={client}&redirect_uri={REDIRECT_URI}&\
         state=s1&scope=s2&code_challenge={CHALLENGE}&code_challenge_method=S256"
     );
-    flow.post(&authorize, &[], "");
+    flow.ask(&Request::post(&authorize, ""));
     let address = format!("CONTACT_EMAIL={ADDRESS}");
-    flow.post(&format!("/challenge/{nonce}"), &[], &address);
+    flow.ask(&Request::post(&format!("/challenge/{nonce}"), address));
     let pin = flow.pin.clone();
-    let solved = flow.post(&format!("/solve/{nonce}"), &[], &format!("pin={pin}"));
+    let solved = flow.ask(&Request::post(&format!("/solve/{nonce}"), format!("pin={pin}")));
     let (_, location) = solved.headers.iter().find(|(name, _)| *name == "Location").unwrap();
     let (_, query) = location.split_once("code=").unwrap();
     let code = query.split('&').next().unwrap();
@@ -45,10 +46,10 @@ pub(crate) fn secrets_of_a_flow(store: &dyn Store, registry: &dyn Registry) -> V
         "client_id={client}&client_secret={CLIENT_SECRET}&grant_type=authorization_code&\
         code={code}&redirect_uri={REDIRECT_URI}&code_verifier={VERIFIER}"
     );
-    let redeemed = flow.post("/token", &[], &form);
+    let redeemed = flow.ask(&Request::post("/token", form));
     let token = member(&redeemed, "access_token");
     let bearer = format!("Bearer {token}");
-    let info = flow.ask(Method::Get, "/info", &[("Authorization", &bearer)], "");
+    let info = flow.ask(&Request::get("/info").with("Authorization", &bearer));
     assert_eq!(member(&info, "address_type"), "email");
 
     let (_, code_proof) = code.split_once('-').unwrap();
@@ -71,26 +72,9 @@ struct Flow<'a> {
 }
 
 impl Flow<'_> {
-    fn post(&mut self, target: &str, headers: &[(&str, &str)], body: &str) -> Response {
-        self.ask(Method::Post, target, headers, body)
-    }
-
-    fn ask(
-        &mut self,
-        method: Method,
-        target: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> Response {
-        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        let request = Request {
-            method,
-            target: target.into(),
-            headers: headers.collect(),
-            body: body.into(),
-        };
+    fn ask(&mut self, request: &Request) -> Response {
         let service = self.service.clone();
-        let mut step = Step::begin(&request, &service, NOW);
+        let mut step = Step::begin(request, &service, NOW);
         let mut entropy = [0; 32];
         let response = loop {
             step = match step {
@@ -111,7 +95,7 @@ impl Flow<'_> {
                 Step::Respond(response) => break response,
             };
         };
-        assert!(response.status.0 < 400, "{target}: {:?}", response.refusal);
+        assert!(response.status.0 < 400, "{}: {:?}", request.target, response.refusal);
         response
     }
 }

@@ -164,7 +164,8 @@ impl Foe {
         let bearer = ("Authorization", bearer.as_str());
         let deflate = ("Content-Encoding", "deflate");
         let ask = |method, target: &str, headers: &[(&str, &str)], body: &str| {
-            world::request(method, target.to_string(), headers, body)
+            let request = Request::new(method, target, body);
+            headers.iter().fold(request, |it, (name, value)| it.with(name, value))
         };
         let (get, post) = (Method::Get, Method::Post);
         let token = "grant_type=password&code=x&client_id=1&client_secret=x&redirect_uri=x";

@@ -5,7 +5,7 @@ mod requests;
 
 use std::collections::BTreeSet;
 
-use challenger_proto::http::{Body, Method, Request, Response};
+use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::{Limits, Nonce, NonceDigest, Refusal};
 
 use super::screen::{Screen, View};
@@ -305,8 +305,7 @@ impl Journey {
             Step::GiveUp | Step::Rest | Step::Wait(_) => return,
             Step::Setup => (What::Setup, self.setup(server)),
             Step::Visit(Some(url)) => {
-                let headers = [("Accept", self.accept())];
-                (What::Visit, world::request(Method::Get, url, &headers, ""))
+                (What::Visit, Request::get(&url).with("Accept", self.accept()))
             }
             Step::Visit(None) => (What::Visit, self.visit(&nonce, server)),
             Step::Address(address, left) => {
