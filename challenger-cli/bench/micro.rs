@@ -4,11 +4,11 @@ use std::hint::black_box;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use challenger_proto::http::{Body, Method, Request};
-use challenger_proto::{
-    AddressType, Client, ClientId, Commit, Entropy, HashedSecret, Loaded, Page, Records,
-    RedirectUri, Service, Step, Timestamp,
-};
+use challenger_proto::address::AddressType;
+use challenger_proto::http::{Body, Method, Page, Request};
+use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
+use challenger_proto::store::{Commit, Loaded, Records};
+use challenger_proto::{Entropy, Service, Step, Timestamp};
 use challenger_server::front::head::parse_head;
 use challenger_server::pages::Templates;
 

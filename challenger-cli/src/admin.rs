@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use argh::FromArgs;
-use challenger_proto::{ClientId, RedirectUri, RedirectUriError, Secret};
+use challenger_proto::oauth::{ClientId, RedirectUri, RedirectUriError};
+use challenger_proto::secret::Secret;
 use challenger_server::os;
 use challenger_server::store::{Added, ClientSummary, OpenMode, Registry, StoreError};
 use serde_json::{Value, json};

@@ -12,7 +12,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use challenger_proto::{AddressType, Limits, Span};
+use challenger_proto::Span;
+use challenger_proto::address::AddressType;
+use challenger_proto::machine::Limits;
 use desk::{Desk, EXTENSIONS, TEXT, root, script};
 use site::{Site, stderr, stdout};
 

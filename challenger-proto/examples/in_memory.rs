@@ -5,9 +5,9 @@
 //! ```
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "it shows what happens")]
 
-use challenger_proto::http::Request;
+use challenger_proto::Span;
+use challenger_proto::http::{Form, Request};
 use challenger_proto::testing::{Challenger, Delivery};
-use challenger_proto::{Form, Span};
 
 fn main() {
     let mut challenger = Challenger::new("email");

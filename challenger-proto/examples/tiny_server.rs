@@ -14,11 +14,11 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::SystemTime;
 
+use challenger_proto::address::AddressType;
 use challenger_proto::http::{BODY_MAX, Method, Request, Response};
-use challenger_proto::{
-    AddressType, Client, ClientId, Commit, Entropy, HashedSecret, Records, RedirectUri, Service,
-    Step, Timestamp,
-};
+use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
+use challenger_proto::store::{Commit, Records};
+use challenger_proto::{Entropy, Service, Step, Timestamp};
 
 struct Server {
     service: Service,

@@ -28,8 +28,8 @@
 //!
 //! ```
 //! use challenger_proto::http::{Request, Response};
-//! use challenger_proto::{Commit, Entropy, Load, Loaded, Service, Step, Timestamp};
-//! use challenger_proto::{Transmission, Write};
+//! use challenger_proto::{Entropy, Service, Step, Timestamp, Transmission};
+//! use challenger_proto::store::{Commit, Load, Loaded, Write};
 //!
 //! trait World {
 //!     fn now(&self) -> Timestamp;
@@ -92,24 +92,9 @@ pub mod store;
 pub mod testing;
 mod time;
 
-pub use address::{Address, AddressType, Channel, FIELD_NAME_MAX, FIELD_VALUE_MAX, FIELDS_MAX};
-pub use address::{Fields, FieldsError, PATTERN_MAX, Pattern, PatternError, PatternErrorKind};
-pub use address::{
-    Restriction, RestrictionError, Restrictions, is_invisible, is_joiner, is_selector,
-};
 pub use endpoint::transmission::Transmission;
-pub use http::Variables;
-pub use http::{Document, Documents, FALLBACK_LANGUAGE, Form, Inline, Page, PageName, PageSet};
-pub use machine::{Challenge, Earlier, Limits, Progress, RowVersion, Solution, Validation};
-pub use media::is_language_tag;
-pub use oauth::generate_client_secret;
-pub use oauth::{AuthorizationRequest, Client, ClientId, CodeChallenge, Grant, GrantSerial};
-pub use oauth::{HashedSecret, REDIRECT_URI_MAX, RedirectUri, RedirectUriError, SECRET_PREFIX};
 pub use refusal::{Refusal, Refused};
 pub use secret::entropy::Entropy;
-pub use secret::{AddressDigest, ClientSecretDigest, CodeDigest, Nonce, NonceDigest, Pin, Salt};
-pub use secret::{Secret, TokenDigest};
 pub use service::{AddressFormat, Service};
 pub use step::{Committing, Loading, ROUNDS_MAX, Sending, Step, refuse};
-pub use store::{Commit, Count, Load, Loaded, Records, Write};
 pub use time::{Span, Timestamp};

@@ -6,10 +6,9 @@ use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
-use challenger_proto::{
-    Commit, Entropy, Load, Loaded, Progress, Records, Refusal, Service, Step, Timestamp,
-    Transmission, Validation, Write, refuse,
-};
+use challenger_proto::machine::{Progress, Validation};
+use challenger_proto::store::{Commit, Load, Loaded, Records, Write};
+use challenger_proto::{Entropy, Refusal, Service, Step, Timestamp, Transmission, refuse};
 use challenger_testkit::Dice;
 use challenger_testkit::transcript::{self, Cue, Played, Shown, Stage, Transcript};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use challenger_proto::{Document, Documents, is_language_tag};
+use challenger_proto::http::{Document, Documents, is_language_tag};
 
 use crate::files;
 use crate::secrecy;

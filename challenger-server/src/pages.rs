@@ -28,7 +28,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use challenger_proto::{AddressType, FALLBACK_LANGUAGE, Inline, Page, PageName, PageSet};
+use challenger_proto::address::AddressType;
+use challenger_proto::http::{FALLBACK_LANGUAGE, Inline, Page, PageName, PageSet};
 
 use expand::{Expanded, Source};
 pub use message::{Message, Messages};
@@ -111,7 +112,8 @@ impl Templates {
     /// Renders a page; `None` when it has no template.
     ///
     /// ```
-    /// use challenger_proto::{AddressType, Page, PageName};
+    /// use challenger_proto::address::AddressType;
+    /// use challenger_proto::http::{Page, PageName};
     /// use challenger_server::pages::Templates;
     /// use serde_json::json;
     ///

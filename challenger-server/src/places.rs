@@ -19,7 +19,10 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use challenger_proto::{ClientId, NonceDigest, RowVersion, Write};
+use challenger_proto::machine::RowVersion;
+use challenger_proto::oauth::ClientId;
+use challenger_proto::secret::NonceDigest;
+use challenger_proto::store::Write;
 
 use crate::front::Peer;
 

@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use challenger_proto::http::{Request, Response};
+use challenger_proto::http::{Page, Request, Response};
+use challenger_proto::store::Commit;
 use challenger_proto::{
-    Commit, Committing, Entropy, Page, Refusal, Refused, Service, Step, Timestamp, Transmission,
-    refuse,
+    Committing, Entropy, Refusal, Refused, Service, Step, Timestamp, Transmission, refuse,
 };
 
 use crate::front::{Answer, Peer, Respond};

@@ -5,7 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use challenger_proto::{AddressType, Page};
+use challenger_proto::address::AddressType;
+use challenger_proto::http::Page;
 
 use crate::front::{Engine, Front, Limits, Respond};
 #[cfg(feature = "tiny-http")]

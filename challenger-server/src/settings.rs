@@ -9,7 +9,9 @@ mod service;
 
 use std::fmt;
 
-use challenger_proto::{AddressType, RedirectUri, Service};
+use challenger_proto::Service;
+use challenger_proto::address::AddressType;
+use challenger_proto::oauth::RedirectUri;
 
 use self::front::{read_engine, read_limits};
 use self::helper::read_command;

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use challenger_proto::{Address, AddressType, Limits};
+use challenger_proto::address::{Address, AddressType};
+use challenger_proto::machine::Limits;
 use challenger_server::config::{Config, Disk, Environment};
 use challenger_server::settings::Settings;
 

@@ -8,7 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use challenger_proto::{AddressType, Inline, Page, PageName, Refusal};
+use challenger_proto::Refusal;
+use challenger_proto::address::AddressType;
+use challenger_proto::http::{Inline, Page, PageName};
 use challenger_server::pages::{Sources, Templates};
 use markup::{EVIL, check_page, tags};
 use serde_json::{Value, json};

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use challenger_proto::http::Request;
-use challenger_proto::{
-    AddressType, Client, ClientId, Commit, Entropy, HashedSecret, Load, Loaded, Page, PageName,
-    Records, RedirectUri, Service, Timestamp, Transmission, Write,
-};
+use challenger_proto::address::AddressType;
+use challenger_proto::http::{Page, PageName, Request};
+use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
+use challenger_proto::store::{Commit, Load, Loaded, Records, Write};
+use challenger_proto::{Entropy, Service, Timestamp, Transmission};
 use challenger_server::front::{Answer, Present, Respond};
 use challenger_server::places::{self, Places};
 use challenger_server::responder::{Helper, HelperError, Pages, Responder};

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use challenger_proto::{ClientId, Commit, Entropy, HashedSecret, Load, Timestamp, Write};
+use challenger_proto::oauth::{ClientId, HashedSecret};
+use challenger_proto::store::{Commit, Load, Write};
+use challenger_proto::{Entropy, Timestamp};
 use challenger_server::store::{
     Collected, Database, OpenMode, PostgresDatabase, PostgresStore, Registry, Store, StoreError,
 };

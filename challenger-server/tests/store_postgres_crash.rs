@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use challenger_proto::{Commit, Load, TokenDigest, Validation, Write};
+use challenger_proto::machine::Validation;
+use challenger_proto::secret::TokenDigest;
+use challenger_proto::store::{Commit, Load, Write};
 use challenger_server::store::{OpenMode, PostgresDatabase, PostgresStore, Registry, Store};
 use challenger_testkit::{Cluster, Dice, End};
 use conformance::{open, redemption, register, reload};

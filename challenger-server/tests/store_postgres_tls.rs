@@ -5,7 +5,8 @@
 
 use std::fs;
 
-use challenger_proto::{Load, TokenDigest};
+use challenger_proto::secret::TokenDigest;
+use challenger_proto::store::Load;
 use challenger_server::store::{OpenMode, PostgresDatabase, PostgresStore, Registry, Store};
 use challenger_testkit::Cluster;
 

@@ -12,7 +12,9 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use challenger_proto::{Client, ClientId, Commit, Load, Validation, Write};
+use challenger_proto::machine::Validation;
+use challenger_proto::oauth::{Client, ClientId};
+use challenger_proto::store::{Commit, Load, Write};
 use challenger_server::store::{
     Database, OpenMode, PostgresDatabase, PostgresStore, Registry, Store, StoreError,
 };

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use challenger_proto::{Commit, Validation, Write};
+use challenger_proto::machine::Validation;
+use challenger_proto::store::{Commit, Write};
 use challenger_server::store::{OpenMode, Registry, SqliteStore, Store, StoreError};
 use conformance::{
     TestDatabase, email, error_of, fresh, laws, open, redemption, register, reload, served,

@@ -12,10 +12,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use challenger_proto::{
-    Address, AddressType, Client, ClientId, Commit, Entropy, HashedSecret, Limits, Load, Nonce,
-    Progress, RedirectUri, RowVersion, Timestamp, Validation, Write,
-};
+use challenger_proto::address::{Address, AddressType};
+use challenger_proto::machine::{Limits, Progress, RowVersion, Validation};
+use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
+use challenger_proto::secret::Nonce;
+use challenger_proto::store::{Commit, Load, Write};
+use challenger_proto::{Entropy, Timestamp};
 use challenger_server::store::{OpenMode, Registry, SqliteStore, Store};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

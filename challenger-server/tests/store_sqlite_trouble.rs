@@ -10,7 +10,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use challenger_proto::{Commit, Load, Validation, Write};
+use challenger_proto::machine::Validation;
+use challenger_proto::store::{Commit, Load, Write};
 use challenger_server::store::{OpenMode, Registry, SqliteStore, Store};
 use conformance::{error_of, fresh, open, register, reload};
 use rusqlite::Connection;
@@ -102,7 +103,7 @@ fn a_lock_that_outlasts_everybody_is_an_error_in_time() {
     assert_eq!(rows, 1);
 }
 
-fn register_of(it: &Fixture) -> challenger_proto::Client {
+fn register_of(it: &Fixture) -> challenger_proto::oauth::Client {
     let load = Load { client: Some(it.row.client), ..Load::default() };
     it.store.load(&load).unwrap().client.unwrap()
 }

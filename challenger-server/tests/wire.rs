@@ -13,7 +13,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use challenger_proto::{AddressType, Entropy, HashedSecret, Page, RedirectUri, Transmission};
+use challenger_proto::address::AddressType;
+use challenger_proto::http::Page;
+use challenger_proto::oauth::{HashedSecret, RedirectUri};
+use challenger_proto::{Entropy, Transmission};
 #[cfg(feature = "tiny-http")]
 use challenger_server::front::Tiny;
 use challenger_server::front::{Front, Limits, Respond};

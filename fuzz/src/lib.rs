@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use challenger_proto::{Form, Pattern, Variables};
+use challenger_proto::address::Pattern;
+use challenger_proto::http::{Form, Variables};
 use challenger_server::config::{Config, Environment};
 use challenger_server::front::head::{Parsed, parse_head};
 use challenger_server::pages::{Messages, Sources};

@@ -2,9 +2,11 @@
 
 use std::sync::OnceLock;
 
-use challenger_proto::http::{Method, Request};
+use challenger_proto::address::Restrictions;
+use challenger_proto::http::{Method, PageName, Request};
+use challenger_proto::store::{Commit, Records};
 use challenger_proto::testing::{Challenger, TestClient};
-use challenger_proto::{Commit, Entropy, PageName, Records, Refusal, Restrictions, Step};
+use challenger_proto::{Entropy, Refusal, Step};
 
 /// Bytes become a request; it is carried out, and never ends in a fault of ours.
 ///

@@ -2,7 +2,8 @@
 
 use std::io::BufRead as _;
 
-use challenger_proto::{HashedSecret, SECRET_PREFIX, Secret, generate_client_secret};
+use challenger_proto::oauth::{HashedSecret, SECRET_PREFIX, generate_client_secret};
+use challenger_proto::secret::Secret;
 use challenger_server::os::OsEntropy;
 use challenger_server::responder::EntropySource;
 

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use challenger_proto::http::{Method, Request, Status};
-use challenger_proto::{Form, Refused};
+use challenger_proto::Refused;
+use challenger_proto::http::{Form, Method, Request, Status};
 use challenger_server::front::{Answer, Peer, Respond};
 use challenger_server::pages::escape_html;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

@@ -12,9 +12,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use argh::FromArgs;
-use challenger_proto::{
-    AddressType, HashedSecret, RedirectUri, Service, Transmission, generate_client_secret,
-};
+use challenger_proto::address::AddressType;
+use challenger_proto::oauth::{HashedSecret, RedirectUri, generate_client_secret};
+use challenger_proto::{Service, Transmission};
 use challenger_server::front::{Front, Limits, Respond};
 use challenger_server::listen;
 use challenger_server::os::{OsEntropy, SystemClock};

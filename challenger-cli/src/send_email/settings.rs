@@ -7,7 +7,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use challenger_proto::is_language_tag;
+use challenger_proto::http::is_language_tag;
 use challenger_server::process::HelperCommand;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::Error;

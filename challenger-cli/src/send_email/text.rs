@@ -1,6 +1,6 @@
 //! Makes texts safe to send, and finds the code in them.
 
-use challenger_proto::{is_invisible, is_joiner};
+use challenger_proto::address::{is_invisible, is_joiner};
 
 /// How many digits each half of a code has.
 const HALF_LEN: usize = 4;

@@ -6,8 +6,8 @@
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use challenger_proto::http::{Request, Status};
-use challenger_proto::{Form, Refused};
+use challenger_proto::Refused;
+use challenger_proto::http::{Form, Request, Status};
 use challenger_server::front::{Answer, Front, Limits, Peer, Respond};
 
 /// The state of somebody who stays at the shop. It has everything that must be escaped.

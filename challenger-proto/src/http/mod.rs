@@ -6,6 +6,7 @@ pub(crate) mod form;
 pub(crate) mod json;
 pub(crate) mod page;
 
+pub use crate::media::is_language_tag;
 pub use csp::Inline;
 pub use documents::{Document, Documents};
 pub use form::Form;

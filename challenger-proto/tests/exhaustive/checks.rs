@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use challenger_proto::http::{Method, Request};
-use challenger_proto::{Entropy, Nonce, Timestamp};
+use challenger_proto::secret::Nonce;
+use challenger_proto::{Entropy, Timestamp};
 
 use super::{A, B, JSON, Node, TOKEN_SEED};
 use challenger_testkit::audit::Round;

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
+use challenger_proto::address::Address;
 use challenger_proto::http::{Body, Request, Response};
-use challenger_proto::{
-    Address, Commit, Entropy, Load, Loaded, Loading, Nonce, NonceDigest, Progress, Records,
-    Service, Span, Step, Timestamp, Transmission, Validation,
-};
+use challenger_proto::machine::{Progress, Validation};
+use challenger_proto::secret::{Nonce, NonceDigest};
+use challenger_proto::store::{Commit, Load, Loaded, Records};
+use challenger_proto::{Entropy, Loading, Service, Span, Step, Timestamp, Transmission};
 
 use challenger_testkit::audit::{
     Ask, Auditor, Case, Cause, Round, is_early, name_of, query_of, redirect_of,

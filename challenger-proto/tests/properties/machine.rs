@@ -1,11 +1,12 @@
 //! Laws of decisions: total, paid for, never more generous than before, and nothing after the end.
 
+use challenger_proto::address::Address;
 use challenger_proto::http::{Request, Response};
-use challenger_proto::{
-    Address, ClientId, ClientSecretDigest, Commit, Entropy, Grant, GrantSerial, Load, Loaded,
-    Loading, Progress, Records, Refusal, RowVersion, Service, Step, Timestamp, TokenDigest,
-    Validation, Write,
-};
+use challenger_proto::machine::{Progress, RowVersion, Validation};
+use challenger_proto::oauth::{ClientId, Grant, GrantSerial};
+use challenger_proto::secret::{ClientSecretDigest, TokenDigest};
+use challenger_proto::store::{Commit, Load, Loaded, Records, Write};
+use challenger_proto::{Entropy, Loading, Refusal, Service, Step, Timestamp};
 use proptest::prelude::*;
 
 use crate::random;

@@ -2,13 +2,18 @@
 
 use std::num::NonZeroU8;
 
+use challenger_proto::address::Address;
 use challenger_proto::http::{Method, Request};
-use challenger_proto::{
-    Address, AddressDigest, AddressFormat, AuthorizationRequest, Challenge, Client, ClientId,
-    CodeChallenge, CodeDigest, Earlier, Entropy, Grant, GrantSerial, HashedSecret, Limits, Loaded,
-    Nonce, Progress, RedirectUri, RowVersion, Salt, Service, Solution, Span, Timestamp,
-    TokenDigest, Validation,
+use challenger_proto::machine::{
+    Challenge, Earlier, Limits, Progress, RowVersion, Solution, Validation,
 };
+use challenger_proto::oauth::{
+    AuthorizationRequest, Client, ClientId, CodeChallenge, Grant, GrantSerial, HashedSecret,
+    RedirectUri,
+};
+use challenger_proto::secret::{AddressDigest, CodeDigest, Nonce, Salt, TokenDigest};
+use challenger_proto::store::Loaded;
+use challenger_proto::{AddressFormat, Entropy, Service, Span, Timestamp};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -251,7 +256,7 @@ pub(crate) fn service() -> BoxedStrategy<Service> {
         .prop_map(|(limits, has_pages, is_plain)| {
             let mut service = world::service(limits);
             if !has_pages {
-                service.pages = challenger_proto::PageSet::default();
+                service.pages = challenger_proto::http::PageSet::default();
             }
             if is_plain {
                 service.address_format = AddressFormat::Plain;

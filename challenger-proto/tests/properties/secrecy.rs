@@ -1,7 +1,10 @@
 //! I11: whatever is printed for debugging shows no secret.
 
 use challenger_proto::http::{Method, Request};
-use challenger_proto::{CodeChallenge, Commit, Entropy, Loaded, Nonce, Refusal, Step};
+use challenger_proto::oauth::CodeChallenge;
+use challenger_proto::secret::Nonce;
+use challenger_proto::store::{Commit, Loaded};
+use challenger_proto::{Entropy, Refusal, Step};
 use proptest::prelude::*;
 
 use challenger_testkit::audit::{Ask, Cause, redirect_of};

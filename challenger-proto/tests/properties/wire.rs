@@ -1,9 +1,11 @@
 //! Laws of what is read and written: forms, nonces, PINs, redirects, and when an answer is a page.
 
-use challenger_proto::http::{Body, Response};
-use challenger_proto::{
-    Commit, Entropy, Form, Nonce, RedirectUri, Transmission, Validation, Write,
-};
+use challenger_proto::http::{Body, Form, Response};
+use challenger_proto::machine::Validation;
+use challenger_proto::oauth::RedirectUri;
+use challenger_proto::secret::Nonce;
+use challenger_proto::store::{Commit, Write};
+use challenger_proto::{Entropy, Transmission};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -42,7 +44,7 @@ fn challenged(uri: &str, state: Option<&str>) -> (Validation, Transmission) {
 fn solve(row: Validation, nonce: &Nonce, pin: &str) -> Response {
     let service = world::service(world::small_limits());
     let request = world::solve(&nonce.to_text(), pin, "");
-    let rows = challenger_proto::Loaded { validation: Some(row), ..Default::default() };
+    let rows = challenger_proto::store::Loaded { validation: Some(row), ..Default::default() };
     world::decide(&request, rows, world::START, 0, &service).response
 }
 
@@ -153,7 +155,7 @@ proptest! {
         let (row, send) = challenged(world::REDIRECT, None);
         let mut request = world::authorize(&send.nonce.to_text(), 1, "&scope=x", &accept);
         request.headers.push(("Accept-Language".into(), language));
-        let loaded = challenger_proto::Loaded { validation: Some(row), ..Default::default() };
+        let loaded = challenger_proto::store::Loaded { validation: Some(row), ..Default::default() };
         let service = world::service(world::small_limits());
         let outcome = world::decide(&request, loaded, world::START, 0, &service);
         prop_assert_eq!(outcome.response.status.0, 200);

@@ -1,6 +1,6 @@
 //! Advice on messages: mistakes that only their readers would notice.
 
-use challenger_proto::Variables;
+use challenger_proto::http::Variables;
 use serde_json::json;
 
 use super::expand::Expanded;

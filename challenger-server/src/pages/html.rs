@@ -1,6 +1,6 @@
 //! Finds in a page what its Content-Security-Policy has to allow, and what it never allows.
 
-use challenger_proto::Inline;
+use challenger_proto::http::Inline;
 
 use super::expand::Expanded;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use challenger_proto::{AddressType, Channel, FALLBACK_LANGUAGE, Variables};
+use challenger_proto::address::{AddressType, Channel};
+use challenger_proto::http::{FALLBACK_LANGUAGE, Variables};
 
 use super::advice::{ExpandedMessage, SECRETS};
 use super::catalogue::SUBJECT;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use challenger_proto::{FALLBACK_LANGUAGE, is_language_tag};
+use challenger_proto::http::{FALLBACK_LANGUAGE, is_language_tag};
 
 use super::catalogue::{Catalogue, DIRECTION, SUBJECT};
 use super::expand::{Expanded, Source, expand};

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::iter;
 
-use challenger_proto::Variables;
+use challenger_proto::http::Variables;
 use ramhorns::encoding::Encoder;
 use ramhorns::traits::ContentSequence;
 use ramhorns::{Content, Section};

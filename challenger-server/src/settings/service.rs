@@ -1,8 +1,9 @@
 //! The settings of the service itself.
 
-use challenger_proto::{
-    AddressFormat, AddressType, Documents, FIELDS_MAX, Fields, Limits, Restrictions, Service,
-};
+use challenger_proto::address::{AddressType, FIELDS_MAX, Fields, Restrictions};
+use challenger_proto::http::Documents;
+use challenger_proto::machine::Limits;
+use challenger_proto::{AddressFormat, Service};
 
 use super::MAIN;
 use super::reader::OptionReader;

@@ -4,7 +4,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use challenger_proto::{ClientId, Load, NonceDigest, TokenDigest};
+use challenger_proto::oauth::ClientId;
+use challenger_proto::secret::{NonceDigest, TokenDigest};
+use challenger_proto::store::Load;
 
 #[cfg(feature = "postgres")]
 use super::postgres::{PostgresDatabase, PostgresStore};

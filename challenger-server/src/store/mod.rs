@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use challenger_proto::{
-    ClientId, Commit, HashedSecret, Load, Loaded, RedirectUri, Timestamp, Write,
-};
+use challenger_proto::Timestamp;
+use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
+use challenger_proto::store::{Commit, Load, Loaded, Write};
 
 #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
 compile_error!("a server needs a store: enable the feature postgres, sqlite, or both");
@@ -56,7 +56,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A store as the server uses it. [`challenger_proto::Records`] defines what the verbs mean.
+/// A store as the server uses it. [`challenger_proto::store::Records`] defines what the verbs mean.
 pub trait Store: Send + Sync {
     /// Finds the rows that are asked for. An empty load does not touch the store.
     ///

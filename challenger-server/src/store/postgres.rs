@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use challenger_proto::{Commit, Load, Loaded, Write};
+use challenger_proto::store::{Commit, Load, Loaded, Write};
 
 pub use self::database::PostgresDatabase;
 use self::error::PostgresError;

@@ -4,11 +4,13 @@
 #[cfg(test)]
 mod tests;
 
-use challenger_proto::{
-    Address, AuthorizationRequest, Challenge, Client, ClientId, ClientSecretDigest, CodeChallenge,
-    CodeDigest, Grant, HashedSecret, NonceDigest, Progress, RedirectUri, RowVersion, Salt,
-    Solution, Timestamp, TokenDigest, Validation,
+use challenger_proto::Timestamp;
+use challenger_proto::address::Address;
+use challenger_proto::machine::{Challenge, Progress, RowVersion, Solution, Validation};
+use challenger_proto::oauth::{
+    AuthorizationRequest, Client, ClientId, CodeChallenge, Grant, HashedSecret, RedirectUri,
 };
+use challenger_proto::secret::{ClientSecretDigest, CodeDigest, NonceDigest, Salt, TokenDigest};
 
 mod columns;
 mod earlier;

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use challenger_proto::{Commit, Load, Loaded, Write};
+use challenger_proto::store::{Commit, Load, Loaded, Write};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 

@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use challenger_proto::{ClientId, Count, Span, Timestamp};
+use challenger_proto::oauth::ClientId;
+use challenger_proto::store::Count;
+use challenger_proto::{Span, Timestamp};
 
 use super::{StoreError, lock};
 

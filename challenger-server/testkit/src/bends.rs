@@ -1,7 +1,8 @@
 //! What somebody may make of an honest request: each bends one thing, and all must be refused (I9).
 
+use challenger_proto::Entropy;
 use challenger_proto::http::Request;
-use challenger_proto::{Entropy, Nonce};
+use challenger_proto::secret::Nonce;
 
 use crate::world::{self, Party, Redemption};
 

@@ -2,11 +2,12 @@
 
 use std::num::NonZeroU8;
 
-use challenger_proto::http::{Request, Response};
-use challenger_proto::{
-    AddressType, Client, ClientId, Entropy, HashedSecret, Limits, Loaded, PageName, Records,
-    RedirectUri, Sending, Service, Span, Step, Timestamp, Transmission, Write,
-};
+use challenger_proto::address::AddressType;
+use challenger_proto::http::{PageName, Request, Response};
+use challenger_proto::machine::Limits;
+use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
+use challenger_proto::store::{Loaded, Records, Write};
+use challenger_proto::{Entropy, Sending, Service, Span, Step, Timestamp, Transmission};
 
 use crate::audit::{Auditor, Registered};
 use crate::escape;

@@ -1,9 +1,10 @@
 //! The operator's changes of clients, and what the server sees of them.
 
-use challenger_proto::{
-    Client, ClientSecretDigest, Commit, Entropy, HashedSecret, Load, RedirectUri, Span, Timestamp,
-    Validation, Write,
-};
+use challenger_proto::machine::Validation;
+use challenger_proto::oauth::{Client, HashedSecret, RedirectUri};
+use challenger_proto::secret::ClientSecretDigest;
+use challenger_proto::store::{Commit, Load, Write};
+use challenger_proto::{Entropy, Span, Timestamp};
 use challenger_server::store::{Registry, Store};
 
 use super::database::{TestDatabase, served};

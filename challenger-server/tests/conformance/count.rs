@@ -1,8 +1,9 @@
 //! The number of validations of a client, as exactly as a store has to know it.
 
-use challenger_proto::{
-    Client, ClientId, Commit, Count, Load, Records, Span, Timestamp, Validation, Write,
-};
+use challenger_proto::machine::Validation;
+use challenger_proto::oauth::{Client, ClientId};
+use challenger_proto::store::{Commit, Count, Load, Records, Write};
+use challenger_proto::{Span, Timestamp};
 use challenger_server::store::Store;
 
 use super::database::{TestDatabase, served};

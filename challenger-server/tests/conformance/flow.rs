@@ -1,7 +1,9 @@
 //! One validation from `/setup` to `/token` on a store, and every secret that it brought about.
 
+use challenger_proto::address::AddressType;
 use challenger_proto::http::{Request, Response};
-use challenger_proto::{AddressType, Commit, Entropy, Service, Step};
+use challenger_proto::store::Commit;
+use challenger_proto::{Entropy, Service, Step};
 use challenger_server::store::{Registry, Store};
 use challenger_testkit::Dice;
 

@@ -1,6 +1,9 @@
 //! Expired rows are deleted, and still count.
 
-use challenger_proto::{Client, Commit, Span, Timestamp, Validation, Write};
+use challenger_proto::machine::Validation;
+use challenger_proto::oauth::Client;
+use challenger_proto::store::{Commit, Write};
+use challenger_proto::{Span, Timestamp};
 use challenger_server::store::{Collected, Registry, Store};
 
 use super::database::{TestDatabase, served};

@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use challenger_proto::{
-    Address, AddressType, Client, CodeDigest, Commit, Entropy, Grant, HashedSecret, Limits, Load,
-    Nonce, Progress, RedirectUri, RowVersion, Salt, Solution, Timestamp, TokenDigest, Validation,
-    Write,
-};
+use challenger_proto::address::{Address, AddressType};
+use challenger_proto::machine::{Limits, Progress, RowVersion, Solution, Validation};
+use challenger_proto::oauth::{Client, Grant, HashedSecret, RedirectUri};
+use challenger_proto::secret::{CodeDigest, Nonce, Salt, TokenDigest};
+use challenger_proto::store::{Commit, Load, Write};
+use challenger_proto::{Entropy, Timestamp};
 use challenger_server::store::{Added, Registry, Store};
 
 mod clients;

@@ -5,7 +5,9 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 
-use challenger_proto::{ClientId, Commit, Entropy, HashedSecret, Load, RedirectUri, Write};
+use challenger_proto::Entropy;
+use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
+use challenger_proto::store::{Commit, Load, Write};
 use challenger_server::store::{Added, Registry, Store};
 
 use super::database::{TestDatabase, served};

@@ -1,9 +1,10 @@
 //! Schemas are checked, migrated and reset; rows are kept as they should be.
 
-use challenger_proto::{
-    AddressDigest, ClientId, Commit, Earlier, GrantSerial, Load, NonceDigest, Progress, RowVersion,
-    Timestamp, TokenDigest, Write,
-};
+use challenger_proto::Timestamp;
+use challenger_proto::machine::{Earlier, Progress, RowVersion};
+use challenger_proto::oauth::{ClientId, GrantSerial};
+use challenger_proto::secret::{AddressDigest, NonceDigest, TokenDigest};
+use challenger_proto::store::{Commit, Load, Write};
 use challenger_server::store::{OpenMode, Registry, Store};
 
 use super::database::{TestDatabase, error_of, served};

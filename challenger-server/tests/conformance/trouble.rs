@@ -1,6 +1,8 @@
 //! Corrupt rows and locks are errors that harm nothing, and secrets are not kept.
 
-use challenger_proto::{ClientId, Commit, Load, Loaded, TokenDigest, Write};
+use challenger_proto::oauth::ClientId;
+use challenger_proto::secret::TokenDigest;
+use challenger_proto::store::{Commit, Load, Loaded, Write};
 use challenger_server::store::Store;
 
 use super::database::{TestDatabase, error_of, served};

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use challenger_proto::{
-    AddressDigest, AuthorizationRequest, Challenge, Client, ClientId, ClientSecretDigest,
-    CodeChallenge, CodeDigest, Commit, Earlier, Grant, Load, NonceDigest, Progress, Records, Salt,
-    Solution, Timestamp, TokenDigest, Validation, Write,
+use challenger_proto::Timestamp;
+use challenger_proto::machine::{Challenge, Earlier, Progress, Solution, Validation};
+use challenger_proto::oauth::{AuthorizationRequest, Client, ClientId, CodeChallenge, Grant};
+use challenger_proto::secret::{
+    AddressDigest, ClientSecretDigest, CodeDigest, NonceDigest, Salt, TokenDigest,
 };
+use challenger_proto::store::{Commit, Load, Records, Write};
 use challenger_server::store::{Registry, Store};
 use challenger_testkit::Dice;
 

@@ -1,7 +1,7 @@
 //! Views of a text: each undoes one kind of escapes, and knows where in the text its letters came
 //! from.
 
-use challenger_proto::{is_invisible, is_joiner, is_selector};
+use challenger_proto::address::{is_invisible, is_joiner, is_selector};
 
 /// A character as it is compared, with its bytes in the original text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use challenger_proto::{ClientId, HashedSecret, RedirectUri, Timestamp};
+use challenger_proto::Timestamp;
+use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
 use postgres::Client;
 use postgres::types::ToSql;
 

@@ -3,10 +3,10 @@
 use std::array;
 use std::sync::LazyLock;
 
-use challenger_proto::{
-    Client, ClientSecretDigest, Commit, Count, Grant, GrantSerial, Load, Loaded, TokenDigest,
-    Validation, Write,
-};
+use challenger_proto::machine::Validation;
+use challenger_proto::oauth::{Client, Grant, GrantSerial};
+use challenger_proto::secret::{ClientSecretDigest, TokenDigest};
+use challenger_proto::store::{Commit, Count, Load, Loaded, Write};
 use postgres::Row;
 use postgres::types::ToSql;
 

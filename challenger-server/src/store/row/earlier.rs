@@ -1,7 +1,9 @@
 //! The addresses that were challenged before, as one column keeps them: a JSON array with an object
 //! for each. Most rows have none, which is NULL.
 
-use challenger_proto::{AddressDigest, Earlier, Salt, Timestamp};
+use challenger_proto::Timestamp;
+use challenger_proto::machine::Earlier;
+use challenger_proto::secret::{AddressDigest, Salt};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use challenger_proto::{AddressDigest, Earlier};
+use challenger_proto::machine::Earlier;
+use challenger_proto::secret::AddressDigest;
 
 use super::*;
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use challenger_proto::{ClientId, HashedSecret, RedirectUri, Timestamp};
+use challenger_proto::Timestamp;
+use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
 use rusqlite::{Connection, OptionalExtension, Params, Transaction, TransactionBehavior};
 
 use super::error::SqliteError;

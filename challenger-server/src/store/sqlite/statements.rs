@@ -2,10 +2,10 @@
 
 use std::sync::LazyLock;
 
-use challenger_proto::{
-    Client, ClientId, ClientSecretDigest, Commit, Count, Grant, GrantSerial, NonceDigest,
-    TokenDigest, Validation, Write,
-};
+use challenger_proto::machine::Validation;
+use challenger_proto::oauth::{Client, ClientId, Grant, GrantSerial};
+use challenger_proto::secret::{ClientSecretDigest, NonceDigest, TokenDigest};
+use challenger_proto::store::{Commit, Count, Write};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, ToSql, ffi};
 
 use super::error::SqliteError;

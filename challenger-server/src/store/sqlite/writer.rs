@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use challenger_proto::{Commit, Write};
+use challenger_proto::store::{Commit, Write};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::SqliteError;

@@ -1,7 +1,8 @@
 //! What a request asks for, read from outside.
 
-use challenger_proto::http::Request;
-use challenger_proto::{ClientId, Form, Nonce, NonceDigest};
+use challenger_proto::http::{Form, Request};
+use challenger_proto::oauth::ClientId;
+use challenger_proto::secret::{Nonce, NonceDigest};
 
 /// A call of the protocol. Requests that the auditor cannot read are no calls.
 #[derive(Clone, Debug)]

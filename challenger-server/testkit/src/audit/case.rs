@@ -1,9 +1,11 @@
 //! What the auditor knows about one validation, and what may happen to it next.
 
-use challenger_proto::http::{Body, Response};
-use challenger_proto::{
-    Address, Form, Grant, Limits, Span, Timestamp, TokenDigest, Transmission, Validation,
-};
+use challenger_proto::address::Address;
+use challenger_proto::http::{Body, Form, Response};
+use challenger_proto::machine::{Limits, Validation};
+use challenger_proto::oauth::Grant;
+use challenger_proto::secret::TokenDigest;
+use challenger_proto::{Span, Timestamp, Transmission};
 
 use super::round::{Round, is_early, mailbox};
 use super::{S256_CHALLENGE, S256_VERIFIER, query_of};

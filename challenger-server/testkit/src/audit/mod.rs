@@ -32,10 +32,12 @@ mod round;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use challenger_proto::http::{Body, Response};
-use challenger_proto::{
-    ClientId, Form, Limits, NonceDigest, Progress, Step, Timestamp, Transmission, Validation, Write,
-};
+use challenger_proto::http::{Body, Form, Response};
+use challenger_proto::machine::{Limits, Progress, Validation};
+use challenger_proto::oauth::ClientId;
+use challenger_proto::secret::NonceDigest;
+use challenger_proto::store::Write;
+use challenger_proto::{Step, Timestamp, Transmission};
 use serde_json::Value;
 
 pub use ask::Ask;
@@ -82,7 +84,7 @@ impl Auditor {
 
     /// What is known about a validation.
     pub fn case(&self, nonce: &str) -> Option<&Case> {
-        self.case_of(&challenger_proto::Nonce::parse(nonce)?.digest())
+        self.case_of(&challenger_proto::secret::Nonce::parse(nonce)?.digest())
     }
 
     /// The same, by the name of the row.

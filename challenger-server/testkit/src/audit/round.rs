@@ -1,6 +1,8 @@
 //! What the auditor knows about one address of a validation.
 
-use challenger_proto::{Address, Limits, Timestamp};
+use challenger_proto::Timestamp;
+use challenger_proto::address::Address;
+use challenger_proto::machine::Limits;
 
 /// An address that is or was under test.
 #[derive(Clone, PartialEq, Eq)]

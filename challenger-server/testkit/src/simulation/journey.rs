@@ -5,8 +5,10 @@ mod requests;
 
 use std::collections::BTreeSet;
 
+use challenger_proto::Refusal;
 use challenger_proto::http::{Body, Request, Response};
-use challenger_proto::{Limits, Nonce, NonceDigest, Refusal};
+use challenger_proto::machine::Limits;
+use challenger_proto::secret::{Nonce, NonceDigest};
 
 use super::screen::{Screen, View};
 use super::server::{Arrival, Errand, Message, Server, What};

@@ -15,7 +15,10 @@ mod tally;
 
 use std::num::NonZeroU8;
 
-use challenger_proto::{AddressType, Limits, PageSet, Service, Span};
+use challenger_proto::address::AddressType;
+use challenger_proto::http::PageSet;
+use challenger_proto::machine::Limits;
+use challenger_proto::{Service, Span};
 
 pub use faults::{Fault, Weather};
 use foes::Foe;

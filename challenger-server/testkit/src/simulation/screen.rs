@@ -1,7 +1,7 @@
 //! What a person sees after an answer, and which forms are there to be sent.
 
-use challenger_proto::http::{Body, Response};
-use challenger_proto::{PageName, Timestamp, Variables};
+use challenger_proto::Timestamp;
+use challenger_proto::http::{Body, PageName, Response, Variables};
 use serde_json::Value;
 
 /// What a person has before them.

@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 
 use challenger_proto::http::{Body, Request, Response};
+use challenger_proto::secret::NonceDigest;
+use challenger_proto::store::{Commit, Loaded, Records};
 use challenger_proto::{
-    Commit, Committing, Entropy, Loaded, Loading, NonceDigest, ROUNDS_MAX, Records, Refusal,
-    Sending, Service, Span, Step, Timestamp, Transmission, refuse,
+    Committing, Entropy, Loading, ROUNDS_MAX, Refusal, Sending, Service, Span, Step, Timestamp,
+    Transmission, refuse,
 };
 
 use super::faults::{Fault, Weather};

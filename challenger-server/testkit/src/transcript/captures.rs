@@ -1,6 +1,6 @@
 //! What a story learns on its way: the values behind `{nonce}`, `{pin}`, `{code}` and `{token}`.
 
-use challenger_proto::Nonce;
+use challenger_proto::secret::Nonce;
 use serde_json::Value;
 
 use super::{Played, Shown};

@@ -1,10 +1,9 @@
 //! The head of a story: how the service is configured, who its clients are, and what time it is.
 
-use challenger_proto::{
-    AddressFormat, AddressType, Client, ClientId, Document, Documents, Entropy, Fields,
-    HashedSecret, Inline, PageName, RedirectUri, Refusal, Refused, Restrictions, Service, Span,
-    Timestamp,
-};
+use challenger_proto::address::{AddressType, Fields, Restrictions};
+use challenger_proto::http::{Document, Documents, Inline, PageName};
+use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
+use challenger_proto::{AddressFormat, Entropy, Refusal, Refused, Service, Span, Timestamp};
 
 /// Where a story begins.
 pub struct Head {

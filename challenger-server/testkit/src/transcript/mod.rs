@@ -25,8 +25,9 @@ mod head;
 
 use std::path::{Path, PathBuf};
 
-use challenger_proto::http::{Body, Method, Request, Response};
-use challenger_proto::{AddressType, PageName, Refusal, Refused, Timestamp};
+use challenger_proto::address::AddressType;
+use challenger_proto::http::{Body, Method, PageName, Request, Response};
+use challenger_proto::{Refusal, Refused, Timestamp};
 use serde_json::Value;
 
 pub use captures::Captures;

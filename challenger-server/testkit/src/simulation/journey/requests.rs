@@ -1,7 +1,8 @@
 //! What an honest client and person send, and what somebody could make of it.
 
+use challenger_proto::Entropy;
 use challenger_proto::http::Request;
-use challenger_proto::{Entropy, Nonce};
+use challenger_proto::secret::Nonce;
 
 use super::{Journey, Pkce, Proposal};
 use crate::audit::{S256_CHALLENGE, S256_VERIFIER};
