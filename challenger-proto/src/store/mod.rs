@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 ///
 /// A store that reads every field is complete, so none will be added without a new major version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
+pub struct Keys {
     /// A client by its identifier.
     pub client: Option<ClientId>,
     /// A validation by the digest of its nonce.
@@ -40,7 +40,7 @@ pub struct Count {
     pub most: u32,
 }
 
-impl Load {
+impl Keys {
     /// Whether the load is empty.
     pub const fn is_empty(&self) -> bool {
         let Self { client, validation, grant, count } = self;
@@ -50,7 +50,7 @@ impl Load {
 
 /// What was found. Expired rows are returned like others; the machine judges time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Loaded {
+pub struct Rows {
     /// The client, if it was asked for and exists.
     pub client: Option<Client>,
     /// The validation, if it was asked for and exists.

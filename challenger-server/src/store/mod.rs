@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use challenger_proto::Timestamp;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
-use challenger_proto::store::{Commit, Load, Loaded, Write};
+use challenger_proto::store::{Commit, Keys, Rows, Write};
 
 #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
 compile_error!("a server needs a store: enable the feature postgres, sqlite, or both");
@@ -62,7 +62,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// The store is unreachable, or a row is corrupt.
-    fn load(&self, load: &Load) -> Result<Loaded, StoreError>;
+    fn load(&self, load: &Keys) -> Result<Rows, StoreError>;
 
     /// Carries out a write, whole or not at all. When it returns [`Commit::Done`], the write
     /// survives a crash.

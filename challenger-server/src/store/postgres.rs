@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use challenger_proto::store::{Commit, Load, Loaded, Write};
+use challenger_proto::store::{Commit, Keys, Rows, Write};
 
 pub use self::database::PostgresDatabase;
 use self::error::PostgresError;
@@ -73,7 +73,7 @@ impl PostgresStore {
     ///
     /// # Errors
     /// The database is unreachable or cannot be used; the error says what to do.
-    pub(super) fn check(database: PostgresDatabase, load: &Load) -> Result<(), StoreError> {
+    pub(super) fn check(database: PostgresDatabase, load: &Keys) -> Result<(), StoreError> {
         let store = Self::unopened(database)?;
         let load = *load;
         let task = move |session: &mut Session| statements::load(session, &load);
@@ -126,9 +126,9 @@ impl PostgresStore {
 }
 
 impl Store for PostgresStore {
-    fn load(&self, load: &Load) -> Result<Loaded, StoreError> {
+    fn load(&self, load: &Keys) -> Result<Rows, StoreError> {
         if load.is_empty() {
-            return Ok(Loaded::default());
+            return Ok(Rows::default());
         }
         let load = *load;
         let mut loaded = self.read(move |session| statements::load(session, &load))?;
