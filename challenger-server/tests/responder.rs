@@ -40,15 +40,13 @@ struct Shelf {
 }
 
 impl Store for Shelf {
-    fn load(&self, load: &Keys) -> Result<Rows, StoreError> {
+    fn load(&self, keys: &Keys) -> Result<Rows, StoreError> {
         assert!(!self.panics.load(Ordering::SeqCst), "the shelf fell over");
         if self.unreadable.load(Ordering::SeqCst) {
             return Err(StoreError("no shelf".to_string()));
         }
-        if !load.is_empty() {
-            self.diary.lock().unwrap().push("load");
-        }
-        Ok(self.records.lock().unwrap().load(load))
+        self.diary.lock().unwrap().push("load");
+        Ok(self.records.lock().unwrap().load(keys))
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {

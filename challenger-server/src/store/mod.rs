@@ -58,11 +58,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A store as the server uses it. [`challenger_proto::store::Records`] defines what the verbs mean.
 pub trait Store: Send + Sync {
-    /// Finds the rows that are asked for. An empty load does not touch the store.
+    /// Finds the rows that are asked for.
     ///
     /// # Errors
     /// The store is unreachable, or a row is corrupt.
-    fn load(&self, load: &Keys) -> Result<Rows, StoreError>;
+    fn load(&self, keys: &Keys) -> Result<Rows, StoreError>;
 
     /// Carries out a write, whole or not at all. When it returns [`Commit::Done`], the write
     /// survives a crash.

@@ -126,17 +126,14 @@ impl PostgresStore {
 }
 
 impl Store for PostgresStore {
-    fn load(&self, load: &Keys) -> Result<Rows, StoreError> {
-        if load.is_empty() {
-            return Ok(Rows::default());
+    fn load(&self, keys: &Keys) -> Result<Rows, StoreError> {
+        let keys = *keys;
+        let mut rows = self.read(move |session| statements::load(session, &keys))?;
+        if let (Some(count), Some(_)) = (keys.count, &rows.client) {
+            let counted = || self.read(move |session| statements::count(session, &count));
+            rows.count = self.tally.number(&count, counted)?;
         }
-        let load = *load;
-        let mut loaded = self.read(move |session| statements::load(session, &load))?;
-        if let (Some(count), Some(_)) = (load.count, &loaded.client) {
-            let rows = || self.read(move |session| statements::count(session, &count));
-            loaded.count = self.tally.number(&count, rows)?;
-        }
-        Ok(loaded)
+        Ok(rows)
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {

@@ -108,20 +108,18 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn load(&self, load: &Keys) -> Result<Rows, StoreError> {
-        if load.is_empty() {
-            return Ok(Rows::default());
-        }
+    fn load(&self, keys: &Keys) -> Result<Rows, StoreError> {
         self.file.check_in_place().map_err(|error| self.file.error(error))?;
         let mut reader = self.reader()?;
-        let mut loaded = read(&mut reader, load).map_err(|error| self.file.error(error))?;
-        if let (Some(count), Some(_)) = (&load.count, &loaded.client) {
-            let rows = || statements::count(&reader, count).map_err(|error| self.file.error(error));
-            loaded.count = self.tally.number(count, rows)?;
+        let mut rows = read(&mut reader, keys).map_err(|error| self.file.error(error))?;
+        if let (Some(count), Some(_)) = (&keys.count, &rows.client) {
+            let counted =
+                || statements::count(&reader, count).map_err(|error| self.file.error(error));
+            rows.count = self.tally.number(count, counted)?;
         }
         // After an error it is closed instead, because its state is not known.
         self.keep_reader(reader);
-        Ok(loaded)
+        Ok(rows)
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
