@@ -92,8 +92,8 @@ refusals! {
     /// The body is not in the content encoding it claims.
     CompressionInvalid = 400, GENERIC_COMPRESSION_INVALID, INVALID_REQUEST,
         "The request body could not be decompressed.";
-    /// The length of the body is unclear: `Content-Length` is not a number, is there twice or stands
-    /// beside `Transfer-Encoding`, or a chunk is malformed.
+    /// The length of the body is unclear: `Content-Length` is not a number, or is there twice, or
+    /// stands beside `Transfer-Encoding`, or a chunk is malformed.
     ContentLengthMalformed = 400, GENERIC_PARAMETER_MALFORMED, INVALID_REQUEST,
         "The length of the request body is not clear.";
     /// Too many requests moved the same row at the same time.
