@@ -10,8 +10,8 @@ use crate::oauth::grant::{Grant, GrantSerial};
 use crate::secret::digest::{ClientSecretDigest, NonceDigest, TokenDigest};
 use crate::time::Timestamp;
 
-/// The rows to load, all of them known from the request alone, and how far to count. There is always
-/// at least one: what needs no rows is answered without a store.
+/// The rows to load, all of them known from the request alone, and how far to count. There is
+/// always at least one: what needs no rows is answered without a store.
 ///
 /// A store that reads every field is complete, so none will be added without a new major version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
