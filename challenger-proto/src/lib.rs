@@ -67,10 +67,10 @@
 //! 1. Nothing here performs IO, reads a clock, draws randomness or keeps global state.
 //!    `#![no_std]` keeps our own code from naming the parts of `std` that do, and clippy from
 //!    naming the rest. It does not promise targets without `std`, which serde_urlencoded needs.
-//! 2. `decide` cannot fail and cannot loop without bound. Every input has a limit named `*_MAX`.
+//! 2. A decision cannot fail and cannot loop without bound. Every input has a limit named `*_MAX`.
 //! 3. Nothing is sent that was not paid for by a committed write.
-//! 4. The wire (`http`, `media`, `form`, `page`, `response`) and the machine (`machine`,
-//!    `validation`, `storage`, `records`) do not know each other; only the endpoints see both.
+//! 4. The wire ([`http`]) and the machine ([`machine`], [`store`]) do not know each other; only the
+//!    endpoints and the steps above them see both.
 //! 5. A row's nonce, client and version are never changed by a transition.
 //! 6. No secret appears in a `Debug`, or in a response other than the one that exists to carry it.
 #![no_std]
