@@ -412,7 +412,26 @@ fn the_front_survives_a_lack_of_descriptors() {
     assert!(told.contains("connections not accepted failures="), "{told}");
 }
 
+/// Prints each message with its count of failures.
+struct Printer;
+
+impl log::Log for Printer {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let failures = record.key_values().get("failures".into());
+        let failures = failures.map(|it| format!(" failures={it}")).unwrap_or_default();
+        let _ = writeln!(std::io::stderr(), "{}{failures}", record.args());
+    }
+
+    fn flush(&self) {}
+}
+
 fn without_descriptors() {
+    log::set_logger(&Printer).unwrap();
+    log::set_max_level(log::LevelFilter::Warn);
     let site = Site::start(patient());
     let crowd: Vec<_> = std::iter::from_fn(|| connect(site.front.place()).ok()).collect();
     assert!(crowd.len() > 10);
