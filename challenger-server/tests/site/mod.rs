@@ -1,5 +1,5 @@
 //! A small site behind a front, and peers to trouble it, over TCP or a UNIX socket.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test uses its part of it")]
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
