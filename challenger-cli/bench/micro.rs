@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use challenger_proto::address::AddressType;
 use challenger_proto::http::{Body, Method, Page, Request};
 use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
-use challenger_proto::store::{Commit, Loaded, Records};
+use challenger_proto::store::{Commit, Records, Rows};
 use challenger_proto::{Entropy, Service, Step, Timestamp};
 use challenger_server::front::head::parse_head;
 use challenger_server::pages::Templates;
@@ -79,7 +79,7 @@ struct World {
 /// A request with the rows that it meets.
 struct Scene {
     request: Request,
-    rows: Loaded,
+    rows: Rows,
     now: Timestamp,
 }
 
@@ -100,7 +100,7 @@ impl World {
     /// Carries out a request, and remembers what it met.
     fn ask(&mut self, request: Request) -> Result<(Scene, Answered), String> {
         self.drawn = self.drawn.wrapping_add(1);
-        let mut scene = Scene { request, rows: Loaded::default(), now: NOW };
+        let mut scene = Scene { request, rows: Rows::default(), now: NOW };
         let mut pin = None;
         let mut step = Step::begin(&scene.request, &self.service, NOW);
         let response = loop {

@@ -29,12 +29,12 @@
 //! ```
 //! use challenger_proto::http::{Request, Response};
 //! use challenger_proto::{Entropy, Service, Step, Timestamp, Transmission};
-//! use challenger_proto::store::{Commit, Load, Loaded, Write};
+//! use challenger_proto::store::{Commit, Keys, Rows, Write};
 //!
 //! trait World {
 //!     fn now(&self) -> Timestamp;
 //!     fn draw(&mut self) -> Entropy;
-//!     fn load(&mut self, keys: &Load) -> Result<Loaded, ()>;
+//!     fn load(&mut self, keys: &Keys) -> Result<Rows, ()>;
 //!     fn commit(&mut self, write: &Write) -> Result<Commit, ()>;
 //!     fn send(&mut self, message: &Transmission) -> Result<(), String>;
 //! }

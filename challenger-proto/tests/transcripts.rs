@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use challenger_proto::machine::{Progress, Validation};
-use challenger_proto::store::{Commit, Load, Loaded, Records, Write};
+use challenger_proto::store::{Commit, Keys, Records, Rows, Write};
 use challenger_proto::{Entropy, Refusal, Service, Step, Timestamp, Transmission, refuse};
 use challenger_testkit::Dice;
 use challenger_testkit::transcript::{self, Cue, Played, Shown, Stage, Transcript};
@@ -91,7 +91,7 @@ impl Core {
     }
 }
 
-fn describe_rows(load: &Load, rows: &Loaded, facts: &mut Vec<String>) {
+fn describe_rows(load: &Keys, rows: &Rows, facts: &mut Vec<String>) {
     if let Some(id) = load.client {
         let is_full = load.count.is_some_and(|count| rows.count >= count.most);
         let what = match &rows.client {

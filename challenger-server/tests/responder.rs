@@ -13,7 +13,7 @@ use std::time::Duration;
 use challenger_proto::address::AddressType;
 use challenger_proto::http::{Page, PageName, Request};
 use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
-use challenger_proto::store::{Commit, Load, Loaded, Records, Write};
+use challenger_proto::store::{Commit, Keys, Records, Rows, Write};
 use challenger_proto::{Entropy, Service, Timestamp, Transmission};
 use challenger_server::front::{Answer, Present, Respond};
 use challenger_server::places::{self, Places};
@@ -40,15 +40,13 @@ struct Shelf {
 }
 
 impl Store for Shelf {
-    fn load(&self, load: &Load) -> Result<Loaded, StoreError> {
+    fn load(&self, keys: &Keys) -> Result<Rows, StoreError> {
         assert!(!self.panics.load(Ordering::SeqCst), "the shelf fell over");
         if self.unreadable.load(Ordering::SeqCst) {
             return Err(StoreError("no shelf".to_string()));
         }
-        if !load.is_empty() {
-            self.diary.lock().unwrap().push("load");
-        }
-        Ok(self.records.lock().unwrap().load(load))
+        self.diary.lock().unwrap().push("load");
+        Ok(self.records.lock().unwrap().load(keys))
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {

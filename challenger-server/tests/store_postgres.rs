@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use challenger_proto::oauth::{ClientId, HashedSecret};
-use challenger_proto::store::{Commit, Load, Write};
+use challenger_proto::store::{Commit, Keys, Write};
 use challenger_proto::{Entropy, Timestamp};
 use challenger_server::store::{
     Collected, Database, OpenMode, PostgresDatabase, PostgresStore, Registry, Store, StoreError,
@@ -153,7 +153,7 @@ fn no_table_is_read_from_end_to_end_for_a_row() {
         it.psql(&format!("SELECT sum(seq_scan) FROM {tables}"))
     };
     let before = scans();
-    let load = Load { client: Some(client.id), ..Load::default() };
+    let load = Keys { client: Some(client.id), ..Keys::default() };
     for number in 1..10 {
         assert_eq!(store.load(&load).unwrap().client.unwrap(), client);
         let validation = open(&store, &client, [number; 32]);
@@ -268,7 +268,7 @@ fn a_forgotten_statement_is_prepared_anew() {
     let (it, store) = served::<ClusterDatabase>();
     let client = register(&store, "https://client.example/cb", "x");
     let validation = open(&store, &client, [1; 32]);
-    let load = Load { validation: Some(validation.id), ..Load::default() };
+    let load = Keys { validation: Some(validation.id), ..Keys::default() };
     assert!(store.load(&load).is_ok());
     // The columns differ from those that were prepared, which is an error once.
     it.psql("ALTER TABLE challenger.validations ALTER COLUMN prefill TYPE varchar(9999)");
@@ -306,7 +306,7 @@ fn updates_touch_no_index() {
 fn an_unreachable_database_is_named_without_the_password() {
     let uri = "postgres://ada:secret@/c?host=/nowhere";
     let database = Database::Postgres(PostgresDatabase::parse(uri, |_| None).unwrap());
-    let load = Load { client: ClientId::new(1), ..Load::default() };
+    let load = Keys { client: ClientId::new(1), ..Keys::default() };
     // A server may start, and wait for the database.
     let store = opened(uri, OpenMode::Serve).unwrap();
     for message in [

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use challenger_proto::machine::Validation;
 use challenger_proto::secret::TokenDigest;
-use challenger_proto::store::{Commit, Load, Write};
+use challenger_proto::store::{Commit, Keys, Write};
 use challenger_server::store::{OpenMode, PostgresDatabase, PostgresStore, Registry, Store};
 use challenger_testkit::{Cluster, Dice, End};
 use conformance::{open, redemption, register, reload};
@@ -71,7 +71,7 @@ fn after_a_restart_nobody_notices_the_dead_connections() {
         });
         all_at_work(&store, &rows);
     }
-    let load = Load { validation: Some(rows[0].id), ..Load::default() };
+    let load = Keys { validation: Some(rows[0].id), ..Keys::default() };
     cluster.end(End::Fast);
     let message = store.load(&load).unwrap_err().to_string();
     assert!(message.starts_with("PostgreSQL database "), "{message}");
@@ -124,7 +124,7 @@ fn what_was_acknowledged_survives() {
 /// One request: loads a row that nobody else changes, and redeems it once more.
 fn step(store: &PostgresStore, row: &Validation, acknowledged: &AtomicI64, unsure: &AtomicBool) {
     // While the database is down there are errors, which say nothing about the rows.
-    let load = Load { validation: Some(row.id), ..Load::default() };
+    let load = Keys { validation: Some(row.id), ..Keys::default() };
     let Ok(loaded) = store.load(&load) else { return };
     let seen = loaded.validation.expect("the row was acknowledged");
     assert!(seen.version.0 >= acknowledged.load(Ordering::Relaxed), "a change was lost");
@@ -135,7 +135,7 @@ fn step(store: &PostgresStore, row: &Validation, acknowledged: &AtomicI64, unsur
         Ok(Commit::Done) => {
             acknowledged.store(next, Ordering::Relaxed);
             unsure.store(false, Ordering::Relaxed);
-            let load = Load { grant: Some(TokenDigest::from_bytes(token)), ..Load::default() };
+            let load = Keys { grant: Some(TokenDigest::from_bytes(token)), ..Keys::default() };
             assert!(store.load(&load).map_or(true, |loaded| loaded.grant.is_some()));
         }
         // Nobody else changes the row, but the last try, whose answer was lost, may have been

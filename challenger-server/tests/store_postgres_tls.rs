@@ -6,7 +6,7 @@
 use std::fs;
 
 use challenger_proto::secret::TokenDigest;
-use challenger_proto::store::Load;
+use challenger_proto::store::Keys;
 use challenger_server::store::{OpenMode, PostgresDatabase, PostgresStore, Registry, Store};
 use challenger_testkit::Cluster;
 
@@ -42,7 +42,7 @@ fn connections_are_encrypted_and_certificates_checked() {
         store.reset().unwrap();
         // The pool keeps its connection.
         store
-            .load(&Load { grant: Some(TokenDigest::from_bytes([1; 32])), ..Load::default() })
+            .load(&Keys { grant: Some(TokenDigest::from_bytes([1; 32])), ..Keys::default() })
             .unwrap();
         let encrypted = "SELECT count(*) > 0 AND bool_and(s.ssl) FROM pg_stat_ssl s \
             JOIN pg_stat_activity a USING (pid) WHERE a.application_name = 'probe'";

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use challenger_proto::machine::Validation;
 use challenger_proto::oauth::{Client, ClientId};
-use challenger_proto::store::{Commit, Load, Write};
+use challenger_proto::store::{Commit, Keys, Write};
 use challenger_server::store::{
     Database, OpenMode, PostgresDatabase, PostgresStore, Registry, Store, StoreError,
 };
@@ -56,8 +56,8 @@ impl Fixture {
         Self { cluster, name, store, client, row }
     }
 
-    fn load(&self) -> Load {
-        Load { validation: Some(self.row.id), ..Load::default() }
+    fn load(&self) -> Keys {
+        Keys { validation: Some(self.row.id), ..Keys::default() }
     }
 
     /// Many requests at once load, or try to change the same row. Returns their outcomes.
@@ -187,7 +187,7 @@ fn a_database_may_come_later_and_has_to_have_our_schema() {
     let uri = cluster.uri(&name);
     cluster.end(End::Fast);
     let store = opened(&uri, OpenMode::Serve).unwrap();
-    let load = Load { client: ClientId::new(1), ..Load::default() };
+    let load = Keys { client: ClientId::new(1), ..Keys::default() };
     let message = error_of(store.load(&load));
     assert!(message.contains("error connecting to server: "), "{message}");
     cluster.start();

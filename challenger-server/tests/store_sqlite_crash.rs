@@ -16,7 +16,7 @@ use challenger_proto::address::{Address, AddressType};
 use challenger_proto::machine::{Limits, Progress, RowVersion, Validation};
 use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
 use challenger_proto::secret::Nonce;
-use challenger_proto::store::{Commit, Load, Write};
+use challenger_proto::store::{Commit, Keys, Write};
 use challenger_proto::{Entropy, Timestamp};
 use challenger_server::store::{OpenMode, Registry, SqliteStore, Store};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -70,7 +70,7 @@ fn validation(round: u8, thread: u8, count: u16) -> Validation {
 }
 
 fn reload(store: &SqliteStore, validation: &Validation) -> Option<Validation> {
-    let load = Load { validation: Some(validation.id), ..Load::default() };
+    let load = Keys { validation: Some(validation.id), ..Keys::default() };
     store.load(&load).unwrap().validation
 }
 

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use challenger_proto::machine::Validation;
-use challenger_proto::store::{Commit, Load, Write};
+use challenger_proto::store::{Commit, Keys, Write};
 use challenger_server::store::{OpenMode, Registry, SqliteStore, Store};
 use conformance::{error_of, fresh, open, register, reload};
 use rusqlite::Connection;
@@ -46,7 +46,7 @@ impl Fixture {
     }
 
     fn refuses(&self, expected: &str) {
-        let load = Load { validation: Some(self.row.id), ..Load::default() };
+        let load = Keys { validation: Some(self.row.id), ..Keys::default() };
         for message in [
             error_of(self.store.load(&load)),
             error_of(self.store.commit(&Write::Update(self.row.clone()))),
@@ -104,6 +104,6 @@ fn a_lock_that_outlasts_everybody_is_an_error_in_time() {
 }
 
 fn register_of(it: &Fixture) -> challenger_proto::oauth::Client {
-    let load = Load { client: Some(it.row.client), ..Load::default() };
+    let load = Keys { client: Some(it.row.client), ..Keys::default() };
     it.store.load(&load).unwrap().client.unwrap()
 }

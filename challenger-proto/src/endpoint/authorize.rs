@@ -17,7 +17,7 @@ use crate::oauth::pkce::CodeChallenge;
 use crate::refusal::{Refusal, Refused};
 use crate::secret::nonce::Nonce;
 use crate::service::Service;
-use crate::store::{Load, Loaded, Write};
+use crate::store::{Keys, Rows, Write};
 
 /// An authorization request (RFC 6749 §4.1.1), all of it from the query.
 #[derive(Clone, Debug)]
@@ -46,11 +46,11 @@ impl AuthorizeRequest {
         Ok(Self { nonce, client, redirect_uri: text("redirect_uri"), request })
     }
 
-    pub(crate) fn keys(&self) -> Load {
+    pub(crate) fn keys(&self) -> Keys {
         keys_of(&self.nonce)
     }
 
-    pub(crate) fn decide(&self, rows: Loaded, context: Context<'_>) -> Result<Decision, Refused> {
+    pub(crate) fn decide(&self, rows: Rows, context: Context<'_>) -> Result<Decision, Refused> {
         let validation = live_validation(rows, context.now)?;
         // Another client's nonce is reported as unknown.
         if validation.client != self.client {

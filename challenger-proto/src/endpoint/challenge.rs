@@ -25,7 +25,7 @@ use crate::refusal::{Refusal, Refused};
 use crate::secret::entropy::Entropy;
 use crate::secret::nonce::Nonce;
 use crate::service::Service;
-use crate::store::{Load, Loaded, Write};
+use crate::store::{Keys, Rows, Write};
 use crate::time::Timestamp;
 
 /// An address that a person entered.
@@ -44,13 +44,13 @@ impl ChallengeRequest {
         Ok(Self { nonce, form, seen })
     }
 
-    pub(crate) fn keys(&self) -> Load {
+    pub(crate) fn keys(&self) -> Keys {
         keys_of(&self.nonce)
     }
 
     pub(crate) fn decide(
         &self,
-        rows: Loaded,
+        rows: Rows,
         entropy: Entropy,
         context: Context<'_>,
     ) -> Result<Decision, Refused> {
@@ -184,12 +184,12 @@ impl Undelivered {
         Self { nonce: message.transmission.nonce, charge: message.charge, how }
     }
 
-    pub(crate) fn keys(&self) -> Load {
+    pub(crate) fn keys(&self) -> Keys {
         keys_of(&self.nonce)
     }
 
     /// Refunds the message if that is allowed, and in any case reports that it was not sent.
-    pub(crate) fn decide(&self, rows: Loaded, context: Context<'_>) -> Decision {
+    pub(crate) fn decide(&self, rows: Rows, context: Context<'_>) -> Decision {
         let detail = if self.how.is_empty() { None } else { Some(self.how.clone()) };
         let refused = Refused { refusal: Refusal::HelperFailed, detail };
         let Some(validation) = rows.validation else {
@@ -222,14 +222,14 @@ impl Postponed {
         Self { nonce: transmission.nonce, address: transmission.address }
     }
 
-    pub(crate) fn keys(&self) -> Load {
+    pub(crate) fn keys(&self) -> Keys {
         keys_of(&self.nonce)
     }
 
     /// Asks to try again, on a page whose form holds the address that was entered.
     pub(crate) fn decide(
         &self,
-        rows: Loaded,
+        rows: Rows,
         entropy: Entropy,
         context: Context<'_>,
     ) -> Result<Decision, Refused> {

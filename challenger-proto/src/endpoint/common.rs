@@ -10,7 +10,7 @@ use crate::machine::validation::Validation;
 use crate::oauth::grant::AuthorizationCode;
 use crate::refusal::{Refusal, Refused};
 use crate::secret::nonce::Nonce;
-use crate::store::{Load, Loaded};
+use crate::store::{Keys, Rows};
 use crate::time::Timestamp;
 
 /// The nonce of a path. A malformed nonce is reported as unknown.
@@ -18,12 +18,12 @@ pub(super) fn parse_nonce(argument: &str) -> Result<Nonce, Refused> {
     Nonce::parse(argument).ok_or_else(|| Refusal::ValidationUnknown.into())
 }
 
-pub(super) fn keys_of(nonce: &Nonce) -> Load {
-    Load { validation: Some(nonce.digest()), ..Load::default() }
+pub(super) fn keys_of(nonce: &Nonce) -> Keys {
+    Keys { validation: Some(nonce.digest()), ..Keys::default() }
 }
 
 /// The validation that was loaded, if it exists and its time is not over.
-pub(super) fn live_validation(rows: Loaded, now: Timestamp) -> Result<Validation, Refusal> {
+pub(super) fn live_validation(rows: Rows, now: Timestamp) -> Result<Validation, Refusal> {
     rows.validation.ok_or(Refusal::ValidationUnknown)?.live(now)
 }
 

@@ -8,7 +8,7 @@ use crate::endpoint::decision::{Context, Decision};
 use crate::http::{Request, Response};
 use crate::oauth::grant::AccessToken;
 use crate::refusal::{Refusal, Refused};
-use crate::store::{Load, Loaded};
+use crate::store::{Keys, Rows};
 
 /// A request for what a token opens (RFC 6750 §2.1).
 #[derive(Clone, Debug)]
@@ -25,11 +25,11 @@ impl InfoRequest {
         Ok(Self { token: token.ok_or(Refusal::BearerMalformed)? })
     }
 
-    pub(crate) fn keys(&self) -> Load {
-        Load { grant: Some(self.token.digest()), ..Load::default() }
+    pub(crate) fn keys(&self) -> Keys {
+        Keys { grant: Some(self.token.digest()), ..Keys::default() }
     }
 
-    pub(crate) fn decide(&self, rows: Loaded, context: Context<'_>) -> Result<Decision, Refused> {
+    pub(crate) fn decide(&self, rows: Rows, context: Context<'_>) -> Result<Decision, Refused> {
         let live = rows.grant.filter(|(_, grant)| context.now < grant.expires);
         let (serial, grant) = live.ok_or(Refusal::GrantUnknown)?;
         Ok(Decision::Respond(Response::json(

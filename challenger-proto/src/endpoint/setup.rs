@@ -24,7 +24,7 @@ use crate::secret::Secret;
 use crate::secret::entropy::Entropy;
 use crate::secret::nonce::Nonce;
 use crate::service::Service;
-use crate::store::{Count, Load, Loaded, Write};
+use crate::store::{Count, Keys, Rows, Write};
 use crate::time::Timestamp;
 
 /// A client's request for a validation.
@@ -62,15 +62,15 @@ impl SetupRequest {
         Ok(Self { client, secret: Secret::new(secret.to_string()), proposal, read_only })
     }
 
-    pub(crate) fn keys(&self, now: Timestamp, service: &Service) -> Load {
+    pub(crate) fn keys(&self, now: Timestamp, service: &Service) -> Keys {
         let most = service.limits.client_validations;
         let count = most.map(|most| Count { client: self.client, now, most });
-        Load { client: Some(self.client), count, ..Load::default() }
+        Keys { client: Some(self.client), count, ..Keys::default() }
     }
 
     pub(crate) fn decide(
         &self,
-        rows: Loaded,
+        rows: Rows,
         entropy: Entropy,
         context: Context<'_>,
     ) -> Result<Decision, Refused> {

@@ -12,7 +12,7 @@ use crate::machine::validation::Validation;
 use crate::refusal::{Refusal, Refused};
 use crate::secret::nonce::Nonce;
 use crate::secret::pin::PinAttempt;
-use crate::store::{Load, Loaded, Write};
+use crate::store::{Keys, Rows, Write};
 
 /// A PIN that a person entered.
 #[derive(Clone, Debug)]
@@ -32,11 +32,11 @@ impl SolveRequest {
         Ok(Self { nonce, attempt, seen: Seen::parse(form.get(BUDGET_SEEN)) })
     }
 
-    pub(crate) fn keys(&self) -> Load {
+    pub(crate) fn keys(&self) -> Keys {
         keys_of(&self.nonce)
     }
 
-    pub(crate) fn decide(&self, rows: Loaded, context: Context<'_>) -> Result<Decision, Refused> {
+    pub(crate) fn decide(&self, rows: Rows, context: Context<'_>) -> Result<Decision, Refused> {
         let validation = live_validation(rows, context.now)?;
         let attempt = match &self.attempt {
             Ok(attempt) => attempt,

@@ -18,7 +18,7 @@ use crate::oauth::pkce::CodeVerifier;
 use crate::refusal::{Refusal, Refused};
 use crate::secret::Secret;
 use crate::secret::entropy::Entropy;
-use crate::store::{Load, Loaded, Write};
+use crate::store::{Keys, Rows, Write};
 
 /// An access token request (RFC 6749 §4.1.3).
 #[derive(Clone, Debug)]
@@ -54,14 +54,14 @@ impl TokenRequest {
         Ok(Self { client, secrets: Secret::new(secrets), redirect_uri, code, verifier })
     }
 
-    pub(crate) fn keys(&self) -> Load {
+    pub(crate) fn keys(&self) -> Keys {
         let validation = self.code.as_ref().map(|code| code.validation);
-        Load { client: Some(self.client), validation, ..Load::default() }
+        Keys { client: Some(self.client), validation, ..Keys::default() }
     }
 
     pub(crate) fn decide(
         &self,
-        mut rows: Loaded,
+        mut rows: Rows,
         entropy: Entropy,
         context: Context<'_>,
     ) -> Result<Decision, Refused> {

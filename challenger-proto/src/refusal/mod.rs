@@ -92,7 +92,8 @@ refusals! {
     /// The body is not in the content encoding it claims.
     CompressionInvalid = 400, GENERIC_COMPRESSION_INVALID, INVALID_REQUEST,
         "The request body could not be decompressed.";
-    /// `Content-Length` is not a number, or there are two.
+    /// The length of the body is unclear: `Content-Length` is not a number, or is there twice, or
+    /// stands beside `Transfer-Encoding`, or a chunk is malformed.
     ContentLengthMalformed = 400, GENERIC_PARAMETER_MALFORMED, INVALID_REQUEST,
         "The length of the request body is not clear.";
     /// Too many requests moved the same row at the same time.
@@ -170,7 +171,7 @@ refusals! {
     /// The client has too many unexpired validations.
     TooManyValidations = 429, CHALLENGER_TOO_MANY_ATTEMPTS, TEMPORARILY_UNAVAILABLE,
         "This client has too many open validations; try again when some of them have ended.";
-    /// A transfer coding, which no endpoint needs.
+    /// A transfer coding other than `chunked`.
     TransferEncodingUnsupported = 501, GENERIC_HTTP_HEADERS_MALFORMED, INVALID_REQUEST,
         "The only transfer coding served is chunked.";
     /// No such validation, or an expired one.

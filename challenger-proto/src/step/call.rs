@@ -14,7 +14,7 @@ use crate::http::{BODY_MAX, Body, HEAD_MAX, Method, Request, Response, TARGET_MA
 use crate::refusal::{Refusal, Refused};
 use crate::secret::entropy::Entropy;
 use crate::service::Service;
-use crate::store::{Load, Loaded};
+use crate::store::{Keys, Rows};
 use crate::time::Timestamp;
 
 /// A parsed request.
@@ -126,7 +126,7 @@ fn options() -> Response {
 
 impl Stored {
     /// The rows that the decision needs.
-    pub(crate) fn keys(&self, now: Timestamp, service: &Service) -> Load {
+    pub(crate) fn keys(&self, now: Timestamp, service: &Service) -> Keys {
         match self {
             Self::Authorize(call) => call.keys(),
             Self::Challenge(call) => call.keys(),
@@ -142,7 +142,7 @@ impl Stored {
     /// Decides. It can be called again with newly loaded rows.
     pub(crate) fn decide(
         &self,
-        rows: Loaded,
+        rows: Rows,
         entropy: Entropy,
         context: Context<'_>,
     ) -> Result<Decision, Refused> {

@@ -25,7 +25,7 @@ use crate::refusal::{Refusal, Refused};
 use crate::secret::entropy::Entropy;
 use crate::service::Service;
 use crate::step::call::{Call, Stored};
-use crate::store::{Load, Loaded, Write};
+use crate::store::{Keys, Rows, Write};
 use crate::time::Timestamp;
 
 /// How often the rows of one request are loaded. Each round of conflicts lets at least one request
@@ -104,7 +104,7 @@ struct Journey<'s> {
 pub struct Loading<'s> {
     journey: Journey<'s>,
     call: Stored,
-    keys: Load,
+    keys: Keys,
 }
 
 /// A change has to be committed.
@@ -162,12 +162,12 @@ impl<'s> Journey<'s> {
 
 impl<'s> Loading<'s> {
     /// The rows to load.
-    pub const fn keys(&self) -> &Load {
+    pub const fn keys(&self) -> &Keys {
         &self.keys
     }
 
     /// The rows are here: decides. The entropy is spent on the secrets of this decision.
-    pub fn loaded(self, rows: Loaded, now: Timestamp, entropy: Entropy) -> Step<'s> {
+    pub fn loaded(self, rows: Rows, now: Timestamp, entropy: Entropy) -> Step<'s> {
         let Self { journey, call, .. } = self;
         let context = Context { now, audience: &journey.audience, service: journey.service };
         let (write, message, response) = match call.decide(rows, entropy, context) {

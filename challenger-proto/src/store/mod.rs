@@ -10,12 +10,12 @@ use crate::oauth::grant::{Grant, GrantSerial};
 use crate::secret::digest::{ClientSecretDigest, NonceDigest, TokenDigest};
 use crate::time::Timestamp;
 
-/// The rows to load, all of them known from the request alone, and how far to count. An empty load
-/// must not touch the store, so that endpoints without rows work while it is down.
+/// The rows to load, all of them known from the request alone, and how far to count. There is
+/// always at least one: what needs no rows is answered without a store.
 ///
 /// A store that reads every field is complete, so none will be added without a new major version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
+pub struct Keys {
     /// A client by its identifier.
     pub client: Option<ClientId>,
     /// A validation by the digest of its nonce.
@@ -28,7 +28,7 @@ pub struct Load {
 
 /// What to count: the unexpired validations of a client.
 ///
-/// [`crate::Records`] counts exactly. A store that many requests and servers use at the same time
+/// [`Records`] counts exactly. A store that many requests and servers use at the same time
 /// may be wrong by those that others open in these seconds, so that no request waits for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
@@ -40,17 +40,9 @@ pub struct Count {
     pub most: u32,
 }
 
-impl Load {
-    /// Whether the load is empty.
-    pub const fn is_empty(&self) -> bool {
-        let Self { client, validation, grant, count } = self;
-        client.is_none() && validation.is_none() && grant.is_none() && count.is_none()
-    }
-}
-
 /// What was found. Expired rows are returned like others; the machine judges time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Loaded {
+pub struct Rows {
     /// The client, if it was asked for and exists.
     pub client: Option<Client>,
     /// The validation, if it was asked for and exists.

@@ -6,7 +6,7 @@ use crate::machine::validation::Validation;
 use crate::oauth::client::{Client, ClientId};
 use crate::oauth::grant::{Grant, GrantSerial};
 use crate::secret::digest::{ClientSecretDigest, NonceDigest, TokenDigest};
-use crate::store::{Commit, Count, Load, Loaded, Write};
+use crate::store::{Commit, Count, Keys, Rows, Write};
 
 /// The store that defines the meaning of loading and committing. Tests use it, and compare other
 /// stores with it.
@@ -25,8 +25,8 @@ impl Records {
     }
 
     /// Finds the rows that are asked for.
-    pub fn load(&self, load: &Load) -> Loaded {
-        Loaded {
+    pub fn load(&self, load: &Keys) -> Rows {
+        Rows {
             client: load.client.and_then(|id| self.clients.get(&id).cloned()),
             validation: load.validation.and_then(|id| self.validations.get(&id).cloned()),
             grant: load.grant.and_then(|token| self.grants.get(&token).cloned()),

@@ -12,7 +12,7 @@ use challenger_proto::address::Address;
 use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::machine::{Progress, Validation};
 use challenger_proto::secret::{Nonce, NonceDigest};
-use challenger_proto::store::{Commit, Load, Loaded, Records};
+use challenger_proto::store::{Commit, Keys, Records, Rows};
 use challenger_proto::{Entropy, Loading, Service, Span, Step, Timestamp, Transmission};
 
 use challenger_testkit::audit::{
@@ -105,7 +105,7 @@ pub(crate) struct Move {
 #[derive(Clone)]
 struct Pending {
     request: Request,
-    rows: Loaded,
+    rows: Rows,
     at: Timestamp,
     seed: u8,
     message: Transmission,
@@ -178,7 +178,7 @@ impl Node {
     }
 
     fn row(&self) -> Validation {
-        let load = Load { validation: Some(self.id), ..Load::default() };
+        let load = Keys { validation: Some(self.id), ..Keys::default() };
         self.records.load(&load).validation.unwrap()
     }
 
@@ -465,9 +465,9 @@ impl Node {
         cause: Cause<'_>,
         mut step: Step<'static>,
         seed: u8,
-        pending: impl Fn(Loaded, Transmission) -> Option<Pending>,
+        pending: impl Fn(Rows, Transmission) -> Option<Pending>,
     ) -> (Response, bool) {
-        let (mut wrote, mut rows) = (false, Loaded::default());
+        let (mut wrote, mut rows) = (false, Rows::default());
         loop {
             self.auditor.assert_hidden(&step);
             step = match step {

@@ -5,7 +5,7 @@ use challenger_proto::http::{Request, Response};
 use challenger_proto::machine::{Progress, RowVersion, Validation};
 use challenger_proto::oauth::{ClientId, Grant, GrantSerial};
 use challenger_proto::secret::{ClientSecretDigest, TokenDigest};
-use challenger_proto::store::{Commit, Load, Loaded, Records, Write};
+use challenger_proto::store::{Commit, Keys, Records, Rows, Write};
 use challenger_proto::{Entropy, Loading, Refusal, Service, Step, Timestamp};
 use proptest::prelude::*;
 
@@ -50,14 +50,14 @@ fn check_transition(old: &Validation, new: &Validation, sends: bool) {
     }
 }
 
-fn decide(request: &Request, rows: Loaded, now: Timestamp, service: &Service) -> Outcome {
+fn decide(request: &Request, rows: Rows, now: Timestamp, service: &Service) -> Outcome {
     world::decide(request, rows, now, 77, service)
 }
 
 /// The step after a message that was paid for on these rows could not be sent.
 fn undelivered<'s>(
     request: &Request,
-    rows: Loaded,
+    rows: Rows,
     now: Timestamp,
     service: &'s Service,
 ) -> Loading<'s> {
@@ -102,7 +102,7 @@ proptest! {
         let service = world::service(limits);
         let nonce = random::nonce_of(&row).to_text();
         let request = world::challenge(&nonce, "ada@example.com", "");
-        let load = |row: &Validation| Loaded { validation: Some(row.clone()), ..Loaded::default() };
+        let load = |row: &Validation| Rows { validation: Some(row.clone()), ..Rows::default() };
         let outcome = decide(&request, load(&row), now, &service);
         let (Some(Write::Update(sent)), Some(_)) = (outcome.write, outcome.message) else {
             return Ok(());
@@ -148,7 +148,7 @@ proptest! {
     fn a_stale_write_changes_nothing(row in random::validation(), off in -3_i64..=3) {
         prop_assume!(row.version.0.checked_add(off).is_some());
         let mut records = world::records();
-        let load = Load { client: Some(row.client), ..Load::default() };
+        let load = Keys { client: Some(row.client), ..Keys::default() };
         let secret = records.load(&load).client.unwrap().secret.digest;
         let replaced = ClientSecretDigest::from_bytes([0; 32]);
         prop_assert_eq!(records.commit(&Write::Open(row.clone(), replaced)), Commit::Conflict);
@@ -162,7 +162,7 @@ proptest! {
             valid_until: row.expires,
             expires: row.expires,
         };
-        let load = Load { validation: Some(row.id), grant: Some(token), ..Load::default() };
+        let load = Keys { validation: Some(row.id), grant: Some(token), ..Keys::default() };
         let before = records.load(&load);
         let mut moved = row.clone();
         moved.addresses_left += 1;
@@ -200,7 +200,7 @@ proptest! {
         prop_assume!(row.is_solved());
         let nonce = random::nonce_of(&row).to_text();
         for address in ["ada@example.com", "new@example.com", ""] {
-            let rows = Loaded { validation: Some(row.clone()), ..Loaded::default() };
+            let rows = Rows { validation: Some(row.clone()), ..Rows::default() };
             let request = world::challenge(&nonce, address, "");
             let outcome = decide(&request, rows, now, &service);
             prop_assert!(outcome.write.is_none() && outcome.message.is_none());
@@ -211,7 +211,7 @@ proptest! {
 #[test]
 fn grants_are_numbered_from_one() {
     let mut records = world::records();
-    let load = Load { client: ClientId::new(1), ..Load::default() };
+    let load = Keys { client: ClientId::new(1), ..Keys::default() };
     let client = records.load(&load).client.unwrap();
     let service = world::service(world::small_limits());
     for number in 1..4 {
@@ -226,7 +226,7 @@ fn grants_are_numbered_from_one() {
         let grant = Grant { token, client, address, valid_until: expires, expires };
         row.addresses_left = 0;
         assert_eq!(records.commit(&Write::Redeem(row, grant.clone())), Commit::Done);
-        let load = Load { grant: Some(token), ..Load::default() };
+        let load = Keys { grant: Some(token), ..Keys::default() };
         let serial = GrantSerial(i64::from(number));
         assert_eq!(records.load(&load).grant, Some((serial, grant)));
     }

@@ -12,7 +12,7 @@ use challenger_proto::oauth::{
     RedirectUri,
 };
 use challenger_proto::secret::{AddressDigest, CodeDigest, Nonce, Salt, TokenDigest};
-use challenger_proto::store::Loaded;
+use challenger_proto::store::Rows;
 use challenger_proto::{AddressFormat, Entropy, Service, Span, Timestamp};
 use proptest::collection::vec;
 use proptest::option;
@@ -216,7 +216,7 @@ pub(crate) fn validation() -> BoxedStrategy<Validation> {
 }
 
 /// Rows that may have nothing to do with each other, or with what was asked for.
-pub(crate) fn loaded() -> BoxedStrategy<Loaded> {
+pub(crate) fn loaded() -> BoxedStrategy<Rows> {
     let client = (1_i64..3).prop_map(|number| Client {
         id: ClientId::new(number).unwrap(),
         redirect_uri: RedirectUri::parse(world::REDIRECT).unwrap(),
@@ -231,7 +231,7 @@ pub(crate) fn loaded() -> BoxedStrategy<Loaded> {
     );
     let count = (0_u32..4).prop_map(|count| count * 33_334);
     (option::weighted(0.8, client), option::weighted(0.9, validation()), option::of(grant), count)
-        .prop_map(|(client, validation, grant, count)| Loaded { client, validation, grant, count })
+        .prop_map(|(client, validation, grant, count)| Rows { client, validation, grant, count })
         .boxed()
 }
 

@@ -3,7 +3,7 @@
 use challenger_proto::http::{Method, Request};
 use challenger_proto::oauth::CodeChallenge;
 use challenger_proto::secret::Nonce;
-use challenger_proto::store::{Commit, Loaded};
+use challenger_proto::store::{Commit, Rows};
 use challenger_proto::{Entropy, Refusal, Step};
 use proptest::prelude::*;
 
@@ -99,7 +99,7 @@ proptest! {
                 let request = Request::new(method, &target, "");
                 let service = world::service(world::small_limits());
                 auditor.assert_hidden(&Step::begin(&request, &service, world::START));
-                let rows = Loaded::default();
+                let rows = Rows::default();
                 let outcome = world::decide(&request, rows, world::START, 0, &service);
                 auditor.assert_hidden(&(request, outcome));
             }

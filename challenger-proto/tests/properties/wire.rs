@@ -44,7 +44,7 @@ fn challenged(uri: &str, state: Option<&str>) -> (Validation, Transmission) {
 fn solve(row: Validation, nonce: &Nonce, pin: &str) -> Response {
     let service = world::service(world::small_limits());
     let request = world::solve(&nonce.to_text(), pin, "");
-    let rows = challenger_proto::store::Loaded { validation: Some(row), ..Default::default() };
+    let rows = challenger_proto::store::Rows { validation: Some(row), ..Default::default() };
     world::decide(&request, rows, world::START, 0, &service).response
 }
 
@@ -155,7 +155,7 @@ proptest! {
         let (row, send) = challenged(world::REDIRECT, None);
         let mut request = world::authorize(&send.nonce.to_text(), 1, "&scope=x", &accept);
         request.headers.push(("Accept-Language".into(), language));
-        let loaded = challenger_proto::store::Loaded { validation: Some(row), ..Default::default() };
+        let loaded = challenger_proto::store::Rows { validation: Some(row), ..Default::default() };
         let service = world::service(world::small_limits());
         let outcome = world::decide(&request, loaded, world::START, 0, &service);
         prop_assert_eq!(outcome.response.status.0, 200);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use challenger_proto::oauth::ClientId;
 use challenger_proto::secret::{NonceDigest, TokenDigest};
-use challenger_proto::store::Load;
+use challenger_proto::store::Keys;
 
 #[cfg(feature = "postgres")]
 use super::postgres::{PostgresDatabase, PostgresStore};
@@ -80,8 +80,8 @@ impl Database {
 }
 
 /// A load of one row of each kind. That most of them do not exist, the store finds out by looking.
-fn one_of_each() -> Load {
-    Load {
+fn one_of_each() -> Keys {
+    Keys {
         client: ClientId::new(1),
         validation: Some(NonceDigest::from_bytes([0; 32])),
         grant: Some(TokenDigest::from_bytes([0; 32])),

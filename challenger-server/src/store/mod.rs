@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use challenger_proto::Timestamp;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
-use challenger_proto::store::{Commit, Load, Loaded, Write};
+use challenger_proto::store::{Commit, Keys, Rows, Write};
 
 #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
 compile_error!("a server needs a store: enable the feature postgres, sqlite, or both");
@@ -58,11 +58,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A store as the server uses it. [`challenger_proto::store::Records`] defines what the verbs mean.
 pub trait Store: Send + Sync {
-    /// Finds the rows that are asked for. An empty load does not touch the store.
+    /// Finds the rows that are asked for.
     ///
     /// # Errors
     /// The store is unreachable, or a row is corrupt.
-    fn load(&self, load: &Load) -> Result<Loaded, StoreError>;
+    fn load(&self, keys: &Keys) -> Result<Rows, StoreError>;
 
     /// Carries out a write, whole or not at all. When it returns [`Commit::Done`], the write
     /// survives a crash.

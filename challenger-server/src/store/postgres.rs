@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use challenger_proto::store::{Commit, Load, Loaded, Write};
+use challenger_proto::store::{Commit, Keys, Rows, Write};
 
 pub use self::database::PostgresDatabase;
 use self::error::PostgresError;
@@ -73,7 +73,7 @@ impl PostgresStore {
     ///
     /// # Errors
     /// The database is unreachable or cannot be used; the error says what to do.
-    pub(super) fn check(database: PostgresDatabase, load: &Load) -> Result<(), StoreError> {
+    pub(super) fn check(database: PostgresDatabase, load: &Keys) -> Result<(), StoreError> {
         let store = Self::unopened(database)?;
         let load = *load;
         let task = move |session: &mut Session| statements::load(session, &load);
@@ -126,17 +126,14 @@ impl PostgresStore {
 }
 
 impl Store for PostgresStore {
-    fn load(&self, load: &Load) -> Result<Loaded, StoreError> {
-        if load.is_empty() {
-            return Ok(Loaded::default());
+    fn load(&self, keys: &Keys) -> Result<Rows, StoreError> {
+        let keys = *keys;
+        let mut rows = self.read(move |session| statements::load(session, &keys))?;
+        if let (Some(count), Some(_)) = (keys.count, &rows.client) {
+            let counted = || self.read(move |session| statements::count(session, &count));
+            rows.count = self.tally.number(&count, counted)?;
         }
-        let load = *load;
-        let mut loaded = self.read(move |session| statements::load(session, &load))?;
-        if let (Some(count), Some(_)) = (load.count, &loaded.client) {
-            let rows = || self.read(move |session| statements::count(session, &count));
-            loaded.count = self.tally.number(&count, rows)?;
-        }
-        Ok(loaded)
+        Ok(rows)
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use challenger_proto::store::{Commit, Load, Loaded, Write};
+use challenger_proto::store::{Commit, Keys, Rows, Write};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -85,7 +85,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// Those of [`Self::open`] for a server.
-    pub(super) fn check(path: &Path, load: &Load) -> Result<(), StoreError> {
+    pub(super) fn check(path: &Path, load: &Keys) -> Result<(), StoreError> {
         let file = DatabaseFile::new(path)?;
         let mut connection = file.connect_to_read()?;
         schema::version(&connection)
@@ -108,20 +108,18 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn load(&self, load: &Load) -> Result<Loaded, StoreError> {
-        if load.is_empty() {
-            return Ok(Loaded::default());
-        }
+    fn load(&self, keys: &Keys) -> Result<Rows, StoreError> {
         self.file.check_in_place().map_err(|error| self.file.error(error))?;
         let mut reader = self.reader()?;
-        let mut loaded = read(&mut reader, load).map_err(|error| self.file.error(error))?;
-        if let (Some(count), Some(_)) = (&load.count, &loaded.client) {
-            let rows = || statements::count(&reader, count).map_err(|error| self.file.error(error));
-            loaded.count = self.tally.number(count, rows)?;
+        let mut rows = read(&mut reader, keys).map_err(|error| self.file.error(error))?;
+        if let (Some(count), Some(_)) = (&keys.count, &rows.client) {
+            let counted =
+                || statements::count(&reader, count).map_err(|error| self.file.error(error));
+            rows.count = self.tally.number(count, counted)?;
         }
         // After an error it is closed instead, because its state is not known.
         self.keep_reader(reader);
-        Ok(loaded)
+        Ok(rows)
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
@@ -148,7 +146,7 @@ impl Store for SqliteStore {
     }
 }
 
-fn read(connection: &mut Connection, load: &Load) -> Result<Loaded, SqliteError> {
+fn read(connection: &mut Connection, load: &Keys) -> Result<Rows, SqliteError> {
     // Without a transaction, each statement would see the database at another moment. That makes no
     // difference if there is only one.
     let names = [load.client.is_some(), load.validation.is_some(), load.grant.is_some()];
@@ -161,8 +159,8 @@ fn read(connection: &mut Connection, load: &Load) -> Result<Loaded, SqliteError>
     Ok(loaded)
 }
 
-fn select(connection: &Connection, load: &Load) -> Result<Loaded, SqliteError> {
-    Ok(Loaded {
+fn select(connection: &Connection, load: &Keys) -> Result<Rows, SqliteError> {
+    Ok(Rows {
         client: load.client.map(|id| statements::client(connection, id)).transpose()?.flatten(),
         validation: load
             .validation

@@ -6,7 +6,7 @@ use challenger_proto::address::AddressType;
 use challenger_proto::http::{PageName, Request, Response};
 use challenger_proto::machine::Limits;
 use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
-use challenger_proto::store::{Loaded, Records, Write};
+use challenger_proto::store::{Records, Rows, Write};
 use challenger_proto::{Entropy, Sending, Service, Span, Step, Timestamp, Transmission};
 
 use crate::audit::{Auditor, Registered};
@@ -115,7 +115,7 @@ impl Outcome {
 /// Decides a request on rows.
 pub fn step<'s>(
     request: &Request,
-    rows: Loaded,
+    rows: Rows,
     now: Timestamp,
     seed: u8,
     service: &'s Service,
@@ -129,7 +129,7 @@ pub fn step<'s>(
 /// Decides a request on rows, and returns everything that the decision asks for.
 pub fn decide(
     request: &Request,
-    rows: Loaded,
+    rows: Rows,
     now: Timestamp,
     seed: u8,
     service: &Service,
@@ -140,7 +140,7 @@ pub fn decide(
 /// A message that a request pays for, when it is decided on rows.
 pub fn sending<'s>(
     request: &Request,
-    rows: Loaded,
+    rows: Rows,
     now: Timestamp,
     seed: u8,
     service: &'s Service,
@@ -151,10 +151,10 @@ pub fn sending<'s>(
 }
 
 /// The rows that a request has to be decided on.
-pub fn rows(request: &Request, records: &Records, now: Timestamp, service: &Service) -> Loaded {
+pub fn rows(request: &Request, records: &Records, now: Timestamp, service: &Service) -> Rows {
     match Step::begin(request, service, now) {
         Step::Load(it) => records.load(it.keys()),
-        _ => Loaded::default(),
+        _ => Rows::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use challenger_proto::machine::Validation;
 use challenger_proto::oauth::{Client, HashedSecret, RedirectUri};
 use challenger_proto::secret::ClientSecretDigest;
-use challenger_proto::store::{Commit, Load, Write};
+use challenger_proto::store::{Commit, Keys, Write};
 use challenger_proto::{Entropy, Span, Timestamp};
 use challenger_server::store::{Registry, Store};
 
@@ -11,7 +11,7 @@ use super::database::{TestDatabase, served};
 use super::{NOW, fresh, has_grant, open, redemption, register, reload};
 
 fn find(store: &dyn Store, client: &Client) -> Option<Client> {
-    let load = Load { client: Some(client.id), ..Load::default() };
+    let load = Keys { client: Some(client.id), ..Keys::default() };
     store.load(&load).unwrap().client
 }
 

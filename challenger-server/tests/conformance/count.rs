@@ -2,7 +2,7 @@
 
 use challenger_proto::machine::Validation;
 use challenger_proto::oauth::{Client, ClientId};
-use challenger_proto::store::{Commit, Count, Load, Records, Write};
+use challenger_proto::store::{Commit, Count, Keys, Records, Write};
 use challenger_proto::{Span, Timestamp};
 use challenger_server::store::Store;
 
@@ -12,7 +12,7 @@ use super::{NOW, fresh, register};
 /// The number that a load returns.
 fn number(store: &dyn Store, client: ClientId, now: Timestamp, most: u32) -> u32 {
     let count = Some(Count { client, now, most });
-    store.load(&Load { client: Some(client), count, ..Load::default() }).unwrap().count
+    store.load(&Keys { client: Some(client), count, ..Keys::default() }).unwrap().count
 }
 
 /// A count is exact when it is made. A store adds what it opened itself; it learns of what another
@@ -58,7 +58,7 @@ pub(crate) fn open_validations_are_counted<D: TestDatabase>() {
         (unknown, 5, 100),
     ] {
         let count = Some(Count { client, now: later(seconds), most });
-        let load = Load { client: Some(client), count, ..Load::default() };
+        let load = Keys { client: Some(client), count, ..Keys::default() };
         assert_eq!(store.load(&load), Ok(records.load(&load)));
     }
 }

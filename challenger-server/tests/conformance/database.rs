@@ -117,7 +117,7 @@ macro_rules! laws {
             #[test]
             fn a_lock_that_lasts_is_an_error_and_no_harm();
             #[test]
-            fn an_empty_load_does_not_touch_the_database();
+            fn a_database_that_is_gone_is_an_error();
             #[test]
             fn no_secret_is_kept();
         }

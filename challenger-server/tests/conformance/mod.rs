@@ -6,7 +6,7 @@ use challenger_proto::address::{Address, AddressType};
 use challenger_proto::machine::{Limits, Progress, RowVersion, Solution, Validation};
 use challenger_proto::oauth::{Client, Grant, HashedSecret, RedirectUri};
 use challenger_proto::secret::{CodeDigest, Nonce, Salt, TokenDigest};
-use challenger_proto::store::{Commit, Load, Write};
+use challenger_proto::store::{Commit, Keys, Write};
 use challenger_proto::{Entropy, Timestamp};
 use challenger_server::store::{Added, Registry, Store};
 
@@ -74,13 +74,13 @@ pub(crate) fn open(store: &dyn Store, client: &Client, id: [u8; 32]) -> Validati
 
 /// The validation as the store has it now.
 pub(crate) fn reload(store: &dyn Store, validation: &Validation) -> Option<Validation> {
-    let load = Load { validation: Some(validation.id), ..Load::default() };
+    let load = Keys { validation: Some(validation.id), ..Keys::default() };
     store.load(&load).unwrap().validation
 }
 
 /// Whether the store has a grant for the token.
 pub(crate) fn has_grant(store: &dyn Store, token: [u8; 32]) -> bool {
-    let load = Load { grant: Some(TokenDigest::from_bytes(token)), ..Load::default() };
+    let load = Keys { grant: Some(TokenDigest::from_bytes(token)), ..Keys::default() };
     store.load(&load).unwrap().grant.is_some()
 }
 

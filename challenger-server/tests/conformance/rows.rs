@@ -7,7 +7,7 @@ use std::thread;
 
 use challenger_proto::Entropy;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
-use challenger_proto::store::{Commit, Load, Write};
+use challenger_proto::store::{Commit, Keys, Write};
 use challenger_server::store::{Added, Registry, Store};
 
 use super::database::{TestDatabase, served};
@@ -31,7 +31,7 @@ pub(crate) fn clients_are_registered_once<D: TestDatabase>() {
     let again = store.add_client(&first.redirect_uri, other_secret);
     assert_eq!(again, Ok(Added::Exists(first.id)));
     for client in [first, second] {
-        let load = Load { client: Some(client.id), ..Load::default() };
+        let load = Keys { client: Some(client.id), ..Keys::default() };
         assert_eq!(store.load(&load).unwrap().client, Some(client));
     }
 }
@@ -112,7 +112,7 @@ pub(crate) fn stores_share_what_is_there<D: TestDatabase>() {
     let reopened = it.serve();
     assert_eq!(reload(&reopened, &validation), last);
     assert!(has_grant(&reopened, [7; 32]));
-    let load = Load { client: Some(client.id), ..Load::default() };
+    let load = Keys { client: Some(client.id), ..Keys::default() };
     assert_eq!(reopened.load(&load).unwrap().client, Some(client));
 }
 

@@ -4,7 +4,7 @@ use challenger_proto::Timestamp;
 use challenger_proto::machine::{Earlier, Progress, RowVersion};
 use challenger_proto::oauth::{ClientId, GrantSerial};
 use challenger_proto::secret::{AddressDigest, NonceDigest, TokenDigest};
-use challenger_proto::store::{Commit, Load, Write};
+use challenger_proto::store::{Commit, Keys, Write};
 use challenger_server::store::{OpenMode, Registry, Store};
 
 use super::database::{TestDatabase, error_of, served};
@@ -80,7 +80,7 @@ pub(crate) fn version_1_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
     let summaries = store.clients().unwrap();
     let [summary] = &summaries[..] else { panic!("{summaries:?}") };
     assert_eq!((summary.validations, summary.grants, summary.is_being_deleted), (7, 7, false));
-    let load = Load {
+    let load = Keys {
         client: ClientId::new(3),
         validation: Some(NonceDigest::from_bytes([0; 32])),
         grant: Some(TokenDigest::from_bytes([0; 32])),
@@ -100,7 +100,7 @@ pub(crate) fn version_1_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
 
 fn a_challenged_row_goes_on(store: &dyn Store) {
     let id = NonceDigest::from_bytes([0x22; 32]);
-    let load = Load { validation: Some(id), ..Load::default() };
+    let load = Keys { validation: Some(id), ..Keys::default() };
     let mut validation = store.load(&load).unwrap().validation.unwrap();
     let Progress::Challenged(challenge) = &validation.progress else { panic!("{validation:?}") };
     assert_eq!(challenge.address, email("ada@example.com"));

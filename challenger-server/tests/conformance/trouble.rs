@@ -2,7 +2,7 @@
 
 use challenger_proto::oauth::ClientId;
 use challenger_proto::secret::TokenDigest;
-use challenger_proto::store::{Commit, Load, Loaded, Write};
+use challenger_proto::store::{Commit, Keys, Rows, Write};
 use challenger_server::store::Store;
 
 use super::database::{TestDatabase, error_of, served};
@@ -23,7 +23,7 @@ pub(crate) fn corrupt_rows_are_refused<D: TestDatabase>() {
         (7, "authorized = true, code_challenge = 'nonsense'", "code_challenge_method"),
     ] {
         let validation = open(&store, &client, [nonce; 32]);
-        let load = Load { validation: Some(validation.id), ..Load::default() };
+        let load = Keys { validation: Some(validation.id), ..Keys::default() };
         assert!(store.load(&load).is_ok());
         // Only this row has not changed yet.
         it.execute(&format!("UPDATE validations SET version = 9, {nonsense} WHERE version = 1"));
@@ -48,12 +48,11 @@ pub(crate) fn a_lock_that_lasts_is_an_error_and_no_harm<D: TestDatabase>() {
     assert_eq!(store.commit(&Write::Update(validation)), Ok(Commit::Done));
 }
 
-/// An empty load works without a database.
-pub(crate) fn an_empty_load_does_not_touch_the_database<D: TestDatabase>() {
+/// A database that went away is named in the error.
+pub(crate) fn a_database_that_is_gone_is_an_error<D: TestDatabase>() {
     let (it, store) = served::<D>();
     let expected = it.remove();
-    assert_eq!(store.load(&Load::default()), Ok(Loaded::default()));
-    let load = Load { grant: Some(TokenDigest::from_bytes([0; 32])), ..Load::default() };
+    let load = Keys { grant: Some(TokenDigest::from_bytes([0; 32])), ..Keys::default() };
     let error = error_of(store.load(&load));
     assert!(error.contains(expected), "{error}");
 }
@@ -63,7 +62,7 @@ pub(crate) fn no_secret_is_kept<D: TestDatabase>() {
     let (it, store) = served::<D>();
     let secrets = flow::secrets_of_a_flow(&store, &store);
     assert_eq!(secrets.len(), 9);
-    let load = Load { client: ClientId::new(1), ..Load::default() };
+    let load = Keys { client: ClientId::new(1), ..Keys::default() };
     let salt = store.load(&load).unwrap().client.unwrap().secret.salt;
     let while_open = it.contents();
     drop(store);

@@ -8,7 +8,7 @@ use challenger_proto::oauth::{AuthorizationRequest, Client, ClientId, CodeChalle
 use challenger_proto::secret::{
     AddressDigest, ClientSecretDigest, CodeDigest, NonceDigest, Salt, TokenDigest,
 };
-use challenger_proto::store::{Commit, Load, Records, Write};
+use challenger_proto::store::{Commit, Keys, Records, Write};
 use challenger_server::store::{Registry, Store};
 use challenger_testkit::Dice;
 
@@ -36,10 +36,10 @@ pub(crate) fn walk_like_records(
         }
     }
     for id in walk.ids.clone() {
-        walk.compare(&Load { validation: Some(id), ..Load::default() });
+        walk.compare(&Keys { validation: Some(id), ..Keys::default() });
     }
     for token in walk.tokens.clone() {
-        walk.compare(&Load { grant: Some(token), ..Load::default() });
+        walk.compare(&Keys { grant: Some(token), ..Keys::default() });
     }
     // A walk that never met one of these would show little.
     for kind in ["open", "update", "redeem", "revoke"] {
@@ -98,7 +98,7 @@ impl<'a> Walk<'a> {
     fn look_around(&mut self) {
         let any_id = NonceDigest::from_bytes(self.dice.bytes());
         let known_id = self.ids.last().map_or(any_id, |_| *self.dice.pick(&self.ids));
-        let load = Load {
+        let load = Keys {
             client: self.dice.coin().then(|| self.dice.pick(&self.clients).id),
             validation: self.dice.coin().then(|| *self.dice.pick(&[known_id, known_id, any_id])),
             grant: self.dice.coin().then(|| *self.dice.pick(&self.tokens)),
@@ -125,7 +125,7 @@ impl<'a> Walk<'a> {
             1 => self.commit("revoke", &Write::Revoke(validation, token)),
             _ => self.commit("update", &Write::Update(validation)),
         }
-        self.compare(&Load { grant: Some(token), ..Load::default() });
+        self.compare(&Keys { grant: Some(token), ..Keys::default() });
     }
 
     fn commit(&mut self, kind: &str, write: &Write) {
@@ -136,7 +136,7 @@ impl<'a> Walk<'a> {
         | Write::Update(validation)
         | Write::Redeem(validation, _)
         | Write::Revoke(validation, _)) = write;
-        let load = Load { validation: Some(validation.id), ..Load::default() };
+        let load = Keys { validation: Some(validation.id), ..Keys::default() };
         self.compare(&load);
         let now_there = self.records.load(&load).validation;
         if expected == Commit::Done && self.copies.len() == COPIES {
@@ -148,7 +148,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn compare(&self, load: &Load) {
+    fn compare(&self, load: &Keys) {
         assert_eq!(self.store.load(load), Ok(self.records.load(load)));
     }
 

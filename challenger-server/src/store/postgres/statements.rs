@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use challenger_proto::machine::Validation;
 use challenger_proto::oauth::{Client, Grant, GrantSerial};
 use challenger_proto::secret::{ClientSecretDigest, TokenDigest};
-use challenger_proto::store::{Commit, Count, Load, Loaded, Write};
+use challenger_proto::store::{Commit, Count, Keys, Rows, Write};
 use postgres::Row;
 use postgres::types::ToSql;
 
@@ -71,8 +71,8 @@ static REVOKE: LazyLock<String> = LazyLock::new(|| {
 /// Carries out a load. One statement for each row is faster than one for all: it has no joins, and
 /// mostly only one row is asked for. Two rows may be of two moments: a client that is deleted
 /// between them takes its validations along, so that a write which rests on both is a conflict.
-pub(super) fn load(session: &mut Session, load: &Load) -> Result<Loaded, PostgresError> {
-    let mut loaded = Loaded::default();
+pub(super) fn load(session: &mut Session, load: &Keys) -> Result<Rows, PostgresError> {
+    let mut loaded = Rows::default();
     if let Some(id) = load.client {
         let row = session.find(&SELECT_CLIENT, &[&id.number()])?;
         loaded.client = row.as_ref().map(client).transpose()?;

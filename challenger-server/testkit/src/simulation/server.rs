@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::secret::NonceDigest;
-use challenger_proto::store::{Commit, Loaded, Records};
+use challenger_proto::store::{Commit, Records, Rows};
 use challenger_proto::{
     Committing, Entropy, Loading, ROUNDS_MAX, Refusal, Sending, Service, Span, Step, Timestamp,
     Transmission, refuse,
@@ -81,7 +81,7 @@ struct Walker {
     /// The message that could not be delivered, once that is so.
     failure: Option<Box<Transmission>>,
     /// What was loaded for the next decision.
-    rows: Option<Box<Loaded>>,
+    rows: Option<Box<Rows>>,
     /// When the latest decision was made.
     decided_at: Timestamp,
     sight: Sight,
@@ -273,7 +273,7 @@ impl<'s> Server<'s> {
         &mut self,
         walker: &mut Walker,
         it: Loading<'s>,
-        rows: Loaded,
+        rows: Rows,
         dice: &mut Dice,
     ) -> Step<'s> {
         walker.decided_at = self.now;
