@@ -45,6 +45,7 @@ pub struct Challenger {
 
 /// What becomes of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Delivery {
     /// It arrives.
     #[default]

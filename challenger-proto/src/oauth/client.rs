@@ -92,7 +92,8 @@ pub(crate) fn compare_with_nobody(secret: &str) {
     core::hint::black_box(nobody.matches(core::hint::black_box(secret)));
 }
 
-/// A registered client.
+/// A registered client: a row of the store, which fills every field, so none will be added without
+/// a new major version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     /// Its identifier.

@@ -15,7 +15,8 @@ use crate::secret::entropy::Entropy;
 use crate::secret::nonce::{Nonce, Salt};
 use crate::time::Timestamp;
 
-/// The part of an authorization request (RFC 6749 §4.1.1) that is remembered.
+/// The part of an authorization request (RFC 6749 §4.1.1) that is remembered. A store fills every
+/// field, so none will be added without a new major version.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct AuthorizationRequest {
     /// Opaque to us; returned in the redirect.
@@ -112,7 +113,8 @@ impl AccessToken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GrantSerial(pub i64);
 
-/// What an access token gives access to.
+/// What an access token gives access to: a row of the store, which fills every field, so none will
+/// be added without a new major version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The token's digest.

@@ -41,6 +41,8 @@ pub struct Count {
 }
 
 /// What was found. Expired rows are returned like others; the machine judges time.
+///
+/// A store that fills every field is complete, so none will be added without a new major version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     /// The client, if it was asked for and exists.
@@ -82,7 +84,8 @@ impl Write {
     }
 }
 
-/// What became of a write.
+/// What became of a write. There is nothing between all and nothing, so no variant will be added
+/// without a new major version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Commit {
