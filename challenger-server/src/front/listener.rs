@@ -59,7 +59,7 @@ impl Listener {
         Ok((socket, peer))
     }
 
-    /// Whether a connection waits to be accepted.
+    /// Whether a connection is waiting to be accepted.
     pub(super) fn has_next(&self) -> bool {
         let event = wait_for(&self.0, PollFlags::IN, Duration::ZERO, None);
         matches!(event, Ok(Event::Ready))

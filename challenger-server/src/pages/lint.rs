@@ -13,7 +13,7 @@ pub(super) const DEPTH_MAX: usize = 16;
 pub(super) struct LintError {
     /// The line on which the tag begins, counted from 1.
     pub line: usize,
-    /// What is wrong, for the operator.
+    /// The reason, for the operator.
     pub reason: String,
 }
 
