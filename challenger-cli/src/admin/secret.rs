@@ -9,7 +9,7 @@ use challenger_server::responder::EntropySource;
 
 use crate::exit::Exit;
 
-/// Fewer characters than these can be guessed.
+/// A secret with fewer characters than this can be guessed.
 const SECRET_MIN: usize = 16;
 
 /// Stands for a secret that comes from standard input, where no list of processes shows it.
@@ -17,9 +17,9 @@ const FROM_STDIN: &str = "-";
 
 /// Where a secret comes from.
 pub(super) enum NewSecret {
-    /// Nowhere yet: a strong one is made.
+    /// From us: a strong one is made.
     Generated,
-    /// The operator has it.
+    /// From the operator.
     Given(String),
 }
 
