@@ -29,5 +29,5 @@ pub fn flows_per_second(
     let told = output(&mut command)?;
     let line = told.lines().find_map(|line| line.strip_prefix("tps = "));
     let tps = line.and_then(|line| line.split(' ').next()?.parse().ok());
-    tps.map(Some).ok_or_else(|| format!("pgbench tells no tps: {told}"))
+    tps.map(Some).ok_or_else(|| format!("pgbench reports no tps: {told}"))
 }

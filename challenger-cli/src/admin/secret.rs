@@ -67,7 +67,7 @@ fn check(secret: &str) -> Result<(), Exit> {
     }
     if secret.trim() != secret {
         return Err(Exit::invalid_argument(
-            "a client secret has no blanks at its ends, which a header would lose",
+            "a client secret has no spaces at its ends, which a header would lose",
         ));
     }
     match secret.strip_prefix(SECRET_PREFIX) {
