@@ -137,7 +137,7 @@ fn json_with_two_readings_is_refused() {
                 let reply = setup(site, "deflate", &compress_to_vec_zlib(body.as_bytes(), 6));
                 assert_eq!(reply.refusal(), (400, 22), "{body:.80}");
             }
-            // Names in other objects, and colons in texts, are no second reading.
+            // Names in other objects, and colons in texts, do not make a second reading.
             let body =
                 format!("{{{email},\"a\":{{\"a\":\":\\\":\"}},\"A\":[{{\"a\":1}},{{\"a\":1}}]}}");
             assert_eq!(setup(site, "", body.as_bytes()).status, 200);

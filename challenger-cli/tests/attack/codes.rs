@@ -80,7 +80,7 @@ fn a_code_ends_with_its_address() {
         // Somebody who can read Eve's mail proves Eve's address with her code only.
         assert_eq!(site.solve(&nonce, &first).status, 403);
         assert_eq!(site.solve(&nonce, &site.pin("eve@example.com")).status, 200);
-        // A right code after the end is no second proof, but the same redirect.
+        // A right code after the end is not a second proof, but the same redirect.
         let code = |pin: &str| {
             let reply = site.solve(&nonce, pin).json();
             code_of(reply["redirect_url"].as_str().unwrap())

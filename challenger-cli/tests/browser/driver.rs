@@ -186,8 +186,8 @@ impl Browser {
         self.post("/goog/cdp/execute", &json!({"cmd": command, "params": parameters}))
     }
 
-    /// What happened since the last look: `browser` has the messages of the console, `performance`
-    /// the events of the network.
+    /// The events since the last look: `browser` has the messages of the console, `performance` the
+    /// events of the network.
     pub fn log(&self, kind: &str) -> Vec<Value> {
         let entries = self.post("/se/log", &json!({"type": kind}));
         entries.as_array().unwrap().clone()
