@@ -33,7 +33,7 @@ impl Listener {
         Watch::new(&self.0)
     }
 
-    /// The same socket, for code that takes UNIX sockets only.
+    /// Converts it, for code that takes UNIX sockets only.
     #[cfg(feature = "tiny-http")]
     pub(super) fn into_unix(self) -> UnixListener {
         OwnedFd::from(self.0).into()

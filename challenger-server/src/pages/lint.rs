@@ -1,7 +1,7 @@
 //! Reads a Mustache template before ramhorns does, and refuses what ramhorns would render wrongly.
 //!
 //! The result is cut into pieces, without lines that hold only a tag that prints nothing; ramhorns
-//! would leave them blank.
+//! would leave empty ones.
 
 use std::fmt;
 

@@ -14,7 +14,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Limits that can be told apart.
+/// Limits that all differ.
 fn limits() -> Limits {
     let (head, body, idle, write) = (seconds(10), seconds(20), seconds(60), seconds(30));
     Limits { head, body, idle, write, ..Limits::default() }
