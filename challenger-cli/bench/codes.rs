@@ -1,4 +1,4 @@
-//! How the codes that people would read in their messages come to the driver.
+//! Brings the codes that people would read in their messages to the driver.
 //!
 //! ```text
 //!   our server, a helper that costs nothing ── datagram ──▶ DIRECTORY/NUMBER of the person
@@ -13,10 +13,10 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Longer than a datagram takes that was sent already.
+/// Longer than it takes to receive a datagram that was sent already.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// Where one person's codes are.
+/// The codes of one person.
 pub enum Codes {
     /// Sent by [`Told`](super::serve::Told).
     Datagrams(UnixDatagram),
@@ -26,7 +26,7 @@ pub enum Codes {
     Known(&'static str),
 }
 
-/// Where all of them are.
+/// The codes of all people.
 #[derive(Clone, Debug)]
 pub enum Post {
     Datagrams(PathBuf),
@@ -35,7 +35,7 @@ pub enum Post {
 }
 
 impl Post {
-    /// A person's own.
+    /// Opens the codes of one person.
     pub fn open(&self, person: usize) -> io::Result<Codes> {
         Ok(match self {
             Self::Datagrams(directory) => {
@@ -64,7 +64,7 @@ impl Codes {
                     let length = socket.recv(&mut bytes)?;
                     let text = str::from_utf8(bytes.get(..length).unwrap_or_default());
                     let found = text.ok().and_then(|text| text.split_once(' '));
-                    // What is left of a flow that broke off is for somebody else.
+                    // A code that is left of a flow that broke off is for somebody else.
                     if let Some((_, code)) = found.filter(|(to, _)| *to == address) {
                         return Ok(code.to_owned());
                     }
@@ -87,7 +87,7 @@ pub fn box_of(directory: &Path, address: &str) -> Option<PathBuf> {
     number.parse::<usize>().ok().map(|number| directory.join(number.to_string()))
 }
 
-/// The first `NNNN-NNNN` in a text, without its line.
+/// The first `NNNN-NNNN` in a text, without its dash.
 fn code_in(text: &str) -> Option<String> {
     let is_code = |word: &&str| {
         let digits = word.bytes().filter(u8::is_ascii_digit).count();

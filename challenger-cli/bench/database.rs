@@ -1,4 +1,4 @@
-//! The databases that are measured: what keeps them, how they are set, and old rows in them.
+//! The databases that are measured: their kinds, their settings, and old rows in them.
 
 use std::fs;
 use std::path::PathBuf;

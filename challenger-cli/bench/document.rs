@@ -15,7 +15,7 @@ use super::table::Tables;
 use super::whole::{self, Whole};
 use super::{machine, micro, tell};
 
-/// How much is to be measured.
+/// The extent of the measurements.
 pub struct Order {
     pub time: Duration,
     pub runs: usize,
@@ -23,7 +23,7 @@ pub struct Order {
     pub build: bool,
 }
 
-/// What was measured.
+/// The figures that were measured.
 struct Figures {
     flows: Report,
     programs: Report,
@@ -41,7 +41,7 @@ pub fn root() -> PathBuf {
     own.parent().unwrap_or(own).to_path_buf()
 }
 
-/// Measures everything, and tells it.
+/// Measures everything, and returns the document.
 pub fn write(order: &Order) -> Result<String, String> {
     let machine = machine::describe()?;
     let figures = measure(order)?;
@@ -147,7 +147,7 @@ fn measure(order: &Order) -> Result<Figures, String> {
     })
 }
 
-/// What is wanted beside what was measured. What was not measured is not there.
+/// The targets beside the figures. Targets without a figure are left out.
 fn targets(figures: &Figures) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     let mut add =
@@ -186,7 +186,7 @@ fn targets(figures: &Figures) -> Vec<Vec<String>> {
         add(format!("{name}: first answer after, ms"), "< 50", start, 1, |it| it < 50.0);
     }
     let decisions = figures.times.iter().filter(|(name, _)| name.starts_with("decide "));
-    // The large input is there to show what grows, and no decision that people wait for.
+    // The large input is there to show what grows, and is not a decision that people wait for.
     let usual = decisions.filter(|(name, _)| !name.ends_with(" x10") && !name.ends_with(" x100"));
     let slowest = usual.map(|(_, time)| time.median() / 1000.0).max_by(f64::total_cmp);
     add("slowest route and decide, µs".to_owned(), "< 10", slowest, 1, |it| it < 10.0);

@@ -16,7 +16,7 @@ use super::wire::Place;
 /// times.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Who is asked, by whom, and whose CPU counts.
+/// A service to drive, its client, and the processes whose CPU time counts.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub place: Place,
@@ -29,7 +29,7 @@ pub struct Target {
     pub database: Option<u32>,
 }
 
-/// What one run amounted to.
+/// The result of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Run {
     pub connections: usize,
@@ -38,15 +38,15 @@ pub struct Run {
     pub elapsed: Duration,
     /// In the order of [`STEPS`], sorted, in microseconds.
     pub latencies: Vec<Vec<u64>>,
-    /// By what went wrong.
+    /// Counts by error.
     pub errors: BTreeMap<String, u64>,
-    /// Microseconds of CPU by who used them.
+    /// Microseconds of CPU time by process.
     pub cpu: BTreeMap<&'static str, u64>,
     /// At the end, in KiB.
     pub memory_kib: Option<u64>,
 }
 
-/// What a thread brings back.
+/// The result of one thread.
 #[derive(Default)]
 struct Tally {
     flows: u64,
@@ -55,8 +55,8 @@ struct Tally {
 }
 
 impl Target {
-    /// Lets so many people go on for so long. Each walks once before, so that all connections are
-    /// there and warm.
+    /// Lets this many people go through flows for this time. Each goes through one before, so that
+    /// all connections are there and warm.
     pub fn run(&self, connections: usize, time: Duration) -> Result<Run, String> {
         let mut people = Vec::new();
         for number in 0..connections {
@@ -144,7 +144,7 @@ impl Run {
         self.flows as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// CPU milliseconds of somebody for each flow.
+    /// CPU milliseconds of a process for each flow.
     pub fn cpu_ms_per_flow(&self, who: &str) -> Option<f64> {
         let micros = self.cpu.get(who).copied()?;
         (self.flows > 0).then(|| micros as f64 / 1000.0 / self.flows as f64)
@@ -165,7 +165,7 @@ impl Run {
         sorted.get(rank - 1).copied().unwrap_or_default() as f64 / 1000.0
     }
 
-    /// For programs.
+    /// The result as JSON, for programs.
     pub fn to_json(&self) -> Value {
         let of = |step: Option<usize>| {
             let value = |percent| json!(self.percentile(step, percent));

@@ -10,10 +10,10 @@ use super::wire::{Answer, Connection, Place};
 pub const STEPS: [&str; 7] =
     ["setup", "authorize", "challenge", "solve wrong", "solve right", "token", "info"];
 
-/// What the client sends along, and wants back.
+/// The state that the client sends along, and expects back.
 const STATE: &str = "a1b2c3d4";
 
-/// Who comes back to whom.
+/// A registered client of the service.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// The client's number.
@@ -24,7 +24,7 @@ pub struct Client {
     pub redirect_uri: String,
 }
 
-/// Which answers are asked for.
+/// The kind of answers that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
     /// Pages, as people see them.
@@ -45,7 +45,7 @@ impl Reader {
     }
 }
 
-/// Why a flow did not come to its end.
+/// The reason why a flow did not come to its end.
 #[derive(Debug)]
 pub struct Trouble(pub String);
 
@@ -144,7 +144,7 @@ impl<'a> Person<'a> {
     }
 }
 
-/// Sends the request of a step, and takes from its answer what is wanted.
+/// Sends the request of a step, and takes the wanted part from its answer.
 fn step<T>(
     connection: &mut Connection,
     times: &mut Times,
@@ -180,8 +180,8 @@ fn post(target: &str, headers: &str, body: &str) -> String {
     )
 }
 
-/// The text that a name stands for, wherever it is in a JSON object. Reading all of it would cost
-/// the driver more than it tells: what is compared is long and random.
+/// The text of a member, wherever it is in a JSON object. Parsing all of it would cost the driver
+/// more than it is worth: the values that are compared are long and random.
 fn member(json: &str, name: &str) -> Option<String> {
     let (_, rest) = json.split_once(&format!("\"{name}\":"))?;
     let (value, _) = rest.trim_start().strip_prefix('"')?.split_once('"')?;
@@ -194,7 +194,7 @@ fn other_than(code: &str) -> String {
     format!("{rest}{}", if last == "1" { "2" } else { "1" })
 }
 
-/// As forms and queries have it.
+/// Escapes a text for forms and queries.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() * 2);
     for byte in text.bytes() {

@@ -1,6 +1,7 @@
 //! Whole flows at several numbers of connections, with the limit of the database beside them.
 //!
-//! All that is compared is interleaved, run by run, so that what else the machine does meets each.
+//! All that is compared is interleaved, run by run, so that other work of the machine affects each
+//! alike.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::site::{Deliverer, NullSite, Site, Socket};
 use super::spread::Spread;
 use super::tell;
 
-/// What is to be measured, and how.
+/// The measurements to be made.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub kinds: Vec<Kind>,
@@ -90,13 +91,13 @@ impl Cell {
     }
 }
 
-/// What was measured.
+/// The figures that were measured.
 #[derive(Default)]
 pub struct Report {
-    /// What each database says about itself.
+    /// The settings that each database reports.
     pub settings: Vec<(String, Vec<(&'static str, String)>)>,
     pub cells: Vec<Cell>,
-    /// The driver with a server that does nothing: what is more than the driver can do.
+    /// The driver with a server that does nothing: the driver cannot do more than this.
     pub driver: Vec<Cell>,
 }
 

@@ -1,4 +1,4 @@
-//! What starting a helper costs, beside starting the same program with nothing around it.
+//! The cost of starting a helper, beside that of starting the same program with nothing around it.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -23,8 +23,8 @@ pub struct HelperCost {
     pub program: &'static str,
     /// As the server runs it: message in, output out, a deadline.
     pub ours: Spread,
-    /// By `posix_spawn` alone, waited for, with the same message to read, and nobody who reads what
-    /// it prints.
+    /// By `posix_spawn` alone, waited for, with the same message to read, and with its output
+    /// unread.
     pub bare: Spread,
 }
 
@@ -43,7 +43,7 @@ impl HelperCost {
     }
 }
 
-/// Compares, one after the other, so many times.
+/// Compares the programs, one after the other, this many times.
 pub fn compare(rounds: usize) -> Result<Vec<HelperCost>, String> {
     ["true", "cat"].into_iter().map(|program| compare_one(program, rounds)).collect()
 }

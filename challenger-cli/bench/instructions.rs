@@ -11,24 +11,24 @@ use super::programs::output;
 
 /// How often a case is done under Valgrind.
 pub const TIMES: u32 = 20;
-/// Rounds of that, of which the last counts: the first has what happens only once, and calls that
-/// were made before it.
+/// Rounds of that, of which the last counts: the first includes work that happens only once, and
+/// calls that were made before it.
 pub const ROUNDS: usize = 2;
 
 /// How many more instructions than committed are a failure, in percent, by whether the compiler is
-/// the one that the committed figures are from. Another compiler makes other code: what then stays
-/// within the second tolerance is no news of ours.
+/// the one that the committed figures are from. Another compiler makes other code: a difference
+/// within the second tolerance is then not ours.
 const TOLERANCE: u64 = 5;
 const TOLERANCE_OF_OTHERS: u64 = 30;
 
 /// How much more the last step of the input may cost for each byte than the step before, in
-/// percent. What is quadratic costs ten times as much.
+/// percent. A quadratic case costs ten times as much.
 const LINEAR: u64 = 150;
 
 /// The functions of the C library that get memory.
 const ALLOCATORS: [&str; 4] = ["malloc", "calloc", "realloc", "posix_memalign"];
 
-/// What a case costs, once.
+/// The cost of doing a case once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
     pub instructions: u64,
@@ -38,7 +38,7 @@ pub struct Cost {
 /// The figures of all cases.
 pub type Costs = BTreeMap<String, Cost>;
 
-/// Counts all of them.
+/// Counts the cost of all cases.
 pub fn count() -> Result<Costs, String> {
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
@@ -84,7 +84,7 @@ fn read(dump: &str) -> Option<Cost> {
         .then_some(Cost { instructions: instructions / times, allocations: allocations / times })
 }
 
-/// Compares with the committed figures, and returns what is wrong.
+/// Compares with the committed figures, and returns the complaints.
 pub fn check(file: &Path) -> Result<Vec<String>, String> {
     let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let (compiler, committed) = parse(&text).map_err(|it| format!("{}: {it}", file.display()))?;

@@ -1,4 +1,5 @@
-//! What PostgreSQL alone can do: the statements of a flow, run by `pgbench` with nobody between.
+//! The limit of PostgreSQL alone: the statements of a flow, run by `pgbench` with nothing in
+//! between.
 
 use std::fs;
 use std::process::Command;
@@ -10,7 +11,7 @@ use super::programs::output;
 /// The flow as the server sends it. The tests compare both as PostgreSQL has seen them.
 pub const FLOW_SQL: &str = include_str!("../../testdata/bench/flow.sql");
 
-/// Flows per second of so many clients in so much time.
+/// Flows per second of this many clients in this time.
 pub fn flows_per_second(
     database: &Database,
     clients: usize,
@@ -29,5 +30,5 @@ pub fn flows_per_second(
     let told = output(&mut command)?;
     let line = told.lines().find_map(|line| line.strip_prefix("tps = "));
     let tps = line.and_then(|line| line.split(' ').next()?.parse().ok());
-    tps.map(Some).ok_or_else(|| format!("pgbench tells no tps: {told}"))
+    tps.map(Some).ok_or_else(|| format!("pgbench reports no tps: {told}"))
 }

@@ -1,4 +1,4 @@
-//! What the figures were measured on.
+//! The machine on which the figures were measured.
 
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
@@ -11,7 +11,7 @@ use super::instructions::rustc;
 use super::programs::output;
 use super::spread::Spread;
 
-/// How often a block is written to see what the disk takes for keeping it.
+/// How often a block is written to see how long the disk takes to keep it.
 const SYNCS: usize = 200;
 /// As large as a page of PostgreSQL.
 const BLOCK: usize = 8192;
@@ -43,7 +43,7 @@ pub fn describe() -> Result<Vec<(&'static str, String)>, String> {
     ])
 }
 
-/// What the disk takes to keep a block that was written, in microseconds.
+/// How long the disk takes to keep a block that was written, in microseconds.
 fn sync_micros(directory: &Path) -> Result<Spread, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
     let file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
@@ -60,7 +60,7 @@ fn sync_micros(directory: &Path) -> Result<Spread, String> {
     Ok(Spread::of(times))
 }
 
-/// Which sources these are, if git knows.
+/// The revision of the sources, if git knows it.
 fn revision() -> String {
     let version = env!("CARGO_PKG_VERSION");
     let mut git = Command::new("git");

@@ -1,4 +1,4 @@
-//! `challenger-bench`: measures the service, and what is beside it. It is not installed.
+//! `challenger-bench`: measures the service, and the programs beside it. It is not installed.
 //!
 //! ```text
 //!   drive ──▶ one thread per connection, each a person who goes through flows ──▶ a server
@@ -6,8 +6,9 @@
 //!     └───────────── codes: datagrams, or the messages in files ◀───────────┘
 //! ```
 //!
-//! Servers are processes of their own, so that `/proc` tells what each takes. `limit` is PostgreSQL
-//! with nobody before it, and a server that does nothing shows what the driver can do.
+//! Servers are processes of their own, so that `/proc` shows the resources of each. `limit` is
+//! PostgreSQL with nothing in front of it, and a server that does nothing shows what the driver can
+//! do.
 
 #![allow(
     clippy::float_arithmetic,
@@ -54,7 +55,7 @@ use self::site::{Deliverer, Socket};
 use self::table::Tables;
 use self::wire::Place;
 
-/// Measure the address validation service, and what is beside it.
+/// Measure the address validation service, and the programs beside it.
 #[derive(FromArgs)]
 struct Arguments {
     #[argh(subcommand)]
@@ -89,13 +90,13 @@ struct Flows {
     /// how many runs there are of everything (default: 3)
     #[argh(option, default = "3")]
     runs: usize,
-    /// who delivers: builtin (default), which costs nothing, or process
+    /// the helper: builtin (default), which costs nothing, or process
     #[argh(option, default = "Deliverer::BuiltIn", from_str_fn(deliverer))]
     helper: Deliverer,
     /// where our server listens: tcp (default) or unix
     #[argh(option, default = "Socket::Tcp", from_str_fn(socket))]
     socket: Socket,
-    /// who reads the answers: browser (default) or program
+    /// the reader of the answers: browser (default) or program
     #[argh(option, default = "Reader::Browser", from_str_fn(reader))]
     reader: Reader,
     /// compare an empty database with one of so many expired rows that are being deleted
@@ -127,7 +128,7 @@ struct Flows {
     json: bool,
 }
 
-/// what starting a helper costs, beside a bare posix_spawn
+/// the cost of starting a helper, beside a bare posix_spawn
 #[derive(FromArgs)]
 #[argh(subcommand, name = "helper")]
 struct Helper {
@@ -247,7 +248,7 @@ fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
-/// Says what goes on, to whom waits for it.
+/// Prints the progress, for people who wait.
 fn tell(what: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "{what}");
 }
@@ -276,7 +277,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints what was measured: for programs, or for people.
+/// Prints the figures: for programs, or for people.
 fn show(is_json: bool, json: &Value, tables: Tables) -> Result<(), String> {
     if is_json { print(json) } else { print(tables) }
 }

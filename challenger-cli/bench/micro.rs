@@ -1,4 +1,4 @@
-//! The core without a network, a database or a clock: what one decision, one head, one page cost.
+//! The core without a network, a database or a clock: the cost of one decision, one head, one page.
 
 use std::hint::black_box;
 use std::rc::Rc;
@@ -24,7 +24,7 @@ const BROWSER: (&str, &str) = ("Accept", "text/html,application/xhtml+xml;q=0.9,
 const TIMES: u32 = 200;
 const BATCHES: usize = 15;
 
-/// Inputs of these many times the size: what is not linear shows.
+/// The scales of the inputs: at several of them, costs that are not linear show.
 pub const SCALES: [usize; 3] = [1, 10, 100];
 
 /// Something small to be measured.
@@ -48,7 +48,8 @@ impl Case {
         }))
     }
 
-    /// Does it so many times. Valgrind finds it by its name, and counts what happens inside of it.
+    /// Does it this many times. Valgrind finds this function by its name, and counts inside of it
+    /// only.
     #[inline(never)]
     pub fn measured(&mut self, times: u32) {
         for _ in 0..times {
@@ -61,7 +62,7 @@ fn per(time: Duration, times: u32) -> f64 {
     time.as_nanos() as f64 / f64::from(times)
 }
 
-/// All of them, always in this order.
+/// All cases, always in this order.
 pub fn cases() -> Result<Vec<Case>, String> {
     let mut cases = Vec::new();
     decisions(&mut cases)?;
@@ -107,7 +108,7 @@ impl World {
         Ok(Self { service, store, drawn: 1 })
     }
 
-    /// Carries out a request, and remembers what it met.
+    /// Carries out a request, and remembers the rows that it met.
     fn ask(&mut self, request: Request) -> Result<(Scene, Answered), String> {
         self.drawn = self.drawn.wrapping_add(1);
         let mut scene = Scene { request, rows: Rows::default(), now: NOW };

@@ -1,12 +1,13 @@
-//! What processes take of the machine, as `/proc` tells it.
+//! The CPU time and the memory of processes, as `/proc` reports them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// How long a tick of `/proc` is: Linux has told programs the same since 2.6, whatever its own are.
+/// The length of a tick of `/proc`: Linux has reported the same to programs since 2.6, whatever its
+/// own is.
 const TICK_MICROS: u64 = 10_000;
 
-/// What one line of `/proc/PID/stat` tells.
+/// The fields of `/proc/PID/stat` that matter here.
 struct Stat {
     parent: u32,
     own_ticks: u64,
@@ -16,7 +17,7 @@ struct Stat {
 
 fn stat(process: u32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name before may hold anything, blanks and brackets included.
+    // The name before may contain anything, spaces and brackets included.
     let (_, rest) = text.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split(' ').collect();
     let number = |field: usize| fields.get(field)?.parse::<u64>().ok();
@@ -32,7 +33,7 @@ pub fn cpu_micros(process: u32) -> u64 {
     stat(process).map_or(0, |it| it.own_ticks * TICK_MICROS)
 }
 
-/// The same with all of its children, those that have ended included.
+/// The CPU time of a process with all of its children, those that have ended included.
 pub fn family_cpu_micros(process: u32) -> u64 {
     let family = family(process);
     let ticks = family.iter().filter_map(|it| stat(*it));

@@ -1,4 +1,4 @@
-//! Other programs: where those are that belong to this one, and what they print.
+//! Finds the programs that belong to this one, and runs others for their output.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

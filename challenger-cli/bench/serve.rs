@@ -1,5 +1,5 @@
-//! Two servers, each a process of its own so that its CPU and memory can be told apart: the real
-//! one with a helper that costs nothing, and one that does nothing.
+//! Two servers, each a process of its own so that its CPU time and memory can be measured apart:
+//! the real one with a helper that costs nothing, and one that does nothing.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -21,7 +21,7 @@ use log::LevelFilter;
 use super::codes::box_of;
 use super::wire::Place;
 
-/// What the server that does nothing takes for the right code.
+/// The code that the server that does nothing takes for the right one.
 pub const NULL_CODE: &str = "12345678";
 
 /// As large as a page with a form.
@@ -42,7 +42,7 @@ pub fn real(config: &Path, codes: PathBuf) -> Result<(), String> {
     }
 }
 
-/// Makes the message as the real helper's caller does, and then only tells the driver the code.
+/// Makes the message as the real helper's caller does, and then only sends the code to the driver.
 pub struct Told {
     command: AuthCommand,
     codes: PathBuf,
@@ -62,7 +62,7 @@ impl Helper for Told {
     }
 }
 
-/// Answers everything at once with what the driver hopes for, until it is killed.
+/// Answers everything at once with the answer that the driver hopes for, until it is killed.
 pub fn null(place: &Place) -> Result<(), String> {
     let failed = |error: io::Error| error.to_string();
     match place {
@@ -115,5 +115,5 @@ fn answer_all(mut stream: impl Read + Write) -> io::Result<()> {
     }
 }
 
-/// Back to the client of a site that was set up here, which is the only one that comes.
+/// The redirect to the client of a site that was set up here, the only client that comes.
 const LOCATION: &str = "Location: https://client.example/callback?code=C&state=a1b2c3d4\r\n";

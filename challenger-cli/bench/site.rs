@@ -245,7 +245,7 @@ fn wait_for_answer(place: &Place, server: &mut Child) -> Result<(), String> {
     Err(format!("the server did not answer within {PATIENCE:?}"))
 }
 
-/// Somewhere to listen, and how a configuration says it.
+/// A free place to listen, and the lines of a configuration for it.
 fn free_place(socket: Socket, directory: &Path) -> io::Result<(Place, String)> {
     Ok(match socket {
         Socket::Tcp => {

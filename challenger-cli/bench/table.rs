@@ -46,7 +46,7 @@ impl Tables {
         self
     }
 
-    /// How the databases are set.
+    /// Adds the settings of the databases.
     pub fn settings(self, report: &Report) -> Self {
         report.settings.iter().fold(self, |tables, (name, all)| {
             let all = all.iter().map(|(name, value)| format!("{name} = {value}"));
@@ -54,7 +54,7 @@ impl Tables {
         })
     }
 
-    /// Whole flows, then each kind of request.
+    /// Adds whole flows, then each kind of request.
     pub fn flows(self, report: &Report) -> Self {
         let rows: Vec<_> = report.cells.iter().map(flows_row).collect();
         let head = [
@@ -96,7 +96,7 @@ impl Tables {
             .table(&["connections", "flows/s", "driver CPU ms/flow"], &rows)
     }
 
-    /// With old rows and without.
+    /// Adds flows with old rows and without.
     pub fn aged(self, all: &[Aged]) -> Self {
         let rows = all.iter().map(|aged| {
             vec![
@@ -123,7 +123,7 @@ impl Tables {
         self.table(&head, &rows.collect::<Vec<_>>())
     }
 
-    /// Helpers beside bare programs.
+    /// Adds helpers beside bare programs.
     pub fn helper(self, costs: &[HelperCost]) -> Self {
         let rows = costs.iter().map(|cost| {
             vec![
@@ -137,7 +137,7 @@ impl Tables {
         self.table(&head, &rows.collect::<Vec<_>>())
     }
 
-    /// Small cases.
+    /// Adds the small cases.
     pub fn micro(self, times: &[(String, Spread)], costs: &Costs) -> Self {
         let rows = times.iter().map(|(name, time)| {
             let cost = costs.get(name);
@@ -152,7 +152,7 @@ impl Tables {
         self.table(&["case", "ns", "instructions", "allocations"], &rows.collect::<Vec<_>>())
     }
 
-    /// The programs as such.
+    /// Adds the figures of the programs as such.
     pub fn whole(self, wholes: &[Whole], sizes: &[(&'static str, u64)], packages: usize) -> Self {
         let mib = |spread: &Spread| format!("{:.1}", spread.median() / 1024.0);
         let rows = wholes.iter().map(|whole| {

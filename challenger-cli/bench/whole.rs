@@ -1,4 +1,4 @@
-//! The server as a program: how fast it starts, what memory it takes, how large it is.
+//! The server as a program: how fast it starts, how much memory it takes, and how large it is.
 
 use std::path::Path;
 use std::process::Command;
@@ -49,7 +49,7 @@ impl Whole {
     }
 }
 
-/// Starts a server so many times.
+/// Measures a server that is started this many times.
 pub fn measure(kind: Kind, runs: usize) -> Result<Whole, String> {
     let database = Arc::new(Database::create(kind)?);
     let mut site = Site::start(database, Deliverer::Process, Socket::Tcp)?;
@@ -117,7 +117,7 @@ fn cargo(root: &Path) -> Command {
     command
 }
 
-/// For programs.
+/// The figures as JSON, for programs.
 pub fn to_json(wholes: &[Whole], sizes: &[(&'static str, u64)], packages: usize) -> Value {
     let sizes: Map<String, Value> =
         sizes.iter().map(|(name, size)| ((*name).to_owned(), json!(size))).collect();

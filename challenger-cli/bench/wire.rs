@@ -52,7 +52,7 @@ pub struct Connection {
     filled: usize,
 }
 
-/// An answer, valid until the next question.
+/// An answer, valid until the next request.
 pub struct Answer<'a> {
     pub status: u16,
     head: &'a str,

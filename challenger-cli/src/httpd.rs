@@ -77,7 +77,8 @@ fn run() -> Result<(), Exit> {
     // Caught before the first request, so that an early signal cuts none off.
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
         .map_err(|error| Exit::failed(format!("signals: {error}")))?;
-    // A file that would grow over a limit is then an error of that write, not the end of us.
+    // A file that would grow over a limit is then an error of that write, not the end of the
+    // process.
     signal_hook::flag::register(SIGXFSZ, Arc::default())
         .map_err(|error| Exit::failed(format!("signals: {error}")))?;
     let delivery = settings.places.patience.saturating_add(settings.command.timeout());
@@ -102,7 +103,7 @@ fn run() -> Result<(), Exit> {
     }
 }
 
-/// Prints what a check has found, one error per line.
+/// Prints the findings of a check, one error per line.
 fn print(report: &Report) -> Result<(), Exit> {
     for warning in &report.warnings {
         complain(&format!("warning: {warning}"));

@@ -5,8 +5,8 @@
 //! time                 level what    key=value …, in quotes if the value is more than one word
 //! ```
 //!
-//! A line never holds what a stranger sent: no request targets (they carry nonces), no values of
-//! headers (secrets), no bodies (addresses).
+//! A line never contains anything that a stranger sent: no request targets (they carry nonces), no
+//! values of headers (secrets), no bodies (addresses).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -63,8 +63,8 @@ fn append_to(path: &Path) -> io::Result<File> {
 }
 
 impl Log for Logger {
-    /// Only records of our own crates are written. Others log what must not be kept: the driver of
-    /// PostgreSQL, for one, logs the parameters of statements, which include addresses.
+    /// Only records of our own crates are written. Others log things that must not be kept: the
+    /// driver of PostgreSQL, for one, logs the parameters of statements, which include addresses.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("challenger")
     }
@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    /// What a record of these pairs becomes, after the time.
+    /// The line for a record of these pairs, without its time.
     fn written(level: Level, what: &str, pairs: &[(&str, Value<'_>)]) -> String {
         let time = Timestamp::from_seconds(1_767_607_267);
         let args = format_args!("{what}");

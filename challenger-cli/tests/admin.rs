@@ -31,7 +31,7 @@ fn json_of(site: &Site, arguments: &[&str]) -> Value {
     serde_json::from_str(&told(site, arguments)).unwrap()
 }
 
-/// What `/setup` says to a client.
+/// The answer of `/setup` to a client.
 fn setup(site: &Site, client: u64, secret: &str) -> (u16, Option<u64>) {
     let bearer = format!("Bearer {secret}");
     let reply = site.post(&format!("setup/{client}"), &[("Authorization", &bearer)], "");
@@ -168,7 +168,7 @@ fn a_new_secret_counts_at_once() {
     let refused = site.token(&code);
     assert_ne!(refused.status, 200);
     assert_eq!(refused.json()["error"], "invalid_client");
-    // What runs goes on: with the right secret, the code is still good.
+    // Solved validations go on: with the right secret, the code is still good.
     told(&site, &["--rotate", SECRET, REDIRECT_URI]);
     assert_eq!(site.token(&code).status, 200);
     site.stop();
@@ -194,7 +194,7 @@ fn a_deleted_client_is_gone_with_all_it_had() {
     assert_eq!(site.token(&code).refusal().1, 9750);
     assert_eq!(site.info(&token).status, 404);
 
-    // The same URI is another client.
+    // The same URI now belongs to a new client.
     assert_eq!(told(&site, &["--add", SECRET, "-q", REDIRECT_URI]), "3\n");
     assert_eq!(site.challenge(&running, "ada@example.com").refusal(), (404, 9755));
     let list = json_of(&site, &["--list", "--json"]);

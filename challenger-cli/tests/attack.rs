@@ -1,8 +1,8 @@
 //! Attacks on the real server, each over TCP and over a UNIX socket.
 //!
 //! While somebody attacks, honest people go on proving their addresses; afterwards the server has
-//! what it had before: as many threads and descriptors, and hardly more memory. Its log tells of no
-//! fault, and holds no secret. `docs/attacks.md` says which attack is tried where.
+//! what it had before: as many threads and descriptors, and hardly more memory. Its log reports no
+//! fault, and contains no secret. `docs/attacks.md` says which attack is tried where.
 
 #![cfg(all(feature = "sqlite", target_os = "linux"))]
 #![allow(

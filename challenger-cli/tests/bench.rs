@@ -1,5 +1,5 @@
-//! The benchmark works: flows come to their end on both stores, and what it calls the limit is what
-//! the server really asks of PostgreSQL. Nothing is said about how fast.
+//! The benchmark works: flows come to their end on both stores, and the limit runs the statements
+//! that the server really sends to PostgreSQL. Speed is not tested.
 
 #![cfg(feature = "bench")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -14,8 +14,8 @@ use challenger_testkit::{Cluster, End, code_of, wrong};
 use serde_json::Value;
 use site::{REDIRECT_URI, SECRET, Site, stderr};
 
-/// How many flows go through when statements are counted: enough to tell what belongs to each of
-/// them from what happens once.
+/// How many flows go through when statements are counted: enough to distinguish statements of each
+/// from those that are run once.
 const FLOWS: u64 = 20;
 
 /// Runs `challenger-bench flows` once, with these more arguments.
@@ -143,7 +143,7 @@ fn flow(site: &Site, address: &str) {
     assert_eq!(site.info(token.json()["access_token"].as_str().unwrap()).status, 200);
 }
 
-/// What was asked of our tables, without the values, and how often for each flow.
+/// The statements about our tables, without the values, and how often each is run for each flow.
 fn statements(cluster: &Cluster, database: &str) -> BTreeMap<String, u64> {
     let json = cluster.psql(
         database,
@@ -156,12 +156,12 @@ fn statements(cluster: &Cluster, database: &str) -> BTreeMap<String, u64> {
         let text = without_values(row["query"].as_str().unwrap());
         *calls.entry(text).or_default() += row["calls"].as_u64().unwrap();
     }
-    // What happens less often belongs to no flow.
+    // Statements that are run less often belong to no flow.
     calls.retain(|_, calls| *calls >= FLOWS);
     calls.into_iter().map(|(text, calls)| (text, calls / FLOWS)).collect()
 }
 
-/// A statement with `?` for each value, however it is made, and single blanks.
+/// A statement with `?` for each value, however it is made, and single spaces.
 fn without_values(query: &str) -> String {
     let words: Vec<&str> = query.split_whitespace().collect();
     let mut left = words.join(" ");

@@ -1,4 +1,4 @@
-//! What `challenger-httpd --check` finds, and that it changes nothing.
+//! The findings of `challenger-httpd --check`, which changes nothing.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -141,7 +141,7 @@ fn warnings_are_marked_and_forgiven() {
 
 #[test]
 fn helpers_end_by_themselves_before_they_are_ended() {
-    // What the helpers say themselves about their defaults.
+    // The defaults that the helpers state themselves.
     let usual = |path: &str, before: &str| {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
         let rest = text.split_once(before).unwrap().1;

@@ -1,5 +1,5 @@
-//! Clients that have much, on both stores: to delete one harms no other, a new secret ends what was
-//! opened with the old one, and there is a limit to what one may open.
+//! Clients that have many rows, on both stores: to delete one harms no other, a new secret ends
+//! what was opened with the old one, and there is a limit to what one may open.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -19,7 +19,7 @@ use site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
 const OTHER: &str = "https://other.example/cb";
 const NEW_SECRET: &str = "secret-token:fedcba9876543210";
 
-/// How much a client has that is deleted: so much that it takes a while on a slow disk, too.
+/// How many rows a client has that is deleted: so many that it takes a while.
 const ON_SQLITE: u32 = 10_000;
 const ON_POSTGRES: u32 = 50_000;
 
@@ -63,12 +63,12 @@ impl Place {
         stdout(&output)
     }
 
-    /// Whom the list has, in JSON.
+    /// The clients in the list, in JSON.
     fn list(&self) -> Vec<Value> {
         serde_json::from_str(&self.run("challenger-admin", &["--list", "--json"])).unwrap()
     }
 
-    /// A number from the database. `%` stands before the names of tables.
+    /// A number from the database. `%` is the place before the name of a table.
     fn number(&self, sql: &str) -> u32 {
         match &self.postgres {
             None => {
@@ -130,7 +130,7 @@ impl Place {
     }
 }
 
-/// What `/setup` says to a client: status, code and `Retry-After`.
+/// The answer of `/setup` to a client: status, code and `Retry-After`.
 fn setup(site: &Site, client: u8, secret: &str) -> (u16, Option<u64>, Option<String>) {
     let bearer = format!("Bearer {secret}");
     let reply = site.post(&format!("setup/{client}"), &[("Authorization", &bearer)], "");
@@ -170,7 +170,7 @@ fn deleting_harms_nobody(mut place: Place, rows: u32) {
             assert!(stderr(&output).contains(complaint), "{}", stderr(&output));
         }
         place.delete_and_kill();
-        // What is left goes with the garbage.
+        // The rest goes with the garbage.
         let said = place.run("challenger-dbinit", &["--garbagecollect"]);
         assert_eq!(said, "Deleted 0 expired validations and 0 expired access tokens.\n");
         assert_eq!(place.list().len(), 1);

@@ -328,7 +328,7 @@ fn there_must_be_a_file_to_write_to() {
     assert_eq!(run.code, Some(6), "{run:?}");
     assert!(run.err.contains("absent.conf"), "{run:?}");
     assert!(!etc.path("absent.conf").exists());
-    // Nobody can replace what has no name.
+    // A file without a name cannot be replaced.
     let main = File::open(etc.path("main.conf")).unwrap();
     fs::remove_file(etc.path("main.conf")).unwrap();
     let run = finish(etc.command().args(["-c", "/dev/stdin"]).args(set).stdin(main));

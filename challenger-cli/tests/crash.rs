@@ -1,4 +1,5 @@
-//! The server killed again and again in the middle of its work: whatever a client was told is so.
+//! The server killed again and again in the middle of its work: every answer that a client got
+//! stays true.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -90,7 +91,7 @@ fn token_request(code: &str) -> String {
     )
 }
 
-/// People prove addresses, and the server is killed at moments that nobody chose.
+/// People prove addresses, and the server is killed at random moments.
 fn under_fire(mut site: Site) {
     site.set_helper(FILE);
     site.start();
@@ -134,7 +135,7 @@ fn under_fire(mut site: Site) {
     site.stop();
 }
 
-/// Holds the server to what it said.
+/// Holds the server to its answers.
 fn verify(site: &Site, story: &Story) {
     let Some(nonce) = &story.nonce else { return };
     let query = "response_type=code&client_id=1";

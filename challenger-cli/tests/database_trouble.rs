@@ -64,16 +64,16 @@ impl OnPostgres {
     }
 }
 
-/// What became of the requests during a trouble.
+/// The outcome of the requests during a trouble.
 struct Outcome {
     /// Taler's codes of the refusals.
     codes: Vec<u64>,
-    /// What the log had to say.
+    /// The new lines of the log.
     log: String,
 }
 
 impl Outcome {
-    /// Nothing worked, and the operator was told why, in these words of the manual.
+    /// Checks that nothing worked, and that the log said why, in these words of the manual.
     fn is(&self, code: u64, cause: &str) {
         assert_eq!(self.codes, [code; CROWD]);
         assert!(self.log.contains(cause), "{}", self.log);
@@ -190,7 +190,7 @@ fn a_service_may_start_before_its_database() {
         assert!(said.contains("error connecting to server"), "{tool}: {said}");
         assert!(!said.contains("serving"), "{tool}: {said}");
     }
-    // It comes, and is not what we need.
+    // It comes, but without a schema.
     cluster.start();
     wait_for("the reason", || {
         assert_eq!(try_setup(&site).refusal(), (500, 53));
@@ -225,7 +225,7 @@ fn one_connection_that_hangs() {
     it.site.stop();
 }
 
-/// Ends whoever holds the lock, so that a test that fails need not wait for them.
+/// Ends the holder of the lock, so that a test that fails need not wait for them.
 struct Unlock<'a>(&'a OnPostgres);
 
 impl Unlock<'_> {
@@ -316,7 +316,7 @@ fn on_sqlite() -> Site {
     site
 }
 
-/// The same for a file. Each connection has it open.
+/// Goes through a trouble of a file, which each connection has open.
 fn file_suffers(site: &Site, begin: impl FnOnce(), end: impl FnOnce()) -> Outcome {
     let connections = || {
         let open = fs::read_dir(format!("/proc/{}/fd", site.process())).unwrap();

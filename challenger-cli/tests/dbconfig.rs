@@ -1,5 +1,4 @@
-//! `challenger-dbconfig` with stand-ins for PostgreSQL and for root, which write down what they are
-//! asked.
+//! `challenger-dbconfig` with stand-ins for PostgreSQL and for root, which write down their calls.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -13,13 +12,13 @@ use std::process::{Command, Stdio};
 use site::{binary, stderr, stdout, write_script};
 use tempfile::TempDir;
 
-/// What every stand-in does: it writes down its name and arguments, on one line.
+/// The code of every stand-in: it writes down its name and arguments, on one line.
 const RECORD: &str = "#!/bin/sh\nhere=$(dirname \"$0\")\n\
     printf '%s' \"${0##*/}\" >> \"$here/record\"\n\
     printf ' %s' \"$@\" | tr -s '\\n ' ' ' >> \"$here/record\"\n\
     echo >> \"$here/record\"\n";
 
-/// What some do beyond that. Files in their directory say what the machine has.
+/// The stand-ins, each with its additional code. Files in their directory describe the machine.
 const STAND_INS: [(&str, &str); 8] = [
     ("challenger-dbinit", "[ ! -e \"$here/dbinit-fails\" ]\n"),
     ("createdb", ""),
@@ -69,7 +68,7 @@ impl Machine {
         fs::write(self.path(name), text).unwrap();
     }
 
-    /// Runs the script: exit code, what it said, and what it asked of whom but for queries.
+    /// Runs the script: exit code, output, and its calls of other programs except queries.
     fn run(&self, arguments: &[&str]) -> (Option<i32>, String, Vec<String>) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("helpers/challenger-dbconfig");
         let path = format!("{}:/usr/bin:/bin", self.directory.path().display());

@@ -1,5 +1,5 @@
 //! Messages and their budgets at the real server, with real helpers: how many run at the same time,
-//! what becomes of the others, and what a failure costs.
+//! the fate of the others, and the cost of a failure.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -33,7 +33,8 @@ fn begun(site: &Site) -> usize {
     text.lines().count()
 }
 
-/// What is left of a validation: addresses, messages to this one, and guesses. It costs a guess.
+/// The remaining budget of a validation: addresses, messages to this one, and guesses. It costs a
+/// guess.
 fn left(site: &Site, nonce: &str) -> [u64; 3] {
     let reply = site.solve(nonce, "00000000");
     assert_eq!(reply.status, 403, "{}", reply.body);
@@ -60,7 +61,7 @@ fn who_finds_no_helper_is_charged_nothing_and_others_go_on() {
         for _ in 0..5 {
             assert!(is_busy(&send(&site, &nonces[2])));
         }
-        // What needs no helper needs not wait for one: all of this while they are at work.
+        // A request that needs no helper need not wait for one: all of this while they are at work.
         assert_eq!(site.get("config", &[]).status, 200);
         let nonce = site.setup();
         let authorize = format!("authorize/{nonce}?response_type=code&client_id=1");
@@ -74,7 +75,7 @@ fn who_finds_no_helper_is_charged_nothing_and_others_go_on() {
             assert_eq!(sending.join().unwrap().json()["transmitted"], true);
         }
     });
-    // Whoever was told to come back has as much as everybody else.
+    // A person who was turned away has as much as everybody else.
     assert_eq!(send(&site, &nonces[2]).json()["transmitted"], true);
     let [first, last] = [0, 2].map(|number| left(&site, &nonces[number]));
     assert_eq!((first, last), ([2, 2, 2], [2, 2, 2]));

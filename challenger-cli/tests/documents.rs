@@ -1,5 +1,5 @@
-//! The documents keep their word: links lead somewhere, nothing is left out, and what readers are
-//! told to type works.
+//! The documents keep their word: links lead somewhere, nothing is left out, and every command that
+//! readers are to type works.
 
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -53,7 +53,7 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
     blocks
 }
 
-/// The text without what is code.
+/// The text without its code.
 fn prose(text: &str) -> String {
     let outside: String = text.split("```").step_by(2).collect();
     outside.split('`').step_by(2).collect()
@@ -65,7 +65,7 @@ fn chapter<'a>(text: &'a str, title: &str) -> &'a str {
     rest.split("\n## ").next().unwrap()
 }
 
-/// What a link calls a heading.
+/// The name of a heading in a link.
 fn anchor(heading: &str) -> String {
     let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
     heading.trim().to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")
@@ -128,7 +128,7 @@ fn the_manual_has_every_option() {
         .split_once(".SH OPTIONS\n")
         .map(|(before, options)| (before.to_owned(), options.to_owned()))
         .unwrap();
-    // What names behind a $ stand for is told there alone.
+    // Only that section explains the names behind a $.
     let options = options.split(".SS [PATHS]").next().unwrap();
     let lines: Vec<&str> = options.lines().collect();
     let items = lines.windows(2).filter(|pair| pair[0] == ".TP").map(|pair| pair[1]);
@@ -205,7 +205,7 @@ fn the_walk_through_works_when_pasted() {
     let folder = tempfile::tempdir().unwrap();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let walk = blocks(chapter(&read("docs/api.md"), "A walk through"), "sh").concat();
-    // Whatever goes wrong, nothing is left running.
+    // Whatever goes wrong, no process is left.
     let script = format!("set -eu\ntrap 'kill $SERVER || true' EXIT\n{walk}");
     let script = script.replace("9967", &port.to_string());
     let programs = Path::new(binary("challenger")).parent().unwrap().display();

@@ -6,7 +6,7 @@ mod site;
 
 use site::{Site, stderr};
 
-/// What `--check` says.
+/// The exit code and the output of `--check`.
 fn check(options: &str) -> (Option<i32>, String) {
     let output = Site::new(options).run("challenger-httpd", &["--check"]);
     (output.status.code(), stderr(&output))
@@ -47,7 +47,7 @@ mod tiny {
     /// Longer than anything takes.
     const WAIT: Duration = Duration::from_secs(60);
 
-    /// What is said over a connection, until the server closes it.
+    /// Sends a request over a connection, and returns the answer up to the end of the connection.
     fn exchange(path: &Path, request: &str) -> Option<String> {
         let mut stream = UnixStream::connect(path).ok()?;
         stream.set_read_timeout(Some(WAIT)).unwrap();
@@ -92,7 +92,7 @@ mod tiny {
                 let answer = exchange(&path, &format!("{post}{fields}")).unwrap();
                 assert!(answer.starts_with(expected), "{fields}: {answer}");
                 assert_eq!(answer.is_empty(), expected.is_empty(), "{fields}: {answer}");
-                // What follows a request that was understood in two ways is not the next one.
+                // The bytes after a request that was understood in two ways are not the next one.
                 let closes = answer.contains("\r\nConnection: close\r\n");
                 assert_eq!(closes, refused && !answer.is_empty(), "{fields}: {answer}");
             }
@@ -213,7 +213,8 @@ mod tiny {
         };
         let expected = warning("MAX_CONNECTIONS") + &warning("IDLE_TIMEOUT");
         assert_eq!((code, said), (Some(0), expected));
-        // Nor is what they say compared with what it heeds, which has a limit of its own.
+        // Nor are their values compared with the one that has an effect, which has a limit of its
+        // own.
         let most = "SERVE = unix\nENGINE = tiny-http\nHELPERS_MAX = 1000";
         assert_eq!(check(most), (Some(0), String::new()));
         let (code, said) = check(&most.replace("1000", "1001"));

@@ -1,5 +1,5 @@
-//! Helpers that misbehave, at the real server: every request is answered, and of the helper nothing
-//! stays, neither a process nor a descriptor nor a thread.
+//! Helpers that misbehave, at the real server: every request is answered, and nothing of the helper
+//! is left, neither a process nor a descriptor nor a thread.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -27,7 +27,8 @@ const HELPERS_MAX: usize = 16;
 const SENT: &str = "";
 const TIMED_OUT: &str = "timed out after 1s";
 
-/// What helpers do, what becomes of it (nothing if the message counts as sent), and how.
+/// The misdeeds of helpers: in words, the outcome (empty if the message counts as sent), and the
+/// script.
 ///
 /// They write the processes that have to end with them into `group`, those that may outlive them
 /// into `others`.
@@ -114,7 +115,7 @@ fn kill(process: u32) {
     assert!(kill.unwrap().success());
 }
 
-/// Has messages sent by a helper, again and again, and looks for what it leaves behind.
+/// Has messages sent by a helper, again and again, and looks for anything that it leaves behind.
 fn try_helper(site: &Site, rest: &Holdings, name: &str, expected: &str) {
     for _ in 0..ROUNDS {
         for reply in send_at_once(site, AT_ONCE) {
@@ -130,7 +131,7 @@ fn try_helper(site: &Site, rest: &Holdings, name: &str, expected: &str) {
     for process in processes(site, "group") {
         wait_for("the processes of a helper to end", || (!runs(process)).then_some(()));
     }
-    // What left its group, or was left by a helper that ended by itself, goes on.
+    // A process that left its group, or was left by a helper that ended by itself, goes on.
     for process in processes(site, "others") {
         assert!(runs(process), "{name}");
     }
@@ -146,7 +147,8 @@ fn try_helper(site: &Site, rest: &Holdings, name: &str, expected: &str) {
 
 #[test]
 fn helpers_leave_nothing_behind_whatever_they_do() {
-    // What takes no time may take long on a busy machine, so only what hangs is cut off early.
+    // Even quick helpers may take long on a busy machine, so only those that hang are cut off
+    // early.
     let (patient, hasty) = (site(""), site("AUTH_TIMEOUT = 1 s"));
     let (patient_rest, hasty_rest) = (at_rest(&patient), at_rest(&hasty));
     for (name, expected, script) in MISDEEDS {
@@ -197,7 +199,7 @@ fn helpers_begin_with_nothing_of_the_server() {
     );
     assert_eq!(send(&site).status, 200);
     let read = |name: &str| fs::read_to_string(site.directory.path().join(name)).unwrap();
-    // What this test was started with, the server and the helper were started with, too.
+    // Descriptors that this test was started with were passed on to the server and the helper, too.
     let known: Vec<PathBuf> = entries(Path::new("/proc/self/fd"))
         .iter()
         .filter_map(|it| fs::read_link(it).ok())

@@ -1,4 +1,4 @@
-//! `make install`: what ends up where, and that the programs find it there.
+//! `make install`: every file is in its place, and the programs find it there.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 

@@ -197,7 +197,7 @@ fn slow_readers_share_a_document() {
         peer.read_byte();
         peer
     };
-    // What one answer costs for the first time is not counted.
+    // The cost of the first answer alone is not counted.
     drop(ask(0));
     let before = memory(&site);
     let mut readers: Vec<Peer> = (0..READERS).map(ask).collect();

@@ -1,4 +1,4 @@
-//! A password in a connection text that is mistyped reaches no eye and no log.
+//! A password in a mistyped connection text is neither shown nor logged.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -14,7 +14,7 @@ use site::{Site, stderr, stdout};
 /// The parts of the password, of which none may be seen.
 const PARTS: [&str; 3] = ["trout", "perch", "eel"];
 
-/// Whatever looks at a configuration.
+/// The programs that read a configuration.
 const PROGRAMS: [(&str, &[&str]); 5] = [
     ("challenger-httpd", &["-L", "DEBUG"]),
     ("challenger-httpd", &["--check"]),
@@ -23,7 +23,7 @@ const PROGRAMS: [(&str, &[&str]); 5] = [
     ("challenger-config", &["-L", "DEBUG", "--diagnostics"]),
 ];
 
-/// Runs all programs, and looks whether they are silent about the password. None of them may find a
+/// Runs all programs, and checks that they are silent about the password. None of them may find a
 /// database.
 fn nobody_says_it(lines: &str) {
     let site = Site::bare("");
@@ -49,7 +49,7 @@ fn nobody_says_it(lines: &str) {
 #[test]
 fn a_mistyped_connection_is_not_quoted() {
     for text in [
-        // What the parser refuses.
+        // Texts that the parser refuses.
         "CONFIG = postgres://ada:trout/perch",
         "CONFIG = postgres:/ada:trout@perch/c",
         "CONFIG = postgress://ada:troutperch@localhost/c",
@@ -61,7 +61,7 @@ fn a_mistyped_connection_is_not_quoted() {
         "CONFIG = host=localhost port=trout",
         "CONFIG = host=localhost connect_timeout=trout",
         "CONFIG = postgres://localhost/c?keepalives_idle=trout",
-        // What it finds a host in, or a database.
+        // Texts in which it finds a host, or a database.
         "CONFIG = postgres://ada:trout@perch@localhost/c",
         "CONFIG = postgresql://ada:trout@perch@localhost/c?sslmode=disable",
         "CONFIG = postgres://ada:trout@perch/eel@localhost/c?sslmode=disable",

@@ -1,5 +1,5 @@
-//! What had arrived when the server was told to stop is answered, on both databases and over both
-//! kinds of socket.
+//! Requests that had arrived when the server was asked to stop are answered, on both databases and
+//! over both kinds of socket.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -29,7 +29,7 @@ fn asks(site: &Site) -> Peer {
     peer
 }
 
-/// How many of these get another answer.
+/// The number of these peers that get one more answer.
 fn answered<'a>(peers: impl IntoIterator<Item = &'a mut Peer>) -> usize {
     let replies = peers.into_iter().filter_map(Peer::reply);
     replies.inspect(|reply| assert_eq!(reply.status, 200, "{}", reply.body)).count()

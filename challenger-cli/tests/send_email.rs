@@ -1,4 +1,4 @@
-//! `challenger-send-email`: its arguments and settings, what a mail looks like, sendmail, and whole
+//! `challenger-send-email`: its arguments and settings, the form of a mail, sendmail, and whole
 //! flows in which the code comes by mail.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -113,7 +113,7 @@ fn lines_of_ascii_come_as_they_are() {
         assert_eq!(parts[PLAIN].header("Content-Transfer-Encoding"), encoding);
         assert_eq!(parts[PLAIN].content(), message);
     }
-    // However the lines end, and whatever blanks are at the end.
+    // However the lines end, and whatever spaces are at the end.
     let parts = mail(&[], "one\r\n.\rtwo\n\n\n").parts();
     assert_eq!(parts[PLAIN].content(), "one\n.\ntwo\n");
 }
@@ -303,7 +303,7 @@ fn wrong_settings_are_told_with_what_would_be_right() {
     assert_eq!(server.mails().len(), 1);
     for host in ["localhost", "127.0.0.2"] {
         let settings = with(&good, &[login[0], login[1], ("SMTP_HOST", host)]);
-        // Nobody is at the second, but it may be tried.
+        // There is no server at the second one, but it may be tried.
         assert_ne!(send(&settings).code, Some(6));
     }
 }

@@ -132,7 +132,7 @@ fn without_starttls_nothing_is_sent() {
     }
 }
 
-/// Somebody in between cannot read what is encrypted, but can add answers in front of it.
+/// An attacker in between cannot read encrypted bytes, but can add answers in front of them.
 #[test]
 fn answers_from_before_tls_do_not_count() {
     const EHLO: &str = "250-stand-in\r\n250 AUTH PLAIN";
@@ -147,7 +147,7 @@ fn answers_from_before_tls_do_not_count() {
         let outcome = send_through(Security::StartTls, "STARTTLS", Instead::Add(added), &[]);
         outcome.failed(1, complaint);
     }
-    // Without a login, and with a recipient who is refused in truth.
+    // Without a login, and with a recipient who is really refused.
     let misbehaviour = [("STARTTLS", Instead::Add(EHLO)), ("RCPT", Instead::Say("550 no"))];
     let server = MailServer::with(Security::StartTls, &misbehaviour);
     send(&server.settings("localhost")).failed(1, "");
@@ -275,7 +275,7 @@ fn peak(child: &Child) -> Option<u64> {
     Some(line.trim().trim_end_matches(" kB").parse().unwrap())
 }
 
-/// Waits for the helper to fail, and returns the peak of its memory and what it said.
+/// Waits for the helper to fail, and returns the peak of its memory, and its output.
 fn watch(mut child: Child) -> (u64, String) {
     let mut most = 0;
     while child.try_wait().unwrap().is_none() {

@@ -20,8 +20,8 @@ use script::Ran;
 use serde_json::{Value, json};
 use site::Site;
 
-/// Checks the four requests against Pingen's documentation, and returns the file and what the
-/// letter is created with.
+/// Checks the four requests against Pingen's documentation, and returns the file and the parameters
+/// of the letter.
 fn judge(provider: &Provider) -> (Vec<u8>, Value) {
     let asked = provider.asked();
     let steps = asked.iter().map(|asked| (asked.method.as_str(), asked.target.as_str()));
@@ -44,7 +44,7 @@ fn judge(provider: &Provider) -> (Vec<u8>, Value) {
         assert_eq!(asked.header("Accept"), "application/vnd.api+json");
     }
     assert!(place.body.is_empty());
-    // The place for the file is another's, whom the token does not concern.
+    // The file goes to another party, which must not get the token.
     for asked in [&token, &file] {
         assert_eq!(asked.header("Authorization"), "");
     }
@@ -61,7 +61,7 @@ fn judge(provider: &Provider) -> (Vec<u8>, Value) {
     (file.body, attributes)
 }
 
-/// What poppler says about a PDF file.
+/// The output of one of poppler's programs for a PDF file.
 fn poppler(pdf: &[u8], program: &str, options: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("letter.pdf");
@@ -277,7 +277,7 @@ fn nothing_ends_lines_or_turns_them_around() {
 #[test]
 fn an_address_never_leaves_its_window() {
     let provider = Provider::start(good);
-    // Wider than it is taken for, so that it takes twice as many lines.
+    // Wider than assumed, so that it takes twice as many lines.
     let line = "щ".repeat(39);
     let address = address("Ada", &[line.as_str(); 7].join("\n"), None);
     let mut script = script(&provider);

@@ -1,4 +1,4 @@
-//! `challenger-send-post.sh` with what it cannot send, and with a Pingen that is not well.
+//! `challenger-send-post.sh` with messages that it cannot send, and with a Pingen in trouble.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -183,8 +183,8 @@ fn settings_and_programs_are_asked_for() {
     assert_eq!(provider.asked().len(), 0);
 }
 
-/// Ends the script by its time limit at a place that it reaches sooner or later, and looks for what
-/// it leaves behind.
+/// Ends the script by its time limit at a place that it reaches sooner or later, and looks for
+/// anything that it leaves behind.
 fn cut_off(script: &Script, is_there: impl Fn() -> bool) {
     let mut seconds = 2;
     while !is_there() {

@@ -50,7 +50,7 @@ fn script(url: &str) -> Script {
     script
 }
 
-/// What the provider was asked, which must be one thing.
+/// The request to the provider, which must be the only one.
 fn only(provider: &Provider) -> Asked {
     let asked = provider.asked();
     assert_eq!(asked.len(), 1, "{asked:?}");
@@ -67,7 +67,7 @@ fn judge(asked: &Asked) -> (String, String) {
     (phone.1, message.1)
 }
 
-/// Whether none of what nobody may see is in a text.
+/// Whether a text contains nothing secret.
 fn is_silent(text: &str) -> bool {
     [ID, KEY, "k\"e", BASIC, "79123", "1234-5678", "12345678"].iter().all(|it| !text.contains(it))
 }
@@ -333,7 +333,7 @@ fn arguments_and_programs_are_asked_for() {
 fn nobody_else_sees_anything() {
     let provider = Provider::start(|_| accepted());
     let script = script(&provider.url());
-    // What the user's own settings of curl would tell.
+    // The user's own settings of curl would reveal everything.
     let settings = script.folder.path().join("home/.curlrc");
     fs::write(settings, "verbose\nshow-error\noutput = \"/dev/stderr\"\n").unwrap();
     let ran = script.run_with(&["-x"], &[ADDRESS], MESSAGE);

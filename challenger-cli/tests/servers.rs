@@ -32,7 +32,7 @@ impl Pair {
         Self { sites, turn: AtomicUsize::new(0), _cluster: cluster }
     }
 
-    /// Whoever has the next turn.
+    /// The server that has the next turn.
     fn next(&self) -> &Site {
         &self.sites[self.turn.fetch_add(1, Ordering::SeqCst) % 2]
     }
@@ -123,14 +123,14 @@ fn garbage_is_collected_beside_the_servers() {
     pair.stop();
 }
 
-/// What clients were told that is kept.
+/// Answers to clients that have to be kept.
 #[derive(Default)]
 struct Promises {
     nonces: Mutex<Vec<String>>,
     refused: AtomicUsize,
 }
 
-/// Asks for validations until it is told to stop; whatever is not granted is refused by the book.
+/// Asks for validations until `stop` is set; every request is granted or refused by the book.
 fn ask(site: &Site, promises: &Promises, stop: &AtomicBool) {
     let bearer = format!("Bearer {SECRET}");
     while !stop.load(Ordering::SeqCst) {

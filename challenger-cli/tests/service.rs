@@ -111,7 +111,7 @@ fn sixty_four_redemptions_at_once_have_one_success() {
     assert_eq!(granted.len(), 1);
     let refused = replies.iter().filter(|reply| reply.status != 200);
     assert!(refused.into_iter().all(|reply| reply.refusal() == (401, 9753)));
-    // They came at once, which is no theft.
+    // They came at once, which is not a theft.
     assert_eq!(site.info(granted[0].json()["access_token"].as_str().unwrap()).status, 200);
     site.stop();
 }

@@ -1,4 +1,4 @@
-//! Where the server listens, and what it tells the service manager.
+//! Where the server listens, and its reports to the service manager.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -18,7 +18,7 @@ use site::{Site, stderr};
 /// Longer than anything takes.
 const WAIT: Duration = Duration::from_secs(60);
 
-/// What `/config` says over a connection, if it says something.
+/// The answer of `/config` over a connection, if there is one.
 fn config_over(stream: std::io::Result<impl Read + Write>) -> Option<String> {
     let mut stream = stream.ok()?;
     stream.write_all(b"GET /config HTTP/1.0\r\n\r\n").ok()?;
@@ -58,7 +58,7 @@ fn it_serves_over_a_unix_socket() {
     assert_eq!(second.status.code(), Some(1));
     assert!(stderr(&second).contains("already served by another process"), "{}", stderr(&second));
     assert!(answers());
-    // Killed, it leaves the file behind, which is no obstacle; stopped, it does not.
+    // Killed, it leaves the file behind, which is not an obstacle; stopped, it does not.
     site.signal("KILL");
     site.wait();
     assert!(path.exists());

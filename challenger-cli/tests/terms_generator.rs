@@ -1,5 +1,5 @@
 //! `challenger-terms-generator` with docutils, pandoc, weasyprint and gettext as they are here, and
-//! the server with what it makes.
+//! the server with its documents.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -22,7 +22,7 @@ fn starter(name: &str) -> String {
     fs::read_to_string(root().join("docs/terms").join(format!("{name}.rst"))).unwrap()
 }
 
-/// What stands in double square brackets, with its line.
+/// The texts in double square brackets, each with its line.
 fn placeholders(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (start, _) in text.match_indices("[[") {
@@ -119,7 +119,7 @@ fn translations_follow_the_text() {
     }
     assert_eq!(desk.ask("msgfmt", &["--check", "-o", "/dev/null", PO]), "");
 
-    // Without a translation, everything is in English but for what docutils says itself.
+    // Without a translation, everything is in English except for docutils' own words.
     let (said, warned) = desk.make(&["-i", "v0"]);
     assert_eq!(said, "en/v0.{html,md,pdf,txt}\nde/v0.{html,md,pdf,txt}\n");
     assert!(warned.contains(&format!("{PO}: 12 of 12 texts are not translated")), "{warned}");

@@ -1,4 +1,4 @@
-//! What `challenger-terms-generator` refuses: missing programs, mistakes, and texts that reach for
+//! Refusals of `challenger-terms-generator`: missing programs, mistakes, and texts that reach for
 //! more than they should. Nothing is written then.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -194,7 +194,7 @@ fn translations_with_mistakes_are_refused() {
     let said = desk.fail(&mut desk.generator(&["-i", "v0"]));
     assert!(said.contains("v0.po: the translation of 'one item' has a control"), "{said}");
 
-    // Blocks in a translation are but text.
+    // Blocks in a translation are only text.
     desk.write(po, &empty);
     let block = ".. include:: /etc/passwd\\n\\n* one";
     desk.translate(po, &[("one item", block)]);

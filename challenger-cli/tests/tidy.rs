@@ -1,4 +1,4 @@
-//! The house checks itself: what the documents promise about the code is still so.
+//! The house checks itself: the documents' promises about the code still hold.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -139,7 +139,7 @@ fn arrows_in_the_core_point_down() {
         for used in code.split("crate::").skip(1) {
             let used = used.split([':', ';', '`', ']', ')', ' ']).next().unwrap();
             let is_below = ROOMS.contains(&used) && floor_of(room) <= floor_of(used);
-            // What the crate re-exports at its root, for links in comments.
+            // Names that the crate re-exports at its root, for links in comments.
             let is_root = used.starts_with(char::is_uppercase);
             assert!(is_below || is_root, "{room} uses {used}, which stands above it");
             let strangers = matches!(room, "machine" | "store") && used == "http";
@@ -173,12 +173,12 @@ fn chapter<'a>(page: &'a str, title: &str) -> Vec<&'a str> {
     lines
 }
 
-/// What a list in the manual is about.
+/// The items of a list in the manual.
 fn items<'a>(lines: &[&'a str]) -> Vec<&'a str> {
     lines.windows(2).filter(|pair| pair[0] == ".TP").map(|pair| pair[1]).collect()
 }
 
-/// What a program says with these arguments.
+/// The output of a program with these arguments.
 fn said(command: &mut Command, arguments: &[&str]) -> String {
     let output = command.args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -317,7 +317,8 @@ fn the_manual_knows_every_variable_and_no_other() {
     let page = manual("challenger.conf.5");
     let lines = chapter(&page, "TEMPLATES");
     let told = lines.into_iter().skip_while(|line| *line != ".SS Variables of pages");
-    // What is in bold is a name, of a variable unless it begins with a capital letter or a bracket.
+    // A text in bold is the name of a variable, unless it begins with a capital letter or a
+    // bracket.
     let told = told.filter_map(|line| line.strip_prefix(".B").map(|rest| rest.replace("\\ ", " ")));
     let told: BTreeSet<String> = told
         .flat_map(|line| line.split_whitespace().map(String::from).collect::<Vec<_>>())
@@ -357,7 +358,7 @@ fn the_documents_speak_of_this_project_alone() {
     }
 }
 
-/// What `make planted-bugs` plants has to fit the sources, and say which invariant it breaks.
+/// The patches of `make planted-bugs` have to fit the sources, and say which invariant they break.
 #[test]
 fn planted_bugs_can_still_be_planted() {
     let patches = files("testdata/planted", ".patch");

@@ -1,4 +1,4 @@
-//! The operator's programs: what they print, and how they end.
+//! The operator's programs: their output, and their exit codes.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 

@@ -8,12 +8,12 @@ use crate::settings::{Given, PartialSettings, helper_missing};
 /// The findings, each in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// What has to be corrected in the configuration, in the files that it names, or about the
-    /// helper.
+    /// Everything that has to be corrected in the configuration, in the files that it names, or
+    /// about the helper.
     pub errors: Vec<String>,
     /// Why the database cannot be used; `None` if it can.
     pub database: Option<String>,
-    /// What works, but may not be intended.
+    /// Settings that work, but may not be intended.
     pub warnings: Vec<String>,
 }
 

@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 /// Reads a file of at most `max` bytes.
 ///
 /// # Errors
-/// It cannot be read, is no regular file, or is longer.
+/// It cannot be read, is not a regular file, or is longer.
 pub(crate) fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
     // Opening a pipe would wait for its writer.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();

@@ -162,7 +162,7 @@ pub struct TemplateError {
     pub file: PathBuf,
     /// The line, counted from 1; `None` if the error is about the whole file.
     pub line: Option<usize>,
-    /// What is wrong with it.
+    /// The reason, for the operator.
     pub reason: String,
 }
 

@@ -187,7 +187,7 @@ impl Places {
             }
             if left.is_zero() || peer.has_left() {
                 self.book().forget(number);
-                // The call may have come in this moment. After this it cannot come.
+                // The call may have come at this moment. Afterwards it cannot come.
                 return called.try_recv().ok();
             }
         }

@@ -242,7 +242,7 @@ pub enum ProcessErrorKind {
 pub struct ProcessError {
     /// How the program failed.
     pub kind: ProcessErrorKind,
-    /// What it printed, in the form that [`HelperCommand::run`] returns.
+    /// The program's output, in the form that [`HelperCommand::run`] returns.
     pub output: String,
 }
 

@@ -54,21 +54,21 @@ impl fmt::Display for HelperError {
 
 impl std::error::Error for HelperError {}
 
-/// Everything a request meets.
+/// Everything that it takes to answer requests.
 pub struct Responder {
-    /// What the operator decided.
+    /// The service as the operator configured it.
     pub service: Service,
-    /// Where things are kept.
+    /// The store of clients, validations and grants.
     pub store: Arc<dyn Store>,
-    /// Who delivers.
+    /// The helper that delivers messages.
     pub helper: Arc<dyn Helper>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The randomness.
+    /// The source of random bytes.
     pub entropy: Arc<dyn EntropySource>,
     /// The templates.
     pub pages: Arc<dyn Pages>,
-    /// How many messages are delivered at the same time, and who is next.
+    /// How many messages are delivered at the same time, and which is next.
     pub places: Places,
 }
 

@@ -71,7 +71,7 @@ impl Server {
     /// Starts the service with another helper in place of the operator's command.
     ///
     /// # Errors
-    /// The same as [`Self::start`]'s.
+    /// As for [`Self::start`].
     pub fn start_with(
         settings: Settings,
         helper: impl FnOnce(AuthCommand) -> Arc<dyn Helper>,

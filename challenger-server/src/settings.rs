@@ -94,16 +94,16 @@ pub struct Settings {
     pub places: places::Limits,
     /// The limits of connections.
     pub limits: Limits,
-    /// What works, but may not be intended.
+    /// Settings that work, but may not be intended.
     pub warnings: Vec<String>,
 }
 
 /// All errors of a configuration, and its warnings.
 #[derive(Debug)]
 pub struct SettingsError {
-    /// What has to be corrected.
+    /// Everything that has to be corrected.
     pub errors: Vec<String>,
-    /// What works, but may not be intended.
+    /// Settings that work, but may not be intended.
     pub warnings: Vec<String>,
 }
 

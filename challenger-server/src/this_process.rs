@@ -1,4 +1,4 @@
-//! This process: what it may open and use, and how it is asked to stop.
+//! This process: the limits of its resources, and a request to stop it.
 
 use std::io;
 
@@ -6,8 +6,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 #[cfg(feature = "tiny-http")]
 use rustix::process::{Signal, getpid, kill_process};
 
-/// Asks for so many file descriptors, as far as the hard limit goes, and returns how many there may
-/// be. Many systems give 1024 to a process that does not ask.
+/// Asks for this many file descriptors, as far as the hard limit goes, and returns how many the
+/// process may have. Many systems give 1024 to a process that does not ask.
 pub(crate) fn want_descriptors(wanted: u64) -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let (Some(now), most) = (current, maximum.unwrap_or(u64::MAX)) else { return u64::MAX };

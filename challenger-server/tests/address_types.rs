@@ -1,5 +1,5 @@
 //! The configurations of the types of address in `docs/address-types`: they start without a
-//! warning, and let in what they should.
+//! warning, and accept the addresses that they should.
 
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
@@ -19,7 +19,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/address-types")
 }
 
-/// What a service with the type's configuration runs on.
+/// The settings of a service with the type's configuration.
 fn settings(name: &str) -> Settings {
     let here = tempfile::tempdir().unwrap();
     fs::create_dir(here.path().join("config.d")).unwrap();
@@ -75,7 +75,7 @@ fn letters_have_the_time_they_need() {
     }
 }
 
-/// Checks that of each list the good values are let in and the bad ones are not, in an address
+/// Checks that of each list the good values are accepted and the bad ones are not, in an address
 /// whose other fields are good.
 fn judge(names: &[&str], others: &[(&str, &str)], field: &str, good: [&str; 10], bad: [&str; 10]) {
     for name in names {

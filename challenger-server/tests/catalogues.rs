@@ -11,7 +11,7 @@ use challenger_server::pages::Sources;
 /// Every language but English.
 const TRANSLATIONS: [&str; 4] = ["de", "es", "fr", "it"];
 
-/// What is the same in English and in another language.
+/// Texts that are the same in English and in another language.
 const SAME: [(&str, &str); 5] = [
     ("de", "language.direction"),
     ("es", "language.direction"),
@@ -20,7 +20,7 @@ const SAME: [(&str, &str); 5] = [
     ("it", "language.direction"),
 ];
 
-/// Texts that a single kind of message has, and that are plain.
+/// Texts that only one kind of message has, and that are plain.
 const PLAIN: [&str; 3] = ["letter.", "message.", "sms."];
 
 fn file(language: &str) -> String {
@@ -77,7 +77,7 @@ fn every_text_is_translated() {
             }
         }
     }
-    // What a language writes the same way stands here, and nothing else.
+    // The list contains exactly the texts that a language writes the same way.
     let expected = SAME.map(|(language, name)| (language, name.to_owned()));
     assert_eq!(same, expected.into());
 }

@@ -1,4 +1,5 @@
-//! A front that ends: what had come is answered, nothing begins, and nobody is waited for in vain.
+//! A front that ends: requests that had arrived are answered, none begins, and no peer is waited
+//! for in vain.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod site;

@@ -1,4 +1,4 @@
-//! The same ends of the same front, over a UNIX socket.
+//! The tests of a front that ends, over a UNIX socket.
 
 #[path = "drain.rs"]
 mod drain;

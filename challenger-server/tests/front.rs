@@ -255,7 +255,7 @@ fn who_asks_before_the_body_is_told_to_continue() {
     peer.send(format!("{head}a=b"));
     assert_eq!(peer.reply().unwrap().body, "POST / 3");
     drop(peer);
-    // Too large: no word of going on.
+    // Too large: no `100 Continue`.
     let head = head.replace("Length: 3", "Length: 65537");
     let answer = site.connect_and_send(&head).rest();
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer:?}");
@@ -385,7 +385,7 @@ fn peers_that_vanish_leave_nothing_behind() {
             site.wait_until(|site| site.front.connections() == 0);
         }
     }
-    // Who has said everything still gets an answer.
+    // A peer that has sent everything still gets an answer.
     let mut peer = site.connect_and_send(GET);
     peer.stream().shutdown(Shutdown::Write).unwrap();
     assert!(peer.rest().ends_with("GET / 0"));

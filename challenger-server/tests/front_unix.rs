@@ -1,4 +1,4 @@
-//! The same strangers against the same front, over a UNIX socket.
+//! The tests of strangers against the front, over a UNIX socket.
 
 #[path = "front.rs"]
 mod front;

@@ -1,4 +1,4 @@
-//! Renders every shipped page with the worst of data, and reads what comes out as a browser would.
+//! Renders every shipped page with the worst of data, and reads the result as a browser would.
 #![expect(clippy::expect_used, reason = "the functions below are part of the tests")]
 
 mod markup;
@@ -43,7 +43,7 @@ fn templates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../templates")
 }
 
-/// What a directory makes of the shipped pages, and what is wrong with it.
+/// The shipped pages with a directory over them, and the errors in that directory.
 fn overlaid(directory: &Path) -> (Sources, Templates, Vec<String>) {
     let mut sources = Sources::embedded();
     let mut errors = sources.overlay(directory);
@@ -87,7 +87,7 @@ fn hostile() -> Value {
     })
 }
 
-/// The same with every switch the other way, and everything optional left out.
+/// These variables with every switch the other way, and everything optional left out.
 fn sparse() -> Value {
     json!({
         "addresses_left": 0, "attempts_left": 1, "auth_attempts_left": 0, "can_retransmit": false,

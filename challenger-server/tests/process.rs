@@ -1,4 +1,4 @@
-//! Runs real programs, good and bad, and looks for what they leave behind.
+//! Runs real programs, good and bad, and looks for anything that they leave behind.
 #![expect(clippy::expect_used, reason = "the functions below are part of the tests")]
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ fn helper(name: &str) -> String {
     format!("{}/../testdata/helpers/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A directory for what a helper wants to tell us; the address names it.
+/// A directory for a helper's notes to the test; the address names it.
 struct Outbox(TempDir);
 
 impl Outbox {
@@ -57,7 +57,7 @@ fn run(name: &str, timeout: Duration, outbox: &Outbox) -> Result<String, Process
     )
 }
 
-/// What follows the name in the status line of a process: its state, its parent, and more.
+/// The part after the name in the status line of a process: its state, its parent, and more.
 fn stat(path: &Path) -> Option<String> {
     let stat = fs::read_to_string(path.join("stat")).ok()?;
     stat.rsplit(") ").next().map(ToString::to_string)
@@ -260,7 +260,7 @@ fn the_environment_arrives_without_our_own_variables() {
     }
     assert!(!environment.contains("private"));
 
-    // What the operator sets is there under any name, and before all else.
+    // The operator's variables are there under any name, and before all others.
     let settings = [("MYPG", "set"), ("PGHOST", "set"), ("CHALLENGER_LANGUAGE", "rm")];
     let settings = settings.map(|(name, value)| (name.to_string(), value.to_string())).into();
     let told = [("CHALLENGER_LANGUAGE", "de"), ("CHALLENGER_SUBJECT", "Ihr Code für x.example")];

@@ -1,4 +1,4 @@
-//! The loop that carries out outcomes: its order, its patience, and what it says in trouble.
+//! The loop that carries out steps: its order, its patience, and its answers in trouble.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -23,7 +23,7 @@ use challenger_testkit::at_once;
 use doubles::{CountingEntropy, ManualClock};
 use serde_json::Value;
 
-/// What happened, in order.
+/// The events, in order.
 type Diary = Arc<Mutex<Vec<&'static str>>>;
 
 /// A store that can be in trouble.
@@ -35,7 +35,7 @@ struct Shelf {
     unreadable: AtomicBool,
     unwritable: AtomicBool,
     panics: AtomicBool,
-    /// What commits wait for, if anything: a receiver of a word.
+    /// A signal that commits wait for, if there is one.
     hangs: Mutex<Option<mpsc::Receiver<()>>>,
 }
 
@@ -71,7 +71,7 @@ struct Postman {
     diary: Diary,
     fails: AtomicBool,
     pins: Mutex<Vec<String>>,
-    /// What the next message waits for, if anything: a receiver of a word.
+    /// A signal that the next message waits for, if there is one.
     waits: Mutex<Option<mpsc::Receiver<()>>>,
 }
 

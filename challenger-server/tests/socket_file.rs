@@ -1,4 +1,4 @@
-//! The file of a UNIX socket: whom it lets in, whose it is, and when it goes.
+//! The file of a UNIX socket: its permissions, its owner, and its removal.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs::{self, DirBuilder, Permissions};
@@ -107,7 +107,7 @@ fn a_folder_that_others_can_write_is_refused() {
     assert!(complaint(&path).contains("has mode 777"), "{}", complaint(&path));
 }
 
-/// Only root can give a folder away; for others, this says nothing.
+/// Only root can give a folder away; for others, this proves nothing.
 #[test]
 fn a_folder_of_somebody_else_is_refused() {
     const SOMEBODY: Option<u32> = Some(65_534);
@@ -160,7 +160,7 @@ fn links_are_followed_to_folders_that_others_cannot_write() {
     for name in ["open/ours", "closed/ours"] {
         DirBuilder::new().recursive(true).mode(0o755).create(path(name)).unwrap();
     }
-    // A link that leads into an open folder, and one that lies there.
+    // A link that leads into an open folder, and one that is in an open folder.
     symlink("../open/ours", path("closed/link")).unwrap();
     symlink(path("closed/ours"), path("open/link")).unwrap();
     symlink("loop", path("loop")).unwrap();
@@ -178,7 +178,7 @@ fn links_are_followed_to_folders_that_others_cannot_write() {
     assert!(binds(&path("loop")).unwrap_err().ends_with("too many symbolic links"));
 }
 
-/// Only root can give a folder away; for others, this says nothing.
+/// Only root can give a folder away; for others, this proves nothing.
 #[test]
 fn a_folder_whose_ancestors_are_somebody_elses_is_refused() {
     const SOMEBODY: Option<u32> = Some(65_534);

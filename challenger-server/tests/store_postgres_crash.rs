@@ -1,4 +1,4 @@
-//! The database is stopped, killed and started again, and no store has to be opened anew.
+//! The database is stopped, killed and started again, and no store has to be opened again.
 
 #![cfg(feature = "postgres")]
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]

@@ -1,5 +1,5 @@
 //! The database hangs, is full, is read-only, or is not there yet: every load and commit fails in
-//! time, and no store has to be opened anew.
+//! time, and no store has to be opened again.
 
 #![cfg(feature = "postgres")]
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]

@@ -1,6 +1,6 @@
 //! The embedded store keeps what it acknowledged when its process is killed, and recovers from a
-//! full disk. The tests start this program again as the process that
-//! is killed.
+//! full disk. The tests start this program again as the process that is killed, or that fills its
+//! disk.
 
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
@@ -93,7 +93,7 @@ fn acknowledged_writes_survive_a_kill() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        // What was printed until the kill counts as well; the last line may be torn.
+        // Lines that were printed until the kill count as well; the last line may be torn.
         acknowledged.extend(lines.map_while(Result::ok).filter(|line| line.ends_with(" done")));
 
         let mut newest = BTreeMap::new();

@@ -34,7 +34,7 @@ use challenger_testkit::{Place, WAIT};
 use doubles::{CountingEntropy, ManualClock};
 use serde_json::Value;
 
-/// How many stories are told at the same time.
+/// How many stories are played at the same time.
 const AT_ONCE: usize = 16;
 
 /// Keeps the PINs, and fails when the story says so.

@@ -9,7 +9,7 @@ use challenger_server::responder::EntropySource;
 
 use crate::exit::Exit;
 
-/// Fewer characters than these can be guessed.
+/// A secret with fewer characters than this can be guessed.
 const SECRET_MIN: usize = 16;
 
 /// Stands for a secret that comes from standard input, where no list of processes shows it.
@@ -17,9 +17,9 @@ const FROM_STDIN: &str = "-";
 
 /// Where a secret comes from.
 pub(super) enum NewSecret {
-    /// Nowhere yet: a strong one is made.
+    /// From us: a strong one is made.
     Generated,
-    /// The operator has it.
+    /// From the operator.
     Given(String),
 }
 
@@ -67,7 +67,7 @@ fn check(secret: &str) -> Result<(), Exit> {
     }
     if secret.trim() != secret {
         return Err(Exit::invalid_argument(
-            "a client secret has no blanks at its ends, which a header would lose",
+            "a client secret has no spaces at its ends, which a header would lose",
         ));
     }
     match secret.strip_prefix(SECRET_PREFIX) {

@@ -63,8 +63,8 @@ pub(super) fn check(section: &str, option: &str, value: &str) -> Result<(), &'st
     Ok(())
 }
 
-/// A value as it has to be written. Quotes keep blanks, and quotes. The # of a URL needs none here,
-/// but people and other programs take it for a comment.
+/// A value as it has to be written. Quotes preserve spaces, and quotes. The # of a URL needs no
+/// quotes here, but people and other programs take it for a comment.
 pub(super) fn quoted(value: &str) -> String {
     let is_in_quotes = value.len() > 1 && value.starts_with('"') && value.ends_with('"');
     if is_in_quotes || value != value.trim_ascii() || value.contains('#') {
@@ -74,7 +74,7 @@ pub(super) fn quoted(value: &str) -> String {
     }
 }
 
-/// A full main file has no secret files beside it: it would hold what they hold.
+/// A full main file has no secret files beside it: it would contain their secrets.
 fn refuse_secrets(config: &Config, show_secrets: bool) -> Result<(), Exit> {
     for Section { name, hidden_in, secret_in, .. } in config.sections() {
         if let Some(file) = hidden_in {
@@ -149,7 +149,7 @@ impl Files for Overlay<'_> {
     }
 }
 
-/// All values by section and option, of which the case does not count.
+/// All values by section and option, whose case does not matter.
 fn values(config: &Config) -> BTreeMap<(String, String), &str> {
     let mut values = BTreeMap::new();
     for section in config.sections() {
@@ -161,7 +161,7 @@ fn values(config: &Config) -> BTreeMap<(String, String), &str> {
     values
 }
 
-/// The name of a value that only one side has, or that is another one there.
+/// The name of the first value that only one side has, or that differs.
 fn first_difference(config: &Config, after: &Config) -> Option<String> {
     let (meant, read) = (values(config), values(after));
     let mut names = meant.keys().chain(read.keys());

@@ -99,7 +99,7 @@ impl DemoClient {
         let token = text(&json(&token)?, "access_token")?;
         let info = self.browser.get_as(&format!("{}info", self.service_url), &token)?;
         let info = json(&info)?;
-        let address = info.get("address").ok_or("the service told no address")?;
+        let address = info.get("address").ok_or("the service returned no address")?;
         let email = text(address, "CONTACT_EMAIL")?;
         Ok(page(
             200,

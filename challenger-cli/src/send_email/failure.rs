@@ -1,4 +1,4 @@
-//! Errors of delivery, without what belongs to a person.
+//! Errors of delivery, without personal data.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use super::settings::{Login, Route, Smtp};
 
 /// How many characters of an answer are printed: enough for an explanation with a link.
 const ANSWER_MAX: usize = 400;
-/// A line of the message, or a password, that is shorter than this could stand anywhere by chance,
+/// A line of the message, or a password, that is shorter than this could occur anywhere by chance,
 /// and counts only as a word of its own.
 const PHRASE_LEN_MIN: usize = 8;
-/// A word with so many digits may be the code, or have it inside.
+/// A word with this many digits may be the code, or contain it.
 const CODE_DIGITS_MIN: usize = 6;
 
 /// The message was not taken.
@@ -34,7 +34,7 @@ impl fmt::Display for DeliveryError {
     }
 }
 
-/// What must not be printed: the recipient, the message and the credentials.
+/// Texts that must not be printed: the recipient, the message and the credentials.
 pub(super) struct Private {
     /// Found anywhere.
     phrases: Vec<String>,
@@ -50,7 +50,8 @@ impl Private {
         let codes = message.split(is_between).filter(|word| digits(word) >= CODE_DIGITS_MIN);
         words.extend(codes.map(ToOwned::to_owned));
         if let Route::Smtp(Smtp { login: Some(Login { user, password }), .. }) = route {
-            // As they travel, too: a server may repeat a command that it did not understand.
+            // Also in the form in which they are sent: a server may repeat a command that it did
+            // not understand.
             let plain = format!("\0{user}\0{password}");
             words.extend([user, password, &plain].map(|it| BASE64.encode(it.as_bytes())));
             words.extend([user.clone(), password.clone()]);

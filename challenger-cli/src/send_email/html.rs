@@ -66,7 +66,7 @@ mod tests {
 
     fn body(text: &str) -> String {
         let page = page(text, "T", None, &Codes::new(text, &[]));
-        // The style of a code, which nobody here cares about.
+        // The style of a code, which does not matter here.
         let mut plain = String::new();
         for (index, part) in page.split("<strong style").enumerate() {
             let part = if index == 0 { part } else { part.split_once('>').unwrap().1 };

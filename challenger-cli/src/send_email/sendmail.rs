@@ -20,7 +20,7 @@ pub(super) fn send(
     mail: &Mail,
     private: &Private,
 ) -> Result<(), DeliveryError> {
-    // A dot is not the end, and whatever the recipient begins with, it is no option.
+    // A dot is not the end, and whatever the recipient begins with, it is not an option.
     let arguments = ["-i", "-f", mail.from.as_ref(), "--"];
     let command = HelperCommand::new(program, limit).with_arguments(&arguments);
     // On this machine, lines end in a line feed alone.

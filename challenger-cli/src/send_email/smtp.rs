@@ -1,5 +1,5 @@
-//! Delivery to an SMTP server. The library speaks the protocol; here is what to send, how long to
-//! wait, and what counts as an answer.
+//! Delivery to an SMTP server. The library speaks the protocol; this module decides what to send,
+//! how long to wait, and which answers count.
 
 use std::error::Error as _;
 use std::io::ErrorKind;
@@ -57,7 +57,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// What the delivering thread reports.
+/// An event that the delivering thread reports.
 enum Event {
     Begun(Step),
     Ended(Result<(), DeliveryError>),

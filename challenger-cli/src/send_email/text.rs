@@ -23,11 +23,11 @@ fn is_separator(character: char) -> bool {
     matches!(character, '\u{B}' | '\u{C}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Tells codes from hosts that look like one.
+/// Distinguishes codes from hosts that look like one.
 pub(super) struct Codes {
     /// Texts that contain no code, even if something in them looks like one.
     others: String,
-    /// Whether there is a code on a line for itself. Then none within a line is one.
+    /// Whether a code has a line of its own. Then nothing within a line counts as a code.
     alone: bool,
 }
 
@@ -61,7 +61,7 @@ impl Codes {
         pieces
     }
 
-    /// Whether this is `NNNN-NNNN`, and not from elsewhere.
+    /// Whether this is `NNNN-NNNN`, and not a part of the other texts.
     fn is_code(&self, text: &str) -> bool {
         let is_half =
             |half: &str| half.len() == HALF_LEN && half.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! Addresses that are no addresses, but something for a shell, a program or a screen.
+//! Addresses that are not addresses, but input for a shell, a program or a screen.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use challenger_testkit::{code_of, escape, pin_in, request};
 use crate::harness::{authorize, everywhere, prove};
 use crate::site::{SECRET, Site};
 
-/// Tells how many arguments there were, and what the first was, to the byte.
+/// Reports how many arguments there were, and the first of them to the byte.
 const TELLING: &str = "#!/bin/sh\ncat >/dev/null\nfolder=$(dirname \"$0\")\n\
                        printf '%s\\n' \"$#\" >\"$folder/count\"\n\
                        printf '%s' \"$1\" >\"$folder/argument\"\n";
@@ -42,12 +42,12 @@ const TRICKS: [&str; 26] = [
     "a@[127.0.0.1]:25",
 ];
 
-/// A trick without the characters that nobody sees.
+/// A trick without its invisible characters.
 fn seen(value: &str) -> String {
     value.replace(['\u{202e}', '\u{200b}', '\u{feff}'], "")
 }
 
-/// Fails, and says everything that it was given in spellings of its own.
+/// Fails, and prints everything that it was given, in spellings of its own.
 const TALKATIVE: &str = r#"#!/bin/sh
 code=$(grep -o '[0-9]\{4\}-[0-9]\{4\}' | head -n 1)
 email=$(printf '%s' "$1" | sed 's/.*:"//; s/".*//')
@@ -148,7 +148,7 @@ fn addresses_that_break_lines_or_limits_are_refused_and_cost_nothing() {
             let reply = site.post(&format!("challenge/{nonce}"), &[], body);
             assert_eq!(reply.status, 400, "{body}");
         }
-        // 64 KiB are a body, but no address; more are not even a body.
+        // 64 KiB is a body, but not an address; more is not even a body.
         let huge = "x".repeat(65_000);
         let reply = site.post(&format!("challenge/{nonce}"), &[], format!("CONTACT_EMAIL={huge}"));
         assert_eq!(reply.refusal(), (400, 26));
@@ -182,10 +182,10 @@ fn restrictions_are_not_got_around() {
             "ada@example.com,eve@evil.example",
         ] {
             let (status, body) = challenge(site, &nonce, value);
-            // A line break at the end is but a blank.
+            // A line break at the end is only whitespace.
             assert_eq!(status, if value.trim() == "ada@example.com" { 200 } else { 400 }, "{body}");
         }
-        // What a client proposes is judged all the same.
+        // A client's proposal is judged all the same.
         let bearer = format!("Bearer {SECRET}");
         let proposal = "{\"CONTACT_EMAIL\":\"eve@evil.example\",\"read_only\":true}";
         let reply = site.post("setup/1", &[("Authorization", &bearer)], proposal);
@@ -201,7 +201,8 @@ fn shipped(address_type: &str) -> String {
     format!("@inline@ {}/{address_type}.conf", types.display())
 }
 
-/// What is proved to the client when these fields are sent, and the code of the latest message.
+/// The address that is proved to the client when these fields are sent, and the code of the latest
+/// message.
 fn proved(site: &Site, fields: &str) -> serde_json::Value {
     let nonce = site.setup();
     let reply = site.post(&format!("challenge/{nonce}"), &[], fields);
@@ -285,7 +286,7 @@ fn a_client_fixes_declared_fields_or_nothing() {
             let reply = setup(&format!("{{{name},{more},\"read_only\":true}}"));
             assert_eq!(reply.refusal(), (400, 26), "{more}");
             assert_eq!(reply.json()["detail"], detail, "{more}");
-            // What is only proposed, loses them.
+            // An address that is only proposed loses them.
             let nonce = setup(&format!("{{{name},{more}}}")).json()["nonce"].clone();
             let status = site.get(&authorize(nonce.as_str().unwrap()), &[]).json();
             assert_eq!(status["last_address"], serde_json::json!({"CONTACT_NAME": "Ada"}));

@@ -1,4 +1,4 @@
-//! What is in bodies, paths and headers that are read: bombs, depths, crowds of fields, detours.
+//! The contents of bodies, paths and headers: bombs, depths, crowds of fields, detours.
 
 use std::fmt::Write;
 use std::fs;
@@ -34,7 +34,7 @@ fn bombs_do_not_unfold() {
                     scope.spawn(|| assert_eq!(setup(site, "deflate", &bomb).refusal(), (413, 32)));
                 }
             });
-            // What is inside is inside.
+            // The content is not inflated a second time.
             assert_eq!(setup(site, "deflate", &twice).refusal(), (400, 22));
         });
     });
@@ -72,7 +72,7 @@ fn compressed_bodies_that_are_none_are_refused() {
         }
         assert_eq!(setup(site, "deflate", &good).status, 200);
         assert_eq!(setup(site, "deflate", &just_fits).status, 200);
-        // Nobody else inflates anything.
+        // No other endpoint inflates anything.
         let reply = site.post("token", &[("Content-Encoding", "deflate")], &good);
         assert_eq!(reply.status, 400);
     });
@@ -137,7 +137,7 @@ fn json_with_two_readings_is_refused() {
                 let reply = setup(site, "deflate", &compress_to_vec_zlib(body.as_bytes(), 6));
                 assert_eq!(reply.refusal(), (400, 22), "{body:.80}");
             }
-            // Names in other objects, and colons in texts, are no second reading.
+            // Names in other objects, and colons in texts, do not make a second reading.
             let body =
                 format!("{{{email},\"a\":{{\"a\":\":\\\":\"}},\"A\":[{{\"a\":1}},{{\"a\":1}}]}}");
             assert_eq!(setup(site, "", body.as_bytes()).status, 200);
@@ -174,7 +174,7 @@ fn crowds_of_fields_are_refused() {
                     let reply = site.post(&path, &[("Accept", "text/html")], body);
                     assert_eq!(reply.status, 400, "{path} {body:.20}: {}", reply.body);
                 }
-                // What is too long is not read, and may be cut off before it was sent.
+                // A body that is too long is not read, and may be cut off before it was sent.
                 let mut peer = site.connect();
                 peer.send(request("POST", &path, &[], too_many.as_bytes()));
                 assert!(peer.reply().is_none_or(|reply| reply.status == 413));

@@ -12,7 +12,7 @@ use crate::site::{DELIVER, Site};
 const ADA: &str = "ada@example.com";
 const JSON: [(&str, &str); 1] = [("Accept", "application/json")];
 
-/// Guesses wrong as long as somebody listens, and says how often.
+/// Guesses wrong as long as guesses are judged, and returns how often.
 fn guess(site: &Site, nonce: &str, pin: &str) -> usize {
     let judged = || site.solve(nonce, &wrong(pin)).json()["exhausted"] == false;
     (0..100).take_while(|_| judged()).count()
@@ -33,7 +33,7 @@ fn guesses_end_with_the_budget() {
             let more = site.challenge(&nonce, &email);
             assert_eq!(more.refusal(), (429, 9757), "three messages to one address");
         }
-        // The last guess of all is judged, and told with a status of its own.
+        // The last guess of all is judged, and answered with a status of its own.
         assert_eq!((guesses, site.messages().len()), (26, 9));
         let last = site.pin("ada2@example.com");
         assert_eq!(site.solve(&nonce, &last).refusal(), (429, 9757), "the right one is too late");
@@ -77,10 +77,10 @@ fn a_code_ends_with_its_address() {
         assert_eq!(site.challenge(&nonce, ADA).status, 200);
         let first = site.pin(ADA);
         assert_eq!(site.challenge(&nonce, "eve@example.com").status, 200);
-        // Whoever can read Eve's mail proves Eve's address with her code only.
+        // Somebody who can read Eve's mail proves Eve's address with her code only.
         assert_eq!(site.solve(&nonce, &first).status, 403);
         assert_eq!(site.solve(&nonce, &site.pin("eve@example.com")).status, 200);
-        // A right code after the end is no second proof, but the same redirect.
+        // A right code after the end is not a second proof, but the same redirect.
         let code = |pin: &str| {
             let reply = site.solve(&nonce, pin).json();
             code_of(reply["redirect_url"].as_str().unwrap())
@@ -256,7 +256,7 @@ fn a_crowd_on_one_validation_is_in_nobodys_way() {
             let mut crowd: Vec<Peer> = (0..200).map(|_| site.connect()).collect();
             assert!(crowd.iter_mut().all(|peer| peer.send(&request)));
             let replies = crowd.iter_mut().map(|peer| peer.reply().unwrap());
-            // Nobody is told to try again: after five writes nothing is written any more.
+            // Nobody is asked to try again: after five writes nothing is written any more.
             let judged = replies.map(|reply| match reply.status {
                 403 => reply.json()["exhausted"] == false,
                 _ => panic!("{:?}", reply.refusal()),

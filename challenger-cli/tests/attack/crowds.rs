@@ -24,7 +24,7 @@ const UPGRADING: &str = "POST /token HTTP/1.1\r\nHost: a\r\nConnection: upgrade\
 /// Where a request can get stuck.
 const STUCK: [&str; 6] = ["", "G", HALF_A_HEAD, HALF_A_BODY, ASKING, UPGRADING];
 
-/// So many peers that are stuck, in each place some.
+/// This many peers that are stuck, some in each place.
 fn stuck(site: &Site, count: usize) -> Vec<Peer> {
     let peer = |beginning: &&str| {
         let mut peer = site.connect();
@@ -70,7 +70,7 @@ fn a_crowd_beyond_all_limits_makes_room() {
     everywhere("MAX_CONNECTIONS = 24\nHELPERS_MAX = 8", |site| {
         warm_up(site);
         let before = Footprint::of(site);
-        // While they arrive, nobody can tell honest people from them: who waits longest has to go.
+        // While they arrive, they look like honest people: the peer that waits longest has to go.
         let crowd = stuck(site, 300);
         let mut last = site.connect();
         last.send(GET);
@@ -139,7 +139,7 @@ fn slow_helper(site: &Site) {
     site.set_helper(&DELIVER.replace("set -eu\n", slow));
 }
 
-/// All phases of a request, as what was sent of it. A message is slow to be sent.
+/// All phases of a request, each as the part of it that was sent. A message is slow to be sent.
 fn phases(site: &Site) -> Vec<String> {
     let form = "CONTACT_EMAIL=slow%40example.com";
     let length = form.len();
@@ -167,7 +167,7 @@ fn peers_that_reset_their_connection_leave_nothing_behind() {
                 peer.send(GET);
                 peer.read_byte();
                 peer.send(phase);
-                // What is closed with an answer unread is reset.
+                // A connection that is closed with an answer unread is reset.
                 drop(peer);
             }
         });

@@ -11,11 +11,11 @@ use crate::site::Site;
 
 /// More than all buffers of the system between the server and a peer.
 const BUFFERS: usize = 32 << 20;
-/// What the flood would be if nobody stopped it.
+/// The size of the flood if nobody stopped it.
 const FLOOD: usize = 300 << 20;
 
-/// Sends the beginning, and then the same bytes until the server has had enough. Says how much of
-/// them it took.
+/// Sends the beginning, and then the same bytes until the server has had enough. Returns how much
+/// of them it took.
 fn pour(site: &Site, beginning: &str, bytes: &str) -> usize {
     let block = bytes.repeat(64 * 1024 / bytes.len());
     let mut peer = site.connect();
@@ -107,7 +107,7 @@ fn lengths_that_are_only_promised_cost_no_memory() {
                 peer
             };
             let promised = (0..200).map(promise);
-            // As much as is taken, and then not sent.
+            // Promises as much as is taken, and then sends no more.
             let beginnings = [
                 "POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\nabc",
                 "POST /token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n",

@@ -9,10 +9,10 @@ use challenger_testkit::{Peer, Reply};
 use crate::harness::{HASTY, everywhere, prove, under};
 use crate::site::{SECRET, Site};
 
-/// What is smuggled: its answer would give it away.
+/// The request that is smuggled: its answer would give it away.
 const SMUGGLED: &str = "GET /robots.txt HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// What goes before chunks.
+/// The head before chunks.
 const CHUNKED: &str = "POST /token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 /// The only answer to some bytes, after which the server closes the connection by itself.
@@ -169,7 +169,7 @@ fn a_form_in_chunks_is_the_same_form() {
         let reply = peer.reply().unwrap();
         assert_eq!((reply.status, reply.json()), (expected.status, expected.json()));
         assert_eq!(reply.status, 401, "it was read to the secret");
-        // A trailer is no part of a form, nor of what authenticates a client.
+        // A trailer is not part of a form, nor does it authenticate a client.
         let setup = "POST /setup/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
         peer.send(format!("{setup}0\r\nAuthorization: Bearer {SECRET}\r\n\r\n"));
         assert_eq!(peer.reply().unwrap().status, 400);
@@ -305,7 +305,7 @@ fn a_body_is_never_a_request() {
             "POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{SMUGGLED}"
         ));
         peer.send("POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\0\r\n\0");
-        // So it is with methods that have no use for one.
+        // The same holds for methods that have no use for one.
         for method in ["GET", "OPTIONS", "DELETE", "SMUGGLE"] {
             peer.send(format!(
                 "{method} /config HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{SMUGGLED}"
@@ -338,7 +338,7 @@ fn odd_requests_that_have_one_reading_are_served() {
         for (bytes, status) in cases {
             let mut peer = site.connect();
             peer.send(bytes);
-            // Who says no more is answered all the same.
+            // A peer that sends no more is answered all the same.
             peer.stream().shutdown(Shutdown::Write).unwrap();
             let reply = peer.reply().unwrap();
             assert_eq!(reply.status, status, "{}", String::from_utf8_lossy(bytes));
@@ -365,7 +365,8 @@ fn who_asks_before_the_body_is_told_to_go_on() {
         assert_eq!((interim.status, interim.headers.len()), (100, 0), "no fields, no body");
         peer.send("a=b");
         assert_eq!(peer.reply().unwrap().refusal(), (400, 25));
-        // Who does not wait needs not be told, and who is too old to know is not.
+        // A peer that does not wait need not be asked for the body, and one of an old version is
+        // not.
         for version in ["1.0", "1.1"] {
             let mut peer = site.connect();
             peer.send(format!("POST /token HTTP/{version}\r\n{expect}a=b"));

@@ -1,4 +1,4 @@
-//! What OAuth is attacked with: other people's codes, tokens and clients.
+//! Attacks on OAuth: with other people's codes, tokens and clients.
 
 use challenger_testkit::{Reply, code_of, escape, request, wrong};
 
@@ -47,7 +47,7 @@ fn solved_with(site: &Site, parameters: &str) -> (String, String) {
     (nonce, code_of(reply.json()["redirect_url"].as_str().unwrap()))
 }
 
-/// What an answer is, but for the time.
+/// An answer without the parts that depend on the time.
 fn looks(reply: &Reply) -> (u16, Vec<(String, String)>, String) {
     let mut headers = reply.headers.clone();
     for (name, _) in &mut headers {
@@ -189,7 +189,7 @@ fn an_unknown_client_looks_like_a_wrong_secret() {
         ] {
             assert_eq!(looks(&setup("1", secret)), looks(&unknown), "{secret:.60}");
         }
-        // At /token the protocol tells them apart, unless the client uses HTTP Basic.
+        // At /token the protocol distinguishes them, unless the client uses HTTP Basic.
         let basic = |id: &str, secret: &str| {
             let credentials = data_encoding::BASE64.encode(format!("{id}:{secret}").as_bytes());
             let basic = format!("Basic {credentials}");
@@ -239,7 +239,7 @@ fn unknown_nonces_all_look_the_same() {
             for nonce in &unknown {
                 assert_eq!(ask(nonce), first, "{nonce:.60}");
             }
-            // One of another client is none to this one.
+            // A validation of another client does not exist for this one.
             let foreign = authorize(&nonce).replace("client_id=1", "client_id=2");
             assert_eq!(looks(&site.get(&foreign, &[accept])), first[0]);
             let nobody = authorize(&nonce).replace("client_id=1", "client_id=99");
@@ -321,7 +321,7 @@ fn reading_changes_nothing_and_sends_nothing() {
                 assert_eq!(peer.reply_to(method).unwrap().status, 405, "{method} {path}");
             }
         }
-        // What overrides a method for some means nothing here.
+        // Fields that override a method elsewhere mean nothing here.
         let overriding = [("X-HTTP-Method-Override", "POST"), ("X-Method-Override", "POST")];
         let path = format!("challenge/{nonce}?_method=POST");
         assert_eq!(site.get(&path, &overriding).refusal(), (405, 20));

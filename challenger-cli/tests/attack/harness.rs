@@ -1,4 +1,4 @@
-//! Where attacks take place, the people who go on meanwhile, and what is looked at afterwards.
+//! The sites of attacks, the people who go on meanwhile, and the checks afterwards.
 
 use std::fs;
 use std::process::Command;
@@ -32,7 +32,7 @@ pub fn everywhere(options: &str, happens: impl Fn(&Site) + Sync) {
     everywhere_with(options, Site::server, happens);
 }
 
-/// The same, with servers that are started in a way of their own.
+/// Like [`everywhere`], with servers that are started in a way of their own.
 pub fn everywhere_with(
     options: &str,
     server: impl Fn(&Site) -> Command + Sync,
@@ -55,7 +55,7 @@ pub fn everywhere_with(
     });
 }
 
-/// No line tells of a fault of the server, and every line is its own.
+/// No line reports a fault of the server, and every line is its own.
 fn is_faultless(log: &str) {
     assert_eq!(log.lines().find(|line| !line.starts_with("20")), None, "a line without a date");
     let bad = |line: &&str| ["panicked", " bug ", " ERROR "].iter().any(|word| line.contains(word));
@@ -91,7 +91,7 @@ pub fn under<T>(site: &Site, attack: impl FnOnce() -> T) {
     before.comes_back(site);
 }
 
-/// Lets the server make what it makes once.
+/// Lets the server allocate everything that it allocates only once.
 pub fn warm_up(site: &Site) {
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -100,7 +100,7 @@ pub fn warm_up(site: &Site) {
     });
 }
 
-/// Somebody proves an address, from the client's wish to what the client reads.
+/// Somebody proves an address, from the client's first request to its last.
 pub fn prove(site: &Site) {
     let email = format!("person{}@example.com", PEOPLE.fetch_add(1, Ordering::Relaxed));
     let nonce = site.prove(&email);
@@ -113,7 +113,7 @@ pub fn authorize(nonce: &str) -> String {
     format!("authorize/{nonce}?response_type=code&client_id=1")
 }
 
-/// What a server has, and how much memory it takes.
+/// The resources that a server holds, and its memory.
 pub struct Footprint {
     holdings: Holdings,
     resident: u64,

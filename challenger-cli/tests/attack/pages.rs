@@ -1,4 +1,4 @@
-//! What people's browsers get: nothing of a stranger's runs in a page, and nothing stays behind.
+//! Pages in people's browsers: nothing of a stranger's runs in a page, and nothing stays behind.
 
 use challenger_testkit::{Reply, escape, wrong};
 
@@ -8,7 +8,7 @@ use crate::site::{SECRET, Site};
 const HTML: (&str, &str) = ("Accept", "text/html");
 const JSON: (&str, &str) = ("Accept", "application/json");
 
-/// What would run, load or lead somewhere if it were not escaped, in any place of a page.
+/// Texts that would run, load or lead somewhere if they were not escaped, in any place of a page.
 const SCRIPTS: [&str; 8] = [
     "\"><script>alert(1)</script>@example.com",
     "'><img src=x onerror=alert(1)>@example.com",
@@ -118,7 +118,7 @@ fn urls_that_run_are_no_redirect_uris() {
     });
 }
 
-/// An answer of every kind, with what may be kept of it.
+/// An answer of every kind, with its name.
 fn answers(site: &Site) -> Vec<(String, Reply)> {
     let nonce = site.setup();
     let bearer = format!("Bearer {SECRET}");
@@ -168,7 +168,7 @@ fn every_answer_says_who_may_keep_frame_and_read_it() {
             let has = |header: &str, value: &str| {
                 assert_eq!(reply.header(header), Some(value), "{header} of {what}");
             };
-            // Anybody's page may read what needs no cookie to be had; nothing is sent with cookies.
+            // Any page may read an answer that needs no cookie; nothing is sent with cookies.
             has("Access-Control-Allow-Origin", "*");
             has("Access-Control-Expose-Headers", "*");
             has("X-Content-Type-Options", "nosniff");

@@ -76,12 +76,12 @@ struct Stranger<'a> {
 }
 
 impl<'a> Stranger<'a> {
-    /// One whom the client of everybody lets in.
+    /// A stranger at the client that everybody uses.
     fn at_the_client(site: &'a Site) -> Self {
         Self { site, bearer: format!("Bearer {SECRET}"), client: 1 }
     }
 
-    /// One who is a client.
+    /// A stranger who is a client.
     fn as_client(site: &'a Site) -> Self {
         let secret = "secret-token:the-secret-of-a-stranger";
         let arguments = ["--add", secret, "https://stranger.example/"];
@@ -90,7 +90,7 @@ impl<'a> Stranger<'a> {
         Self { site, bearer: format!("Bearer {secret}"), client: 2 }
     }
 
-    /// Requests of messages, each for a validation of its own.
+    /// Requests for messages, each for a validation of its own.
     fn requests(&self, count: usize) -> Vec<Vec<u8>> {
         let open = |number: usize| {
             let path = format!("setup/{}", self.client);

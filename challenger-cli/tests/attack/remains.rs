@@ -1,5 +1,5 @@
-//! What is deleted is gone from all files of an SQLite database, while the server runs and when it
-//! has ended.
+//! Deleted data is gone from all files of an SQLite database, while the server runs and when it has
+//! ended.
 
 use std::fs;
 
@@ -31,7 +31,7 @@ fn crowd(site: &Site, client: u8, name: &str) -> Vec<(String, String)> {
     (100..100 + PEOPLE).map(person).collect()
 }
 
-/// Which of the addresses are in some file of the database, and in which.
+/// The addresses that are in some file of the database, and the file.
 fn found(site: &Site, people: &[(String, String)]) -> Vec<String> {
     let mut found = Vec::new();
     for path in entries(&site.directory.path().join("data")) {

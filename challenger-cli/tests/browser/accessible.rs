@@ -1,4 +1,4 @@
-//! What axe-core (<https://github.com/dequelabs/axe-core>) finds on a page.
+//! The findings of axe-core (<https://github.com/dequelabs/axe-core>) finds on a page.
 
 use std::fs;
 

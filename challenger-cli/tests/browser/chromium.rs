@@ -13,7 +13,7 @@ use tempfile::TempDir;
 /// the test is done with it, and also when the test is killed. They are one process group.
 const KEEPER: &str = "chromedriver --port=0 </dev/null & exec >/dev/null; cat; kill -KILL -$$";
 
-/// What makes Chromium quiet: no first-run dialogs, and nobody contacted but this machine.
+/// Flags that keep Chromium quiet: no first-run dialogs, and nobody contacted but this machine.
 const FLAGS: [&str; 9] = [
     "--headless=new",
     "--disable-gpu",
@@ -80,7 +80,7 @@ impl Chromium {
         port.is_some().then_some(chromium)
     }
 
-    /// What the driver is told about the browser to start.
+    /// The description of the browser to start, for the driver.
     pub fn capabilities(&self, setup: Setup<'_>) -> Value {
         let mut flags: Vec<String> = FLAGS.map(str::to_string).into();
         flags.push(format!("--user-data-dir={}", self.profile.path().display()));

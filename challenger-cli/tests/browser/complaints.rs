@@ -1,4 +1,4 @@
-//! What is wrong with pages, gathered, so that a test tells all of it at once.
+//! Gathers complaints about pages, so that a test reports all of them at once.
 
 use std::collections::BTreeMap;
 

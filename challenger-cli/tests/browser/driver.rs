@@ -1,9 +1,9 @@
 //! A browser under remote control: headless Chromium, asked by WebDriver.
 //!
 //! WebDriver (<https://www.w3.org/TR/webdriver2/>) is plain HTTP. `chromedriver` listens on a port
-//! of this machine; each command to the browser is a request to it with JSON in the body, and what
-//! comes of it stands in the `value` of the answer. So `POST /session/ID/url` with `{"url": …}`
-//! opens a page. What WebDriver has no command for goes to Chromium's developer tools, through
+//! of this machine; each command to the browser is a request to it with JSON in the body, and its
+//! result is the `value` of the answer. So `POST /session/ID/url` with `{"url": …}` opens a page.
+//! Requests for which WebDriver has no command go to Chromium's developer tools, through
 //! `goog/cdp/execute`.
 
 use std::cell::Cell;
@@ -76,7 +76,7 @@ impl Browser {
         self.post("/back", &json!({}));
     }
 
-    /// Loads the page anew. A form that led to it is sent again.
+    /// Loads the page again. A form that led to it is sent again.
     pub fn reload(&self) {
         self.post("/refresh", &json!({}));
     }
@@ -186,8 +186,8 @@ impl Browser {
         self.post("/goog/cdp/execute", &json!({"cmd": command, "params": parameters}))
     }
 
-    /// What happened since the last look: `browser` has the messages of the console, `performance`
-    /// the events of the network.
+    /// The events since the last look: `browser` has the messages of the console, `performance` the
+    /// events of the network.
     pub fn log(&self, kind: &str) -> Vec<Value> {
         let entries = self.post("/se/log", &json!({"type": kind}));
         entries.as_array().unwrap().clone()
@@ -212,7 +212,7 @@ impl Browser {
         answer.unwrap_or_else(|problem| panic!("{command} {body}: {problem}"))
     }
 
-    /// Gives a command; what a failed one says is an error.
+    /// Gives a command; the message of a failed one is the error.
     fn ask(&self, command: &str, body: Option<&Value>) -> Result<Value, String> {
         let url = format!("{}{command}", self.session);
         let answer = match body {
@@ -249,24 +249,24 @@ impl Element<'_> {
         self.post("clear", &json!({}));
     }
 
-    /// What stands in the page's source; `None` without it.
+    /// The value in the page's source; `None` without the attribute.
     pub fn attribute(&self, name: &str) -> Option<String> {
         let script = "return arguments[0].getAttribute(arguments[1])";
         let value = self.browser.script(script, &[self.as_json(), json!(name)]);
         value.as_str().map(str::to_string)
     }
 
-    /// What is the case now, as for `value`.
+    /// The current value, as for `value`.
     pub fn property(&self, name: &str) -> Value {
         self.get(&format!("property/{name}"))
     }
 
-    /// What the element is to a screen reader, as in `textbox`.
+    /// The element's role for a screen reader, as in `textbox`.
     pub fn role(&self) -> String {
         text(&self.get("computedrole"))
     }
 
-    /// What a screen reader calls it.
+    /// The element's name for a screen reader.
     pub fn label(&self) -> String {
         text(&self.get("computedlabel"))
     }

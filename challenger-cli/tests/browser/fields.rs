@@ -1,4 +1,4 @@
-//! The fields: what browsers and password managers know about them, and what may be pasted.
+//! The fields: their meaning for browsers and password managers, and the texts that may be pasted.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::person::{CODE_FORM, enter_address, field, send};
 use crate::service::{EMAIL, KINDS, Service};
 use crate::shop::{HERE, Shop};
 
-/// Per field: what it is to a screen reader; the purpose by which browsers fill it in (WCAG 2.2,
+/// Per field: the role for a screen reader; the purpose by which browsers fill it in (WCAG 2.2,
 /// 1.3.5); and the keyboard that phones show.
 const FIELDS: [(&str, &[&str], &str, &str); 6] = [
     ("CONTACT_EMAIL", &["textbox"], "email", "email"),
@@ -18,7 +18,7 @@ const FIELDS: [(&str, &[&str], &str, &str); 6] = [
     ("filename", &["textbox"], "off", "text"),
 ];
 
-/// A field may not end before this many characters: what is pasted has separators, too.
+/// A field may not end before this many characters: a pasted text has separators, too.
 const ROOM: u64 = 32;
 
 #[test]
@@ -78,7 +78,7 @@ fn a_code_may_be_pasted_as_it_stands_in_the_message() {
     }
 }
 
-/// What people may copy from a message, or get from a keyboard for other scripts.
+/// Texts that people may copy from a message, or get from a keyboard for other scripts.
 fn spellings(code: &str) -> [String; 5] {
     let (first, second) = code.split_at(4);
     let wide = |digits: &str| digits.chars().map(to_full_width).collect::<String>();

@@ -24,7 +24,8 @@ const STOPS: &str = "const all = 'a[href], button, input, select, textarea, summ
             width: box.width + 16, height: box.height + 16 };
     });";
 
-/// What has the focus: its number, a name for people, and whether something lies over it.
+/// The element that has the focus: its number, a name for people, and whether something lies over
+/// it.
 const AT: &str = "const at = document.activeElement;
     const box = at.getBoundingClientRect();
     const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
@@ -57,7 +58,7 @@ fn the_keyboard_is_enough() {
     }
 }
 
-/// Presses the Tab key until the focus is on what the selector finds.
+/// Presses the Tab key until the focus is on the element that the selector finds.
 fn go_to(browser: &Browser, css: &str) {
     let there = "return document.activeElement.matches(arguments[0])";
     for _ in 0..20 {

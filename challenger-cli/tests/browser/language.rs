@@ -1,4 +1,4 @@
-//! In which language pages and messages are: in the reader's, all of them.
+//! The language of pages and messages: the reader's, for all of them.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ use crate::service::{KINDS, Service};
 use crate::shop::{HERE, Shop};
 use crate::states::Stage;
 
-/// What browsers ask for, and the language that they should get.
+/// The languages that browsers ask for, and the one that they should get.
 pub const READERS: [(&str, &str); 5] =
     [("en", "en"), ("de-CH", "de"), ("fr-CA,en", "fr"), ("es", "es"), ("it,de", "it")];
 
@@ -43,7 +43,7 @@ const TEXTS: &str = "const texts = [document.title, ...document.body.innerText.s
     }
     return texts;";
 
-/// What is wrong with the language of the page that is shown.
+/// Complaints about the language of the page that is shown.
 pub fn complaints(browser: &Browser, page: &Fetched, language: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     let own = browser.find("html").attribute("lang").unwrap_or_default();

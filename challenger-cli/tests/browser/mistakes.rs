@@ -1,4 +1,4 @@
-//! What people are told about a mistake: beside the field, with what they entered still in it.
+//! Messages about a mistake: beside the field, with the person's input still in it.
 
 use challenger_testkit::wrong;
 use serde_json::Value;
@@ -17,7 +17,7 @@ const TOLD: &str = "const field = arguments[0];
         .filter((it) => it?.closest('[role=alert], [aria-live]') && it.checkVisibility())
         .map((it) => it.innerText).join(' ').trim();";
 
-/// What the page says about a mistake in this field.
+/// The page's message about a mistake in this field.
 fn told(browser: &Browser, field: &Element<'_>, about: &str) -> String {
     let invalid = field.attribute("aria-invalid");
     assert_eq!(invalid.as_deref(), Some("true"), "{about}: {}", browser.text());

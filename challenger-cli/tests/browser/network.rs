@@ -1,4 +1,4 @@
-//! What a page costs: its bytes and its requests; and what its policy lets it do.
+//! The cost of a page: its bytes and its requests; and the effect of its policy.
 
 use challenger_testkit::wait_for;
 use serde_json::Value;
@@ -26,7 +26,7 @@ impl Fetched {
     }
 }
 
-/// What is wrong with what was fetched for the page that is shown, the page itself first.
+/// Complaints about everything that was fetched for the page that is shown, the page itself first.
 pub fn complaints(browser: &Browser, fetched: &[Fetched]) -> Vec<String> {
     let mut complaints = Vec::new();
     let own = browser.script("return location.origin + '/'", &[]);
@@ -49,17 +49,16 @@ pub fn complaints(browser: &Browser, fetched: &[Fetched]) -> Vec<String> {
     complaints
 }
 
-/// What Chromium complained about since the last look, such as a page that did what its policy
-/// forbids.
+/// Chromium's complaints since the last look, such as one about a page that broke its policy.
 pub fn console(browser: &Browser) -> Vec<String> {
     let messages = browser.log("browser");
     let messages = messages.iter().map(|entry| entry["message"].as_str().unwrap().to_string());
-    // It also tells of every status that is not a success.
+    // It also reports every status that is not a success.
     messages.filter(|message| !message.contains("responded with a status of")).collect()
 }
 
-/// What the browser fetched since the last look, once all of it is there; without what a page has
-/// in itself.
+/// Everything that the browser fetched since the last look, once all of it is there; without the
+/// parts that are in a page itself.
 pub fn fetched(browser: &Browser) -> Vec<Fetched> {
     let mut events = Vec::new();
     wait_for("all that the page fetches", || {
@@ -71,7 +70,7 @@ pub fn fetched(browser: &Browser) -> Vec<Fetched> {
     })
 }
 
-/// Puts together what the network's events tell in pieces.
+/// Puts the network's events together, each of which reports a piece.
 fn in_order(events: &[Value]) -> Vec<Fetched> {
     let mut order: Vec<(&str, Fetched)> = Vec::new();
     for event in events {

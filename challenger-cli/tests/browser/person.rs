@@ -1,4 +1,4 @@
-//! What a person does on the pages.
+//! The actions of a person on the pages.
 
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ pub fn enter_code(browser: &Browser, code: &str) {
     send(browser, CODE_FORM);
 }
 
-/// Presses the button of a form, and waits for what comes then.
+/// Presses the button of a form, and waits for the next page.
 pub fn send(browser: &Browser, form: &str) {
     let button = browser.find(&format!("{form} button"));
     browser.follow(|| button.click());

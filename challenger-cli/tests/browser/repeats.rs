@@ -128,7 +128,7 @@ fn going_back_keeps_what_was_entered() {
     enter_code(&browser, &service.latest_code());
     let arrival = shop.arrivals().pop().unwrap();
 
-    // And after the end: whoever goes all the way back comes out where they were.
+    // And after the end: a person who goes all the way back ends up where they were.
     browser.open(&link);
     assert!(browser.url().starts_with(&shop.redirect_uri), "{}", browser.text());
     assert_eq!(shop.arrivals(), [arrival.clone(), arrival], "the same code");

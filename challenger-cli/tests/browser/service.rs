@@ -1,4 +1,4 @@
-//! The service as one of its clients uses it, and what people were sent.
+//! The service as one of its clients uses it, and the messages that people were sent.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ pub const UNREACHABLE: &str = "unreachable@example.com";
 /// An address for which the helper works as long as the service is there.
 pub const ENDLESS: &str = "endless@example.com";
 
-/// Keeps what it is given in the outbox, with the language that it is told, and fails for an
-/// address that cannot be reached.
+/// Keeps the message in the outbox, with its language, and fails for an address that cannot be
+/// reached.
 const HELPER: &str = r#"#!/bin/sh
 set -eu
 outbox=$(dirname "$0")/outbox
@@ -42,7 +42,7 @@ pub struct Kind {
     pub name: &'static str,
     /// The fields of an address that is accepted.
     pub good: &'static [(&'static str, &'static str)],
-    /// The same of one that is not, though a browser finds nothing wrong with it.
+    /// The fields of an address that is not accepted, though a browser finds nothing wrong with it.
     pub bad: &'static [(&'static str, &'static str)],
 }
 
@@ -89,7 +89,7 @@ pub const EMAIL: &Kind = &KINDS[0];
 /// A message that went out.
 pub struct Message {
     pub address: String,
-    /// As the helper was told.
+    /// As the helper got it.
     pub language: String,
     pub text: String,
 }

@@ -19,7 +19,7 @@ pub const ONWARD: &str = "onward";
 pub struct Shop {
     /// Where people come back to.
     pub redirect_uri: String,
-    /// Where those are sent on to who have that state.
+    /// Where people with that state are sent on to.
     pub onward_uri: String,
     arrivals: Arc<Mutex<Vec<Arrival>>>,
     _fronts: [Front; 2],
@@ -55,9 +55,9 @@ impl Shop {
     }
 }
 
-/// Who answers on one of the origins.
+/// Answers requests on one of the origins.
 struct Desk {
-    /// Where to send people on to; here they are where they were going.
+    /// Where to send people on to; `None` where their way ends.
     onward_uri: Option<String>,
     arrivals: Arc<Mutex<Vec<Arrival>>>,
 }

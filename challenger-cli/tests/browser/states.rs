@@ -33,7 +33,7 @@ pub struct State {
     way: Way,
 }
 
-/// What a browser does last to get to a page.
+/// The last action of a browser on its way to a page.
 enum Way {
     Open(String),
     /// Sends a form to a URL.
@@ -80,7 +80,7 @@ impl Stage {
         }
     }
 
-    /// The forms for the address, and what comes of an address that cannot be.
+    /// The forms for the address, and the answers to impossible addresses.
     pub fn address_states(&self) -> Vec<State> {
         let mut states = Vec::new();
         for service in &self.services {
@@ -192,7 +192,7 @@ impl<'a> Visit<'a> {
         format!("{step}/{}", rest.split('?').next().unwrap())
     }
 
-    /// Sends the address; what the page says does not matter.
+    /// Sends the address; the page's answer does not matter.
     fn address(&self, fields: &[(&str, &str)]) {
         self.service.site.post(&self.path("challenge"), &[], form(fields));
     }

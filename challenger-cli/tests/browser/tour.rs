@@ -1,6 +1,6 @@
-//! Every page in every state: what it weighs, whom it asks, in which language it is, whether
-//! everybody can use it, and how it looks. Pictures of all that are in
-//! `target/browser/screenshots`, as `STATE.LANGUAGE.WIDTH.TASTE.png`.
+//! Every page in every state: its size, its requests, its language, whether everybody can use it,
+//! and how it looks. Pictures of all that are in `target/browser/screenshots`, as
+//! `STATE.LANGUAGE.WIDTH.TASTE.png`.
 
 use crate::chromium::Setup;
 use crate::complaints::Complaints;
@@ -20,7 +20,7 @@ const LOOKS: [(u32, Taste); 7] = [
     (DESK, Taste::Dark),
 ];
 
-/// The same for languages that are not the first to be looked at.
+/// Fewer looks, for languages that are not the first to be looked at.
 const FEWER_LOOKS: [(u32, Taste); 2] = [(PHONE, Taste::Light), (DESK, Taste::Dark)];
 
 #[test]

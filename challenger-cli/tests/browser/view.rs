@@ -12,7 +12,7 @@ use crate::driver::Browser;
 pub const PHONE: u32 = 320;
 pub const DESK: u32 = 1280;
 
-/// What a person prefers, or how else a page is shown.
+/// A person's preference, or another way in which a page is shown.
 #[derive(Clone, Copy)]
 pub enum Taste {
     Dark,
@@ -73,7 +73,7 @@ pub fn restyle(browser: &Browser, rules: &str) {
     browser.script(script, &[json!(rules)]);
 }
 
-/// What is wrong with the page for the taste to which it is shown.
+/// Complaints about the page for the taste to which it is shown.
 pub fn complaints(browser: &Browser, taste: Taste) -> Vec<String> {
     let found = browser.script(LOOK, &[json!(taste.name())]);
     found.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_string()).collect()
@@ -86,7 +86,7 @@ pub fn photograph(browser: &Browser, name: &str) {
     fs::write(folder.join(format!("{name}.png")), browser.picture(None)).unwrap();
 }
 
-/// The folder of what belongs to these tests and not to the project: `target/browser`.
+/// The folder for files of these tests that are not part of the project: `target/browser`.
 pub fn artifacts() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("browser")
 }

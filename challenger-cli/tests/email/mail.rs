@@ -94,7 +94,7 @@ fn unquoted(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// RFC 2047, in the one encoding that occurs here. Blanks between encoded words do not count.
+/// RFC 2047, in the one encoding that occurs here. Spaces between encoded words do not count.
 fn decoded_words(value: &str) -> String {
     let mut decoded = String::new();
     let mut between = String::new();

@@ -1,4 +1,4 @@
-//! Runs the helper for e-mail, and what it needs for that.
+//! Runs the helper for e-mail, with everything that it needs.
 
 #![allow(dead_code, reason = "each test uses its part of it")]
 
@@ -16,16 +16,16 @@ pub(crate) const MESSAGE: &str = "1234-5678 is your code for shop.example.\n\n\
 /// A setting.
 pub(crate) type Setting = (&'static str, String);
 
-/// What became of a message.
+/// The outcome of a delivery.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
-    /// What it said, without the name of the program.
+    /// Its output, without the name of the program.
     pub(crate) said: String,
 }
 
 impl Outcome {
-    /// It failed, and said so in one line with this in it.
+    /// Checks that it failed, and reported that in one line that contains this.
     #[track_caller]
     pub(crate) fn failed(&self, code: i32, with: &str) {
         assert_eq!(self.code, Some(code), "{self:?}");
@@ -48,7 +48,7 @@ pub(crate) fn send_to(address: &str, settings: &[Setting], message: impl AsRef<[
     run(&[address], settings, message)
 }
 
-/// Runs the helper, and sees to it that it says nothing private.
+/// Runs the helper, and checks that it prints nothing private.
 pub(crate) fn run(arguments: &[&str], settings: &[Setting], message: impl AsRef<[u8]>) -> Outcome {
     let mut child = start(arguments, settings, message.as_ref());
     let mut stderr = String::new();

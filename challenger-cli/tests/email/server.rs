@@ -16,7 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
-/// Who may log in.
+/// The user who may log in.
 pub(crate) const USER: &str = "shop@relay.example";
 pub(crate) const PASSWORD: &str = "swordfish, and \"more\"";
 
@@ -31,10 +31,10 @@ pub(crate) enum Security {
     Tls,
 }
 
-/// What the server does instead of what it should.
+/// A misbehaviour of the server.
 #[derive(Clone, Copy)]
 pub(crate) enum Instead {
-    /// Says what it should, and this in the same breath.
+    /// Says the right thing, and this in the same breath.
     Add(&'static str),
     /// Hangs up.
     Close,
@@ -62,19 +62,19 @@ pub(crate) struct Taken {
 /// The server.
 pub(crate) struct MailServer {
     pub(crate) port: u16,
-    /// Not the threads', which nobody ends: it goes with the server.
+    /// Not shared with the threads, which nobody ends: it is removed with the server.
     directory: TempDir,
     house: Arc<House>,
     mailbox: Arc<Mutex<Vec<Taken>>>,
 }
 
-/// What all connections share.
+/// The data that all connections share.
 struct House {
     security: Security,
     misbehaviour: Vec<(&'static str, Instead)>,
 }
 
-/// What the servers of all tests show, and who vouches for that.
+/// The certificates that the servers of all tests show, and their authorities.
 struct Certificates {
     tls: Arc<ServerConfig>,
     ca: String,
@@ -131,7 +131,7 @@ impl MailServer {
         self.directory.path().join(name)
     }
 
-    /// What it has taken so far.
+    /// The mails that it has taken so far.
     pub(crate) fn mails(&self) -> Vec<Taken> {
         self.mailbox.lock().unwrap().clone()
     }

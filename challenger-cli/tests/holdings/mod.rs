@@ -1,4 +1,4 @@
-//! What the server holds: nothing of it may depend on what was asked of it before.
+//! The resources that the server holds: none may depend on earlier requests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use challenger_testkit::wait_for;
 
 use super::site::Site;
 
-/// What a process has: descriptors and threads by their kinds, and its children.
+/// The resources of a process: descriptors and threads by their kinds, and its children.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Holdings {
     descriptors: BTreeMap<String, usize>,
@@ -20,7 +20,8 @@ impl Holdings {
     pub(crate) fn of(process: u32) -> Self {
         let process = process.to_string();
         let folder = Path::new("/proc").join(&process);
-        // A socket or pipe has a number behind its kind. What ends meanwhile cannot be read.
+        // A socket or pipe has a number behind its kind. An entry that vanishes meanwhile cannot be
+        // read.
         let kind = |path: PathBuf| {
             let target = fs::read_link(path).ok()?.to_str().unwrap().to_owned();
             // The store opens its file as often as it needs it, up to some number.
@@ -52,7 +53,7 @@ fn counted(kinds: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
     counts
 }
 
-/// What the server has when nobody asks anything of it.
+/// The resources of the server when there are no requests.
 pub(crate) fn at_rest(site: &Site) -> Holdings {
     wait_for("the server to come to rest", || {
         let holdings = Holdings::of(site.process());

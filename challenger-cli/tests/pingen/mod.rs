@@ -66,7 +66,7 @@ pub(crate) fn script(provider: &Provider) -> Script {
     script
 }
 
-/// The same, where the letter does not matter, which takes most of the time.
+/// Like [`script`], where the letter does not matter, whose making takes most of the time.
 pub(crate) fn hasty_script(provider: &Provider) -> Script {
     let script = script(provider);
     script.replace("weasyprint", "prints.sh");
@@ -81,7 +81,7 @@ pub(crate) fn address(name: &str, lines: &str, country: Option<&str>) -> String 
     address.to_string()
 }
 
-/// Whether none of what nobody may see is in a text.
+/// Whether a text contains nothing secret.
 pub(crate) fn is_silent(text: &str) -> bool {
     let secrets = [SECRET, "s\"e", "$2y", "X-Signature", "eyJ0", "1234-5678", "Ada", "Bahnhof"];
     secrets.iter().all(|secret| !text.contains(secret))

@@ -1,4 +1,4 @@
-//! A stand-in for the HTTP API of a provider, on this machine: it writes down what it is asked, and
+//! A stand-in for the HTTP API of a provider, on this machine: it writes down all requests, and
 //! answers, or misbehaves, as a test says.
 
 #![allow(dead_code, reason = "each test uses its part of it")]
@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 
 use challenger_testkit::{read_head, unescape};
 
-/// What was asked.
+/// A request as it arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) method: String,
@@ -38,7 +38,7 @@ impl Asked {
     }
 }
 
-/// What the provider does about a request.
+/// The provider's reaction to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     /// Answers with status and body.
@@ -108,7 +108,7 @@ impl Drop for Provider {
     }
 }
 
-/// A whole request, unless what comes is none.
+/// A whole request, unless the bytes are not one.
 fn read(stream: &mut TcpStream) -> Option<Asked> {
     let mut stream = BufReader::new(stream);
     if !stream.fill_buf().ok()?.first()?.is_ascii_uppercase() {

@@ -32,7 +32,7 @@ pub(crate) struct Script {
     settings: Vec<(String, String)>,
 }
 
-/// How it went.
+/// The outcome of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -102,7 +102,7 @@ impl Script {
         ran
     }
 
-    /// The same, beside files that are not its own.
+    /// Like [`Self::run_with`], beside files that are not its own.
     pub(crate) fn run_beside(&self, shell: &[&str], arguments: &[&str], message: &str) -> Ran {
         let mut command = Command::new("/bin/sh");
         command.args(shell).arg(path(self.name)).args(arguments).env_clear();
@@ -140,7 +140,7 @@ impl Script {
         helper.run(address, message, &[], &[]).unwrap_err()
     }
 
-    /// What is in its directory for temporary files.
+    /// The files in its directory for temporary files.
     pub(crate) fn left(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder.path().join("tmp")).unwrap();
         let name = |entry: DirEntry| entry.file_name().into_string().unwrap();
@@ -149,7 +149,7 @@ impl Script {
         names
     }
 
-    /// What it must have said, as the only thing, when it failed.
+    /// The outcome of a failure, with this as the only output.
     pub(crate) fn complaint(&self, code: i32, complaint: &str) -> Ran {
         let stderr = format!("{}: {complaint}\n", self.name);
         Ran { code: Some(code), stdout: String::new(), stderr }

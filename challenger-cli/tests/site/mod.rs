@@ -22,7 +22,7 @@ use ureq::Agent;
 pub(crate) const SECRET: &str = "secret-token:0123456789abcdef";
 pub(crate) const REDIRECT_URI: &str = "https://client.example/callback?shop=1";
 
-/// Shorter secrets than this are none, but what a test made up.
+/// Texts shorter than this are not secrets, but made up by a test.
 const SECRET_LEN_MIN: usize = 6;
 
 /// A site, with its server if it runs.
@@ -32,9 +32,9 @@ pub(crate) struct Site {
     /// Where it listens.
     pub(crate) place: Place,
     server: Option<Running>,
-    /// Everything the server ever said.
+    /// Everything that the server ever printed.
     log: Arc<Mutex<String>>,
-    /// What must not be in it: nonces, PINs, codes, tokens, secrets and addresses.
+    /// Texts that must not be in the log: nonces, PINs, codes, tokens, secrets and addresses.
     secrets: Mutex<BTreeSet<String>>,
 }
 
@@ -52,7 +52,7 @@ impl Site {
         site
     }
 
-    /// The same, in a PostgreSQL database.
+    /// Like [`Self::new`], in a PostgreSQL database.
     pub(crate) fn on_postgres(options: &str, uri: &str) -> Self {
         let site = Self::bare(options);
         site.use_postgres(uri);
@@ -117,7 +117,7 @@ impl Site {
         }
     }
 
-    /// Remembers what an answer gives away.
+    /// Remembers the secrets in an answer.
     pub(crate) fn learn(&self, reply: &Reply) {
         let json = serde_json::from_str(&reply.body).unwrap_or(Value::Null);
         for key in ["nonce", "access_token"] {
@@ -177,7 +177,7 @@ impl Site {
     pub(crate) fn server(&self) -> Command {
         let mut command = self.command("challenger-httpd");
         command.args(["-L", "DEBUG"]).stdin(Stdio::null());
-        // Where tests look for what must not be there.
+        // Where tests look for files that must not be there.
         command.current_dir(self.directory.path());
         command
     }
@@ -246,7 +246,7 @@ impl Site {
         assert_eq!(self.wait(), Some(0), "{}", self.log());
     }
 
-    /// Everything the server said so far.
+    /// Everything that the server has printed so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -399,7 +399,7 @@ impl Drop for Site {
     }
 }
 
-/// Keeps what it is given, as an outbox.
+/// Keeps each message, as an outbox.
 pub(crate) const DELIVER: &str = r#"#!/bin/sh
 set -eu
 outbox=$(dirname "$0")/outbox

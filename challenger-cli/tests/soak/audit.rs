@@ -1,4 +1,4 @@
-//! Holds the servers to what they said: a token that was given out opens what was proved, and its
+//! Holds the servers to their answers: a token that was given out opens what was proved, and its
 //! code buys no other.
 
 use std::thread;
@@ -43,7 +43,7 @@ pub fn audit(world: &World, index: usize) {
         match verify(&mut caller, &proof) {
             Ok(()) => world.ledger.count("audit|held", 1),
             Err(Trouble::Broken(rule, case)) => world.ledger.break_rule(rule, case),
-            // Too late to tell, because the database was away for so long.
+            // Too late to know, because the database was away for so long.
             Err(_) => world.ledger.count("audit|could not be looked at", 1),
         }
         caller.settle(!caller.pair.was_troubled(begun, Instant::now()));

@@ -25,10 +25,10 @@ pub enum Trouble {
     StartOver(&'static str),
 }
 
-/// What a client wants.
+/// A request that a client wants to make.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
-    /// What it is called in the figures.
+    /// Its name in the figures.
     pub kind: &'static str,
     pub method: &'static str,
     /// Without the first slash.
@@ -58,7 +58,7 @@ pub struct Caller<'a> {
     kept: [Option<Peer>; 2],
     begun: Instant,
     pub samples: Vec<Sample>,
-    /// What was asked, and what went wrong.
+    /// The errors, each with the kind of its request.
     pub errors: Vec<(&'static str, String)>,
 }
 
@@ -76,7 +76,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Asks until there is an answer that is no error of the service.
+    /// Asks until there is an answer that is not an error of the service.
     pub fn call(&mut self, call: &Call<'_>) -> Result<Reply, Trouble> {
         loop {
             let error = match self.try_once(call) {
@@ -93,7 +93,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// The same twice at a time, on both servers.
+    /// Makes the same request twice at a time, on both servers.
     pub fn call_twice(&mut self, call: &Call<'_>) -> Vec<Result<Reply, Trouble>> {
         let mut other = Caller {
             turn: self.turn + 1,
@@ -126,7 +126,7 @@ impl<'a> Caller<'a> {
         Ok(reply)
     }
 
-    /// Whether anything went wrong, but that all helpers were at work, which is no fault.
+    /// Whether anything went wrong, but that all helpers were at work, which is not a fault.
     pub fn had_errors(&self) -> bool {
         self.errors.iter().any(|(_, error)| !error.starts_with("503"))
     }

@@ -1,4 +1,4 @@
-//! What is done to the servers, their helper and their database, one thing at a time for each pair.
+//! Faults of the servers, their helper and their database, one at a time for each pair.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,8 +7,8 @@ use challenger_testkit::{Cluster, Dice, End};
 
 use super::world::{Pair, World};
 
-/// How long after a fault requests may still fail: connections are made anew, what hung comes to
-/// its end.
+/// How long after a fault requests may still fail: connections are made again, and requests that
+/// hung come to their end.
 const SETTLING: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

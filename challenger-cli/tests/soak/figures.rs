@@ -1,4 +1,4 @@
-//! How long things took.
+//! The times that requests and whole validations took.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// client has the address, without the pauses that the person makes.
 pub const FLOW: &str = "whole flow";
 
-/// How long something took.
+/// The time that one of them took.
 #[derive(Clone, Copy)]
 pub struct Sample {
     pub pair: &'static str,
@@ -26,13 +26,13 @@ impl Sample {
     }
 }
 
-/// All of them.
+/// All samples.
 #[derive(Default)]
 pub struct Figures {
     samples: Mutex<Vec<Sample>>,
 }
 
-/// What is told about many.
+/// The summary of many times.
 #[derive(Clone, Copy, Default)]
 pub struct Summary {
     pub count: usize,
@@ -46,7 +46,7 @@ pub struct Minute {
     pub number: u64,
     /// Whole validations and all of their requests, in times without a fault.
     pub clean: [Summary; 2],
-    /// The same, in all the time.
+    /// Whole validations and all of their requests, in all the time.
     pub all: [Summary; 2],
 }
 

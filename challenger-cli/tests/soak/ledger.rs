@@ -1,4 +1,4 @@
-//! What must not have happened, and what was promised and has to be looked after.
+//! Rules that were broken, and promises that have to be checked later.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use std::time::Instant;
 /// The books of a run.
 #[derive(Default)]
 pub struct Ledger {
-    /// What is broken: how often, and the first case.
+    /// The rules that were broken: how often, and the first case.
     broken: Mutex<BTreeMap<&'static str, (u64, String)>>,
     /// Other things worth counting.
     counts: Mutex<BTreeMap<String, u64>>,
@@ -18,7 +18,7 @@ pub struct Ledger {
     pub under_way: AtomicU64,
 }
 
-/// An address that was proved, as far as the client was told.
+/// An address that was proved, as far as the client knows.
 #[derive(Clone)]
 pub struct Proof {
     pub address: String,

@@ -7,11 +7,12 @@
 //!
 //! People come at a steady pace, whatever becomes of those before them (an open loop). When nothing
 //! is done to their servers they must get what they want without a single error; during faults and
-//! for some seconds after, they may meet documented errors and try again. What a server said holds
-//! in any case.
+//! for some seconds after, they may meet documented errors and try again. The answers of a server
+//! hold in any case.
 //!
-//! `SOAK_SECONDS` says for how long, `SOAK_RATE` how many people per second, `SOAK_SEED` which
-//! chances. Only runs of ten minutes and more demand something of times and memory.
+//! `SOAK_SECONDS` is the length of a run, `SOAK_RATE` the number of people per second, and
+//! `SOAK_SEED` the seed of its dice. Only runs of ten minutes and more have limits for times and
+//! memory.
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
 #![allow(
@@ -77,7 +78,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 /// Everything at once, until the people are done.
 fn run(world: &World) -> Vec<Series> {
-    // What cannot go on must not take the report along.
+    // A part that cannot go on must not take the report along.
     let guarded = |what: &'static str, work: &dyn Fn()| {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
             let case = format!("{what}: {}", people::reason(&*panic));
@@ -110,7 +111,7 @@ fn run(world: &World) -> Vec<Series> {
     })
 }
 
-/// Stops all servers, and reads what is left.
+/// Stops all servers, and reads the rest of their logs.
 fn end(world: &World) {
     for pair in &world.pairs {
         for server in &pair.servers {

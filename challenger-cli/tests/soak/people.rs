@@ -39,7 +39,7 @@ pub fn send<'a>(scope: &'a Scope<'a, '_>, world: &'a World) {
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub fn reason(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
@@ -150,7 +150,7 @@ impl<'a> Person<'a> {
         Ok(())
     }
 
-    /// Looks at the state between two steps: what was sent was written down before.
+    /// Looks at the state between two steps: a message that was sent was written down before.
     fn reload(&mut self, visit: &mut Visit) -> Result<(), Trouble> {
         let is_page = std::mem::replace(&mut visit.is_page, false);
         let reply = visit.authorize(&mut self.caller)?;

@@ -1,4 +1,4 @@
-//! What the servers take of the machine, as `/proc` tells it.
+//! The resources that the servers take, as `/proc` reports them.
 
 use std::fs;
 use std::sync::atomic::Ordering;
@@ -8,10 +8,10 @@ use super::world::World;
 
 /// How many KiB of memory the later quarter may have more than the earlier one, beside a tenth.
 const SLACK_KIB: u64 = 2048;
-/// The same for descriptors and threads: a pool grows to 16 connections when it likes.
+/// How many descriptors or threads it may have more: a pool grows to 16 connections when it likes.
 const SLACK: u64 = 24;
 
-/// What a process took at one time.
+/// The resources that a process took at one time.
 #[derive(Clone, Copy)]
 pub struct Point {
     pub seconds: u64,
@@ -78,8 +78,8 @@ impl Series {
         Some((earlier, later, later <= earlier + earlier / 10 + SLACK_KIB))
     }
 
-    /// Whether its threads and descriptors go back to where they were. What leaks is never given
-    /// back, so the least of each quarter tells.
+    /// Whether its threads and descriptors go back to where they were. A leak is never given back,
+    /// so the least of each quarter shows it.
     pub fn gives_back(&self) -> Option<bool> {
         let quarters = self.quarters()?;
         let keeps_to = |what: fn(&Point) -> u64| {

@@ -1,4 +1,4 @@
-//! What is told of a run: a line every minute, and a document at the end.
+//! The report of a run: a line every minute, and a document at the end.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use super::figures::{FLOW, Minute, Summary, ms};
 use super::processes::Series;
 use super::world::World;
 
-/// What 99 of 100 validations take at most, in microseconds, and each of their requests.
+/// The limit for 99 of 100 validations, in microseconds, and for each of their requests.
 const P99_MAX: u64 = 1_000_000;
-/// Fewer than these in a minute are no figure.
+/// Fewer samples than this in a minute are not judged.
 const FEW: usize = 100;
 
-/// Tells each minute that is over.
+/// Prints each minute that is over.
 pub fn tell_minutes(world: &World) {
     println!("| minute | flows (fault-free) | p50 | p99 | max ms | all: p99 | errors | broken |");
     println!("|---|---|---|---|---|---|---|---|");
@@ -40,7 +40,7 @@ pub fn tell_minutes(world: &World) {
     }
 }
 
-/// By what they are: how many without a fault, and how many with one.
+/// By kind: how many errors without a fault, and how many with one.
 fn errors(world: &World) -> BTreeMap<String, [u64; 2]> {
     let mut errors: BTreeMap<String, [u64; 2]> = BTreeMap::new();
     for (name, count) in world.ledger.counts("error|") {
@@ -51,7 +51,7 @@ fn errors(world: &World) -> BTreeMap<String, [u64; 2]> {
     errors
 }
 
-/// Tells everything, and whether all demands hold.
+/// Prints everything, and returns whether all demands hold.
 pub fn tell_all(world: &World, series: &[Series]) -> bool {
     let settings = &world.settings;
     println!("\n# A soak of {} seconds\n", settings.duration.as_secs());
@@ -102,7 +102,7 @@ fn tell_times(world: &World) {
     }
 }
 
-/// Whether the worst minute is good enough.
+/// Prints the worst minutes, and returns whether they are good enough.
 fn tell_worst_minutes(world: &World) -> bool {
     let minutes = world.figures.minutes(world.begun);
     let worst = |of: &dyn Fn(&Minute) -> Summary, counts: &dyn Fn(&Minute) -> bool| {
@@ -166,7 +166,7 @@ fn tell_errors(world: &World) {
     }
 }
 
-/// Whether no server that lived long took more and more.
+/// Prints the processes, and returns whether no server that lived long took more and more.
 fn tell_processes(world: &World, series: &[Series]) -> bool {
     println!("\n## What the servers took\n");
     println!("First (warm), last and most; the slope is by least squares over the warm part.\n");

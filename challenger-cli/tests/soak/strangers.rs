@@ -1,4 +1,4 @@
-//! Those who mean no good, and those who cannot do better.
+//! People who mean no good, and people who cannot do better.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +21,7 @@ const CROWD: usize = 60;
 
 type Deed = fn(&mut Stranger<'_>) -> Result<(), Trouble>;
 
-/// What they do, and how often among each other.
+/// Their deeds, and the share of each.
 const DEEDS: [(&str, Deed, usize); 12] = [
     ("crowd", |it| it.crowd(), 1),
     ("foreign client", |it| it.be_a_foreign_client(), 4),
@@ -89,7 +89,7 @@ impl<'a> Stranger<'a> {
             }
             _ => {}
         }
-        // Their times are no figures of ours, but the errors are.
+        // Their times do not count in the figures, but the errors do.
         stranger.caller.samples.clear();
         stranger.caller.settle(is_clean);
     }
@@ -207,13 +207,13 @@ impl<'a> Stranger<'a> {
         }
     }
 
-    /// A connection, unless there is nobody.
+    /// A connection, unless there is no server.
     fn connect(&mut self) -> Option<Peer> {
         let servers = &self.caller.pair.servers;
         servers[usize::from(self.dice.one_in(2))].connect().ok()
     }
 
-    /// Sends something that is no request, and gets one of these answers or none.
+    /// Sends something that is not a request, and gets one of these answers or none.
     fn say(&mut self, bytes: &[u8], expected: &[u16]) -> Result<(), Trouble> {
         let Some(mut line) = self.connect() else { return Ok(()) };
         // It may be cut off before it has said everything.

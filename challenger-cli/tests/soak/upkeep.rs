@@ -1,4 +1,5 @@
-//! What operators do to a service that runs: rotate its logs, read them, and delete what expired.
+//! Operators' upkeep of a service that runs: they rotate its logs, read them, and delete expired
+//! rows.
 
 use std::fs;
 use std::sync::atomic::Ordering;
@@ -24,7 +25,7 @@ pub fn look_after(world: &World, pair: &Pair) {
     }
 }
 
-/// Deletes what has expired.
+/// Deletes expired rows.
 fn clean_up(world: &World, pair: &Pair) {
     let begun = Instant::now();
     let output = {
@@ -44,20 +45,21 @@ fn clean_up(world: &World, pair: &Pair) {
     }
 }
 
-/// Moves the log away, has it opened anew, and reads the old one.
+/// Moves the log away, has a new one opened, and reads the old one.
 fn rotate(world: &World, server: &Server, tell: &dyn Fn()) {
     let old = server.root.join("httpd.log.1");
     fs::rename(server.log(), &old).unwrap();
     tell();
     wait_for("a new log", || server.log().exists().then_some(()));
-    // Who wrote when it was opened is done soon; a line that comes later is only not read.
+    // A thread that was writing when the new one was opened is done soon; a later line is merely
+    // not read.
     thread::sleep(Duration::from_millis(100));
     world.ledger.count("upkeep|log rotated", 1);
     read(world, server, &fs::read_to_string(&old).unwrap());
     fs::remove_file(old).unwrap();
 }
 
-/// Reads the last log of a server that has ended, and what it said without one.
+/// Reads the last log of a server that has ended, and its output before there was one.
 pub fn read_last(world: &World, server: &Server) {
     read(world, server, &fs::read_to_string(server.log()).unwrap());
     let said = server.site.lock().unwrap().log();
@@ -86,8 +88,8 @@ fn read(world: &World, server: &Server, text: &str) {
     }
 }
 
-/// Something in a line that has the shape of a secret or an address. That is more than the secrets
-/// that there are, and none of it belongs into a log.
+/// Something in a line that has the shape of a secret or an address. That covers more than the
+/// secrets that there are, and none of it belongs in a log.
 fn secret_in(line: &str) -> Option<&'static str> {
     let is_sign = |it: char| it.is_ascii_uppercase() || it.is_ascii_digit();
     if line.split(|it| !is_sign(it)).any(|word| word.len() >= 26) {

@@ -1,4 +1,4 @@
-//! The steps of a validation, each with what must be so whatever happens to the servers.
+//! The steps of a validation, each with the rules that hold whatever happens to the servers.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -151,7 +151,7 @@ impl Visit {
         self.post(caller, "solve", &format!("pin={code}"), twice)
     }
 
-    /// `/solve` with a code that is none.
+    /// `/solve` with a wrong code.
     pub fn mistype(&mut self, caller: &mut Caller<'_>, code: &str) -> Result<(), Trouble> {
         let reply = self.guess(caller, &wrong(code), false)?.remove(0);
         match reply.status {
@@ -168,7 +168,7 @@ impl Visit {
         code: &str,
         twice: bool,
     ) -> Result<String, Trouble> {
-        // A form that is not the latest is shown anew.
+        // A form that is not the latest is shown again.
         for _ in 0..3 {
             let begun = Instant::now();
             let replies = self.guess(caller, code, twice)?;

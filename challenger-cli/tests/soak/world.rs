@@ -1,4 +1,4 @@
-//! The two stores, the servers on them, and when something was done to them.
+//! The two stores, the servers on them, and the times of their faults.
 
 use std::fs;
 use std::io;
@@ -18,7 +18,7 @@ use super::site::{REDIRECT_URI, SECRET, Site, stderr, write_script};
 /// How long a run has to be for its figures to be demands. A shorter one judges no times.
 const DEMANDING: Duration = Duration::from_secs(600);
 
-/// What is the same for all services, whatever their database. Rows live for minutes, so that an
+/// The options that all services share, whatever their database. Rows live for minutes, so that an
 /// hour sees many of them come and go.
 const OPTIONS: &str = "BASE_URL = https://challenger.example/\nADDRESS_TYPE = email\n\
     AUTH_ADDRESS_FORMAT = plain\nAUTH_TIMEOUT = 4 s\nRETRANSMISSION_INTERVAL = 1 s\n\
@@ -41,7 +41,7 @@ printf '%s\n' "$code" >> "$here/letters/$1"
 [ "$mode" != doubts ]
 "#;
 
-/// How long, how much, and by which chances.
+/// The settings of a run: its length, its load, and its dice.
 pub struct Settings {
     pub duration: Duration,
     /// Honest people per second, for all servers together.
@@ -60,7 +60,7 @@ impl Settings {
     }
 }
 
-/// Everything.
+/// Everything that a run consists of.
 pub struct World {
     pub settings: Settings,
     pub pairs: [Pair; 2],
@@ -87,7 +87,7 @@ pub struct Server {
     pub site: Mutex<Site>,
     /// Its process, or 0 while there is none.
     pub process: AtomicU32,
-    /// What its logs amounted to.
+    /// The size of all its logs.
     pub log_bytes: AtomicU64,
 }
 
@@ -186,7 +186,7 @@ impl Pair {
         pair
     }
 
-    /// What the helper does from now on: `delivers`, `fails`, `hangs`, or delivers and `doubts`.
+    /// Changes the helper from now on: it `delivers`, `fails`, `hangs`, or delivers and `doubts`.
     pub fn set_helper(&self, mode: &str) {
         let new = self.folder.join("mode.new");
         fs::write(&new, format!("{mode}\n")).unwrap();
@@ -204,7 +204,7 @@ impl Pair {
         self.windows.lock().unwrap().last_mut().unwrap().end = Some(end);
     }
 
-    /// Whether something was done to it in this time.
+    /// Whether there was a fault in this time.
     pub fn was_troubled(&self, begin: Instant, end: Instant) -> bool {
         self.overlaps(begin, end, |_| true)
     }

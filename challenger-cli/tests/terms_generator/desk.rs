@@ -82,14 +82,14 @@ impl Desk {
         self.generator(arguments).output().unwrap()
     }
 
-    /// Runs it well: what it says, and what it warns of.
+    /// Runs it with success, and returns its output and its warnings.
     pub(crate) fn make(&self, arguments: &[&str]) -> (String, String) {
         let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
         (stdout(&output), stderr(&output))
     }
 
-    /// Runs it in vain: nothing may change, and its complaint is the answer.
+    /// Runs it in vain, and returns its complaint: nothing may change.
     pub(crate) fn fail(&self, command: &mut Command) -> String {
         let before = self.contents();
         let output = command.output().unwrap();
@@ -117,7 +117,7 @@ impl Desk {
         found
     }
 
-    /// What a program says about a file.
+    /// The output of a program about a file.
     pub(crate) fn ask(&self, program: &str, arguments: &[&str]) -> String {
         let output =
             Command::new(program).args(arguments).current_dir(self.0.path()).output().unwrap();

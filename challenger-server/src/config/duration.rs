@@ -1,6 +1,6 @@
 //! Durations as the configuration writes them: `4 weeks 1 day`, `10s`, `forever`.
 //!
-//! A sum of numbers with units, separated by blanks; a unit may touch its number. A number without
+//! A sum of numbers with units, separated by spaces; a unit may touch its number. A number without
 //! a unit counts microseconds.
 
 use std::time::Duration;
@@ -72,7 +72,7 @@ fn split_number(word: &str) -> Result<(u64, &str), DurationError> {
     if digits.is_empty() {
         return Err(DurationError::Malformed);
     }
-    // Digits alone are always a number, so what fails here is its size.
+    // Digits alone are always a number, so only its size can fail here.
     let number = digits.parse().map_err(|_| DurationError::TooLong)?;
     Ok((number, rest))
 }

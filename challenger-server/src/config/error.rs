@@ -73,7 +73,7 @@ pub enum ConfigError {
         section: String,
         /// The option with the value and its origin.
         setting: Box<Setting>,
-        /// What would be accepted.
+        /// The values that would be accepted.
         expected: String,
     },
 }
@@ -118,7 +118,7 @@ impl fmt::Display for ConfigError {
 
 impl Error for ConfigError {}
 
-/// What is wrong with a line. No variant has a value, which could be a secret.
+/// An error in a line. No variant contains a value, which could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LineError {
     /// The file starts with a byte order mark, which some editors write.

@@ -1,6 +1,6 @@
 //! The `$` of file names: `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:=default}`.
 //!
-//! `$NAME` ends at `/`, `\` or a blank. Braces are balanced, so a default may hold further
+//! `$NAME` ends at `/`, `\` or a space. Braces are balanced, so a default may contain further
 //! references. The value of a name is expanded as well. An unknown name stays as it is written,
 //! with a warning.
 

@@ -86,7 +86,7 @@ impl Files for MemoryFiles {
             return Err(Error::from(ErrorKind::PermissionDenied));
         }
         let inside = |path: &&PathBuf| path.parent() == Some(directory.as_path());
-        // Backwards, so that sorting is not left to luck.
+        // Backwards, so that sorting is not left to chance.
         let paths: Vec<_> = self.0.keys().rev().filter(inside).cloned().collect();
         match paths.as_slice() {
             [] => Err(Error::from(ErrorKind::NotFound)),

@@ -74,7 +74,7 @@ fn parse_line(line: &[u8]) -> Result<Option<Line>, LineError> {
     Ok(Some(Line::Option { name, value: String::from(unquote(value.trim_ascii())) }))
 }
 
-/// The value without the quotes around it. A single quote is no pair.
+/// The value without the quotes around it. A lone quote is not a pair.
 fn unquote(value: &str) -> &str {
     value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)
 }

@@ -2,7 +2,7 @@
 //!
 //! As in a head, every byte has one reading, or the request is refused: sizes are hexadecimal
 //! digits and nothing else, lines end in CR LF, and a trailer is a field. Extensions and trailers
-//! are read over.
+//! are skipped.
 
 #[cfg(test)]
 mod tests;
@@ -12,8 +12,8 @@ use challenger_proto::{Refusal, Refused};
 
 use super::head::{Framing, after_line, is_text, is_token, split_line};
 
-/// The most bytes of a chunked body besides what it carries: sizes, extensions, ends of lines and
-/// trailers. It is enough for the longest body in chunks of 25 bytes.
+/// The maximum number of bytes in a chunked body besides its content: sizes, extensions, ends of
+/// lines and trailers. It is enough for the longest body in chunks of 25 bytes.
 pub(super) const CHUNKING_MAX: usize = 16 * 1024;
 
 /// The bytes of CR LF.
@@ -24,17 +24,17 @@ const DIGITS_MAX: usize = 16;
 
 /// A body that is being received.
 pub(super) struct Body {
-    /// What has come of it, without its framing.
+    /// The bytes that have arrived, without the framing.
     bytes: Vec<u8>,
     awaited: Awaited,
-    /// How many bytes its chunks may still have besides what they carry.
+    /// How many more bytes of framing its chunks may have.
     chunking_left: usize,
 }
 
-/// What comes next.
+/// The part of a body that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaited {
-    /// So many bytes, of the body as a whole or of a chunk.
+    /// This many bytes, of the whole body or of a chunk.
     Data { left: usize, is_chunk: bool },
     /// A line with the size of a chunk.
     ChunkSize,
@@ -47,7 +47,7 @@ enum Awaited {
 }
 
 impl Body {
-    /// A body of which nothing has come.
+    /// A body of which nothing has arrived yet.
     pub(super) fn new(framing: Framing) -> Result<Self, Refused> {
         let awaited = match framing {
             Framing::Length(0) => Awaited::End,
@@ -58,29 +58,30 @@ impl Body {
         Ok(Self { bytes: Vec::new(), awaited, chunking_left: CHUNKING_MAX })
     }
 
-    /// Takes what belongs to the body from the beginning of `bytes`, and returns how many that are.
+    /// Takes the bytes at the beginning of `bytes` that belong to the body, and returns their
+    /// number.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<usize, Refused> {
         let mut rest = bytes;
         while self.take_next(&mut rest)? {}
         Ok(bytes.len() - rest.len())
     }
 
-    /// Whether all of it is there.
+    /// Whether the body is complete.
     pub(super) fn is_complete(&self) -> bool {
         self.awaited == Awaited::End
     }
 
-    /// How many bytes have come of it.
+    /// The number of bytes that have arrived.
     pub(super) fn length(&self) -> usize {
         self.bytes.len()
     }
 
-    /// What has come of it.
+    /// The bytes that have arrived.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 
-    /// Takes what comes next, if it has come.
+    /// Takes the next part, if it has arrived, and returns whether it has.
     fn take_next(&mut self, rest: &mut &[u8]) -> Result<bool, Refused> {
         match self.awaited {
             Awaited::Data { left, is_chunk } => return Ok(self.take_data(rest, left, is_chunk)),
@@ -127,7 +128,7 @@ impl Body {
         !data.is_empty()
     }
 
-    /// Takes a line and returns it without its end; `None` if it goes on.
+    /// Takes a line and returns it without its end; `None` if it is incomplete.
     fn take_line<'b>(&mut self, rest: &mut &'b [u8]) -> Result<Option<&'b [u8]>, Refused> {
         let bounded = rest.get(..self.chunking_left).unwrap_or(rest);
         let (line, end) = split_line(bounded, is_text);
@@ -143,7 +144,7 @@ impl Body {
         }
     }
 
-    /// Counts bytes that carry nothing.
+    /// Counts bytes of the framing.
     fn count(&mut self, bytes: usize) -> Result<(), Refused> {
         let left = self.chunking_left.checked_sub(bytes);
         self.chunking_left = left.ok_or(Refusal::BodyTooLarge)?;
@@ -155,8 +156,8 @@ fn malformed(what: &str) -> Refused {
     Refusal::ContentLengthMalformed.about(what)
 }
 
-/// The size at the beginning of a line, before its extensions. `None` is no size; more than fits is
-/// the most there is.
+/// The size at the beginning of a line, before its extensions. `None` if that is not a size; one
+/// that is too large becomes the largest number.
 fn chunk_size(line: &[u8]) -> Option<usize> {
     let digits = line.split(|byte| *byte == b';').next()?;
     let is_size = (1..=DIGITS_MAX).contains(&digits.len());

@@ -35,26 +35,27 @@ use super::{Answer, Limits};
 /// answer (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
-/// The same after a wait for a request that did not come. It may be under way: then the peer sees
-/// an end that says that nobody read it, and no reset.
+/// How long to linger after a wait for a request that did not come. It may be under way: then the
+/// peer sees an orderly end instead of a reset, and knows that nobody read its request.
 const PART: Duration = Duration::from_millis(200);
 
-/// How long, during a drain, a connection may take to begin its first request. As a rule that is on
-/// its way already: a peer connects because it has something to ask.
+/// How long, during a drain, a connection may take to begin its first request. As a rule that
+/// request is on its way already: a peer connects because it has something to ask.
 const ARRIVE: Duration = Duration::from_secs(1);
-/// The same for a connection that has made requests. Those of a proxy or a browser are idle most of
-/// the time, and a restart must not wait for them. But where many requests come, the next one often
-/// comes now, and its answer can say that it is the last: nothing else ends a connection without a
-/// moment in which a request could be lost.
+/// Like [`ARRIVE`], for a connection that has made requests. Those of a proxy or a browser are idle
+/// most of the time, and a restart must not wait for them. But where many requests come, the next
+/// one often arrives now, and its answer can say that it is the last: nothing else ends a
+/// connection without a moment in which a request could be lost.
 const STAY: Duration = Duration::from_millis(200);
 
-/// How much of an answer may take the time for writing.
+/// How many bytes of an answer may take the time limit for writing.
 const WRITE_PART: usize = 128 * 1024;
 
 /// The interim response that asks for the body (RFC 9110 §15.2.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// What a connection needs next. Each variant has what may follow it as its methods.
+/// The next thing that a connection needs. Each variant has the steps that may follow it as
+/// methods.
 ///
 /// ```
 /// use std::time::Instant;
@@ -82,7 +83,7 @@ pub enum Exchange<'a> {
     Read(Reading<'a>),
     /// An answer to a complete request.
     Decide(Request, Deciding<'a>),
-    /// The wording of a refusal. The request is there, without a body, if its head was complete.
+    /// The wording of a refusal. The request is given, without a body, if its head was complete.
     Refuse(Option<Request>, Refused, Deciding<'a>),
     /// To send bytes to the peer.
     Write(Writing<'a>),
@@ -111,7 +112,7 @@ pub struct Reading<'a> {
     until: Instant,
 }
 
-/// What a connection is reading.
+/// The part of a request that a connection is reading.
 enum Awaited {
     /// The beginning of a request.
     Request {
@@ -130,7 +131,7 @@ impl<'a> Reading<'a> {
         self.until
     }
 
-    /// How many bytes are held of what is awaited: at most a head, or a body and a line of its
+    /// How many bytes are held of the awaited request: at most a head, or a body and a line of its
     /// chunks.
     pub fn held(&self) -> usize {
         let body = match &self.awaited {
@@ -197,8 +198,8 @@ pub struct Deciding<'a> {
 }
 
 impl<'a> Deciding<'a> {
-    /// The server is being stopped. All requests are still answered whose bytes had come when this
-    /// was first said; `unread` is how many of them are still to be handed over.
+    /// The server is being stopped. All requests whose bytes had arrived when this was first called
+    /// are still answered; `unread` is how many of them are still to be handed over.
     pub fn drain(&mut self, unread: u64) {
         let there = self.connection.taken + self.connection.received.len() as u64 + unread;
         let due = *self.connection.due.get_or_insert(there);
@@ -223,7 +224,7 @@ pub struct Writing<'a> {
     then: Then,
 }
 
-/// What follows when all bytes are sent.
+/// The step that follows when all bytes are sent.
 enum Then {
     Body(Head, Body),
     Request,
@@ -251,15 +252,15 @@ impl<'a> Writing<'a> {
     }
 }
 
-/// What a connection has in every state.
+/// The data of a connection in every state.
 struct Connection<'a> {
     limits: &'a Limits,
-    /// What has come and was not used yet: a part of a request, or the beginning of the next ones.
-    /// Never more than a head, or the framing of a chunk, and one read.
+    /// Bytes that have arrived and were not used yet: a part of a request, or the beginning of the
+    /// next ones. Never more than a head, or the framing of a chunk, and one read.
     received: Vec<u8>,
     /// How many bytes were used.
     taken: u64,
-    /// In a drain, how many of its bytes are answered: those that had come when it was noticed.
+    /// In a drain, how many of its bytes are answered: those that had arrived when it was noticed.
     due: Option<u64>,
     /// Whether it has not made a request yet.
     is_new: bool,
@@ -308,7 +309,8 @@ impl<'a> Connection<'a> {
         Exchange::Read(Reading { connection: self, awaited: Awaited::Body(head, body), until })
     }
 
-    /// Moves to a body what has come of it. `incomplete` says what follows if that is not all.
+    /// Moves the bytes that have arrived to their body. `incomplete` returns the next step if more
+    /// of it has to come.
     fn body_arrived(
         mut self,
         mut head: Head,
@@ -340,13 +342,13 @@ impl<'a> Connection<'a> {
         Exchange::Decide(head.request, Deciding { connection: self, is_head, close })
     }
 
-    /// What follows a refused request could be anything, so its answer is the last.
+    /// The bytes after a refused request could be anything, so its answer is the last.
     fn refuse(self, request: Option<Request>, refused: Refused) -> Exchange<'a> {
         let is_head = request.as_ref().is_some_and(|request| request.method == Method::Head);
         Exchange::Refuse(request, refused, Deciding { connection: self, is_head, close: true })
     }
 
-    /// A large body has as many turns of the time for writing as it has parts.
+    /// The time limit for writing counts again for each part of a large body.
     fn write(self, head: Vec<u8>, body: Arc<[u8]>, then: Then, now: Instant) -> Exchange<'a> {
         let turns = u32::try_from(body.len() / WRITE_PART).unwrap_or(u32::MAX);
         let until = after(now, self.limits.write.saturating_mul(turns.saturating_add(1)));

@@ -4,8 +4,8 @@
 //! smuggling). So where RFC 9112 lets a recipient be lenient, this parser is not: lines end in
 //! CR LF, a body has one length in digits or is chunked, and nothing is folded.
 //!
-//! [`parse_head`] is pure. It goes from left to right and never takes a word back: what it says
-//! about the beginning of a head it also says about the whole.
+//! [`parse_head`] is pure. It goes from left to right and never changes its verdict: one about the
+//! beginning of a head holds for the whole.
 
 #[cfg(test)]
 mod tests;
@@ -15,17 +15,17 @@ use challenger_proto::{Refusal, Refused};
 use httparse::Header;
 
 /// The most header fields of a request: browsers send about twenty and proxies add a few. It bounds
-/// what fields cost beyond their bytes.
+/// the cost of fields beyond their bytes.
 pub const HEADERS_MAX: usize = 100;
 
 const TRANSFER_ENCODING: &str = "Transfer-Encoding";
 
-/// What the bytes that have come so far amount to.
+/// The result of parsing the bytes that have arrived so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// The head goes on; nothing is wrong with it so far.
     Incomplete,
-    /// The head is there.
+    /// The head is complete.
     Complete(Head),
 }
 
@@ -57,8 +57,8 @@ pub enum Framing {
 
 /// Reads the head of the request that `bytes` begin with.
 ///
-/// A request line is refused as soon as it has ended, or is too long; bytes that may not stand in a
-/// head as soon as they come; everything else once the head is complete.
+/// A request line is refused as soon as it has ended, or is too long; bytes that are not allowed in
+/// a head as soon as they arrive; everything else once the head is complete.
 ///
 /// ```
 /// use challenger_server::front::head::{Framing, Parsed, parse_head};
@@ -112,19 +112,19 @@ fn parse_bounded(bytes: &[u8]) -> Result<Option<Head>, Refused> {
     complete(line, fields, bytes.len() - bytes_left.len()).map(Some)
 }
 
-/// Whether a byte may stand in the value of a field. A browser may send cookies in UTF-8, so bytes
+/// Whether a byte is allowed in the value of a field. A browser may send cookies in UTF-8, so bytes
 /// from 0x80 on are fine (RFC 9110 §5.5).
 pub(super) fn is_text(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
 
-/// Splits before the first byte that may not stand inside a line.
+/// Splits before the first byte that is not allowed inside a line.
 pub(super) fn split_line(bytes: &[u8], allowed: fn(u8) -> bool) -> (&[u8], &[u8]) {
     let end = bytes.iter().position(|byte| !allowed(*byte)).unwrap_or(bytes.len());
     bytes.split_at(end)
 }
 
-/// What comes after the CR LF that must stand here; `None` if that has not come yet.
+/// The bytes after the CR LF that must be here; `None` if it has not arrived yet.
 ///
 /// A CR or LF alone is refused: some servers take it for the end of a line, some do not.
 pub(super) fn after_line(bytes: &[u8]) -> Result<Option<&[u8]>, Refused> {
@@ -135,7 +135,7 @@ pub(super) fn after_line(bytes: &[u8]) -> Result<Option<&[u8]>, Refused> {
     }
 }
 
-/// How long the target in a request line is, which may not be all there yet.
+/// The length of the target in a request line, which may be incomplete.
 fn longest_target(line: &[u8]) -> usize {
     line.split(|byte| *byte == b' ').nth(1).map_or(0, <[u8]>::len)
 }
@@ -196,12 +196,12 @@ fn origin_form(method: Method, target: &str) -> Option<(String, Option<&str>)> {
     Some((format!("{slash}{path}"), Some(authority)))
 }
 
-/// Whether a byte may stand in a method or the name of a field (RFC 9110 §5.6.2).
+/// Whether a byte is allowed in a method or the name of a field (RFC 9110 §5.6.2).
 pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Whether a byte may stand in a host with a port (RFC 3986 §3.2.2). Not a comma, which would join
+/// Whether a byte is allowed in a host with a port (RFC 3986 §3.2.2). Not a comma, which would join
 /// two hosts, and no `@`: nobody logs in this way (RFC 9110 §4.2.4).
 fn is_host(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!$%&'()*+-.:;=[]_~".contains(&byte)

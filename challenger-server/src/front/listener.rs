@@ -33,7 +33,7 @@ impl Listener {
         Watch::new(&self.0)
     }
 
-    /// The same socket, for code that takes UNIX sockets only.
+    /// Converts it, for code that takes UNIX sockets only.
     #[cfg(feature = "tiny-http")]
     pub(super) fn into_unix(self) -> UnixListener {
         OwnedFd::from(self.0).into()
@@ -59,7 +59,7 @@ impl Listener {
         Ok((socket, peer))
     }
 
-    /// Whether a connection waits to be accepted.
+    /// Whether a connection is waiting to be accepted.
     pub(super) fn has_next(&self) -> bool {
         let event = wait_for(&self.0, PollFlags::IN, Duration::ZERO, None);
         matches!(event, Ok(Event::Ready))

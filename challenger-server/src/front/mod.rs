@@ -101,7 +101,7 @@ pub struct Limits {
     /// people may share an address. Loopback and UNIX sockets do not count: behind a proxy everyone
     /// comes from there.
     pub connections_per_peer: usize,
-    /// Where else proxies are, whose connections do not count either.
+    /// The addresses of other proxies, whose connections do not count either.
     pub trusted_proxies: Vec<Network>,
     /// From the first byte of a request to the end of its head. It is a few packets; a bad mobile
     /// network repeats one after 1, 3 and 7 seconds.
@@ -134,9 +134,9 @@ impl Default for Limits {
 }
 
 /// How many connections may wait to be accepted. The standard library asks for 128; a crowd that
-/// comes in one moment overflows that, and a peer that is dropped tries again only a second later.
+/// arrives at once overflows that, and a peer that is dropped tries again only a second later.
 pub(crate) const BACKLOG: i32 = 1024;
-/// How often the accept thread looks whether to stop.
+/// How often the accept thread checks whether to stop.
 const TICK: Duration = Duration::from_millis(250);
 /// How long to wait when a connection cannot be accepted. Some causes, such as too many open files,
 /// do not go away at once.
@@ -211,9 +211,9 @@ impl Front {
         self.table.len()
     }
 
-    /// Stops listening, answers what had come, whether it was read or accepted yet or not, and
-    /// closes the connections. Cuts off those that are left when the time has passed, and returns
-    /// whether none was.
+    /// Stops listening, answers the requests that had arrived, read and accepted or not, and closes
+    /// the connections. Cuts off those that are left when the time has passed, and returns whether
+    /// none was left.
     pub fn drain(&mut self, timeout: Duration) -> bool {
         self.table.drain(timeout)
     }
@@ -292,7 +292,7 @@ impl Acceptor {
 struct Unserved {
     /// Connections that could not be accepted or got no thread.
     failures: u64,
-    /// Why the last of them could not.
+    /// The error of the last of them.
     last: Option<io::Error>,
     /// Newcomers for which no connection could make room.
     turned_away: u64,
@@ -307,7 +307,7 @@ impl Unserved {
         self.reported.is_some_and(|reported| reported.elapsed() < REPORT)
     }
 
-    /// Logs what there is to report, but not too often.
+    /// Logs the news, if there is any, but not too often.
     fn report(&mut self, evicted: u64) {
         let crowded = self.turned_away > 0 || evicted > self.evicted;
         if !(crowded || self.failures > 0) || self.is_too_soon() {

@@ -12,11 +12,11 @@ pub struct Network {
 }
 
 impl Network {
-    /// An address, or a network in CIDR notation. One of IPv4 that is written in IPv6 is one of
+    /// An address, or a network in CIDR notation. An IPv4 one that is written as IPv6 counts as
     /// IPv4.
     ///
     /// # Errors
-    /// What would be accepted instead.
+    /// The message says what would be accepted.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
         let address: IpAddr = address.parse().map_err(|_| {
@@ -53,7 +53,7 @@ impl Network {
         self.prefix == 0
     }
 
-    /// Whether an address is in it. One of IPv4 may come in IPv6, as it does to a socket that
+    /// Whether an address is in it. An IPv4 address may come as IPv6, as it does to a socket that
     /// serves both.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -51,7 +51,7 @@ pub(super) fn has_left(socket: &Socket) -> bool {
     matches!(event, Ok(Event::Ready))
 }
 
-/// How many bytes have come and were not read.
+/// The number of bytes that have arrived and were not read.
 pub(super) fn unread(socket: &Socket) -> u64 {
     ioctl_fionread(socket).unwrap_or_default()
 }
@@ -69,7 +69,7 @@ pub(super) enum Arrival<'a> {
     Never,
 }
 
-/// Reads what comes next. Looks for it even when the deadline has passed: the thread may have been
+/// Reads the next bytes. Looks for them even when the deadline has passed: the thread may have been
 /// woken late.
 pub(super) fn read<'a>(
     mut socket: &Socket,
@@ -95,8 +95,8 @@ pub(super) fn read<'a>(
     }
 }
 
-/// Writes everything and says whether it could. Both parts go together: a second write would wait
-/// until the peer acknowledges the first. And neither is copied.
+/// Writes everything and returns whether it could. Both parts go together: a second write would
+/// wait until the peer acknowledges the first. And neither is copied.
 pub(super) fn write(mut socket: &Socket, parts: [&[u8]; 2], until: Instant) -> bool {
     let mut parts = parts.map(IoSlice::new);
     let mut rest = &mut parts[..];
@@ -134,7 +134,7 @@ pub(super) fn linger(socket: &Socket, until: Instant, bytes_max: usize) {
     }
 }
 
-/// Whether to look at the deadline and try again.
+/// Whether to check the deadline and try again.
 pub(super) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::TimedOut | ErrorKind::WouldBlock)
 }

@@ -18,7 +18,7 @@ use super::{Limits, Network, Peer};
 /// How long a connection that must make room may take to end. Its socket is shut down, so its
 /// thread has nothing to wait for.
 const LEAVE: Duration = Duration::from_secs(1);
-/// What a connection is doing.
+/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Waiting for its peer: to send a request, to take an answer, or to close.
@@ -124,10 +124,10 @@ impl Table {
     }
 
     /// Makes the last call, waits for all connections and for the listener, and ends those that are
-    /// left when the time has passed. Returns whether none was.
+    /// left when the time has passed. Returns whether none was left.
     ///
-    /// It ends none before: that a connection is idle is known to its thread alone, which looks
-    /// whether something has come.
+    /// None is ended earlier: only its own thread knows whether a connection is idle, because it
+    /// checks whether something has arrived.
     pub(super) fn drain(&self, timeout: Duration) -> bool {
         let mut connections = self.connections();
         connections.draining = true;
@@ -170,7 +170,7 @@ impl Connections {
     }
 
     /// Ends the connection, if there is one, that has waited longest for its peer: for this peer if
-    /// one is given. Says whether there is one.
+    /// one is given. Returns whether there is one.
     fn evict(&mut self, peer: Option<IpAddr>) -> bool {
         let longest = self
             .open

@@ -1,5 +1,6 @@
 //! Another engine in place of the front: tiny_http, for a UNIX socket behind a proxy that sends
-//! whole requests. It has none of the front's limits, and our parser sees what it made of a head.
+//! whole requests. It has none of the front's limits, and our parser sees only its reading of a
+//! head.
 
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,7 +42,7 @@ impl Tiny {
         &self.place
     }
 
-    /// Waits for the requests that have come, and says whether all were answered in time. Others
+    /// Waits for the requests that have come, and returns whether all were answered in time. Others
     /// wait until this process ends.
     pub fn drain(&mut self, timeout: Duration) -> bool {
         let start = Instant::now();
@@ -71,12 +72,12 @@ fn serve(mut request: tiny_http::Request, respond: &dyn Respond) {
     let (answer, close) = match read(&mut request) {
         Ok(head) => (respond.respond(head.request, &Present), !head.keep_alive),
         Err((head, refused)) => {
-            // tiny_http would read what is left of a body into as much memory as that takes. With
-            // an upgrade it does not, and what is left has no end.
+            // tiny_http would read the rest of a body into as much memory as that takes. With an
+            // upgrade it does not, and the rest has no end.
             if !asks_for_upgrade(&request) {
                 let _ = io::copy(request.as_reader(), &mut io::sink());
             }
-            // What follows may be a part of this request to a peer that reads it in another way.
+            // The next bytes may be a part of this request to a peer that reads it in another way.
             (respond.refuse(head.as_ref(), refused), true)
         }
     };
@@ -115,7 +116,7 @@ fn read(from: &mut tiny_http::Request) -> Result<Head, (Option<Request>, Refused
             return Err((Some(head.request), Refusal::ContentLengthMalformed.into()));
         }
         Framing::Chunked => {
-            // tiny_http takes sizes with signs and blanks, so what follows is not read.
+            // tiny_http takes sizes with signs and spaces, so what follows is not read.
             head.keep_alive = false;
             from.as_reader().take(BODY_MAX as u64 + 1).read_to_end(body).map(drop)
         }

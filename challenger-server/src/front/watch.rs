@@ -10,7 +10,7 @@ use std::thread;
 use super::TICK;
 use crate::this_process;
 
-/// A listener that somebody else has.
+/// A listener that has another owner.
 #[derive(Clone)]
 pub(crate) struct Watch {
     path: String,

@@ -66,7 +66,7 @@ fn parts(path: &Path) -> impl Iterator<Item = OsString> {
     parts.map(|part| part.as_os_str().to_owned())
 }
 
-/// Whom we trust beside root.
+/// The user and the group that are trusted besides root.
 struct Us {
     user: u32,
     group: u32,

@@ -15,7 +15,7 @@ pub(super) fn style(file: &[u8]) -> Result<String, String> {
         return Err("the rules contain </style, which would end them".to_owned());
     }
     if rules.contains("{{") {
-        return Err("the rules contain {{, which begins a tag: put a blank in between".to_owned());
+        return Err("the rules contain {{, which begins a tag: put a space in between".to_owned());
     }
     Ok(rules)
 }

@@ -1,4 +1,5 @@
-//! Finds in a page what its Content-Security-Policy has to allow, and what it never allows.
+//! Finds the parts of a page that its Content-Security-Policy has to allow, and those that it never
+//! allows.
 
 use challenger_proto::http::Inline;
 
@@ -24,7 +25,8 @@ struct Tag<'a> {
 /// The maximum number of warnings per page.
 const WARNINGS_MAX: usize = 20;
 
-/// The styles and scripts in a page, and warnings about what browsers refuse, with file and line.
+/// The styles and scripts in a page, and warnings about parts that browsers refuse, with file and
+/// line.
 pub(super) fn inspect(page: &Expanded<'_>) -> (Inline, Vec<String>) {
     let mut inline = Inline::default();
     let mut warnings = Vec::new();

@@ -1,7 +1,7 @@
 //! Reads a Mustache template before ramhorns does, and refuses what ramhorns would render wrongly.
 //!
 //! The result is cut into pieces, without lines that hold only a tag that prints nothing; ramhorns
-//! would leave them blank.
+//! would leave empty ones.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub(super) const DEPTH_MAX: usize = 16;
 pub(super) struct LintError {
     /// The line on which the tag begins, counted from 1.
     pub line: usize,
-    /// What is wrong, for the operator.
+    /// The reason, for the operator.
     pub reason: String,
 }
 

@@ -184,7 +184,7 @@ mod tests {
         }))
     }
 
-    /// What a message file of the operator's says.
+    /// The text of a message from the operator's file.
     fn said(text: &str, data: Value) -> String {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("message.txt");
@@ -232,7 +232,8 @@ mod tests {
             let first = text.lines().next().expect("a line");
             assert!(first.contains("shop.example"), "{text}");
             if address_type.starts_with("postal") || *address_type == "address" {
-                // What prints letters knows the code by that, whatever else looks like one.
+                // Programs that print letters recognize the code by its line, whatever else looks
+                // like one.
                 assert_eq!(text.lines().nth(2), Some("1234-5678"), "{text}");
             } else {
                 assert!(first.contains("1234-5678"), "{text}");
@@ -240,7 +241,7 @@ mod tests {
             // An SMS is short.
             let until = text.contains("2026-01-05 10:01 UTC");
             assert_eq!(until, *address_type != "phone", "{place}: {text}");
-            // Whoever holds the nonce can act in the person's place.
+            // Anybody who has the nonce can act in the person's place.
             assert!(!text.contains("SECRETNONCE"), "{place}");
             assert!(!text.contains("\n\n\n") && !text.contains("  "), "{place}: {text}");
             assert!(text.lines().all(|line| line.chars().count() <= 100), "{place}: {text}");

@@ -118,7 +118,7 @@ enum Role {
     },
     /// A picture of this type.
     Logo(&'static str),
-    /// One of these with a wrong name, and what it should be called.
+    /// One of these with a wrong name, and the right name.
     Misnamed(&'static str),
     /// None of these.
     Other,

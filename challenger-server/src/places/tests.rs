@@ -1,4 +1,4 @@
-//! Who gets a place, in which order, and who waits in vain.
+//! Tests of the places: their order, and the requests that wait in vain.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Scope};
@@ -15,7 +15,7 @@ fn wish(client: i64, validation: u8) -> Purpose {
     }
 }
 
-/// The same, decided when the message of the first one was paid for.
+/// This wish, decided when the message of the first one was paid for.
 fn later(wish: Purpose) -> Purpose {
     Purpose { version: wish.version.next(), ..wish }
 }
@@ -49,14 +49,14 @@ impl Place<'_> {
     }
 }
 
-/// Those who queue one after the other, and the order in which they come in.
+/// Requests that queue one after the other, and the order in which they get a place.
 struct Scene<'a> {
     places: &'a Places,
     order: &'a Mutex<Vec<(i64, u8)>>,
 }
 
 impl<'a> Scene<'a> {
-    /// Queues. Whoever comes in makes room for the next at once.
+    /// Queues requests. Each that gets a place makes room for the next at once.
     fn queue<'s>(&self, scope: &'s Scope<'s, '_>, wishes: impl IntoIterator<Item = (i64, u8)>)
     where
         'a: 's,
@@ -189,13 +189,13 @@ fn whoever_would_send_what_is_paid_for_looks_again() {
     let places = places(2, 100);
     let first = now(places.take(wish(1, 7), &Present, soon()));
     thread::scope(|scope| {
-        // Whatever the limits are: it is no part of the queue.
+        // Whatever the limits are, it is not part of the queue.
         let same = scope.spawn(|| places.take(wish(1, 7), &Present, Instant::now()));
         wait_until(|| places.book().rivals.len() == 1);
         first.paid_for(wish(1, 7));
         assert!(matches!(same.join().unwrap(), Turn::Later(None)), "while the helper runs");
         assert!(matches!(places.take(wish(1, 7), &Present, soon()), Turn::Later(None)));
-        // A message that was decided on what came of the first one waits for its end.
+        // A message that was decided on the outcome of the first one waits for its end.
         let next = scope.spawn(|| places.take(later(wish(1, 7)), &Present, soon()));
         wait_until(|| waiting(&places) == 1);
         drop(now(places.take(wish(1, 8), &Present, soon())));
@@ -238,7 +238,7 @@ fn waiting_ends_when_the_peer_has_left_or_the_time_is_over() {
 #[test]
 fn whoever_gives_up_takes_no_place_along() {
     let places = places(2, 100);
-    // Some give up in the moment in which they are called.
+    // Some give up at the moment at which they are called.
     thread::scope(|scope| {
         for number in 0..8 {
             let places = &places;

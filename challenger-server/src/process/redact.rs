@@ -42,7 +42,7 @@ const CUT_ESCAPE_LEN_MAX: usize = 11;
 /// would be found where they mean something else.
 const SETTING_LEN_MIN: usize = 7;
 
-/// What must not be logged.
+/// A text that must not be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Private<'a> {
     /// A part of an address. Its own parts are hidden as well: words, and both sides of an `@`.

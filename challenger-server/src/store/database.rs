@@ -79,7 +79,8 @@ impl Database {
     }
 }
 
-/// A load of one row of each kind. That most of them do not exist, the store finds out by looking.
+/// A load of one row of each kind. The store has to look to find out that most of them do not
+/// exist.
 fn one_of_each() -> Keys {
     Keys {
         client: ClientId::new(1),

@@ -27,7 +27,7 @@ mod statements;
 mod wal;
 mod writer;
 
-/// How many idle reading connections are kept. When a transaction of the writer is done, so many
+/// How many idle reading connections are kept. When a transaction of the writer is done, this many
 /// requests go on at once, and opening a connection costs more than many loads.
 const READERS_KEPT: usize = writer::BATCH_MAX;
 

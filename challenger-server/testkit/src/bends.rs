@@ -1,4 +1,4 @@
-//! What somebody may make of an honest request: each bends one thing, and all must be refused (I9).
+//! Dishonest variants of honest requests: each bends one thing, and all must be refused (I9).
 
 use challenger_proto::Entropy;
 use challenger_proto::http::Request;
@@ -8,18 +8,18 @@ use crate::world::{self, Party, Redemption};
 
 const JSON: &str = "application/json";
 
-/// What the honest requests of one validation are made of.
+/// The parts of the honest requests of one validation.
 pub struct Honest<'a> {
     pub client: &'a Party,
     pub other: &'a Party,
     pub nonce: &'a str,
-    /// The code, or before there is one a text that could be it.
+    /// The code, or, before there is one, a text that could be it.
     pub code: &'a str,
     pub verifier: Option<&'a str>,
 }
 
 impl Honest<'_> {
-    /// Requests that nobody honest would send, and what is bent in each.
+    /// Requests that nobody honest would send, each with the part that is bent.
     pub fn bent(&self) -> Vec<(&'static str, Request)> {
         let (nonce, client) = (self.nonce, self.client.number);
         let stranger = Nonce::draw(Entropy::new([99; 32])).to_text();

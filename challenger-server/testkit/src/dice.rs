@@ -1,6 +1,6 @@
-//! Where chance comes from: a seed, or bytes that somebody chose.
+//! The source of chance: a seed, or bytes that somebody chose.
 
-/// The same throws in every run.
+/// Dice whose throws are the same in every run.
 #[derive(Clone, Debug)]
 pub enum Dice {
     /// Thrown by a fuzzer: bytes in their order, and zeros after the last.
@@ -10,7 +10,7 @@ pub enum Dice {
 }
 
 impl Dice {
-    /// From what a fuzzer found.
+    /// Dice made of a fuzzer's bytes.
     pub fn fed(bytes: &[u8]) -> Self {
         Self::Fed(Vec::from(bytes).into_iter())
     }
@@ -60,18 +60,18 @@ impl Dice {
         usize::try_from(thrown).unwrap()
     }
 
-    /// A number with both ends.
+    /// A number between two ends, both included.
     pub fn between(&mut self, least: u64, most: u64) -> u64 {
         let span = usize::try_from(most - least + 1).unwrap();
         least + u64::try_from(self.below(span)).unwrap()
     }
 
-    /// Whether something happens that does so many times in a thousand.
+    /// Whether something happens that has this many chances in a thousand.
     pub fn chance(&mut self, per_mille: usize) -> bool {
         per_mille > 0 && self.below(1000) < per_mille
     }
 
-    /// Whether something happens that does so once in so many times.
+    /// Whether something happens that has one chance in this many.
     pub fn one_in(&mut self, chances: usize) -> bool {
         self.below(chances) == 0
     }

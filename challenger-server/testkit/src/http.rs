@@ -1,4 +1,4 @@
-//! HTTP by hand, over TCP or a UNIX socket: for tests that send what no library would.
+//! HTTP by hand, over TCP or a UNIX socket: for tests that send things that no library would.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -22,7 +22,8 @@ pub enum Place {
 }
 
 impl Place {
-    /// Connects. What a `TcpStream` does here, every stream socket can, so it stands for both.
+    /// Connects. Every stream socket can do what a `TcpStream` does here, so that type is used for
+    /// both.
     pub fn connect(&self) -> io::Result<TcpStream> {
         match self {
             Self::Tcp(port) => {
@@ -165,7 +166,7 @@ impl Peer {
         self.reply_to("GET")
     }
 
-    /// Everything up to the end of the connection, which the server has to bring about.
+    /// Everything up to the end of the connection, which the server has to close.
     pub fn rest(&mut self) -> String {
         let mut bytes = Vec::new();
         if let Err(error) = self.0.read_to_end(&mut bytes) {

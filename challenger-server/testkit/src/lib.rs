@@ -1,4 +1,4 @@
-//! What the tests of several packages share. It is not published.
+//! Code that the tests of several packages share. It is not published.
 
 #![allow(
     clippy::expect_used,

@@ -19,17 +19,17 @@ use tempfile::TempDir;
 const LOOK: Duration = Duration::from_millis(20);
 const LOOKS: usize = 3000;
 
-/// The superuser of each cluster, whom it trusts.
+/// The superuser of each cluster, which lets this user in without a password.
 const SUPERUSER: &str = "postgres";
 
 /// How a database ends.
 #[derive(Clone, Copy, Debug)]
 pub enum End {
-    /// In good order, after throwing everybody out.
+    /// In good order, after ending all connections.
     Fast,
     /// At once; the next start recovers.
     Immediate,
-    /// It does not even get to know.
+    /// Killed, without notice.
     Killed,
 }
 
@@ -37,32 +37,32 @@ pub enum End {
 pub struct Cluster {
     programs: PathBuf,
     directory: TempDir,
-    /// Whom to run as, if we are the superuser, as whom PostgreSQL refuses to run.
+    /// The user to run as, if we are the superuser: PostgreSQL refuses to run as root.
     user: Option<(u32, u32)>,
     fsync: bool,
-    /// Where on this machine it speaks TLS.
+    /// Its port on this machine, if it speaks TLS.
     tls_port: Option<u16>,
     postmaster: Mutex<Option<Child>>,
     databases: AtomicUsize,
 }
 
 impl Cluster {
-    /// One that keeps what it acknowledged even without power.
+    /// A cluster that keeps acknowledged commits even if the power fails.
     pub fn durable() -> Self {
         Self::new(true, None)
     }
 
-    /// One that asks whoever comes over TCP for TLS and a password. Its certificate is for
-    /// `localhost` and by the authority `ca`; there is another, `other`.
+    /// A cluster that demands TLS and a password over TCP. Its certificate is for `localhost` and
+    /// issued by the authority `ca`; there is another authority, `other`.
     pub fn with_tls() -> Self {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         Self::new(false, Some(port.port()))
     }
 
-    /// A fast one for all tests that run at the same time; the last of them takes it down.
+    /// A fast cluster for all tests that run at the same time; the last of them takes it down.
     pub fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
-        // A test that failed to start it need not take the others along.
+        // A test that failed to start it must not make the others fail.
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
             let cluster = Arc::new(Self::new(false, None));
@@ -118,7 +118,7 @@ impl Cluster {
         self.directory.path().join(format!("{authority}.pem"))
     }
 
-    /// Where it speaks TLS.
+    /// The port where it speaks TLS.
     pub fn tls_port(&self) -> u16 {
         self.tls_port.unwrap()
     }
@@ -151,7 +151,8 @@ impl Cluster {
         child.wait().unwrap();
     }
 
-    /// Stops all of its processes where they are, so that nobody is answered and nothing is lost.
+    /// Stops all of its processes where they are, so that no client is answered and nothing is
+    /// lost.
     pub fn pause(&self) {
         // First the one that makes the others.
         self.signal_all("STOP");
@@ -209,7 +210,7 @@ impl Cluster {
         self.uri_of(SUPERUSER, database)
     }
 
-    /// How to connect as somebody.
+    /// How to connect as another user.
     pub fn uri_of(&self, user: &str, database: &str) -> String {
         format!("postgres:///{database}?host={}&user={user}", self.directory.path().display())
     }
@@ -219,7 +220,7 @@ impl Cluster {
         self.psql_as(SUPERUSER, database, sql).unwrap()
     }
 
-    /// Runs SQL as somebody.
+    /// Runs SQL as another user.
     pub fn psql_as(&self, user: &str, database: &str, sql: &str) -> Result<String, String> {
         let options = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", user, "-c", sql];
         self.ask("psql", options.as_slice(), database)
@@ -266,8 +267,8 @@ impl Cluster {
         command.arg("-q").arg("-h").arg(self.directory.path()).status().unwrap().success()
     }
 
-    /// One of PostgreSQL's programs, run by whoever may, and with nothing of our environment that
-    /// could lead it elsewhere.
+    /// One of PostgreSQL's programs, run by a user who may, and with nothing of our environment
+    /// that could lead it elsewhere.
     fn command(&self, program: &str) -> Command {
         let mut command = self.command_at(&self.programs.join(program));
         if let Some(port) = self.tls_port {
@@ -315,7 +316,7 @@ pub fn send(process: u32, signal: &str) -> bool {
     kill.is_ok_and(|status| status.success())
 }
 
-/// Sends a signal to whatever processes it has. One may have ended meanwhile.
+/// Sends a signal to all children of a process. One may have ended meanwhile.
 fn send_children(parent: u32, signal: &str) {
     let script = "ps -o pid= --ppid $1 | xargs -r kill -$0";
     let arguments = ["-c", script, signal, &parent.to_string()];
@@ -342,7 +343,7 @@ fn find_programs() -> PathBuf {
     found.expect("PostgreSQL is not installed; Debian's package is \"postgresql\"")
 }
 
-/// Somebody to run PostgreSQL as, if we are the superuser.
+/// The user to run PostgreSQL as, if we are the superuser.
 fn unprivileged(own: &Path) -> Option<(u32, u32)> {
     if fs::metadata(own).unwrap().uid() != 0 {
         return None;

@@ -1,4 +1,4 @@
-//! What tests read out of texts, and how they write them.
+//! Reads values out of texts, and writes values as texts.
 
 /// A value for a form or a query, percent-encoded but for letters and digits.
 pub fn escape(text: &str) -> String {

@@ -10,12 +10,12 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(20);
 const LOOKS: usize = 6000;
 
-/// Waits until there is something.
+/// Waits until `look` finds something.
 pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     try_for(look).unwrap_or_else(|| panic!("waited in vain for {what}"))
 }
 
-/// Waits until there is something, unless that takes too long.
+/// Waits until `look` finds something, unless that takes too long.
 pub fn try_for<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let mut looks = iter::repeat_with(|| {
         thread::sleep(LOOK);
@@ -24,7 +24,7 @@ pub fn try_for<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     looks.by_ref().take(LOOKS).flatten().next()
 }
 
-/// Calls from so many threads at the same moment, and returns what all of them got.
+/// Calls from this many threads at the same moment, and returns all of their results.
 pub fn at_once<T: Send>(count: usize, call: impl Fn() -> T + Sync) -> Vec<T> {
     let barrier = Barrier::new(count);
     let work = || {

@@ -75,7 +75,7 @@ pub fn records() -> Records {
     records
 }
 
-/// An auditor who knows both clients.
+/// An auditor that knows both clients.
 pub fn auditor(limits: &Limits) -> Auditor {
     let mut auditor = Auditor::new(limits);
     for Party { number, secret, redirect } in CLIENTS {
@@ -85,7 +85,7 @@ pub fn auditor(limits: &Limits) -> Auditor {
     auditor
 }
 
-/// What a decision asks for, all of it.
+/// Everything that a decision asks for.
 #[derive(Debug)]
 pub struct Outcome {
     pub write: Option<Write>,
@@ -187,7 +187,7 @@ pub fn solve(nonce: &str, pin: &str, accept: &str) -> Request {
     Request::post(&format!("/solve/{nonce}"), body).with("Accept", accept)
 }
 
-/// What a client says at `/token`.
+/// A client's parameters for `/token`.
 #[derive(Clone, Debug)]
 pub struct Redemption<'a> {
     pub client: i64,
@@ -198,12 +198,12 @@ pub struct Redemption<'a> {
 }
 
 impl<'a> Redemption<'a> {
-    /// What the first client honestly says.
+    /// The honest parameters of the first client.
     pub const fn honest(code: &'a str, verifier: Option<&'a str>) -> Self {
         Self { client: 1, secret: SECRET, redirect: REDIRECT, code, verifier }
     }
 
-    /// What a client honestly says.
+    /// The honest parameters of a client.
     pub const fn of(party: &Party, code: &'a str, verifier: Option<&'a str>) -> Self {
         let Party { number, secret, redirect } = *party;
         Self { client: number, secret, redirect, code, verifier }

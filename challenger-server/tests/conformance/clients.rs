@@ -1,4 +1,4 @@
-//! The operator's changes of clients, and what the server sees of them.
+//! The operator's changes of clients, and their effects on the server.
 
 use challenger_proto::machine::Validation;
 use challenger_proto::oauth::{Client, HashedSecret, RedirectUri};

@@ -1,4 +1,4 @@
-//! One validation from `/setup` to `/token` on a store, and every secret that it brought about.
+//! One validation from `/setup` to `/token` on a store, and every secret that came up on the way.
 
 use challenger_proto::address::AddressType;
 use challenger_proto::http::{Request, Response};

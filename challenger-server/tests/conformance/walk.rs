@@ -20,7 +20,7 @@ const COPIES: usize = 40;
 const TEXTS: [&str; 7] =
     ["", "x", "ada@example.com", "'; DROP TABLE grants; --", "\"\\\n\t", "Ω≈ç√∫ 𝄞", "NULL"];
 
-/// Makes so many steps, and compares the answers of both stores after each.
+/// Makes this many steps, and compares the answers of both stores after each.
 pub(crate) fn walk_like_records(
     store: &dyn Store,
     registry: &dyn Registry,
@@ -152,7 +152,7 @@ impl<'a> Walk<'a> {
         assert_eq!(self.store.load(load), Ok(self.records.load(load)));
     }
 
-    /// Changes whatever a transition may change.
+    /// Changes everything that a transition may change.
     fn scramble(&mut self, validation: &mut Validation) {
         validation.authorization = self.dice.coin().then(|| self.request());
         validation.addresses_left = self.dice.byte();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use challenger_proto::{Entropy, Timestamp};
 use challenger_server::responder::{Clock, EntropySource};
 
-/// A clock that goes on when a test says so.
+/// A clock that advances only when a test says so.
 #[derive(Default)]
 pub(crate) struct ManualClock(AtomicU64);
 

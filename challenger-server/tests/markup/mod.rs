@@ -1,8 +1,8 @@
-//! Reads pages, and fails on what is not plain and complete HTML.
+//! Reads pages, and fails on anything that is not plain and complete HTML.
 
 use std::collections::BTreeSet;
 
-/// What must not get into a page as it is, and how it does.
+/// A text that must not get into a page as it is, and the form in which it may.
 pub(crate) const EVIL: &str = "<script>\"'&</p>{{nonce}}{{{hint}}}";
 
 const EVIL_ESCAPED: &str = "&lt;script&gt;&quot;&#39;&amp;&lt;/p&gt;{{nonce}}{{{hint}}}";
@@ -23,7 +23,7 @@ impl Tag {
     }
 }
 
-/// Reads the tags of a page, and fails on what is not plain and complete HTML.
+/// Reads the tags of a page, and fails on anything that is not plain and complete HTML.
 pub(crate) fn tags(html: &str) -> Vec<Tag> {
     let mut tags = Vec::new();
     for part in html.split('<').skip(1) {

@@ -18,13 +18,14 @@ use tempfile::TempDir;
 /// The simplest request.
 pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// Limits that nothing reaches before a test has given up. Tests shorten what they want to reach.
+/// Limits that nothing reaches before a test has given up. Tests shorten those that they want to
+/// reach.
 pub(crate) fn patient() -> Limits {
     let long = WAIT * 2;
     Limits { head: long, body: long, idle: long, write: long, ..Limits::default() }
 }
 
-/// Shorter than a slow peer is slow.
+/// Shorter than the pauses of a slow peer.
 pub(crate) const SOON: Duration = Duration::from_millis(300);
 
 /// Answers with the method, the target and the length of the body.
@@ -125,18 +126,18 @@ impl Site {
         self.respond.decided.load(Ordering::Relaxed)
     }
 
-    /// Serves a newcomer.
+    /// Checks that a newcomer is served.
     pub(crate) fn serves(&self) {
         assert_eq!(self.connect_and_send(GET).reply().unwrap().body, "GET / 0");
     }
 
-    /// Serves a newcomer, and afterwards holds nothing.
+    /// Checks that a newcomer is served, and that no connection is left afterwards.
     pub(crate) fn is_unharmed(&self) {
         self.serves();
         self.wait_until(|site| site.front.connections() == 0);
     }
 
-    /// Waits for what must become true.
+    /// Waits until a condition is true.
     pub(crate) fn wait_until(&self, condition: impl Fn(&Self) -> bool) {
         let start = Instant::now();
         while !condition(self) {
@@ -151,7 +152,6 @@ fn is_unix() -> bool {
     env!("CARGO_CRATE_NAME").ends_with("_unix")
 }
 
-/// Connects to what [`Front::place`] says.
-pub(crate) fn connect(place: &str) -> io::Result<TcpStream> {
-    if is_unix() { Place::Unix(place.into()).connect() } else { TcpStream::connect(place) }
+/// Limits that nothing reaches before a test has given up. Tests shorten those that they want to
+/// reach.
 }

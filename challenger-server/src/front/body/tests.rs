@@ -1,10 +1,11 @@
-//! Bodies by themselves. What they are as parts of a connection is in the table of framings.
+//! Tests of bodies alone. The table of framings tests them as parts of a connection.
 
 use challenger_proto::Refusal::*;
 
 use super::*;
 
-/// The body at the beginning of some bytes, and how many of them follow it; `None` if it goes on.
+/// The body at the beginning of some bytes, and the number of bytes after it; `None` if it is
+/// incomplete.
 fn chunked(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, Refusal> {
     let mut body = Body::new(Framing::Chunked).unwrap();
     let taken = body.take(bytes).map_err(|refused| refused.refusal)?;
@@ -49,7 +50,7 @@ fn what_chunks_cost_beside_the_body_is_bounded_to_the_byte() {
     let most = CHUNKING_MAX - "0\r\na:\r\n\r\n".len();
     assert_eq!(chunked(trailer(most).as_bytes()), Ok(Some((Vec::new(), 0))));
     assert_eq!(chunked(trailer(most + 1).as_bytes()), Err(BodyTooLarge));
-    // What has no end is refused as soon as it is too long.
+    // A body without an end is refused as soon as its framing is too long.
     for (beginning, more) in
         [("1;", "x"), ("0", "0"), ("", "1;x\r\na\r\n"), ("0\r\n", "a:\r\n"), ("0\r\na", "a")]
     {

@@ -14,7 +14,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Limits that can be told apart.
+/// Limits that all differ.
 fn limits() -> Limits {
     let (head, body, idle, write) = (seconds(10), seconds(20), seconds(60), seconds(30));
     Limits { head, body, idle, write, ..Limits::default() }
@@ -41,7 +41,7 @@ fn writing(exchange: Exchange<'_>) -> Writing<'_> {
     }
 }
 
-/// What a connection needs, in words.
+/// The next step of a connection, in words.
 fn name(exchange: &Exchange<'_>) -> String {
     let shown = |request: &Request| {
         format!("{:?} {} {}", request.method, request.target, request.body.escape_ascii())
@@ -67,8 +67,8 @@ fn answer(length: usize) -> Answer {
 
 const DATE: Timestamp = Timestamp::from_seconds(0);
 
-/// A connection to which these pieces come, each as soon as it is wanted, until more is wanted: all
-/// that it needed in the meantime.
+/// Everything that a connection needs while these pieces arrive, each as soon as it is wanted,
+/// until more is wanted.
 fn story(limits: &Limits, pieces: &[&[u8]]) -> Vec<String> {
     let (now, mut pieces) = (Instant::now(), pieces.iter());
     let mut exchange = Exchange::begin(limits, now);
@@ -185,7 +185,7 @@ fn all_times_are_totals() {
         body = reading(body.received(&[*byte], at(88)));
         assert_eq!(body.until(), at(89));
     }
-    // What comes is taken, however late.
+    // Bytes that arrive are taken, however late.
     let answered = deciding(body.received(b"d", at(90))).answered(answer(1), DATE, at(100));
     let writing = writing(answered);
     assert_eq!(writing.until(), at(130));
@@ -284,8 +284,8 @@ fn the_last_call_leaves_a_moment_for_a_request() {
     assert_eq!(name(&called.late(start + STAY)), "linger");
 }
 
-/// Whether the answers are the last ones of connections to which this comes before the server is
-/// stopped, with so many bytes unread, and this after.
+/// Whether each answer is the last of its connection: `before` arrives before the server is
+/// stopped, with this many bytes unread, and `after` arrives afterwards.
 fn drained(before: &[&[u8]], unread: u64, after: &[&[u8]]) -> Vec<bool> {
     let (limits, now) = (limits(), Instant::now());
     let mut exchange = reading(Exchange::begin(&limits, now)).received(&before.concat(), now);
@@ -313,7 +313,7 @@ fn drained(before: &[&[u8]], unread: u64, after: &[&[u8]]) -> Vec<bool> {
 fn a_drain_answers_all_that_had_come() {
     assert_eq!(drained(&[GET], 0, &[GET]), [true]);
     assert_eq!(drained(&[GET, POST, GET], 0, &[GET]), [false, false, true]);
-    // What the system had is the same as what had been read.
+    // Bytes that the system had count like bytes that had been read.
     let unread = POST.len() as u64;
     assert_eq!(drained(&[GET], unread, &[POST, GET]), [false, true]);
     // Of the second request, only a part had come.
@@ -347,7 +347,7 @@ proptest! {
     }
 }
 
-/// What the bytes of the property are made of.
+/// The parts of which the property makes its bytes.
 const PARTS: &[&[u8]] = &[
     GET,
     POST,

@@ -1,4 +1,4 @@
-//! Who is let in, who makes room, and what a drain waits for.
+//! Tests of the table: which connections are let in, which make room, and when a drain ends.
 
 use std::thread;
 
@@ -43,7 +43,7 @@ impl Crowd {
         self.slots[number].1.as_ref().is_some_and(|slot| slot.enter(phase))
     }
 
-    /// The numbers of those who are still there.
+    /// The numbers of the connections that are still there.
     fn present(&self) -> Vec<usize> {
         (0..self.slots.len()).filter(|number| self.slots[*number].1.is_some()).collect()
     }
@@ -107,7 +107,7 @@ fn many_may_come_through_a_proxy_that_is_named() {
         crowd.admit(peer).unwrap();
     }
     assert_eq!(crowd.present().len(), 8);
-    // Who stands beside them counts, and makes room.
+    // A peer outside of these networks counts, and makes room.
     for peer in ["10.0.0.6", "2001:db9::1", "10.0.0.6", "2001:db9::2"] {
         crowd.admit(peer).unwrap();
     }
@@ -148,7 +148,7 @@ fn a_drain_closes_no_connection_itself() {
         thread::yield_now();
     }
     crowd.admit("192.0.2.1").unwrap();
-    // Each may have a request whose bytes nobody has read, and hears of the end all the same.
+    // Each is woken, and may go on, because it may have a request whose bytes nobody has read.
     for number in 0..4 {
         assert!(wakes(&crowd, number));
         for phase in [Phase::Waiting, Phase::Deciding, Phase::Waiting] {

@@ -1,4 +1,4 @@
-//! Tests of what is hidden in the output of programs, and what is not.
+//! Tests of the texts that are hidden in the output of programs, and of those that are not.
 
 use std::fmt::Write as _;
 
@@ -22,7 +22,7 @@ fn line(private: &[Private<'_>], output: &str) -> String {
     redaction(private, &[]).line(output.as_bytes(), false)
 }
 
-/// Checks outputs of a table, in which what is hidden has to stand as `***`.
+/// Checks the outputs in a table, in which everything hidden has to appear as `***`.
 #[track_caller]
 fn check(private: &[Private<'_>], cases: &[(&str, &str)]) {
     for (output, expected) in cases {
@@ -217,7 +217,7 @@ fn what_is_not_private_stays() {
         let expected: String = output.replace('\\', "\\\\");
         assert_eq!(line(&all, output), expected);
     }
-    // Short addresses are words, and parts of no other.
+    // Short addresses are hidden as words, not as parts of others.
     let short = [Private::Address("a"), Private::Address("."), Private::Address("1")];
     check(
         &short,

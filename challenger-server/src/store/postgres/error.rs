@@ -1,4 +1,4 @@
-//! What can go wrong with PostgreSQL, and what each error says about the statement.
+//! Errors of PostgreSQL, and their meaning for the statement.
 
 use std::error::Error;
 use std::{fmt, io};

@@ -1,5 +1,5 @@
-//! The hosts of a PostgreSQL database: what they are called in messages, and which of them are
-//! reached over a network.
+//! The hosts of a PostgreSQL database: their names in messages, and whether one is reached over a
+//! network.
 
 use std::net::IpAddr;
 

@@ -61,7 +61,7 @@ pub(super) fn migrate(client: &mut Client) -> Result<(), PostgresError> {
     Ok(transaction.commit()?)
 }
 
-/// Drops all tables and starts anew. The schema itself stays, with its privileges.
+/// Drops all tables and creates them again. The schema itself stays, with its privileges.
 pub(super) fn reset(client: &mut Client) -> Result<(), PostgresError> {
     let mut transaction = client.transaction()?;
     version(&mut transaction)?;

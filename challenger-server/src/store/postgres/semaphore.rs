@@ -20,7 +20,7 @@ struct Queue {
 }
 
 impl Semaphore {
-    /// A semaphore with so many permits.
+    /// A semaphore with this many permits.
     pub(super) const fn new(permits: u32) -> Self {
         Self(Mutex::new(Queue { available: permits, waiting: VecDeque::new() }))
     }

@@ -74,7 +74,7 @@ impl Session {
         let statement = self.check_if_idle().and_then(|()| self.prepared(sql));
         let statement = statement.map_err(PostgresError::before_sending)?;
         if self.deadline <= Instant::now() {
-            // The caller was told that it failed, and may have tried again.
+            // The caller was given an error, and may have tried again.
             return Err(PostgresError::Unsent(LATE.to_owned()));
         }
         let executed = self.client.execute(&statement, parameters);

@@ -22,7 +22,7 @@ use crate::secrecy;
 /// Makes connections.
 pub(super) type Connector = MakeTlsConnector;
 
-/// What is verified of the server's certificate.
+/// The checks of the server's certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Verification {
     Nothing,
@@ -87,7 +87,7 @@ impl Encryption {
         Some(pairs.join(" "))
     }
 
-    /// What the parser should read instead of an option that it does not know, if anything; the
+    /// The text that the parser should read instead of an option that it does not know, if any; the
     /// outer `None` means that it knows the option. The last of several counts, as in libpq.
     fn replace(&mut self, key: &str, value: &str) -> Option<Option<&'static str>> {
         match (key, value) {

@@ -4,9 +4,9 @@ use super::columns::{ChangingColumns, FixedColumns};
 
 /// How a database spells a statement.
 pub(in crate::store) struct Dialect {
-    /// What precedes the name of a table.
+    /// The text before the name of a table.
     pub(in crate::store) schema: &'static str,
-    /// What precedes the number of a parameter.
+    /// The character before the number of a parameter.
     pub(in crate::store) sigil: char,
 }
 
@@ -49,7 +49,7 @@ impl Dialect {
         )
     }
 
-    /// So many parameters: `$1, $2, …`.
+    /// This many parameters: `$1, $2, …`.
     pub(in crate::store) fn parameters(&self, count: usize) -> String {
         let numbers = (1..=count).map(|number| format!("{}{number}", self.sigil));
         numbers.collect::<Vec<_>>().join(", ")

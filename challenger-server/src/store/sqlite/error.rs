@@ -1,4 +1,4 @@
-//! What can go wrong with SQLite, for the operator.
+//! Errors of SQLite, for the operator.
 
 use std::fmt;
 

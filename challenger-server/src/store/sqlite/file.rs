@@ -15,13 +15,13 @@ use super::error::SqliteError;
 use crate::secrecy;
 use crate::store::StoreError;
 
-/// How large the write-ahead log stays at most after it was merged, in bytes. It is merged from
-/// 1000 pages on.
+/// The maximum size of the write-ahead log after it was merged, in bytes. It is merged from 1000
+/// pages on.
 const LOG_SIZE_MAX: i64 = 4 * 1024 * 1024;
 
-/// How often a connection looks whether another process has done writing, and the pause between two
-/// looks: 5 seconds in all. SQLite itself would look ever more seldom, and miss the short moments
-/// in which a busy process does not write.
+/// How often a connection checks whether another process has finished writing, and the pause
+/// between two checks: 5 seconds in all. SQLite itself would check ever more rarely, and miss the
+/// short moments in which a busy process does not write.
 const BUSY_LOOKS: i32 = 5000;
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
 
@@ -140,7 +140,7 @@ pub(super) fn wait_for_others(looks: i32) -> bool {
     look_again(looks, BUSY_LOOKS)
 }
 
-/// Waits a moment, and returns whether to look again: at most so many times.
+/// Waits a moment, and returns whether to look again: at most `most` times.
 pub(super) fn look_again(looks: i32, most: i32) -> bool {
     thread::sleep(BUSY_PAUSE);
     looks < most

@@ -59,7 +59,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), SqliteError> {
     Ok(())
 }
 
-/// Drops all tables and starts anew.
+/// Drops all tables and creates them again.
 pub(super) fn reset(connection: &mut Connection) -> Result<(), SqliteError> {
     write_ahead(connection)?;
     // Otherwise the order of the tables would matter.

@@ -1,7 +1,7 @@
 //! The write-ahead log: rows that are deleted from the database have to leave the log as well.
 //!
 //! SQLite merges the log into the file by itself, but then starts to overwrite it from the front
-//! and leaves the rest as it was: rows that were deleted long ago could be read there.
+//! and leaves the rest as it was, so rows that were deleted long ago could be read there.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,10 +1,10 @@
-//! What a request asks for, read from outside.
+//! The meaning of a request, read from outside.
 
 use challenger_proto::http::{Form, Request};
 use challenger_proto::oauth::ClientId;
 use challenger_proto::secret::{Nonce, NonceDigest};
 
-/// A call of the protocol. Requests that the auditor cannot read are no calls.
+/// A call of the protocol. Requests that the auditor cannot read are not calls.
 #[derive(Clone, Debug)]
 pub enum Ask {
     Authorize(NonceDigest, Form),

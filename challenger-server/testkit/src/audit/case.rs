@@ -1,4 +1,4 @@
-//! What the auditor knows about one validation, and what may happen to it next.
+//! The auditor's knowledge of one validation, and the rules for its next step.
 
 use challenger_proto::address::Address;
 use challenger_proto::http::{Body, Form, Response};
@@ -14,7 +14,7 @@ use super::{S256_CHALLENGE, S256_VERIFIER, query_of};
 /// again means the same code.
 const GRACE: Span = Span::seconds(10);
 
-/// What a client was registered with.
+/// The registration of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
     pub secret: String,
@@ -31,7 +31,7 @@ pub struct Solved {
 /// The history of one validation, as far as it matters.
 #[derive(Clone)]
 pub struct Case {
-    /// The row at birth: what it says of client, end and address stays true.
+    /// The row at birth: its client, its end and its proposed address stay true.
     pub opened: Validation,
     pub nonce: String,
     pub version: i64,
@@ -53,7 +53,7 @@ pub struct Case {
     pub runs: u32,
     pub failed: u32,
     pub refunds: u32,
-    /// Guesses that were charged, and answers that admit to have judged a wrong one.
+    /// Guesses that were charged, and answers that admit having judged a wrong one.
     judged: u32,
     rejected: u32,
     pub solved: Option<Solved>,
@@ -102,7 +102,7 @@ impl Case {
         self.pins.iter().map(String::as_str)
     }
 
-    /// The code of the latest solution, which alone buys something.
+    /// The code of the latest solution, the only one that buys something.
     pub fn code(&self) -> Option<&str> {
         self.codes.last().map(String::as_str)
     }
@@ -192,8 +192,8 @@ impl Case {
         let to = mailbox(&send.address);
         let siblings = self.left.iter().chain(&self.round).filter(|it| it.mailbox() == to);
         let sent: Vec<Timestamp> = siblings.filter_map(|it| it.latest).collect();
-        // A message from the future means that the clock was set back, and the next one is due;
-        // and once there were such, the budget alone bounds what spellings of a mailbox get.
+        // A message from the future means that the clock was set back, and the next one is due; and
+        // from then on, only the budget limits the messages to spellings of a mailbox.
         self.was_set_back |= sent.iter().any(|at| *at > now);
         let early = sent.iter().any(|at| is_early(*at, now, limits));
         assert!(!early || self.was_set_back, "I1: a message before it is due");
@@ -234,7 +234,7 @@ impl Case {
         assert!(waits || !has_messages, "I12: a message that is due is not sent");
     }
 
-    /// Another address takes its turn, or one comes back with what was left to it.
+    /// Another address takes its turn, or one comes back with what was left of its budget.
     fn turn_to(&mut self, address: &Address, now: Timestamp, limits: &Limits) {
         let proposed = self.opened.prefill.as_ref() == Some(address);
         assert!(!self.opened.read_only || proposed, "a fixed address was changed");
@@ -317,7 +317,7 @@ impl Case {
         assert!(self.rejected <= self.judged, "I2: a guess was judged and not charged");
     }
 
-    /// What `/token` demands, whatever the code then buys.
+    /// Checks the demands of `/token`, whatever the code then buys.
     fn presented(&self, form: &Form, registered: &Registered) {
         let client = self.opened.client.to_string();
         assert_eq!(form.get("client_id"), Some(client.as_str()), "I9: a foreign client");
@@ -355,7 +355,7 @@ impl Case {
         self.granted = Some((grant.clone(), now));
     }
 
-    /// A commit took a token back.
+    /// A commit revoked a token.
     pub(super) fn revoked(
         &mut self,
         form: &Form,
@@ -382,7 +382,7 @@ impl Case {
         assert!(self.gave_out(code), "I6: another code");
     }
 
-    /// `/info` told about the grant.
+    /// `/info` reported the grant.
     pub(super) fn informed(&self, response: &Response, now: Timestamp) {
         let (grant, _) = self.granted.as_ref().expect("I3: a token without a grant");
         assert!(now < grant.expires, "a stale token is good");

@@ -67,7 +67,7 @@ pub struct Auditor {
 }
 
 impl Auditor {
-    /// An auditor who has seen nothing yet.
+    /// An auditor that has seen nothing yet.
     pub fn new(limits: &Limits) -> Self {
         Self {
             limits: limits.clone(),
@@ -82,12 +82,12 @@ impl Auditor {
         self.clients.insert(id, registered);
     }
 
-    /// What is known about a validation.
+    /// The auditor's knowledge of a validation.
     pub fn case(&self, nonce: &str) -> Option<&Case> {
         self.case_of(&challenger_proto::secret::Nonce::parse(nonce)?.digest())
     }
 
-    /// The same, by the name of the row.
+    /// A validation, by the name of its row.
     pub fn case_of(&self, id: &NonceDigest) -> Option<&Case> {
         self.cases.get(id)
     }
@@ -97,13 +97,13 @@ impl Auditor {
         self.cases.values()
     }
 
-    /// Whether a request that loads now must not be answered 200: its token was taken back.
+    /// Whether a request that loads now must not be answered 200: its token was revoked.
     pub fn denies(&self, ask: &Ask) -> bool {
         let Ask::Info(token) = ask else { return false };
         self.case_of_token(token).is_some_and(|case| case.is_revoked)
     }
 
-    /// Whose validation an access token came from.
+    /// The validation that an access token came from.
     pub fn case_of_token(&self, token: &str) -> Option<&Case> {
         self.cases.get(self.tokens.get(token)?)
     }
@@ -273,7 +273,7 @@ pub fn redirect_of(response: &Response) -> Option<String> {
     location.or_else(|| member(response, "redirect_url"))
 }
 
-/// Whether a PIN stands in a text, and is not a part of some longer number, such as a time.
+/// Whether a PIN occurs in a text, and is not a part of some longer number, such as a time.
 fn shows(text: &str, pin: &str) -> bool {
     text.match_indices(pin).any(|(at, _)| {
         let before = text[..at].ends_with(|it: char| it.is_ascii_digit());
@@ -282,7 +282,7 @@ fn shows(text: &str, pin: &str) -> bool {
     })
 }
 
-/// How far a row got.
+/// The name of a row's progress.
 pub const fn name_of(progress: &Progress) -> &'static str {
     match progress {
         Progress::Open => "Open",

@@ -1,4 +1,4 @@
-//! What the auditor knows about one address of a validation.
+//! The auditor's knowledge of one address of a validation.
 
 use challenger_proto::Timestamp;
 use challenger_proto::address::Address;
@@ -40,7 +40,7 @@ impl Round {
         round
     }
 
-    /// The PIN; before the first message, one that is not it.
+    /// The PIN; before the first message, another text.
     pub fn pin_or_guess(&self) -> &str {
         if self.pin.is_empty() { "12345678" } else { &self.pin }
     }

@@ -1,5 +1,5 @@
-//! What goes wrong, and how often: each seed has its own weather, in which much never strikes and
-//! some often, because faults that all strike a little hide each other.
+//! Faults, and how often they strike: each seed has its own weather, in which many never strike and
+//! some strike often, because faults that all strike a little hide each other.
 
 use crate::Dice;
 
@@ -56,7 +56,7 @@ impl Fault {
         Self::Unwritable,
     ];
 
-    /// How often it may strike at most, of a thousand times that it could.
+    /// How often it may strike at most, in a thousand chances.
     const fn most(self) -> usize {
         match self {
             Self::Crash | Self::ClockForward | Self::Outrun => 10,
@@ -68,7 +68,7 @@ impl Fault {
     }
 }
 
-/// How often each strikes, of a thousand times.
+/// How often each strikes, in a thousand chances.
 #[derive(Clone, Debug)]
 pub struct Weather([usize; Fault::ALL.len()]);
 

@@ -1,4 +1,4 @@
-//! People who want what is not theirs: each hazard needs an actor.
+//! People who want things that are not theirs: each hazard needs an actor.
 
 use challenger_proto::http::{BODY_MAX, Method, Request, TARGET_MAX};
 
@@ -10,7 +10,7 @@ use crate::world;
 const VICTIM: &str = "victim@example.org";
 const JSON: &str = "application/json";
 
-/// What somebody wants.
+/// The goal of a foe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Aim {
     /// Messages, to somebody else.
@@ -92,7 +92,7 @@ impl Foe {
         if self.has_pages { "text/html" } else { JSON }
     }
 
-    /// Messages, as many as there are, and more.
+    /// Asks for as many messages as there are, and for more.
     fn bomb(&mut self, server: &mut Server<'_>, dice: &mut Dice) {
         server.tally.did("a bomber asks for a message");
         let address = match dice.below(4) {
@@ -105,7 +105,7 @@ impl Foe {
         self.send(What::Other("bomb"), request, server);
     }
 
-    /// A guess; or the code of an address that the guesser can read, for another one.
+    /// Enters a guess; or the code of an address that the guesser can read, for another one.
     fn guess(&mut self, server: &mut Server<'_>, dice: &mut Dice) {
         let nonce = self.nonce.clone().unwrap();
         let own = format!("guesser{}@example.org", self.own);
@@ -122,7 +122,7 @@ impl Foe {
                 let code = server.mail.iter().rev().find(|message| {
                     is_mine(&message.to) && case.is_some_and(|case| case.opened.id == message.about)
                 });
-                // What arrived at their own address, while another one is under test.
+                // The code that arrived at their own address, while another one is under test.
                 let round = case.and_then(|case| case.round.as_ref());
                 let tested = round.and_then(|round| round.address.only_value());
                 let Some(code) = code.filter(|code| tested != Some(code.to.as_str())) else {
@@ -189,7 +189,7 @@ impl Foe {
     }
 }
 
-/// Programs send no `budget_seen`, forms an old one, and foes whatever might help.
+/// Programs send no `budget_seen`, forms send an old one, and foes anything that might help.
 fn forge_seen(request: &mut Request, dice: &mut Dice) {
     if dice.below(3) == 0 {
         let seen = format!("&budget_seen={}.{}.{}", dice.below(4), dice.below(4), dice.below(4));

@@ -24,7 +24,7 @@ enum Pkce {
     S256,
 }
 
-/// What a client says of the address beforehand.
+/// The address that a client proposes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Proposal {
     Fixed,
@@ -33,7 +33,7 @@ enum Proposal {
     Wrong,
 }
 
-/// What a person or a client does next.
+/// The next step of a person or a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Address(String, Option<String>),
@@ -160,7 +160,7 @@ impl Journey {
         server.mail.iter().rev().find(fits).map(|message| message.pin.clone())
     }
 
-    /// What would bring a sensible person forward.
+    /// The step that would bring a sensible person forward.
     pub(crate) fn sensible(&self, server: &Server<'_>) -> Step {
         if self.is_done {
             return Step::Rest;
@@ -227,7 +227,7 @@ impl Journey {
         }
     }
 
-    /// Does something: mostly what is sensible, but people are people, and clients are programs.
+    /// Does something: mostly the sensible thing, but people are people, and clients are programs.
     pub(crate) fn act(&mut self, server: &mut Server<'_>, dice: &mut Dice) {
         let deed = dice.below(20);
         match deed {
@@ -364,7 +364,7 @@ impl Journey {
         server.come(Errand { who: self.who, what }, request);
     }
 
-    /// An answer comes, or nothing.
+    /// An answer arrives, or it is lost.
     pub(crate) fn receive(&mut self, arrival: &Arrival, server: &mut Server<'_>) {
         self.in_flight -= 1;
         let Some(response) = &arrival.response else { return };
@@ -400,7 +400,7 @@ impl Journey {
             && response.refusal == Some(Refusal::TooManyAttempts)
             && form.get("CONTACT_EMAIL") == Some(self.address(self.spares).as_str())
         {
-            // What was left to this address was used up before another took its place.
+            // The budget of this address was used up before another took its place.
             self.spares += 1;
         }
         if let Some(url) = redirect_of(response) {
@@ -412,7 +412,7 @@ impl Journey {
         }
         self.screen = Screen::of(response, server.now);
         if matches!(self.screen, Screen::Done) && self.token.is_none() && self.in_flight == 0 {
-            // The client lost what the code bought.
+            // The client lost the token that the code bought.
             self.code = None;
         }
         let mut wrong = world::member(response, "exhausted").as_deref() == Some("false")
@@ -467,7 +467,7 @@ impl Journey {
         case.solved.is_none() && !self.has_a_way(case, &server.service.limits, server)
     }
 
-    /// Whether what is left suffices to enter a right code.
+    /// Whether the budget that is left suffices to enter a right code.
     fn has_a_way(&self, case: &Case, limits: &Limits, server: &Server<'_>) -> bool {
         let [changes, messages, guesses] = case.budget(limits);
         let mine = |address: &str| self.owns(address);

@@ -72,7 +72,7 @@ impl<'s> Simulation<'s> {
             self.tick();
         }
         self.server.weather = Weather::CALM;
-        // Nobody gets through whose turn never comes: from here on the dice are fair.
+        // A person whose turn never comes cannot get through: from here on the dice are fair.
         if matches!(self.dice, Dice::Fed(_)) {
             self.dice = Dice::Seeded(0);
         }
@@ -159,7 +159,7 @@ impl<'s> Simulation<'s> {
         }
     }
 
-    /// Time goes by when everybody waits for it, and not while somebody holds a code.
+    /// Time passes when everybody waits for it, and not while somebody holds a code.
     fn wait(&mut self, waiting: &[(usize, Step)]) {
         let waits = waiting.iter().filter_map(|(_, step)| match step {
             Step::Wait(seconds) => Some(*seconds),

@@ -1,10 +1,10 @@
-//! What a person sees after an answer, and which forms are there to be sent.
+//! A person's view of an answer, with the forms that can be sent from it.
 
 use challenger_proto::Timestamp;
 use challenger_proto::http::{Body, PageName, Response, Variables};
 use serde_json::Value;
 
-/// What a person has before them.
+/// The page in front of a person.
 #[derive(Clone, Debug)]
 pub(crate) enum Screen {
     /// A page that says that the code was used.
@@ -14,7 +14,7 @@ pub(crate) enum Screen {
     View(View),
 }
 
-/// A page about the validation, or what a program makes of its status.
+/// A page about the validation, or a program's reading of its status.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     /// The address under test, or proposed.
@@ -25,14 +25,14 @@ pub(crate) struct View {
     pub(crate) is_fixed: bool,
     /// Whether a code can be entered.
     pub(crate) can_guess: bool,
-    /// Whether another message can be had, and after how many seconds.
+    /// Whether another message can be requested, and after how many seconds.
     pub(crate) can_ask_again: bool,
     pub(crate) wait: u64,
     /// How many messages there still are.
     pub(crate) messages: u64,
     /// The link to the form for the address.
     pub(crate) change: Option<String>,
-    /// What the forms say was left when they were shown.
+    /// The budget that was left when the forms were shown, as they say.
     pub(crate) seen: Option<String>,
     pub(crate) solved: bool,
     /// Whether the code just entered was wrong.

@@ -27,7 +27,7 @@ pub struct Errand {
     pub what: What,
 }
 
-/// What an honest request is for, or that it is not honest.
+/// The purpose of an honest request, or a note that it is not honest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     Address,
@@ -35,14 +35,14 @@ pub enum What {
     Bent(&'static str),
     Code,
     Info,
-    /// The request of a person who wants what is not due to them, and looks honest.
+    /// The request of a person who wants something that is not due to them, and looks honest.
     Other(&'static str),
     Setup,
     Token,
     Visit,
 }
 
-/// What comes back.
+/// An answer that comes back, or its loss.
 #[derive(Debug)]
 pub struct Arrival {
     pub errand: Errand,
@@ -59,10 +59,10 @@ pub struct Message {
     pub pin: String,
 }
 
-/// What the auditor knew when the rows were read: whatever is decided on them, this was true.
+/// The auditor's knowledge when the rows were read: whatever is decided on them, this was true.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sight {
-    /// The token was taken back.
+    /// The token was revoked.
     denied: bool,
     solved: bool,
     /// When the code goes stale.
@@ -80,7 +80,7 @@ struct Walker {
     ask: Ask,
     /// The message that could not be delivered, once that is so.
     failure: Option<Box<Transmission>>,
-    /// What was loaded for the next decision.
+    /// The rows that were loaded for the next decision.
     rows: Option<Box<Rows>>,
     /// When the latest decision was made.
     decided_at: Timestamp,
@@ -176,7 +176,7 @@ impl<'s> Server<'s> {
         self.walkers.push((walker, step));
     }
 
-    /// Time goes by, or leaps.
+    /// Time passes, or leaps.
     pub fn pass(&mut self, seconds: u64) {
         self.now = self.now.plus(Span::seconds(seconds));
         self.tell(None, "time passes", None);
@@ -257,7 +257,7 @@ impl<'s> Server<'s> {
         Step::Load(it)
     }
 
-    /// Whose validation a request is about.
+    /// The validation that a request is about.
     fn case_of(&self, ask: &Ask) -> Option<&Case> {
         match ask {
             Ask::Info(token) => self.auditor.case_of_token(token),
@@ -363,7 +363,7 @@ impl<'s> Server<'s> {
         it.failed("status 1")
     }
 
-    /// Something outside of the steps stands in the way.
+    /// Something outside of the steps prevents an answer.
     fn refuse(&self, walker: &Walker, refusal: Refusal) -> Step<'s> {
         Step::Respond(refuse(Some(&walker.request), &refusal.into(), self.service))
     }
@@ -431,7 +431,7 @@ impl<'s> Server<'s> {
         self.history.push_back(Line { now: self.now, number, errand, event, refusal });
     }
 
-    /// What happened last, for people.
+    /// Prints the latest events, for people.
     pub fn print_history(&self) {
         for Line { now, number, errand, event, refusal } in &self.history {
             let seconds = now.since(world::START).as_seconds();

@@ -1,4 +1,4 @@
-//! What a swarm reached: whoever counts cannot believe in tests that never went there.
+//! Counts of everything that a swarm reached: they show that the tests really went there.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(crate) const UNREACHABLE: [(Refusal, &str); 7] = [
 /// How far a validation may get.
 const STATES: [&str; 5] = ["Open", "Challenged", "Solved", "Redeemed", "Revoked"];
 
-/// What people, clients and others do.
+/// The deeds of people, clients and others.
 const DEEDS: [&str; 34] = [
     "a person comes back by a bookmark",
     "a person double-clicks",

@@ -1,4 +1,4 @@
-//! What a story learns on its way: the values behind `{nonce}`, `{pin}`, `{code}` and `{token}`.
+//! The values that a story learns on its way, behind `{nonce}`, `{pin}`, `{code}` and `{token}`.
 
 use challenger_proto::secret::Nonce;
 use serde_json::Value;
@@ -9,13 +9,13 @@ use super::{Played, Shown};
 ///
 /// `{reference}` follows from `{nonce}`. In a request, a value can be bent: `:altered` is another
 /// of the same form, `:confused` has `O` for `0` and the like, `:lower` is in lower case; of a
-/// nonce, `:forged` is what whoever knows it could pass off as its code; of a PIN, `:spelled` has
-/// its dash, `:wide` full-width digits, and `:wrong` is another.
+/// nonce, `:forged` is a text that somebody who knows it could pass off as its code; of a PIN,
+/// `:spelled` has its dash, `:wide` full-width digits, and `:wrong` is another.
 #[derive(Default)]
 pub struct Captures(Vec<(String, String)>);
 
 impl Captures {
-    /// Takes what an answer brings that was not known before.
+    /// Takes the values from an answer that were not known before.
     pub fn learn_from(&mut self, played: &Played) {
         for pin in &played.pins {
             assert!(pin.len() == 8 && pin.bytes().all(|it| it.is_ascii_digit()), "PIN {pin}");
@@ -134,7 +134,7 @@ fn bent(value: &str, bend: &str) -> String {
     match bend {
         "" => value.into(),
         "altered" => {
-            // The last half of a code is what proves it.
+            // The second half of a code proves it.
             let at = value.find('-').map_or(0, |dash| dash + 1);
             let other = if value[at..].starts_with('0') { "1" } else { "0" };
             format!("{}{other}{}", &value[..at], &value[at + 1..])

@@ -1,20 +1,20 @@
 //! Golden transcripts: reads the stories of `testdata/transcripts`, plays them on a [`Stage`], and
-//! holds what happened against what is written there.
+//! compares the outcome with the text.
 //!
 //! ```text
-//! A sentence says what the story proves.       > request      ~ helper fails: how
+//! A sentence: the claim of the story.          > request      ~ helper fails: how
 //! config  OPTION = VALUE                       # STATUS CODE CLAUSE, and why
-//! clock   2026-01-05T10:00:00Z                 = what the plan loads
-//! client  ID SECRET URI                        ! what the outcome commands
+//! clock   2026-01-05T10:00:00Z                 = the keys to load
+//! client  ID SECRET URI                        ! the write and the message
 //! pages   [except NAME …]                      < response
 //! terms   VERSION LANG.EXT TEXT                +5s, +2 days, -1h move the clock
 //! ```
 //!
 //! 1. `UPDATE=1` rewrites the `=`, `!` and `<` lines. The `#` lines are written by hand from the
 //!    specification and checked always, so no rewriting can bless an answer.
-//! 2. `~ refuse NAME: detail` stands for trouble outside the core: it answers with `Plan::refuse`.
-//!    `~ helpers busy`: no helper is free for the message. Neither kind of story can be told to a
-//!    server, see [`Transcript::is_portable`].
+//! 2. `~ refuse NAME: detail` stands for trouble outside the core: it answers with
+//!    [`challenger_proto::refuse`]. `~ helpers busy`: no helper is free for the message. Neither
+//!    kind of story can be played to a server, see [`Transcript::is_portable`].
 //! 3. Codes, nonces and the like become `{name}`, see [`Captures`]. In requests, `\xNN` is a byte,
 //!    `hex:` begins a binary body, and a story may bend a value: `{pin:wrong}`, `{x*70000}`.
 //! 4. Left out of `<` lines: the headers of [`COMMON_HEADERS`] with their standard value, and those
@@ -33,7 +33,7 @@ use serde_json::Value;
 pub use captures::Captures;
 pub use head::Head;
 
-/// What every response carries (the core's `Response::new`).
+/// The headers that every response carries (the core's `Response::new`).
 pub const COMMON_HEADERS: [(&str, &str); 7] = [
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "*"),
@@ -44,14 +44,14 @@ pub const COMMON_HEADERS: [(&str, &str); 7] = [
     ("X-Frame-Options", "DENY"),
 ];
 
-/// What the writer of a response adds.
+/// The headers that the writer of a response adds.
 pub const FRAMING_HEADERS: [&str; 3] = ["Connection", "Content-Length", "Date"];
 
 /// A story.
 pub struct Transcript {
     /// The name of its file, without the extension.
     pub name: String,
-    /// What the story proves.
+    /// The sentence that the story proves.
     pub sentence: String,
     /// The service, its clients and the first moment.
     pub head: Head,
@@ -68,7 +68,7 @@ enum Part {
     Exchange(Exchange),
 }
 
-/// One request and what becomes of it, as written in the file.
+/// One request and its outcome, as written in the file.
 #[derive(Default)]
 pub struct Exchange {
     kept: Vec<String>,
@@ -82,7 +82,7 @@ pub struct Exchange {
     response: Vec<String>,
 }
 
-/// What a stage gets to play.
+/// An exchange for a stage to play.
 pub struct Cue {
     pub now: Timestamp,
     /// The method as written; [`Method`] does not keep the unknown ones.
@@ -92,7 +92,7 @@ pub struct Cue {
     pub helper_fails: Option<String>,
     /// Whether no helper is free.
     pub helpers_busy: bool,
-    /// Refuse without asking the core's logic.
+    /// The refusal to answer with, without asking the core's logic.
     pub refuse: Option<Refused>,
 }
 
@@ -112,13 +112,13 @@ impl Cue {
     }
 }
 
-/// What a stage reports.
+/// The report of a stage.
 pub struct Played {
     /// The `=` and `!` lines; `None` where they cannot be seen.
     pub facts: Option<Vec<String>>,
     /// The PINs that were handed to the helper, eight digits each.
     pub pins: Vec<String>,
-    /// How `facts` calls the grant that was made, if one was.
+    /// The name of the grant in `facts`, if one was made.
     pub grant: Option<String>,
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -135,7 +135,7 @@ pub enum Shown {
 }
 
 impl Played {
-    /// What the core answered, without facts.
+    /// An answer of the core, without facts.
     pub fn new(response: Response, address_type: &AddressType) -> Self {
         Self {
             facts: None,
@@ -175,12 +175,12 @@ impl Played {
 pub trait Stage {
     fn play(&mut self, cue: &Cue) -> Played;
 
-    /// Whether `UPDATE=1` may rewrite stories from what is played here.
+    /// Whether `UPDATE=1` may rewrite stories from the outcome on this stage.
     fn may_rewrite(&self) -> bool {
         false
     }
 
-    /// What a page looks like here, for stages that answer with rendered pages.
+    /// Renders a page, for stages that answer with rendered pages.
     fn render(&mut self, page: &str, language: &str, data: &Value) -> Vec<u8> {
         panic!("this stage cannot render {page} in {language} with {data}")
     }
@@ -218,7 +218,7 @@ impl Transcript {
         Self { sentence: sentence.into(), head, path: path.into(), parts, name, text }
     }
 
-    /// The requests with what is written about them.
+    /// The requests with their outcomes, as written in the file.
     pub fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
         self.parts.iter().filter_map(|part| match part {
             Part::Exchange(exchange) => Some(exchange),
@@ -353,10 +353,10 @@ impl Exchange {
         }
     }
 
-    /// Holds the answer against the `#` line.
+    /// Compares the answer with the `#` line.
     fn judge(&self, played: &Played, line: usize) -> Option<String> {
-        // An answer to HEAD, and a page that was rendered, show no code of their own; what they do
-        // show is compared as a whole.
+        // An answer to HEAD, and a page that was rendered, show no code of their own; the text that
+        // they do show is compared as a whole.
         let head = self.request.first().is_some_and(|start| start.starts_with("HEAD "));
         let page = self.response.iter().any(|line| line.starts_with("< page "));
         let coded = match &played.body {

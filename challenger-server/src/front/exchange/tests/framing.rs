@@ -3,7 +3,7 @@
 
 use super::*;
 
-/// What would be smuggled.
+/// The request that would be smuggled.
 const NEXT: &str = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// Fields, and what follows them: a body, and the next request.
@@ -94,7 +94,7 @@ const CHUNKS: &[&str] = &[
     "3\0\r\nabc\r\n0\r\n\r\n",
     "00000000000000003\r\nabc\r\n0\r\n\r\n",
     "10000000000000003\r\nabc\r\n0\r\n\r\n",
-    // Line ends that some take for none, and the other way round.
+    // Line ends that some do not recognize, and the other way round.
     "3\nabc\r\n0\r\n\r\n",
     "3\rabc\r\n0\r\n\r\n",
     "3\n\r\nabc\r\n0\r\n\r\n",
@@ -113,7 +113,7 @@ const CHUNKS: &[&str] = &[
     "3\r\nabc0\r\n\r\n",
     "3\r\nabc \r\n0\r\n\r\n",
     "3\r\nabc\r\n\r\n0\r\n\r\n",
-    // Trailers that are no fields, such as another request.
+    // Trailers that are not fields, such as another request.
     "0\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
     "0\r\na\r\n\r\n",
     "0\r\n: a\r\n\r\n",
@@ -125,7 +125,7 @@ const CHUNKS: &[&str] = &[
     "0\r\n\u{fc}: a\r\n\r\n",
 ];
 
-/// Served, with what their body is; and then the next request is.
+/// Served with this body; and then the next request is served.
 const SERVED: &[Case] = &[
     ("X: y", "", ""),
     ("Content-Length: 0", "", ""),
@@ -147,7 +147,7 @@ const SERVED: &[Case] = &[
     ("Transfer-Encoding: chunked\r\nTrailer: A", "0\r\nA: b\r\n\r\n", ""),
 ];
 
-/// What becomes of a request with these fields, and of the next one, however the bytes are cut.
+/// The outcome of a request with these fields, and of the next one, however the bytes are cut.
 fn outcome(version: &str, fields: &str, body: &str) -> Vec<String> {
     let bytes = format!("POST /x HTTP/{version}\r\nHost: a\r\n{fields}\r\n\r\n{body}{NEXT}");
     let whole = story_of(bytes.as_bytes());

@@ -1,4 +1,4 @@
-//! What honest people do wrong.
+//! The mistakes of honest people.
 
 use super::{Journey, Step};
 use crate::Dice;

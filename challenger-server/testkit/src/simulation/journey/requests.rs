@@ -1,4 +1,4 @@
-//! What an honest client and person send, and what somebody could make of it.
+//! The requests of an honest client and person, and dishonest variants of them.
 
 use challenger_proto::Entropy;
 use challenger_proto::http::Request;
