@@ -71,7 +71,8 @@ refusals! {
     /// `/info` was called without a bearer token.
     BearerMissing = 403, GENERIC_PARAMETER_MISSING, INVALID_REQUEST,
         "The Authorization header is missing.";
-    /// The body is longer than `BODY_MAX`, as sent or inflated, or its chunks have too much framing.
+    /// The body is longer than `BODY_MAX`, as sent or inflated, or its chunks have too much
+    /// framing.
     BodyTooLarge = 413, GENERIC_UPLOAD_EXCEEDS_LIMIT, INVALID_REQUEST,
         "The request body is too large.";
     /// A client presented the wrong secret at `/token`.

@@ -151,7 +151,3 @@ impl Site {
 fn is_unix() -> bool {
     env!("CARGO_CRATE_NAME").ends_with("_unix")
 }
-
-/// Limits that nothing reaches before a test has given up. Tests shorten those that they want to
-/// reach.
-}
