@@ -84,6 +84,16 @@ struct Scene {
     now: Timestamp,
 }
 
+impl Scene {
+    /// Decides the request on its rows.
+    fn decide<'s>(&self, service: &'s Service) -> Step<'s> {
+        match Step::begin(&self.request, service, self.now) {
+            Step::Load(it) => it.loaded(self.rows.clone(), self.now, Entropy::new([7; 32])),
+            step => step,
+        }
+    }
+}
+
 impl World {
     fn new(templates: &Templates) -> Result<Self, String> {
         let address_type = AddressType::new("email").ok_or("email is no type")?;
@@ -214,11 +224,7 @@ fn decisions(cases: &mut Vec<Case>) -> Result<(), String> {
     for (name, scene) in scenes {
         let service = Rc::clone(&service);
         cases.push(Case::new(format!("decide {name}"), move || {
-            let step = Step::begin(&scene.request, &service, scene.now);
-            let _ = black_box(match step {
-                Step::Load(it) => it.loaded(scene.rows.clone(), scene.now, Entropy::new([7; 32])),
-                step => step,
-            });
+            let _ = black_box(scene.decide(&service));
         }));
     }
     let email = AddressType::new("email").ok_or("email is no type")?;

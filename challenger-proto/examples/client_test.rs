@@ -29,6 +29,7 @@ struct Proof {
 
 /// The shop's side of the protocol.
 struct Shop<'t, T> {
+    /// In production, the ID and the secret from the configuration.
     client: TestClient,
     transport: &'t mut T,
 }

@@ -15,7 +15,8 @@ fn main() {
 
     // The client opens a validation and sends the person's browser there.
     let nonce = challenger.setup(&client);
-    let arrival = format!("/authorize/{nonce}?response_type=code&client_id=1&state=basket-7");
+    let id = client.id;
+    let arrival = format!("/authorize/{nonce}?response_type=code&client_id={id}&state=basket-7");
     let status = challenger.ask(&Request::get(&arrival).with("Accept", "application/json"));
     println!("changes left: {}", status.member("changes_left").unwrap());
 

@@ -1,7 +1,8 @@
 //! A server in one page: `std::net`, the reference store, and messages that are printed.
 //!
-//! It answers in JSON, one connection at a time, and trusts its peers: the server for strangers is
-//! challenger-server. The client 1 has the secret `secret-token:tiny`.
+//! It has no pages, so programs send `Accept: application/json`. It serves one connection at a time
+//! and trusts its peers: the server for strangers is challenger-server. The client 1 has the secret
+//! `secret-token:tiny`.
 //!
 //! ```text
 //! cargo run --package challenger-proto --example tiny_server -- 127.0.0.1:8080
@@ -99,7 +100,8 @@ fn read_request(stream: &TcpStream) -> io::Result<Request> {
         }
     }
     let length = request.header("Content-Length").and_then(|it| it.parse().ok()).unwrap_or(0);
-    reader.take(length).take(BODY_MAX as u64).read_to_end(&mut request.body)?;
+    // One byte more than allowed is enough for a refusal.
+    reader.take(length.min(BODY_MAX as u64 + 1)).read_to_end(&mut request.body)?;
     Ok(request)
 }
 

@@ -62,18 +62,30 @@
 //! }
 //! ```
 //!
+//! A page of the response, [`http::Body::Page`], is to be rendered by the driver from a template of
+//! its name; a service whose set of pages is empty refuses readers of HTML and answers programs in
+//! JSON. A driver that bounds how many messages are sent at the same time asks
+//! [`Committing::pays_for_message`] and continues with [`Committing::busy`]. The examples
+//! `in_memory`, `tiny_server` and `client_test` show a whole validation, a server in one page, and
+//! the tests of a client.
+//!
 //! # What holds everywhere
 //!
 //! 1. Nothing here performs IO, reads a clock, draws randomness or keeps global state.
 //!    `#![no_std]` keeps our own code from naming the parts of `std` that do, and clippy from
 //!    naming the rest. It does not promise targets without `std`, which serde_urlencoded needs.
-//! 2. `decide` cannot fail and cannot loop without bound. Every input has a limit named `*_MAX`.
+//! 2. A decision cannot fail and cannot loop without bound. Every input has a limit named `*_MAX`.
 //! 3. Nothing is sent that was not paid for by a committed write.
-//! 4. The wire (`http`, `media`, `form`, `page`, `response`) and the machine (`machine`,
-//!    `validation`, `storage`, `records`) do not know each other; only the endpoints see both.
-//! 5. A row's nonce, client and version are never changed by a transition.
+//! 4. The wire ([`http`]) and the machine ([`machine`], [`store`]) do not know each other. The
+//!    service, the endpoints and the steps above them see both.
+//! 5. A row's nonce, client, expiry and version are never changed by a transition.
 //! 6. No secret appears in a `Debug`, or in a response other than the one that exists to carry it.
 #![no_std]
+
+// The example of the readme is tested with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 extern crate alloc;
 

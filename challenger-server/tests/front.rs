@@ -11,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use challenger_server::front::Limits;
-
-use site::{GET, Peer, SOON, Site, connect, patient};
+use challenger_testkit::Peer;
+use site::{GET, SOON, Site, connect, patient};
 
 /// Sends each and looks for the only answer, a refusal.
 fn refused(cases: &[(&[u8], &str)]) {
@@ -20,7 +20,7 @@ fn refused(cases: &[(&[u8], &str)]) {
     for (bytes, expected) in cases {
         let mut peer = site.connect();
         peer.send(bytes);
-        let answer = peer.read_to_end();
+        let answer = peer.rest();
         let shown = String::from_utf8_lossy(bytes);
         let status = format!("HTTP/1.1 {} ", expected.split(' ').next().unwrap());
         assert!(answer.starts_with(&status), "{shown:?}: {answer:?}");
@@ -88,14 +88,14 @@ fn endless_heads_are_cut_off() {
         ("", "XXXXXXXXXX", "431 HeadTooLarge"),
     ];
     for (start, more, expected) in cases {
-        let mut peer = site.connect_and_send(start);
+        let peer = site.connect_and_send(start);
         // 10 MB, of which a fraction gets through before the connection ends.
         let more = more.repeat(1000);
-        let sent = (0..1000).take_while(|_| peer.stream.write_all(more.as_bytes()).is_ok());
+        let sent = (0..1000).take_while(|_| peer.stream().write_all(more.as_bytes()).is_ok());
         assert!(sent.count() < 1000, "{expected}");
     }
     for (start, more, expected) in cases {
-        let answer = site.connect_and_send(&format!("{start}{}", more.repeat(3000))).read_to_end();
+        let answer = site.connect_and_send(&format!("{start}{}", more.repeat(3000))).rest();
         assert!(answer.ends_with(expected), "{answer:?}");
     }
     site.is_unharmed();
@@ -115,7 +115,7 @@ fn slow_peers_hold_nobody_up_and_get_an_answer() {
         let slow: Vec<Peer> = (0..20).map(|_| site.connect_and_send(start)).collect();
         site.serves();
         for mut peer in slow {
-            let answer = peer.read_to_end();
+            let answer = peer.rest();
             assert!(answer.ends_with("408 RequestTimeout"), "{answer:?}");
         }
         site.is_unharmed();
@@ -125,10 +125,10 @@ fn slow_peers_hold_nobody_up_and_get_an_answer() {
 #[test]
 fn the_silent_are_closed_in_silence() {
     let site = Site::start(Limits { idle: SOON, ..patient() });
-    assert_eq!(site.connect().read_to_end(), "");
-    assert_eq!(site.connect_and_send("\r\n").read_to_end(), "");
+    assert_eq!(site.connect().rest(), "");
+    assert_eq!(site.connect_and_send("\r\n").rest(), "");
     // Also after an answer. On a busy machine this request itself may come too late.
-    let mut answers = (0..20).map(|_| site.connect_and_send(GET).read_to_end());
+    let mut answers = (0..20).map(|_| site.connect_and_send(GET).rest());
     assert!(answers.any(|answer| answer.ends_with("GET / 0")));
     drop(answers);
     site.wait_until(|site| site.front.connections() == 0);
@@ -138,7 +138,7 @@ fn the_silent_are_closed_in_silence() {
 fn pipelined_requests_are_answered_one_after_the_other() {
     let site = Site::start(patient());
     let mut peer = site.connect();
-    let mut writer = peer.stream.try_clone().unwrap();
+    let mut writer = peer.stream().try_clone().unwrap();
     let chunks = "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
     let writing = thread::spawn(move || {
         for number in 0..10_000 {
@@ -155,7 +155,7 @@ fn pipelined_requests_are_answered_one_after_the_other() {
             0 => format!("GET /{number} 0"),
             _ => format!("POST /{number} 1"),
         };
-        assert_eq!(peer.read_answer().body, expected);
+        assert_eq!(peer.reply().unwrap().body, expected);
     }
     writing.join().unwrap();
     drop(peer);
@@ -165,10 +165,10 @@ fn pipelined_requests_are_answered_one_after_the_other() {
 #[test]
 fn who_does_not_read_is_cut_off() {
     let site = Site::start(Limits { write: SOON, ..patient() });
-    let mut peer = site.connect();
+    let peer = site.connect();
     let requests = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
     // Ends only when the front has given up writing.
-    while peer.stream.write_all(requests.as_bytes()).is_ok() {}
+    while peer.stream().write_all(requests.as_bytes()).is_ok() {}
     site.is_unharmed();
 }
 
@@ -178,8 +178,8 @@ fn connections_are_kept_until_someone_closes_them() {
     let mut peer = site.connect();
     for _ in 0..3 {
         peer.send(GET.as_bytes());
-        let answer = peer.read_answer();
-        assert_eq!((answer.status(), answer.body.as_str()), (200, "GET / 0"));
+        let answer = peer.reply().unwrap();
+        assert_eq!((answer.status, answer.body.as_str()), (200, "GET / 0"));
         assert_eq!(answer.header("Connection"), None);
         assert_eq!(answer.header("Content-Length"), Some("7"));
         assert!(answer.header("Date").unwrap().ends_with(" GMT"));
@@ -190,14 +190,14 @@ fn connections_are_kept_until_someone_closes_them() {
         "GET / HTTP/1.0\r\n\r\n",
         "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
     ] {
-        let answer = site.connect_and_send(last).read_to_end();
+        let answer = site.connect_and_send(last).rest();
         assert!(answer.ends_with("\r\nConnection: close\r\n\r\nGET / 0"), "{answer:?}");
     }
     drop(peer);
     site.is_unharmed();
 
     let site = Site::start(Limits { close_each: true, ..patient() });
-    let answer = site.connect_and_send(&GET.repeat(2)).read_to_end();
+    let answer = site.connect_and_send(&GET.repeat(2)).rest();
     assert!(answer.ends_with("\r\nConnection: close\r\n\r\nGET / 0"), "{answer:?}");
     assert_eq!(site.decided(), 1);
 }
@@ -221,7 +221,7 @@ fn honest_requests_of_all_kinds_are_served() {
         (&format!("{chunked}1\r\na\r\n2;x\r\n=b\r\n0\r\nX: y\r\n\r\n"), "POST /x 3"),
     ];
     for (request, body) in cases {
-        assert_eq!(site.connect_and_send(request).read_answer().body, body);
+        assert_eq!(site.connect_and_send(request).reply().unwrap().body, body);
     }
     site.is_unharmed();
 }
@@ -231,12 +231,12 @@ fn requests_may_come_byte_by_byte() {
     let site = Site::start(patient());
     let mut peer = site.connect();
     // Over TCP, one byte a packet; a UNIX socket has no such option.
-    let _ = peer.stream.set_tcp_nodelay(true);
+    let _ = peer.stream().set_nodelay(true);
     for byte in b"\r\nPOST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na=b" {
-        peer.send(&[*byte]);
+        peer.send([*byte]);
         thread::yield_now();
     }
-    assert_eq!(peer.read_answer().body, "POST /x 3");
+    assert_eq!(peer.reply().unwrap().body, "POST /x 3");
     drop(peer);
     site.is_unharmed();
 }
@@ -247,17 +247,17 @@ fn who_asks_before_the_body_is_told_to_continue() {
     let head = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
     let mut peer = site.connect_and_send(head);
     let mut interim = [0; 25];
-    peer.stream.read_exact(&mut interim).unwrap();
+    peer.stream().read_exact(&mut interim).unwrap();
     assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
     peer.send(b"a=b");
-    assert_eq!(peer.read_answer().body, "POST / 3");
+    assert_eq!(peer.reply().unwrap().body, "POST / 3");
     // The body is there already, so nobody waits.
-    peer.send(format!("{head}a=b").as_bytes());
-    assert_eq!(peer.read_answer().body, "POST / 3");
+    peer.send(format!("{head}a=b"));
+    assert_eq!(peer.reply().unwrap().body, "POST / 3");
     drop(peer);
     // Too large: no `100 Continue`.
     let head = head.replace("Length: 3", "Length: 65537");
-    let answer = site.connect_and_send(&head).read_to_end();
+    let answer = site.connect_and_send(&head).rest();
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer:?}");
     site.is_unharmed();
 }
@@ -266,13 +266,13 @@ fn who_asks_before_the_body_is_told_to_continue() {
 fn bodies_are_left_out_where_there_may_be_none() {
     let site = Site::start(patient());
     let mut peer = site.connect_and_send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
-    let head = peer.read_head();
-    assert_eq!((head.status(), head.header("Content-Length")), (200, Some("8")));
+    let head = peer.reply_to("HEAD").unwrap();
+    assert_eq!((head.status, head.header("Content-Length")), (200, Some("8")));
     peer.send(b"GET /empty HTTP/1.1\r\nHost: a\r\n\r\n");
-    let head = peer.read_head();
-    assert_eq!((head.status(), head.header("Content-Length")), (204, None));
+    let empty = peer.reply().unwrap();
+    assert_eq!((empty.status, empty.header("Content-Length")), (204, None));
     peer.send(GET.as_bytes());
-    assert_eq!(peer.read_answer().body, "GET / 0");
+    assert_eq!(peer.reply().unwrap().body, "GET / 0");
     drop(peer);
     site.is_unharmed();
 }
@@ -282,10 +282,10 @@ fn a_refusal_survives_the_bytes_after_it() {
     let site = Site::start(patient());
     for _ in 0..20 {
         let mut peer = site.connect();
-        peer.send(&post("Content-Length: 100000"));
+        peer.send(post("Content-Length: 100000"));
         // Closed with these unread, the connection would be reset and the answer lost.
-        peer.send(&[b'x'; 100_000]);
-        let answer = peer.read_to_end();
+        peer.send([b'x'; 100_000]);
+        let answer = peer.rest();
         assert!(answer.ends_with("413 BodyTooLarge"), "{answer:?}");
     }
     site.is_unharmed();
@@ -295,11 +295,11 @@ fn a_refusal_survives_the_bytes_after_it() {
 fn values_that_would_write_headers_are_not_sent() {
     let site = Site::start(patient());
     let mut peer = site.connect_and_send("GET /inject HTTP/1.1\r\nHost: a\r\n\r\n");
-    let answer = peer.read_answer();
-    assert_eq!((answer.status(), answer.body.as_str()), (500, ""));
+    let answer = peer.reply().unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (500, ""));
     assert_eq!(answer.header("Set-Cookie"), None);
     peer.send(GET.as_bytes());
-    assert_eq!(peer.read_answer().body, "GET / 0");
+    assert_eq!(peer.reply().unwrap().body, "GET / 0");
     drop(peer);
     site.is_unharmed();
 }
@@ -308,16 +308,16 @@ fn values_that_would_write_headers_are_not_sent() {
 fn a_panic_costs_one_answer() {
     let site = Site::start(patient());
     let mut peer = site.connect_and_send("GET /panic HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert_eq!(peer.read_answer().body, "500 Internal");
+    assert_eq!(peer.reply().unwrap().body, "500 Internal");
     peer.send(GET.as_bytes());
-    assert_eq!(peer.read_answer().body, "GET / 0");
+    assert_eq!(peer.reply().unwrap().body, "GET / 0");
     // This one panics again when it is to word the refusal.
     site.respond.panics_at_refusals.store(true, Ordering::Relaxed);
     peer.send(b"GET /panic HTTP/1.1\r\nHost: a\r\n\r\n");
-    let answer = peer.read_answer();
-    assert_eq!((answer.status(), answer.body.as_str()), (500, ""));
+    let answer = peer.reply().unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (500, ""));
     drop(peer);
-    let answer = site.connect_and_send("\n").read_to_end();
+    let answer = site.connect_and_send("\n").rest();
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer:?}");
     site.is_unharmed();
 }
@@ -331,11 +331,11 @@ fn who_has_waited_longest_makes_room() {
     site.serves();
     assert!(site.front.connections() <= 64);
     // The first had to go, and the last are still there.
-    assert_eq!(crowd[0].read_to_end(), "");
+    assert_eq!(crowd[0].rest(), "");
     for peer in crowd.iter_mut().rev().step_by(4).take(5) {
-        assert_eq!(peer.read_answer().body, "GET / 0");
+        assert_eq!(peer.reply().unwrap().body, "GET / 0");
         peer.send(GET.as_bytes());
-        assert_eq!(peer.read_answer().body, "GET / 0");
+        assert_eq!(peer.reply().unwrap().body, "GET / 0");
     }
     drop(crowd);
     site.is_unharmed();
@@ -347,7 +347,7 @@ fn many_may_come_from_this_machine() {
     let mut crowd: Vec<Peer> = (0..20).map(|_| site.connect_and_send(GET)).collect();
     for _ in 0..2 {
         for peer in &mut crowd {
-            assert_eq!(peer.read_answer().body, "GET / 0");
+            assert_eq!(peer.reply().unwrap().body, "GET / 0");
             peer.send(GET.as_bytes());
         }
     }
@@ -364,11 +364,11 @@ fn nobody_makes_room_in_the_middle_of_a_decision() {
     site.wait_until(|site| site.decided() == 4);
     // Everyone is busy, so newcomers are turned away without a word.
     for _ in 0..10 {
-        assert_eq!(site.connect().read_to_end(), "");
+        assert_eq!(site.connect().rest(), "");
     }
     site.respond.open_gate();
     for peer in &mut deciding {
-        assert_eq!(peer.read_answer().body, "GET /gate 0");
+        assert_eq!(peer.reply().unwrap().body, "GET /gate 0");
     }
     drop(deciding);
     site.is_unharmed();
@@ -381,14 +381,14 @@ fn peers_that_vanish_leave_nothing_behind() {
     for start in ["", "G", GET, body] {
         for how in [Shutdown::Both, Shutdown::Write] {
             let peer = site.connect_and_send(start);
-            peer.stream.shutdown(how).unwrap();
+            peer.stream().shutdown(how).unwrap();
             site.wait_until(|site| site.front.connections() == 0);
         }
     }
     // A peer that has sent everything still gets an answer.
     let mut peer = site.connect_and_send(GET);
-    peer.stream.shutdown(Shutdown::Write).unwrap();
-    assert!(peer.read_to_end().ends_with("GET / 0"));
+    peer.stream().shutdown(Shutdown::Write).unwrap();
+    assert!(peer.rest().ends_with("GET / 0"));
     site.is_unharmed();
 }
 
@@ -412,7 +412,26 @@ fn the_front_survives_a_lack_of_descriptors() {
     assert!(told.contains("connections not accepted failures="), "{told}");
 }
 
+/// Prints each message with its count of failures.
+struct Printer;
+
+impl log::Log for Printer {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let failures = record.key_values().get("failures".into());
+        let failures = failures.map(|it| format!(" failures={it}")).unwrap_or_default();
+        let _ = writeln!(std::io::stderr(), "{}{failures}", record.args());
+    }
+
+    fn flush(&self) {}
+}
+
 fn without_descriptors() {
+    log::set_logger(&Printer).unwrap();
+    log::set_max_level(log::LevelFilter::Warn);
     let site = Site::start(patient());
     let crowd: Vec<_> = std::iter::from_fn(|| connect(site.front.place()).ok()).collect();
     assert!(crowd.len() > 10);

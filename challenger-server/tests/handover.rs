@@ -1,15 +1,9 @@
 //! A service that restarts behind a socket that stays open, as systemd keeps it, turns nobody away.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    dead_code,
-    reason = "a test fails by panicking, and shares its modules with others"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod site;
 
-use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -17,7 +11,8 @@ use std::time::Duration;
 
 use challenger_server::front::{Front, Limits};
 
-use site::{Echo, GET, Peer, WAIT, patient};
+use challenger_testkit::{Peer, Place, WAIT};
+use site::{Echo, GET, patient};
 
 /// How often it restarts, and how many people come meanwhile, one request each on a connection of
 /// its own, as from a proxy.
@@ -33,16 +28,15 @@ fn a_restart_turns_nobody_away() {
     let served = Arc::new(AtomicU64::new(0));
     let people: Vec<_> = (0..PEOPLE)
         .map(|number| {
-            let (path, over, served) = (path.clone(), Arc::clone(&over), Arc::clone(&served));
+            let place = Place::Unix(path.clone());
+            let (over, served) = (Arc::clone(&over), Arc::clone(&served));
             thread::spawn(move || {
                 while !over.load(Ordering::Relaxed) {
-                    let stream = OwnedFd::from(UnixStream::connect(&path).unwrap()).into();
-                    let mut peer = Peer { stream };
-                    peer.stream.set_read_timeout(Some(WAIT)).unwrap();
+                    let mut peer = Peer::new(place.connect().unwrap());
                     // Some think a little before they ask.
                     thread::sleep(Duration::from_millis(number));
                     peer.send(GET.as_bytes());
-                    let answer = peer.read_to_end();
+                    let answer = peer.rest();
                     assert!(answer.ends_with("GET / 0"), "{answer:?}");
                     served.fetch_add(1, Ordering::Relaxed);
                 }

@@ -36,7 +36,7 @@ impl Fields {
     /// [`FieldsError`] when there is no name, one too many, or one that a field cannot have.
     ///
     /// ```
-    /// use challenger_proto::Fields;
+    /// use challenger_proto::address::Fields;
     ///
     /// assert!(Fields::parse("handle, server").unwrap().names().eq(["handle", "server"]));
     /// assert!(Fields::parse("handle handle").is_err());

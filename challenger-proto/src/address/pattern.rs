@@ -50,7 +50,7 @@ impl Pattern {
     /// undefined, and for what is too large.
     ///
     /// ```
-    /// use challenger_proto::Pattern;
+    /// use challenger_proto::address::Pattern;
     ///
     /// let phone = Pattern::parse(r"^\+[1-9][0-9]{7,14}$").unwrap();
     /// assert!(phone.is_match("+41791234567"));

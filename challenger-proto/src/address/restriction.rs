@@ -41,7 +41,7 @@ impl Restrictions {
     /// [`RestrictionError`] for everything else, patterns we refuse included.
     ///
     /// ```
-    /// use challenger_proto::Restrictions;
+    /// use challenger_proto::address::Restrictions;
     ///
     /// let json = r#"{"CONTACT_PHONE": {"regex": "^\\+[0-9]+$", "hint": "+41791234567"}}"#;
     /// assert!(Restrictions::parse(json).unwrap().fields().eq(["CONTACT_PHONE"]));

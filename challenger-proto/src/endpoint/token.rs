@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use data_encoding::BASE64;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::endpoint::decision::{Context, Decision};
 use crate::endpoint::response::View;
@@ -146,7 +147,7 @@ fn client_from_basic(credentials: &str, form: &Form) -> Result<(ClientId, Vec<St
         return Err(Refusal::ParameterMalformed.about("client_secret"));
     }
     let bytes = BASE64.decode(credentials.trim().as_bytes()).map_err(|_| malformed())?;
-    let text = String::from_utf8(bytes).map_err(|_| malformed())?;
+    let text = Zeroizing::new(String::from_utf8(bytes).map_err(|_| malformed())?);
     let (id, secret) = text.split_once(':').ok_or_else(malformed)?;
     let decoded_id = urldecode(id).ok_or_else(malformed)?;
     let client = parse_client_id(&decoded_id)?;

@@ -175,7 +175,7 @@ pub(super) fn pin_refused(
     })
 }
 
-/// PinError a PIN was not accepted.
+/// Why a PIN was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PinError {
     /// There were no attempts left, so it was not judged.

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use sha2::{Digest, Sha512};
 
@@ -27,7 +28,7 @@ const FORMATS: [(&str, &str, u8); 11] = [
 ];
 
 /// One file: a language and a format.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Document {
     /// The language tag: the name of its directory.
     pub language: String,
@@ -38,6 +39,13 @@ pub struct Document {
     /// The entity tag, without quotes.
     pub etag: String,
     priority: u8,
+}
+
+/// Without the content, which is long.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Document({}, {}, {} bytes)", self.language, self.media_type, self.body.len())
+    }
 }
 
 impl Document {

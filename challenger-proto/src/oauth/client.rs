@@ -44,7 +44,8 @@ impl fmt::Display for ClientId {
 /// Makes a client secret with the entropy of a key.
 ///
 /// ```
-/// use challenger_proto::{Entropy, generate_client_secret};
+/// use challenger_proto::Entropy;
+/// use challenger_proto::oauth::generate_client_secret;
 ///
 /// let secret = generate_client_secret(Entropy::new([7; 32])); // from the system, in real life
 /// assert!(secret.expose().starts_with("secret-token:0W3GE1R7"));

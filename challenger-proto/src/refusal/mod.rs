@@ -71,7 +71,7 @@ refusals! {
     /// `/info` was called without a bearer token.
     BearerMissing = 403, GENERIC_PARAMETER_MISSING, INVALID_REQUEST,
         "The Authorization header is missing.";
-    /// The body is longer than `BODY_MAX`, as sent or inflated.
+    /// The body is longer than `BODY_MAX`, as sent or inflated, or its chunks have too much framing.
     BodyTooLarge = 413, GENERIC_UPLOAD_EXCEEDS_LIMIT, INVALID_REQUEST,
         "The request body is too large.";
     /// A client presented the wrong secret at `/token`.
@@ -236,6 +236,24 @@ impl fmt::Debug for Refused {
         f.debug_tuple("Refused").field(&self.refusal).finish()
     }
 }
+
+/// The hint, a sentence for people.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.hint())
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// The hint without the detail.
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.refusal.fmt(f)
+    }
+}
+
+impl core::error::Error for Refused {}
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {

@@ -4,6 +4,7 @@ use core::{array, fmt};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::secret::constant_time_eq;
 
@@ -19,8 +20,8 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 /// HMAC-SHA-256 (RFC 2104) of the concatenated parts under a 32-byte key.
 pub(crate) fn hmac_sha256(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     // HMAC itself pads a short key with zeros to the block size.
-    let block: [u8; 64] = array::from_fn(|at| key.get(at).copied().unwrap_or(0));
-    let mut mac = Hmac::<Sha256>::new(&block.into());
+    let block = Zeroizing::new(array::from_fn::<u8, 64, _>(|at| key.get(at).copied().unwrap_or(0)));
+    let mut mac = Hmac::<Sha256>::new((&*block).into());
     for part in parts {
         mac.update(part);
     }

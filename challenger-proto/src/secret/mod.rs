@@ -1,4 +1,5 @@
-//! Values that must never be printed nor left in memory, and how to compare them.
+//! Values that must never be printed, that are wiped from memory where they are kept as a
+//! [`Secret`], and how to compare them.
 
 pub(crate) mod base32;
 pub(crate) mod digest;

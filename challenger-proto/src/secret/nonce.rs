@@ -46,7 +46,7 @@ pub struct Salt([u8; 32]);
 
 impl Salt {
     /// Draws a new one.
-    pub fn draw(entropy: Entropy) -> Self {
+    pub(crate) fn draw(entropy: Entropy) -> Self {
         Self(entropy.spend())
     }
 

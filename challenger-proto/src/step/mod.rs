@@ -13,6 +13,7 @@ mod call;
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use core::fmt;
 
 use crate::endpoint::challenge::{Postponed, Undelivered};
 use crate::endpoint::decision::{Context, Decision, Message};
@@ -28,13 +29,18 @@ use crate::step::call::{Call, Stored};
 use crate::store::{Keys, Rows, Write};
 use crate::time::Timestamp;
 
-/// How often the rows of one request are loaded. Each round of conflicts lets at least one request
-/// through, so 64 requests for one validation at the same time get along with it.
+/// The most times that the rows of one request are loaded.
+///
+/// Each round of conflicts lets at least one request through, so 64 requests for one validation at
+/// the same time get along with it.
 pub const ROUNDS_MAX: usize = 64;
 
-/// What a request needs next. Each variant has the continuations that are legal there, and each of
-/// them consumes it. So a message cannot be sent before the write that pays for it was committed,
-/// nor twice, and no answer leaves before the write it reports:
+/// What a request needs next.
+///
+/// Each variant has the continuations that are legal there, and each of them consumes it. A driver
+/// carries out what a step needs, once, and says with a continuation how it went. Then no message is
+/// sent before the write that pays for it is committed, nor twice, and no answer leaves before the
+/// write that it reports: there is nothing to call that would do so.
 ///
 /// ```compile_fail,E0599
 /// # use challenger_proto::Step;
@@ -91,7 +97,6 @@ pub enum Step<'s> {
 }
 
 /// What stays the same from one step to the next.
-#[derive(Clone, Debug)]
 struct Journey<'s> {
     audience: Audience,
     service: &'s Service,
@@ -100,7 +105,7 @@ struct Journey<'s> {
 }
 
 /// Rows have to be loaded.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Loading<'s> {
     journey: Journey<'s>,
     call: Stored,
@@ -141,6 +146,13 @@ impl<'s> Step<'s> {
             }
             Err(refused) => Self::Respond(audience.refuse(service, &refused, View::default())),
         }
+    }
+}
+
+/// Without the service, which has whole documents.
+impl fmt::Debug for Journey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journey").field("rounds_left", &self.rounds_left).finish_non_exhaustive()
     }
 }
 
@@ -248,8 +260,9 @@ impl<'s> Sending<'s> {
     }
 }
 
-/// The answer to a request that no step can answer: it could not be read to its end, or its answer
-/// could not be rendered. `head` is what is known of the request.
+/// The answer to a request that no step can answer.
+///
+/// The request could not be read to its end, for example, or its answer could not be rendered. `head` is what is known of the request.
 pub fn refuse(head: Option<&Request>, refused: &Refused, service: &Service) -> Response {
     let audience = head.map_or_else(Audience::unknown, |request| {
         Audience::of(request, Route::find(request.path()).map(|(route, _)| route))

@@ -107,9 +107,9 @@ proptest! {
         let (Some(Write::Update(sent)), Some(_)) = (outcome.write, outcome.message) else {
             return Ok(());
         };
-        let it = undelivered(&request, load(&row), now, &service);
-        let again = |row: &Validation| {
-            Outcome::of(it.clone().loaded(load(row), now, Entropy::new([0; 32])))
+        let again = |other: &Validation| {
+            let it = undelivered(&request, load(&row), now, &service);
+            Outcome::of(it.loaded(load(other), now, Entropy::new([0; 32])))
         };
         let once = again(&sent);
         prop_assert_eq!(once.write.is_some(), sent.refunds_left > 0);

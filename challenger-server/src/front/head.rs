@@ -228,9 +228,11 @@ fn complete(line: RequestLine<'_>, fields: &[u8], length: usize) -> Result<Head,
     let keep_alive = line.is_http_1_1 && !closes(fields);
     let mut headers: Vec<_> = fields
         .iter()
-        .filter(|field| !field.name.eq_ignore_ascii_case(TRANSFER_ENCODING))
         .map(|field| (field.name.to_owned(), String::from_utf8_lossy(field.value).into_owned()))
         .collect();
+    if framing == Framing::Chunked {
+        headers.retain(|(name, _)| !name.eq_ignore_ascii_case(TRANSFER_ENCODING));
+    }
     if let Some(authority) = line.authority {
         // A server must ignore the other host (RFC 9112 §3.2.2).
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Host"));

@@ -74,9 +74,7 @@ fn serve(mut request: tiny_http::Request, respond: &dyn Respond) {
         Err((head, refused)) => {
             // tiny_http would read the rest of a body into as much memory as that takes. With an
             // upgrade it does not, and the rest has no end.
-            let field = request.headers().iter().find(|it| it.field.equiv("Connection"));
-            let word = field.map(|it| it.value.as_str().to_ascii_lowercase());
-            if !word.is_some_and(|it| it.contains("upgrade")) {
+            if !asks_for_upgrade(&request) {
                 let _ = io::copy(request.as_reader(), &mut io::sink());
             }
             // The next bytes may be a part of this request to a peer that reads it in another way.
@@ -88,6 +86,12 @@ fn serve(mut request: tiny_http::Request, respond: &dyn Respond) {
     let (head, body) = answer.sendable().into_parts(os::now(), is_head, close);
     let mut to = request.into_writer();
     let _ = to.write_all(&head).and_then(|()| to.write_all(&body)).and_then(|()| to.flush());
+}
+
+/// Whether tiny_http hands out the socket as it is in the place of a body.
+fn asks_for_upgrade(request: &tiny_http::Request) -> bool {
+    let field = request.headers().iter().find(|it| it.field.equiv("Connection"));
+    field.is_some_and(|it| it.value.as_str().to_ascii_lowercase().contains("upgrade"))
 }
 
 /// The request as tiny_http understood it, once more through our parser.
@@ -106,6 +110,10 @@ fn read(from: &mut tiny_http::Request) -> Result<Head, (Option<Request>, Refused
         Framing::Length(length) => {
             body.resize(length, 0);
             from.as_reader().read_exact(body)
+        }
+        // Its chunks would not be decoded.
+        Framing::Chunked if asks_for_upgrade(from) => {
+            return Err((Some(head.request), Refusal::ContentLengthMalformed.into()));
         }
         Framing::Chunked => {
             // tiny_http takes sizes with signs and spaces, so what follows is not read.

@@ -1,10 +1,9 @@
 //! A small site behind a front, and peers to trouble it, over TCP or a UNIX socket.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test uses its part of it")]
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -13,14 +12,11 @@ use std::time::{Duration, Instant};
 use challenger_proto::http::{Method, Request, Status};
 use challenger_proto::{Refusal, Refused};
 use challenger_server::front::{self, Answer, Front, Limits, Listener, Respond};
-use socket2::Socket;
+use challenger_testkit::{Peer, Place, WAIT};
 use tempfile::TempDir;
 
 /// The simplest request.
 pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-
-/// Longer than anything takes, on the busiest machine.
-pub(crate) const WAIT: Duration = Duration::from_secs(60);
 
 /// Limits that nothing reaches before a test has given up. Tests shorten those that they want to
 /// reach.
@@ -116,10 +112,7 @@ impl Site {
     }
 
     pub(crate) fn connect(&self) -> Peer {
-        let stream = connect(self.front.place()).unwrap();
-        stream.set_read_timeout(Some(WAIT)).unwrap();
-        stream.set_write_timeout(Some(WAIT)).unwrap();
-        Peer { stream }
+        Peer::new(connect(self.front.place()).unwrap())
     }
 
     pub(crate) fn connect_and_send(&self, text: &str) -> Peer {
@@ -135,7 +128,7 @@ impl Site {
 
     /// Checks that a newcomer is served.
     pub(crate) fn serves(&self) {
-        assert_eq!(self.connect_and_send(GET).read_answer().body, "GET / 0");
+        assert_eq!(self.connect_and_send(GET).reply().unwrap().body, "GET / 0");
     }
 
     /// Checks that a newcomer is served, and that no connection is left afterwards.
@@ -160,68 +153,6 @@ fn is_unix() -> bool {
 }
 
 /// Connects to the place that [`Front::place`] returns.
-pub(crate) fn connect(place: &str) -> io::Result<Socket> {
-    if is_unix() {
-        UnixStream::connect(place).map(|stream| OwnedFd::from(stream).into())
-    } else {
-        TcpStream::connect(place).map(Socket::from)
-    }
-}
-
-/// A stranger.
-pub(crate) struct Peer {
-    pub(crate) stream: Socket,
-}
-
-impl Peer {
-    /// Sends as much as the front is willing to take; it may have answered and gone before the end.
-    pub(crate) fn send(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
-    }
-
-    /// Everything up to the end of the connection. A reset is an end like any other.
-    pub(crate) fn read_to_end(&mut self) -> String {
-        let mut bytes = Vec::new();
-        if let Err(error) = self.stream.read_to_end(&mut bytes) {
-            assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "the front does not close");
-        }
-        String::from_utf8(bytes).unwrap()
-    }
-
-    /// The head of the next answer, and nothing after it.
-    pub(crate) fn read_head(&mut self) -> Reply {
-        let mut bytes = Vec::new();
-        while !bytes.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            self.stream.read_exact(&mut byte).unwrap();
-            bytes.push(byte[0]);
-        }
-        Reply { head: String::from_utf8(bytes).unwrap(), body: String::new() }
-    }
-
-    /// The next answer.
-    pub(crate) fn read_answer(&mut self) -> Reply {
-        let mut reply = self.read_head();
-        let mut body = vec![0; reply.header("Content-Length").unwrap().parse().unwrap()];
-        self.stream.read_exact(&mut body).unwrap();
-        reply.body = String::from_utf8(body).unwrap();
-        reply
-    }
-}
-
-/// An answer as it came.
-pub(crate) struct Reply {
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
-
-impl Reply {
-    pub(crate) fn status(&self) -> u16 {
-        self.head.split(' ').nth(1).unwrap().parse().unwrap()
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
-        lines.filter(|(candidate, _)| *candidate == name).map(|(_, value)| value).next()
-    }
+pub(crate) fn connect(place: &str) -> io::Result<TcpStream> {
+    if is_unix() { Place::Unix(place.into()).connect() } else { TcpStream::connect(place) }
 }
