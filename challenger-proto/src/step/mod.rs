@@ -38,9 +38,9 @@ pub const ROUNDS_MAX: usize = 64;
 /// What a request needs next.
 ///
 /// Each variant has the continuations that are legal there, and each of them consumes it. A driver
-/// carries out what a step needs, once, and says with a continuation how it went. Then no message is
-/// sent before the write that pays for it is committed, nor twice, and no answer leaves before the
-/// write that it reports: there is nothing to call that would do so.
+/// carries out what a step needs, once, and says with a continuation how it went. Then no message
+/// is sent before the write that pays for it is committed, nor twice, and no answer leaves before
+/// the write that it reports: there is nothing to call that would do so.
 ///
 /// ```compile_fail,E0599
 /// # use challenger_proto::Step;

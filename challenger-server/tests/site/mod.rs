@@ -151,3 +151,8 @@ impl Site {
 fn is_unix() -> bool {
     env!("CARGO_CRATE_NAME").ends_with("_unix")
 }
+
+/// Connects to the place that [`Front::place`] returns.
+pub(crate) fn connect(place: &str) -> io::Result<TcpStream> {
+    if is_unix() { Place::Unix(place.into()).connect() } else { TcpStream::connect(place) }
+}
