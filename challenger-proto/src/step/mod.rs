@@ -262,7 +262,8 @@ impl<'s> Sending<'s> {
 
 /// The answer to a request that no step can answer.
 ///
-/// The request could not be read to its end, for example, or its answer could not be rendered. `head` is what is known of the request.
+/// The request could not be read to its end, for example, or its answer could not be rendered.
+/// `head` is what is known of the request.
 pub fn refuse(head: Option<&Request>, refused: &Refused, service: &Service) -> Response {
     let audience = head.map_or_else(Audience::unknown, |request| {
         Audience::of(request, Route::find(request.path()).map(|(route, _)| route))
