@@ -20,6 +20,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -249,6 +250,19 @@ impl<'a> Writing<'a> {
             Then::Request => self.connection.next_request(now),
             Then::End => linger(now, LINGER),
         }
+    }
+}
+
+/// Names the state, without the bytes, which may be anything that a peer sent.
+impl fmt::Debug for Exchange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read(_) => "Read",
+            Self::Decide(..) => "Decide",
+            Self::Refuse(..) => "Refuse",
+            Self::Write(_) => "Write",
+            Self::Linger { .. } => "Linger",
+        })
     }
 }
 
