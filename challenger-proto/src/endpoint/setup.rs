@@ -106,8 +106,12 @@ fn parse_proposal(request: &Request) -> Result<Map<String, Value>, Refused> {
         return Ok(Map::new());
     }
     let body = decoded_body(request)?;
+    let Punctuation { colons, all } = Punctuation::of(&body);
+    if all > PUNCTUATION_MAX {
+        return Err(Refusal::JsonInvalid.about("too many values"));
+    }
     let parsed = serde_json::from_slice(&body).map_err(|_| Refusal::JsonInvalid)?;
-    if repeats_a_name(&body, &parsed) {
+    if count_members(&parsed) < colons {
         return Err(Refusal::JsonInvalid.about("repeated name"));
     }
     if has_nul(&parsed) {
@@ -121,21 +125,40 @@ fn parse_proposal(request: &Request) -> Result<Map<String, Value>, Refused> {
     }
 }
 
-/// Whether an object, however deep, repeats a name. Parsers differ in which of two values they use
-/// (RFC 8259 §4), so an attacker who can add `"read_only": false` to a client's object could undo
-/// the flag. The parsed object has each name once, so it then has fewer members than the text has
-/// colons outside of strings.
-fn repeats_a_name(text: &[u8], parsed: &Value) -> bool {
-    let (mut colons, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in text {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => in_string = !in_string,
-            b':' if !in_string => colons += 1,
-            _ => {}
+/// The most brackets, commas and colons of a proposal. A tiny value takes a hundred times as much
+/// memory as text, and the client is not authenticated yet.
+const PUNCTUATION_MAX: usize = 1000;
+
+/// The punctuation of a JSON text, outside of its strings.
+struct Punctuation {
+    colons: usize,
+    all: usize,
+}
+
+impl Punctuation {
+    fn of(text: &[u8]) -> Self {
+        let (mut it, mut in_string, mut escaped) = (Self { colons: 0, all: 0 }, false, false);
+        for byte in text {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_string = !in_string,
+                b':' | b',' | b'[' | b'{' if !in_string => {
+                    it.colons += usize::from(*byte == b':');
+                    it.all += 1;
+                }
+                _ => {}
+            }
         }
+        it
     }
+}
+
+/// The number of members of all objects, however deep. If an object repeats a name, it is smaller
+/// than the number of colons, because the parsed object has each name once. Parsers differ in which
+/// of two values they use (RFC 8259 §4), so an attacker who can add `"read_only": false` to a
+/// client's object could undo the flag.
+fn count_members(parsed: &Value) -> usize {
     let (mut members, mut rest) = (0, Vec::from([parsed]));
     while let Some(value) = rest.pop() {
         match value {
@@ -147,7 +170,7 @@ fn repeats_a_name(text: &[u8], parsed: &Value) -> bool {
             Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {}
         }
     }
-    members < colons
+    members
 }
 
 /// Whether a text or a name, however deep, has a NUL. Without recursion, as for all input.

@@ -358,7 +358,9 @@ impl<'a> Connection<'a> {
 
     /// The bytes after a refused request could be anything, so its answer is the last.
     fn refuse(self, request: Option<Request>, refused: Refused) -> Exchange<'a> {
-        let is_head = request.as_ref().is_some_and(|request| request.method == Method::Head);
+        // A head that is refused has no method yet, but begins with it.
+        let begins = || self.received.trim_ascii_start().starts_with(b"HEAD ");
+        let is_head = request.as_ref().map_or_else(begins, |it| it.method == Method::Head);
         Exchange::Refuse(request, refused, Deciding { connection: self, is_head, close: true })
     }
 

@@ -94,8 +94,8 @@ pub enum Engine {
 /// How much the front gives to strangers. The times are totals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections. Each costs a thread, a file descriptor and at most some 100 KiB: together
-    /// 50 MiB, and half of the 1024 descriptors that a process usually may have.
+    /// Open connections. Each costs a thread, a file descriptor and at most some 128 KiB: together
+    /// 64 MiB, and half of the 1024 descriptors that a process usually may have.
     pub connections: usize,
     /// Open connections of one peer address, or one /64 network of IPv6. A browser opens six, and
     /// people may share an address. Loopback and UNIX sockets do not count: behind a proxy everyone

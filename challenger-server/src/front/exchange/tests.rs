@@ -145,7 +145,8 @@ fn the_last_answer_says_so() {
 #[test]
 fn an_answer_to_head_has_no_body() {
     let (limits, now) = (limits(), Instant::now());
-    for (fields, closes) in [("", false), ("Content-Length: 65537\r\n", true)] {
+    let refused = "Content-Length: a\r\n";
+    for (fields, closes) in [("", false), ("Content-Length: 65537\r\n", true), (refused, true)] {
         let bytes = format!("HEAD / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
         let exchange = reading(Exchange::begin(&limits, now)).received(bytes.as_bytes(), now);
         let writing = writing(deciding(exchange).answered(answer(5), DATE, now));
