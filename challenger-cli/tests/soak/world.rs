@@ -13,7 +13,7 @@ use challenger_testkit::{Cluster, Peer, Place, pin_in};
 use super::caller::Call;
 use super::figures::Figures;
 use super::ledger::Ledger;
-use super::site::{REDIRECT_URI, SECRET, Site, stderr, write_script};
+use super::site::{Site, write_script};
 
 /// How long a run has to be for its figures to be demands. A shorter one judges no times.
 const DEMANDING: Duration = Duration::from_secs(600);
