@@ -13,7 +13,7 @@ use challenger_cli::logger::Logger;
 use challenger_proto::Transmission;
 use challenger_server::config::{Config, Disk, Environment};
 use challenger_server::helper::AuthCommand;
-use challenger_server::responder::{Helper, HelperError};
+use challenger_server::ports::{Helper, HelperError};
 use challenger_server::server::Server;
 use challenger_server::settings::Settings;
 use log::LevelFilter;

@@ -6,8 +6,8 @@ use challenger_proto::Transmission;
 use log::Level;
 
 use crate::pages::Messages;
+use crate::ports::{Helper, HelperError};
 use crate::process::{HelperCommand, Private};
-use crate::responder::{Helper, HelperError};
 use crate::secrecy;
 
 /// The settings by which the shipped helpers limit themselves, in seconds, with their defaults and

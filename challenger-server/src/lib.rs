@@ -28,6 +28,7 @@ pub mod notify;
 pub mod os;
 pub mod pages;
 pub mod places;
+pub mod ports;
 pub mod process;
 pub mod responder;
 pub mod secrecy;

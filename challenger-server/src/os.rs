@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use challenger_proto::{Entropy, Timestamp};
 use rand::RngExt;
 
-use crate::responder::{Clock, EntropySource};
+use crate::ports::{Clock, EntropySource};
 
 /// The system's real-time clock.
 pub struct SystemClock;

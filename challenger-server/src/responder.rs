@@ -1,58 +1,17 @@
 //! Carries out the steps that the core asks for, and turns responses into bytes.
 
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use challenger_proto::http::{Page, Request, Response};
+use challenger_proto::http::{Request, Response};
 use challenger_proto::store::Commit;
-use challenger_proto::{
-    Committing, Entropy, Refusal, Refused, Service, Step, Timestamp, Transmission, refuse,
-};
+use challenger_proto::{Committing, Refusal, Refused, Service, Step, refuse};
 
 use crate::front::{Answer, Peer, Respond};
 use crate::places::{Place, Places, Turn};
+use crate::ports::{Clock, EntropySource, Helper, Pages};
 use crate::store::{Store, StoreError};
-
-/// Delivers messages.
-pub trait Helper: Send + Sync {
-    /// Delivers one, and returns when it is known to be on its way.
-    ///
-    /// # Errors
-    /// How it failed, in a few words without address or code.
-    fn send(&self, transmission: &Transmission) -> Result<(), HelperError>;
-}
-
-/// Tells the time.
-pub trait Clock: Send + Sync {
-    /// The time now.
-    fn now(&self) -> Timestamp;
-}
-
-/// Draws random bytes.
-pub trait EntropySource: Send + Sync {
-    /// 32 bytes that nobody can predict.
-    fn draw(&self) -> Entropy;
-}
-
-/// Renders pages.
-pub trait Pages: Send + Sync {
-    /// The page as HTML; `None` when its template cannot be rendered.
-    fn render(&self, page: &Page) -> Option<String>;
-}
-
-/// How a delivery failed, for the operator and the answer's detail.
-#[derive(Debug)]
-pub struct HelperError(pub String);
-
-impl fmt::Display for HelperError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for HelperError {}
 
 /// Everything that it takes to answer requests.
 pub struct Responder {

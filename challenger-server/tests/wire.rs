@@ -22,7 +22,8 @@ use challenger_server::front::Tiny;
 use challenger_server::front::{Front, Limits, Respond};
 use challenger_server::pages::Templates;
 use challenger_server::places::{self, Places};
-use challenger_server::responder::{Clock, Helper, HelperError, Pages, Responder};
+use challenger_server::ports::{Clock, Helper, HelperError, Pages};
+use challenger_server::responder::Responder;
 use challenger_server::server::RenderedPages;
 use challenger_server::store::{
     Added, OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, Store,

@@ -5,7 +5,7 @@ use std::io::BufRead as _;
 use challenger_proto::oauth::{HashedSecret, SECRET_PREFIX, generate_client_secret};
 use challenger_proto::secret::Secret;
 use challenger_server::os::OsEntropy;
-use challenger_server::responder::EntropySource;
+use challenger_server::ports::EntropySource;
 
 use crate::exit::Exit;
 

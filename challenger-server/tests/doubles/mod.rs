@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use challenger_proto::{Entropy, Timestamp};
-use challenger_server::responder::{Clock, EntropySource};
+use challenger_server::ports::{Clock, EntropySource};
 
 /// A clock that advances only when a test says so.
 #[derive(Default)]
