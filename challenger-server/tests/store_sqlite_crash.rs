@@ -12,21 +12,22 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use challenger_proto::address::{Address, AddressType};
-use challenger_proto::machine::{Limits, Progress, RowVersion, Validation};
+use challenger_proto::Entropy;
+use challenger_proto::address::Address;
+use challenger_proto::machine::{RowVersion, Validation};
 use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
-use challenger_proto::secret::Nonce;
-use challenger_proto::store::{Commit, Keys, Write};
-use challenger_proto::{Entropy, Timestamp};
+use challenger_proto::store::{Commit, Write};
 use challenger_server::store::{OpenMode, Registry, SqliteStore, Store};
+use conformance::{fresh, reload};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+#[allow(dead_code, unused_imports, reason = "other tests use the rest")]
+mod conformance;
 
 /// The variable that names the database to the other process.
 const DATABASE: &str = "CHALLENGER_TEST_DATABASE";
 /// The variable with the number of its round.
 const ROUND: &str = "CHALLENGER_TEST_ROUND";
-
-const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 
 fn client() -> Client {
     Client {
@@ -49,29 +50,8 @@ fn validation(round: u8, thread: u8, count: u16) -> Validation {
     let [high, low] = count.to_be_bytes();
     let mut seed = [0; 32];
     seed[..4].copy_from_slice(&[round, thread, high, low]);
-    let limits = Limits::for_type(&AddressType::new("email").unwrap());
     let address = Address::new([("CONTACT_EMAIL".to_owned(), "a@example.com".repeat(50))]);
-    let nonce = Nonce::draw(Entropy::new(seed));
-    let client = client();
-    Validation {
-        id: nonce.digest(),
-        client: client.id,
-        version: RowVersion::FIRST,
-        expires: NOW.plus(limits.validation_duration),
-        redirect_uri: client.redirect_uri,
-        prefill: address.ok(),
-        read_only: false,
-        authorization: None,
-        addresses_left: limits.address_changes,
-        refunds_left: limits.refunds,
-        earlier: Vec::new(),
-        progress: Progress::Open,
-    }
-}
-
-fn reload(store: &SqliteStore, validation: &Validation) -> Option<Validation> {
-    let load = Keys { validation: Some(validation.id), ..Keys::default() };
-    store.load(&load).unwrap().validation
+    Validation { prefill: address.ok(), ..fresh(&client(), seed) }
 }
 
 #[test]

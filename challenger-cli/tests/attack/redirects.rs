@@ -6,7 +6,7 @@ use crate::grants::{ADA, HTML, token};
 use crate::harness::{authorize, everywhere};
 use crate::site::{REDIRECT_URI, SECRET, stderr, stdout};
 
-/// URIs that are almost the registered one, at least for somebody who reads URLs.
+/// URIs that look almost like the registered one.
 const ELSEWHERE: [&str; 45] = [
     "https://mallory.example/",
     "https://client.example/callback",

@@ -1,4 +1,4 @@
-//! Errors of a configuration, in words for the operator who has to correct it.
+//! Configuration errors, as the operator reads them.
 
 use std::error::Error;
 use std::fmt;

@@ -8,6 +8,7 @@
 
 mod faults;
 mod foes;
+pub mod history;
 mod journey;
 mod screen;
 pub mod server;
@@ -177,7 +178,7 @@ impl<'s> Simulation<'s> {
 impl Drop for Simulation<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.server.print_history();
+            self.server.history.print();
         }
     }
 }

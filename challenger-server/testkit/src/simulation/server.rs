@@ -1,7 +1,5 @@
 //! A server of many requests, each advanced by one step at a time.
 
-use std::collections::VecDeque;
-
 use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::secret::NonceDigest;
 use challenger_proto::store::{Commit, Records, Rows};
@@ -11,13 +9,11 @@ use challenger_proto::{
 };
 
 use super::faults::{Fault, Weather};
+use super::history::History;
 use super::tally::Tally;
 use crate::Dice;
 use crate::audit::{Ask, Auditor, Case, Cause, name_of};
 use crate::world;
-
-/// How much of the past a failure prints.
-const TOLD: usize = 40;
 
 /// A request, and its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,16 +97,6 @@ impl Walker {
     }
 }
 
-/// A line of the history.
-#[derive(Debug)]
-struct Line {
-    now: Timestamp,
-    number: usize,
-    errand: Option<Errand>,
-    event: &'static str,
-    refusal: Option<Refusal>,
-}
-
 /// The server, its store and its helper, and the auditor.
 #[derive(Debug)]
 pub struct Server<'s> {
@@ -127,7 +113,7 @@ pub struct Server<'s> {
     slots: usize,
     draws: u64,
     came: usize,
-    history: VecDeque<Line>,
+    pub history: History,
 }
 
 impl<'s> Server<'s> {
@@ -146,7 +132,7 @@ impl<'s> Server<'s> {
             slots,
             draws: 0,
             came: 0,
-            history: VecDeque::with_capacity(TOLD),
+            history: History::default(),
         }
     }
 
@@ -424,25 +410,8 @@ impl<'s> Server<'s> {
     }
 
     fn tell(&mut self, walker: Option<&Walker>, event: &'static str, refusal: Option<Refusal>) {
-        if self.history.len() == TOLD {
-            self.history.pop_front();
-        }
-        let (number, errand) = walker.map_or((0, None), |it| (it.number, Some(it.errand)));
-        self.history.push_back(Line { now: self.now, number, errand, event, refusal });
-    }
-
-    /// Prints the latest events, for people.
-    pub fn print_history(&self) {
-        for Line { now, number, errand, event, refusal } in &self.history {
-            let seconds = now.since(world::START).as_seconds();
-            let refusal = refusal.map_or(String::new(), |it| format!(": {it:?}"));
-            match errand {
-                None => println!("{seconds:6} s  {event}"),
-                Some(Errand { who, what }) => {
-                    println!("{seconds:6} s  #{number} actor {who}, {what:?}, {event}{refusal}");
-                }
-            }
-        }
+        let request = walker.map(|walker| (walker.number, walker.errand));
+        self.history.add(self.now, request, event, refusal);
     }
 }
 
