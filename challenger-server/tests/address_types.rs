@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use challenger_proto::address::{Address, AddressType};
+use challenger_proto::address::AddressType;
 use challenger_proto::machine::Limits;
 use challenger_server::config::{Config, Disk, Environment};
 use challenger_server::settings::Settings;
@@ -79,12 +79,9 @@ fn letters_have_the_time_they_need() {
 /// whose other fields are good.
 fn judge(names: &[&str], others: &[(&str, &str)], field: &str, good: [&str; 10], bad: [&str; 10]) {
     for name in names {
-        let restrictions = settings(name).service.restrictions;
-        let verdict = |value: &str| {
-            let fields = others.iter().copied().chain([(field, value)]);
-            let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            Address::new(fields).is_ok_and(|address| restrictions.check(&address).is_ok())
-        };
+        let service = settings(name).service;
+        let verdict =
+            |value| service.address(others.iter().copied().chain([(field, value)])).is_ok();
         for value in good {
             assert!(verdict(value), "{name}: {value:?} is good");
         }
@@ -114,7 +111,7 @@ fn email_addresses_are_judged() {
             "ada_l@ex-ample.com",
             "Ada@EXAMPLE.COM",
             "+ada@example.museum",
-            "ada@xn--bcher-kva.xn--p1ai",
+            "ada@bücher.пример",
         ],
         [
             "ada",
@@ -146,20 +143,20 @@ fn phone_numbers_are_judged() {
             "+14155550123",
             "+442079460000",
             "+4237901234",
-            "+8613812345678",
+            "00 41 (79) 123-45-67",
             "+2905123",
         ],
         [
             "0791234567",
-            "0041791234567",
+            "(0)79 123 45 67",
             "41791234567",
-            "+41 79 123 45 67",
+            "+41 79 123 45 67 ext. 8",
             "+0791234567",
             "+123456",
             "+1234567890123456",
-            "+41-79-1234567",
+            "+41791234567, +41791234568",
             "+4179123456x",
-            "+41791234567\n",
+            "",
         ],
     );
 }
@@ -181,9 +178,9 @@ fn names_are_judged() {
             "O’Neill",
             "Maria del Carmen García López",
             "3M",
-            " Ada ",
+            " Ada \n Lovelace\t",
         ],
-        ["", " ", "\t", "\n", "Ada\nLovelace", "Ada\tL", "Ada\r", "\u{1b}[0m", "Ada\n", &long],
+        ["", " ", "\t", "\n", "\u{200b}", "Ada\u{7}", "\u{85}", "\u{1b}[0m", "\u{2028}", &long],
     );
 }
 
@@ -203,7 +200,7 @@ fn postal_addresses_are_judged() {
             "Via Roma 1\n00184 Roma RM\n",
             "東京都千代田区1-1\n100-0001",
             "Postfach\n1234 Ort",
-            "  Calle Mayor 1\n28013 Madrid  ",
+            "  Calle\tMayor 1\r\n\r\n28013 Madrid  ",
         ],
         [
             "",
@@ -212,18 +209,18 @@ fn postal_addresses_are_judged() {
             "Bahnhofstrasse 1, 8001 Zürich",
             "Bahnhofstrasse 1\n",
             "\n8001 Zürich",
-            "Bahnhofstrasse 1\n\n8001 Zürich",
-            "Bahnhofstrasse 1\n \n8001 Zürich",
+            "\r\n \r\n8001 Zürich\n\u{200b}\n",
+            "\u{1b}[2J\n8001 Zürich",
             "1\n2\n3\n4\n5\n6\n7",
-            "Bahnhofstrasse\t1\n8001 Zürich",
+            "Bahnhofstrasse\u{8}1\n8001 Zürich",
         ],
     );
     judge(
         &["postal", "address"],
         &[("CONTACT_NAME", "Ada Lovelace"), ("ADDRESS_LINES", "Bahnhofstrasse 1\n8001 Zürich")],
         "ADDRESS_COUNTRY",
-        ["CH", "DE", "FR", "IT", "ES", "LI", "GB", "US", "JP", "BR"],
-        ["", "C", "CHE", "ch", "Ch", "C1", "CH ", " CH", "CH\n", "Switzerland"],
+        ["CH", "DE", "FR", "IT", "ch", " Li ", "UK", "EL", "JP", "BR"],
+        ["", "C", "CHE", "C H", "ZZ", "C1", "EU", "AN", "??", "Switzerland"],
     );
 }
 
@@ -243,7 +240,7 @@ fn swiss_addresses_are_judged() {
             "Hauptstrasse 1\n4051  Basel",
             "Hauptstrasse 1\n1000 Lausanne 25",
             "Ferme du Bois\n2300 La Chaux-de-Fonds\n",
-            "a\nb\nc\nd\n9999 Éx",
+            "a\nb\nc\n\nd\n9999\u{a0}Éx",
         ],
         [
             "Bahnhofstrasse 1",
@@ -253,7 +250,7 @@ fn swiss_addresses_are_judged() {
             "Bahnhofstrasse 1\nZürich",
             "Bahnhofstrasse 1\nZürich 8001",
             "Bahnhofstrasse 1\n8001",
-            "Bahnhofstrasse 1\n\n8001 Zürich",
+            "8001 Zürich\n\n8001",
             "Bahnhofstrasse 1\n8001 Zürich\nSchweiz",
             "a\nb\nc\nd\ne\n8001 Zürich",
         ],
@@ -267,7 +264,7 @@ fn file_names_are_judged() {
         &[],
         "filename",
         ["message.txt", "a", "1", "a.b.c", "a-b_c", "A", "test-42.msg", "x.", "y-", "0_0"],
-        ["", ".", "..", ".profile", "/tmp/message.txt", "a/b", "-f", "a b", "a\n", LONG],
+        ["", ".", "..", ".profile", "/tmp/message.txt", "a/b", "-f", "a b", "a\nb", LONG],
     );
 }
 
