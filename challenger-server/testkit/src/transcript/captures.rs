@@ -10,7 +10,7 @@ use super::{Played, Shown};
 /// `{reference}` follows from `{nonce}`. In a request, a value can be bent: `:altered` is another
 /// of the same form, `:confused` has `O` for `0` and the like, `:lower` is in lower case; of a
 /// nonce, `:forged` is a text that somebody who knows it could pass off as its code; of a PIN,
-/// `:spelled` has its dash, `:wide` full-width and `:arabic` Arabic digits, and `:wrong` is another.
+/// `:spelled` has its dash, `:wide` full-width and `:arabic` Arabic digits, `:wrong` is another.
 #[derive(Default)]
 pub struct Captures(Vec<(String, String)>);
 
