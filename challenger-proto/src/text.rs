@@ -32,7 +32,7 @@ pub(crate) fn as_seen(value: &str) -> String {
     seen.trim().replace("\r\n", "\n").chars().map(plain).collect()
 }
 
-/// A value without any character that cannot be seen, and with one character for each kind of blank.
+/// A value without any character that nobody sees, and with one character for each kind of blank.
 pub(crate) fn visible(value: &str) -> impl Iterator<Item = char> {
     let is_unseen = |c: char| is_invisible(c) || is_joiner(c) || is_selector(c);
     value.chars().filter(move |c| !is_unseen(*c)).map(plain)
