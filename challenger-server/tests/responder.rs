@@ -83,7 +83,7 @@ impl Helper for Postman {
         let waits = self.waits.lock().unwrap().take();
         waits.into_iter().for_each(|word| word.recv().unwrap());
         if self.fails.load(Ordering::SeqCst) {
-            Err(Failure::new(FailureKind::Unknown, "fell asleep"))
+            Err(Failure::new(FailureKind::TryLater, "fell asleep"))
         } else {
             Ok(())
         }
@@ -211,7 +211,7 @@ fn a_failed_message_is_given_back() {
     scene.postman.fails.store(true, Ordering::SeqCst);
     let answer = scene.challenge(&nonce);
     assert_eq!(refusal(&answer), (502, 9752));
-    assert_eq!(json(&answer)["detail"], "fell asleep");
+    assert_eq!(json(&answer)["detail"], "the delivery may succeed later: fell asleep");
     assert_eq!(scene.diary(), ["load", "commit", "send", "load", "commit"]);
     scene.postman.fails.store(false, Ordering::SeqCst);
     assert_eq!(json(&scene.challenge(&nonce))["transmitted"], true, "due at once");
