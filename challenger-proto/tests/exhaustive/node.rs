@@ -13,9 +13,7 @@ use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::machine::{Progress, Validation};
 use challenger_proto::secret::{Nonce, NonceDigest};
 use challenger_proto::store::{Commit, Keys, Records, Rows};
-use challenger_proto::{
-    Entropy, FailureKind, Loading, Service, Span, Step, Timestamp, Transmission,
-};
+use challenger_proto::{Entropy, Loading, Service, Span, Step, Timestamp, Transmission};
 
 use challenger_testkit::audit::{
     Ask, Auditor, Case, Cause, Round, is_early, name_of, query_of, redirect_of,
@@ -118,10 +116,7 @@ impl Pending {
     fn failed(&self, service: &'static Service) -> Loading<'static> {
         let Self { request, rows, at, seed, .. } = self;
         let sending = world::sending(request, rows.clone(), *at, *seed, service).unwrap();
-        let Step::Load(it) = sending.failed(FailureKind::Unknown) else {
-            panic!("a failure is final")
-        };
-        it
+        world::undelivered(sending)
     }
 }
 
