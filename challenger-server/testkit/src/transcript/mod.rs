@@ -14,8 +14,8 @@
 //!    specification and checked always, so no rewriting can bless an answer.
 //! 2. `~ refuse NAME: detail` stands for trouble outside the core: it answers with
 //!    [`challenger_proto::refuse`]. `~ helpers busy`: no helper is free for the message. Neither
-//!    kind of story can be played to a server, see [`Transcript::is_portable`]. The KIND of a failed
-//!    delivery is the name of a [`challenger_proto::FailureKind`]; without it, it is `unknown`.
+//!    kind of story can be played to a server, see [`Transcript::is_portable`]. The KIND of a
+//!    failed delivery is the name of a `FailureKind`; without it, it is `unknown`.
 //! 3. Codes, nonces and the like become `{name}`, see [`Captures`]. In requests, `\xNN` is a byte,
 //!    `hex:` begins a binary body, and a story may bend a value: `{pin:wrong}`, `{x*70000}`.
 //! 4. Left out of `<` lines: the headers of [`COMMON_HEADERS`] with their standard value, and those
