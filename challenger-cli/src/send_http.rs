@@ -37,7 +37,9 @@ const SAMPLE_ADDRESS: &str = concat!(
 const SAMPLE_MESSAGE: &str =
     "1234-5678 is a code \"for tests\" only;\nit costs 100 % & more \\o/ ☃";
 
-/// A message with fewer digits than this in a word has no code there.
+const SAMPLE_SUBJECT: &str = "Your code for shop.example";
+
+/// A word of a message with fewer digits than this is not a code.
 const CODE_DIGITS_MIN: usize = 6;
 /// How much of a gateway's explanation is printed, in characters.
 const EXPLANATION_MAX: usize = 400;
@@ -86,7 +88,7 @@ fn run() -> Result<(), Exit> {
     let sample = arguments.check.then(|| SAMPLE_ADDRESS.to_owned());
     let address = arguments.address.or(sample).ok_or_else(|| usage("ADDRESS is missing"))?;
     let fields = fields(&address).map_err(|complaint| usage(&format!("ADDRESS: {complaint}")))?;
-    let variables = variables(arguments.config.as_deref())?;
+    let mut variables = variables(arguments.config.as_deref())?;
     let read = Settings::read(&variables);
     let settings = read.map_err(|mistakes| {
         // A log has one line for all of them, and a person one for each.
@@ -94,6 +96,8 @@ fn run() -> Result<(), Exit> {
         Exit::misconfigured(mistakes.join(&between))
     })?;
     if arguments.check {
+        let subject = variables.entry("CHALLENGER_SUBJECT".to_owned());
+        subject.or_insert_with(|| SAMPLE_SUBJECT.to_owned());
         let values = values(&settings, &variables, fields, &address, SAMPLE_MESSAGE);
         return say(&settings.request.show(&values).map_err(refuse)?);
     }

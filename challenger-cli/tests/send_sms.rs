@@ -223,7 +223,7 @@ fn a_provider_that_misbehaves_costs_a_failure_in_time() {
         (Act::Hang, "Telesign does not answer: Operation timed out"),
         (Act::HangAfter(coded("290")), "Telesign does not answer: Operation timed out"),
         (Act::Close, "Telesign does not answer: Empty reply from server"),
-        (Act::Flood, "Telesign"),
+        (Act::Flood(200), "Telesign"),
         (Act::Say("SSH-2.0-OpenSSH_9.2\r\n".into()), "Telesign does not answer: "),
         (Act::Say("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}".into()), "Telesign does not"),
         (Act::Say("HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n".into()), "Telesign does"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::crypto::ring;
-use ureq::http::Response;
+use ureq::http::{Method, Response};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, Error};
 
@@ -59,14 +59,15 @@ pub(super) fn exchange(
 }
 
 fn run(agent: &Agent, request: Request) -> Result<Response<Body>, Error> {
+    let is_get = request.method == Method::GET;
     let mut builder = ureq::http::Request::builder().method(request.method).uri(request.url);
     for (name, value) in request.headers {
         builder = builder.header(name, value);
     }
-    if request.body.is_empty() {
-        agent.run(builder.body(())?)
-    } else {
-        agent.run(builder.body(request.body)?)
+    // Without a body, the library would send POST in chunks, which some servers refuse.
+    match is_get {
+        true => agent.run(builder.body(())?),
+        false => agent.run(builder.body(request.body)?),
     }
 }
 

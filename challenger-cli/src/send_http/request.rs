@@ -149,7 +149,7 @@ impl RequestTemplate {
         for (name, template) in headers {
             match read_header(&name, &template) {
                 Ok(name) => kept.push((name, template)),
-                Err(complaint) => mistakes.push(format!("HTTP_HEADERS: {name} {complaint}")),
+                Err(complaint) => mistakes.push(format!("HTTP_HEADERS: {name:?} {complaint}")),
             }
         }
         if mistakes.is_empty() {
@@ -316,7 +316,7 @@ impl RequestTemplate {
 /// Hides the values of `a=b&c=d` whose names say that they are secret.
 fn hide_pairs(pairs: &str) -> String {
     let hide = |pair: &str| match pair.split_once('=') {
-        Some((name, _)) if names_secret(name) => format!("{name}={HIDDEN}"),
+        Some((name, _)) if is_secret_field(name) => format!("{name}={HIDDEN}"),
         _ => pair.to_owned(),
     };
     pairs.split('&').map(hide).collect::<Vec<_>>().join("&")
@@ -328,11 +328,19 @@ fn hide_fields(json: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(hide_fields),
         Value::Object(fields) => {
             for (name, value) in fields {
-                if names_secret(name) { *value = HIDDEN.into() } else { hide_fields(value) }
+                if is_secret_field(name) { *value = HIDDEN.into() } else { hide_fields(value) }
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// Whether the name of a field says that it is secret. A key is a secret only if it opens
+/// something: gateways also call other things so.
+fn is_secret_field(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let opens = ["ACCESS", "API", "AUTH"].iter().any(|word| name.contains(word));
+    names_secret(&name) && (opens || names_secret(&name.replace("KEY", "")) || name == "KEY")
 }
 
 /// The name of a header that the operator may set.

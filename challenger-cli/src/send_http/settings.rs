@@ -88,7 +88,10 @@ impl Settings {
         let verdicts = reader.verdicts();
         let timeout = reader.timeout();
         let authorities = reader.authorities();
-        let secrets = [secret, password, token, credentials].into_iter().flatten().collect();
+        // Without the scheme, because a gateway may repeat either.
+        let encoded = credentials.as_deref().and_then(|it| it.split_once(' '));
+        let encoded = encoded.map(|(_, encoded)| encoded.to_owned());
+        let secrets = [secret, password, token, encoded].into_iter().flatten().collect();
         match request {
             Some(request) if reader.mistakes.is_empty() => {
                 Ok(Self { request, values, secrets, verdicts, timeout, authorities })
