@@ -103,7 +103,7 @@ fn run() -> Result<(), Exit> {
     }
     let message = read_message().map_err(Exit::unavailable)?;
     let values = values(&settings, &variables, fields, &address, &message);
-    deliver(settings, &values)
+    deliver(&settings, &values)
 }
 
 /// The fields of an address, which is a JSON object of texts.
@@ -180,15 +180,15 @@ fn refuse(error: RequestError) -> Exit {
 }
 
 /// Sends the message, and judges the answer.
-fn deliver(settings: Settings, values: &Values) -> Result<(), Exit> {
+fn deliver(settings: &Settings, values: &Values) -> Result<(), Exit> {
     let request = settings.request.render(values).map_err(refuse)?;
-    let (answer, settings) = exchange(request, settings).map_err(|error| match error {
+    let answer = exchange(request, settings).map_err(|error| match error {
         ExchangeError::TryLater(why) => Exit::try_later(why),
         ExchangeError::Misconfigured(why) => Exit::misconfigured(why),
         ExchangeError::Failed(why) => Exit::unavailable(why),
     })?;
     let verdict = settings.verdicts.judge(&answer);
-    let said = explanation(&answer, &settings, values);
+    let said = explanation(&answer, settings, values);
     match verdict {
         Verdict::Sent => Ok(()),
         Verdict::UnknownAddress => Err(Exit::address_refused(said)),

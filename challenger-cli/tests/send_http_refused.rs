@@ -283,6 +283,8 @@ fn gateways_are_known_by_their_certificates() {
     ] {
         send(&settings(url, more)).failed(78, complaint);
     }
+    // As on a machine without certificates.
+    send(&settings(&url, &[("SSL_CERT_FILE", "/none")])).failed(78, "trusts no authority for TLS");
     assert!(gateway.asked().is_empty());
     // One of several authorities is enough, and a proxy of the system is not asked.
     let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::crypto::ring;
+use ureq::http::uri::Scheme;
 use ureq::http::{Method, Response};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, Error};
@@ -35,12 +36,8 @@ pub(super) enum ExchangeError {
 ///
 /// # Errors
 /// There is no answer, or not the part of it that is needed.
-pub(super) fn exchange(
-    request: Request,
-    settings: Settings,
-) -> Result<(Answer, Settings), ExchangeError> {
-    let agent =
-        agent(&settings).map_err(|error| ExchangeError::Misconfigured(error.to_string()))?;
+pub(super) fn exchange(request: Request, settings: &Settings) -> Result<Answer, ExchangeError> {
+    let agent = agent(settings, request.url.scheme() == Some(&Scheme::HTTPS))?;
     let failed = |error| explain(error, settings.timeout);
     let response = run(&agent, request).map_err(failed)?;
     let status = response.status().as_u16();
@@ -55,7 +52,7 @@ pub(super) fn exchange(
         let _ = reader.read_to_end(&mut bytes);
     }
     let body = String::from_utf8_lossy(&bytes).into_owned();
-    Ok((Answer { status, body }, settings))
+    Ok(Answer { status, body })
 }
 
 fn run(agent: &Agent, request: Request) -> Result<Response<Body>, Error> {
@@ -73,10 +70,20 @@ fn run(agent: &Agent, request: Request) -> Result<Response<Body>, Error> {
 
 /// One connection of our own: no proxy of the system, no redirects, and only the certificates that
 /// this machine and the operator trust.
-fn agent(settings: &Settings) -> io::Result<Agent> {
-    let found = rustls_native_certs::load_native_certs().certs;
-    let system = found.iter().map(|certificate| Certificate::from_der(certificate).to_owned());
-    let authorities: Vec<_> = system.chain(settings.authorities.iter().cloned()).collect();
+fn agent(settings: &Settings, is_protected: bool) -> Result<Agent, ExchangeError> {
+    let mut authorities = settings.authorities.clone();
+    if is_protected {
+        let system = rustls_native_certs::load_native_certs().certs;
+        let system = system.iter().map(|certificate| Certificate::from_der(certificate).to_owned());
+        authorities.extend(system);
+        if authorities.is_empty() {
+            return Err(ExchangeError::Misconfigured(
+                "this machine trusts no authority for TLS: expected certificates of the system, \
+                 such as Debian's ca-certificates, or HTTP_CA_FILE"
+                    .to_owned(),
+            ));
+        }
+    }
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::Specific(Arc::new(authorities)))
         .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
