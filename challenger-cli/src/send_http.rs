@@ -54,8 +54,9 @@ const EXPLANATION_MAX: usize = 400;
 #[argh(
     example = "challenger-send-http --check -c /etc/challenger/challenger.conf\n\
                echo 'It works.' | challenger-send-http '{{\"CONTACT_PHONE\":\"+41791234567\"}}'",
-    note = "Exit status: 0, the gateway took the message; 64, wrong arguments; 67, there is nobody\n\
-            at this address; 69, failed; 75, failed, but may succeed later; 78, wrong settings.\n\
+    note = "Exit status: 0, the gateway took the message; 64, wrong arguments; 67, there is\n\
+            nobody at this address; 69, failed; 75, failed, but may succeed later;\n\
+            78, wrong settings.\n\
             More: challenger-send-http(1), with all settings."
 )]
 struct Arguments {
