@@ -86,7 +86,8 @@ fn run() -> Result<(), Exit> {
         true => exit,
         false => usage("the arguments make no sense: expected one ADDRESS"),
     })?;
-    let sample = arguments.check.then(|| SAMPLE_ADDRESS.to_owned());
+    let is_sample = arguments.check && arguments.address.is_none();
+    let sample = is_sample.then(|| SAMPLE_ADDRESS.to_owned());
     let address = arguments.address.or(sample).ok_or_else(|| usage("ADDRESS is missing"))?;
     let fields = fields(&address).map_err(|complaint| usage(&format!("ADDRESS: {complaint}")))?;
     let mut variables = variables(arguments.config.as_deref())?;
@@ -100,7 +101,13 @@ fn run() -> Result<(), Exit> {
         let subject = variables.entry("CHALLENGER_SUBJECT".to_owned());
         subject.or_insert_with(|| SAMPLE_SUBJECT.to_owned());
         let values = values(&settings, &variables, fields, &address, SAMPLE_MESSAGE);
-        return say(&settings.request.show(&values).map_err(refuse)?);
+        let shown = settings.request.show(&values).map_err(|error| match error {
+            RequestError::Lacking(why) if is_sample => {
+                Exit::misconfigured(format!("{why}: expected an ADDRESS after --check that has it"))
+            }
+            error => refuse(error),
+        });
+        return say(&shown?);
     }
     let message = read_message().map_err(Exit::unavailable)?;
     let values = values(&settings, &variables, fields, &address, &message);
@@ -159,6 +166,7 @@ fn values(
     let digits = phone.filter(is_digits).map(ToOwned::to_owned);
     let variable = |name: &str| variables.get(name).map(|text| plain(text)).unwrap_or_default();
     let language = Some(variable("CHALLENGER_LANGUAGE")).filter(|it| !it.is_empty());
+    values.remove("phone_digits");
     let own = [
         ("address", Some(address.to_owned())),
         ("language", Some(language.unwrap_or_else(|| "en".to_owned()))),
@@ -183,29 +191,29 @@ fn refuse(error: RequestError) -> Exit {
 /// Sends the message, and judges the answer.
 fn deliver(settings: &Settings, values: &Values) -> Result<(), Exit> {
     let request = settings.request.render(values).map_err(refuse)?;
+    let private = private(settings, values);
     let answer = exchange(request, settings).map_err(|error| match error {
         ExchangeError::TryLater(why) => Exit::try_later(why),
         ExchangeError::Misconfigured(why) => Exit::misconfigured(why),
-        ExchangeError::Failed(why) => Exit::unavailable(why),
+        ExchangeError::Failed(why) => Exit::unavailable(hide(&why, &private)),
     })?;
-    let verdict = settings.verdicts.judge(&answer);
-    let said = explanation(&answer, settings, values);
-    match verdict {
-        Verdict::Sent => Ok(()),
-        Verdict::UnknownAddress => Err(Exit::address_refused(said)),
-        Verdict::TryLater => Err(Exit::try_later(said)),
-        Verdict::Misconfigured => Err(Exit::misconfigured(said)),
-        Verdict::Failed => Err(Exit::unavailable(said)),
-    }
+    let exit: fn(String) -> Exit = match settings.verdicts.judge(&answer) {
+        Verdict::Sent => return Ok(()),
+        Verdict::UnknownAddress => Exit::address_refused,
+        Verdict::TryLater => Exit::try_later,
+        Verdict::Misconfigured => Exit::misconfigured,
+        Verdict::Failed => Exit::unavailable,
+    };
+    Err(exit(explanation(&answer, &private)))
 }
 
-/// The gateway's answer on one line, without anything private that it repeats.
-fn explanation(answer: &Answer, settings: &Settings, values: &Values) -> String {
+/// The texts that must not be printed: the address, the message and the secrets.
+fn private<'a>(settings: &'a Settings, values: &'a Values) -> Vec<Private<'a>> {
     let mut private: Vec<Private<'_>> =
         settings.secrets.iter().map(|secret| Private::Text(secret)).collect();
     for (name, value) in values {
         match name.as_str() {
-            "language" | "account" | "sender" => {}
+            "account" | "language" | "sender" => {}
             "message" | "subject" => {
                 private.extend(value.lines().map(Private::Text));
                 let digits = |word: &&str| word.bytes().filter(u8::is_ascii_digit).count();
@@ -216,15 +224,19 @@ fn explanation(answer: &Answer, settings: &Settings, values: &Values) -> String 
             _ => private.push(Private::Address(value)),
         }
     }
-    let said = hide(&answer.body, &private);
+    private
+}
+
+/// The gateway's answer on one line, without anything private that it repeats.
+fn explanation(answer: &Answer, private: &[Private<'_>]) -> String {
+    let said = hide(&answer.body, private);
     let mut kept: String = said.chars().take(EXPLANATION_MAX).collect();
     if kept.len() < said.len() {
         kept.push('…');
     }
-    let redirect = if (300..400).contains(&answer.status) {
-        ", a redirect, which is not followed: expected the final address in HTTP_URL"
-    } else {
-        ""
+    let redirect = match answer.status {
+        300..=399 => ", a redirect, which is not followed: expected the final address in HTTP_URL",
+        _ => "",
     };
     let between = if kept.is_empty() { "" } else { ": " };
     format!("the gateway answered {}{redirect}{between}{kept}", answer.status)

@@ -263,6 +263,10 @@ fn check_shows_the_request_without_secrets_and_sends_nothing() {
     let outcome = run(&["--check", r#"{"CONTACT_PHONE":"+49170"}"#], &form, "");
     outcome.sent();
     assert!(outcome.stdout.ends_with("\n\napi_secret=***&to=%2B49170\n"), "{outcome:?}");
+    // A type of the operator's own has fields that only the operator knows.
+    let own = [("HTTP_URL", "https://x/?to={{handle}}")];
+    run(&["--check"], &own, "").failed(78, "expected an ADDRESS after --check that has it");
+    run(&["--check", r#"{"handle":"ada"}"#], &own, "").sent();
     assert!(gateway.asked().is_empty());
 }
 

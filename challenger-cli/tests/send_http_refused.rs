@@ -57,6 +57,7 @@ const WRONG: &[(&[Setting<'static>], &str)] = &[
     (&[URL, ("HTTP_JSON", "{\"a\": {{message}}}")], "HTTP_JSON is not JSON"),
     (&[URL, ("HTTP_JSON", "{\"a\": \"{{#message}}x{{/message}}\"}")], "HTTP_JSON has a tag"),
     (&[URL, ("HTTP_JSON", "{\"{{message}}\": 1}")], "HTTP_JSON has a variable in a name"),
+    (&[URL, ("HTTP_FORM", "{\"{{message}}\": \"\"}")], "HTTP_FORM has a variable in a name"),
     (&[URL, ("HTTP_FORM", "a=b")], "HTTP_FORM is not a JSON object with texts"),
     (&[URL, ("HTTP_FORM", "{\"a\": 1}")], "HTTP_FORM is not a JSON object with texts"),
     (&[URL, ("HTTP_FORM", "{}"), ("HTTP_JSON", "{}")], "are both set: expected one body"),

@@ -97,7 +97,7 @@ fn json(value: &Value) -> Result<Json, String> {
         Value::Array(items) => Json::List(items.iter().map(json).collect::<Result<_, _>>()?),
         Value::Object(fields) => {
             let field = |(name, value): (&String, &Value)| match name.contains("{{") {
-                true => Err("has a variable in a name: expected variables in values".to_owned()),
+                true => Err("has a variable in a name: expected them in values".to_owned()),
                 false => Ok((name.clone(), json(value)?)),
             };
             Json::Object(fields.iter().map(field).collect::<Result<_, _>>()?)

@@ -278,6 +278,9 @@ impl Reader<'_> {
             return Vec::new();
         };
         let read = |(key, text): (String, String)| {
+            if key.contains("{{") {
+                self.refuse(format!("{name} has a variable in a name: expected them in values"));
+            }
             let template = self.template(&format!("{name}: {key}"), &text);
             template.map(|template| (key, template))
         };
