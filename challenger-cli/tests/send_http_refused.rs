@@ -243,6 +243,8 @@ fn answers_without_an_end_are_not_read_without_an_end() {
     send_through(Act::Flood(400), &[]).failed(69, "answered 400");
     send_through(Act::Flood(200), &[("HTTP_SUCCESS", "200 /ok")]).failed(69, "answered 200");
     send_through(Act::FloodHead, &[]).failed(69, "answer is not understood");
+    let inside = [("HTTP_TIMEOUT", "1"), ("HTTP_SUCCESS", "200 /ok")];
+    send_through(Act::FloodTrailers, &inside).failed(75, "did not answer in time");
 }
 
 #[test]

@@ -14,7 +14,8 @@ use super::request::Request;
 use super::settings::Settings;
 use super::verdict::Answer;
 
-/// How much of an answer is read, in bytes. Those of gateways have a few hundred.
+/// How much of an answer is read, in bytes. Those of gateways have a few hundred. The library looks
+/// at the clock only when it waits, so this also ends the reading of a body without end.
 const ANSWER_MAX: u64 = 64 * 1024;
 /// The longest head of an answer, in bytes.
 const HEAD_MAX: usize = 64 * 1024;

@@ -56,6 +56,8 @@ pub(crate) enum Act {
     Dribble,
     /// Answers with this status, and a body without end.
     Flood(u16),
+    /// Answers with a body that has ended, and headers after it without end.
+    FloodTrailers,
     /// Answers with a head without end.
     FloodHead,
     /// Never answers.
@@ -183,6 +185,12 @@ fn perform(act: &Act, stream: &mut dyn Stream) -> std::io::Result<()> {
             write!(stream, "HTTP/1.1 {status} Whatever\r\nConnection: close\r\n\r\n")?;
             loop {
                 stream.write_all(&[b' '; 4096])?;
+            }
+        }
+        Act::FloodTrailers => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")?;
+            loop {
+                stream.write_all(b"X-Flood: 1234567890123456789012345678901234567890\r\n")?;
             }
         }
         Act::FloodHead => {
