@@ -141,7 +141,7 @@ fn variables(config: Option<&Path>) -> Result<BTreeMap<String, String>, Exit> {
     let section = config.section(SECTION);
     if let Some(hidden) = section.and_then(|section| section.hidden_in.as_deref()) {
         return Err(Exit::misconfigured(format!(
-            "[{SECTION}] is in {}, which cannot be read: who may?",
+            "[{SECTION}] is in {}, which cannot be read: expected the service's user, or root",
             hidden.display()
         )));
     }
