@@ -13,10 +13,11 @@ AXE_VERSION = 4.14.1
 AXE = $(or $(CARGO_TARGET_DIR),target)/browser
 
 PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd \
-	challenger-send-email
+	challenger-send-email challenger-send-http
 SCRIPTS = $(wildcard challenger-cli/helpers/*)
 TEMPLATES = $(wildcard templates/*.must templates/*.lang)
 ADDRESS_TYPES = $(wildcard docs/address-types/*.conf)
+GATEWAYS = $(wildcard docs/gateways/*.conf)
 TERMS = $(wildcard docs/terms/*.rst)
 DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT
 CHAPTERS = $(wildcard docs/*.md docs/*.svg)
@@ -35,6 +36,7 @@ TALER_NAME = $(BIN)/taler-terms-generator
 INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send-email.sh) \
 	$(addprefix $(OURS)/,$(TEMPLATES) config.d/challenger.conf) \
 	$(addprefix $(OURS)/address-types/,$(notdir $(ADDRESS_TYPES))) \
+	$(addprefix $(OURS)/gateways/,$(notdir $(GATEWAYS))) \
 	$(addprefix $(OURS)/terms/,$(notdir $(TERMS))) \
 	$(addprefix $(MAN)/man1/,$(notdir $(wildcard docs/man/*.1)) challenger-send-email.sh.1) \
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
@@ -60,7 +62,8 @@ install:
 	[ -e $(TALER_NAME) ] || [ -L $(TALER_NAME) ] || ln -s challenger-terms-generator $(TALER_NAME)
 	install -m 644 $(TEMPLATES) $(OURS)/templates
 	install -m 644 $(ADDRESS_TYPES) $(OURS)/address-types
-	install -d $(OURS)/terms
+	install -d $(OURS)/gateways $(OURS)/terms
+	install -m 644 $(GATEWAYS) $(OURS)/gateways
 	install -m 644 $(TERMS) $(OURS)/terms
 	install -m 644 docs/config.d/challenger.conf $(OURS)/config.d
 	install -m 644 $(wildcard docs/man/*.1) $(MAN)/man1
@@ -72,7 +75,7 @@ install:
 uninstall:
 	rm -f $(INSTALLED)
 	@[ "$$(readlink $(TALER_NAME))" != challenger-terms-generator ] || rm $(TALER_NAME)
-	@for folder in $(OURS)/templates $(OURS)/address-types $(OURS)/terms $(OURS)/config.d $(OURS) $(DOC)/docs $(DOC); do \
+	@for folder in $(OURS)/templates $(OURS)/address-types $(OURS)/gateways $(OURS)/terms $(OURS)/config.d $(OURS) $(DOC)/docs $(DOC); do \
 	    [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; \
 	done
 

@@ -18,13 +18,14 @@ use super::wire::Connection;
 pub const CONNECTIONS: usize = 512;
 
 /// The programs that are installed.
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 7] = [
     "challenger",
     "challenger-admin",
     "challenger-config",
     "challenger-dbinit",
     "challenger-httpd",
     "challenger-send-email",
+    "challenger-send-http",
 ];
 
 /// The figures of `challenger-httpd` with one store.

@@ -20,7 +20,7 @@ impl Exit {
     }
 
     /// Whether the person gets what they asked for.
-    #[cfg(feature = "email")]
+    #[cfg(any(feature = "email", feature = "http"))]
     pub(crate) fn is_asked(&self) -> bool {
         self.to_stdout
     }
@@ -43,6 +43,40 @@ impl Exit {
     /// 6: the configuration lacks something, or has it wrong.
     pub(crate) fn not_configured(message: impl Into<String>) -> Self {
         Self { code: 6, message: message.into(), to_stdout: false }
+    }
+}
+
+/// The exit codes of helpers, from sysexits.h.
+#[cfg(feature = "http")]
+impl Exit {
+    /// 64: the arguments make no sense.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { code: 64, message: message.into(), to_stdout: false }
+    }
+
+    /// 67: there is nobody at this address.
+    pub(crate) fn address_refused(message: impl Into<String>) -> Self {
+        Self { code: 67, message: message.into(), to_stdout: false }
+    }
+
+    /// 69: it did not work, for another reason than the others.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self { code: 69, message: message.into(), to_stdout: false }
+    }
+
+    /// 75: it did not work, and may work later.
+    pub(crate) fn try_later(message: impl Into<String>) -> Self {
+        Self { code: 75, message: message.into(), to_stdout: false }
+    }
+
+    /// 78: the operator's settings are wrong.
+    pub(crate) fn misconfigured(message: impl Into<String>) -> Self {
+        Self { code: 78, message: message.into(), to_stdout: false }
+    }
+
+    /// The message, to end in another way with it.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 }
 

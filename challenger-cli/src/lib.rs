@@ -12,5 +12,9 @@ mod demo;
 mod exit;
 pub mod httpd;
 pub mod logger;
+#[cfg(any(feature = "email", feature = "http"))]
+mod message;
 #[cfg(feature = "email")]
 pub mod send_email;
+#[cfg(feature = "http")]
+pub mod send_http;

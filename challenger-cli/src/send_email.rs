@@ -10,7 +10,6 @@ mod smtp;
 mod text;
 
 use std::ffi::OsString;
-use std::io::{Read as _, stdin};
 use std::process::ExitCode;
 
 use argh::FromArgs;
@@ -19,6 +18,7 @@ use serde_json::Value;
 
 use crate::args;
 use crate::exit::{Exit, end};
+use crate::message::read_message;
 use failure::Private;
 use settings::{Route, Settings};
 
@@ -26,9 +26,6 @@ const PROGRAM: &str = "challenger-send-email";
 
 /// The options, which come instead of an address or before it.
 const OPTIONS: [&str; 5] = ["-h", "--help", "-v", "--version", "--"];
-
-/// The longest message, in bytes. One is a few sentences; more than this is a mistake or an attack.
-const MESSAGE_MAX: u64 = 64 * 1024;
 
 /// Send the message on standard input by e-mail: the AUTH_COMMAND for e-mail addresses.
 ///
@@ -61,7 +58,7 @@ fn run() -> Result<(), Exit> {
     let arguments = parsed.map_err(|exit| if exit.is_asked() { exit } else { complaint() })?;
     let recipient = recipient(&arguments.address)?;
     let settings = Settings::read(&|name| std::env::var_os(name)).map_err(Exit::not_configured)?;
-    let message = read_message()?;
+    let message = read_message().map_err(Exit::failed)? + "\n";
     let private = Private::new(&recipient, &message, &settings.route);
     let mail = mail::compose(&settings, recipient, message).map_err(Exit::failed)?;
     let sent = match settings.route {
@@ -102,28 +99,4 @@ fn recipient(argument: &str) -> Result<Address, Exit> {
             "this is no e-mail address"
         })
     })
-}
-
-/// Reads the message. All line endings become line feeds; invisible characters are left out.
-fn read_message() -> Result<String, Exit> {
-    let failed = |what: &str| Exit::failed(format!("the message on standard input {what}"));
-    let mut bytes = Vec::new();
-    stdin()
-        .take(MESSAGE_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| failed(&format!("cannot be read: {error}")))?;
-    if u64::try_from(bytes.len()).is_ok_and(|len| len > MESSAGE_MAX) {
-        return Err(failed(&format!("is longer than {MESSAGE_MAX} bytes")));
-    }
-    let text = String::from_utf8(bytes).map_err(|_| failed("is not UTF-8"))?;
-    // A lone carriage return ends a line for some servers and not for others.
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    if text.contains(|character: char| character.is_control() && !"\n\t".contains(character)) {
-        return Err(failed("has control characters"));
-    }
-    let text = text::plain(&text);
-    if text.trim().is_empty() {
-        return Err(failed("is empty"));
-    }
-    Ok(format!("{}\n", text.trim_end()))
 }

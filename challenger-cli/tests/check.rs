@@ -150,11 +150,13 @@ fn helpers_end_by_themselves_before_they_are_ended() {
     let post = usual("helpers/challenger-send-post.sh", "PINGEN_TIMEOUT:-");
     let sms = usual("helpers/challenger-send-sms.sh", "TELESIGN_TIMEOUT:-");
     let email = usual("src/send_email/settings.rs", "TIMEOUT_SECONDS: u64 = ");
+    let http = usual("src/send_http/settings.rs", "TIMEOUT_SECONDS: u64 = ");
     for (program, setting, limit, settings) in [
         ("challenger-send-post.sh", "PINGEN_TIMEOUT", post, ""),
         ("challenger-send-sms.sh", "TELESIGN_TIMEOUT", sms, "TELESIGN_TIMEOUT ="),
         ("challenger-send-email", "SMTP_TIMEOUT", email, ""),
         ("challenger-send-email.sh", "SMTP_TIMEOUT", email, ""),
+        ("challenger-send-http", "HTTP_TIMEOUT", http, ""),
         ("challenger-send-email", "SMTP_TIMEOUT", 50, "SMTP_TIMEOUT = 50"),
         ("deliver.sh", "PINGEN_TIMEOUT", 7, "pingen_timeout = 7"),
     ] {

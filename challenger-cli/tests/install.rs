@@ -94,8 +94,9 @@ fn everything_has_its_place_and_can_be_taken_away() {
     let machine = Machine::installed();
     let mut expected = BTreeSet::from(["share/challenger/config.d/challenger.conf".to_owned()]);
     let programs = ["challenger", "challenger-admin", "challenger-config", "challenger-dbinit"];
-    let more = ["challenger-httpd", "challenger-send-email", "challenger-send-email.sh"];
-    for program in programs.into_iter().chain(more) {
+    let more = ["challenger-httpd", "challenger-send-email", "challenger-send-http"];
+    let second_names = ["challenger-send-email.sh"];
+    for program in programs.into_iter().chain(more).chain(second_names) {
         expected.insert(format!("bin/{program}"));
     }
     for helper in names("challenger-cli/helpers") {
@@ -103,6 +104,9 @@ fn everything_has_its_place_and_can_be_taken_away() {
     }
     for snippet in names("docs/address-types") {
         expected.insert(format!("share/challenger/address-types/{snippet}"));
+    }
+    for gateway in names("docs/gateways") {
+        expected.insert(format!("share/challenger/gateways/{gateway}"));
     }
     for text in names("docs/terms") {
         expected.insert(format!("share/challenger/terms/{text}"));

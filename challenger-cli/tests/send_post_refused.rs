@@ -142,7 +142,7 @@ fn a_provider_that_misbehaves_costs_a_failure_in_time() {
     for step in 0..STEPS.len() {
         check(step, Act::Close, "999");
     }
-    check(3, Act::Flood, "999");
+    check(3, Act::Flood(200), "999");
 }
 
 #[test]

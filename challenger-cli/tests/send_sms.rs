@@ -263,7 +263,7 @@ fn a_provider_that_misbehaves_costs_a_failure_in_time() {
         (75, Act::Hang, "Telesign does not answer: Operation timed out"),
         (75, Act::HangAfter(coded("290")), "Telesign does not answer: Operation timed out"),
         (75, Act::Close, "Telesign does not answer: Empty reply from server"),
-        (69, Act::Flood, "Telesign"),
+        (69, Act::Flood(200), "Telesign"),
         (69, Act::Say("SSH-2.0-OpenSSH_9.2\r\n".into()), "Telesign does not answer: "),
         (75, say("Content-Length: 99\r\n\r\n{}"), "Telesign does not"),
         (69, say("Content-Length: 999999\r\n\r\n"), "Telesign does"),

@@ -196,6 +196,7 @@ fn helps() -> Vec<(String, String)> {
         ("challenger-dbinit", of(env!("CARGO_BIN_EXE_challenger-dbinit"))),
         ("challenger-httpd", of(env!("CARGO_BIN_EXE_challenger-httpd"))),
         ("challenger-send-email", of(env!("CARGO_BIN_EXE_challenger-send-email"))),
+        ("challenger-send-http", of(env!("CARGO_BIN_EXE_challenger-send-http"))),
     ];
     let helpers = files("challenger-cli/helpers", "").into_iter().map(|path| {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -259,6 +260,24 @@ fn help_and_manual_of_a_helper_know_its_settings() {
         let page = manual(&format!("{program}.1"));
         let documented = items(&chapter(&page, "ENVIRONMENT")).join(" ");
         assert_eq!(setting_names(&documented), settings, "{program}");
+    }
+}
+
+#[test]
+fn the_manual_of_the_helper_for_gateways_knows_its_settings() {
+    let source = read("challenger-cli/src/send_http/settings.rs");
+    let (_, list) = source.split_once("const SETTINGS: ").unwrap();
+    let list = list.split("];").next().unwrap();
+    let settings: BTreeSet<&str> = list.split('"').skip(1).step_by(2).collect();
+    assert!(settings.len() > 20, "{settings:?}");
+    let page = manual("challenger-send-http.1");
+    let items = items(&chapter(&page, "ENVIRONMENT")).join(" ");
+    let words = items.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
+    let documented: BTreeSet<&str> = words.filter(|word| word.starts_with("HTTP_")).collect();
+    assert_eq!(documented, settings);
+    let table = read("docs/deliver.md");
+    for setting in settings {
+        assert!(table.contains(&format!("`{setting}`")), "{setting} is not in docs/deliver.md");
     }
 }
 

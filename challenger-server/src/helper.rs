@@ -13,7 +13,8 @@ use crate::secrecy;
 
 /// The settings by which the shipped helpers limit themselves, in seconds, with their defaults and
 /// the helpers that have them.
-pub(crate) const OWN_LIMITS: [(&str, u64, &[&str]); 3] = [
+pub(crate) const OWN_LIMITS: [(&str, u64, &[&str]); 4] = [
+    ("HTTP_TIMEOUT", 25, &["challenger-send-http"]),
     ("PINGEN_TIMEOUT", 25, &["challenger-send-post.sh"]),
     ("SMTP_TIMEOUT", 20, &["challenger-send-email", "challenger-send-email.sh"]),
     ("TELESIGN_TIMEOUT", 25, &["challenger-send-sms.sh"]),

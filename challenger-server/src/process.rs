@@ -47,6 +47,12 @@ const KILL_GRACE: Duration = Duration::from_secs(1);
 /// Prefixes of the service's own variables: its sockets, its database, its settings.
 const PRIVATE_PREFIXES: [&[u8]; 4] = [b"CHALLENGER_", b"LISTEN_", b"NOTIFY_SOCKET", b"PG"];
 
+/// A text of somebody else, such as an answer, as it may be printed: on one line, with `***` in
+/// place of private texts, however they are spelled.
+pub fn hide(text: &str, private: &[Private<'_>]) -> String {
+    Redaction::new(private, &BTreeMap::new()).line(text.as_bytes(), false)
+}
+
 /// A program that delivers messages.
 #[derive(Clone)]
 pub struct HelperCommand {

@@ -2,25 +2,16 @@
 
 use challenger_proto::address::{is_invisible, is_joiner};
 
+use crate::message::is_separator;
+pub(super) use crate::message::plain;
+
 /// How many digits each half of a code has.
 const HALF_LEN: usize = 4;
-
-/// A text in which only line feeds end lines, and nothing is invisible or turns the direction of
-/// writing around: other line separators become spaces.
-pub(super) fn plain(text: &str) -> String {
-    let visible = text.chars().filter(|character| !is_invisible(*character));
-    visible.map(|character| if is_separator(character) { ' ' } else { character }).collect()
-}
 
 /// Whether a character is visible and printed in its place.
 pub(super) fn is_visible(character: char) -> bool {
     let is_unseen = is_invisible(character) || is_joiner(character);
     !(character.is_control() || is_separator(character) || is_unseen)
-}
-
-/// Whether programs that show a text begin a new line here, or a new page.
-fn is_separator(character: char) -> bool {
-    matches!(character, '\u{B}' | '\u{C}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// Distinguishes codes from hosts that look like one.

@@ -1,20 +1,21 @@
 //! A mail server to deliver to: it keeps what it takes, and misbehaves as a test wants it to.
 
+#[path = "../certificates/mod.rs"]
+mod certificates;
+
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 use tempfile::TempDir;
+
+use certificates::certificates;
 
 /// The user who may log in.
 pub(crate) const USER: &str = "shop@relay.example";
@@ -72,13 +73,6 @@ pub(crate) struct MailServer {
 struct House {
     security: Security,
     misbehaviour: Vec<(&'static str, Instead)>,
-}
-
-/// The certificates that the servers of all tests show, and their authorities.
-struct Certificates {
-    tls: Arc<ServerConfig>,
-    ca: String,
-    other: String,
 }
 
 impl MailServer {
@@ -142,41 +136,6 @@ impl MailServer {
         assert_eq!(mails.len(), 1, "{mails:?}");
         mails.remove(0)
     }
-}
-
-/// Certificates for `localhost`, by the authority `ca`, and of another one.
-fn certificates() -> &'static Certificates {
-    static CERTIFICATES: OnceLock<Certificates> = OnceLock::new();
-    CERTIFICATES.get_or_init(make_certificates)
-}
-
-fn make_certificates() -> Certificates {
-    const NEW: &str = "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    let directory = tempfile::tempdir().unwrap();
-    let openssl = |arguments: &str| {
-        let mut command = Command::new("openssl");
-        command.args(arguments.split(' ')).current_dir(&directory).stdin(Stdio::null());
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
-    let file = |name: &str| directory.path().join(name);
-    fs::write(file("extensions"), "subjectAltName=DNS:localhost\n").unwrap();
-    for authority in ["ca", "other"] {
-        let files = format!("-keyout {authority}.key -out {authority}.pem");
-        openssl(&format!("{NEW} -x509 -days 2 -subj /CN={authority} {files}"));
-    }
-    openssl(&format!("{NEW} -subj /CN=localhost -keyout server.key -out server.csr"));
-    let by = "-CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions";
-    openssl(&format!("x509 -req -in server.csr {by} -out server.pem"));
-    let certificate = CertificateDer::from_pem_file(file("server.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key);
-    let [ca, other] = ["ca.pem", "other.pem"].map(|it| fs::read_to_string(file(it)).unwrap());
-    Certificates { tls: Arc::new(config.unwrap()), ca, other }
 }
 
 trait Stream: Read + Write + Send {}

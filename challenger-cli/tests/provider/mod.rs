@@ -3,13 +3,20 @@
 
 #![allow(dead_code, reason = "each test uses its part of it")]
 
+#[path = "../certificates/mod.rs"]
+pub(crate) mod certificates;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use challenger_testkit::{read_head, unescape};
+use rustls::{ServerConnection, StreamOwned};
+
+use certificates::certificates;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -45,8 +52,14 @@ pub(crate) enum Act {
     Answer(u16, String),
     /// Closes the connection without a word.
     Close,
-    /// Answers without end.
-    Flood,
+    /// Answers one letter after the other, and comes to no end.
+    Dribble,
+    /// Answers with this status, and a body without end.
+    Flood(u16),
+    /// Answers with a body that has ended, and headers after it without end.
+    FloodTrailers,
+    /// Answers with a head without end.
+    FloodHead,
     /// Never answers.
     Hang,
     /// Promises a body, and sends only this beginning of it.
@@ -58,6 +71,7 @@ pub(crate) enum Act {
 /// A provider that runs.
 pub(crate) struct Provider {
     address: SocketAddr,
+    scheme: &'static str,
     asked: Arc<Mutex<Vec<Asked>>>,
     stop: Arc<AtomicBool>,
     listener: Option<JoinHandle<()>>,
@@ -65,6 +79,15 @@ pub(crate) struct Provider {
 
 impl Provider {
     pub(crate) fn start(act: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
+        Self::start_as("http", act)
+    }
+
+    /// One that speaks TLS, as `localhost`.
+    pub(crate) fn start_tls(act: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
+        Self::start_as("https", act)
+    }
+
+    fn start_as(scheme: &'static str, act: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (asked, stop) = (Arc::<Mutex<Vec<Asked>>>::default(), Arc::<AtomicBool>::default());
@@ -76,21 +99,24 @@ impl Provider {
                 }
                 let (record, act) = (Arc::clone(&record), Arc::clone(&act));
                 thread::spawn(move || {
-                    let mut stream = stream.unwrap();
-                    let Some(asked) = read(&mut stream) else { return };
+                    let mut stream = protect(stream.unwrap(), scheme);
+                    let Some(asked) = read(&mut *stream) else { return };
                     let act = act(&asked);
                     record.lock().unwrap().push(asked);
                     // Whether the other side still listens is its own business.
-                    let _ = perform(&act, &mut stream);
+                    let _ = perform(&act, &mut *stream);
                 });
             }
         });
-        Self { address, asked, stop, listener: Some(listener) }
+        Self { address, scheme, asked, stop, listener: Some(listener) }
     }
 
     /// A URL of it, without a slash at the end.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        match self.scheme {
+            "https" => format!("https://localhost:{}", self.address.port()),
+            scheme => format!("{scheme}://{}", self.address),
+        }
     }
 
     /// All that was asked so far.
@@ -108,8 +134,20 @@ impl Drop for Provider {
     }
 }
 
+trait Stream: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Stream for T {}
+
+fn protect(tcp: TcpStream, scheme: &str) -> Box<dyn Stream> {
+    if scheme == "http" {
+        return Box::new(tcp);
+    }
+    let tls = ServerConnection::new(Arc::clone(&certificates().tls)).unwrap();
+    Box::new(StreamOwned::new(tls, tcp))
+}
+
 /// A whole request, unless the bytes are not one.
-fn read(stream: &mut TcpStream) -> Option<Asked> {
+fn read(stream: &mut dyn Stream) -> Option<Asked> {
     let mut stream = BufReader::new(stream);
     if !stream.fill_buf().ok()?.first()?.is_ascii_uppercase() {
         return None;
@@ -124,7 +162,7 @@ fn read(stream: &mut TcpStream) -> Option<Asked> {
     Some(asked)
 }
 
-fn perform(act: &Act, stream: &mut TcpStream) -> std::io::Result<()> {
+fn perform(act: &Act, stream: &mut dyn Stream) -> std::io::Result<()> {
     let head = |status: u16, length: usize| {
         format!(
             "HTTP/1.1 {status} Whatever\r\nContent-Type: application/json\r\n\
@@ -136,10 +174,29 @@ fn perform(act: &Act, stream: &mut TcpStream) -> std::io::Result<()> {
             stream.write_all((head(*status, body.len()) + body).as_bytes())
         }
         Act::Close => Ok(()),
-        Act::Flood => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+        Act::Dribble => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nX-Endless: ")?;
+            loop {
+                stream.write_all(b"x")?;
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Act::Flood(status) => {
+            write!(stream, "HTTP/1.1 {status} Whatever\r\nConnection: close\r\n\r\n")?;
             loop {
                 stream.write_all(&[b' '; 4096])?;
+            }
+        }
+        Act::FloodTrailers => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")?;
+            loop {
+                stream.write_all(b"X-Flood: 1234567890123456789012345678901234567890\r\n")?;
+            }
+        }
+        Act::FloodHead => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
+            loop {
+                stream.write_all(b"X-Flood: 1234567890123456789012345678901234567890\r\n")?;
             }
         }
         Act::Hang => wait(stream),
@@ -152,7 +209,7 @@ fn perform(act: &Act, stream: &mut TcpStream) -> std::io::Result<()> {
 }
 
 /// Waits until the other side gives up.
-fn wait(stream: &mut TcpStream) -> std::io::Result<()> {
+fn wait(stream: &mut dyn Stream) -> std::io::Result<()> {
     while stream.read(&mut [0; 64])? > 0 {}
     Ok(())
 }

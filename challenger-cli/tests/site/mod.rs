@@ -426,6 +426,7 @@ pub(crate) fn binary(program: &str) -> &'static str {
         "challenger-dbinit" => env!("CARGO_BIN_EXE_challenger-dbinit"),
         "challenger-httpd" => env!("CARGO_BIN_EXE_challenger-httpd"),
         "challenger-send-email" => env!("CARGO_BIN_EXE_challenger-send-email"),
+        "challenger-send-http" => env!("CARGO_BIN_EXE_challenger-send-http"),
         other => panic!("{other} is none of our programs"),
     }
 }

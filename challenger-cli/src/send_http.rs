@@ -1,0 +1,243 @@
+//! `challenger-send-http`: the helper that delivers a message by one request to a gateway.
+
+mod exchange;
+mod request;
+mod settings;
+mod template;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use argh::FromArgs;
+use challenger_server::process::{Private, hide};
+
+use crate::args;
+use crate::common::load_config;
+use crate::exit::{Exit, end, say};
+use crate::message::{plain, read_message};
+use exchange::{ExchangeError, exchange};
+use request::RequestError;
+use settings::Settings;
+use template::Values;
+use verdict::{Answer, Verdict};
+
+const PROGRAM: &str = "challenger-send-http";
+
+/// The section whose options the service passes on as variables.
+const SECTION: &str = "challenger-helper";
+
+/// The address of `--check`: it has the fields of all types that are shipped.
+const SAMPLE_ADDRESS: &str = concat!(
+    r#"{"CONTACT_PHONE":"+41791234567","CONTACT_EMAIL":"ada@example.com","CONTACT_NAME":"Ada","#,
+    r#""ADDRESS_LINES":"Bahnhofstrasse 1\n8001 Zürich","ADDRESS_COUNTRY":"CH","filename":"ada"}"#,
+);
+/// The message of `--check`: it has what might break out of its place.
+const SAMPLE_MESSAGE: &str =
+    "1234-5678 is a code \"for tests\" only;\nit costs 100 % & more \\o/ ☃";
+
+const SAMPLE_SUBJECT: &str = "Your code for shop.example";
+
+/// A word of a message with fewer digits than this is not a code.
+const CODE_DIGITS_MIN: usize = 6;
+/// How much of a gateway's explanation is printed, in characters.
+const EXPLANATION_MAX: usize = 400;
+
+/// Send the message on standard input by one HTTP request: the AUTH_COMMAND for SMS gateways and
+/// webhooks.
+///
+/// The settings are variables of the environment, into which challenger-httpd puts what stands in
+/// [challenger-helper]. HTTP_URL is the gateway; HTTP_JSON or HTTP_FORM is the body, with variables
+/// such as {{CONTACT_PHONE}} and {{message}}.
+#[derive(FromArgs)]
+#[argh(
+    example = "challenger-send-http --check -c /etc/challenger/challenger.conf\n\
+               echo 'It works.' | challenger-send-http '{{\"CONTACT_PHONE\":\"+41791234567\"}}'",
+    note = "Exit status: 0, the gateway took the message; 64, wrong arguments; 67, there is\n\
+            nobody at this address; 69, failed; 75, failed, but may succeed later;\n\
+            78, wrong settings.\n\
+            More: challenger-send-http(1), with all settings."
+)]
+struct Arguments {
+    /// print the request for a test message, with *** in place of secrets, and send nothing
+    #[argh(switch)]
+    check: bool,
+
+    /// take the settings from [challenger-helper] in this configuration, too
+    #[argh(option, short = 'c')]
+    config: Option<PathBuf>,
+
+    /// the recipient, as {"CONTACT_PHONE":"+41791234567"}; --check has one of its own
+    #[argh(positional, arg_name = "ADDRESS")]
+    address: Option<String>,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    end(PROGRAM, run())
+}
+
+fn run() -> Result<(), Exit> {
+    let parsed: Result<Arguments, Exit> = args::parse(PROGRAM, "c", std::env::args_os());
+    // The usual error would repeat the arguments, and with them an address.
+    let usage = |complaint: &str| Exit::usage(format!("{complaint}; try '{PROGRAM} --help'"));
+    let arguments = parsed.map_err(|exit| match exit.is_asked() {
+        true => exit,
+        false => usage("the arguments make no sense: expected one ADDRESS"),
+    })?;
+    let is_sample = arguments.check && arguments.address.is_none();
+    let sample = is_sample.then(|| SAMPLE_ADDRESS.to_owned());
+    let address = arguments.address.or(sample).ok_or_else(|| usage("ADDRESS is missing"))?;
+    let fields = fields(&address).map_err(|complaint| usage(&format!("ADDRESS: {complaint}")))?;
+    let mut variables = variables(arguments.config.as_deref())?;
+    let read = Settings::read(&variables);
+    let settings = read.map_err(|mistakes| {
+        // A log has one line for all of them, and a person one for each.
+        let between = if arguments.check { format!("\n{PROGRAM}: ") } else { "; ".to_owned() };
+        Exit::misconfigured(mistakes.join(&between))
+    })?;
+    if arguments.check {
+        let subject = variables.entry("CHALLENGER_SUBJECT".to_owned());
+        subject.or_insert_with(|| SAMPLE_SUBJECT.to_owned());
+        let values = values(&settings, &variables, fields, &address, SAMPLE_MESSAGE);
+        let shown = settings.request.show(&values).map_err(|error| match error {
+            RequestError::Lacking(why) if is_sample => {
+                Exit::misconfigured(format!("{why}: expected an ADDRESS after --check that has it"))
+            }
+            error => refuse(error),
+        });
+        return say(&shown?);
+    }
+    let message = read_message().map_err(Exit::unavailable)?;
+    let values = values(&settings, &variables, fields, &address, &message);
+    deliver(&settings, &values)
+}
+
+/// The fields of an address, which is a JSON object of texts.
+fn fields(address: &str) -> Result<Values, &'static str> {
+    let fields: Result<Values, _> = serde_json::from_str(address);
+    fields.ok().filter(|fields| !fields.is_empty()).ok_or(
+        "this is not a JSON object of texts: expected one such as \
+         {\"CONTACT_PHONE\":\"+41791234567\"}",
+    )
+}
+
+/// The variables of the environment, and the options of the configuration, which win.
+fn variables(config: Option<&Path>) -> Result<BTreeMap<String, String>, Exit> {
+    let mut variables = BTreeMap::new();
+    for (name, value) in std::env::vars_os() {
+        let (name, value) = (name.to_string_lossy().into_owned(), value.into_string());
+        let ours = name.starts_with("HTTP_") || name.starts_with("CHALLENGER_");
+        match value {
+            Ok(value) => drop(variables.insert(name, value)),
+            Err(_) if ours => return Err(Exit::misconfigured(format!("{name} is not UTF-8"))),
+            Err(_) => {}
+        }
+    }
+    let Some(file) = config else { return Ok(variables) };
+    let config =
+        load_config(Some(file)).map_err(|exit| Exit::misconfigured(exit.message().to_owned()))?;
+    let section = config.section(SECTION);
+    if let Some(hidden) = section.and_then(|section| section.hidden_in.as_deref()) {
+        return Err(Exit::misconfigured(format!(
+            "[{SECTION}] is in {}, which cannot be read: expected the service's user, or root",
+            hidden.display()
+        )));
+    }
+    for setting in section.map_or(&[][..], |section| &section.settings) {
+        variables.insert(setting.name.to_ascii_uppercase(), setting.value.text.clone());
+    }
+    Ok(variables)
+}
+
+/// The values of all variables of the request. The program's own come last, so that no field of an
+/// address takes their place.
+fn values(
+    settings: &Settings,
+    variables: &BTreeMap<String, String>,
+    fields: Values,
+    address: &str,
+    message: &str,
+) -> Values {
+    let mut values = fields;
+    let phone = values.get("CONTACT_PHONE").map(|phone| phone.strip_prefix('+').unwrap_or(phone));
+    let is_digits = |text: &&str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    let digits = phone.filter(is_digits).map(ToOwned::to_owned);
+    let variable = |name: &str| variables.get(name).map(|text| plain(text)).unwrap_or_default();
+    let language = Some(variable("CHALLENGER_LANGUAGE")).filter(|it| !it.is_empty());
+    values.remove("phone_digits");
+    let own = [
+        ("address", Some(address.to_owned())),
+        ("language", Some(language.unwrap_or_else(|| "en".to_owned()))),
+        ("message", Some(message.to_owned())),
+        ("phone_digits", digits),
+        ("subject", Some(variable("CHALLENGER_SUBJECT"))),
+    ];
+    values.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    values.extend(settings.values.clone());
+    values
+}
+
+fn refuse(error: RequestError) -> Exit {
+    match error {
+        RequestError::Lacking(why) => {
+            Exit::misconfigured(format!("{why}: do the settings fit ADDRESS_TYPE?"))
+        }
+        RequestError::Unfit(why) => Exit::address_refused(format!("the address {why}")),
+    }
+}
+
+/// Sends the message, and judges the answer.
+fn deliver(settings: &Settings, values: &Values) -> Result<(), Exit> {
+    let request = settings.request.render(values).map_err(refuse)?;
+    let private = private(settings, values);
+    let answer = exchange(request, settings).map_err(|error| match error {
+        ExchangeError::TryLater(why) => Exit::try_later(why),
+        ExchangeError::Misconfigured(why) => Exit::misconfigured(why),
+        ExchangeError::Failed(why) => Exit::unavailable(hide(&why, &private)),
+    })?;
+    let exit: fn(String) -> Exit = match settings.verdicts.judge(&answer) {
+        Verdict::Sent => return Ok(()),
+        Verdict::UnknownAddress => Exit::address_refused,
+        Verdict::TryLater => Exit::try_later,
+        Verdict::Misconfigured => Exit::misconfigured,
+        Verdict::Failed => Exit::unavailable,
+    };
+    Err(exit(explanation(&answer, &private)))
+}
+
+/// The texts that must not be printed: the address, the message and the secrets.
+fn private<'a>(settings: &'a Settings, values: &'a Values) -> Vec<Private<'a>> {
+    let mut private: Vec<Private<'_>> =
+        settings.secrets.iter().map(|secret| Private::Text(secret)).collect();
+    for (name, value) in values {
+        match name.as_str() {
+            "account" | "language" | "sender" => {}
+            "message" | "subject" => {
+                private.extend(value.lines().map(Private::Text));
+                let digits = |word: &&str| word.bytes().filter(u8::is_ascii_digit).count();
+                let words = value.split(|it: char| !it.is_alphanumeric() && it != '-');
+                let codes = words.filter(|word| digits(word) >= CODE_DIGITS_MIN);
+                private.extend(codes.map(Private::Text));
+            }
+            _ => private.push(Private::Address(value)),
+        }
+    }
+    private
+}
+
+/// The gateway's answer on one line, without anything private that it repeats.
+fn explanation(answer: &Answer, private: &[Private<'_>]) -> String {
+    let said = hide(&answer.body, private);
+    let mut kept: String = said.chars().take(EXPLANATION_MAX).collect();
+    if kept.len() < said.len() {
+        kept.push('…');
+    }
+    let redirect = match answer.status {
+        300..=399 => ", a redirect, which is not followed: expected the final address in HTTP_URL",
+        _ => "",
+    };
+    let between = if kept.is_empty() { "" } else { ": " };
+    format!("the gateway answered {}{redirect}{between}{kept}", answer.status)
+}
