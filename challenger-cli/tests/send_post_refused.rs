@@ -121,7 +121,7 @@ fn a_provider_that_misbehaves_costs_a_failure_in_time() {
         let name = STEPS[step].0;
         let told = format!("{name}: {act:?}");
         let timed = matches!(act, Act::Hang | Act::HangAfter(_));
-        let code = if matches!(act, Act::Flood) { 69 } else { 75 };
+        let code = if matches!(act, Act::Flood(_)) { 69 } else { 75 };
         let provider = bad(step, act);
         let mut script = hasty_script(&provider);
         script.set("PINGEN_TIMEOUT", seconds);
