@@ -102,6 +102,7 @@ mod service;
 mod step;
 pub mod store;
 pub mod testing;
+mod text;
 mod time;
 
 pub use endpoint::transmission::Transmission;

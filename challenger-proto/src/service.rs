@@ -1,21 +1,25 @@
 //! The operator's decisions: everything an answer depends on besides the request, the rows, the
 //! time and the entropy.
 
+#[cfg(test)]
+mod tests;
+
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
 
+use crate::address::country::{self, COUNTRY};
 use crate::address::fields::{Fields, READ_ONLY, RESERVED, spells_read_only};
 use crate::address::restriction::Restrictions;
-use crate::address::text;
-use crate::address::{Address, AddressType};
+use crate::address::tidy::{is_possible, tidied};
+use crate::address::{Address, AddressType, FIELD_VALUE_MAX, WrongFields};
 use crate::http::documents::Documents;
-use crate::http::form::Form;
 use crate::http::page::PageSet;
 use crate::machine::limits::Limits;
 use crate::refusal::{Refusal, Refused};
+use crate::text;
 
 /// How the helper gets the address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,43 +93,92 @@ impl Service {
         self.fields().contains(&name)
     }
 
-    /// The address that a person entered.
+    /// The address that a person entered, tidied: the fields of a form, of which those that never
+    /// belong to an address are left out.
     ///
     /// # Errors
-    /// Names the field that is missing, not declared, too long, or against its restriction.
-    pub(crate) fn address_from_form(&self, form: &Form) -> Result<Address, Refused> {
+    /// Names each field that is missing, not declared, too long, of no such kind, or against its
+    /// restriction.
+    ///
+    /// ```
+    /// use challenger_proto::Service;
+    /// use challenger_proto::address::AddressType;
+    ///
+    /// let service = Service::new(AddressType::new("phone").unwrap());
+    /// let address = service.address([("CONTACT_PHONE", "+41 (0)79 123 45 67")]).unwrap();
+    /// assert_eq!(address.get("CONTACT_PHONE"), Some("+41791234567"));
+    /// ```
+    pub fn address<'a>(
+        &self,
+        fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Address, WrongFields> {
         // The read-only flag is the client's alone; in a form it means nothing.
-        let pairs = || form.pairs().filter(|(name, _)| !RESERVED.contains(name));
-        if let Some((unknown, _)) = pairs().find(|(name, _)| !self.has_field(name)) {
-            return Err(Refusal::ParameterMalformed.about(unknown));
+        let fields = fields.into_iter().filter(|(name, _)| !RESERVED.contains(name));
+        let values = self.tidied(fields);
+        if let Some((unknown, _)) = values.iter().find(|(name, _)| !self.has_field(name)) {
+            return Err(WrongFields::one(Refusal::ParameterMalformed.about(unknown)));
         }
-        let address = self.address(pairs()).map_err(|refused| self.name_first_field(refused))?;
-        self.restrictions.check(&address)?;
-        Ok(address)
+        let value = |field: &str| {
+            let found = values.iter().find(|(name, _)| name == field);
+            found.map(|(_, value)| value.as_str())
+        };
+        self.judge(value)?;
+        Address::new(values).map_err(|refused| WrongFields::one(self.name_first_field(refused)))
     }
 
-    /// Makes an address of fields. Values are normalized to what people see: without surrounding
-    /// spaces and with LF at the ends of lines, whatever a browser sends. Line breaks are allowed
-    /// only in multi-line fields; elsewhere one could inject a header into a message. An empty
-    /// unrestricted field counts as absent; otherwise confirming a proposal that lacks it would
-    /// count as changing the address.
-    fn address<'a>(
+    /// The fields of an address that are wrong: of one that was accepted under other restrictions.
+    ///
+    /// # Errors
+    /// Names each of them.
+    pub(crate) fn check(&self, address: &Address) -> Result<(), WrongFields> {
+        self.judge(|field| address.get(field))
+    }
+
+    /// Judges every field by its value.
+    fn judge<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> Result<(), WrongFields> {
+        let wrong = |field: &str| self.flaw(field, value(field)).map(|flaw| flaw.about(field));
+        WrongFields::all(self.fields().into_iter().filter_map(wrong))
+    }
+
+    /// What is wrong with the value of a field.
+    fn flaw(&self, field: &str, value: Option<&str>) -> Option<Refusal> {
+        let restriction = self.restrictions.get(field);
+        let Some(value) = value else { return restriction.map(|_| Refusal::ParameterMissing) };
+        let matches = restriction.is_none_or(|it| it.pattern.is_match(value));
+        if value.is_empty() {
+            return (!matches).then_some(Refusal::ParameterMissing);
+        }
+        let is_right = self.fits(field, value) && is_possible(field, value) && matches;
+        (!is_right).then_some(Refusal::ParameterMalformed)
+    }
+
+    /// Whether a value is short enough, and has no control characters. Line breaks are allowed only
+    /// in multi-line fields; elsewhere one could inject a header into a message.
+    fn fits(&self, field: &str, value: &str) -> bool {
+        let lines = field == "ADDRESS_LINES" || self.address_type.fields().is_none();
+        let is_odd = |c| text::is_control(c) && !(lines && c == '\n');
+        value.len() <= FIELD_VALUE_MAX && !value.contains(is_odd)
+    }
+
+    /// Names with tidied values. An empty field that is declared and unrestricted counts as absent;
+    /// otherwise confirming a proposal that lacks it would count as changing the address.
+    fn tidied<'a>(
         &self,
         fields: impl Iterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Address, Refused> {
+    ) -> Vec<(String, String)> {
         let demanded = |name: &str| self.restrictions.get(name).is_some();
-        let fields: Vec<(String, String)> = fields
-            .map(|(name, value)| (name.to_string(), text::as_seen(value)))
-            .filter(|(name, value)| !value.is_empty() || demanded(name))
-            .collect();
-        let odd = |(name, value): &&(String, String)| {
-            let lines = name == "ADDRESS_LINES" || self.address_type.fields().is_none();
-            value.contains(|c| text::is_control(c) && !(lines && c == '\n'))
-        };
-        match fields.iter().find(odd) {
-            Some((name, _)) => Err(Refusal::ParameterMalformed.about(name.clone())),
-            None => Address::new(fields),
-        }
+        fields
+            .map(|(name, value)| (name.to_string(), tidied(name, value)))
+            .filter(|(name, value)| !value.is_empty() || demanded(name) || !self.has_field(name))
+            .collect()
+    }
+
+    /// The codes of the countries that an address may have, in their order; none if it has no
+    /// country.
+    pub(crate) fn countries(&self) -> impl Iterator<Item = &'static str> {
+        let codes = if self.has_field(COUNTRY) { &country::CODES[..] } else { &[] };
+        let is_allowed = |code: &&str| self.flaw(COUNTRY, Some(code)).is_none();
+        codes.iter().copied().filter(is_allowed)
     }
 
     /// For an empty form, the missing parameter is the first field.
@@ -138,14 +191,15 @@ impl Service {
         }
     }
 
-    /// The address that a client proposes: its declared fields that have text. Restrictions are
-    /// checked when a person confirms it. A fixed address is taken as a whole or not at all, or
-    /// else the client would believe that it fixed more. Some clients write `null` for a missing
-    /// value.
+    /// The address that a client proposes: its declared fields that have text. What is not fixed is
+    /// judged when a person confirms it, who may correct it. A fixed address is judged at once, and
+    /// taken as a whole or not at all, or else the client would believe that it fixed more. Some
+    /// clients write `null` for a missing value.
     ///
     /// # Errors
     /// [`Refusal::ParameterMalformed`] for a field that is too long, or too many of them; for one
-    /// that would be left out of what is fixed; and for a name that is almost `read_only`.
+    /// that would be left out of what is fixed, or that nobody could prove as it is; and for a name
+    /// that is almost `read_only`.
     pub(crate) fn address_from_client(
         &self,
         proposal: &Map<String, Value>,
@@ -165,10 +219,22 @@ impl Service {
         let fields = named()
             .filter(|(name, _)| self.has_field(name))
             .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
-        match self.address(fields) {
-            Ok(address) => Ok(Some(address)),
-            Err(refused) if refused.refusal == Refusal::ParameterMissing => Ok(None),
-            Err(refused) => Err(refused),
+        let values = self.tidied(fields);
+        if let Some((name, _)) = values.iter().find(|(name, value)| !self.fits(name, value)) {
+            return Err(Refusal::ParameterMalformed.about(name));
+        }
+        let address = match Address::new(values) {
+            Ok(address) => address,
+            Err(refused) if refused.refusal == Refusal::ParameterMissing => return Ok(None),
+            Err(refused) => return Err(refused),
+        };
+        match self.check(&address) {
+            // The person could not add what is missing, either.
+            Err(wrong) if read_only => {
+                let Refused { detail, .. } = wrong.into_first();
+                Err(Refused { refusal: Refusal::ParameterMalformed, detail })
+            }
+            Err(_) | Ok(()) => Ok(Some(address)),
         }
     }
 

@@ -5,8 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::address::text;
 use crate::address::{FIELD_NAME_MAX, FIELDS_MAX};
+use crate::text;
 
 /// The form field that says what was left when the form was shown.
 pub(crate) const BUDGET_SEEN: &str = "budget_seen";

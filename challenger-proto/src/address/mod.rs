@@ -1,22 +1,26 @@
 //! Addresses: named fields with text, and which fields each type of address has.
 
+pub(crate) mod country;
 pub(crate) mod fields;
 pub(crate) mod pattern;
 pub(crate) mod restriction;
-pub(crate) mod text;
+pub(crate) mod tidy;
 
 pub use fields::{Fields, FieldsError};
 pub use pattern::{PATTERN_MAX, Pattern, PatternError, PatternErrorKind};
 pub use restriction::{Restriction, RestrictionError, Restrictions};
-pub use text::{is_invisible, is_joiner, is_selector};
+
+pub use crate::text::{is_invisible, is_joiner, is_selector};
 
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 
 use serde_json::Value;
 
+use crate::address::tidy::shown;
 use crate::refusal::{Refusal, Refused};
 
 /// The most fields an address may have; the registered types have up to three.
@@ -139,6 +143,13 @@ impl Address {
         self.0.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect()
     }
 
+    /// The fields as people read them, by their names.
+    pub(crate) fn to_page_json(&self) -> Value {
+        self.fields()
+            .map(|(name, value)| (name.to_string(), Value::String(shown(name, value))))
+            .collect()
+    }
+
     /// [`Self::to_json`] as text, written compactly.
     pub fn to_json_text(&self) -> String {
         // Nothing but text is in it, which is always written.
@@ -157,8 +168,45 @@ impl Address {
     }
 }
 
+/// The fields of an address that are wrong, at least one: each has a refusal that names it.
+#[derive(Clone, Debug)]
+pub struct WrongFields {
+    first: Refused,
+    rest: Vec<Refused>,
+}
+
+impl WrongFields {
+    pub(crate) const fn one(first: Refused) -> Self {
+        Self { first, rest: Vec::new() }
+    }
+
+    /// # Errors
+    /// All of them, if there is one.
+    pub(crate) fn all(refused: impl IntoIterator<Item = Refused>) -> Result<(), Self> {
+        let mut refused = refused.into_iter();
+        match refused.next() {
+            Some(first) => Err(Self { first, rest: refused.collect() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The first, which programs get to know.
+    pub const fn first(&self) -> &Refused {
+        &self.first
+    }
+
+    pub(crate) fn into_first(self) -> Refused {
+        self.first
+    }
+
+    /// Each of them, in the order of the form.
+    pub fn each(&self) -> impl Iterator<Item = &Refused> {
+        core::iter::once(&self.first).chain(&self.rest)
+    }
+}
+
 /// A value that its owner recognizes and a bystander does not learn: `ad•••@example.com`,
-/// `+41•••67`, and the last of several lines.
+/// `+41•••67`, and the last of several lines. The value is as people read it.
 pub(crate) fn masked(name: &str, value: &str) -> String {
     if let Some((local, domain)) = value.rsplit_once('@') {
         return format!("{}@{domain}", hide(local, 2, 0));

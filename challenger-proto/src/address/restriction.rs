@@ -10,11 +10,10 @@ use core::fmt;
 
 use serde_json::{Map, Value, json};
 
+use crate::address::FIELDS_MAX;
 use crate::address::fields::{FIELD_NAME_RULE, is_field_name};
 use crate::address::pattern::{Pattern, PatternError};
-use crate::address::{Address, FIELDS_MAX};
 use crate::media;
-use crate::refusal::{Refusal, Refused};
 
 /// Restricted fields in the order of their names. Other declared fields may hold any text; the
 /// default restricts no field.
@@ -95,23 +94,6 @@ impl Restrictions {
             }
         }
         restrictions
-    }
-
-    /// Checks that an address has every restricted field, and that their values match.
-    ///
-    /// # Errors
-    /// [`Refusal::ParameterMissing`] or [`Refusal::ParameterMalformed`] about the first field, in
-    /// the order of their names, that is at fault.
-    pub fn check(&self, address: &Address) -> Result<(), Refused> {
-        for (field, restriction) in &self.0 {
-            let Some(value) = address.get(field) else {
-                return Err(Refusal::ParameterMissing.about(field));
-            };
-            if !restriction.pattern.is_match(value) {
-                return Err(Refusal::ParameterMalformed.about(field));
-            }
-        }
-        Ok(())
     }
 
     /// The hint of a field for a language: in that language, else in the language of which it is a

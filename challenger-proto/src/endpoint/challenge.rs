@@ -5,14 +5,14 @@ use alloc::string::{String, ToString};
 
 use serde_json::Value;
 
-use crate::address::Address;
 use crate::address::fields::BUDGET_SEEN;
+use crate::address::{Address, WrongFields};
 use crate::endpoint::common::{completed, keys_of, live_validation, parse_nonce};
 use crate::endpoint::decision::{Context, Decision, Message};
 use crate::endpoint::response::View;
 use crate::endpoint::transmission::Transmission;
 use crate::endpoint::view::{
-    PinError, address_form, field_list, is_challenged, next_time_text, pin_refused, view,
+    PinError, address_form, field_list, fixed, is_challenged, next_time_text, pin_refused, view,
 };
 use crate::http::form::Form;
 use crate::http::json::{insert, object};
@@ -60,7 +60,7 @@ impl ChallengeRequest {
         }
         let (address, argument) = match self.address(context.service) {
             Ok(found) => found,
-            Err(refused) => return self.reject(&validation, &refused, context),
+            Err(wrong) => return self.reject(&validation, &wrong, context),
         };
         let limits = &context.service.limits;
         if self.is_stale(&validation, &address, context) {
@@ -106,24 +106,29 @@ impl ChallengeRequest {
     }
 
     /// The address, and the helper's argument.
-    fn address(&self, service: &Service) -> Result<(Address, String), Refused> {
-        let address = service.address_from_form(&self.form)?;
-        let argument = service.address_argument(&address)?;
+    fn address(&self, service: &Service) -> Result<(Address, String), WrongFields> {
+        let address = service.address(self.form.pairs())?;
+        let argument = service.address_argument(&address).map_err(WrongFields::one)?;
         Ok((address, argument))
     }
 
-    /// Shows the form again when the input is not a valid address.
+    /// Shows the form again when the input is not a valid address. A fixed address has nothing to
+    /// correct, so the person reads that it is fixed.
     fn reject(
         &self,
         validation: &Validation,
-        refused: &Refused,
+        wrong: &WrongFields,
         context: Context<'_>,
     ) -> Result<Decision, Refused> {
+        let first = || wrong.first().clone();
         if !context.audience.html {
-            return Err(refused.clone());
+            return Err(first());
         }
-        let page = address_form(validation, &self.nonce, context, Some((&self.form, refused)));
-        page.map(Decision::Respond).map_err(|_| refused.clone())
+        if validation.is_address_fixed() {
+            return Ok(Decision::Respond(fixed(validation, &self.nonce, context)));
+        }
+        let page = address_form(validation, &self.nonce, context, Some((&self.form, wrong)));
+        page.map(Decision::Respond).map_err(|_| first())
     }
 
     /// Whether the form was shown before the latest message went to this address: the person

@@ -5,9 +5,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::address::{Address, Channel, masked};
+use crate::address::country::COUNTRY;
+use crate::address::tidy::{shown, tidied};
+use crate::address::{Address, Channel, WrongFields, masked};
 use crate::endpoint::decision::Context;
 use crate::endpoint::response::View;
 use crate::http::form::Form;
@@ -77,50 +79,100 @@ const fn channel_flag(channel: Channel) -> &'static str {
 }
 
 /// The form for the address. After an address that was not accepted, it shows that address again
-/// and names the field to correct, so that no typing is lost.
+/// and names the fields to correct, so that no typing is lost.
 pub(super) fn address_form(
     validation: &Validation,
     nonce: &Nonce,
     context: Context<'_>,
-    rejected: Option<(&Form, &Refused)>,
+    rejected: Option<(&Form, &WrongFields)>,
 ) -> Result<Response, Refused> {
+    if rejected.is_none() && is_stuck(validation, context.service) {
+        return Ok(fixed(validation, nonce, context));
+    }
+    let service = context.service;
     let mut view = view(validation, nonce, context, []);
     let data = &mut view.data;
-    let left = validation.budget(&context.service.limits).addresses;
+    let left = validation.budget(&service.limits).addresses;
     data.set("address_form", true);
-    data.set("address_hint", context.service.address_hint.as_str());
+    data.set("address_hint", service.address_hint.as_str());
     data.set("changes_left", left);
     data.set("fix_address", validation.is_address_fixed());
-    if let Some(address) = validation.address() {
-        data.set("last_address", address.to_json());
-    }
+    let mut shown = validation.address().map(Address::to_page_json);
     let mut status = 200;
-    if let Some((form, refused)) = rejected {
-        status = refused.refusal.status();
-        let typed: Value = form.pairs().collect();
-        data.set("last_address", typed);
-        data.set("ec", refused.refusal.code());
-        data.set("hint", refused.refusal.hint());
-        data.set("error", error_of(refused, context.service));
+    if let Some((form, wrong)) = rejected {
+        let refusal = wrong.first().refusal;
+        status = refusal.status();
+        shown = Some(form.pairs().collect());
+        data.set("ec", refusal.code());
+        data.set("hint", refusal.hint());
+        data.set("error", error_of(wrong, service));
+    }
+    if service.has_field(COUNTRY) {
+        data.set("countries", country_list(service, shown.as_ref()));
+    }
+    if let Some(shown) = shown {
+        data.set("last_address", shown);
     }
     let name = PageName::EnterAddressForm;
-    let language = context.audience.language(context.service, name)?;
-    data.set("restrictions", context.service.restrictions.to_page_json(language));
-    let mut response = context.audience.page(context.service, status, name, view)?;
-    response.refusal = rejected.map(|(_, refused)| refused.refusal);
+    let language = context.audience.language(service, name)?;
+    data.set("restrictions", service.restrictions.to_page_json(language));
+    let mut response = context.audience.page(service, status, name, view)?;
+    response.refusal = rejected.map(|(_, wrong)| wrong.first().refusal);
     Ok(response)
 }
 
-/// The field that is wrong, and whether it is missing; `other` means that the form does not have
-/// it.
-fn error_of(refused: &Refused, service: &Service) -> Value {
-    let field = refused.detail.as_deref().unwrap_or_default();
+/// Whether the client fixed an address that is not accepted any more, because the operator has
+/// tightened the restrictions since then.
+fn is_stuck(validation: &Validation, service: &Service) -> bool {
+    let fixed = validation.address().filter(|_| validation.is_address_fixed());
+    fixed.is_some_and(|address| service.check(address).is_err())
+}
+
+/// The page for a fixed address that cannot be confirmed, or not changed: either the form leads on,
+/// or only the client can help, and its error response (RFC 6749 §4.1.2.1) leads back there.
+pub(super) fn fixed(validation: &Validation, nonce: &Nonce, context: Context<'_>) -> Response {
+    let mut view = view(validation, nonce, context, []);
+    let refused = match validation.address().map(|address| context.service.check(address)) {
+        Some(Err(wrong)) => {
+            let state = validation.authorization.as_ref().and_then(|it| it.state.as_deref());
+            let url = validation.redirect_uri.with_error("invalid_request", state);
+            view.data.set("stuck", json!({ "url": url }));
+            wrong.into_first()
+        }
+        Some(Ok(())) | None => Refusal::AddressReadOnly.into(),
+    };
+    context.audience.refuse(context.service, &refused, view)
+}
+
+/// The countries to choose from, and which of them the form shows.
+fn country_list(service: &Service, shown: Option<&Value>) -> Value {
+    let shown = shown.and_then(|it| it.get(COUNTRY)).and_then(Value::as_str);
+    let shown = shown.map(|typed| tidied(COUNTRY, typed));
+    let option = |code: &'static str| {
+        let mut option = object([("code", code.into())]);
+        if shown.as_deref() == Some(code) {
+            insert(&mut option, "selected", true);
+        }
+        option
+    };
+    service.countries().map(option).collect()
+}
+
+/// The fields that are wrong, and whether each is missing; `other` means that the form does not
+/// have the first of them. By name, so that a template can ask at each field.
+fn error_of(wrong: &WrongFields, service: &Service) -> Value {
+    let name = |refused: &Refused| refused.detail.clone().unwrap_or_default();
+    let is_missing = |refused: &Refused| refused.refusal == Refusal::ParameterMissing;
+    let flaw = |refused: &Refused| if is_missing(refused) { "missing" } else { "malformed" };
+    let at: Map<String, Value> =
+        wrong.each().map(|it| (name(it), json!({ (flaw(it)): true }))).collect();
+    let first = name(wrong.first());
     json!({
-        "field": field,
-        "missing": refused.refusal == Refusal::ParameterMissing,
-        "other": !service.has_field(field),
-        // By name, so that a template can ask at each field.
-        "at": { (field): true },
+        "at": at,
+        "field": first,
+        "first": { (&first): true },
+        "missing": is_missing(wrong.first()),
+        "other": !service.has_field(&first),
     })
 }
 
@@ -228,14 +280,15 @@ pub(super) fn field_list(address: &Address) -> Value {
     let place = |name: &str| ON_LETTERS.iter().position(|field| *field == name);
     let mut fields: Vec<(&str, &str)> = address.fields().collect();
     fields.sort_by_key(|(name, _)| place(name).unwrap_or(ON_LETTERS.len()));
-    let shown = |(name, value): (&str, &str)| {
+    let member = |(name, value): (&str, &str)| {
+        let value = shown(name, value);
         object([
             ("name", name.into()),
+            ("masked", masked(name, &value).into()),
             ("value", value.into()),
-            ("masked", masked(name, value).into()),
         ])
     };
-    fields.into_iter().map(shown).collect()
+    fields.into_iter().map(member).collect()
 }
 
 /// The page with the address form, relative to the other pages, asking for the same as before.

@@ -7,12 +7,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::address::Address;
-use crate::address::text::{is_invisible, is_joiner, is_selector};
 use crate::machine::limits::Limits;
 use crate::machine::validation::{Challenge, Earlier};
 use crate::secret::digest::{AddressDigest, hmac_sha256};
 use crate::secret::entropy::Entropy;
 use crate::secret::nonce::Nonce;
+use crate::text::visible;
 use crate::time::Timestamp;
 
 /// The challenge of another address, and all addresses that are then earlier.
@@ -93,53 +93,32 @@ fn mailbox(address: &Address) -> String {
     for (name, value) in address.fields() {
         text.push_str(name);
         text.push('=');
-        text.push_str(&mailbox_value(name, value));
+        text.push_str(&mailbox_value(value));
         text.push('\n');
     }
     text
 }
 
-fn mailbox_value(name: &str, value: &str) -> String {
-    let visible = |text: &str| -> String {
-        text.chars().filter(|it| is_visible(*it)).flat_map(char::to_lowercase).collect()
-    };
-    if name == "CONTACT_PHONE" {
-        let digits: String = value.chars().filter_map(digit).collect();
-        if !digits.is_empty() {
-            return digits.trim_start_matches('0').into();
-        }
-    }
-    let Some((local, domain)) = value.rsplit_once('@') else { return visible(value) };
+/// Addresses are tidy, so what is left is what the servers of a mailbox do not distinguish.
+fn mailbox_value(value: &str) -> String {
+    let seen = visible(value).filter(|c| !c.is_whitespace() && !c.is_control());
+    let seen: String = seen.flat_map(char::to_lowercase).collect();
+    let Some((local, domain)) = seen.rsplit_once('@') else { return seen };
     // The largest providers ignore dots and tags, and all of them ignore quotes.
-    let (local, domain) = (visible(local), visible(domain));
-    let (local, _) = local.split_once('+').unwrap_or((&local, ""));
+    let (local, _) = local.split_once('+').unwrap_or((local, ""));
     let mut mailbox = local.replace(['.', '"', '\\'], "");
     mailbox.push('@');
     mailbox.push_str(domain.trim_end_matches('.'));
     mailbox
 }
 
-/// An ASCII or full-width digit, as an ASCII digit.
-fn digit(character: char) -> Option<char> {
-    match character {
-        '0'..='9' => Some(character),
-        '０'..='９' => char::from_digit(u32::from(character) - u32::from('０'), 10),
-        _ => None,
-    }
-}
-
-/// Whether a character is visible by itself.
-fn is_visible(character: char) -> bool {
-    let is_unseen = is_invisible(character) || is_joiner(character) || is_selector(character);
-    !(character.is_whitespace() || character.is_control() || is_unseen)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::tidy::tidied;
 
     fn one(name: &str, value: &str) -> Address {
-        Address::new([(name.into(), value.into())]).unwrap()
+        Address::new([(name.into(), tidied(name, value))]).unwrap()
     }
 
     #[test]

@@ -160,13 +160,22 @@ impl RedirectUri {
     /// The authorization response (RFC 6749 §4.1.2): the URI with `code` and `state` added to
     /// whatever query it has.
     pub(crate) fn with_code(&self, code: &str, state: Option<&str>) -> String {
+        self.with("code", code, state)
+    }
+
+    /// The error response (RFC 6749 §4.1.2.1).
+    pub(crate) fn with_error(&self, error: &str, state: Option<&str>) -> String {
+        self.with("error", error, state)
+    }
+
+    fn with(&self, name: &str, value: &str, state: Option<&str>) -> String {
         let joint = match self.0.split_once('?') {
             None => "?",
             Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
             Some(_) => "&",
         };
-        let mut location = format!("{}{joint}code=", self.0);
-        push_percent_encoded(&mut location, code);
+        let mut location = format!("{}{joint}{name}=", self.0);
+        push_percent_encoded(&mut location, value);
         if let Some(state) = state {
             location.push_str("&state=");
             push_percent_encoded(&mut location, state);
@@ -285,6 +294,13 @@ mod tests {
         );
         assert_eq!(with("https://a/cb?", Some("")), "https://a/cb?code=c-1&state=");
         assert_eq!(with("https://a/cb?x&", None), "https://a/cb?x&code=c-1");
+    }
+
+    #[test]
+    fn errors_lead_back_as_codes_do() {
+        let uri = RedirectUri::parse("https://a/cb?x=1").unwrap();
+        let back = "https://a/cb?x=1&error=invalid_request&state=a%20b";
+        assert_eq!(uri.with_error("invalid_request", Some("a b")), back);
     }
 
     #[test]

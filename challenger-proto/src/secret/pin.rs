@@ -7,6 +7,7 @@ use alloc::string::String;
 use crate::secret::Secret;
 use crate::secret::digest::hmac_sha256;
 use crate::secret::nonce::{Nonce, Salt};
+use crate::text::{digit, is_dash, visible};
 
 /// How many digits a PIN has: 26 bits, above the 20 that NIST SP 800-63B asks for.
 const PIN_LEN: usize = 8;
@@ -50,21 +51,12 @@ impl Pin {
 pub(crate) struct PinAttempt(Secret<String>);
 
 impl PinAttempt {
-    /// Reads typed or pasted text: eight ASCII or full-width digits, with any spaces and dashes
-    /// around and between them. `None` for anything else, which must not be charged.
+    /// Reads typed or pasted text: eight digits of any script, with blanks, dashes and invisible
+    /// characters around and between them. `None` for anything else, which must not be charged.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut digits = String::with_capacity(PIN_LEN);
-        for character in text.chars() {
-            match character {
-                '0'..='9' => digits.push(character),
-                '０'..='９' => {
-                    let offset = u32::from(character) - u32::from('０');
-                    digits.push(char::from_digit(offset, 10)?);
-                }
-                '-' | '‐'..='―' | '−' | '－' | '\u{ad}' => {}
-                blank if blank.is_whitespace() => {}
-                _ => return None,
-            }
+        for c in visible(text).filter(|c| !(c.is_whitespace() || is_dash(*c))) {
+            digits.push(char::from(b'0' + digit(c)?));
         }
         (digits.len() == PIN_LEN).then(|| Self(Secret::new(digits)))
     }
@@ -85,10 +77,14 @@ mod tests {
             " 1234 5678\n",
             "１２３４－５６７８",
             "1 2-3–4—5 6 7\u{3000}8",
+            "١٢٣٤-٥٦٧٨",
+            "۱۲۳۴ ۵۶۷۸",
+            "१२३४५६७८",
+            "\u{2068}1234\u{200b}5678\u{2069}\u{feff}",
         ] {
             assert_eq!(PinAttempt::parse(text).unwrap().0.expose(), "12345678", "{text}");
         }
-        for text in ["", "1234567", "123456789", "1234567a", "+12345678", "1234.5678", "١٢٣٤٥٦٧٨"]
+        for text in ["", "1234567", "123456789", "1234567a", "+12345678", "1234.5678", "①2345678"]
         {
             assert!(PinAttempt::parse(text).is_none(), "{text}");
         }
@@ -111,19 +107,17 @@ mod tests {
         assert_eq!(format!("{pin:?}"), "Pin(***)");
     }
 
-    /// The digits of a typed text, by the letter of the protocol: dashes and spaces do not count,
-    /// and full-width digits are digits.
+    /// The digits of a typed text, by the letter of the protocol: dashes, spaces and what nobody
+    /// sees do not count, and full-width and Arabic digits are digits.
     fn naive_digits(text: &str) -> Option<String> {
-        const DASHES: &str =
-            "-\u{ad}\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2212}\u{ff0d}";
-        const WIDE: &str = "０１２３４５６７８９";
+        const IGNORED: &str = "-\u{ad}\u{200b}\u{200d}\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\
+                               \u{2015}\u{2212}\u{ff0d}";
+        const DIGITS: [&str; 2] = ["０１２３４５６７８９", "٠١٢٣٤٥٦٧٨٩"];
+        let value = |it| DIGITS.iter().find_map(|all| all.chars().position(|digit| digit == it));
         let digits = text
             .chars()
-            .filter(|it| !DASHES.contains(*it) && !it.is_whitespace())
-            .map(|it| match WIDE.chars().position(|wide| wide == it) {
-                Some(value) => char::from(b'0' + u8::try_from(value).unwrap()),
-                None => it,
-            })
+            .filter(|it| !IGNORED.contains(*it) && !it.is_whitespace())
+            .map(|it| value(it).map_or(it, |value| char::from(b'0' + u8::try_from(value).unwrap())))
             .collect::<String>();
         (digits.len() == 8 && digits.bytes().all(|it| it.is_ascii_digit())).then_some(digits)
     }
@@ -131,9 +125,10 @@ mod tests {
     proptest! {
         #[test]
         fn attempts_agree_with_a_naive_reading(
-            text in "[0-9０-９a٣.\u{ad}\u{2010}-\u{2015}\u{2212}\u{ff0d}\u{3000} \n-]{0,14}",
+            text in "[0-9０-９a٣.\u{ad}\u{200b}\u{200d}\u{2010}-\u{2015}\u{2212}\u{3000} \n-]{0,14}",
         ) {
-            prop_assert_eq!(PinAttempt::parse(&text).is_some(), naive_digits(&text).is_some());
+            let parsed = PinAttempt::parse(&text).map(|it| it.0.expose().clone());
+            prop_assert_eq!(parsed, naive_digits(&text));
         }
     }
 }

@@ -18,10 +18,6 @@ const PHONE: &str = r#"{
     "COUNTRY": {"regex": "^(CH|)$", "hint": "", "hint_i18n": {}}
 }"#;
 
-fn address<const N: usize>(fields: [(&str, &str); N]) -> Address {
-    Address::new(fields.map(|(name, value)| (name.to_string(), value.to_string()))).unwrap()
-}
-
 fn error(json: &str) -> String {
     Restrictions::parse(json).expect_err(json).to_string()
 }
@@ -44,26 +40,8 @@ fn the_default_restricts_nothing() {
     for none in [Restrictions::default(), Restrictions::parse(" {} ").unwrap()] {
         assert!(none.is_empty());
         assert_eq!(none.to_json(), json!({}));
-        assert_eq!(none.check(&address([("ANY", "thing")])), Ok(()));
         assert_eq!(none.hint("ANY", "en"), None);
     }
-}
-
-#[test]
-fn restricted_fields_are_present_and_match() {
-    let restrictions = Restrictions::parse(PHONE).unwrap();
-    let check = |fields| restrictions.check(&address(fields));
-    let phone = |value| [("CONTACT_PHONE", value), ("COUNTRY", "CH")];
-    assert_eq!(check(phone("+41791234567")), Ok(()));
-    assert_eq!(check([("CONTACT_PHONE", "+41791234567"), ("COUNTRY", "")]), Ok(()));
-    let malformed = Refusal::ParameterMalformed.about("CONTACT_PHONE");
-    assert_eq!(check(phone("0791234567")), Err(malformed.clone()));
-    assert_eq!(check(phone("+41791234567\n")), Err(malformed.clone()));
-    assert_eq!(check(phone("")), Err(malformed));
-    let missing = Refusal::ParameterMissing.about("CONTACT_PHONE");
-    assert_eq!(check([("COUNTRY", "CH"), ("OTHER", "1")]), Err(missing));
-    let missing = Refusal::ParameterMissing.about("COUNTRY");
-    assert_eq!(check([("CONTACT_PHONE", "+41791234567"), ("OTHER", "1")]), Err(missing));
 }
 
 #[test]

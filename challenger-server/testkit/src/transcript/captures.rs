@@ -10,7 +10,7 @@ use super::{Played, Shown};
 /// `{reference}` follows from `{nonce}`. In a request, a value can be bent: `:altered` is another
 /// of the same form, `:confused` has `O` for `0` and the like, `:lower` is in lower case; of a
 /// nonce, `:forged` is a text that somebody who knows it could pass off as its code; of a PIN,
-/// `:spelled` has its dash, `:wide` full-width digits, and `:wrong` is another.
+/// `:spelled` has its dash, `:wide` full-width and `:arabic` Arabic digits, `:wrong` is another.
 #[derive(Default)]
 pub struct Captures(Vec<(String, String)>);
 
@@ -146,6 +146,7 @@ fn bent(value: &str, bend: &str) -> String {
         "confused" => value.replace('0', "O").replace('1', "l").replace('V', "u"),
         "lower" => value.to_lowercase(),
         "spelled" => format!("{}-{}", &value[..4], &value[4..]),
+        "arabic" => value.chars().map(|digit| format!("%D9%A{digit}")).collect(),
         "wide" => value.chars().map(|digit| format!("%EF%BC%9{digit}")).collect(),
         "wrong" => format!("{:08}", (value.parse::<u32>().unwrap_or_default() + 1) % 100_000_000),
         other => panic!("nothing is :{other}"),

@@ -1,4 +1,5 @@
-//! Values of fields without invisible characters.
+//! Text as people see it: without invisible characters, and with the same characters for what
+//! looks or means the same.
 //!
 //! The value that people see has to be the one that is compared, restricted, stored and proved.
 //! With an invisible character, two addresses look like one; with a control of direction, an
@@ -6,7 +7,8 @@
 
 use alloc::string::String;
 
-/// A value as people see it: lines end with LF, and there are no spaces around it.
+/// A value as people see it: lines end with LF, all other blanks are spaces, and there are none of
+/// either around it.
 ///
 /// Joiners and variation selectors are not visible themselves. They stay where scripts need them:
 /// in Persian and Indic words, after ideographs in names, and in emoji.
@@ -27,11 +29,73 @@ pub(crate) fn as_seen(value: &str) -> String {
             seen.push(c);
         }
     }
-    let trimmed = seen.trim();
-    match trimmed.contains('\r') {
-        true => trimmed.replace("\r\n", "\n").replace('\r', "\n"),
-        false => trimmed.into(),
-    }
+    let plain = |c: char| match c {
+        _ if ends_line(c) => '\n',
+        _ if c.is_whitespace() => ' ',
+        _ => c,
+    };
+    seen.trim().replace("\r\n", "\n").chars().map(plain).collect()
+}
+
+/// A value without any character that cannot be seen, and with spaces for blanks of all kinds.
+pub(crate) fn visible(value: &str) -> impl Iterator<Item = char> {
+    let is_unseen = |c: char| is_invisible(c) || is_joiner(c) || is_selector(c);
+    let seen = value.chars().filter(move |c| !is_unseen(*c));
+    seen.map(|c| if c.is_whitespace() { ' ' } else { c })
+}
+
+/// A decimal digit of any script, as a number.
+pub(crate) fn digit(c: char) -> Option<u8> {
+    let c = u32::from(c);
+    let after = ZEROS.partition_point(|zero| *zero <= c);
+    let zero = ZEROS.get(after.checked_sub(1)?)?;
+    u8::try_from(c - zero).ok().filter(|value| *value < 10)
+}
+
+/// The zeros of all scripts: Unicode's decimal digits (Nd) stand in tens, each from zero to nine.
+const ZEROS: [u32; 76] = [
+    0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66,
+    0xde6, 0xe50, 0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90,
+    0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10,
+    0x104a0, 0x10d30, 0x10d40, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0,
+    0x11650, 0x116c0, 0x116d0, 0x116da, 0x11730, 0x118e0, 0x11950, 0x11bf0, 0x11c50, 0x11d50,
+    0x11da0, 0x11f50, 0x16130, 0x16a60, 0x16ac0, 0x16b50, 0x16d70, 0x1ccf0, 0x1d7ce, 0x1d7d8,
+    0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e4f0, 0x1e5f1, 0x1e950, 0x1fbf0,
+];
+
+/// Whether a character is a dash of any kind: Unicode's dashes (Pd), the minus sign, and the mark
+/// of a long vowel, which stands beside the digits on Japanese keyboards.
+pub(crate) const fn is_dash(c: char) -> bool {
+    matches!(
+        c,
+        '-' | '\u{58a}'
+            | '\u{5be}'
+            | '\u{1400}'
+            | '\u{1806}'
+            | '\u{2010}'..='\u{2015}'
+            | '\u{2212}'
+            | '\u{2e17}'
+            | '\u{2e1a}'
+            | '\u{2e3a}'..='\u{2e3b}'
+            | '\u{2e40}'
+            | '\u{2e5d}'
+            | '\u{301c}'
+            | '\u{3030}'
+            | '\u{30a0}'
+            | '\u{30fc}'
+            | '\u{fe31}'..='\u{fe32}'
+            | '\u{fe58}'
+            | '\u{fe63}'
+            | '\u{ff0d}'
+            | '\u{ff70}'
+            | '\u{10d6e}'
+            | '\u{10ead}'
+    )
+}
+
+/// Whether a character ends a line: LF, VT, FF, CR, NEL, or a separator of lines or paragraphs.
+const fn ends_line(c: char) -> bool {
+    matches!(c, '\n'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// Whether a character ends a line or controls a terminal. LF, VT, FF, CR and NEL are controls in
@@ -91,6 +155,7 @@ fn can_be_shaped(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use alloc::format;
+    use alloc::vec::Vec;
 
     use proptest::prelude::*;
 
@@ -148,7 +213,7 @@ mod tests {
             "\u{2764}\u{fe0f}\u{200d}\u{1f525}",
             "葛\u{e0100}城",
             "葛\u{e0100}",
-            "Zoë O’Neill\u{a0}3",
+            "Zoë O’Neill 3",
             "שלום",
         ] {
             assert_eq!(as_seen(text), text);
@@ -160,7 +225,7 @@ mod tests {
             ("می\u{200c}\u{200d}\u{200c}خواهم", "می\u{200c}خواهم"),
             ("葛\u{e0100}\u{e0101}\u{fe0f}", "葛\u{e0100}"),
             ("é\u{200d}\n", "é"),
-            ("é\u{200d}\u{2028}é", "é\u{2028}é"),
+            ("é\u{200d}\u{2028}é", "é\né"),
         ] {
             assert_eq!(as_seen(text), seen, "{text:?}");
         }
@@ -169,6 +234,8 @@ mod tests {
     #[test]
     fn blanks_around_a_value_mean_nothing_and_lines_end_with_lf() {
         assert_eq!(as_seen("\u{a0}\u{3000}\u{2003}Ada\u{202f}\u{85}\u{2029}"), "Ada");
+        assert_eq!(as_seen("a\tb\u{a0}c\u{3000}d\u{2009}e"), "a b c d e");
+        assert_eq!(as_seen("a\u{b}b\u{c}c\u{85}d\u{2028}e\u{2029}f"), "a\nb\nc\nd\ne\nf");
         assert_eq!(as_seen("a\r\nb\rc\nd\r\u{200b}\n"), "a\nb\nc\nd");
     }
 
@@ -178,6 +245,34 @@ mod tests {
             assert!(is_control(c), "{c:?}");
         }
         assert!(!is_control(' ') && !is_control('\u{a0}') && !is_control('é'));
+    }
+
+    /// All characters of a general category, by the tables of the regex crate.
+    fn category(name: &str) -> Vec<char> {
+        let class = regex::Regex::new(&format!("^\\p{{{name}}}$")).unwrap();
+        let is_in = |c: &char| class.is_match(c.encode_utf8(&mut [0; 4]));
+        ('\0'..=char::MAX).filter(is_in).collect()
+    }
+
+    #[test]
+    fn digits_of_all_scripts_are_known_by_their_value() {
+        let digits = category("Nd");
+        assert!(digits.len() >= 700);
+        for (index, c) in digits.iter().enumerate() {
+            assert_eq!(digit(*c).map(usize::from), Some(index % 10), "{c:?}");
+        }
+        for c in ['\0', '/', ':', 'a', '²', '½', '①', '一', 'Ⅷ', '\u{1fbfa}', char::MAX] {
+            assert_eq!(digit(c), None, "{c:?}");
+        }
+        assert!(ZEROS.is_sorted());
+    }
+
+    #[test]
+    fn dashes_of_all_kinds_are_known() {
+        let dashes = category("Pd");
+        assert!(dashes.len() >= 25);
+        assert!(dashes.into_iter().chain(['−', 'ー', 'ｰ']).all(is_dash));
+        assert!(!['_', '~', '+', '一', '=', '/', ' '].into_iter().any(is_dash));
     }
 
     /// Much of what is dropped, beside all that there is.
