@@ -29,19 +29,22 @@ pub(crate) fn as_seen(value: &str) -> String {
             seen.push(c);
         }
     }
-    let plain = |c: char| match c {
-        _ if ends_line(c) => '\n',
-        _ if c.is_whitespace() => ' ',
-        _ => c,
-    };
     seen.trim().replace("\r\n", "\n").chars().map(plain).collect()
 }
 
-/// A value without any character that cannot be seen, and with spaces for blanks of all kinds.
+/// A value without any character that nobody sees, and with one character for each kind of blank.
 pub(crate) fn visible(value: &str) -> impl Iterator<Item = char> {
     let is_unseen = |c: char| is_invisible(c) || is_joiner(c) || is_selector(c);
-    let seen = value.chars().filter(move |c| !is_unseen(*c));
-    seen.map(|c| if c.is_whitespace() { ' ' } else { c })
+    value.chars().filter(move |c| !is_unseen(*c)).map(plain)
+}
+
+/// LF for every end of a line, and a space for every other blank.
+fn plain(c: char) -> char {
+    match c {
+        _ if ends_line(c) => '\n',
+        _ if c.is_whitespace() => ' ',
+        _ => c,
+    }
 }
 
 /// A decimal digit of any script, as a number.

@@ -89,7 +89,7 @@ fn without_restrictions_an_address_has_some_field_and_none_that_is_impossible() 
 #[test]
 fn line_breaks_are_for_fields_of_several_lines() {
     for (address_type, field, value) in [
-        ("email", "CONTACT_EMAIL", "ada@example.com\r\nBcc: bob@example.com"),
+        ("email", "CONTACT_EMAIL", "ada@example.com\r\nBcc: bob"),
         ("email", "COLOUR", "red\nblue"),
         ("phone", "COLOUR", "red\nblue"),
     ] {
