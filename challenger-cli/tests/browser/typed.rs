@@ -20,6 +20,7 @@ const LANGUAGES: [&str; 2] = ["en", "de-CH"];
 
 fn typed() -> Vec<Typed> {
     let london = "12 St James’s Square\nLondon SW1Y 4JH";
+    let zurich = "Bahnhofstrasse 1\nCH-8001 Zürich";
     vec![
         (
             "phone",
@@ -48,7 +49,9 @@ fn typed() -> Vec<Typed> {
                 ("ADDRESS_LINES", "  12 St James’s  Square \n\nLondon\u{a0}SW1Y 4JH\n"),
                 ("ADDRESS_COUNTRY", "GB"),
             ],
-            json!({"CONTACT_NAME": "Ada Lovelace", "ADDRESS_LINES": london, "ADDRESS_COUNTRY": "GB"}),
+            json!({
+                "CONTACT_NAME": "Ada Lovelace", "ADDRESS_LINES": london, "ADDRESS_COUNTRY": "GB",
+            }),
         ),
         (
             "postal-ch",
@@ -56,7 +59,7 @@ fn typed() -> Vec<Typed> {
                 ("CONTACT_NAME", "Heidi Zürcher"),
                 ("ADDRESS_LINES", "Bahnhofstrasse 1\nCH-8001\u{a0}Zürich"),
             ],
-            json!({"CONTACT_NAME": "Heidi Zürcher", "ADDRESS_LINES": "Bahnhofstrasse 1\nCH-8001 Zürich"}),
+            json!({"CONTACT_NAME": "Heidi Zürcher", "ADDRESS_LINES": zurich}),
         ),
     ]
 }
