@@ -119,7 +119,7 @@ const ACCEPTED: [(&str, [&str; 3]); 2] = [
         "de-CH",
         [
             "Geben Sie Ihren Vor- und Nachnamen ein.",
-            "Geben Sie Straße und Nummer ein, dann Postleitzahl und Ort, je auf einer eigenen Zeile.",
+            "Geben Sie Straße und Nummer ein, dann Postleitzahl und Ort, je auf eigener Zeile.",
             "Wählen Sie ein Land aus.",
         ],
     ),
