@@ -39,7 +39,7 @@ fn typed() -> Vec<Typed> {
         ),
         (
             "email",
-            &[("CONTACT_EMAIL", "ada/o'neill@\u{200b}example.com")],
+            &[("CONTACT_EMAIL", "mailto:ada/o'neill@\u{200b}example.com")],
             json!({"CONTACT_EMAIL": "ada/o'neill@example.com"}),
         ),
         (
