@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::thread;
 
 use challenger_cli::logger::Logger;
-use challenger_proto::Transmission;
+use challenger_proto::{Failure, FailureKind, Transmission};
 use challenger_server::config::{Config, Disk, Environment};
 use challenger_server::helper::AuthCommand;
-use challenger_server::ports::{Helper, HelperError};
+use challenger_server::ports::Helper;
 use challenger_server::server::Server;
 use challenger_server::settings::Settings;
 use log::LevelFilter;
@@ -50,15 +50,16 @@ pub struct Told {
 }
 
 impl Helper for Told {
-    fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
+    fn send(&self, transmission: &Transmission) -> Result<(), Failure> {
         let variables = transmission.variables(&self.command.host);
         let message = self.command.messages.render(&transmission.language, &variables);
         let address = transmission.address.get("CONTACT_EMAIL").unwrap_or_default();
         let to = box_of(&self.codes, address).filter(|_| message.is_some());
-        let to = to.ok_or_else(|| HelperError("not somebody of the benchmark".to_owned()))?;
+        let unknown = |how: String| Failure::new(FailureKind::Unknown, how);
+        let to = to.ok_or_else(|| unknown("not somebody of the benchmark".to_owned()))?;
         let text = format!("{address} {}", transmission.pin.digits());
         let sent = self.socket.send_to(text.as_bytes(), to);
-        sent.map(drop).map_err(|error| HelperError(error.kind().to_string()))
+        sent.map(drop).map_err(|error| unknown(error.kind().to_string()))
     }
 }
 

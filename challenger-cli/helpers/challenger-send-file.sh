@@ -6,6 +6,12 @@ umask 077
 
 PROGRAM=challenger-send-file.sh
 
+# Exit statuses, by the names of sysexits.h.
+USAGE=64
+NOUSER=67
+UNAVAILABLE=69
+CONFIG=78
+
 usage() {
     cat <<EOF
 Usage: $PROGRAM ADDRESS < MESSAGE
@@ -23,30 +29,33 @@ Examples:
   echo 'It works.' | CHALLENGER_FILE_DIR=/tmp $PROGRAM '{"filename":"message.txt"}'
 
 Notes:
-  Exit status: 0, the file is written; 1, it is not; 6, the setting is missing or wrong.
+  Exit status: 0, the file is written; 64, the arguments are wrong; 67, no file can have the name;
+  69, the file is not written; 78, the setting is missing or wrong.
   More: $PROGRAM(1), challenger.conf(5).
 EOF
 }
 
+# fail STATUS REASON...: prints the reason, and exits.
 fail() {
+    status=$1
+    shift
     printf '%s: %s\n' "$PROGRAM" "$*" >&2
-    exit 1
+    exit "$status"
 }
 
 misconfigured() {
-    printf '%s: [challenger-helper] %s\n' "$PROGRAM" "$*" >&2
-    exit 6
+    fail "$CONFIG" "[challenger-helper] $*"
 }
 
 parse_arguments() {
     while getopts h option; do
         case $option in
             h) usage; exit 0 ;;
-            *) usage >&2; exit 1 ;;
+            *) usage >&2; exit "$USAGE" ;;
         esac
     done
     shift $((OPTIND - 1))
-    [ $# -eq 1 ] || fail 'expected one argument, the address'
+    [ $# -eq 1 ] || fail "$USAGE" 'expected one argument, the address'
     ADDRESS=$1
 }
 
@@ -62,27 +71,30 @@ check_settings() {
 read_name() {
     # jq's errors quote broken JSON, so they are dropped.
     NAME=$(ADDRESS=$ADDRESS jq -nr '
-        env.ADDRESS | fromjson | .filename // .CONTACT_EMAIL // .CONTACT_PHONE
-        | select(test("\\A[A-Za-z0-9_+][A-Za-z0-9_+.@-]{0,99}\\z"))
+        env.ADDRESS | fromjson | .filename // .CONTACT_EMAIL // .CONTACT_PHONE | strings
+        | if test("\\A[A-Za-z0-9_+][A-Za-z0-9_+.@-]{0,99}\\z") then . else "?" end
     ' 2>/dev/null) || NAME=
-    [ -n "$NAME" ] || fail 'expected an address with filename, CONTACT_EMAIL or CONTACT_PHONE:' \
-        'up to 100 letters, digits, or _ + . @ -, and none of . @ - in front'
+    case $NAME in
+        '') fail "$USAGE" 'expected an address with filename, CONTACT_EMAIL or CONTACT_PHONE' ;;
+        '?') fail "$NOUSER" 'expected a name of up to 100 letters, digits, or _ + . @ -,' \
+            'and none of . @ - in front' ;;
+    esac
 }
 
 main() {
     parse_arguments "$@"
     check_settings
-    command -v jq >/dev/null || fail 'jq is not installed: apt install jq'
+    command -v jq >/dev/null || fail "$UNAVAILABLE" 'jq is not installed: apt install jq'
     read_name
     # The message is written under another name first, so that nobody finds half of it. Renaming
     # replaces a symbolic link and does not follow it, and -T does not move into a directory.
     new=$(mktemp "$CHALLENGER_FILE_DIR/.challenger-XXXXXX" 2>/dev/null) ||
-        fail 'cannot create a file in CHALLENGER_FILE_DIR'
+        fail "$CONFIG" 'cannot create a file in CHALLENGER_FILE_DIR'
     trap 'rm -f "$new"' EXIT
-    trap 'exit 1' HUP INT TERM
-    cat >"$new" || fail 'cannot write the message'
+    trap 'exit "$UNAVAILABLE"' HUP INT TERM
+    cat >"$new" || fail "$UNAVAILABLE" 'cannot write the message'
     mv -fT "$new" "$CHALLENGER_FILE_DIR/$NAME" 2>/dev/null ||
-        fail 'cannot replace what has the name of the file'
+        fail "$NOUSER" 'cannot replace what has the name of the file'
 }
 
 main "$@"

@@ -53,6 +53,13 @@ PLAIN='
     def trimmed: gsub("^[[:space:]]+|[[:space:]]+$"; "");
 '
 
+# Exit statuses, by the names of sysexits.h.
+USAGE=64
+NOUSER=67
+UNAVAILABLE=69
+TEMPFAIL=75
+CONFIG=78
+
 usage() {
     cat <<EOF
 Usage: $PROGRAM ADDRESS < MESSAGE
@@ -84,31 +91,34 @@ Examples:
     '{"CONTACT_NAME":"Ada","ADDRESS_LINES":"Bahnhofstrasse 1\n8001 Zürich"}'
 
 Notes:
-  Exit status: 0, Pingen has accepted the letter; 1, it was not sent; 6, a setting is missing or
-  wrong.
+  Exit status: 0, Pingen has accepted the letter; 64, the arguments are wrong; 67, no letter can be
+  sent to the address; 69, the letter was not sent; 75, it may be sent later; 78, a setting is
+  missing or wrong, or Pingen does not accept the credentials.
   More: $PROGRAM(1), challenger.conf(5).
 EOF
 }
 
+# fail STATUS REASON...: prints the reason, and exits.
 fail() {
+    status=$1
+    shift
     printf '%s: %s\n' "$PROGRAM" "$*" >&2
-    exit 1
+    exit "$status"
 }
 
 misconfigured() {
-    printf '%s: [challenger-helper] %s\n' "$PROGRAM" "$*" >&2
-    exit 6
+    fail "$CONFIG" "[challenger-helper] $*"
 }
 
 parse_arguments() {
     while getopts h option; do
         case $option in
             h) usage; exit 0 ;;
-            *) usage >&2; exit 1 ;;
+            *) usage >&2; exit "$USAGE" ;;
         esac
     done
     shift $((OPTIND - 1))
-    [ $# -eq 1 ] || fail 'expected one argument, the address'
+    [ $# -eq 1 ] || fail "$USAGE" 'expected one argument, the address'
     ADDRESS=$1
 }
 
@@ -156,7 +166,7 @@ is_safe() {
 
 # need PROGRAM PACKAGE: fails unless the program is installed. The package is Debian's.
 need() {
-    command -v "$1" >/dev/null || fail "$1 is not installed: apt install $2"
+    command -v "$1" >/dev/null || fail "$UNAVAILABLE" "$1 is not installed: apt install $2"
 }
 
 # Prints the text that a filter of jq finds in the address.
@@ -172,7 +182,7 @@ read_address() {
     lines=$(field ".ADDRESS_LINES | $tidy | join(\"\\n\")")
     country=$(field '.ADDRESS_COUNTRY // ""')
     { [ -n "$name" ] && [ -n "$lines" ]; } ||
-        fail 'expected an address with CONTACT_NAME and ADDRESS_LINES'
+        fail "$USAGE" 'expected an address with CONTACT_NAME and ADDRESS_LINES'
     RECIPIENT=$name$NEWLINE$lines
     case $country in
         '' | "$PINGEN_COUNTRY") ;;
@@ -182,10 +192,12 @@ read_address() {
 
 # Prints the English name of a country.
 country_name() {
-    [ -r "$COUNTRIES" ] || fail 'letters abroad need names of countries: apt install iso-codes'
+    [ -r "$COUNTRIES" ] ||
+        fail "$UNAVAILABLE" 'letters abroad need names of countries: apt install iso-codes'
     CODE=$1 jq -er '
         .["3166-1"][] | select(.alpha_2 == env.CODE) | .common_name // .name
-    ' "$COUNTRIES" || fail 'ADDRESS_COUNTRY is not the two capital letters of a country'
+    ' "$COUNTRIES" ||
+        fail "$NOUSER" 'ADDRESS_COUNTRY is not the two capital letters of a country'
 }
 
 # Sets TYPE to the font size and line height in the window, which is 83 mm wide and has room for 6
@@ -214,7 +226,7 @@ choose_type() {
             | .rows] | add;
         if rows(2350) <= 6 then "10pt/11.5pt" elif rows(2940) <= 8 then "8pt/8.6pt" else empty end
     ')
-    [ -n "$TYPE" ] || fail 'the address does not fit into the window of an envelope:' \
+    [ -n "$TYPE" ] || fail "$NOUSER" 'the address does not fit into the window of an envelope:' \
         'expected up to 8 lines of about 40 letters'
 }
 
@@ -222,7 +234,7 @@ choose_type() {
 read_message() {
     MESSAGE=$(cat)
     MESSAGE=$(printf '%s' "$MESSAGE" | jq -Rrs "$PLAIN plain")
-    [ -n "$MESSAGE" ] || fail 'the message is empty'
+    [ -n "$MESSAGE" ] || fail "$UNAVAILABLE" 'the message is empty'
 }
 
 # Prints the message as HTML, with the code set off: four digits, perhaps a dash, and four digits.
@@ -292,7 +304,7 @@ letter() {
 begin() {
     STEP=$1
     LEFT=$((BEGUN + PINGEN_TIMEOUT - $(date +%s)))
-    [ "$LEFT" -gt 0 ] || fail "no time is left for $STEP"
+    [ "$LEFT" -gt 0 ] || fail "$TEMPFAIL" "no time is left for $STEP"
 }
 
 # Prints curl's configuration: options with texts, from a filter of jq. curl reads a quoted text as
@@ -322,16 +334,49 @@ ask() {
     case $outcome in
         '0 2'[0-9][0-9]' '*) ;;
         '0 '[0-9]*) outcome=${outcome#* }
-            fail "Pingen refuses $STEP: HTTP ${outcome%% *}$(reason)" ;;
-        [1-9]*' '[0-9]*' '*) fail "Pingen does not answer about $STEP: ${outcome#* * }" ;;
-        *) fail "Pingen answers too much about $STEP" ;;
+            fail "$(refusal "${outcome%% *}")" \
+                "Pingen refuses $STEP: HTTP ${outcome%% *}$(reason)" ;;
+        [1-9]*' '[0-9]*' '*)
+            fail "$(silence "${outcome%% *}")" \
+                "Pingen does not answer about $STEP: ${outcome#* * }" ;;
+        *) fail "$UNAVAILABLE" "Pingen answers too much about $STEP" ;;
+    esac
+}
+
+# silence CODE: prints the exit status for an error of curl. It may pass if a host was not found or
+# not connected to, if time was up, or if the connection was closed.
+silence() {
+    case $1 in
+        6 | 7 | 18 | 28 | 35 | 52 | 55 | 56) echo "$TEMPFAIL" ;;
+        *) echo "$UNAVAILABLE" ;;
+    esac
+}
+
+# refusal STATUS: prints the exit status for a response with this status of HTTP. Pingen reads the
+# address from the file, and mostly later. The file goes to somebody else, without our credentials.
+refusal() {
+    kind=$(printf '%s' "$BODY" | jq -r '
+        def about_address: test("address|recipient"; "i") and (test("address_position") | not);
+        if .error | IN("invalid_client", "unauthorized_client", "invalid_scope") then "account"
+        elif any(.errors[]? | objects | .code?, .source.pointer? | strings; about_address)
+        then "address" else empty end
+    ' 2>/dev/null) || kind=
+    case $1,$STEP,$kind in
+        4??,'an access token',account) echo "$CONFIG" ;;
+        4??,'the letter',address) echo "$NOUSER" ;;
+        # The organisation is in the path.
+        404,'the letter',*) echo "$CONFIG" ;;
+        40[13],'the file',*) echo "$UNAVAILABLE" ;;
+        40[13],*) echo "$CONFIG" ;;
+        429,* | 5??,*) echo "$TEMPFAIL" ;;
+        *) echo "$UNAVAILABLE" ;;
     esac
 }
 
 # Prints the text of visible characters that a filter of jq finds in the response.
 found() {
     text=$(printf '%s' "$BODY" | jq -r "$1"' | select(test("\\A[!-~]+\\z"))' 2>/dev/null) || text=
-    [ -n "$text" ] || fail "Pingen answers something else than $STEP"
+    [ -n "$text" ] || fail "$UNAVAILABLE" "Pingen answers something else than $STEP"
     printf '%s' "$text"
 }
 
@@ -352,11 +397,11 @@ reason() {
 make_folder() {
     FOLDER=
     trap 'trap "" HUP INT TERM; [ -z "$FOLDER" ] || rm -rf "$FOLDER"' EXIT
-    trap 'exit 1' HUP INT TERM
+    trap 'exit "$UNAVAILABLE"' HUP INT TERM
     find "$TMPDIR" -maxdepth 1 -type d -name "$FOLDER_PREFIX*" -user "$(id -u)" \
         -mmin "+$STALE_MINUTES" -exec rm -rf {} + 2>/dev/null || true
     FOLDER=$(mktemp -d "$TMPDIR/${FOLDER_PREFIX}XXXXXX" 2>/dev/null) ||
-        fail 'cannot create a directory for the letter'
+        fail "$UNAVAILABLE" 'cannot create a directory for the letter'
 }
 
 # Makes the letter. --foreground keeps weasyprint in our process group, which the service kills as
@@ -365,7 +410,7 @@ print_letter() {
     begin 'making the letter'
     { letter | timeout --foreground --kill-after 1 "$LEFT" \
         weasyprint --quiet --encoding utf-8 - "$FOLDER/letter.pdf"; } 2>/dev/null ||
-        fail "weasyprint failed with status $?"
+        fail "$UNAVAILABLE" "weasyprint failed with status $?"
 }
 
 # Uploads the letter and has it sent.
@@ -384,7 +429,7 @@ send_letter() {
     FILE_SIGNATURE=$(found .data.attributes.url_signature)
     # Its host may be another one, but must not be less safe than that of the API.
     { is_safe "$FILE_URL" && [ "${FILE_URL%%:*}" = "${PINGEN_URL%%:*}" ]; } ||
-        fail 'Pingen names a place for the file without TLS'
+        fail "$UNAVAILABLE" 'Pingen names a place for the file without TLS'
 
     begin 'the file'
     ask "$FILE_URL" '["url", env.FILE_URL]' --upload-file "$FOLDER/letter.pdf"

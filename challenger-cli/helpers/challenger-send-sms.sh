@@ -23,6 +23,13 @@ ANSWER_MAX=65536
 NEWLINE='
 '
 
+# Exit statuses, by the names of sysexits.h.
+USAGE=64
+NOUSER=67
+UNAVAILABLE=69
+TEMPFAIL=75
+CONFIG=78
+
 usage() {
     cat <<EOF
 Usage: $PROGRAM ADDRESS < MESSAGE
@@ -44,31 +51,34 @@ Examples:
   echo 'It works.' | $PROGRAM '{"CONTACT_PHONE":"+41791234567"}'
 
 Notes:
-  Exit status: 0, Telesign has accepted the message; 1, it was not sent; 6, a setting is missing
-  or wrong.
+  Exit status: 0, Telesign has accepted the message; 64, the arguments are wrong; 67, Telesign
+  cannot reach the number; 69, the message was not sent; 75, it may be sent later; 78, a setting is
+  missing or wrong, or Telesign does not accept the credentials.
   More: $PROGRAM(1), challenger.conf(5).
 EOF
 }
 
+# fail STATUS REASON...: prints the reason, and exits.
 fail() {
+    status=$1
+    shift
     printf '%s: %s\n' "$PROGRAM" "$*" >&2
-    exit 1
+    exit "$status"
 }
 
 misconfigured() {
-    printf '%s: [challenger-helper] %s\n' "$PROGRAM" "$*" >&2
-    exit 6
+    fail "$CONFIG" "[challenger-helper] $*"
 }
 
 parse_arguments() {
     while getopts h option; do
         case $option in
             h) usage; exit 0 ;;
-            *) usage >&2; exit 1 ;;
+            *) usage >&2; exit "$USAGE" ;;
         esac
     done
     shift $((OPTIND - 1))
-    [ $# -eq 1 ] || fail 'expected one argument, the address'
+    [ $# -eq 1 ] || fail "$USAGE" 'expected one argument, the address'
     ADDRESS=$1
 }
 
@@ -96,24 +106,29 @@ check_seconds() {
 
 # need PROGRAM PACKAGE: fails unless the program is installed. The package is Debian's.
 need() {
-    command -v "$1" >/dev/null || fail "$1 is not installed: apt install $2"
+    command -v "$1" >/dev/null || fail "$UNAVAILABLE" "$1 is not installed: apt install $2"
 }
 
 # Sets PHONE to the number, without the leading +.
 read_phone() {
     # jq's errors quote broken JSON, so they are dropped.
     PHONE=$(ADDRESS=$ADDRESS jq -nr '
-        env.ADDRESS | fromjson | .CONTACT_PHONE | select(test("\\A[+][0-9]{1,15}\\z"))[1:]
+        env.ADDRESS | fromjson | .CONTACT_PHONE | strings
+        | if test("\\A[+][0-9]{1,15}\\z") then .[1:] else "?" end
     ' 2>/dev/null) || PHONE=
-    [ -n "$PHONE" ] || fail 'expected an address with CONTACT_PHONE, a + and up to 15 digits'
+    case $PHONE in
+        '') fail "$USAGE" 'expected an address with CONTACT_PHONE' ;;
+        '?') fail "$NOUSER" 'expected a CONTACT_PHONE of a + and up to 15 digits' ;;
+    esac
 }
 
 # Sets MESSAGE.
 read_message() {
     MESSAGE=$(cat)
     length=$(printf '%s' "$MESSAGE" | jq -Rrs length)
-    [ "$length" -gt 0 ] || fail 'the message is empty'
-    [ "$length" -le "$MESSAGE_MAX" ] || fail "the message has more than $MESSAGE_MAX characters"
+    [ "$length" -gt 0 ] || fail "$UNAVAILABLE" 'the message is empty'
+    [ "$length" -le "$MESSAGE_MAX" ] ||
+        fail "$UNAVAILABLE" "the message has more than $MESSAGE_MAX characters"
 }
 
 # Prints curl's configuration. curl reads a quoted text as JSON does, except for most control
@@ -150,6 +165,15 @@ ask() {
         --write-out '\n%{exitcode} %{http_code} %{errormsg}' | head -c "$ANSWER_MAX"
 }
 
+# silence CODE: prints the exit status for an error of curl. It may pass if a host was not found or
+# not connected to, if time was up, or if the connection was closed.
+silence() {
+    case $1 in
+        6 | 7 | 18 | 28 | 35 | 52 | 55 | 56) echo "$TEMPFAIL" ;;
+        *) echo "$UNAVAILABLE" ;;
+    esac
+}
+
 # Succeeds if Telesign accepts the message, by the code in the response: 200 and 203 mean delivered,
 # and 250, 290, 291 and 295 on the way.
 accepted() {
@@ -168,6 +192,27 @@ reason() {
     ' 2>/dev/null || true
 }
 
+# Prints the exit status for a response that refuses the message: by the codes in it, else by the
+# status of HTTP. 229, 230, 237, 238 and 510 mean that the number is blocked.
+refusal() {
+    kind=$(printf '%s' "$BODY" | jq -r '
+        [.status, .errors[]?] | map(objects)
+        | def has_code(codes): any(.[]; .code | IN(codes));
+        if has_code(211, 220, 222, 229, 230, 237, 238, 507, 510, 513, 11000, 11001)
+            or any(.[]; .code == -10001 and (.description | tostring | test("phone_?number"; "i")))
+        then "number"
+        elif has_code(210, 221, 503, 505, 511, 512, 514, 3204, 3500) then "later"
+        elif has_code(501, 502, 508) then "account"
+        else empty end
+    ' 2>/dev/null) || kind=
+    case $kind,$STATUS in
+        number,*) echo "$NOUSER" ;;
+        later,* | ,429 | ,5??) echo "$TEMPFAIL" ;;
+        account,* | ,401 | ,403) echo "$CONFIG" ;;
+        *) echo "$UNAVAILABLE" ;;
+    esac
+}
+
 main() {
     parse_arguments "$@"
     check_settings
@@ -179,13 +224,14 @@ main() {
     outcome=${answer##*"$NEWLINE"}
     case $outcome in
         '0 '[0-9]*) ;;
-        [1-9]*' '[0-9]*' '*) fail "Telesign does not answer: ${outcome#* * }" ;;
-        *) fail 'Telesign answers too much' ;;
+        [1-9]*' '[0-9]*' '*)
+            fail "$(silence "${outcome%% *}")" "Telesign does not answer: ${outcome#* * }" ;;
+        *) fail "$UNAVAILABLE" 'Telesign answers too much' ;;
     esac
     BODY=${answer%"$NEWLINE"*}
     STATUS=${outcome#* }
     STATUS=${STATUS%% *}
-    accepted || fail "Telesign does not accept the message: HTTP $STATUS$(reason)"
+    accepted || fail "$(refusal)" "Telesign does not accept the message: HTTP $STATUS$(reason)"
 }
 
 main "$@"

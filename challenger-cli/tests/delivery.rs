@@ -119,6 +119,49 @@ fn all_helpers_can_be_had_again_however_they_ended() {
 }
 
 #[test]
+fn the_exit_status_says_what_a_failure_means() {
+    let mut site = started("AUTH_TIMEOUT = 2 s", "");
+    let helper = site.directory.path().join("deliver.sh");
+    let refused = "the address does not exist or cannot be reached";
+    let later = "the delivery may succeed later";
+    let configuration = "the service is not configured correctly";
+    let unknown = "the delivery failed";
+    for (script, kind, words, how) in [
+        ("exit 67", "address", refused, "status 67"),
+        ("exit 68", "address", refused, "status 68"),
+        ("exit 75", "later", later, "status 75"),
+        ("exit 78", "configuration", configuration, "status 78"),
+        ("exit 1", "unknown", unknown, "status 1"),
+        ("exit 66", "unknown", unknown, "status 66"),
+        ("kill -KILL $$", "unknown", unknown, "signal 9"),
+        ("exec sleep 1000", "unknown", unknown, "timed out after 2s"),
+        ("", "configuration", configuration, "could not be started: "),
+    ] {
+        match script {
+            "" => fs::remove_file(&helper).unwrap(),
+            script => site.set_helper(&format!("#!/bin/sh\necho a word\n{script}\n")),
+        }
+        let reply = send(&site, &site.setup());
+        assert_eq!(reply.refusal(), (502, 9752), "{script}");
+        let detail = reply.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with(&format!("{words}: {how}")), "{script}: {detail}");
+        let log = site.log();
+        let line = log.lines().rfind(|line| line.contains(" WARNING message ")).unwrap();
+        assert!(line.contains(&format!(" failure={kind} error=\"{how}")), "{script}: {line}");
+        assert_eq!(line.contains(" said=\"a word\""), !script.is_empty(), "{line}");
+        // On the page are neither the words of the helper nor its status.
+        let accept = [("Accept", "text/html"), ("Accept-Language", "en")];
+        let nonce = site.setup();
+        let form = "CONTACT_EMAIL=ada%40example.com";
+        let page = site.post(&format!("challenge/{nonce}"), &accept, form);
+        assert_eq!(page.status, 502, "{script}");
+        assert_eq!(page.body.contains(">ada@example.com<"), kind == "address", "{}", page.body);
+        assert!(!page.body.contains(how) && !page.body.contains("a word"), "{}", page.body);
+    }
+    site.stop();
+}
+
+#[test]
 fn three_failures_are_given_back_and_no_more() {
     let try_out = |script: Option<&str>| {
         let mut site = started("AUTH_TIMEOUT = 2 s\nRETRANSMISSION_INTERVAL = 1 day", "");

@@ -237,7 +237,10 @@ fn a_server_that_stops_waits_for_a_helper_no_longer_than_it_may_take() {
         let sending = scope.spawn(|| site.challenge(&nonce, "ada@example.com"));
         wait_for("the helper to begin", || (processes(&site, "group").len() == 2).then_some(()));
         site.signal("TERM");
-        assert_eq!(sending.join().unwrap().json()["detail"], "timed out after 3s");
+        assert_eq!(
+            sending.join().unwrap().json()["detail"],
+            "the delivery failed: timed out after 3s"
+        );
     });
     assert_eq!(site.wait(), Some(0), "{}", site.log());
     for process in processes(&site, "group") {

@@ -58,8 +58,8 @@ fn a_message_is_in_the_file_as_it_is() {
 #[test]
 fn other_names_are_refused() {
     let (script, folder) = script();
-    let complaint = "expected an address with filename, CONTACT_EMAIL or CONTACT_PHONE: up to 100 \
-        letters, digits, or _ + . @ -, and none of . @ - in front";
+    let name = "expected a name of up to 100 letters, digits, or _ + . @ -, \
+        and none of . @ - in front";
     let long = format!("{{\"filename\":\"{}\"}}", "x".repeat(101));
     for address in [
         r#"{"filename":""}"#,
@@ -76,6 +76,12 @@ fn other_names_are_refused() {
         r#"{"filename":"a\nb"}"#,
         r#"{"filename":"$(id)"}"#,
         r#"{"filename":"ä"}"#,
+        &long,
+    ] {
+        assert_eq!(script.run(address, MESSAGE), script.complaint(67, name), "{address}");
+    }
+    let field = "expected an address with filename, CONTACT_EMAIL or CONTACT_PHONE";
+    for address in [
         r#"{"filename":["a"]}"#,
         r#"{"filename":7}"#,
         r#"{"filename":"a""#,
@@ -83,9 +89,8 @@ fn other_names_are_refused() {
         "message.txt",
         "[]",
         "",
-        &long,
     ] {
-        assert_eq!(script.run(address, MESSAGE), script.complaint(1, complaint), "{address}");
+        assert_eq!(script.run(address, MESSAGE), script.complaint(64, field), "{address}");
     }
     assert_eq!(names(&folder), Vec::<String>::new());
 }
@@ -111,7 +116,7 @@ fn links_are_replaced_and_not_followed() {
 fn what_cannot_be_replaced_stays() {
     let (script, folder) = script();
     fs::create_dir(folder.join("message.txt")).unwrap();
-    let complaint = script.complaint(1, "cannot replace what has the name of the file");
+    let complaint = script.complaint(67, "cannot replace what has the name of the file");
     assert_eq!(script.run(ADDRESS, MESSAGE), complaint);
     assert_eq!(names(&folder), ["message.txt"]);
     assert_eq!(names(&folder.join("message.txt")), Vec::<String>::new());
@@ -121,7 +126,7 @@ fn what_cannot_be_replaced_stays() {
 fn the_directory_and_jq_are_asked_for() {
     let (mut script, folder) = script();
     script.uninstall("jq");
-    let complaint = script.complaint(1, "jq is not installed: apt install jq");
+    let complaint = script.complaint(69, "jq is not installed: apt install jq");
     assert_eq!(script.run(ADDRESS, MESSAGE), complaint);
     fs::write(folder.join("file"), "").unwrap();
     let file = folder.join("file").display().to_string();
@@ -129,13 +134,13 @@ fn the_directory_and_jq_are_asked_for() {
         "[challenger-helper] CHALLENGER_FILE_DIR: expected a directory, by its full path";
     for value in ["/no/such/directory", file.as_str(), ".", "-d", "tmp"] {
         script.set("CHALLENGER_FILE_DIR", value);
-        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(6, expected), "{value}");
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(78, expected), "{value}");
     }
     for value in [Some(""), None] {
         script.unset("CHALLENGER_FILE_DIR");
         value.iter().for_each(|value| script.set("CHALLENGER_FILE_DIR", *value));
         let complaint = "[challenger-helper] CHALLENGER_FILE_DIR is missing";
-        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(6, complaint));
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(78, complaint));
     }
 }
 

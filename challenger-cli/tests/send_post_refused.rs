@@ -25,52 +25,66 @@ fn other_addresses_and_messages_are_refused() {
     let country = "ADDRESS_COUNTRY is not the two capital letters of a country";
     let room = "the address does not fit into the window of an envelope: \
                 expected up to 8 lines of about 40 letters";
-    for (address, complaint) in [
-        ("{}".to_owned(), fields),
-        ("[]".to_owned(), fields),
-        (String::new(), fields),
-        (ADDRESS.replace('}', ""), fields),
-        (r#"{"CONTACT_NAME":["Ada"],"ADDRESS_LINES":"x"}"#.to_owned(), fields),
-        (r#"{"CONTACT_EMAIL":"ada@example.com"}"#.to_owned(), fields),
-        (address(" ", "Weg 1", None), fields),
-        (address("Ada", "\n \n", None), fields),
-        (address("Ada", "Weg 1", Some("XX")), country),
-        (address("Ada", "Weg 1", Some("de")), country),
-        (address("Ada", "Weg 1", Some("$(id)")), country),
-        (address("Ada", "1\n2\n3\n4\n5\n6\n7\n8", None), room),
-        (address("Ada", "1\n2\n3\n4\n5\n6\n7", Some("DE")), room),
-        (address("Ada", &"x".repeat(400), None), room),
-        (address("Ada", &[&*"W".repeat(45); 7].join("\n"), None), room),
-        (address("Ada", &["MMMMMMMMMM MMMMMMMMMMMMMMMMMMMMM"; 6].join("\n"), None), room),
-        (address("Ada\u{2028}Ada", "\u{2028}\u{200b}\n\u{202e}", None), fields),
+    for (code, address, complaint) in [
+        (64, "{}".to_owned(), fields),
+        (64, "[]".to_owned(), fields),
+        (64, String::new(), fields),
+        (64, ADDRESS.replace('}', ""), fields),
+        (64, r#"{"CONTACT_NAME":["Ada"],"ADDRESS_LINES":"x"}"#.to_owned(), fields),
+        (64, r#"{"CONTACT_EMAIL":"ada@example.com"}"#.to_owned(), fields),
+        (64, address(" ", "Weg 1", None), fields),
+        (64, address("Ada", "\n \n", None), fields),
+        (67, address("Ada", "Weg 1", Some("XX")), country),
+        (67, address("Ada", "Weg 1", Some("de")), country),
+        (67, address("Ada", "Weg 1", Some("$(id)")), country),
+        (67, address("Ada", "1\n2\n3\n4\n5\n6\n7\n8", None), room),
+        (67, address("Ada", "1\n2\n3\n4\n5\n6\n7", Some("DE")), room),
+        (67, address("Ada", &"x".repeat(400), None), room),
+        (67, address("Ada", &[&*"W".repeat(45); 7].join("\n"), None), room),
+        (67, address("Ada", &["MMMMMMMMMM MMMMMMMMMMMMMMMMMMMMM"; 6].join("\n"), None), room),
+        (64, address("Ada\u{2028}Ada", "\u{2028}\u{200b}\n\u{202e}", None), fields),
     ] {
-        assert_eq!(script.run(&address, MESSAGE), script.complaint(1, complaint), "{address}");
+        assert_eq!(script.run(&address, MESSAGE), script.complaint(code, complaint), "{address}");
     }
-    assert_eq!(script.run(ADDRESS, "\n"), script.complaint(1, "the message is empty"));
+    assert_eq!(script.run(ADDRESS, "\n"), script.complaint(69, "the message is empty"));
     assert_eq!(provider.asked().len(), 0);
 }
 
 #[test]
 fn each_step_may_be_refused() {
     let title = |title: &str| json!({"errors": [{"code": "x", "title": title}]}).to_string();
-    let check = |step: usize, status: u16, body: String, said: &str| {
+    let check = |code: i32, step: usize, status: u16, body: String, said: &str| {
         let provider = bad(step, Act::Answer(status, body));
         let script = hasty_script(&provider);
-        let complaint = format!("Pingen refuses {}: {said}", STEPS[step].0);
-        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(1, &complaint));
+        let complaint = format!("Pingen refuses {}: HTTP {status}{said}", STEPS[step].0);
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(code, &complaint));
         assert_eq!(provider.asked().len(), step + 1, "it ends there, and tries once");
     };
     for step in 0..STEPS.len() {
-        check(step, 401, title("The token is wrong"), "HTTP 401, The token is wrong");
-        check(step, 302, String::new(), "HTTP 302");
+        // The file goes to somebody else.
+        let code = if step == 2 { 69 } else { 78 };
+        check(code, step, 401, title("The token is wrong"), ", The token is wrong");
+        check(69, step, 302, String::new(), "");
+        check(75, step, 429, String::new(), "");
+        check(75, step, 503, String::new(), "");
     }
-    check(0, 400, r#"{"error":"invalid_client"}"#.to_owned(), "HTTP 400, invalid_client");
-    check(2, 403, "<Error>oops</Error>".to_owned(), "HTTP 403");
-    check(3, 422, json!({"errors": {"title": "Not so"}}).to_string(), "HTTP 422, Not so");
-    check(3, 400, title("No: Ada Lovelace, 1234-5678\n"), "HTTP 400, No: ***, ***?");
-    check(3, 400, title("41791234567 in 8001 Zürich, ü"), "HTTP 400, *** in ***, ?");
-    check(3, 429, title(&"x".repeat(300)), &format!("HTTP 429, {}", "x".repeat(200)));
-    check(3, 500, "[]".to_owned(), "HTTP 500");
+    check(78, 0, 400, r#"{"error":"invalid_client"}"#.to_owned(), ", invalid_client");
+    check(69, 0, 400, r#"{"error":"invalid_request"}"#.to_owned(), ", invalid_request");
+    check(69, 2, 403, "<Error>oops</Error>".to_owned(), "");
+    check(78, 3, 404, String::new(), "");
+    check(69, 3, 422, json!({"errors": {"title": "Not so"}}).to_string(), ", Not so");
+    check(69, 3, 400, title("No: Ada Lovelace, 1234-5678\n"), ", No: ***, ***?");
+    check(69, 3, 400, title("41791234567 in 8001 Zürich, ü"), ", *** in ***, ?");
+    check(75, 3, 429, title(&"x".repeat(300)), &format!(", {}", "x".repeat(200)));
+    check(75, 3, 500, "[]".to_owned(), "");
+    let about = |pointer: &str| {
+        let source = json!({"pointer": pointer});
+        json!({"errors": [{"title": "Invalid", "source": source}]}).to_string()
+    };
+    check(67, 3, 422, about("/data/attributes/meta_data/recipient/zip"), ", Invalid");
+    check(67, 3, 400, about("/data/attributes/recipient_address"), ", Invalid");
+    check(69, 3, 422, about("/data/attributes/address_position"), ", Invalid");
+    check(69, 1, 422, about("/data/attributes/recipient_address"), ", Invalid");
 }
 
 #[test]
@@ -95,7 +109,7 @@ fn answers_that_make_no_sense_are_refused() {
     ] {
         let provider = bad(step, Act::Answer(200, body));
         let ran = hasty_script(&provider).run(ADDRESS, MESSAGE);
-        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert_eq!(ran.code, Some(69), "{ran:?}");
         assert!(ran.stderr.contains(&format!("Pingen {complaint}")), "{}", ran.stderr);
         assert_eq!(provider.asked().len(), step + 1);
     }
@@ -107,11 +121,12 @@ fn a_provider_that_misbehaves_costs_a_failure_in_time() {
         let name = STEPS[step].0;
         let told = format!("{name}: {act:?}");
         let timed = matches!(act, Act::Hang | Act::HangAfter(_));
+        let code = if matches!(act, Act::Flood) { 69 } else { 75 };
         let provider = bad(step, act);
         let mut script = hasty_script(&provider);
         script.set("PINGEN_TIMEOUT", seconds);
         let ran = script.run(ADDRESS, MESSAGE);
-        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{told}");
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(code), ""), "{told}");
         assert!(ran.stderr.contains(name) && ran.stderr.contains("Pingen"), "{}", ran.stderr);
         assert_eq!(ran.stderr.contains("timed out"), timed, "{told}: {}", ran.stderr);
         assert!(ran.stderr.lines().count() == 1 && is_silent(&ran.stderr), "{}", ran.stderr);
@@ -144,7 +159,7 @@ fn a_letter_that_cannot_be_made_is_not_sent() {
         script.set("PINGEN_TIMEOUT", seconds);
         script.rewrite("weasyprint", weasyprint);
         let complaint = format!("weasyprint failed with status {status}");
-        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(1, &complaint));
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(69, &complaint));
         assert_eq!(provider.asked().len(), 0);
     }
 }
@@ -157,7 +172,7 @@ fn settings_and_programs_are_asked_for() {
         let mut script = script(&provider);
         script.unset(name);
         let complaint = format!("[challenger-helper] {name} is missing");
-        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(6, &complaint));
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(78, &complaint));
     }
     for (name, value, what) in [
         ("PINGEN_ORGANISATION", "../x", "letters, digits and -"),
@@ -172,13 +187,13 @@ fn settings_and_programs_are_asked_for() {
     ] {
         let mut script = script(&provider);
         script.set(name, value);
-        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(6, &expected(name, what)));
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(78, &expected(name, what)));
     }
     for program in ["weasyprint", "curl", "jq"] {
         let script = script(&provider);
         script.uninstall(program);
         let complaint = format!("{program} is not installed: apt install {program}");
-        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(1, &complaint));
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(69, &complaint));
     }
     assert_eq!(provider.asked().len(), 0);
 }

@@ -122,7 +122,7 @@ fn line_breaks_at_the_end_and_what_no_text_has_are_left_out() {
 fn other_numbers_and_messages_are_refused() {
     let provider = Provider::start(|_| accepted());
     let script = script(&provider.url());
-    let number = "expected an address with CONTACT_PHONE, a + and up to 15 digits";
+    let number = "expected a CONTACT_PHONE of a + and up to 15 digits";
     for address in [
         r#"{"CONTACT_PHONE":"0791234567"}"#,
         r#"{"CONTACT_PHONE":"+4179 123"}"#,
@@ -134,6 +134,11 @@ fn other_numbers_and_messages_are_refused() {
         r#"{"CONTACT_PHONE":"+$(id)"}"#,
         r#"{"CONTACT_PHONE":"+٤١٧٩"}"#,
         r#"{"CONTACT_PHONE":"+1234567890123456"}"#,
+    ] {
+        assert_eq!(script.run(address, MESSAGE), script.complaint(67, number), "{address}");
+    }
+    let field = "expected an address with CONTACT_PHONE";
+    for address in [
         r#"{"CONTACT_PHONE":41791234567}"#,
         r#"{"CONTACT_PHONE":["+41791234567"]}"#,
         r#"{"CONTACT_EMAIL":"ada@example.com"}"#,
@@ -142,23 +147,22 @@ fn other_numbers_and_messages_are_refused() {
         "+41791234567",
         "",
     ] {
-        assert_eq!(script.run(address, MESSAGE), script.complaint(1, number), "{address}");
+        assert_eq!(script.run(address, MESSAGE), script.complaint(64, field), "{address}");
     }
     let long = "the message has more than 1600 characters";
-    assert_eq!(script.run(ADDRESS, &"ü".repeat(1601)), script.complaint(1, long));
-    assert_eq!(script.run(ADDRESS, "\n"), script.complaint(1, "the message is empty"));
+    assert_eq!(script.run(ADDRESS, &"ü".repeat(1601)), script.complaint(69, long));
+    assert_eq!(script.run(ADDRESS, "\n"), script.complaint(69, "the message is empty"));
     assert_eq!(provider.asked().len(), 0);
 }
 
 #[test]
 fn only_codes_that_mean_so_mean_that_it_is_accepted() {
-    let refused =
-        ["201", "207", "220", "229", "230", "500", "0", "-290", "null", "\"290\"", "[290]"];
+    let refused = ["201", "207", "500", "0", "-290", "null", "\"290\"", "[290]"];
     for (status, code, expected) in ["200", "203", "250", "290", "291", "295"]
         .map(|code| (200, code, 0))
         .into_iter()
-        .chain(refused.map(|code| (200, code, 1)))
-        .chain([(201, "290", 1), (204, "290", 1), (302, "290", 1), (400, "290", 1)])
+        .chain(refused.map(|code| (200, code, 69)))
+        .chain([(201, "290", 69), (204, "290", 69), (302, "290", 69), (400, "290", 69)])
     {
         let provider = Provider::start(move |_| Act::Answer(status, coded(code)));
         let ran = script(&provider.url()).run(ADDRESS, MESSAGE);
@@ -170,37 +174,72 @@ fn only_codes_that_mean_so_mean_that_it_is_accepted() {
 
 #[test]
 fn refusals_are_told_without_secrets() {
-    for (status, body, said) in [
+    for (status, code, body, said) in [
         (
             401,
+            78,
             r#"{"status":{"code":501,"description":"Not authorized"},
                 "errors":[{"code":-30015,"description":"Invalid API Key."}]}"#,
             "HTTP 401, 501 Not authorized, -30015 Invalid API Key.",
         ),
         (
             400,
-            r#"{"status":{"code":11000,"description":"Invalid value for parameter x."}}"#,
-            "HTTP 400, 11000 Invalid value for parameter x.",
+            69,
+            r#"{"status":{"code":11009,"description":"Invalid value for parameter x."}}"#,
+            "HTTP 400, 11009 Invalid value for parameter x.",
         ),
         (
             401,
+            78,
             r#"{"errors":[{"code":-10033,
                 "description":"41791234567 or +41 79 123 45 67 is not\nü 1234-5678"}]}"#,
             "HTTP 401, -10033 *** or *** is not?? ***",
         ),
-        (429, r#"{"status":{"code":3204}}"#, "HTTP 429, 3204 null"),
-        (500, "<html>oops</html>", "HTTP 500"),
-        (503, "", "HTTP 503"),
-        (200, r#"{"status":"fine"}"#, "HTTP 200"),
-        (200, "[]", "HTTP 200"),
-        (200, "", "HTTP 200"),
-        (200, "290", "HTTP 200"),
+        (429, 75, r#"{"status":{"code":3204}}"#, "HTTP 429, 3204 null"),
+        (500, 75, "<html>oops</html>", "HTTP 500"),
+        (503, 75, "", "HTTP 503"),
+        (200, 69, r#"{"status":"fine"}"#, "HTTP 200"),
+        (200, 69, "[]", "HTTP 200"),
+        (200, 69, "", "HTTP 200"),
+        (200, 69, "290", "HTTP 200"),
     ] {
         let provider = Provider::start(move |_| Act::Answer(status, body.into()));
         let script = script(&provider.url());
         let complaint = format!("Telesign does not accept the message: {said}");
-        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(1, &complaint));
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(code, &complaint));
         assert_eq!(provider.asked().len(), 1, "it is tried once");
+    }
+}
+
+#[test]
+fn the_exit_status_says_whether_another_number_or_another_time_helps() {
+    let error = r#"{"status":{"code":500},"errors":[{"code":-10001,"description":"WHAT"}]}"#;
+    let invalid = |what: &str| error.replace("WHAT", &format!("Invalid Request: {what} Parameter"));
+    let statuses = [
+        (67, &[211, 220, 222, 229, 230, 237, 238, 507, 510, 513][..]),
+        (75, &[210, 221, 503, 505, 511, 512, 514]),
+        (78, &[501, 502, 508]),
+        (69, &[207, 231, 233, 504, 506, 515, 599]),
+    ];
+    let numbers = statuses.into_iter().flat_map(|(code, all)| all.iter().map(move |it| (code, it)));
+    let late = numbers.map(|(code, number)| (code, 200, coded(&number.to_string())));
+    let at_once = [
+        (67, 400, coded("11000")),
+        (67, 400, coded("11001")),
+        (67, 400, invalid("PhoneNumber")),
+        (69, 400, invalid("Message")),
+        (69, 400, coded("11009")),
+        (69, 404, String::new()),
+        (75, 429, coded("3204")),
+        (75, 429, String::new()),
+        (75, 503, coded("3500")),
+        (78, 401, coded("501")),
+        (78, 403, String::new()),
+    ];
+    for (code, status, body) in late.chain(at_once) {
+        let said = format!("{status}: {body}");
+        let provider = Provider::start(move |_| Act::Answer(status, body.clone()));
+        assert_eq!(script(&provider.url()).run(ADDRESS, MESSAGE).code, Some(code), "{said}");
     }
 }
 
@@ -219,17 +258,18 @@ fn a_script_whose_time_is_up_leaves_nothing() {
 
 #[test]
 fn a_provider_that_misbehaves_costs_a_failure_in_time() {
+    let say = |rest: &str| Act::Say(format!("HTTP/1.1 200 OK\r\n{rest}"));
     let misdeeds = [
-        (Act::Hang, "Telesign does not answer: Operation timed out"),
-        (Act::HangAfter(coded("290")), "Telesign does not answer: Operation timed out"),
-        (Act::Close, "Telesign does not answer: Empty reply from server"),
-        (Act::Flood, "Telesign"),
-        (Act::Say("SSH-2.0-OpenSSH_9.2\r\n".into()), "Telesign does not answer: "),
-        (Act::Say("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}".into()), "Telesign does not"),
-        (Act::Say("HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n".into()), "Telesign does"),
-        (Act::Say("HTTP/1.1 200 OK\r\n\r\n\0\0\n0 200 \n".into()), "Telesign does not accept"),
+        (75, Act::Hang, "Telesign does not answer: Operation timed out"),
+        (75, Act::HangAfter(coded("290")), "Telesign does not answer: Operation timed out"),
+        (75, Act::Close, "Telesign does not answer: Empty reply from server"),
+        (69, Act::Flood, "Telesign"),
+        (69, Act::Say("SSH-2.0-OpenSSH_9.2\r\n".into()), "Telesign does not answer: "),
+        (75, say("Content-Length: 99\r\n\r\n{}"), "Telesign does not"),
+        (69, say("Content-Length: 999999\r\n\r\n"), "Telesign does"),
+        (69, say("\r\n\0\0\n0 200 \n"), "Telesign does not accept"),
     ];
-    let check = |act: Act, complaint: &str| {
+    let check = |code: i32, act: Act, complaint: &str| {
         let told = format!("{act:?}");
         let provider = Provider::start(move |_| act.clone());
         let mut script = script(&provider.url());
@@ -237,19 +277,19 @@ fn a_provider_that_misbehaves_costs_a_failure_in_time() {
             script.set("TELESIGN_TIMEOUT", "20");
         }
         let ran = script.run(ADDRESS, MESSAGE);
-        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{told}");
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(code), ""), "{told}");
         assert!(ran.stderr.contains(complaint), "{told}: {}", ran.stderr);
         assert!(ran.stderr.lines().count() == 1 && is_silent(&ran.stderr), "{}", ran.stderr);
         assert_eq!(provider.asked().len(), 1, "it is tried once");
     };
     thread::scope(|scope| {
-        for (act, complaint) in misdeeds {
-            scope.spawn(move || check(act, complaint));
+        for (code, act, complaint) in misdeeds {
+            scope.spawn(move || check(code, act, complaint));
         }
     });
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let ran = script(&format!("http://{nobody}")).run(ADDRESS, MESSAGE);
-    assert_eq!(ran.code, Some(1));
+    assert_eq!(ran.code, Some(75));
     assert!(ran.stderr.contains("Telesign does not answer: Failed to connect"), "{}", ran.stderr);
 }
 
@@ -257,7 +297,7 @@ fn a_provider_that_misbehaves_costs_a_failure_in_time() {
 fn without_tls_that_can_be_trusted_nothing_is_said() {
     let provider = Provider::start(|_| accepted());
     let ran = script(&provider.url().replace("http:", "https:")).run(ADDRESS, MESSAGE);
-    assert_eq!((ran.code, provider.asked().len()), (Some(1), 0), "{ran:?}");
+    assert_eq!((ran.code, provider.asked().len()), (Some(75), 0), "{ran:?}");
 
     let folder = tempfile::tempdir().unwrap();
     let openssl = |line: &str| {
@@ -276,7 +316,7 @@ fn without_tls_that_can_be_trusted_nothing_is_said() {
     let ran = script(&format!("https://{}", place.unwrap())).run(ADDRESS, MESSAGE);
     server.kill().unwrap();
     server.wait().unwrap();
-    assert_eq!(ran.code, Some(1));
+    assert_eq!(ran.code, Some(69));
     assert!(ran.stderr.contains("certificate"), "{}", ran.stderr);
 }
 
@@ -287,9 +327,9 @@ fn settings_are_asked_for_by_name() {
         let mut script = script(&provider.url());
         let complaint = format!("[challenger-helper] {name} is missing");
         script.set(name, "");
-        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(6, &complaint));
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(78, &complaint));
         script.unset(name);
-        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(6, &complaint));
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(78, &complaint));
     }
     let url = "[challenger-helper] TELESIGN_URL: expected https://HOST";
     let seconds = "[challenger-helper] TELESIGN_TIMEOUT: expected seconds, from 1 to 999";
@@ -308,7 +348,7 @@ fn settings_are_asked_for_by_name() {
     ] {
         let mut script = script(&provider.url());
         script.set(name, value);
-        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(6, complaint), "{value}");
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(78, complaint), "{value}");
     }
     assert_eq!(provider.asked().len(), 0);
 }
@@ -317,15 +357,15 @@ fn settings_are_asked_for_by_name() {
 fn arguments_and_programs_are_asked_for() {
     let script = script("http://127.0.0.1:1");
     for arguments in [&[][..], &[ADDRESS, ADDRESS]] {
-        let complaint = script.complaint(1, "expected one argument, the address");
+        let complaint = script.complaint(64, "expected one argument, the address");
         assert_eq!(script.run_with(&[], arguments, MESSAGE), complaint);
     }
     let ran = script.run_with(&[], &["-x"], MESSAGE);
-    assert!(ran.code == Some(1) && ran.stderr.contains("Usage: "), "{ran:?}");
+    assert!(ran.code == Some(64) && ran.stderr.contains("Usage: "), "{ran:?}");
     for (program, package) in [("curl", "curl"), ("jq", "jq")] {
         script.uninstall(program);
         let complaint = format!("{program} is not installed: apt install {package}");
-        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(1, &complaint));
+        assert_eq!(script.run(ADDRESS, MESSAGE), script.complaint(69, &complaint));
     }
 }
 
@@ -351,7 +391,7 @@ fn nobody_else_sees_anything() {
 fn a_number_is_proved_through_it() {
     let provider = Provider::start(|asked| {
         if asked.form()[0].1 == "41790000000" {
-            Act::Answer(401, r#"{"errors":[{"code":-30015,"description":"+41790000000"}]}"#.into())
+            Act::Answer(400, r#"{"status":{"code":11000,"description":"+41790000000"}}"#.into())
         } else {
             accepted()
         }
@@ -372,7 +412,8 @@ fn a_number_is_proved_through_it() {
         site.post(&format!("challenge/{nonce}"), &[], format!("CONTACT_PHONE=%2B{number}"))
     };
     let refused = challenge("41790000000");
-    assert_eq!((refused.status, &refused.json()["detail"]), (502, &"status 1".into()));
+    let detail = "the address does not exist or cannot be reached: status 67";
+    assert_eq!((refused.status, &refused.json()["detail"]), (502, &detail.into()));
     let sent = challenge("41791234567");
     assert_eq!((sent.status, &sent.json()["transmitted"]), (200, &true.into()));
     let (phone, message) = judge(&provider.asked()[1]);
@@ -382,7 +423,8 @@ fn a_number_is_proved_through_it() {
     assert_eq!(site.solve(&nonce, &pin).status, 200);
     site.stop();
     let log = site.log();
-    assert!(log.contains("HTTP 401, -30015 ***") && is_silent(&log), "{log}");
+    assert!(log.contains(" failure=address ") && log.contains("HTTP 400, 11000 ***"), "{log}");
+    assert!(is_silent(&log), "{log}");
 }
 
 #[test]

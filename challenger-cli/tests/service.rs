@@ -129,7 +129,7 @@ fn a_message_that_cannot_be_sent_is_given_back_three_times() {
     for _ in 0..3 {
         let reply = site.challenge(&nonce, ADA);
         assert_eq!(reply.refusal(), (502, 9752));
-        assert_eq!(reply.json()["detail"], "status 75");
+        assert_eq!(reply.json()["detail"], "the delivery may succeed later: status 75");
         assert_eq!(status(&site)["pin_transmissions_left"], 3);
         assert_eq!(status(&site)["retransmission_time"], json!({"t_s": 0}));
     }

@@ -5,9 +5,9 @@
 //! ```
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "it shows what happens")]
 
-use challenger_proto::Span;
 use challenger_proto::http::{Form, Request};
 use challenger_proto::testing::{Challenger, Delivery};
+use challenger_proto::{FailureKind, Span};
 
 fn main() {
     let mut challenger = Challenger::new("email");
@@ -23,7 +23,7 @@ fn main() {
     // The person enters an address. The first message is lost, the second one arrives.
     let address = "CONTACT_EMAIL=ada%40example.com";
     let address = Request::post(&format!("/challenge/{nonce}"), address);
-    challenger.delivery = Delivery::Fails("the mail server is down".into());
+    challenger.delivery = Delivery::Fails(FailureKind::TryLater.into());
     println!("first message: {}", challenger.ask(&address).status.reason());
     challenger.delivery = Delivery::Succeeds;
     challenger.pass(Span::minutes(2));

@@ -28,7 +28,7 @@
 //!
 //! ```
 //! use challenger_proto::http::{Request, Response};
-//! use challenger_proto::{Entropy, Service, Step, Timestamp, Transmission};
+//! use challenger_proto::{Entropy, Failure, Service, Step, Timestamp, Transmission};
 //! use challenger_proto::store::{Commit, Keys, Rows, Write};
 //!
 //! trait World {
@@ -36,7 +36,7 @@
 //!     fn draw(&mut self) -> Entropy;
 //!     fn load(&mut self, keys: &Keys) -> Result<Rows, ()>;
 //!     fn commit(&mut self, write: &Write) -> Result<Commit, ()>;
-//!     fn send(&mut self, message: &Transmission) -> Result<(), String>;
+//!     fn send(&mut self, message: &Transmission) -> Result<(), Failure>;
 //! }
 //!
 //! fn respond(request: &Request, service: &Service, world: &mut impl World) -> Response {
@@ -54,7 +54,7 @@
 //!             },
 //!             Step::Send(it) => match world.send(it.message()) {
 //!                 Ok(()) => it.sent(),
-//!                 Err(how) => it.failed(how),
+//!                 Err(failure) => it.failed(failure),
 //!             },
 //!             Step::Respond(response) => return response,
 //!         };
@@ -105,6 +105,7 @@ pub mod testing;
 mod text;
 mod time;
 
+pub use endpoint::failure::{Failure, FailureKind};
 pub use endpoint::transmission::Transmission;
 pub use refusal::{Refusal, Refused};
 pub use secret::entropy::Entropy;

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::address::AddressType;
+use crate::endpoint::failure::Failure;
 use crate::endpoint::transmission::Transmission;
 use crate::http::{Request, Response};
 use crate::oauth::client::{Client, ClientId, HashedSecret};
@@ -50,8 +51,8 @@ pub enum Delivery {
     /// It arrives.
     #[default]
     Succeeds,
-    /// The helper fails, in these words.
-    Fails(String),
+    /// The helper fails.
+    Fails(Failure),
     /// No helper is free in time, so it is neither sent nor charged.
     Busy,
 }
@@ -124,7 +125,7 @@ impl Challenger {
                     Commit::Conflict => it.conflict(),
                 },
                 Step::Send(it) => match &self.delivery {
-                    Delivery::Fails(how) => it.failed(how),
+                    Delivery::Fails(failure) => it.failed(failure.clone()),
                     Delivery::Succeeds | Delivery::Busy => {
                         self.inbox.push(it.message().clone());
                         it.sent()

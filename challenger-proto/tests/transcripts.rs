@@ -61,7 +61,7 @@ impl Core {
                     facts.push(describe_message(it.message()));
                     pins.push(it.message().pin.digits().to_owned());
                     match &cue.helper_fails {
-                        Some(how) => it.failed(how),
+                        Some(failure) => it.failed(failure.clone()),
                         None => it.sent(),
                     }
                 }

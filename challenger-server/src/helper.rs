@@ -1,13 +1,14 @@
 //! The helper: the operator's command, with the message it delivers.
 
+use std::io::ErrorKind;
 use std::time::Instant;
 
-use challenger_proto::Transmission;
+use challenger_proto::{Failure, FailureKind, Transmission};
 use log::Level;
 
 use crate::pages::Messages;
-use crate::ports::{Helper, HelperError};
-use crate::process::{HelperCommand, Private};
+use crate::ports::Helper;
+use crate::process::{HelperCommand, Private, ProcessErrorKind};
 use crate::secrecy;
 
 /// The settings by which the shipped helpers limit themselves, in seconds, with their defaults and
@@ -29,11 +30,12 @@ pub struct AuthCommand {
 }
 
 impl Helper for AuthCommand {
-    fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
+    fn send(&self, transmission: &Transmission) -> Result<(), Failure> {
         let language = transmission.language.as_str();
         let Some(message) = self.messages.render(language, &transmission.variables(&self.host))
         else {
-            return Err(HelperError(format!("there is no message in {language}")));
+            let how = format!("there is no message in {language}");
+            return Err(Failure::new(FailureKind::Misconfigured, how));
         };
         let variables =
             [("CHALLENGER_LANGUAGE", language), ("CHALLENGER_SUBJECT", &message.subject)];
@@ -46,12 +48,43 @@ impl Helper for AuthCommand {
         let result = self.command.run(argument, &message.text, &variables, &private);
         let ms = begun.elapsed().as_millis();
         let program = secrecy::quote(self.command.program());
-        let (level, error, said) = match &result {
-            Ok(said) => (Level::Info, None, said),
-            Err(error) => (Level::Warn, Some(error.to_string()), &error.output),
+        let (level, said) = match &result {
+            Ok(said) => (Level::Info, said),
+            Err(error) => (Level::Warn, &error.output),
         };
         let said = Some(said.as_str()).filter(|said| !said.is_empty());
-        log::log!(level, program:%, ms, error = error.as_deref(), said; "message");
-        result.map(drop).map_err(|error| HelperError(error.to_string()))
+        let failure = result
+            .as_ref()
+            .err()
+            .map(|error| Failure::new(kind_of(&error.kind), error.to_string()));
+        let (kind, error) = match &failure {
+            Some(failure) => (Some(failure.kind.name()), Some(failure.detail.as_str())),
+            None => (None, None),
+        };
+        log::log!(level, program:%, ms, failure = kind, error, said; "message");
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+/// The meaning of a helper's end, by the exit statuses of sysexits.h that are the contract with
+/// helpers.
+fn kind_of(error: &ProcessErrorKind) -> FailureKind {
+    match error {
+        // EX_NOUSER, EX_NOHOST
+        ProcessErrorKind::Status(67 | 68) => FailureKind::AddressRefused,
+        // EX_TEMPFAIL
+        ProcessErrorKind::Status(75) => FailureKind::TryLater,
+        // EX_CONFIG
+        ProcessErrorKind::Status(78) => FailureKind::Misconfigured,
+        ProcessErrorKind::NotStarted(error)
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) =>
+        {
+            FailureKind::Misconfigured
+        }
+        ProcessErrorKind::Lost(_)
+        | ProcessErrorKind::NotStarted(_)
+        | ProcessErrorKind::Signal(_)
+        | ProcessErrorKind::Status(_)
+        | ProcessErrorKind::TimedOut(_) => FailureKind::Unknown,
     }
 }

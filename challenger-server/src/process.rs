@@ -82,8 +82,8 @@ impl HelperCommand {
     }
 
     /// The same program with more variables in its environment: the operator's settings for it,
-    /// such as a password. They take precedence over all others, and are hidden in the program's
-    /// output like other secrets.
+    /// such as a password. They take precedence over all others. Those whose names say that they
+    /// are secret, and those with a login, are hidden in the program's output.
     #[must_use]
     pub fn with_environment(mut self, settings: BTreeMap<String, String>) -> Self {
         self.environment = settings;

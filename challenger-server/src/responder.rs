@@ -52,7 +52,7 @@ impl Responder {
                     waiter.place = None;
                     match sent {
                         Ok(()) => it.sent(),
-                        Err(error) => it.failed(error.to_string()),
+                        Err(failure) => it.failed(failure),
                     }
                 }
                 Step::Respond(response) => return response,

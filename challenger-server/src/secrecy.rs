@@ -61,7 +61,7 @@ const NUMBERS: [&str; 7] = [
 pub const HIDDEN: &str = "***";
 
 /// Whether the name of an option says that its value is a secret.
-pub fn names_secret(name: &str) -> bool {
+fn names_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     name != NO_SECRET && SECRET_NAMES.iter().any(|word| name.contains(word))
 }

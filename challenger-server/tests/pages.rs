@@ -8,9 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use challenger_proto::Refusal;
 use challenger_proto::address::AddressType;
 use challenger_proto::http::{Inline, Page, PageName};
+use challenger_proto::{FailureKind, Refusal};
 use challenger_server::pages::{Sources, Templates};
 use markup::{EVIL, check_page, tags};
 use serde_json::{Value, json};
@@ -87,6 +87,7 @@ fn hostile() -> Value {
         "pin_transmissions_left": 3, "reference": EVIL,
         "restrictions": names.map(|n| (n.to_string(), restriction.clone())).collect::<Value>(),
         "pin_error": true, "refused": {"TooManyAttempts": true, "HelperFailed": true},
+        "failure": {"address": true},
         "wrong": true,
         "has_terms": true, "has_privacy": true, "wait": {"seconds": 60, "text": EVIL},
         "solved": true, "transmitted": true,
@@ -474,16 +475,20 @@ fn threads_can_share_templates() {
 }
 
 #[test]
-fn templates_ask_for_refusals_that_exist() {
-    let names: Vec<&str> = Refusal::ALL.iter().map(|refusal| refusal.name()).collect();
-    let mut asked = 0;
-    for entry in fs::read_dir(templates()).expect("a directory") {
-        let text = fs::read_to_string(entry.expect("an entry").path()).expect("read");
-        for rest in text.split("refused.").skip(1) {
-            let name = rest.split("}}").next().unwrap_or_default();
-            assert!(names.contains(&name), "refused.{name}");
-            asked += 1;
+fn templates_ask_for_refusals_and_failures_that_exist() {
+    let refusals = Refusal::ALL.iter().map(|refusal| refusal.name()).collect();
+    let failures = FailureKind::ALL.iter().map(|kind| kind.name()).collect();
+    let asks: [(&str, Vec<&str>); 2] = [("refused.", refusals), ("failure.", failures)];
+    for (object, names) in asks {
+        let mut asked = 0;
+        for entry in fs::read_dir(templates()).expect("a directory") {
+            let text = fs::read_to_string(entry.expect("an entry").path()).expect("read");
+            for rest in text.split(object).skip(1) {
+                let name = rest.split("}}").next().unwrap_or_default();
+                assert!(names.contains(&name), "{object}{name}");
+                asked += 1;
+            }
         }
+        assert!(asked > 0, "{object}");
     }
-    assert!(asked > 0);
 }

@@ -280,14 +280,18 @@ fn the_environment_arrives_without_our_own_variables() {
 }
 
 #[test]
-fn what_it_prints_of_its_settings_is_hidden() {
-    let settings = [("SMTP_PASSWORD", "hunter2"), ("API_KEY", "xyz"), ("SMTP_PORT", "465")];
+fn what_it_prints_of_its_secrets_is_hidden() {
+    let settings =
+        [("SMTP_PASSWORD", "hunter2"), ("API_KEY", "xyz"), ("SMTP_HOST", "mail.example.com")];
     let settings = settings.map(|(name, value)| (name.to_string(), value.to_string())).into();
     let command = HelperCommand::new(helper("fails.sh"), LONG).with_environment(settings);
     assert!(!format!("{command:?}").contains("hunter2"), "{command:?}");
-    let error = command.run("no login with Hunter2, XYZ at port 465", "", &[], &[]);
+    let error = command.run("no login with Hunter2, XYZ at mail.example.com", "", &[], &[]);
     let error = error.expect_err("status 75");
-    assert!(error.output.starts_with("not sent: no login with ***, *** at port 465"), "{error:?}");
+    assert!(
+        error.output.starts_with("not sent: no login with ***, *** at mail.example.com"),
+        "{error:?}"
+    );
 }
 
 #[test]

@@ -14,10 +14,10 @@ use challenger_proto::address::AddressType;
 use challenger_proto::http::{Page, PageName, Request};
 use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
 use challenger_proto::store::{Commit, Keys, Records, Rows, Write};
-use challenger_proto::{Entropy, Service, Timestamp, Transmission};
+use challenger_proto::{Entropy, Failure, FailureKind, Service, Timestamp, Transmission};
 use challenger_server::front::{Answer, Present, Respond};
 use challenger_server::places::{self, Places};
-use challenger_server::ports::{Helper, HelperError, Pages};
+use challenger_server::ports::{Helper, Pages};
 use challenger_server::responder::Responder;
 use challenger_server::store::{Store, StoreError};
 use challenger_testkit::at_once;
@@ -77,13 +77,13 @@ struct Postman {
 }
 
 impl Helper for Postman {
-    fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
+    fn send(&self, transmission: &Transmission) -> Result<(), Failure> {
         self.diary.lock().unwrap().push("send");
         self.pins.lock().unwrap().push(transmission.pin.digits().to_string());
         let waits = self.waits.lock().unwrap().take();
         waits.into_iter().for_each(|word| word.recv().unwrap());
         if self.fails.load(Ordering::SeqCst) {
-            Err(HelperError("fell asleep".to_string()))
+            Err(Failure::new(FailureKind::TryLater, "fell asleep"))
         } else {
             Ok(())
         }
@@ -211,7 +211,7 @@ fn a_failed_message_is_given_back() {
     scene.postman.fails.store(true, Ordering::SeqCst);
     let answer = scene.challenge(&nonce);
     assert_eq!(refusal(&answer), (502, 9752));
-    assert_eq!(json(&answer)["detail"], "fell asleep");
+    assert_eq!(json(&answer)["detail"], "the delivery may succeed later: fell asleep");
     assert_eq!(scene.diary(), ["load", "commit", "send", "load", "commit"]);
     scene.postman.fails.store(false, Ordering::SeqCst);
     assert_eq!(json(&scene.challenge(&nonce))["transmitted"], true, "due at once");

@@ -16,13 +16,13 @@ use std::thread;
 use challenger_proto::address::AddressType;
 use challenger_proto::http::Page;
 use challenger_proto::oauth::{HashedSecret, RedirectUri};
-use challenger_proto::{Entropy, Transmission};
+use challenger_proto::{Entropy, Failure, Transmission};
 #[cfg(feature = "tiny-http")]
 use challenger_server::front::Tiny;
 use challenger_server::front::{Front, Limits, Respond};
 use challenger_server::pages::Templates;
 use challenger_server::places::{self, Places};
-use challenger_server::ports::{Clock, Helper, HelperError, Pages};
+use challenger_server::ports::{Clock, Helper, Pages};
 use challenger_server::responder::Responder;
 use challenger_server::server::RenderedPages;
 use challenger_server::store::{
@@ -42,13 +42,13 @@ const AT_ONCE: usize = 16;
 #[derive(Default)]
 struct Postbag {
     pins: Mutex<Vec<String>>,
-    failure: Mutex<Option<String>>,
+    failure: Mutex<Option<Failure>>,
 }
 
 impl Helper for Postbag {
-    fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
+    fn send(&self, transmission: &Transmission) -> Result<(), Failure> {
         self.pins.lock().unwrap().push(transmission.pin.digits().to_string());
-        self.failure.lock().unwrap().take().map_or(Ok(()), |how| Err(HelperError(how)))
+        self.failure.lock().unwrap().take().map_or(Ok(()), Err)
     }
 }
 

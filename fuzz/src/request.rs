@@ -6,7 +6,7 @@ use challenger_proto::address::Restrictions;
 use challenger_proto::http::{Method, PageName, Request};
 use challenger_proto::store::{Commit, Records};
 use challenger_proto::testing::{Challenger, TestClient};
-use challenger_proto::{Entropy, Refusal, Step};
+use challenger_proto::{Entropy, Failure, FailureKind, Refusal, Step};
 
 /// Bytes become a request; it is carried out, and never ends in a fault of ours.
 ///
@@ -37,7 +37,8 @@ pub fn request(data: &[u8]) {
                     let argument = &it.message().argument;
                     assert!(!argument.contains('\0'), "no program can be given this address");
                     fails = true;
-                    it.failed("by the dice")
+                    let kind = FailureKind::ALL[data.len() % FailureKind::ALL.len()];
+                    it.failed(Failure::new(kind, "by the dice"))
                 }
                 Step::Respond(response) => break response,
             };

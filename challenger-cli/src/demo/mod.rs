@@ -14,13 +14,13 @@ use std::sync::{Arc, Mutex};
 use argh::FromArgs;
 use challenger_proto::address::AddressType;
 use challenger_proto::oauth::{HashedSecret, RedirectUri, generate_client_secret};
-use challenger_proto::{Service, Transmission};
+use challenger_proto::{Failure, FailureKind, Service, Transmission};
 use challenger_server::front::{Front, Limits, Respond};
 use challenger_server::listen;
 use challenger_server::os::{OsEntropy, SystemClock};
 use challenger_server::pages::{Message, Messages, Templates};
 use challenger_server::places::{self, Places};
-use challenger_server::ports::{EntropySource, Helper, HelperError};
+use challenger_server::ports::{EntropySource, Helper};
 use challenger_server::responder::Responder;
 use challenger_server::server::RenderedPages;
 use challenger_server::store::{OpenMode, Registry, SqliteStore};
@@ -181,16 +181,20 @@ struct TerminalHelper {
 }
 
 impl Helper for TerminalHelper {
-    fn send(&self, transmission: &Transmission) -> Result<(), HelperError> {
+    fn send(&self, transmission: &Transmission) -> Result<(), Failure> {
         let language = &transmission.language;
         let Some(message) = self.messages.render(language, &transmission.variables(&self.host))
         else {
-            return Err(HelperError(format!("there is no message in {language}")));
+            return Err(Failure::new(
+                FailureKind::Misconfigured,
+                format!("there is no message in {language}"),
+            ));
         };
         if self.show {
             let to = transmission.address.get("CONTACT_EMAIL").unwrap_or_default();
-            write!(std::io::stdout().lock(), "{}", envelope(to, &message))
-                .map_err(|error| HelperError(format!("the terminal: {error}")))?;
+            write!(std::io::stdout().lock(), "{}", envelope(to, &message)).map_err(|error| {
+                Failure::new(FailureKind::Unknown, format!("the terminal: {error}"))
+            })?;
         }
         // In a demonstration with a person nobody reads this mailbox.
         if let Ok(mailbox) = self.mailbox.lock() {

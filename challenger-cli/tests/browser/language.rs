@@ -9,7 +9,7 @@ use crate::chromium::Setup;
 use crate::driver::Browser;
 use crate::network::Fetched;
 use crate::person::enter_address;
-use crate::service::{KINDS, Service};
+use crate::service::{KINDS, Service, UNREACHABLE, UNREACHABLE_NAME};
 use crate::shop::{HERE, Shop};
 use crate::states::Stage;
 
@@ -18,7 +18,7 @@ pub const READERS: [(&str, &str); 5] =
     [("en", "en"), ("de-CH", "de"), ("fr-CA,en", "fr"), ("es", "es"), ("it,de", "it")];
 
 /// Names and examples, which are the same in all languages.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 12] = [
     "message.txt",
     "challenger.example",
     "localhost",
@@ -29,6 +29,8 @@ const NAMES: [&str; 10] = [
     "Bahnhofstrasse",
     "Zürich",
     "ada@example.com",
+    UNREACHABLE,
+    UNREACHABLE_NAME,
 ];
 
 /// Whole sentences that are the same in English and another language.

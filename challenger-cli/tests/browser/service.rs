@@ -9,21 +9,29 @@ use serde_json::{Map, Value, json};
 use crate::shop::Shop;
 use crate::site::{SECRET, Site, stderr};
 
-/// An address that the helper cannot reach.
+/// Addresses for which the helper fails: one that it cannot reach, one that it may reach later, and
+/// one for which its configuration is wrong.
 pub const UNREACHABLE: &str = "unreachable@example.com";
+pub const LATE: &str = "late@example.com";
+pub const UNCONFIGURED: &str = "unconfigured@example.com";
+
+/// A number and a name that the helper cannot reach.
+pub const UNREACHABLE_PHONE: &str = "+41790000067";
+pub const UNREACHABLE_NAME: &str = "No One";
 
 /// An address for which the helper works as long as the service is there.
 pub const ENDLESS: &str = "endless@example.com";
 
-/// Keeps the message in the outbox, with its language, and fails for an address that cannot be
-/// reached.
+/// Keeps the message in the outbox, with its language, and fails for some addresses.
 const HELPER: &str = r#"#!/bin/sh
 set -eu
 outbox=$(dirname "$0")/outbox
 name=$(mktemp "$outbox/XXXXXX")
 cat > "$name.message"
 case $1 in
-    *unreachable@*) exit 1 ;;
+    *unreachable@* | *+41790000067* | *'No One'*) exit 67 ;;
+    *late@*) exit 75 ;;
+    *unconfigured@*) exit 78 ;;
     *endless@*) while [ -d "$outbox" ]; do sleep 0.05; done ;;
 esac
 printf '%s' "${CHALLENGER_LANGUAGE:-}" > "$name.language"

@@ -4,7 +4,10 @@ use challenger_testkit::{Peer, code_of, request, wait_for, wrong};
 use serde_json::{Value, json};
 
 use crate::driver::Browser;
-use crate::service::{EMAIL, ENDLESS, KINDS, Service, UNREACHABLE, form, to_json};
+use crate::service::{
+    EMAIL, ENDLESS, KINDS, LATE, Service, UNCONFIGURED, UNREACHABLE, UNREACHABLE_NAME,
+    UNREACHABLE_PHONE, form, to_json,
+};
 use crate::shop::{HERE, Shop};
 
 /// Accepts addresses of one domain.
@@ -88,7 +91,8 @@ impl Stage {
 
     /// Shows each state once.
     pub fn tour(&self, browser: &Browser, mut look: impl FnMut(&State)) {
-        for state in self.address_states().into_iter().chain(self.other_states()) {
+        let states = [self.address_states(), self.undelivered_states(), self.other_states()];
+        for state in states.into_iter().flatten() {
             state.show(browser);
             look(&state);
         }
@@ -120,6 +124,30 @@ impl Stage {
         states
     }
 
+    /// The pages about messages that could not be sent.
+    pub fn undelivered_states(&self) -> Vec<State> {
+        let email = &self.services[0];
+        let at = |address: &'static str| [("CONTACT_EMAIL", address)];
+        let fixed = json!({"CONTACT_EMAIL": UNREACHABLE, "read_only": true});
+        let fixed = Visit { service: email, link: email.link(fixed, HERE) };
+        let last = Visit::new(&self.meagre);
+        last.address(&at("a@example.com"));
+        let [phone, post] = [1, 2].map(|kind| Visit::new(&self.services[kind]));
+        let number = [("CONTACT_PHONE", UNREACHABLE_PHONE)];
+        let mut letter = post.service.kind.good.to_vec();
+        letter[0].1 = UNREACHABLE_NAME;
+        let refused = |state| format!("address-refused-{state}");
+        vec![
+            Visit::new(email).sends_address(&refused("by-email"), 502, &at(UNREACHABLE)),
+            phone.sends_address(&refused("by-phone"), 502, &number),
+            post.sends_address(&refused("by-post"), 502, &letter),
+            fixed.sends_address(&refused("though-fixed"), 502, &at(UNREACHABLE)),
+            last.sends_address(&refused("after-the-last-change"), 502, &at(UNREACHABLE)),
+            Visit::new(email).sends_address("message-not-sent-yet", 502, &at(LATE)),
+            Visit::new(email).sends_address("message-not-sent", 502, &at(UNCONFIGURED)),
+        ]
+    }
+
     /// All other pages.
     pub fn other_states(&self) -> Vec<State> {
         let email = &self.services[0];
@@ -130,7 +158,6 @@ impl Stage {
             visit
         };
         let letter = Visit::new(&self.services[2]);
-        let nowhere = &[("CONTACT_EMAIL", UNREACHABLE)];
         let query = "response_type=code&client_id=1";
         let unknown = email.site.url(&format!("authorize/{}?{query}", "0".repeat(52)));
         let half = Visit::new(email).link.replace("response_type", "type");
@@ -154,7 +181,6 @@ impl Stage {
             over.guesses_wrong("too-many-attempts", 429),
             sent(email).guesses("code-malformed", 400, "1234"),
             Visit::new(email).guesses("code-without-message", 403, "1234-5678"),
-            Visit::new(email).sends_address("message-not-sent", 502, nowhere),
             Visit::new(&self.busy).sends_address("helpers-busy", 503, ada),
             done.guesses("already-done", 200, &code),
             open("unknown-link", 404, unknown),

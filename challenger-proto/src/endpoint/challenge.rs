@@ -3,12 +3,13 @@
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::address::fields::BUDGET_SEEN;
 use crate::address::{Address, WrongFields};
 use crate::endpoint::common::{completed, keys_of, live_validation, parse_nonce};
 use crate::endpoint::decision::{Context, Decision, Message};
+use crate::endpoint::failure::Failure;
 use crate::endpoint::response::View;
 use crate::endpoint::transmission::Transmission;
 use crate::endpoint::view::{
@@ -180,13 +181,12 @@ impl ChallengeRequest {
 pub(crate) struct Undelivered {
     nonce: Nonce,
     charge: Charge,
-    /// In the helper's words; may be empty.
-    how: String,
+    failure: Failure,
 }
 
 impl Undelivered {
-    pub(crate) fn new(message: Message, how: String) -> Self {
-        Self { nonce: message.transmission.nonce, charge: message.charge, how }
+    pub(crate) fn new(message: Message, failure: Failure) -> Self {
+        Self { nonce: message.transmission.nonce, charge: message.charge, failure }
     }
 
     pub(crate) fn keys(&self) -> Keys {
@@ -195,16 +195,19 @@ impl Undelivered {
 
     /// Refunds the message if that is allowed, and in any case reports that it was not sent.
     pub(crate) fn decide(&self, rows: Rows, context: Context<'_>) -> Decision {
-        let detail = if self.how.is_empty() { None } else { Some(self.how.clone()) };
-        let refused = Refused { refusal: Refusal::HelperFailed, detail };
-        let Some(validation) = rows.validation else {
-            let response = context.audience.refuse(context.service, &refused, View::default());
-            return Decision::Respond(response);
-        };
-        let refuse = |validation| {
-            let view = view(validation, &self.nonce, context, []);
+        let Failure { kind, .. } = &self.failure;
+        // The helper's words are for programs.
+        let detail =
+            if context.audience.html { kind.to_string() } else { self.failure.to_string() };
+        let refused = Refusal::HelperFailed.about(detail);
+        let refuse = |mut view: View<'_>| {
+            view.data.set("failure", json!({ (kind.name()): true }));
             context.audience.refuse(context.service, &refused, view)
         };
+        let Some(validation) = rows.validation else {
+            return Decision::Respond(refuse(View::default()));
+        };
+        let refuse = |validation| refuse(view(validation, &self.nonce, context, []));
         match validation.undelivered(&self.charge, context.now) {
             RefundOutcome::Refunded(changed) => {
                 let response = refuse(changed.row());

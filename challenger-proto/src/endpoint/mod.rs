@@ -8,6 +8,7 @@ pub(crate) mod challenge;
 mod common;
 pub(crate) mod config;
 pub(crate) mod decision;
+pub(crate) mod failure;
 pub(crate) mod info;
 pub(crate) mod legal;
 pub(crate) mod negotiation;

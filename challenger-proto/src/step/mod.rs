@@ -12,11 +12,11 @@
 mod call;
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use core::fmt;
 
 use crate::endpoint::challenge::{Postponed, Undelivered};
 use crate::endpoint::decision::{Context, Decision, Message};
+use crate::endpoint::failure::Failure;
 use crate::endpoint::negotiation::Audience;
 use crate::endpoint::response::View;
 use crate::endpoint::route::Route;
@@ -252,10 +252,9 @@ impl<'s> Sending<'s> {
         Step::Respond(self.response)
     }
 
-    /// The message could not be sent. The answer's `detail` says how, so it must be in a few words
-    /// without address and PIN.
-    pub fn failed(self, how: impl Into<String>) -> Step<'s> {
-        let undelivered = Undelivered::new(*self.message, how.into());
+    /// The message could not be sent: the answer says why.
+    pub fn failed(self, failure: impl Into<Failure>) -> Step<'s> {
+        let undelivered = Undelivered::new(*self.message, failure.into());
         self.journey.load(Stored::Undelivered(undelivered))
     }
 }

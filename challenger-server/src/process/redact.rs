@@ -16,7 +16,7 @@ use std::ops::Range;
 use digits::digit;
 use view::{Letter, folded, letters, views};
 
-use crate::secrecy::{HIDDEN, names_secret};
+use crate::secrecy::{HIDDEN, is_secret};
 
 /// A text with fewer characters than this could occur anywhere by chance, and is hidden only where
 /// it is a word of its own.
@@ -37,10 +37,6 @@ const NUMBER_LEN_MAX: usize = 18;
 const COUNT_MAX: usize = 500;
 /// The length of the longest escape that may have been cut in two.
 const CUT_ESCAPE_LEN_MAX: usize = 11;
-
-/// A setting that is shorter than this is not a secret unless its name says so: `465` or `tls`
-/// would be found where they mean something else.
-const SETTING_LEN_MIN: usize = 7;
 
 /// A text that must not be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +66,8 @@ struct Word {
 }
 
 impl Redaction {
-    /// Hides private texts, and secrets among the settings of the program.
+    /// Hides private texts, and secrets among the settings of the program: by their names, or by a
+    /// login in them.
     pub(super) fn new(private: &[Private<'_>], settings: &BTreeMap<String, String>) -> Self {
         let mut redaction = Self::default();
         for private in private {
@@ -83,7 +80,7 @@ impl Redaction {
         let count: usize = words.chain(redaction.numbers.values().map(Vec::len)).sum();
         redaction.is_endless = count > COUNT_MAX;
         for (name, value) in settings {
-            if names_secret(name) || value.len() >= SETTING_LEN_MIN {
+            if is_secret(name, value) {
                 redaction.hide_text(value);
             }
         }

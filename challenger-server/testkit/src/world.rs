@@ -7,7 +7,9 @@ use challenger_proto::http::{PageName, Request, Response};
 use challenger_proto::machine::Limits;
 use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
 use challenger_proto::store::{Records, Rows, Write};
-use challenger_proto::{Entropy, Sending, Service, Span, Step, Timestamp, Transmission};
+use challenger_proto::{
+    Entropy, FailureKind, Loading, Sending, Service, Span, Step, Timestamp, Transmission,
+};
 
 use crate::audit::{Auditor, Registered};
 use crate::escape;
@@ -148,6 +150,12 @@ pub fn sending<'s>(
     let Step::Commit(it) = step(request, rows, now, seed, service) else { return None };
     let Step::Send(it) = it.done() else { return None };
     Some(it)
+}
+
+/// The step after a message that could not be sent.
+pub fn undelivered(sending: Sending<'_>) -> Loading<'_> {
+    let Step::Load(it) = sending.failed(FailureKind::Unknown) else { panic!("a failure is final") };
+    it
 }
 
 /// The rows that a request has to be decided on.

@@ -4,8 +4,8 @@ use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::secret::NonceDigest;
 use challenger_proto::store::{Commit, Records, Rows};
 use challenger_proto::{
-    Committing, Entropy, Loading, ROUNDS_MAX, Refusal, Sending, Service, Span, Step, Timestamp,
-    Transmission, refuse,
+    Committing, Entropy, Failure, FailureKind, Loading, ROUNDS_MAX, Refusal, Sending, Service,
+    Span, Step, Timestamp, Transmission, refuse,
 };
 
 use super::faults::{Fault, Weather};
@@ -346,7 +346,7 @@ impl<'s> Server<'s> {
         self.tell(Some(walker), "sends, and the helper fails", None);
         self.auditor.failed(message);
         walker.failure = Some(Box::new(message.clone()));
-        it.failed("status 1")
+        it.failed(Failure::new(*dice.pick(FailureKind::ALL), "status 1"))
     }
 
     /// Something outside of the steps prevents an answer.

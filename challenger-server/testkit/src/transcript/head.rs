@@ -3,7 +3,9 @@
 use challenger_proto::address::{AddressType, Fields, Restrictions};
 use challenger_proto::http::{Document, Documents, Inline, PageName};
 use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
-use challenger_proto::{AddressFormat, Entropy, Refusal, Refused, Service, Span, Timestamp};
+use challenger_proto::{
+    AddressFormat, Entropy, Failure, FailureKind, Refusal, Refused, Service, Span, Timestamp,
+};
 
 /// Where a story begins.
 pub struct Head {
@@ -116,6 +118,13 @@ fn client(line: &str) -> (i64, String, String) {
 }
 
 /// Reads `NAME` or `NAME: detail`.
+pub(crate) fn failure(text: &str) -> Failure {
+    let (name, how) = text.split_once(": ").unwrap_or_else(|| panic!("how does it fail?"));
+    let name = if name.is_empty() { "unknown" } else { name.trim() };
+    let kind = FailureKind::ALL.iter().copied().find(|it| it.name() == name);
+    Failure::new(kind.unwrap_or_else(|| panic!("there is no failure {name}")), how)
+}
+
 pub(crate) fn refused(text: &str) -> Refused {
     let (name, detail) = text.split_once(": ").unwrap_or((text, ""));
     let refusal = Refusal::ALL.iter().copied().find(|it| it.name() == name);

@@ -2,7 +2,7 @@
 //! compares the outcome with the text.
 //!
 //! ```text
-//! A sentence: the claim of the story.          > request      ~ helper fails: how
+//! A sentence: the claim of the story.          > request      ~ helper fails KIND: how
 //! config  OPTION = VALUE                       # STATUS CODE CLAUSE, and why
 //! clock   2026-01-05T10:00:00Z                 = the keys to load
 //! client  ID SECRET URI                        ! the write and the message
@@ -14,7 +14,8 @@
 //!    specification and checked always, so no rewriting can bless an answer.
 //! 2. `~ refuse NAME: detail` stands for trouble outside the core: it answers with
 //!    [`challenger_proto::refuse`]. `~ helpers busy`: no helper is free for the message. Neither
-//!    kind of story can be played to a server, see [`Transcript::is_portable`].
+//!    kind of story can be played to a server, see [`Transcript::is_portable`]. The KIND of a
+//!    failed delivery is the name of a `FailureKind`; without it, it is `unknown`.
 //! 3. Codes, nonces and the like become `{name}`, see [`Captures`]. In requests, `\xNN` is a byte,
 //!    `hex:` begins a binary body, and a story may bend a value: `{pin:wrong}`, `{x*70000}`.
 //! 4. Left out of `<` lines: the headers of [`COMMON_HEADERS`] with their standard value, and those
@@ -27,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use challenger_proto::address::AddressType;
 use challenger_proto::http::{Body, Method, PageName, Request, Response};
-use challenger_proto::{Refusal, Refused, Timestamp};
+use challenger_proto::{Failure, Refusal, Refused, Timestamp};
 use serde_json::Value;
 
 pub use captures::Captures;
@@ -73,7 +74,7 @@ enum Part {
 pub struct Exchange {
     kept: Vec<String>,
     request: Vec<String>,
-    helper_fails: Option<String>,
+    helper_fails: Option<Failure>,
     helpers_busy: bool,
     refuse: Option<Refused>,
     status: u16,
@@ -89,7 +90,7 @@ pub struct Cue {
     pub verb: String,
     pub request: Request,
     /// How the helper fails, if it does.
-    pub helper_fails: Option<String>,
+    pub helper_fails: Option<Failure>,
     /// Whether no helper is free.
     pub helpers_busy: bool,
     /// The refusal to answer with, without asking the core's logic.
@@ -292,8 +293,8 @@ fn take_line(line: &str, place: &str, parts: &mut Vec<Part>, next: &mut Exchange
         Some('+' | '-') => parts.push(Part::Clock(line.into(), head::seconds(line, place))),
         Some('~') => {
             next.kept.push(line.into());
-            if let Some(how) = content.strip_prefix("helper fails: ") {
-                next.helper_fails = Some(how.into());
+            if let Some(failure) = content.strip_prefix("helper fails") {
+                next.helper_fails = Some(head::failure(failure));
             } else if content == "helpers busy" {
                 next.helpers_busy = true;
             } else {
