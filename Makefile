@@ -15,7 +15,7 @@ AXE = $(or $(CARGO_TARGET_DIR),target)/browser
 PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd \
 	challenger-send-email challenger-send-http
 SCRIPTS = $(wildcard challenger-cli/helpers/*)
-TEMPLATES = $(wildcard templates/*.must templates/*.lang)
+TEMPLATES = $(wildcard templates/*.must templates/*.lang templates/*.countries)
 ADDRESS_TYPES = $(wildcard docs/address-types/*.conf)
 GATEWAYS = $(wildcard docs/gateways/*.conf)
 TERMS = $(wildcard docs/terms/*.rst)

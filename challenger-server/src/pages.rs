@@ -14,6 +14,7 @@ macro_rules! shipped {
 mod advice;
 mod brand;
 mod catalogue;
+mod countries;
 mod expand;
 mod html;
 mod lint;
@@ -31,6 +32,7 @@ use std::path::{Path, PathBuf};
 use challenger_proto::address::AddressType;
 use challenger_proto::http::{FALLBACK_LANGUAGE, Inline, Page, PageName, PageSet};
 
+use countries::Countries;
 use expand::{Expanded, Source};
 pub use message::{Message, Messages};
 pub use sources::Sources;
@@ -49,13 +51,14 @@ struct PageTemplate {
 #[derive(Default)]
 pub struct Templates {
     by_name: BTreeMap<String, BTreeMap<String, PageTemplate>>,
+    countries: Countries,
     warnings: BTreeSet<String>,
 }
 
 impl Templates {
     /// Compiles every page in every language, and returns the errors of those that are broken.
     pub fn compile(sources: &Sources) -> (Self, Vec<TemplateError>) {
-        let mut templates = Self::default();
+        let mut templates = Self { countries: sources.countries().clone(), ..Self::default() };
         let mut errors = Vec::new();
         for name in sources.names().into_iter().filter(|name| !message::is_message(name)) {
             for (language, source) in sources.templates(name) {
@@ -126,7 +129,9 @@ impl Templates {
     /// ```
     pub fn render(&self, page: &Page, address_type: &AddressType) -> Option<String> {
         let languages = self.by_name.get(&page.name.template(address_type))?;
-        Some(languages.get(&page.language)?.template.render(&page.data))
+        let template = &languages.get(&page.language)?.template;
+        let named = self.countries.name(&page.data, &page.language);
+        Some(template.render(named.as_ref().unwrap_or(&page.data)))
     }
 }
 

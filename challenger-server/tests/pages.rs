@@ -67,7 +67,9 @@ fn hostile() -> Value {
     let restriction = json!({"regex": EVIL, "hint": EVIL, "hint_i18n": {"de": EVIL}});
     let names = ["ADDRESS_COUNTRY", "ADDRESS_LINES", "CONTACT_EMAIL", "CONTACT_NAME"];
     let names = names.into_iter().chain(["CONTACT_PHONE", "filename"]);
-    let at: Value = names.clone().map(|name| (name.to_string(), json!(true))).collect();
+    let at = |wrong: Value| -> Value {
+        names.clone().map(|name| (name.to_string(), wrong.clone())).collect()
+    };
     let address: Value = names.clone().map(|name| (name.to_string(), json!(EVIL))).collect();
     json!({
         "address": address, "address_form": true, "address_hint": EVIL,
@@ -75,7 +77,11 @@ fn hostile() -> Value {
         "attempts_left": 3, "auth_attempts_left": 3, "by_post": true, "can_ask_again": true,
         "can_retransmit": true, "can_retry": true, "change_url": EVIL,
         "changes_left": 3, "client": EVIL, "detail": EVIL, "ec": 9758, "exhausted": true,
-        "error": {"field": EVIL, "at": at, "missing": true},
+        "countries": [{"code": EVIL, "selected": true}, {"code": "CH"}],
+        "error": {
+            "field": EVIL, "at": at(json!({"missing": true})), "first": at(json!(true)),
+            "missing": true,
+        },
         "fields": names.clone().map(field).collect::<Vec<_>>(), "fix_address": true, "hint": EVIL,
         "last_address": address, "next_tx_time": EVIL, "no_challenge": true, "nonce": EVIL,
         "pin_transmissions_left": 3, "reference": EVIL,
@@ -93,11 +99,12 @@ fn sparse() -> Value {
     json!({
         "addresses_left": 0, "attempts_left": 1, "auth_attempts_left": 0, "can_retransmit": false,
         "can_retry": false, "changes_left": 0, "client": EVIL, "ec": 9758, "exhausted": false,
+        "countries": [{"code": EVIL}, {"code": "CH"}],
         "by_email": true, "refused": {"HelpersBusy": true, "AddressReadOnly": true},
         "fields": [{"name": EVIL, "value": EVIL, "masked": EVIL}], "fix_address": false,
         "hint": EVIL,
         "next_tx_time": EVIL, "no_challenge": false, "nonce": EVIL, "pin_transmissions_left": 1,
-        "reference": EVIL, "restrictions": {}, "transmitted": false,
+        "reference": EVIL, "restrictions": {}, "stuck": {"url": EVIL}, "transmitted": false,
     })
 }
 
@@ -229,7 +236,8 @@ fn a_fixed_address_cannot_be_edited() {
         for (data, readonly) in [(hostile(), true), (sparse(), false)] {
             let html = render(PageName::EnterAddressForm, address_type, data);
             let tags = tags(&html);
-            let inputs = tags.iter().filter(|tag| ["input", "textarea"].contains(&&*tag.name));
+            let inputs =
+                tags.iter().filter(|tag| ["input", "select", "textarea"].contains(&&*tag.name));
             let inputs = inputs.filter(|tag| tag.get("type") != Some("hidden"));
             let inputs = inputs.filter(|tag| tag.get("name") != Some("pin"));
             assert!(inputs.clone().count() > 0);
@@ -405,7 +413,7 @@ fn a_new_language_is_a_new_catalogue() {
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].ends_with("ar.lang:5: no template uses the text done.headng"));
     assert!(warnings[1].starts_with("ar.lang lacks "), "{warnings:?}");
-    let some = "): address.example, address.fixed, address.malformed, ...";
+    let some = "): address.example, address.fixed, address.reference, ...";
     assert!(warnings[1].ends_with(some), "{warnings:?}");
 }
 

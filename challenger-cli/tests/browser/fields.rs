@@ -14,7 +14,7 @@ const FIELDS: [(&str, &[&str], &str, &str); 6] = [
     ("CONTACT_PHONE", &["textbox"], "tel", "tel"),
     ("CONTACT_NAME", &["textbox"], "name", "text"),
     ("ADDRESS_LINES", &["textbox"], "street-address", "text"),
-    ("ADDRESS_COUNTRY", &["textbox", "combobox"], "country", "text"),
+    ("ADDRESS_COUNTRY", &["combobox"], "country", "text"),
     ("filename", &["textbox"], "off", "text"),
 ];
 

@@ -44,10 +44,14 @@ fn the_keyboard_is_enough() {
         browser.open(&service.link(Value::Null, HERE));
         for (name, value) in kind.good {
             go_to(&browser, &format!("[name={name}]"));
-            browser.press(&value.replace('\n', ENTER));
+            // In a list, one types what it shows.
+            let shown = "const options = [...(document.activeElement.options ?? [])];
+                return options.find((it) => it.value === arguments[0])?.text ?? arguments[0]";
+            let shown = browser.script(shown, &[(*value).into()]);
+            browser.press(&shown.as_str().unwrap().replace('\n', ENTER));
         }
-        // In a field with several lines, Enter makes another.
-        if kind.good.last().unwrap().0 == "ADDRESS_LINES" {
+        // In a field with several lines, Enter makes another; in a list, it chooses.
+        if ["ADDRESS_LINES", "ADDRESS_COUNTRY"].contains(&kind.good.last().unwrap().0) {
             go_to(&browser, "button");
         }
         browser.follow(|| browser.press(ENTER));

@@ -36,8 +36,11 @@ const NAMES: [&str; 12] = [
 /// Whole sentences that are the same in English and another language.
 const SHARED: [&str; 3] = ["Code", "Error", "Name"];
 
-/// All texts of a page, those for screen readers included.
-const TEXTS: &str = "const texts = [document.title, ...document.body.innerText.split('\\n')];
+/// All texts of a page, those for screen readers included, without the names in lists.
+const TEXTS: &str = "const names = [...document.querySelectorAll('option:not([value=\"\"])')];
+    const listed = new Set(names.map((it) => it.text));
+    const lines = document.body.innerText.split('\\n');
+    const texts = [document.title, ...lines.filter((line) => !listed.has(line.trim()))];
     for (const name of ['alt', 'aria-label', 'placeholder', 'title']) {
         for (const it of document.querySelectorAll(`[${name}]`)) {
             texts.push(it.getAttribute(name));

@@ -29,4 +29,5 @@ mod shop;
 mod site;
 mod states;
 mod tour;
+mod typed;
 mod view;

@@ -25,9 +25,19 @@ pub fn arrive(options: &str) -> (Shop, Service, Browser, String) {
 /// Enters an address and sends it.
 pub fn enter_address(browser: &Browser, fields: &[(&str, &str)]) {
     for (name, value) in fields {
-        field(browser, name).type_text(value);
+        fill_in(browser, name, value);
     }
     send(browser, ADDRESS_FORM);
+}
+
+/// Types into a field, or chooses the value from its list.
+pub fn fill_in(browser: &Browser, name: &str, value: &str) {
+    let field = field(browser, name);
+    if field.property("localName") == "select" {
+        browser.find(&format!("[name={name}] option[value={value}]")).click();
+    } else {
+        field.type_text(value);
+    }
 }
 
 /// Enters a code and sends it.

@@ -120,6 +120,15 @@ impl Service {
         Self { site, kind, redirect_uri }
     }
 
+    /// Starts again with further lines of its configuration.
+    pub fn start_again(&mut self, options: &str) {
+        self.site.stop();
+        let file = self.site.config();
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{text}[challenger]\n{options}\n")).unwrap();
+        self.site.start();
+    }
+
     /// Where the shop sends a person: a new validation, for which the shop may propose an address.
     pub fn link(&self, proposal: Value, state: &str) -> String {
         let bearer = format!("Bearer {SECRET}");

@@ -65,6 +65,9 @@ struct Desk {
 impl Respond for Desk {
     fn respond(&self, request: Request, _: &dyn Peer) -> Answer {
         let query = Form::parse(request.query().as_bytes()).unwrap();
+        if query.get("error").is_some() {
+            return page("Something went wrong");
+        }
         let Some(code) = query.get("code") else {
             // Browsers ask for an icon, too.
             return Answer { status: Status(204), headers: Vec::new(), body: [].into() };
@@ -80,14 +83,19 @@ impl Respond for Desk {
         }
         let arrival = Arrival { code: code.to_string(), state: state.to_string() };
         self.arrivals.lock().unwrap().push(arrival);
-        Answer {
-            status: Status(200),
-            headers: vec![("Content-Type", "text/html; charset=utf-8".into())],
-            body: b"<!DOCTYPE html><title>Shop</title>Welcome back"[..].into(),
-        }
+        page("Welcome back")
     }
 
     fn refuse(&self, _: Option<&Request>, _: Refused) -> Answer {
         Answer { status: Status(400), headers: Vec::new(), body: [].into() }
+    }
+}
+
+/// A page of the shop with a sentence.
+fn page(sentence: &str) -> Answer {
+    Answer {
+        status: Status(200),
+        headers: vec![("Content-Type", "text/html; charset=utf-8".into())],
+        body: format!("<!DOCTYPE html><title>Shop</title>{sentence}").into_bytes().into(),
     }
 }

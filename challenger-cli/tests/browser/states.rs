@@ -10,6 +10,10 @@ use crate::service::{
 };
 use crate::shop::{HERE, Shop};
 
+/// Accepts addresses of one domain.
+const OWN_DOMAIN_ONLY: &str = "ADDRESS_RESTRICTIONS = \
+    {\"CONTACT_EMAIL\": {\"regex\": \"@own[.]example$\", \"hint\": \"Yours at own.example.\"}}";
+
 /// Services in which every state can be reached.
 pub struct Stage {
     /// Where people come from.
@@ -23,6 +27,9 @@ pub struct Stage {
     /// Its only helper is at work; and the person it works for.
     busy: Service,
     _served: Peer,
+    /// It does not accept any more what the shop proposed; and a link from before.
+    _tightened: Service,
+    tightened_link: String,
     /// Its database cannot be read any more; and a link to it.
     _broken: Service,
     broken_link: String,
@@ -60,6 +67,11 @@ impl Stage {
         let eager = email("PIN_ATTEMPTS = 1\nRETRANSMISSION_INTERVAL = 0 s");
         let busy = email("HELPERS_MAX = 1\nHELPERS_WAIT = 0\nAUTH_TIMEOUT = 1 day");
         let served = Visit::new(&busy).keeps_the_helper();
+        let mut tightened = email("");
+        let mut proposal = to_json(EMAIL.good);
+        proposal["read_only"] = json!(true);
+        let tightened_link = tightened.link(proposal, HERE);
+        tightened.start_again(OWN_DOMAIN_ONLY);
         let broken = email("");
         let broken_link = Visit::new(&broken).link;
         broken.break_database();
@@ -69,6 +81,8 @@ impl Stage {
             eager,
             busy,
             _served: served,
+            _tightened: tightened,
+            tightened_link,
             _broken: broken,
             broken_link,
             _shop: shop,
@@ -100,6 +114,9 @@ impl Stage {
                 visit(Value::Null).sends_address(&named("bad"), 400, service.kind.bad),
             ]);
         }
+        let letter = Visit::new(&self.services[2]);
+        states.push(letter.sends_address("address-postal-empty", 400, &[]));
+        states.push(open("address-stuck", 400, self.tightened_link.clone()));
         let last = Visit::new(&self.meagre);
         last.address(&[("CONTACT_EMAIL", "a@example.com")]);
         last.address(&[("CONTACT_EMAIL", "b@example.com")]);

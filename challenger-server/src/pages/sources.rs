@@ -10,16 +10,18 @@ use std::path::{Path, PathBuf};
 use challenger_proto::http::{FALLBACK_LANGUAGE, is_language_tag};
 
 use super::catalogue::{Catalogue, DIRECTION, SUBJECT};
+use super::countries::Countries;
 use super::expand::{Expanded, Source, expand};
 use super::lint::Kind;
 use super::{TemplateError, brand};
 use crate::files::{self, utf8};
 use crate::secrecy;
 
-/// The ending of a template's file, of a part's, and of a catalogue's.
+/// The endings of files: of templates, parts, catalogues and names of countries.
 const TEMPLATE: &str = ".must";
 const PART: &str = ".part.must";
 const CATALOGUE: &str = ".lang";
+const COUNTRIES: &str = ".countries";
 
 /// The template of all messages that have none of their own.
 pub(super) const MESSAGE: &str = "message";
@@ -30,11 +32,11 @@ const TAG: &str = "language.tag";
 /// The longest file, in bytes: the limit of a whole template.
 const FILE_MAX: usize = 512 * 1024;
 
-/// The number of missing texts that a warning names.
+/// The number of missing texts or countries that a warning names.
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
-const SHIPPED: [(&str, &str); 40] = shipped![
+const SHIPPED: [(&str, &str); 45] = shipped![
     "address-again.part.must",
     "again-form.part.must",
     "again.part.must",
@@ -44,7 +46,9 @@ const SHIPPED: [(&str, &str); 40] = shipped![
     "change.part.must",
     "code-form.part.must",
     "countdown.part.must",
+    "de.countries",
     "de.lang",
+    "en.countries",
     "en.lang",
     "enter-address-form.must",
     "enter-email-form.must",
@@ -53,14 +57,17 @@ const SHIPPED: [(&str, &str); 40] = shipped![
     "enter-postal-ch-form.must",
     "enter-postal-form.must",
     "enter-tan-form.must",
+    "es.countries",
     "es.lang",
     "foot.part.must",
     "form-error.part.must",
+    "fr.countries",
     "fr.lang",
     "head.part.must",
     "internal-error.must",
     "invalid-pin.must",
     "invalid-request.must",
+    "it.countries",
     "it.lang",
     "logo.part.must",
     "masked.part.must",
@@ -82,6 +89,7 @@ const SHIPPED: [(&str, &str); 40] = shipped![
 pub struct Sources {
     layers: Vec<Layer>,
     catalogues: BTreeMap<String, Catalogue>,
+    countries: Countries,
 }
 
 /// The templates and parts of one place.
@@ -116,6 +124,10 @@ enum Role {
     Catalogue {
         language: String,
     },
+    /// Names of countries.
+    Countries {
+        language: String,
+    },
     /// A picture of this type.
     Logo(&'static str),
     /// One of these with a wrong name, and the right name.
@@ -146,6 +158,15 @@ impl Role {
             }
             return Self::Misnamed(
                 "the name of a catalogue is LANGUAGE.lang, with a language tag such as de or pt-BR",
+            );
+        }
+        if let Some(language) = file.strip_suffix(COUNTRIES) {
+            if is_language_tag(language) {
+                return Self::Countries { language: language.into() };
+            }
+            return Self::Misnamed(
+                "the name of a list of countries is LANGUAGE.countries, with a language tag such \
+                 as de or pt-BR",
             );
         }
         if let Some(name) = file.strip_suffix(PART) {
@@ -249,6 +270,10 @@ impl Sources {
             Role::Catalogue { language } => {
                 return self.catalogues.entry(language).or_default().read(path, text);
             }
+            Role::Countries { language } => match utf8(text) {
+                Ok(text) => return self.countries.read(&language, path, &text),
+                Err(reason) => Err(reason),
+            },
             Role::Logo(kind) => {
                 brand::logo(kind, text).map(|text| layer.add_part("logo", path, text))
             }
@@ -312,6 +337,11 @@ impl Sources {
         })
     }
 
+    /// The names of countries in all languages.
+    pub(super) fn countries(&self) -> &Countries {
+        &self.countries
+    }
+
     fn part(&self, name: &str) -> Option<Source<'_>> {
         let mut layers = self.layers.iter().rev();
         layers.find_map(|layer| layer.parts.get(name)).map(File::source)
@@ -328,7 +358,7 @@ impl Sources {
         catalogues.filter_map(|tag| self.catalogues.get(tag)).find_map(|it| it.get(&name))
     }
 
-    /// Warnings about the catalogues: texts that are unused or missing.
+    /// Warnings about texts that are unused or missing, and names of countries that are missing.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let used = self.used_words();
@@ -337,17 +367,20 @@ impl Sources {
             warnings.extend(unused.map(|(name, Source { file, line, .. })| {
                 format!("{}:{line}: no template uses the text {name}", secrecy::path(file))
             }));
-            let missing = self.missing_words(language);
-            if !missing.is_empty() {
-                let count = missing.len();
-                let some: Vec<_> = missing.into_iter().take(MISSING_SHOWN).collect();
-                let more = if count > MISSING_SHOWN { ", ..." } else { "" };
-                let some = some.join(", ");
-                warnings.push(format!(
-                    "{language}.lang lacks some texts, and English ones take their place \
-                     ({count}): {some}{more}"
-                ));
-            }
+            let missing = some_of(&self.missing_words(language));
+            warnings.extend(missing.map(|some| {
+                format!(
+                    "{language}.lang lacks some texts, and English ones take their place {some}"
+                )
+            }));
+        }
+        for (language, missing) in self.countries.missing() {
+            warnings.extend(some_of(&missing).map(|some| {
+                format!(
+                    "{language}.countries lacks some countries, which have English names at the \
+                     end of the list {some}"
+                )
+            }));
         }
         warnings
     }
@@ -375,8 +408,15 @@ impl Sources {
     }
 }
 
+/// The number of names, and the first of them; `None` if there are none.
+fn some_of(names: &[&str]) -> Option<String> {
+    let some: Vec<&str> = names.iter().copied().take(MISSING_SHOWN).collect();
+    let more = if names.len() > MISSING_SHOWN { ", ..." } else { "" };
+    (!names.is_empty()).then(|| format!("({}): {}{more}", names.len(), some.join(", ")))
+}
+
 /// A language, and the language of which it is a regional form, if it is.
-fn own(language: &str) -> impl Iterator<Item = &str> {
+pub(super) fn own(language: &str) -> impl Iterator<Item = &str> {
     let primary = language.split_once('-').map(|(primary, _)| primary);
     [language].into_iter().chain(primary)
 }

@@ -20,7 +20,8 @@ pub(super) fn read_service(reader: &mut OptionReader<'_>) -> Option<Service> {
     let is_known = address_type.is_some();
     let mut service = Service::new(address_type.or_else(|| AddressType::new(UNKNOWN))?);
     read_limits(reader, &mut service.limits);
-    service.address_hint = reader.text("ADDRESS_HINT").unwrap_or_default();
+    // An option is one line, and a letter's address has several.
+    service.address_hint = reader.text("ADDRESS_HINT").unwrap_or_default().replace("\\n", "\n");
     let formats = [("json", AddressFormat::Json), ("plain", AddressFormat::Plain)];
     let format = reader.optional("AUTH_ADDRESS_FORMAT", |it| it.choice(&formats));
     service.address_format = format.unwrap_or_default();

@@ -95,10 +95,12 @@ fn check_elements(tags: &[Tag], ids: &BTreeSet<&str>) {
                 assert!(actions.contains(&action.to_string()), "{action}");
                 assert_eq!(tag.get("method"), Some("post"));
             }
-            "input" | "textarea" if tag.get("type") != Some("hidden") => {
+            "input" | "select" | "textarea" if tag.get("type") != Some("hidden") => {
                 let id = tag.get("id").expect("an id");
                 assert!(labelled.contains(id), "{id} has a label");
-                assert!(tag.get("name").is_some() && tag.get("autocomplete").is_some(), "{id}");
+                assert!(tag.get("autocomplete").is_some(), "{id}");
+                // One that only shows what a hidden field sends is not sent itself.
+                assert!(tag.get("name").is_some() || tag.get("readonly").is_some(), "{id}");
             }
             "a" => {
                 let href = tag.get("href").expect("a link leads somewhere");
