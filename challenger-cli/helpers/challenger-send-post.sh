@@ -186,6 +186,7 @@ read_address() {
     RECIPIENT=$name$NEWLINE$lines
     case $country in
         '' | "$PINGEN_COUNTRY") ;;
+        XK) RECIPIENT=$RECIPIENT${NEWLINE}Kosovo ;; # No code of ISO 3166-1, so not among iso-codes.
         *) RECIPIENT=$RECIPIENT$NEWLINE$(country_name "$country") || exit ;;
     esac
 }

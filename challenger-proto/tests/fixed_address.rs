@@ -48,6 +48,8 @@ fn an_address_that_is_not_accepted_any_more_leads_back_to_the_client() {
     let (mut challenger, nonce) = fixed("+49 151 12345678");
     let response = visit(&mut challenger, &nonce);
     assert_eq!(page(&response), (PageName::EnterAddressForm, None));
+    // The next visit is the first with its state.
+    let (mut challenger, nonce) = fixed("+49 151 12345678");
     allow_only_swiss_numbers(&mut challenger);
     let back = "https://client.example/cb?error=invalid_request&state=a%26b";
     let responses = [

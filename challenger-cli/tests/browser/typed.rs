@@ -215,4 +215,5 @@ fn an_address_that_only_the_client_can_change_leads_back_there() {
     assert!(browser.text().contains("Something went wrong"), "{}", browser.text());
     let url = browser.url();
     assert!(url.starts_with(&shop.redirect_uri) && url.contains("&error=invalid_request"), "{url}");
+    assert!(url.contains("&state="), "{url}");
 }

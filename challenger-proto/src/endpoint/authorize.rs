@@ -10,6 +10,7 @@ use crate::endpoint::view::address_form;
 use crate::http::form::Form;
 use crate::http::json::insert;
 use crate::http::{Request, Response};
+use crate::machine::transitions::AuthorizeOutcome;
 use crate::machine::validation::Validation;
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::AuthorizationRequest;
@@ -60,10 +61,15 @@ impl AuthorizeRequest {
         if self.redirect_uri.as_deref().is_some_and(|given| given != registered) {
             return Err(Refusal::RedirectUriForeign.into());
         }
-        let response = self.respond(&validation, context)?;
+        // The page is about the new request: its links lead back with the new `state`.
         Ok(match validation.authorize(self.request.clone()) {
-            Some(changed) => Decision::Write(Write::Update(changed.into_row()), response),
-            None => Decision::Respond(response),
+            AuthorizeOutcome::Changed(changed) => {
+                let response = self.respond(changed.row(), context)?;
+                Decision::Write(Write::Update(changed.into_row()), response)
+            }
+            AuthorizeOutcome::Same(validation) => {
+                Decision::Respond(self.respond(&validation, context)?)
+            }
         })
     }
 

@@ -60,6 +60,15 @@ pub(crate) struct Charge {
     transmissions_left: u8,
 }
 
+/// What an authorization request leads to.
+#[derive(Clone, Debug)]
+pub(crate) enum AuthorizeOutcome {
+    /// The request is remembered.
+    Changed(Changed),
+    /// It is the same as before, or the validation is solved and its answer fixed.
+    Same(Validation),
+}
+
 /// What submitting an address leads to.
 #[derive(Clone, Debug)]
 pub(crate) enum ChallengeOutcome {
@@ -143,14 +152,13 @@ impl Validation {
         if now < self.expires { Ok(self) } else { Err(Refusal::ValidationUnknown) }
     }
 
-    /// Remembers an authorization request. `None`: nothing changes, because it is the same as
-    /// before, or because the validation is solved and its answer fixed.
-    pub(crate) fn authorize(mut self, request: AuthorizationRequest) -> Option<Changed> {
+    /// Remembers an authorization request.
+    pub(crate) fn authorize(mut self, request: AuthorizationRequest) -> AuthorizeOutcome {
         if self.is_solved() || self.authorization.as_ref() == Some(&request) {
-            return None;
+            return AuthorizeOutcome::Same(self);
         }
         self.authorization = Some(request);
-        Some(Changed(self))
+        AuthorizeOutcome::Changed(Changed(self))
     }
 
     /// Takes the address to send a PIN to.
