@@ -300,7 +300,7 @@ fn an_address_never_leaves_its_window() {
 #[test]
 fn letters_abroad_name_the_country() {
     for (country, name) in [
-        ("XK", "Kosovo"),
+        (Some("XK"), Some("Kosovo")),
         (Some("DE"), Some("Germany")),
         (Some("LI"), Some("Liechtenstein")),
         (Some("BO"), Some("Bolivia")),
