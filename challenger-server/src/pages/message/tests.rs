@@ -1,3 +1,5 @@
+//! The shipped messages in every language and for every type of address, and those of operators.
+
 use std::fs;
 
 use serde_json::{Value, json};
