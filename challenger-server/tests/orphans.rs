@@ -1,5 +1,7 @@
 //! A parent of orphans waits for them, and takes no status of a helper's.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
