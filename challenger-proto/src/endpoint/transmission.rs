@@ -43,9 +43,10 @@ impl fmt::Debug for Transmission {
 }
 
 impl Transmission {
-    /// The names of all variables of the message's template.
-    pub const VARIABLES: [&'static str; 11] = [
-        "address",
+    /// The names of all variables of the message's template. A dot leads to the member of an object,
+    /// and `*` stands for the name of a field.
+    pub const VARIABLES: &'static [&'static str] = &[
+        "address.*",
         "client",
         "expires",
         "host",
@@ -54,8 +55,28 @@ impl Transmission {
         "pin",
         "pin_digits",
         "reference",
-        "until",
-        "valid",
+        "until.april",
+        "until.august",
+        "until.day",
+        "until.december",
+        "until.february",
+        "until.first",
+        "until.hour",
+        "until.january",
+        "until.july",
+        "until.june",
+        "until.march",
+        "until.may",
+        "until.minute",
+        "until.november",
+        "until.october",
+        "until.september",
+        "until.year",
+        "valid.days",
+        "valid.hours",
+        "valid.minutes",
+        "valid.one_minute",
+        "valid.text",
     ];
 
     /// The variables of the message's template. `host` is the service's own, from its base URL.
