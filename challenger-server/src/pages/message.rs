@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use challenger_proto::Transmission;
 use challenger_proto::address::{AddressType, Channel};
 use challenger_proto::http::{FALLBACK_LANGUAGE, Variables};
 
@@ -11,6 +12,7 @@ use super::catalogue::SUBJECT;
 use super::expand::Source;
 use super::sources::{MESSAGE, Sources};
 use super::template::{Escaping, Template};
+use super::variables::{self, Scope};
 use super::{TemplateError, compiled};
 use crate::secrecy;
 
@@ -141,7 +143,12 @@ impl MessageTemplate {
         };
         let place = format!("{} ({language})", secrecy::path(source.file));
         let expanded = ExpandedMessage { text: &text, subject: &subject, place, is_sms };
-        let advice = expanded.advice(&template.text);
+        let mut advice = expanded.advice(&template.text);
+        let scope =
+            Scope { verdict: "messages have no such variable", names: Transmission::VARIABLES };
+        for (source, part) in [(source, &text), (subject_source, &subject)] {
+            advice.extend(variables::unknown(source.file, part, &scope, &scope));
+        }
         Ok((template, advice))
     }
 }
