@@ -47,8 +47,8 @@ fn texts(language: &str) -> BTreeMap<String, String> {
     texts.collect()
 }
 
-/// The tags of a text, in order, but for the order of sentences. Only some languages write the first
-/// day of a month in another way.
+/// The tags of a text, in order, but for the order of sentences. Only some languages write the
+/// first day of a month in another way.
 fn tags(text: &str) -> Vec<&str> {
     let mustache = text.split("{{").skip(1).filter_map(|rest| Some(rest.split_once("}}")?.0));
     let html = text.split('<').skip(1).filter_map(|rest| Some(rest.split_once('>')?.0));

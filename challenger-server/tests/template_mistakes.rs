@@ -32,9 +32,10 @@ fn service(name: &str) -> Service {
     Service::new(AddressType::new(name).expect("a name"))
 }
 
-/// A form for the address with this action and these fields.
+/// A form with this action, these fields, and the one that every form has.
 fn form(action: &str, fields: &[&str]) -> String {
-    let fields: Vec<String> = fields.iter().map(|name| format!("<input name={name}>")).collect();
+    let fields = fields.iter().chain(&["budget_seen"]);
+    let fields: Vec<String> = fields.map(|name| format!("<input name={name}>")).collect();
     format!("<h1>\n<form method=POST action='{action}'>\n{}</form>", fields.join("\n"))
 }
 
@@ -110,7 +111,8 @@ fn parts_texts_and_messages_have_their_variables_too() {
         (
             "message.must",
             "{{pin}}\n{{valid.minute}}",
-            "message.must:2: {{valid.minute}}: messages have no such variable: expected valid.minutes, or another",
+            "message.must:2: {{valid.minute}}: messages have no such variable: expected \
+             valid.minutes, or another",
         ),
         (
             "fr.lang",
@@ -156,6 +158,10 @@ fn forms_that_lead_nowhere_are_said() {
     }
     let found = about(&form(CHALLENGE, &fields).replace("POST", "get"));
     assert_eq!(found, "enter-email-form.must:2: this form has to be sent with method=\"post\"");
+    let found = about(&form(CHALLENGE, &fields).replace("budget_seen", "budget"));
+    let expected =
+        "enter-email-form.must:2: this form has no hidden field budget_seen, so a second";
+    assert!(found.starts_with(expected), "{found}");
     let query = format!("{CHALLENGE}?a=b");
     for good in [CHALLENGE, " ../challenge/{{ nonce }} ", &query] {
         let good = form(good, &fields);
@@ -168,7 +174,7 @@ fn forms_that_lead_nowhere_are_said() {
 
 #[test]
 fn fields_that_a_form_lacks_are_said() {
-    let found = about(&form(CHALLENGE, &["EMAIL", "budget_seen"]));
+    let found = about(&form(CHALLENGE, &["EMAIL"]));
     let expected = "enter-email-form.must:2: this form has no field with name=\"CONTACT_EMAIL\", \
         without which nobody gets on";
     assert_eq!(found, expected);

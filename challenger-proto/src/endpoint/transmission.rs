@@ -43,8 +43,8 @@ impl fmt::Debug for Transmission {
 }
 
 impl Transmission {
-    /// The names of all variables of the message's template. A dot leads to the member of an object,
-    /// and `*` stands for the name of a field.
+    /// The names of all variables of the message's template. A dot leads to the member of an
+    /// object, and `*` stands for the name of a field.
     pub const VARIABLES: &'static [&'static str] = &[
         "address.*",
         "client",

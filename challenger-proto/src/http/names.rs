@@ -1,8 +1,8 @@
 //! The names of the variables that each page can have: the one list, for those who check templates.
 //! The stories of the transcripts compare it with what pages get.
 //!
-//! A dot leads to the member of an object, or of each object of a list. `*` stands for the name of a
-//! field, or of a refusal.
+//! A dot leads to the member of an object, or of each object of a list. `*` stands for the name of
+//! a field, or of a refusal.
 
 use alloc::vec::Vec;
 

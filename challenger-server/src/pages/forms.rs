@@ -71,11 +71,24 @@ impl Form {
             Target::Nowhere => {
                 Some(format!("{place}: the action {action} of a form leads nowhere: {expected}"))
             }
-            Target::There if !self.is_post && [CHALLENGE, SOLVE].contains(&&*self.action()) => {
-                Some(format!("{place}: this form has to be sent with method=\"post\""))
-            }
+            Target::There if [CHALLENGE, SOLVE].contains(&&*self.action()) => self.incomplete(),
             Target::Open | Target::There => None,
         }
+    }
+
+    /// What each form lacks that sends something.
+    fn incomplete(&self) -> Option<String> {
+        let Self { place, .. } = self;
+        if !self.is_post {
+            return Some(format!("{place}: this form has to be sent with method=\"post\""));
+        }
+        (!self.lacks(&["budget_seen"]).is_empty()).then(|| {
+            format!(
+                "{place}: this form has no hidden field budget_seen, so a second click is charged \
+                 like a wish: expected <input type=\"hidden\" name=\"budget_seen\" \
+                 value=\"{{{{budget_seen}}}}\">"
+            )
+        })
     }
 
     /// The fields that it lacks. A name with a variable in it may be any of them.
@@ -88,8 +101,8 @@ impl Form {
     }
 }
 
-/// Why nobody gets on from a page in this file, if that is so: it has no form that leads on, or none
-/// with everything that has to be entered.
+/// Why nobody gets on from a page in this file, if that is so: it has no form that leads on, or
+/// none with everything that has to be entered.
 pub(super) fn dead_end(
     page: PageName,
     file: &str,

@@ -167,7 +167,8 @@ fn balance(pieces: &[Piece<'_>]) -> Result<(), LintError> {
             Kind::Variable if piece.name == "else" && !open.is_empty() => {
                 let name = open.last().map_or("", |section| section.name);
                 return complain(format!(
-                    "{{{{else}}}} is not Mustache: expected {{{{/{name}}}}}{{{{^{name}}}}} in its place"
+                    "{{{{else}}}} is not Mustache: expected {{{{/{name}}}}}{{{{^{name}}}}} in its \
+                     place"
                 ));
             }
             Kind::Comment

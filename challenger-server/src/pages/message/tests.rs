@@ -133,7 +133,8 @@ fn people_read_how_long_a_code_is_valid_as_they_write_it() {
         ),
         (
             "fr",
-            "Il est valable 60 minutes, jusqu’au 3 mars 2027 à 04\u{a0}h\u{a0}25 UTC (temps universel).",
+            "Il est valable 60 minutes, jusqu’au 3 mars 2027 à 04\u{a0}h\u{a0}25 UTC \
+             (temps universel).",
         ),
         ("it", "È valido per 60 minuti. Scadenza: 3 marzo 2027, ore 04:25 UTC (tempo universale)."),
     ] {
