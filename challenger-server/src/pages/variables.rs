@@ -29,9 +29,9 @@ impl Scope<'_> {
     /// The whole path of a name, which is looked up as it will be at rendering: in the innermost
     /// section that has its first word, else outside of all.
     fn resolve(&self, name: &str, sections: &[Option<String>]) -> Option<String> {
-        let open = sections.iter().rev().flatten();
+        let mut open = sections.iter().rev().flatten();
         if name == "." {
-            return open.cloned().next();
+            return open.next().cloned();
         }
         let first = name.split('.').next().unwrap_or_default();
         let around = open.map(|section| format!("{section}.")).chain([String::new()]);
