@@ -134,7 +134,9 @@ fn warnings_are_marked_and_forgiven() {
         fs::create_dir_all(here.join("legal/en")).unwrap();
         fs::write(here.join("legal/en/v1.txt"), "terms").unwrap();
         fs::write(here.join("legal/en/v1.doc"), "terms").unwrap();
-        ["raw", "slip", "form"].map(|name| fs::create_dir(here.join(name)).unwrap());
+        for name in ["raw", "slip", "form"] {
+            fs::create_dir(here.join(name)).unwrap();
+        }
         fs::write(here.join("slip/already-done.must"), "<p>\n{{clint}}").unwrap();
         let form = "\n\n<form method=\"post\" action=\"../challenge/{{nonce}}\">\
             <input name=\"budget_seen\"><input name=\"email\"></form>";
