@@ -32,7 +32,7 @@ const NAMES: [&str; 10] = [
 ];
 
 /// Whole sentences that are the same in English and another language.
-const SHARED: [&str; 3] = ["Code", "Error", "Name"];
+const SHARED: [&str; 4] = ["Code", "Error", "Name", "Ref"];
 
 /// All texts of a page, those for screen readers included.
 const TEXTS: &str = "const texts = [document.title, ...document.body.innerText.split('\\n')];
