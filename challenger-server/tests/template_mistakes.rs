@@ -75,7 +75,7 @@ fn variables_that_a_page_never_gets_are_said() {
         ),
         ("{{#fields}}{{client}} {{vale}}{{/fields}}", "1: {{vale}}: enter-email-form has no such"),
         ("{{value}}", "1: {{value}}: enter-email-form has no such"),
-        ("{{#error.at.A}}{{missing}}{{/error.at.A}}", "1: {{missing}}: enter-email-form has no"),
+        ("{{#error.at.A}}{{vague}}{{/error.at.A}}", "1: {{vague}}: enter-email-form has no"),
     ] {
         let all = found(&[("enter-email-form.must", &format!("{text}{rest}"))], &service("email"));
         let all: Vec<String> =
