@@ -10,9 +10,11 @@ use argh::FromArgs;
 use challenger_server::check::{Report, check};
 use challenger_server::listen::activated;
 use challenger_server::notify::{READY, STOPPING, notify};
+use challenger_server::process::reap_orphans;
 use challenger_server::server::Server;
 use challenger_server::settings::Settings;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use challenger_server::this_process::is_init;
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::args;
@@ -75,7 +77,8 @@ fn run() -> Result<(), Exit> {
         Exit::not_configured(error.to_string())
     })?;
     // Caught before the first request, so that an early signal cuts none off.
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
+    let orphaned = is_init().then_some(SIGCHLD);
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM].into_iter().chain(orphaned))
         .map_err(|error| Exit::failed(format!("signals: {error}")))?;
     // A file that would grow over a limit is then an error of that write, not the end of the
     // process.
@@ -118,14 +121,18 @@ fn print(report: &Report) -> Result<(), Exit> {
     }
 }
 
-/// Returns at the next signal to stop. SIGHUP means that the log file was moved away.
+/// Returns at the next signal to stop. SIGHUP means that the log file was moved away, and SIGCHLD
+/// that something has ended, perhaps an orphan that was left to us.
 fn wait_for_the_end(signals: &mut Signals, logger: &Logger) {
     for signal in signals.forever() {
-        if signal != SIGHUP {
-            return;
-        }
-        if let Err(error) = logger.reopen() {
-            log::error!(error:%; "log not reopened");
+        match signal {
+            SIGCHLD => reap_orphans(),
+            SIGHUP => {
+                if let Err(error) = logger.reopen() {
+                    log::error!(error:%; "log not reopened");
+                }
+            }
+            _ => return,
         }
     }
 }

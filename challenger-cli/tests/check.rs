@@ -116,6 +116,12 @@ fn warnings_are_marked_and_forgiven() {
         ),
         ("CODE_DURATION = 5", ("", ""), "CODE_DURATION is less than a second"),
         ("TEMPLATE_DIR = $HERE/raw", ("", ""), ":1: {{{client}}} prints its value without"),
+        ("TEMPLATE_DIR = $HERE/slip", ("", ""), ":2: {{clint}}: already-done has no such variable"),
+        (
+            "TEMPLATE_DIR = $HERE/form",
+            ("", ""),
+            "form/enter-email-form.must:3: this form has no field with name=\"CONTACT_EMAIL\"",
+        ),
         ("MESSAGE_TEMPLATE_FILE = $HERE/bare.en.must", ("", ""), "the message has no {{pin}}"),
         (
             "@inline-secret@ challenger-helper $HERE/no.conf",
@@ -128,7 +134,13 @@ fn warnings_are_marked_and_forgiven() {
         fs::create_dir_all(here.join("legal/en")).unwrap();
         fs::write(here.join("legal/en/v1.txt"), "terms").unwrap();
         fs::write(here.join("legal/en/v1.doc"), "terms").unwrap();
-        fs::create_dir(here.join("raw")).unwrap();
+        for name in ["raw", "slip", "form"] {
+            fs::create_dir(here.join(name)).unwrap();
+        }
+        fs::write(here.join("slip/already-done.must"), "<p>\n{{clint}}").unwrap();
+        let form = "\n\n<form method=\"post\" action=\"../challenge/{{nonce}}\">\
+            <input name=\"budget_seen\"><input name=\"email\"></form>";
+        fs::write(here.join("form/enter-email-form.must"), form).unwrap();
         fs::write(here.join("bare.en.must"), "nothing").unwrap();
         fs::write(here.join("raw/already-done.en.must"), "{{{client}}}").unwrap();
         let output = check(&site);
@@ -201,6 +213,12 @@ fn each_mistake_is_one_line() {
         ("ADDRESS_RESTRICTIONS = {", ("", ""), "[challenger] ADDRESS_RESTRICTIONS", 6),
         ("MESSAGE_TEMPLATE_FILE = $HERE/none", ("", ""), "none: No such file", 6),
         ("TEMPLATE_DIR = $HERE/none", ("", ""), "TEMPLATE_DIR", 6),
+        (
+            "TEMPLATE_DIR = $HERE/else",
+            ("", ""),
+            "else/enter-file-form.must:2: {{else}} is not Mustache: expected {{/ec}}{{^ec}}",
+            6,
+        ),
         ("TERMS_ETAG = v1", ("", ""), "[challenger] TERMS_DIR is missing", 6),
         (
             "[challenger-helper]\n2FA = x",
@@ -216,7 +234,10 @@ fn each_mistake_is_one_line() {
         ("", ("data/challenger.sqlite", "other.sqlite"), "has no schema yet", 1),
     ] {
         let site = site(options, &[change]);
-        fs::write(site.directory.path().join("other.sqlite"), "").unwrap();
+        let here = site.directory.path();
+        fs::write(here.join("other.sqlite"), "").unwrap();
+        fs::create_dir(here.join("else")).unwrap();
+        fs::write(here.join("else/enter-file-form.must"), "{{#ec}}\n{{else}}{{/ec}}").unwrap();
         let output = check(&site);
         let said = stderr(&output);
         let lines: Vec<&str> = said.lines().collect();

@@ -91,7 +91,8 @@ impl Timestamp {
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 
-    fn time_of_day(self) -> (u64, u64, u64) {
+    /// Hour, minute and second.
+    pub(crate) fn time_of_day(self) -> (u64, u64, u64) {
         let second = self.0 % SECONDS_PER_DAY;
         (second / 3600, second / 60 % 60, second % 60)
     }
@@ -100,7 +101,7 @@ impl Timestamp {
     /// from a first of March, so that the leap day comes last and 400 of them always have 146,097
     /// days. This is `civil_from_days` of Howard Hinnant's "chrono-compatible low-level date
     /// algorithms".
-    fn date(self) -> (u64, u64, u64) {
+    pub(crate) fn date(self) -> (u64, u64, u64) {
         let days = self.0 / SECONDS_PER_DAY + 719_468;
         let era = days / 146_097;
         let day_of_era = days % 146_097;
@@ -151,6 +152,16 @@ impl Span {
     /// How many whole minutes it has.
     pub const fn as_minutes(self) -> u64 {
         self.0 / 60
+    }
+
+    /// How many whole hours it has.
+    pub const fn as_hours(self) -> u64 {
+        self.0 / 3600
+    }
+
+    /// How many whole days it has.
+    pub const fn as_days(self) -> u64 {
+        self.0 / SECONDS_PER_DAY
     }
 
     /// As `45 s`, `12 min` or `23 h`, rounded up: units that people read in any language.

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
+use challenger_proto::http::{PageName, is_variable};
 use challenger_proto::machine::{Progress, Validation};
 use challenger_proto::store::{Commit, Keys, Records, Rows, Write};
 use challenger_proto::{Entropy, Refusal, Service, Step, Timestamp, Transmission, refuse};
@@ -58,6 +59,12 @@ impl Core {
                     it.done()
                 }
                 Step::Send(it) => {
+                    for path in paths(&it.message().variables("id.example").into()) {
+                        assert!(
+                            is_variable(Transmission::VARIABLES, &path),
+                            "messages have {path}"
+                        );
+                    }
                     facts.push(describe_message(it.message()));
                     pins.push(it.message().pin.digits().to_owned());
                     match &cue.helper_fails {
@@ -236,6 +243,8 @@ struct Findings {
     headers: BTreeSet<String>,
     /// Refusals that a request brought about.
     met: BTreeSet<Refusal>,
+    /// The variables of pages.
+    variables: BTreeSet<(Option<PageName>, String)>,
     /// Refusals that a story staged, with the shape of the answer: `html`, `json` or `oauth`.
     staged: BTreeSet<(Refusal, &'static str)>,
 }
@@ -254,6 +263,11 @@ impl Stage for Observed<'_> {
     fn play(&mut self, cue: &Cue) -> Played {
         let played = self.core.play(cue);
         self.findings.headers.extend(played.headers.iter().map(|(name, _)| name.clone()));
+        if let Shown::Page(page, _, data) = &played.body {
+            let page = transcript::page_name(page, &self.core.service.address_type);
+            let paths = paths(data).into_iter();
+            self.findings.variables.extend(paths.map(|path| (page, path)));
+        }
         match (&cue.refuse, played.refusal) {
             (Some(refused), _) => {
                 let shape = match &played.body {
@@ -267,6 +281,23 @@ impl Stage for Observed<'_> {
             (None, None) => {}
         }
         played
+    }
+}
+
+/// The paths to all values that are neither objects nor lists, without the places in lists.
+fn paths(data: &Value) -> Vec<String> {
+    let below = |name: &str, value: &Value| {
+        let paths = paths(value).into_iter();
+        paths
+            .map(|path| format!("{name}.{path}").trim_end_matches('.').to_owned())
+            .collect::<Vec<_>>()
+    };
+    match data {
+        Value::Object(members) => {
+            members.iter().flat_map(|(name, value)| below(name, value)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(paths).collect(),
+        _ => vec![String::new()],
     }
 }
 
@@ -317,6 +348,20 @@ fn every_portable_story_holds_for_an_outsider() {
     for story in transcript::all().iter().filter(|story| story.is_portable()) {
         story.replay(&mut Outside(Core::new(story)));
     }
+}
+
+#[test]
+fn pages_have_the_variables_that_are_listed_and_no_others() {
+    let met = &findings().variables;
+    for (page, path) in met {
+        let page = page.unwrap();
+        assert!(is_variable(&page.variables(), path), "{page:?} has {path}");
+    }
+    let is_met = |name: &&str| met.iter().any(|(_, path)| is_variable(&[name], path));
+    let names = PageName::ALL.into_iter().flat_map(PageName::variables);
+    let unmet: BTreeSet<&str> = names.filter(|name| !is_met(name)).collect();
+    // The stories have no privacy policy, and their operator never changes the restrictions.
+    assert_eq!(unmet, BTreeSet::from(["has_privacy", "stuck.url"]));
 }
 
 #[test]

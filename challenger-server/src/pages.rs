@@ -16,12 +16,14 @@ mod brand;
 mod catalogue;
 mod countries;
 mod expand;
+mod forms;
 mod html;
 mod lint;
 mod message;
 mod sms;
 mod sources;
 mod template;
+mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -29,15 +31,19 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use challenger_proto::Service;
 use challenger_proto::address::AddressType;
 use challenger_proto::http::{FALLBACK_LANGUAGE, Inline, Page, PageName, PageSet};
 
 use countries::Countries;
 use expand::{Expanded, Source};
+use forms::Form;
+use html::Inspected;
 pub use message::{Message, Messages};
 pub use sources::Sources;
 pub use template::escape_html;
 use template::{Escaping, Template};
+use variables::Scope;
 
 use crate::secrecy;
 
@@ -45,6 +51,8 @@ use crate::secrecy;
 struct PageTemplate {
     template: Template,
     inline: Inline,
+    forms: Vec<Form>,
+    file: PathBuf,
 }
 
 /// All pages, by name and language.
@@ -62,7 +70,7 @@ impl Templates {
         let mut errors = Vec::new();
         for name in sources.names().into_iter().filter(|name| !message::is_message(name)) {
             for (language, source) in sources.templates(name) {
-                match PageTemplate::compile(sources, source, language) {
+                match PageTemplate::compile(sources, name, source, language) {
                     Ok((template, warnings)) => {
                         // A set: a part, or a template for all languages, is reported once.
                         templates.warnings.extend(warnings);
@@ -103,6 +111,20 @@ impl Templates {
         set
     }
 
+    /// Why nobody gets on from a page of this service, each with its file, and with the line of the
+    /// form that lacks something. A template cannot know what the service asks for.
+    pub fn dead_ends(&self, service: &Service) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for page in PageName::ALL {
+            let languages = self.by_name.get(&page.template(&service.address_type));
+            for template in languages.into_iter().flat_map(BTreeMap::values) {
+                let file = secrecy::path(&template.file);
+                found.extend(forms::dead_end(page, &file, &template.forms, service));
+            }
+        }
+        found
+    }
+
     /// The files that are missing for a type of address: every page has to exist in English, the
     /// language for everybody whose own is not available.
     pub fn missing(&self, address_type: &AddressType) -> Vec<String> {
@@ -139,15 +161,44 @@ impl PageTemplate {
     /// Compiles a page, and returns it with its warnings.
     fn compile(
         sources: &Sources,
+        name: &str,
         source: Source<'_>,
         language: &str,
     ) -> Result<(Self, Vec<String>), TemplateError> {
         let expanded = sources.expand(source, language)?;
-        let (inline, mut warnings) = html::inspect(&expanded);
-        let unescaped = expanded.unescaped.iter();
+        let Inspected { inline, forms, mut warnings } = html::inspect(&expanded);
+        let unescaped = expanded.unescaped();
         warnings.extend(unescaped.map(|tag| format!("{tag} prints its value without escaping")));
-        Ok((Self { template: compiled(source, &expanded, Escaping::Html)?, inline }, warnings))
+        // What is no page's template is used by nobody.
+        if let Some(page) = page_of(name) {
+            warnings.extend(forms.iter().filter_map(Form::warning));
+            let all: Vec<&str> = PageName::ALL.into_iter().flat_map(variables_of).collect();
+            let own = Scope {
+                verdict: &format!("{name} has no such variable"),
+                names: &variables_of(page),
+            };
+            let shared = Scope { verdict: "no page has such a variable", names: &all };
+            warnings.extend(variables::unknown(source.file, &expanded, &own, &shared));
+        }
+        let template = compiled(source, &expanded, Escaping::Html)?;
+        Ok((Self { template, inline, forms, file: source.file.into() }, warnings))
     }
+}
+
+/// The page of a template. `enter-tan-form` is not the form for a type of address named `tan`.
+fn page_of(name: &str) -> Option<PageName> {
+    let kind = name.strip_prefix("enter-").and_then(|rest| rest.strip_suffix("-form"));
+    let address_type = AddressType::new(kind.unwrap_or("none"))?;
+    PageName::ALL.into_iter().rev().find(|page| page.template(&address_type) == name)
+}
+
+/// The variables of a page: those of the core, and the names that are added here.
+fn variables_of(page: PageName) -> Vec<&'static str> {
+    let mut names = page.variables();
+    if page == PageName::EnterAddressForm {
+        names.extend(countries::VARIABLES);
+    }
+    names
 }
 
 /// Compiles an expanded source.

@@ -4,6 +4,7 @@
 //! exit status alone decides. Whatever it does, [`HelperCommand::run`] returns in time, and leaves
 //! neither a zombie nor an open descriptor behind.
 
+mod children;
 mod pipes;
 mod redact;
 
@@ -15,7 +16,7 @@ use std::fmt;
 use std::io::{self, PipeReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{self, Child, Stdio};
+use std::process::{self, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ use rustix::fs::{Access, access};
 use rustix::io::ioctl_fionbio;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
+use children::Started;
+pub use children::reap_orphans;
 use pipes::Pipes;
 use redact::Redaction;
 pub use redact::{Private, push_printable};
@@ -164,7 +167,7 @@ impl HelperCommand {
         &self,
         address_argument: &str,
         variables: &[(&str, &str)],
-    ) -> io::Result<(Child, PipeReader)> {
+    ) -> io::Result<(Started, PipeReader)> {
         let (reader, writer) = io::pipe()?;
         ioctl_fionbio(&reader, true)?;
         let mut command = process::Command::new(&self.program);
@@ -176,11 +179,11 @@ impl HelperCommand {
         }
         command.envs(variables.iter().copied()).envs(&self.environment);
         // `command` holds our copies of the writing end: they have to go for the output to end.
-        Ok((command.spawn()?, reader))
+        Ok((Started::spawn(&mut command)?, reader))
     }
 
     /// Serves the program until it has ended; `None` is success.
-    fn attend(&self, mut child: Child, pipes: &mut Pipes<'_>) -> Option<ProcessErrorKind> {
+    fn attend(&self, mut child: Started, pipes: &mut Pipes<'_>) -> Option<ProcessErrorKind> {
         let end = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).ok();
         let status = match pipes.exchange(&mut child, end.as_ref(), self.timeout) {
             Ok(Some(status)) => status,
@@ -213,7 +216,7 @@ fn is_private(name: &OsStr) -> bool {
 }
 
 /// Kills the program with all of its process group, and makes sure that it is waited for.
-fn kill(mut child: Child) {
+fn kill(mut child: Started) {
     // Either may fail because nothing is left to kill; the loop below finds out.
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     let _ = child.kill();

@@ -202,6 +202,7 @@ impl PartialSettings {
         if let Some(service) = &mut service {
             service.message_languages = messages.languages().map(str::to_owned).collect();
             service.pages = templates.page_set(&service.address_type);
+            reader.warnings.extend(templates.dead_ends(service));
             for missing in templates.missing(&service.address_type) {
                 reader.warnings.push(format!(
                     "there is no template {missing}; browsers that ask for this page get a 406"

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getpid, getrlimit, setrlimit};
 #[cfg(feature = "tiny-http")]
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::{Signal, kill_process};
 
 /// Asks for this many file descriptors, as far as the hard limit goes, and returns how many the
 /// process may have. Many systems give 1024 to a process that does not ask.
@@ -33,6 +33,11 @@ pub fn limit_memory(bytes: u64) -> io::Result<()> {
     let current = current.map_or(bytes, |now| now.min(bytes));
     setrlimit(Resource::As, Rlimit { current: Some(current), maximum })?;
     Ok(())
+}
+
+/// Whether this is process 1 of a container, which becomes the parent of orphans.
+pub fn is_init() -> bool {
+    getpid().is_init()
 }
 
 /// Stops the service as the service manager does, with SIGTERM.

@@ -12,16 +12,23 @@ use challenger_server::pages::Sources;
 const TRANSLATIONS: [&str; 4] = ["de", "es", "fr", "it"];
 
 /// Texts that are the same in English and in another language.
-const SAME: [(&str, &str); 5] = [
+const SAME: [(&str, &str); 12] = [
+    ("de", "date.april"),
+    ("de", "date.august"),
+    ("de", "date.november"),
+    ("de", "date.september"),
     ("de", "language.direction"),
+    ("de", "sms.reference"),
     ("es", "language.direction"),
     ("es", "page.error"),
+    ("es", "sms.reference"),
     ("fr", "language.direction"),
+    ("fr", "valid.minutes"),
     ("it", "language.direction"),
 ];
 
 /// Texts that only one kind of message has, and that are plain.
-const PLAIN: [&str; 3] = ["letter.", "message.", "sms."];
+const PLAIN: [&str; 5] = ["date.", "letter.", "message.", "sms.", "valid."];
 
 fn file(language: &str) -> String {
     let path = format!("{}/../templates/{language}.lang", env!("CARGO_MANIFEST_DIR"));
@@ -40,11 +47,13 @@ fn texts(language: &str) -> BTreeMap<String, String> {
     texts.collect()
 }
 
-/// The tags of a text, in order, but for the order of sentences.
+/// The tags of a text, in order, but for the order of sentences. Only some languages write the
+/// first day of a month in another way.
 fn tags(text: &str) -> Vec<&str> {
     let mustache = text.split("{{").skip(1).filter_map(|rest| Some(rest.split_once("}}")?.0));
     let html = text.split('<').skip(1).filter_map(|rest| Some(rest.split_once('>')?.0));
-    let mut tags: Vec<&str> = mustache.chain(html).collect();
+    let tags = mustache.chain(html).filter(|tag| !tag.ends_with("until.first"));
+    let mut tags: Vec<&str> = tags.collect();
     tags.sort_unstable();
     tags
 }
@@ -105,7 +114,7 @@ fn texts_are_typeset_with_care() {
             assert!(text.trim() == text && !text.contains("  ") && !text.is_empty(), "{place}");
             assert!(!text.contains(['\'', '"', '\t']), "{place}");
             if PLAIN.iter().any(|section| name.starts_with(section)) {
-                assert!(!text.contains(['<', '>', '&']), "{place}");
+                assert!(!text.replace("{{>", "").contains(['<', '>', '&']), "{place}");
             }
             // French has a space before these signs, at which no line breaks; an SMS has it plain.
             let spaced = language == "fr" && !name.starts_with("sms.");

@@ -283,6 +283,14 @@ fn paths_have_one_spelling() {
             let reply = raw("POST", &format!("solve/{nonce}{end}"));
             assert!(matches!(reply.status, 404), "{end}: {}", reply.status);
         }
+        // A browser's page about such a path shows nothing of it, and leads nowhere.
+        for path in [format!("authorize/{nonce}/"), format!("/authorize/{nonce}?state={nonce}")] {
+            let reply = site.get(&path, &[("Accept", "text/html")]);
+            let page = reply.body;
+            assert_eq!(reply.status, 404, "{path}");
+            assert!(page.contains("There is no such page"), "{page}");
+            assert!(!page.contains(&nonce) && !page.contains("href"), "{page}");
+        }
     });
 }
 

@@ -34,7 +34,7 @@ const NAMES: [&str; 12] = [
 ];
 
 /// Whole sentences that are the same in English and another language.
-const SHARED: [&str; 3] = ["Code", "Error", "Name"];
+const SHARED: [&str; 4] = ["Code", "Error", "Name", "Ref"];
 
 /// All texts of a page, those for screen readers included, without the names in lists.
 const TEXTS: &str = "const names = [...document.querySelectorAll('option:not([value=\"\"])')];

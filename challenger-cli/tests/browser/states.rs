@@ -160,6 +160,7 @@ impl Stage {
         let letter = Visit::new(&self.services[2]);
         let query = "response_type=code&client_id=1";
         let unknown = email.site.url(&format!("authorize/{}?{query}", "0".repeat(52)));
+        let slash = Visit::new(email).link.replace("?", "/?");
         let half = Visit::new(email).link.replace("response_type", "type");
         let done = sent(email);
         let code = email.latest_code();
@@ -184,6 +185,7 @@ impl Stage {
             Visit::new(&self.busy).sends_address("helpers-busy", 503, ada),
             done.guesses("already-done", 200, &code),
             open("unknown-link", 404, unknown),
+            open("link-with-a-slash-at-its-end", 404, slash),
             open("bad-request", 400, half),
             open("internal-error", 500, self.broken_link.clone()),
         ]

@@ -38,7 +38,7 @@ impl Audience {
     /// The audience of the answer to a request. Without a route there is no such path.
     pub(crate) fn of(request: &Request, route: Option<Route>) -> Self {
         let accept = request.header("Accept");
-        let shape = route.map_or(Shape::Json, Route::shape);
+        let shape = route.map_or(Shape::HtmlIfAsked, Route::shape);
         let basic = request.credentials("Basic").is_some();
         Self {
             html: match shape {

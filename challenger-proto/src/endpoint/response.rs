@@ -37,9 +37,11 @@ impl Audience {
     ) -> Result<Response, Refused> {
         let View { mut data, client } = view;
         let language = self.language(service, name)?;
+        // Links are relative to an endpoint, and from another path would lead nowhere.
+        let has_links = !self.allow.is_empty();
         for (name, documents) in [("has_terms", &service.terms), ("has_privacy", &service.privacy)]
         {
-            if !documents.is_empty() {
+            if has_links && !documents.is_empty() {
                 data.set(name, true);
             }
         }
@@ -85,7 +87,9 @@ impl Audience {
         };
         view.data.set("ec", refusal.code());
         view.data.set("hint", refusal.hint());
-        if let Some(detail) = refused.detail.as_deref() {
+        // An unknown path may be the link of a validation, with its nonce, and another character.
+        let detail = refused.detail.as_deref().filter(|_| refusal != Refusal::EndpointUnknown);
+        if let Some(detail) = detail {
             view.data.set("detail", detail);
         }
         // By name, for templates that say more about some.

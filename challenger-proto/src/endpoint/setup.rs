@@ -106,11 +106,13 @@ fn parse_proposal(request: &Request) -> Result<Map<String, Value>, Refused> {
         return Ok(Map::new());
     }
     let body = decoded_body(request)?;
-    let Punctuation { colons, all } = Punctuation::of(&body);
+    // Some programs write a byte order mark, and readers may ignore it (RFC 8259 §8.1).
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body);
+    let Punctuation { colons, all } = Punctuation::of(body);
     if all > PUNCTUATION_MAX {
         return Err(Refusal::JsonInvalid.about("too many values"));
     }
-    let parsed = serde_json::from_slice(&body).map_err(|_| Refusal::JsonInvalid)?;
+    let parsed = serde_json::from_slice(body).map_err(|_| Refusal::JsonInvalid)?;
     if count_members(&parsed) < colons {
         return Err(Refusal::JsonInvalid.about("repeated name"));
     }

@@ -1,13 +1,17 @@
 //! The message that carries a PIN, before a template gives it words.
 
+use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
+use serde_json::{Value, json};
+
 use crate::address::Address;
+use crate::http::json::insert;
 use crate::http::page::Variables;
 use crate::secret::nonce::Nonce;
 use crate::secret::pin::Pin;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// A message to hand to the helper.
 #[derive(Clone)]
@@ -39,6 +43,42 @@ impl fmt::Debug for Transmission {
 }
 
 impl Transmission {
+    /// The names of all variables of the message's template. A dot leads to the member of an
+    /// object, and `*` stands for the name of a field.
+    pub const VARIABLES: &'static [&'static str] = &[
+        "address.*",
+        "client",
+        "expires",
+        "host",
+        "minutes",
+        "nonce",
+        "pin",
+        "pin_digits",
+        "reference",
+        "until.april",
+        "until.august",
+        "until.day",
+        "until.december",
+        "until.february",
+        "until.first",
+        "until.hour",
+        "until.january",
+        "until.july",
+        "until.june",
+        "until.march",
+        "until.may",
+        "until.minute",
+        "until.november",
+        "until.october",
+        "until.september",
+        "until.year",
+        "valid.days",
+        "valid.hours",
+        "valid.minutes",
+        "valid.one_minute",
+        "valid.text",
+    ];
+
     /// The variables of the message's template. `host` is the service's own, from its base URL.
     /// `pin` is for people, and `pin_digits` for programs that fill in the form.
     pub fn variables(&self, host: &str) -> Variables {
@@ -52,7 +92,92 @@ impl Transmission {
             ("pin", self.pin.spelled().into()),
             ("pin_digits", self.pin.digits().into()),
             ("reference", self.nonce.digest().reference().into()),
+            ("until", until(self.expires)),
+            ("valid", valid(self.expires.since(self.now))),
         ];
         variables.into_iter().collect()
+    }
+}
+
+/// The members of `until` that stand for months: a template cannot compare numbers.
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+/// The parts of a date in UTC, from which a catalogue makes what people write in its language. Only
+/// the member of the month itself is there, and `first` on the first day of a month.
+fn until(time: Timestamp) -> Value {
+    let ((year, month, day), (hour, minute, _)) = (time.date(), time.time_of_day());
+    let mut parts = json!({
+        "year": year,
+        "day": day,
+        "hour": format!("{hour:02}"),
+        "minute": format!("{minute:02}"),
+    });
+    let name = (1..).zip(MONTHS).find_map(|(number, name)| (number == month).then_some(name));
+    for flag in name.into_iter().chain((day == 1).then_some("first")) {
+        insert(&mut parts, flag, true);
+    }
+    parts
+}
+
+/// How long the PIN can be entered, in the one unit that suits, rounded down; nothing for less than
+/// a minute. `text` is short, in units that people read in any language.
+fn valid(span: Span) -> Value {
+    let (minutes, hours, days) = (span.as_minutes(), span.as_hours(), span.as_days());
+    match minutes {
+        0 => Value::Null,
+        1 => json!({"one_minute": true, "text": "1 min"}),
+        2..=120 => json!({"minutes": minutes, "text": format!("{minutes} min")}),
+        _ if hours < 48 => json!({"hours": hours, "text": format!("{hours} h")}),
+        _ => json!({"days": days, "text": format!("{hours} h")}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn dates_come_in_parts() {
+        for (seconds, expected) in [
+            (
+                1_772_323_200,
+                r#"{"day":1,"first":true,"hour":"00","march":true,"minute":"00","year":2026}"#,
+            ),
+            (1_767_607_260, r#"{"day":5,"hour":"10","january":true,"minute":"01","year":2026}"#),
+            (1_798_761_599, r#"{"day":31,"december":true,"hour":"23","minute":"59","year":2026}"#),
+        ] {
+            assert_eq!(until(Timestamp::from_seconds(seconds)).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_code_is_valid_for_at_least_what_is_said() {
+        for (seconds, expected) in [
+            (59, "null"),
+            (60, r#"{"one_minute":true,"text":"1 min"}"#),
+            (3599, r#"{"minutes":59,"text":"59 min"}"#),
+            (7259, r#"{"minutes":120,"text":"120 min"}"#),
+            (7260, r#"{"hours":2,"text":"2 h"}"#),
+            (172_799, r#"{"hours":47,"text":"47 h"}"#),
+            (172_800, r#"{"days":2,"text":"48 h"}"#),
+            (2_591_999, r#"{"days":29,"text":"719 h"}"#),
+        ] {
+            assert_eq!(valid(Span::seconds(seconds)).to_string(), expected, "{seconds}");
+        }
     }
 }

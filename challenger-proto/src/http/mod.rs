@@ -4,12 +4,14 @@ pub(crate) mod csp;
 pub(crate) mod documents;
 pub(crate) mod form;
 pub(crate) mod json;
+pub(crate) mod names;
 pub(crate) mod page;
 
 pub use crate::media::is_language_tag;
 pub use csp::Inline;
 pub use documents::{Document, Documents};
 pub use form::Form;
+pub use names::is_variable;
 pub use page::{FALLBACK_LANGUAGE, Page, PageName, PageSet, Variables};
 
 use alloc::borrow::Cow;

@@ -122,5 +122,8 @@ fn sample() -> Variables {
         "pin": PIN,
         "pin_digits": PIN_DIGITS,
         "reference": "KWRTBA",
+        "until": {"day": 30, "hour": "10", "minute": "01", "september": true, "year": 2026},
+        // None is longer.
+        "valid": {"minutes": 120, "text": "120 min"},
     }))
 }

@@ -19,6 +19,9 @@ const COUNTRIES: &str = "countries";
 /// The variable with the chosen one.
 const COUNTRY: &str = "country";
 
+/// The variables that are added to those of the core.
+pub(super) const VARIABLES: [&str; 3] = ["countries.name", "country.code", "country.name"];
+
 /// The names by language.
 #[derive(Clone, Default)]
 pub(super) struct Countries(BTreeMap<String, Vec<Country>>);

@@ -53,13 +53,34 @@ pub(super) type Find<'a> = dyn Fn(&str) -> Option<Source<'a>> + 'a;
 #[derive(Debug, Default)]
 pub(super) struct Expanded<'a> {
     pub text: String,
-    /// Tags that print their value without escaping, each with file and line.
-    pub unescaped: Vec<String>,
+    /// The tags of variables and sections, in their order.
+    pub tags: Vec<Written<'a>>,
     /// The positions where the text changes from one source to another, with the new source.
     marks: Vec<(usize, Source<'a>)>,
 }
 
+/// A tag, and the text that it was written in.
+#[derive(Debug)]
+pub(super) struct Written<'a> {
+    pub piece: Piece<'a>,
+    pub source: Source<'a>,
+}
+
+impl Written<'_> {
+    /// File and line.
+    pub(super) fn place(&self) -> String {
+        let line = self.source.line.saturating_add(self.piece.line).saturating_sub(1);
+        format!("{}:{line}", secrecy::path(self.source.file))
+    }
+}
+
 impl<'a> Expanded<'a> {
+    /// Tags that print their value without escaping, each with file and line.
+    pub(super) fn unescaped(&self) -> impl Iterator<Item = String> {
+        let tags = self.tags.iter().filter(|tag| tag.piece.kind == Kind::Unescaped);
+        tags.map(|tag| format!("{}: {}", tag.place(), tag.piece))
+    }
+
     /// Copies a piece, and remembers where it came from.
     fn push(&mut self, source: Source<'a>, piece: Piece<'a>) {
         let lines_before = piece.line.saturating_sub(piece.text.matches('\n').count());
@@ -117,16 +138,15 @@ pub(super) fn expand<'a>(
             }
             Kind::Inverted | Kind::Section => sections += 1,
             Kind::Close => sections = sections.saturating_sub(1),
-            Kind::Unescaped => {
-                let line = source.line.saturating_add(piece.line).saturating_sub(1);
-                expanded.unescaped.push(format!("{}:{line}: {piece}", secrecy::path(source.file)));
-            }
-            Kind::Comment | Kind::End | Kind::Variable => {}
+            Kind::Comment | Kind::End | Kind::Unescaped | Kind::Variable => {}
         }
         if sections > DEPTH_MAX {
             return complain(&format!("sections nest deeper than {DEPTH_MAX}, with those around"));
         }
         expanded.text.push_str(&piece.to_string());
+        if !matches!(piece.kind, Kind::Comment | Kind::End) {
+            expanded.tags.push(Written { piece, source });
+        }
     }
     Ok(expanded)
 }
@@ -264,6 +284,9 @@ mod tests {
         let part = Source { file: Path::new("part"), line: 7, text: "a\n{{{b}}}" };
         let source = Source::file(Path::new("page"), "{{a}}\n{{& c.d }}{{! {{{x}}} }}{{>part}}");
         let expanded = expand(source, &|_| Some(part)).expect("good");
-        assert_eq!(expanded.unescaped, ["page:2: {{{c.d}}}", "part:8: {{{b}}}"]);
+        assert_eq!(
+            expanded.unescaped().collect::<Vec<_>>(),
+            ["page:2: {{{c.d}}}", "part:8: {{{b}}}"]
+        );
     }
 }

@@ -4,6 +4,7 @@
 use challenger_proto::http::Inline;
 
 use super::expand::Expanded;
+use super::forms::Form;
 
 /// Elements whose content is only text.
 const TEXT_ELEMENTS: [&str; 4] = ["script", "style", "textarea", "title"];
@@ -25,11 +26,24 @@ struct Tag<'a> {
 /// The maximum number of warnings per page.
 const WARNINGS_MAX: usize = 20;
 
-/// The styles and scripts in a page, and warnings about parts that browsers refuse, with file and
-/// line.
-pub(super) fn inspect(page: &Expanded<'_>) -> (Inline, Vec<String>) {
-    let mut inline = Inline::default();
-    let mut warnings = Vec::new();
+/// Elements that are fields of a form.
+const FIELDS: [&str; 4] = ["button", "input", "select", "textarea"];
+
+/// What is in a page.
+#[derive(Default)]
+pub(super) struct Inspected {
+    /// The styles and scripts.
+    pub inline: Inline,
+    /// The forms, with their fields.
+    pub forms: Vec<Form>,
+    /// Parts that browsers refuse, with file and line.
+    pub warnings: Vec<String>,
+}
+
+/// Looks through a page.
+pub(super) fn inspect(page: &Expanded<'_>) -> Inspected {
+    let Inspected { mut inline, mut forms, mut warnings } = Inspected::default();
+    let mut in_form = false;
     let mut rest = 0;
     while let Some((tag, end)) = next_tag(&page.text, rest) {
         let mut warn = |what: String| {
@@ -42,6 +56,19 @@ pub(super) fn inspect(page: &Expanded<'_>) -> (Inline, Vec<String>) {
             }
         };
         tag.check(&mut warn);
+        match &*tag.name {
+            // A form within a form does not count (HTML Living Standard, 13.2.6.4.7).
+            "form" if !in_form => {
+                in_form = true;
+                forms.push(tag.form(page.place(tag.start)));
+            }
+            "/form" => in_form = false,
+            name if in_form && FIELDS.contains(&name) => {
+                let field = tag.attribute("name").map(str::to_owned);
+                forms.last_mut().into_iter().for_each(|form| form.fields.extend(field.clone()));
+            }
+            _ => {}
+        }
         rest = end;
         if TEXT_ELEMENTS.contains(&&*tag.name) {
             let text = page.text.get(end..).unwrap_or_default();
@@ -58,10 +85,21 @@ pub(super) fn inspect(page: &Expanded<'_>) -> (Inline, Vec<String>) {
             }
         }
     }
-    (inline, warnings)
+    Inspected { inline, forms, warnings }
 }
 
 impl Tag<'_> {
+    fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(it, _)| it == name).map(|(_, value)| *value)
+    }
+
+    /// A form that begins with this tag.
+    fn form(&self, place: String) -> Form {
+        let is_post = self.attribute("method").is_some_and(|it| it.eq_ignore_ascii_case("post"));
+        let action = self.attribute("action").unwrap_or_default().to_owned();
+        Form { place, action, is_post, fields: Vec::new() }
+    }
+
     /// Warns about what browsers refuse in a tag.
     fn check(&self, warn: &mut dyn FnMut(String)) {
         for (attribute, value) in &self.attributes {
@@ -181,7 +219,8 @@ mod tests {
 
     fn inspected(html: &str) -> (Inline, Vec<String>) {
         let source = Source::file(Path::new("page"), html);
-        inspect(&expand(source, &|_| None).expect(html))
+        let Inspected { inline, warnings, .. } = inspect(&expand(source, &|_| None).expect(html));
+        (inline, warnings)
     }
 
     #[test]

@@ -164,6 +164,13 @@ fn balance(pieces: &[Piece<'_>]) -> Result<(), LintError> {
                 }
                 None => return complain(format!("{piece} closes nothing")),
             },
+            Kind::Variable if piece.name == "else" && !open.is_empty() => {
+                let name = open.last().map_or("", |section| section.name);
+                return complain(format!(
+                    "{{{{else}}}} is not Mustache: expected {{{{/{name}}}}}{{{{^{name}}}}} in its \
+                     place"
+                ));
+            }
             Kind::Comment
             | Kind::End
             | Kind::Part
@@ -238,6 +245,12 @@ mod tests {
             ("{{{name}}", 1, "`{{{` has no `}}}`"),
             ("{{!\n never\n", 1, "`{{` has no `}}`"),
             ("{{}}", 1, "`` is not a name"),
+            ("{{#a}}\n{{else}}{{/a}}", 2, "{{else}} is not Mustache: expected {{/a}}{{^a}} in its"),
+            (
+                "{{^a.b}}{{#c}}{{/c}}{{ else }}{{/a.b}}",
+                1,
+                "{{else}} is not Mustache: expected {{/a.b}}",
+            ),
             ("{{a b}}", 1, "`a b` is not a name"),
             ("{{#a}}{{b..c}}{{/a}}", 1, "`b..c` is not a name"),
             ("{{!\n\n}}\n{{a <br>\n{{b}}", 4, "`a <br>` is not a name"),

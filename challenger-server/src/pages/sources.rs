@@ -36,7 +36,7 @@ const FILE_MAX: usize = 512 * 1024;
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
-const SHIPPED: [(&str, &str); 45] = shipped![
+const SHIPPED: [(&str, &str); 47] = shipped![
     "address-again.part.must",
     "again-form.part.must",
     "again.part.must",
@@ -74,12 +74,14 @@ const SHIPPED: [(&str, &str); 45] = shipped![
     "message-phone.must",
     "message-postal.must",
     "message.must",
+    "month.part.must",
     "post-country.part.must",
     "post-form.part.must",
     "post-lines.part.must",
     "post-name.part.must",
     "returning.part.must",
     "style.part.must",
+    "valid.part.must",
     "validation-unknown.must",
     "wait.part.must",
 ];

@@ -106,12 +106,6 @@ fn check_registered(reader: &mut OptionReader<'_>, service: &Service, registered
         let expected = format!("to be left out, because {address_type} addresses have {fields}");
         reader.refuse("ADDRESS_FIELDS", &expected);
     }
-    for field in service.restrictions.fields().filter(|field| !registered.contains(field)) {
-        reader.warnings.push(format!(
-            "[{MAIN}] ADDRESS_RESTRICTIONS demands {field}, which {address_type} addresses do not \
-             have; only a template of your own can ask for it"
-        ));
-    }
 }
 
 fn read_limits(reader: &mut OptionReader<'_>, limits: &mut Limits) {

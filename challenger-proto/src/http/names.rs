@@ -1,0 +1,111 @@
+//! The names of the variables that each page can have: the one list, for those who check templates.
+//! The stories of the transcripts compare it with what pages get.
+//!
+//! A dot leads to the member of an object, or of each object of a list. `*` stands for the name of
+//! a field, or of a refusal.
+
+use alloc::vec::Vec;
+
+use crate::http::page::PageName;
+
+/// The variables of all pages.
+const EVERYWHERE: &[&str] = &["has_privacy", "has_terms"];
+
+/// Those of a page that is about a validation.
+const VALIDATION: &[&str] = &[
+    "addresses_left",
+    "auth_attempts_left",
+    "budget_seen",
+    "by_email",
+    "by_other",
+    "by_phone",
+    "by_post",
+    "can_ask_again",
+    "can_retransmit",
+    "can_retry",
+    "change_url",
+    "client",
+    "fields.masked",
+    "fields.name",
+    "fields.value",
+    "next_tx_time",
+    "nonce",
+    "pin_transmissions_left",
+    "reference",
+    "wait.seconds",
+    "wait.text",
+];
+
+/// Those of a page that refuses something.
+const REFUSAL: &[&str] = &["detail", "ec", "failure.*", "hint", "refused.*", "stuck.url"];
+
+/// Those of the form for the address.
+const ADDRESS_FORM: &[&str] = &[
+    "address_form",
+    "address_hint",
+    "changes_left",
+    "countries.code",
+    "countries.selected",
+    "ec",
+    "error.at.*.malformed",
+    "error.at.*.missing",
+    "error.field",
+    "error.first.*",
+    "error.missing",
+    "error.other",
+    "fix_address",
+    "hint",
+    "last_address.*",
+    "restrictions.*.hint",
+    "restrictions.*.hint_i18n.*",
+    "restrictions.*.regex",
+];
+
+/// Those of the form for the PIN.
+const TAN_FORM: &[&str] =
+    &["address.*", "attempts_left", "retransmission_time.t_s", "transmitted", "type", "unsent"];
+
+/// Those of the form for the PIN, after one that was not accepted.
+const INVALID_PIN: &[&str] = &[
+    "ec",
+    "exhausted",
+    "hint",
+    "no_challenge",
+    "not_counted",
+    "pin_error",
+    "type",
+    "unreadable",
+    "wrong",
+];
+
+impl PageName {
+    /// The names of all variables that the page can have.
+    ///
+    /// ```
+    /// use challenger_proto::http::{PageName, is_variable};
+    ///
+    /// let names = PageName::EnterTanForm.variables();
+    /// assert!(is_variable(&names, "wait.text") && is_variable(&names, "wait"));
+    /// assert!(is_variable(&names, "address.CONTACT_EMAIL"));
+    /// assert!(!is_variable(&names, "wait.minutes") && !is_variable(&names, "pin"));
+    /// ```
+    pub fn variables(self) -> Vec<&'static str> {
+        let parts: &[&[&str]] = match self {
+            Self::AlreadyDone => &[EVERYWHERE, &["client"]],
+            Self::EnterAddressForm => &[EVERYWHERE, VALIDATION, ADDRESS_FORM],
+            Self::EnterTanForm => &[EVERYWHERE, VALIDATION, TAN_FORM],
+            Self::InternalError | Self::InvalidRequest => &[EVERYWHERE, VALIDATION, REFUSAL],
+            Self::InvalidPin => &[EVERYWHERE, VALIDATION, INVALID_PIN],
+            Self::ValidationUnknown => &[EVERYWHERE, REFUSAL],
+        };
+        parts.concat()
+    }
+}
+
+/// Whether a variable is in a list of names, or an object or a list that has such variables.
+pub fn is_variable(names: &[&str], path: &str) -> bool {
+    names.iter().any(|name| {
+        let mut parts = name.split('.');
+        path.split('.').all(|word| parts.next().is_some_and(|part| part == "*" || part == word))
+    })
+}

@@ -1,0 +1,101 @@
+//! Variables that a template names and never gets: they print nothing, and nobody would notice.
+
+use std::path::Path;
+
+use challenger_proto::Refusal;
+use challenger_proto::http::is_variable;
+
+use super::expand::{Expanded, Written};
+use super::lint::Kind;
+
+/// How many letters a name may differ from the one that was probably meant, if it is not short.
+const SLIP_MAX: usize = 2;
+
+/// Who names variables, and which there are.
+pub(super) struct Scope<'a> {
+    /// What a name is that is not among them, in words.
+    pub verdict: &'a str,
+    /// All names, as the core lists them.
+    pub names: &'a [&'static str],
+}
+
+impl Scope<'_> {
+    fn has(&self, path: &str) -> bool {
+        let refusal = path.strip_prefix("refused.");
+        is_variable(self.names, path)
+            && refusal.is_none_or(|name| Refusal::ALL.iter().any(|it| it.name() == name))
+    }
+
+    /// The whole path of a name, which is looked up as it will be at rendering: in the innermost
+    /// section that has its first word, else outside of all.
+    fn resolve(&self, name: &str, sections: &[Option<String>]) -> Option<String> {
+        let mut open = sections.iter().rev().flatten();
+        if name == "." {
+            return open.next().cloned();
+        }
+        let first = name.split('.').next().unwrap_or_default();
+        let around = open.map(|section| format!("{section}.")).chain([String::new()]);
+        let mut around = around.filter(|around| self.has(&format!("{around}{first}")));
+        around.next().map(|around| around + name).filter(|path| self.has(path))
+    }
+
+    fn complain(&self, tag: &Written<'_>) -> String {
+        let name = tag.piece.name;
+        let slip = SLIP_MAX.min(name.len() / 3);
+        let near = self.names.iter().find(|it| differences(it, name) <= slip);
+        let near = near.map(|it| format!("{it}, or another ")).unwrap_or_default();
+        format!(
+            "{}: {}: {}: expected {near}one of those in challenger.conf(5)",
+            tag.place(),
+            tag.piece,
+            self.verdict
+        )
+    }
+}
+
+/// Warnings about the variables that do not exist. Parts and texts are shared, so what they name
+/// counts by `shared`.
+pub(super) fn unknown(
+    template: &Path,
+    expanded: &Expanded<'_>,
+    own: &Scope<'_>,
+    shared: &Scope<'_>,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut sections = Vec::new();
+    for tag in &expanded.tags {
+        if tag.piece.kind == Kind::Close {
+            sections.pop();
+            continue;
+        }
+        let scope = if tag.source.file == template { own } else { shared };
+        let path = scope.resolve(tag.piece.name, &sections);
+        if path.is_none() {
+            warnings.push(scope.complain(tag));
+        }
+        match tag.piece.kind {
+            Kind::Section => sections.push(path),
+            Kind::Inverted => sections.push(None),
+            _ => {}
+        }
+    }
+    warnings
+}
+
+/// The number of letters that have to be added, left out or replaced (Levenshtein's distance).
+fn differences(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, letter) in one.chars().enumerate() {
+        let (mut corner, mut left) = (line, line + 1);
+        let first = [left];
+        let rest = other.iter().zip(row.windows(2)).map(|(it, above)| {
+            let [before, above] = above else { return left };
+            corner = *before + usize::from(*it != letter);
+            left = corner.min(left + 1).min(*above + 1);
+            left
+        });
+        row = first.into_iter().chain(rest).collect();
+    }
+    row.last().copied().unwrap_or_default()
+}
