@@ -12,7 +12,8 @@ pub(crate) struct Exit {
     to_stdout: bool,
 }
 
-/// The exit codes that GNU Taler's programs share.
+/// The exit codes that GNU Taler's programs share, and from 64 on those of helpers, which follow
+/// sysexits.h.
 impl Exit {
     /// 0: the person asked for help or a version and gets it.
     pub(crate) fn asked(message: impl Into<String>) -> Self {
@@ -38,6 +39,42 @@ impl Exit {
     /// 2: a configuration was not written. The original has no other code for it.
     pub(crate) fn not_written(message: impl Into<String>) -> Self {
         Self { code: 2, message: message.into(), to_stdout: false }
+    }
+
+    /// 64, EX_USAGE of sysexits.h: a helper's arguments make no sense.
+    #[cfg(feature = "email")]
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { code: 64, message: message.into(), to_stdout: false }
+    }
+
+    /// 67, EX_NOUSER: the address does not exist, or takes no message.
+    #[cfg(feature = "email")]
+    pub(crate) fn address_refused(message: impl Into<String>) -> Self {
+        Self { code: 67, message: message.into(), to_stdout: false }
+    }
+
+    /// 68, EX_NOHOST: the address is at a host that does not exist, or takes no message.
+    #[cfg(feature = "email")]
+    pub(crate) fn host_unknown(message: impl Into<String>) -> Self {
+        Self { code: 68, message: message.into(), to_stdout: false }
+    }
+
+    /// 69, EX_UNAVAILABLE: the message was not taken, for a reason that no other status has.
+    #[cfg(feature = "email")]
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self { code: 69, message: message.into(), to_stdout: false }
+    }
+
+    /// 75, EX_TEMPFAIL: the next attempt may work.
+    #[cfg(feature = "email")]
+    pub(crate) fn try_later(message: impl Into<String>) -> Self {
+        Self { code: 75, message: message.into(), to_stdout: false }
+    }
+
+    /// 78, EX_CONFIG: the operator has to change a setting, an account or a server.
+    #[cfg(feature = "email")]
+    pub(crate) fn misconfigured(message: impl Into<String>) -> Self {
+        Self { code: 78, message: message.into(), to_stdout: false }
     }
 
     /// 6: the configuration lacks something, or has it wrong.
