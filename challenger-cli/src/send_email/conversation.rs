@@ -116,7 +116,10 @@ pub enum Failure {
     NoMechanism(Vec<String>),
     /// The message has addresses with letters outside of ASCII, and the server does not offer
     /// SMTPUTF8 (RFC 6531).
-    NoUtf8,
+    NoUtf8 {
+        /// Whether the recipient is such an address, and not only the operator's.
+        is_recipient: bool,
+    },
 }
 
 /// What the server offers in its reply to EHLO. Without one, it offers nothing.
@@ -326,7 +329,10 @@ impl Conversation {
                 let line = format!("MAIL FROM:<{from}> SMTPUTF8 BODY=8BITMIME");
                 self.send(Step::Sender, &line);
             }
-            (false, false) => self.fail(Failure::NoUtf8),
+            (false, false) => {
+                let is_recipient = !to.is_ascii();
+                self.fail(Failure::NoUtf8 { is_recipient });
+            }
         }
     }
 }

@@ -118,6 +118,7 @@ fn bare(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::send_email::conversation::Login;
     use crate::send_email::settings::Security;
 
     fn hidden(recipient: &str, answer: &str) -> String {

@@ -204,12 +204,15 @@ impl Environment<'_> {
         let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(usual_port);
         let login = self.login()?;
         let is_local = address.map_or(host == "localhost", |address| address.is_loopback());
-        if matches!(security, Security::None) && login.is_some() && !is_local {
-            return Err(
-                "SMTP_SECURITY is none, which would show SMTP_PASSWORD to the network: expected \
-                 tls or starttls, or a server on this machine"
-                    .to_owned(),
-            );
+        if let (Security::None, Some(login), false) = (&security, &login, is_local) {
+            let name = match login.secret {
+                Secret::Password(_) => "SMTP_PASSWORD",
+                Secret::Token(_) => "SMTP_OAUTH2_TOKEN_FILE",
+            };
+            return Err(format!(
+                "SMTP_SECURITY is none, which would show {name} to the network: expected tls or \
+                 starttls, or a server on this machine"
+            ));
         }
         Ok(Smtp { host, port, hello: self.hello()?, security, login })
     }
@@ -231,8 +234,10 @@ impl Environment<'_> {
         let user = self.text("SMTP_USER")?;
         let secret = match (self.text("SMTP_PASSWORD")?, self.text("SMTP_OAUTH2_TOKEN_FILE")?) {
             (Some(_), Some(_)) => {
-                return Err("SMTP_PASSWORD and SMTP_OAUTH2_TOKEN_FILE are set: expected one of them"
-                    .to_owned());
+                return Err(
+                    "SMTP_PASSWORD and SMTP_OAUTH2_TOKEN_FILE are set: expected one of them"
+                        .to_owned(),
+                );
             }
             (Some(password), None) => Some(("SMTP_PASSWORD", Secret::Password(password))),
             (None, Some(file)) => Some(("SMTP_OAUTH2_TOKEN_FILE", token(&file)?)),

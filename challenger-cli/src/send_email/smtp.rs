@@ -243,7 +243,7 @@ impl Delivery {
                      XOAUTH2 for SMTP_OAUTH2_TOKEN_FILE; it offers {offered}"
                 )
             }
-            Failure::NoUtf8 => {
+            Failure::NoUtf8 { .. } => {
                 format!("{place} takes no addresses with letters outside of ASCII")
             }
         };

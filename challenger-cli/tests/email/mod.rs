@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses its part of it")]
 
+pub(crate) mod dialogues;
 pub(crate) mod mail;
 pub(crate) mod server;
 

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 /// The user who may log in.
 pub(crate) const USER: &str = "shop@relay.example";
 pub(crate) const PASSWORD: &str = "swordfish, and \"more\"";
+pub(crate) const TOKEN: &str = "ya29.swordfish-_~+/=";
 
 /// How much a flood says at a time.
 const FLOOD_LEN: usize = 64 * 1024;
@@ -40,6 +41,8 @@ pub(crate) enum Instead {
     Close,
     /// Says one letter after the other, and comes to no end.
     Dribble,
+    /// Says the right thing, but only after this many seconds.
+    Late(u64),
     /// Says this again and again, as fast as it can, and comes to no end.
     Flood(&'static str),
     /// Says nothing any more.
@@ -251,7 +254,7 @@ impl<'a> Connection<'a> {
         match (self.house.security, self.encrypted) {
             (Security::StartTls, false) => "250-stand-in\r\n250-8BITMIME\r\n250 STARTTLS",
             (Security::None | Security::Tls | Security::StartTls, _) => {
-                "250-stand-in\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 AUTH LOGIN PLAIN"
+                "250-stand-in\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 AUTH LOGIN PLAIN XOAUTH2"
             }
         }
     }
@@ -262,11 +265,29 @@ impl<'a> Connection<'a> {
     }
 
     fn log_in(&mut self, line: &str) -> io::Result<()> {
-        let given = line.rsplit(' ').next().unwrap();
-        let right = format!("\0{USER}\0{PASSWORD}");
-        if BASE64.decode(given.as_bytes()).unwrap_or_default() != right.as_bytes() {
+        let mut words = line.split(' ').skip(1);
+        let mechanism = words.next().unwrap();
+        let mut given = Vec::new();
+        given.extend(words.next().map(ToOwned::to_owned));
+        if mechanism == "LOGIN" {
+            for prompt in ["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6"] {
+                self.say(prompt)?;
+                given.push(self.read_line()?);
+            }
+        }
+        let right = match mechanism {
+            "PLAIN" => vec![format!("\0{USER}\0{PASSWORD}")],
+            "LOGIN" => vec![USER.to_owned(), PASSWORD.to_owned()],
+            _ => vec![format!("user={USER}\x01auth=Bearer {TOKEN}\x01\x01")],
+        };
+        let right = right.iter().map(|it| BASE64.encode(it.as_bytes()));
+        if !right.eq(given.iter().cloned()) {
+            if mechanism == "XOAUTH2" {
+                self.say("334 eyJzdGF0dXMiOiI0MDAifQ==")?;
+                assert_eq!(self.read_line()?, "");
+            }
             // Some servers repeat what they do not like.
-            return self.say(&format!("535 5.7.8 {USER}: not with {given}"));
+            return self.say(&format!("535 5.7.8 {USER}: not with {}", given.join(" ")));
         }
         if self.answer("AUTH", "235 2.7.0 welcome")? {
             self.user = Some(USER.to_owned());
@@ -303,6 +324,10 @@ impl<'a> Connection<'a> {
             Instead::Hang => {
                 let mut void = Vec::new();
                 self.stream.read_to_end(&mut void)?;
+            }
+            Instead::Late(seconds) => {
+                thread::sleep(Duration::from_secs(seconds));
+                return self.say(usual).map(|()| true);
             }
             Instead::Say(text) => self.say(text)?,
         }

@@ -80,3 +80,47 @@ impl Exchange {
         Self { command: format!("AUTH {mechanism}"), responses: responses.into_iter() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begin(secret: Secret, offered: &[&str]) -> Option<(String, Vec<String>)> {
+        let login = Login { user: "ann".to_owned(), secret };
+        let offered: Vec<String> = offered.iter().map(ToString::to_string).collect();
+        let exchange = Exchange::new(&login, &offered)?;
+        Some((exchange.command, exchange.responses.collect()))
+    }
+
+    #[test]
+    fn the_secret_and_the_offer_decide_about_the_mechanism() {
+        let password = || Secret::Password("secret".to_owned());
+        let token = || Secret::Token("ya29".to_owned());
+        let command = |secret, offered: &[&str]| begin(secret, offered).map(|(command, _)| command);
+        let plain = Some("AUTH PLAIN AGFubgBzZWNyZXQ=".to_owned());
+        assert_eq!(command(password(), &["LOGIN", "XOAUTH2", "PLAIN"]), plain);
+        assert_eq!(command(password(), &["LOGIN", "XOAUTH2"]), Some("AUTH LOGIN".to_owned()));
+        assert_eq!(command(password(), &["XOAUTH2", "CRAM-MD5"]), None);
+        assert_eq!(command(token(), &["PLAIN", "LOGIN"]), None);
+        let xoauth2 = "AUTH XOAUTH2 dXNlcj1hbm4BYXV0aD1CZWFyZXIgeWEyOQEB".to_owned();
+        assert_eq!(command(token(), &["PLAIN", "XOAUTH2"]), Some(xoauth2));
+    }
+
+    #[test]
+    fn a_long_response_waits_until_it_is_asked_for() {
+        for (is_token, mechanism) in [(false, "PLAIN"), (true, "XOAUTH2")] {
+            let begin = |len: usize| {
+                let text = "a".repeat(len);
+                let secret = if is_token { Secret::Token(text) } else { Secret::Password(text) };
+                begin(secret, &[mechanism]).unwrap()
+            };
+            let short = (0..512).rev().find(|len| begin(*len).0.contains(&format!("{mechanism} ")));
+            let short = short.unwrap();
+            assert!(begin(short).0.len() + 2 <= COMMAND_MAX && short > 300);
+            let (command, responses) = begin(short + 1);
+            assert_eq!(command, format!("AUTH {mechanism}"));
+            assert!(responses[0].len() > short);
+            assert_eq!(responses.len(), if is_token { 2 } else { 1 });
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //! bytes, any text or none behind the code.
 
 /// The longest reply, in bytes, with all its lines. Honest ones have a few hundred.
-pub const REPLY_MAX: usize = 64 * 1024;
+pub const REPLY_MAX: usize = 16 * 1024;
 
 /// What a server says to a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,20 +22,18 @@ impl Reply {
     /// Subject and detail of the enhanced code (RFC 3463 §2), if there is one that fits the code.
     pub fn enhanced(&self) -> Option<(u16, u16)> {
         let found = self.lines.iter().rev().find_map(|line| enhanced(line));
-        found.filter(|(class, ..)| *class == self.class()).map(|(_, subject, detail)| {
-            (subject, detail)
-        })
+        found
+            .filter(|(class, ..)| *class == self.class())
+            .map(|(_, subject, detail)| (subject, detail))
     }
 
     /// The text as one line. An enhanced code that each line repeats stands once.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for line in &self.lines {
-            let repeated = if text.is_empty() { None } else { enhanced(line) };
-            let line = match repeated {
-                Some(_) => line.split_once(' ').map_or("", |(_, rest)| rest),
-                None => line,
-            };
+            let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+            let is_repeated = !text.is_empty() && parse_enhanced(word).is_some();
+            let line = if is_repeated { rest } else { line };
             if !line.is_empty() {
                 text.push_str(if text.is_empty() { "" } else { " " });
                 text.push_str(line.trim());
@@ -45,9 +43,16 @@ impl Reply {
     }
 }
 
-/// The enhanced code at the beginning of a line.
+/// The enhanced code at the beginning of a line, or as qmail and its relatives write it, at the end:
+/// `(#5.1.1)`.
 fn enhanced(line: &str) -> Option<(u16, u16, u16)> {
-    let mut numbers = line.split_whitespace().next()?.split('.').map(|part| {
+    let qmail = |word: &str| parse_enhanced(word.strip_prefix("(#")?.strip_suffix(')')?);
+    let mut words = line.split_whitespace();
+    parse_enhanced(words.next()?).or_else(|| qmail(words.last()?))
+}
+
+fn parse_enhanced(word: &str) -> Option<(u16, u16, u16)> {
+    let mut numbers = word.split('.').map(|part| {
         let is_number = part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit());
         part.parse().ok().filter(|_| is_number)
     });
@@ -179,7 +184,8 @@ mod tests {
 
     #[test]
     fn a_reply_begins_with_a_code() {
-        for bytes in [&b"\r\n"[..], b"25\r\n", b"hello\r\n", b"2500 ok\r\n", b"999 no\r\n", b"150\n"]
+        for bytes in
+            [&b"\r\n"[..], b"25\r\n", b"hello\r\n", b"2500 ok\r\n", b"999 no\r\n", b"150\n"]
         {
             assert_eq!(read(bytes), Err(Malformed::NoCode), "{}", bytes.escape_ascii());
         }
@@ -204,6 +210,7 @@ mod tests {
             (b"550-5.1.1 unknown\n550 see there\n", Some((1, 1))),
             (b"550 5.1.10\n", Some((1, 10))),
             (b"550 unknown 5.1.1\n", None),
+            (b"550 no mailbox here by that name. (#5.1.1)\n", Some((1, 1))),
             (b"550 4.1.1 odd\n", None),
             (b"550 5.1 no\n", None),
             (b"550 5.1.1.1 no\n", None),

@@ -25,9 +25,11 @@ impl Failure {
             Self::Refused(_, reply) if reply.class() == 4 => Kind::Later,
             Self::Refused(step, reply) => refused(*step, reply),
             Self::Closed(_) => Kind::Later,
-            Self::NoStartTls | Self::NoMechanism(_) => Kind::Configuration,
-            // An address in ASCII could be written to.
-            Self::NoUtf8 => Kind::Address,
+            // The person may have another address, in ASCII.
+            Self::NoUtf8 { is_recipient: true } => Kind::Address,
+            Self::NoMechanism(_) | Self::NoStartTls | Self::NoUtf8 { is_recipient: false } => {
+                Kind::Configuration
+            }
             Self::Unasked | Self::NoReply(_) | Self::Senseless(..) | Self::TooLong(_) => {
                 Kind::Unavailable
             }

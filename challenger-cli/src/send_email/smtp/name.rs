@@ -75,7 +75,9 @@ mod tests {
     #[test]
     fn a_name_has_several_parts() {
         let label = "a".repeat(LABEL_MAX);
-        for name in ["a.example", "mx-1.shop.example", "1.2.3.4a", &format!("{label}.example")] {
+        let longest = "a.".repeat(DOMAIN_MAX / 2) + "a";
+        let good = ["a.example", "mx-1.shop.example", "1.2.3.4a", &longest];
+        for name in good.into_iter().chain([format!("{label}.example").as_str()]) {
             assert!(is_full(name), "{name}");
         }
         for name in [
@@ -93,9 +95,9 @@ mod tests {
             "ä.example",
             "a.example\r\nX",
             &format!("{label}a.example"),
-            &"a.".repeat(127).replace("a.a.", "aa.a."),
+            &format!("a{longest}"),
         ] {
-            assert!(!is_full(name) || name.len() <= DOMAIN_MAX && name.ends_with('a'), "{name}");
+            assert!(!is_full(name), "{name}");
         }
     }
 
