@@ -4,6 +4,7 @@
 
 pub(crate) mod dialogues;
 pub(crate) mod mail;
+pub(crate) mod postfix;
 pub(crate) mod server;
 
 use std::io::{Read, Write};

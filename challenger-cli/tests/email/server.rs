@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
@@ -82,6 +82,9 @@ struct Certificates {
     tls: Arc<ServerConfig>,
     ca: String,
     other: String,
+    /// The certificate for `localhost`, and its key.
+    server: String,
+    key: String,
 }
 
 impl MailServer {
@@ -94,8 +97,7 @@ impl MailServer {
         let directory = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        fs::write(directory.path().join("ca.pem"), &certificates().ca).unwrap();
-        fs::write(directory.path().join("other.pem"), &certificates().other).unwrap();
+        write_certificates(directory.path());
         let house = Arc::new(House { security, misbehaviour: misbehaviour.to_vec() });
         let server = Self { port, directory, house, mailbox: Arc::default() };
         let (house, mailbox) = (Arc::clone(&server.house), Arc::clone(&server.mailbox));
@@ -178,8 +180,21 @@ fn make_certificates() -> Certificates {
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key);
-    let [ca, other] = ["ca.pem", "other.pem"].map(|it| fs::read_to_string(file(it)).unwrap());
-    Certificates { tls: Arc::new(config.unwrap()), ca, other }
+    let tls = Arc::new(config.unwrap());
+    let [ca, other, server, key] = ["ca.pem", "other.pem", "server.pem", "server.key"]
+        .map(|it| fs::read_to_string(file(it)).unwrap());
+    Certificates { tls, ca, other, server, key }
+}
+
+/// Writes the certificates of the authorities, and that of a server on `localhost` with its key, for
+/// another server: `ca.pem`, `other.pem`, `server.pem` and `server.key`.
+pub(crate) fn write_certificates(folder: &Path) {
+    let Certificates { ca, other, server, key, .. } = certificates();
+    for (name, text) in
+        [("ca.pem", ca), ("other.pem", other), ("server.pem", server), ("server.key", key)]
+    {
+        fs::write(folder.join(name), text).unwrap();
+    }
 }
 
 trait Stream: Read + Write + Send {}
