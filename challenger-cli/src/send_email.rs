@@ -89,8 +89,8 @@ fn invalid(complaint: &str) -> Exit {
     Exit::usage(format!("ADDRESS: {complaint}; try '{PROGRAM} --help'"))
 }
 
-/// The recipient in the argument. An address that cannot exist is one that does not exist: the person
-/// who entered it can change it.
+/// The recipient in the argument. An address that cannot exist is one that does not exist: the
+/// person who entered it can change it.
 fn recipient(argument: &str) -> Result<Address, Exit> {
     let address = if argument.trim_start().starts_with('{') {
         let fields: Value = serde_json::from_str(argument).unwrap_or_default();

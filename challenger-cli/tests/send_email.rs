@@ -279,17 +279,6 @@ fn wrong_settings_are_told_with_what_would_be_right() {
             &[("EMAIL_FROM", "shop")],
             "EMAIL_FROM is \"shop\": expected noreply@shop.example or Shop",
         ),
-        (&[("EMAIL_FROM", "a@b.example, c@d.example")], "one address alone"),
-        (&[("EMAIL_FROM", "Shop <a@b.example> x")], "one address alone"),
-        (&[("EMAIL_FROM", "Shop a@b.example>")], "one address alone"),
-        (&[("EMAIL_FROM", "A <a@b.example>, B <c@d.example>")], "one address alone"),
-        (&[("EMAIL_FROM", "\"A\" <a@b.example>, \"B\" <c@d.example>")], "one address alone"),
-        (&[("EMAIL_FROM", "a@b.example, B <c@d.example>")], "one address alone"),
-        (&[("EMAIL_FROM", "Shops: a@b.example, c@d.example;")], "one address alone"),
-        (&[("EMAIL_FROM", "Shops: A <a@b.example>;")], "one address alone"),
-        (&[("EMAIL_FROM", "<<a@b.example>>")], "one address alone"),
-        (&[("EMAIL_FROM", "\"Shop\\\" <a@b.example>")], "one address alone"),
-        (&[("EMAIL_REPLY_TO", "A <a@b.example>, B <c@d.example>")], "EMAIL_REPLY_TO is "),
         (&[("EMAIL_FROM", "a@b.example\nBcc: c@d.example")], "EMAIL_FROM has a line break"),
         (&[("EMAIL_FROM", "A\r\nB: <a@b.example>")], "EMAIL_FROM has a line break"),
         (&[("EMAIL_REPLY_TO", "help")], "EMAIL_REPLY_TO is \"help\""),
@@ -333,6 +322,43 @@ fn wrong_settings_are_told_with_what_would_be_right() {
         let settings = with(&good, &[login[0], login[1], ("SMTP_HOST", host)]);
         // There is no server at the second one, but it may be tried.
         assert_ne!(send(&settings).code, Some(78));
+    }
+}
+
+#[test]
+fn a_sender_is_one_address_with_one_name() {
+    let server = MailServer::new(Security::None);
+    let good = server.settings("127.0.0.1");
+    for text in [
+        "a@b.example, c@d.example",
+        "A <a@b.example>, B <c@d.example>",
+        "\"A\" <a@b.example>, \"B\" <c@d.example>",
+        "a@b.example, B <c@d.example>",
+        "Shops: a@b.example, c@d.example;",
+        "Shops: A <a@b.example>;",
+        "Shop <a@b.example> x",
+        "Shop a@b.example>",
+        "<<a@b.example>>",
+        "\"Shop\\\" <a@b.example>",
+        "Shop <>",
+        ">",
+    ] {
+        for name in ["EMAIL_FROM", "EMAIL_REPLY_TO"] {
+            let complaint = format!("{name} is {text:?}: expected noreply@shop.example or Shop <");
+            send(&with(&good, &[(name, text)])).failed(78, &complaint);
+        }
+    }
+    // Names with special characters are encoded.
+    for (text, header) in [
+        ("<a@b.example>", "a@b.example"),
+        (" Shop, Inc.  <a@b.example> ", "Shop, Inc. <a@b.example>"),
+        (r#""A \"B\" <C>" <a@b.example>"#, r#"A "B" <C> <a@b.example>"#),
+        (r#""" <a@b.example>"#, "a@b.example"),
+    ] {
+        send(&with(&good, &[("EMAIL_FROM", text)])).sent();
+        let mail = server.mails().pop().unwrap();
+        assert_eq!(Entity::parse(&mail.text).header("From"), header);
+        assert!(mail.commands.contains(&"MAIL FROM:<a@b.example>".to_owned()));
     }
 }
 

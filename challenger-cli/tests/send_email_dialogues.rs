@@ -42,9 +42,9 @@ fn turns(dialogue: &Dialogue) -> Vec<(String, String)> {
     let mut turns = Vec::new();
     let mut said = String::new();
     for line in dialogue.lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        match line.split_once(": ").unwrap_or((line.trim_end_matches(':'), "")) {
-            ("S", line) => said.push_str(&format!("{line}\n")),
-            ("C", line) => turns.push((std::mem::take(&mut said), line.to_owned())),
+        match line.split_at(2) {
+            ("S:", line) => said.push_str(&format!("{}\n", line.trim())),
+            ("C:", line) => turns.push((std::mem::take(&mut said), line.trim().to_owned())),
             _ => panic!("{line}"),
         }
     }
@@ -62,7 +62,7 @@ fn play(dialogue: &Dialogue, line_end: &str, lengths: &[usize]) -> Outcome {
         let said = bytes(&said, line_end);
         let mut left = said.as_slice();
         loop {
-            match conversation.next() {
+            match conversation.advance() {
                 Next::Read if left.is_empty() => {
                     assert_eq!(expected, "END", "{name}: we wait");
                     conversation.close();
@@ -188,18 +188,18 @@ fn behind_the_dot_the_first_digit_decides() {
     ] {
         let mut conversation = Conversation::new(plan(&DIALOGUES[0].simple()));
         for reply in ["220 mx", "250 mx", "250 ok", "250 ok", "354 go"] {
-            assert_eq!(conversation.next(), Next::Read);
+            assert_eq!(conversation.advance(), Next::Read);
             conversation.take(format!("{reply}\r\n").as_bytes());
-            assert!(matches!(conversation.next(), Next::Send(_)), "{reply}");
+            assert!(matches!(conversation.advance(), Next::Send(_)), "{reply}");
         }
-        assert_eq!(conversation.next(), Next::Read);
+        assert_eq!(conversation.advance(), Next::Read);
         conversation.take(said);
-        if let Next::End(result) = conversation.next() {
+        if let Next::End(result) = conversation.advance() {
             assert_eq!(end(&result), expected, "{}", said.escape_ascii());
             continue;
         }
         conversation.close();
-        let Next::End(result) = conversation.next() else { panic!("{}", said.escape_ascii()) };
+        let Next::End(result) = conversation.advance() else { panic!("{}", said.escape_ascii()) };
         assert_eq!(end(&result), expected, "{}", said.escape_ascii());
     }
 }
@@ -210,11 +210,11 @@ fn nothing_from_before_tls_counts() {
     for injected in ["2", "250-mx\r\n250 AUTH PLAIN\r\n", "\r\n", "\0"] {
         let mut conversation = Conversation::new(plan(&dialogue));
         conversation.take(b"220 mx\r\n");
-        assert!(matches!(conversation.next(), Next::Send(_)));
+        assert!(matches!(conversation.advance(), Next::Send(_)));
         conversation.take(b"250-mx\r\n250 STARTTLS\r\n");
-        assert_eq!(conversation.next(), Next::Send(b"STARTTLS\r\n".to_vec()));
+        assert_eq!(conversation.advance(), Next::Send(b"STARTTLS\r\n".to_vec()));
         conversation.take(format!("220 go\r\n{injected}").as_bytes());
-        assert_eq!(conversation.next(), Next::End(Err(Failure::Unasked)));
+        assert_eq!(conversation.advance(), Next::End(Err(Failure::Unasked)));
     }
 }
 
@@ -224,7 +224,7 @@ fn no_reply_is_read_without_an_end() {
         let mut conversation = Conversation::new(plan(&DIALOGUES[0].simple()));
         let mut read = 0;
         loop {
-            match conversation.next() {
+            match conversation.advance() {
                 Next::Read => conversation.take(bytes),
                 Next::End(result) => return (end(&result), read),
                 other => panic!("{other:?}"),

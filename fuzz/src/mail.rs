@@ -6,8 +6,8 @@ use challenger_cli::send_email::conversation::{
 
 /// Between two pieces of what the server says; it is in none of them.
 const CUT: u8 = 0xff;
-/// The most times that we say something: EHLO, HELO or EHLO again, STARTTLS, three lines of a login,
-/// and four commands with the message.
+/// The most times that we say something: EHLO, HELO or EHLO again, STARTTLS, three lines of a
+/// login, and four commands with the message.
 const SENT_MAX: usize = 11;
 /// The longest command line (RFC 5321 §4.5.3.1.4), and the longest line of a login (RFC 4954 §4).
 const LINE_MAX: usize = 512;
@@ -20,8 +20,9 @@ const SECRET: &str = "hunter2";
 /// What we said, and how it ended.
 type Outcome = (Vec<Vec<u8>>, Result<(), Failure>);
 
-/// Whatever a server says, the conversation ends, and holds no more than a reply. It sends nothing of
-/// the message before the server asks for it, and nothing but EHLO before TLS, where TLS is wanted.
+/// Whatever a server says, the conversation ends, and holds no more than a reply. It sends nothing
+/// of the message before the server asks for it, and nothing but EHLO before TLS, where TLS is
+/// wanted.
 /// Without a change to TLS, it does not matter how the bytes are cut.
 pub fn mail(data: &[u8]) {
     let Some((way, said)) = data.split_first() else { return };
@@ -70,7 +71,7 @@ fn play(way: u8, pieces: &[&[u8]]) -> Outcome {
     let mut is_encrypted = protection(way) != Protection::StartTls;
     let mut has_closed = false;
     loop {
-        match conversation.next() {
+        match conversation.advance() {
             Next::Read => {
                 assert!(conversation.kept() <= REPLY_MAX, "{}", conversation.kept());
                 assert!(!has_closed, "it waits in vain");

@@ -148,7 +148,7 @@ impl Offer {
     }
 }
 
-/// A conversation. Ask it for what comes [`next`](Self::next) until that is the end.
+/// A conversation. Let it [`advance`](Self::advance) until it ends.
 pub struct Conversation {
     plan: Plan,
     step: Step,
@@ -192,8 +192,8 @@ impl Conversation {
         self.replies.len()
     }
 
-    /// What to do now.
-    pub fn next(&mut self) -> Next {
+    /// Goes on as far as possible, and returns what to do now.
+    pub fn advance(&mut self) -> Next {
         loop {
             if let Some(end) = &self.end {
                 return Next::End(end.clone());
@@ -337,8 +337,8 @@ impl Conversation {
     }
 }
 
-/// The message as it is sent: all lines end in CRLF, a dot in front is doubled (RFC 5321 §4.5.2), and
-/// a line with a dot alone is the end.
+/// The message as it is sent: all lines end in CRLF, a dot in front is doubled (RFC 5321 §4.5.2),
+/// and a line with a dot alone is the end.
 fn stuffed(text: &str) -> Vec<u8> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut stuffed = Vec::with_capacity(text.len() + text.len() / 32 + 3);

@@ -1,5 +1,5 @@
-//! Delivery to an SMTP server: carries out what the conversation decides, within the time that there
-//! is, and says what went wrong.
+//! Delivery to an SMTP server: carries out what the conversation decides, within the time that
+//! there is, and says what went wrong.
 
 pub(super) mod name;
 pub(super) mod stream;
@@ -23,9 +23,9 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// How much to read at a time, in bytes.
 const READ_LEN: usize = 4096;
 
-/// How much address space there is for the delivery, in bytes. An honest conversation over TLS takes
-/// 140 MiB of addresses, most of which the allocator only sets aside for the second thread, and
-/// 8 MiB of memory.
+/// How much address space there is for the delivery, in bytes. An honest conversation over TLS
+/// takes 140 MiB of addresses, most of which the allocator only sets aside for the second thread,
+/// and 8 MiB of memory.
 const MEMORY_MAX: u64 = 512 * 1024 * 1024;
 
 /// An event that the delivering thread reports.
@@ -159,7 +159,7 @@ impl Delivery {
         // The last error of the connection. The server's last words come before it.
         let mut broken = None;
         loop {
-            let next = conversation.next();
+            let next = conversation.advance();
             let step = conversation.step();
             self.report(Event::Begun(step));
             match next {
@@ -169,6 +169,10 @@ impl Delivery {
                         Ok(0) => conversation.close(),
                         Ok(count) => conversation.take(buffer.get(..count).unwrap_or_default()),
                         Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                        // TLS calls it that if the server just hangs up.
+                        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                            conversation.close();
+                        }
                         Err(error) => {
                             broken = broken.or(Some(error));
                             conversation.close();

@@ -1,5 +1,5 @@
-//! What mail servers say: dialogues with well-known ones as they are from the outside, and with some
-//! odd ones; and how servers refuse.
+//! What mail servers say: dialogues with well-known ones as they are from the outside, and with
+//! some odd ones; and how servers refuse.
 
 use challenger_cli::send_email::conversation::{Kind, Protection};
 
@@ -98,7 +98,7 @@ const EXIM: Dialogue = Dialogue {
 const EXCHANGE_ONLINE: Dialogue = Dialogue {
     name: "Exchange Online, with a login by LOGIN",
     lines: "
-        S: 220 AM0PR0000CA0000.outlook.office365.com Microsoft ESMTP MAIL Service ready at Sun, 29 Nov
+        S: 220 AM0PR0000CA0000.outlook.office365.com Microsoft ESMTP MAIL Service ready at Sun
         C: EHLO me.example
         S: 250-AM0PR0000CA0000.outlook.office365.com Hello [192.0.2.1]
         S: 250-SIZE 157286400

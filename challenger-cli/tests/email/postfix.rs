@@ -24,17 +24,17 @@ pub(crate) struct Postfix {
 }
 
 impl Postfix {
-    /// Starts it. It has a mailbox for `ada.lovelace@example.com` and one for `zoë@example.com`, wants
-    /// TLS, and takes no name of a client that has no dot.
+    /// Starts it. It has mailboxes for `ada.lovelace@example.com` and `zoë@example.com`, wants TLS,
+    /// and takes no name of a client that has no dot.
     pub(crate) fn start() -> Self {
         // Both at once, so that they are different.
         let free = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
         let [starttls_port, tls_port] = free.map(|it| it.local_addr().unwrap().port());
         let postfix = Self { folder: tempfile::tempdir().unwrap(), starttls_port, tls_port };
         postfix.write_files();
-        let status = postfix.command("start").status();
-        let status = status.expect("Postfix is installed: make tools");
-        assert!(status.success(), "Postfix starts, as root only: {}", postfix.log());
+        let missing = |error| panic!("{POSTFIX}: {error}; make tools installs it");
+        let status = postfix.command("start").status().unwrap_or_else(missing);
+        assert!(status.success(), "Postfix starts as root only: {}", postfix.log());
         wait_for("Postfix", || TcpStream::connect((Ipv4Addr::LOCALHOST, tls_port)).ok());
         postfix
     }
@@ -120,7 +120,7 @@ impl Postfix {
              smtputf8_enable = yes\n\
              smtpd_helo_required = yes\n\
              smtpd_delay_reject = no\n\
-             smtpd_helo_restrictions = reject_invalid_helo_hostname, reject_non_fqdn_helo_hostname\n\
+             smtpd_helo_restrictions = reject_non_fqdn_helo_hostname\n\
              smtpd_relay_restrictions = reject_unauth_destination\n\
              smtpd_tls_security_level = encrypt\n\
              smtpd_tls_cert_file = {path}/server.pem\n\

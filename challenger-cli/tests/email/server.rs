@@ -186,8 +186,8 @@ fn make_certificates() -> Certificates {
     Certificates { tls, ca, other, server, key }
 }
 
-/// Writes the certificates of the authorities, and that of a server on `localhost` with its key, for
-/// another server: `ca.pem`, `other.pem`, `server.pem` and `server.key`.
+/// Writes the certificates of the authorities, and that of a server on `localhost` with its key,
+/// for another server: `ca.pem`, `other.pem`, `server.pem` and `server.key`.
 pub(crate) fn write_certificates(folder: &Path) {
     let Certificates { ca, other, server, key, .. } = certificates();
     for (name, text) in

@@ -43,8 +43,8 @@ impl Reply {
     }
 }
 
-/// The enhanced code at the beginning of a line, or as qmail and its relatives write it, at the end:
-/// `(#5.1.1)`.
+/// The enhanced code at the beginning of a line, or as qmail and its relatives write it, at the
+/// end: `(#5.1.1)`.
 fn enhanced(line: &str) -> Option<(u16, u16, u16)> {
     let qmail = |word: &str| parse_enhanced(word.strip_prefix("(#")?.strip_suffix(')')?);
     let mut words = line.split_whitespace();
@@ -121,8 +121,8 @@ impl Replies {
 }
 
 impl Reply {
-    /// Adds a line, and returns whether it is the last one. Within a reply, a line without a code is
-    /// more text.
+    /// Adds a line, and returns whether it is the last one. Within a reply, a line without a code
+    /// is more text.
     fn add(&mut self, line: &[u8]) -> Result<bool, Malformed> {
         let line = String::from_utf8_lossy(line.trim_ascii_end());
         let Some((code, rest)) = code(&line) else {

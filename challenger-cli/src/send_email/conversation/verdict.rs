@@ -47,7 +47,7 @@ fn refused(step: Step, reply: &Reply) -> Kind {
         // Some servers look at the recipient only now. If they do not say so, it is the message
         // that they do not want.
         Step::Data | Step::Message => {
-            reply.enhanced().and_then(|code| enhanced(code)).unwrap_or(Kind::Unavailable)
+            reply.enhanced().and_then(enhanced).unwrap_or(Kind::Unavailable)
         }
     }
 }

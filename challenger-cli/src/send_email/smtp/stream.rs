@@ -50,8 +50,8 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Connects to one of these addresses. Each gets its turn, and an equal part of the time that is
-    /// left.
+    /// Connects to one of these addresses. Each gets its turn, and an equal part of the time that
+    /// is left.
     ///
     /// # Errors
     /// The error of the last address, or there is none.
