@@ -48,7 +48,7 @@ fn postfix_says_what_is_wrong() {
     let clear = with(&good, &[("SMTP_SECURITY", "none")]);
     send(&clear).failed(78, "refused the sender: 530 5.7.0 Must issue a STARTTLS command first");
     let login = [("SMTP_USER", "ann"), ("SMTP_PASSWORD", "swordfish")];
-    send(&with(&good, &login)).failed(78, "offers no way to log in that fits");
+    send(&with(&good, &login)).failed(78, "offers no login for these settings");
     let other = postfix.path("other.pem");
     send(&with(&good, &[("SMTP_CA_FILE", &other)])).failed(78, "UnknownIssuer");
     // It would not take a name without a dot.

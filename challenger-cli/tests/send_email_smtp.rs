@@ -83,7 +83,7 @@ fn a_wrong_password_is_refused_for_good() {
     }
     let hello = Instead::Say("250-stand-in\r\n250 8BITMIME");
     let outcome = send_through(Security::Tls, "EHLO", hello, &[]);
-    outcome.failed(78, "offers no way to log in that fits");
+    outcome.failed(78, "offers no login for these settings");
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn our_name_is_full_or_an_address() {
 
     let rejected = Instead::Say("504 5.5.2 <x>: Helo command rejected");
     let outcome = send_through(Security::None, "EHLO", rejected, &[]);
-    outcome.failed(78, "refused EHLO: 504 5.5.2 <x>: Helo command rejected; SMTP_HELO is for");
+    outcome.failed(78, "refused EHLO: 504 5.5.2 <x>: Helo command rejected; SMTP_HELO can be");
 }
 
 #[test]
@@ -401,7 +401,7 @@ fn it_logs_in_by_what_the_server_offers() {
         send(&login(&server.settings("localhost"))).sent();
         assert_eq!(server.mail().user.as_deref(), Some(USER));
         let settings = with(&server.settings("localhost"), &by_token);
-        send(&settings).failed(78, "XOAUTH2 for SMTP_OAUTH2_TOKEN_FILE; it offers ");
+        send(&settings).failed(78, "SMTP_OAUTH2_TOKEN_FILE needs XOAUTH2; it offers ");
     }
     let server = offering("250-mx\r\n250 AUTH CRAM-MD5 XOAUTH2");
     send(&login(&server.settings("localhost"))).failed(78, "it offers CRAM-MD5 XOAUTH2");

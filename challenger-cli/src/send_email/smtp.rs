@@ -217,7 +217,7 @@ impl Delivery {
                 let text = self.private.hide(&reply.text());
                 let mut why = format!("{place} refused {step}: {} {text}", reply.code);
                 if *step == Step::Hello && reply.class() == 5 {
-                    why.push_str("; SMTP_HELO is for another name than ours");
+                    why.push_str("; SMTP_HELO can be a name that it accepts");
                 }
                 why
             }
@@ -243,8 +243,8 @@ impl Delivery {
                 let offered = self.private.hide(&offered.join(" "));
                 let offered = if offered.is_empty() { "none".to_owned() } else { offered };
                 format!(
-                    "{place} offers no way to log in that fits: PLAIN or LOGIN for SMTP_PASSWORD, \
-                     XOAUTH2 for SMTP_OAUTH2_TOKEN_FILE; it offers {offered}"
+                    "{place} offers no login for these settings: SMTP_PASSWORD needs PLAIN or LOGIN, \
+                     SMTP_OAUTH2_TOKEN_FILE needs XOAUTH2; it offers {offered}"
                 )
             }
             Failure::NoUtf8 { .. } => {
