@@ -243,8 +243,8 @@ impl Delivery {
                 let offered = self.private.hide(&offered.join(" "));
                 let offered = if offered.is_empty() { "none".to_owned() } else { offered };
                 format!(
-                    "{place} offers no login for these settings: SMTP_PASSWORD needs PLAIN or LOGIN, \
-                     SMTP_OAUTH2_TOKEN_FILE needs XOAUTH2; it offers {offered}"
+                    "{place} offers no login for these settings: SMTP_PASSWORD needs PLAIN or \
+                     LOGIN, SMTP_OAUTH2_TOKEN_FILE needs XOAUTH2; it offers {offered}"
                 )
             }
             Failure::NoUtf8 { .. } => {
