@@ -240,13 +240,14 @@ documents:
 	    /usr/bin/python3 -c "import docutils" && command -v pandoc && command -v weasyprint && \
 	    command -v msgmerge, python3-docutils pandoc weasyprint gettext)
 
-# The helper scripts and their tests run programs of the system.
+# The helpers and their tests run programs of the system. The tests start a Postfix of their own, which
+# has to be root; that of the system is not used.
 tools:
 	$(call need,the helpers need programs, \
 	    command -v curl && command -v jq && command -v patch && command -v pdftotext && \
-	    command -v shellcheck && \
+	    command -v shellcheck && test -x /usr/sbin/postfix && \
 	    command -v weasyprint && ls /usr/share/iso-codes/json/iso_3166-1.json, \
-	    curl iso-codes jq patch poppler-utils shellcheck weasyprint)
+	    curl iso-codes jq patch poppler-utils postfix shellcheck weasyprint)
 
 # The pages are tested in Chromium, with its driver, and with axe-core, which finds barriers for people
 # who cannot see them or use a mouse. axe-core is fetched into the build directory.

@@ -12,7 +12,8 @@ pub(crate) struct Exit {
     to_stdout: bool,
 }
 
-/// The exit codes that GNU Taler's programs share.
+/// The exit codes that GNU Taler's programs share, and from 64 on those of helpers, which follow
+/// sysexits.h.
 impl Exit {
     /// 0: the person asked for help or a version and gets it.
     pub(crate) fn asked(message: impl Into<String>) -> Self {
@@ -46,35 +47,42 @@ impl Exit {
     }
 }
 
-/// The exit codes of helpers, from sysexits.h.
-#[cfg(feature = "http")]
+/// The exit statuses of helpers, from sysexits.h: what a failed delivery means.
+#[cfg(any(feature = "email", feature = "http"))]
 impl Exit {
-    /// 64: the arguments make no sense.
+    /// 64, EX_USAGE: the arguments make no sense.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { code: 64, message: message.into(), to_stdout: false }
     }
 
-    /// 67: there is nobody at this address.
+    /// 67, EX_NOUSER: the address does not exist, or takes no message.
     pub(crate) fn address_refused(message: impl Into<String>) -> Self {
         Self { code: 67, message: message.into(), to_stdout: false }
     }
 
-    /// 69: it did not work, for another reason than the others.
+    /// 68, EX_NOHOST: the address is at a host that does not exist, or takes no message.
+    #[cfg(feature = "email")]
+    pub(crate) fn host_unknown(message: impl Into<String>) -> Self {
+        Self { code: 68, message: message.into(), to_stdout: false }
+    }
+
+    /// 69, EX_UNAVAILABLE: the message was not taken, for a reason that no other status has.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self { code: 69, message: message.into(), to_stdout: false }
     }
 
-    /// 75: it did not work, and may work later.
+    /// 75, EX_TEMPFAIL: the next attempt may work.
     pub(crate) fn try_later(message: impl Into<String>) -> Self {
         Self { code: 75, message: message.into(), to_stdout: false }
     }
 
-    /// 78: the operator's settings are wrong.
+    /// 78, EX_CONFIG: the operator has to change a setting, an account or a server.
     pub(crate) fn misconfigured(message: impl Into<String>) -> Self {
         Self { code: 78, message: message.into(), to_stdout: false }
     }
 
     /// The message, to end in another way with it.
+    #[cfg(feature = "http")]
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

@@ -1,6 +1,7 @@
 //! `challenger-send-email`: the helper that delivers a message by e-mail.
 
 mod address;
+pub mod conversation;
 mod failure;
 mod html;
 mod mail;
@@ -19,7 +20,8 @@ use serde_json::Value;
 use crate::args;
 use crate::exit::{Exit, end};
 use crate::message::read_message;
-use failure::Private;
+use conversation::Kind;
+use failure::{DeliveryError, Private};
 use settings::{Route, Settings};
 
 const PROGRAM: &str = "challenger-send-email";
@@ -36,8 +38,9 @@ const OPTIONS: [&str; 5] = ["-h", "--help", "-v", "--version", "--"];
 #[argh(
     example = "export EMAIL_FROM=noreply@example.com SMTP_HOST=mail.example.com\n\
                echo 'It works.' | challenger-send-email ada@example.com",
-    note = "Exit status: 0, the mail server took the message; 1, failed; 2, wrong arguments;\n\
-            6, wrong settings.\n\
+    note = "Exit status: 0, the mail server took the message; 1, there was no message;\n\
+            64, wrong arguments; 67, there is no such address; 68, there is no such host;\n\
+            69, refused; 75, try again later; 78, wrong settings.\n\
             More: challenger-send-email(1), with all settings."
 )]
 struct Arguments {
@@ -57,7 +60,7 @@ fn run() -> Result<(), Exit> {
     let complaint = || invalid("there has to be exactly one");
     let arguments = parsed.map_err(|exit| if exit.is_asked() { exit } else { complaint() })?;
     let recipient = recipient(&arguments.address)?;
-    let settings = Settings::read(&|name| std::env::var_os(name)).map_err(Exit::not_configured)?;
+    let settings = Settings::read(&|name| std::env::var_os(name)).map_err(Exit::misconfigured)?;
     let message = read_message().map_err(Exit::failed)? + "\n";
     let private = Private::new(&recipient, &message, &settings.route);
     let mail = mail::compose(&settings, recipient, message).map_err(Exit::failed)?;
@@ -65,7 +68,7 @@ fn run() -> Result<(), Exit> {
         Route::Sendmail(program) => sendmail::send(&program, settings.timeout, &mail, &private),
         Route::Smtp(smtp) => smtp::send(smtp, settings.timeout, mail, private),
     };
-    sent.map_err(|failure| Exit::failed(failure.to_string()))
+    sent.map_err(|failure| failure.exit())
 }
 
 /// The arguments. Everything but [`OPTIONS`] counts as the address, even if it starts with a dash.
@@ -78,25 +81,23 @@ fn arguments() -> impl Iterator<Item = OsString> {
     arguments.into_iter()
 }
 
-/// The error about the argument, without the argument.
+/// The error about the arguments, without them.
 fn invalid(complaint: &str) -> Exit {
-    Exit::invalid_argument(format!("ADDRESS: {complaint}; try '{PROGRAM} --help'"))
+    Exit::usage(format!("ADDRESS: {complaint}; try '{PROGRAM} --help'"))
 }
 
-/// The recipient in the argument.
+/// The recipient in the argument. An address that cannot exist is one that does not exist: the
+/// person who entered it can change it.
 fn recipient(argument: &str) -> Result<Address, Exit> {
-    let json = argument.trim_start().starts_with('{');
-    let address = if json {
+    let address = if argument.trim_start().starts_with('{') {
         let fields: Value = serde_json::from_str(argument).unwrap_or_default();
-        fields.get("CONTACT_EMAIL").and_then(Value::as_str).unwrap_or_default().to_owned()
+        let address = fields.get("CONTACT_EMAIL").and_then(Value::as_str);
+        address.ok_or_else(|| invalid("there is no CONTACT_EMAIL"))?.to_owned()
     } else {
         argument.to_owned()
     };
     address::parse(&address).ok_or_else(|| {
-        invalid(if json {
-            "there is no e-mail address as CONTACT_EMAIL"
-        } else {
-            "this is no e-mail address"
-        })
+        let why = "ADDRESS: this is not an e-mail address";
+        DeliveryError::new(Kind::Address, why).exit()
     })
 }

@@ -99,7 +99,7 @@ fn nothing_ends_lines_or_turns_them_around() {
     assert_eq!(mail.header("Subject"), "Your code");
     assert_eq!(mail.parts()[PLAIN].content(), "1234-5678 is your code.\n");
     for odd in ['\u{202e}', '\u{2028}', '\u{200b}', '\u{200d}', '\u{2067}', '\u{ad}'] {
-        send_to(&format!("a{odd}da@example.com"), &[], text).failed(2, "e-mail address");
+        send_to(&format!("a{odd}da@example.com"), &[], text).failed(67, "e-mail address");
     }
 }
 
@@ -194,7 +194,9 @@ fn names_outside_of_ascii_need_a_server_that_takes_them() {
     let hello = Instead::Say("250-stand-in\r\n250 8BITMIME");
     let server = MailServer::with(Security::None, &[("EHLO", hello)]);
     let outcome = send_to("zoë@example.com", &server.settings("127.0.0.1"), MESSAGE);
-    outcome.failed(1, "takes no addresses with letters outside of ASCII");
+    outcome.failed(67, "takes no addresses with letters outside of ASCII");
+    let sender = with(&server.settings("127.0.0.1"), &[("EMAIL_FROM", "zoë@shop.example")]);
+    send(&sender).failed(78, "takes no addresses with letters outside of ASCII");
 }
 
 #[test]
@@ -204,24 +206,30 @@ fn wrong_arguments_are_not_repeated() {
     for arguments in [
         &[][..],
         &["lovelace@example.com", "lovelace@example.com"],
-        &["-lovelace@"],
         &["-v@", "lovelace@example.com"],
-        &["help"],
-        &["--lovelace"],
-        &[""],
-        &["lovelace"],
-        &["lovelace@"],
-        &["lovelace@example.com, lovelace@example.org"],
-        &["<lovelace@example.com>"],
-        &["lovelace@example.com\nBcc: lovelace@example.org"],
-        &["\"lovelace\r\nRCPT TO:<b\"@example.com"],
-        &["lovelace\u{85}@example.com"],
         &["{\"CONTACT_EMAIL\":\"lovelace@example.com\""],
         &["{\"CONTACT_EMAIL\":7}"],
-        &["{\"CONTACT_EMAIL\":\"lovelace@example.com\\r\\nX: y\"}"],
         &["{\"CONTACT_PHONE\":\"lovelace@example.com\"}"],
     ] {
-        run(arguments, &settings, MESSAGE).failed(2, "ADDRESS: ");
+        run(arguments, &settings, MESSAGE).failed(64, "ADDRESS: ");
+    }
+    for address in [
+        "-lovelace@",
+        "help",
+        "--lovelace",
+        "",
+        "lovelace",
+        "lovelace@",
+        "lovelace@example.com, lovelace@example.org",
+        "<lovelace@example.com>",
+        "lovelace@example.com\nBcc: lovelace@example.org",
+        "\"lovelace\r\nRCPT TO:<b\"@example.com",
+        "lovelace\u{85}@example.com",
+        &format!("{}lovelace@example.com", "a".repeat(60)),
+        &format!("lovelace@{}.example", "a".repeat(64)),
+        "{\"CONTACT_EMAIL\":\"lovelace@example.com\\r\\nX: y\"}",
+    ] {
+        run(&[address], &settings, MESSAGE).failed(67, "ADDRESS: this is not an e-mail address");
     }
     assert!(server.mails().is_empty());
     let output = Command::new(PROGRAM).arg("--version").output().unwrap();
@@ -262,6 +270,8 @@ fn wrong_settings_are_told_with_what_would_be_right() {
         (file("empty", ""), file("broken", "-----BEGIN CERTIFICATE-----\nAAAA\n"));
     let nothing = file("nothing", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     let login = [("SMTP_USER", USER), ("SMTP_PASSWORD", PASSWORD)];
+    let secret = file("token", "ya29");
+    let token = ("SMTP_OAUTH2_TOKEN_FILE", secret.as_str());
     let tls = ("SMTP_SECURITY", "tls");
     for (settings, complaint) in [
         (&[("EMAIL_FROM", "")][..], "EMAIL_FROM is not set: expected the sender, such as"),
@@ -269,9 +279,6 @@ fn wrong_settings_are_told_with_what_would_be_right() {
             &[("EMAIL_FROM", "shop")],
             "EMAIL_FROM is \"shop\": expected noreply@shop.example or Shop",
         ),
-        (&[("EMAIL_FROM", "a@b.example, c@d.example")], "EMAIL_FROM is "),
-        (&[("EMAIL_FROM", "Shop <a@b.example> x")], "EMAIL_FROM is "),
-        (&[("EMAIL_FROM", "Shop a@b.example>")], "EMAIL_FROM is "),
         (&[("EMAIL_FROM", "a@b.example\nBcc: c@d.example")], "EMAIL_FROM has a line break"),
         (&[("EMAIL_FROM", "A\r\nB: <a@b.example>")], "EMAIL_FROM has a line break"),
         (&[("EMAIL_REPLY_TO", "help")], "EMAIL_REPLY_TO is \"help\""),
@@ -291,6 +298,16 @@ fn wrong_settings_are_told_with_what_would_be_right() {
         (&[("SMTP_SECURITY", "TLS")], "SMTP_SECURITY is \"TLS\": expected tls, starttls or none"),
         (&[login[0]], "SMTP_USER is set, but not SMTP_PASSWORD"),
         (&[login[1]], "SMTP_PASSWORD is set, but not SMTP_USER"),
+        (&[token], "SMTP_OAUTH2_TOKEN_FILE is set, but not SMTP_USER"),
+        (&[login[0], login[1], token], "expected one of them"),
+        (&[login[0], ("SMTP_OAUTH2_TOKEN_FILE", "/none")], "SMTP_OAUTH2_TOKEN_FILE /none: No such"),
+        (&[login[0], ("SMTP_OAUTH2_TOKEN_FILE", &empty)], "expected an access token of up to 8192"),
+        (&[login[0], ("SMTP_OAUTH2_TOKEN_FILE", &broken)], "expected an access token of up to"),
+        (&[login[0], token, ("SMTP_HOST", "mail.example")], "would show SMTP_OAUTH2_TOKEN_FILE"),
+        (&[("SMTP_HELO", "shop")], "SMTP_HELO is \"shop\": expected the full name of this machine"),
+        (&[("SMTP_HELO", "192.0.2.1")], "or its address, such as [192.0.2.1]"),
+        (&[("SMTP_HELO", "mx.example x")], "SMTP_HELO is \"mx.example x\""),
+        (&[("SMTP_HOST", ""), ("SMTP_HELO", "mx.example")], "is set, but not SMTP_HOST"),
         (&[login[0], login[1], ("SMTP_HOST", "mail.example")], "would show SMTP_PASSWORD"),
         (&[login[0], login[1], ("SMTP_HOST", "192.0.2.1")], "would show SMTP_PASSWORD"),
         (&[tls, ("SMTP_CA_FILE", "/none.pem")], "SMTP_CA_FILE /none.pem: No such file"),
@@ -298,13 +315,50 @@ fn wrong_settings_are_told_with_what_would_be_right() {
         (&[tls, ("SMTP_CA_FILE", &broken)], "broken: invalid certificates"),
         (&[tls, ("SMTP_CA_FILE", &nothing)], "nothing: "),
     ] {
-        send(&with(&good, settings)).failed(6, complaint);
+        send(&with(&good, settings)).failed(78, complaint);
     }
     assert_eq!(server.mails().len(), 1);
     for host in ["localhost", "127.0.0.2"] {
         let settings = with(&good, &[login[0], login[1], ("SMTP_HOST", host)]);
         // There is no server at the second one, but it may be tried.
-        assert_ne!(send(&settings).code, Some(6));
+        assert_ne!(send(&settings).code, Some(78));
+    }
+}
+
+#[test]
+fn a_sender_is_one_address_with_one_name() {
+    let server = MailServer::new(Security::None);
+    let good = server.settings("127.0.0.1");
+    for text in [
+        "a@b.example, c@d.example",
+        "A <a@b.example>, B <c@d.example>",
+        "\"A\" <a@b.example>, \"B\" <c@d.example>",
+        "a@b.example, B <c@d.example>",
+        "Shops: a@b.example, c@d.example;",
+        "Shops: A <a@b.example>;",
+        "Shop <a@b.example> x",
+        "Shop a@b.example>",
+        "<<a@b.example>>",
+        "\"Shop\\\" <a@b.example>",
+        "Shop <>",
+        ">",
+    ] {
+        for name in ["EMAIL_FROM", "EMAIL_REPLY_TO"] {
+            let complaint = format!("{name} is {text:?}: expected noreply@shop.example or Shop <");
+            send(&with(&good, &[(name, text)])).failed(78, &complaint);
+        }
+    }
+    // Names with special characters are encoded.
+    for (text, header) in [
+        ("<a@b.example>", "a@b.example"),
+        (" Shop, Inc.  <a@b.example> ", "Shop, Inc. <a@b.example>"),
+        (r#""A \"B\" <C>" <a@b.example>"#, r#"A "B" <C> <a@b.example>"#),
+        (r#""" <a@b.example>"#, "a@b.example"),
+    ] {
+        send(&with(&good, &[("EMAIL_FROM", text)])).sent();
+        let mail = server.mails().pop().unwrap();
+        assert_eq!(Entity::parse(&mail.text).header("From"), header);
+        assert!(mail.commands.contains(&"MAIL FROM:<a@b.example>".to_owned()));
     }
 }
 
@@ -341,21 +395,39 @@ fn without_a_server_sendmail_takes_the_mail() {
 fn what_sendmail_does_not_take_is_not_sent() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("sendmail").display().to_string();
-    for (script, complaint) in [
+    for (script, code, complaint) in [
         (
             "echo \"$5: unknown, 1234-5678\" >&2; exit 67",
+            67,
             "permanent failure: PLACE: status 67: ***: unknown, ***",
         ),
-        ("cat >/dev/null; exit 75", "temporary failure: PLACE: status 75"),
-        ("exec <&-; exit 1", "permanent failure: PLACE: status 1"),
-        ("kill -9 $$", "permanent failure: PLACE: signal 9"),
+        ("cat >/dev/null; exit 75", 75, "temporary failure: PLACE: status 75"),
+        ("exec <&-; exit 1", 69, "permanent failure: PLACE: status 1"),
+        ("kill -9 $$", 69, "permanent failure: PLACE: signal 9"),
     ] {
         let outcome = send(&sendmail(folder.path(), script));
-        outcome.failed(1, "");
+        outcome.failed(code, "");
         assert_eq!(outcome.said, complaint.replace("PLACE", &place));
     }
+    for (status, code) in
+        [(64, 78), (65, 69), (68, 68), (69, 69), (70, 69), (71, 75), (74, 75), (77, 78), (78, 78)]
+    {
+        let outcome = send(&sendmail(folder.path(), &format!("exit {status}")));
+        outcome.failed(code, &format!("PLACE: status {status}").replace("PLACE", &place));
+    }
     let missing = with(&[], &[("SENDMAIL", "/none/sendmail")]);
-    send(&missing).failed(6, "there is no program /none/sendmail: expected a mail server");
+    send(&missing).failed(78, "there is no program /none/sendmail: expected a mail server");
+}
+
+#[test]
+fn sendmail_gets_no_recipient_that_it_could_take_for_something_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = sendmail(folder.path(), "touch started");
+    for recipient in ["|id@example.com", "\"|id x\"@example.com", "/tmp/x@example.com"] {
+        run(&[recipient], &settings, MESSAGE).failed(67, "is not given to a sendmail program");
+        run(&["\":include:/etc/passwd\"@example.com"], &settings, MESSAGE).failed(67, "");
+    }
+    assert!(!folder.path().join("started").exists());
 }
 
 #[test]
@@ -363,7 +435,7 @@ fn a_sendmail_that_hangs_is_ended_with_all_it_has_started() {
     let folder = tempfile::tempdir().unwrap();
     let script = "sleep 600 & echo $! > child; echo $$ > own; wait";
     let settings = with(&sendmail(folder.path(), script), &[("SMTP_TIMEOUT", "3")]);
-    send(&settings).failed(1, "temporary failure: ");
+    send(&settings).failed(75, "temporary failure: ");
     for name in ["child", "own"] {
         let process = fs::read_to_string(folder.path().join(name)).unwrap();
         let stat = format!("/proc/{}/stat", process.trim());

@@ -3,6 +3,7 @@
 
 mod connection;
 pub mod found;
+mod mail;
 mod request;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use challenger_server::pages::{Messages, Sources};
 use challenger_testkit::{Dice, escape, simulation};
 
 pub use connection::connection;
+pub use mail::mail;
 pub use request::request;
 
 /// Runs a simulation in which the bytes decide who does what, which request continues, and what

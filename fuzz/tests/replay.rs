@@ -10,12 +10,13 @@ const BENT: usize = 400;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 8] = [
+const TARGETS: [(&str, Target); 9] = [
     ("config", challenger_fuzz::config),
     ("connection", challenger_fuzz::connection),
     ("form", challenger_fuzz::form),
     ("head", challenger_fuzz::head),
     ("history", challenger_fuzz::history),
+    ("mail", challenger_fuzz::mail),
     ("pattern", challenger_fuzz::pattern),
     ("request", challenger_fuzz::request),
     ("template", challenger_fuzz::template),

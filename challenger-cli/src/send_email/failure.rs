@@ -7,7 +7,9 @@ use challenger_server::secrecy::HIDDEN;
 use data_encoding::BASE64;
 use lettre::Address;
 
-use super::settings::{Login, Route, Smtp};
+use super::conversation::{Kind, Secret};
+use super::settings::{Route, Smtp};
+use crate::exit::Exit;
 
 /// How many characters of an answer are printed: enough for an explanation with a link.
 const ANSWER_MAX: usize = 400;
@@ -18,19 +20,34 @@ const PHRASE_LEN_MIN: usize = 8;
 const CODE_DIGITS_MIN: usize = 6;
 
 /// The message was not taken.
-pub(super) enum DeliveryError {
-    /// It never will be, unless something changes.
-    Permanent(String),
-    /// It may be next time.
-    Temporary(String),
+pub(super) struct DeliveryError {
+    /// What that means.
+    pub(super) kind: Kind,
+    pub(super) why: String,
+}
+
+impl DeliveryError {
+    pub(super) fn new(kind: Kind, why: impl Into<String>) -> Self {
+        Self { kind, why: why.into() }
+    }
+
+    /// How the program ends.
+    pub(super) fn exit(&self) -> Exit {
+        let why = self.to_string();
+        match self.kind {
+            Kind::Address => Exit::address_refused(why),
+            Kind::Host => Exit::host_unknown(why),
+            Kind::Configuration => Exit::misconfigured(why),
+            Kind::Later => Exit::try_later(why),
+            Kind::Unavailable => Exit::unavailable(why),
+        }
+    }
 }
 
 impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Permanent(why) => write!(f, "permanent failure: {why}"),
-            Self::Temporary(why) => write!(f, "temporary failure: {why}"),
-        }
+        let how_long = if self.kind == Kind::Later { "temporary" } else { "permanent" };
+        write!(f, "{how_long} failure: {}", self.why)
     }
 }
 
@@ -49,13 +66,14 @@ impl Private {
         let digits = |word: &&str| word.bytes().filter(u8::is_ascii_digit).count();
         let codes = message.split(is_between).filter(|word| digits(word) >= CODE_DIGITS_MIN);
         words.extend(codes.map(ToOwned::to_owned));
-        if let Route::Smtp(Smtp { login: Some(Login { user, password }), .. }) = route {
+        if let Route::Smtp(Smtp { login: Some(login), .. }) = route {
+            let (Secret::Password(secret) | Secret::Token(secret)) = &login.secret;
             // Also in the form in which they are sent: a server may repeat a command that it did
             // not understand.
-            let plain = format!("\0{user}\0{password}");
-            words.extend([user, password, &plain].map(|it| BASE64.encode(it.as_bytes())));
-            words.extend([user.clone(), password.clone()]);
-            phrases.extend([user.clone(), password.clone()]);
+            words.extend([&login.user, secret].map(|it| BASE64.encode(it.as_bytes())));
+            words.push(login.response());
+            words.extend([login.user.clone(), secret.clone()]);
+            phrases.extend([login.user.clone(), secret.clone()]);
         }
         phrases.retain(|phrase| phrase.len() >= PHRASE_LEN_MIN);
         phrases.push(recipient.to_string());
@@ -100,12 +118,14 @@ fn bare(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::send_email::conversation::Login;
     use crate::send_email::settings::Security;
 
     fn hidden(recipient: &str, answer: &str) -> String {
-        let login = Some(Login { user: "ann".to_owned(), password: "p, w".to_owned() });
+        let secret = Secret::Password("p, w".to_owned());
+        let login = Some(Login { user: "ann".to_owned(), secret });
         let (host, port) = ("mail.example".to_owned(), 25);
-        let route = Route::Smtp(Smtp { host, port, security: Security::None, login });
+        let route = Route::Smtp(Smtp { host, port, hello: None, security: Security::None, login });
         let message = "1234-5678 for you.\n@shop.example #12345678\nBye\n";
         Private::new(&recipient.parse().unwrap(), message, &route).hide(answer)
     }

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use challenger_server::process::{self, HelperCommand, ProcessErrorKind};
 
+use super::conversation::Kind;
 use super::failure::{DeliveryError, Private};
 use super::mail::Mail;
-
-/// The status of a program that would like to be asked again later: `EX_TEMPFAIL` of sysexits.h.
-const TRY_AGAIN: i32 = 75;
 
 /// Hands the mail over, and waits until the program has ended.
 ///
@@ -20,13 +18,19 @@ pub(super) fn send(
     mail: &Mail,
     private: &Private,
 ) -> Result<(), DeliveryError> {
+    let recipient: &str = mail.to.as_ref();
+    // Where the domain is this machine's own, some programs deliver such mail to a command, into a
+    // file, or to a list that they read from a file.
+    if recipient.trim_start_matches(['"', '\\', ' ']).starts_with(['|', '/', ':']) {
+        let why = "a recipient that begins with | or / or : is not given to a sendmail program";
+        return Err(DeliveryError::new(Kind::Address, why));
+    }
     // A dot is not the end, and whatever the recipient begins with, it is not an option.
     let arguments = ["-i", "-f", mail.from.as_ref(), "--"];
     let command = HelperCommand::new(program, limit).with_arguments(&arguments);
     // On this machine, lines end in a line feed alone.
     let text = mail.text.replace("\r\n", "\n");
-    let Err(error) =
-        command.run(mail.to.as_ref(), &text, &[], &[process::Private::Address(mail.to.as_ref())])
+    let Err(error) = command.run(recipient, &text, &[], &[process::Private::Address(recipient)])
     else {
         return Ok(());
     };
@@ -35,13 +39,25 @@ pub(super) fn send(
         why.push_str(": ");
         why.push_str(&private.hide(&error.output));
     }
-    Err(match error.kind {
-        ProcessErrorKind::Status(TRY_AGAIN) | ProcessErrorKind::TimedOut(_) => {
-            DeliveryError::Temporary(why)
-        }
-        ProcessErrorKind::Lost(_)
-        | ProcessErrorKind::NotStarted(_)
-        | ProcessErrorKind::Signal(_)
-        | ProcessErrorKind::Status(_) => DeliveryError::Permanent(why),
-    })
+    let kind = match error.kind {
+        ProcessErrorKind::Status(status) => kind(status),
+        ProcessErrorKind::TimedOut(_) => Kind::Later,
+        ProcessErrorKind::NotStarted(_) => Kind::Configuration,
+        ProcessErrorKind::Lost(_) | ProcessErrorKind::Signal(_) => Kind::Unavailable,
+    };
+    Err(DeliveryError::new(kind, why))
+}
+
+/// What an exit status means, in the words of sysexits.h.
+fn kind(status: i32) -> Kind {
+    match status {
+        // EX_NOUSER, EX_NOHOST.
+        67 => Kind::Address,
+        68 => Kind::Host,
+        // EX_OSERR, EX_IOERR, EX_TEMPFAIL: there was no memory, no process, no space.
+        71 | 74 | 75 => Kind::Later,
+        // EX_USAGE, EX_NOPERM, EX_CONFIG: it does not want these arguments, or this sender.
+        64 | 77 | 78 => Kind::Configuration,
+        _ => Kind::Unavailable,
+    }
 }

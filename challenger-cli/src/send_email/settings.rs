@@ -1,7 +1,6 @@
 //! The helper's settings, from the environment. Only the first mistake is reported, because a log
 //! shows it in one line.
 
-use std::error::Error as _;
 use std::ffi::OsString;
 use std::fs;
 use std::net::IpAddr;
@@ -10,9 +9,10 @@ use std::time::Duration;
 use challenger_proto::http::is_language_tag;
 use challenger_server::process::HelperCommand;
 use lettre::message::Mailbox;
-use lettre::transport::smtp::Error;
-use lettre::transport::smtp::client::{Certificate, TlsParameters};
 
+use super::conversation::{Login, Secret};
+use super::smtp::name;
+use super::smtp::stream::Tls;
 use super::{address, text};
 
 /// The usual path of the program that takes mail, whichever mail server provides it.
@@ -21,9 +21,18 @@ const SENDMAIL: &str = "/usr/sbin/sendmail";
 /// report what went wrong.
 const TIMEOUT_SECONDS: u64 = 20;
 const TIMEOUT_SECONDS_MAX: u64 = 3600;
+/// The longest access token, in bytes. Its line may have 12288 with base64 (RFC 4954 §4).
+const TOKEN_MAX: usize = 8192;
 /// The settings that have no meaning without `SMTP_HOST`.
-const SMTP_ONLY: [&str; 5] =
-    ["SMTP_CA_FILE", "SMTP_PASSWORD", "SMTP_PORT", "SMTP_SECURITY", "SMTP_USER"];
+const SMTP_ONLY: [&str; 7] = [
+    "SMTP_CA_FILE",
+    "SMTP_HELO",
+    "SMTP_OAUTH2_TOKEN_FILE",
+    "SMTP_PASSWORD",
+    "SMTP_PORT",
+    "SMTP_SECURITY",
+    "SMTP_USER",
+];
 
 /// The operator's settings, and what the server says about the message.
 pub(super) struct Settings {
@@ -48,6 +57,8 @@ pub(super) enum Route {
 pub(super) struct Smtp {
     pub(super) host: String,
     pub(super) port: u16,
+    /// Our name for EHLO, if the operator has chosen one.
+    pub(super) hello: Option<String>,
     pub(super) security: Security,
     pub(super) login: Option<Login>,
 }
@@ -55,13 +66,8 @@ pub(super) struct Smtp {
 /// How the connection to the server is protected.
 pub(super) enum Security {
     None,
-    StartTls(TlsParameters),
-    Tls(TlsParameters),
-}
-
-pub(super) struct Login {
-    pub(super) user: String,
-    pub(super) password: String,
+    StartTls(Tls),
+    Tls(Tls),
 }
 
 impl Settings {
@@ -122,18 +128,20 @@ impl Environment<'_> {
     /// An address, or a name with an address in angle brackets.
     fn mailbox(&self, name: &str) -> Result<Option<Mailbox>, String> {
         let Some(text) = self.text(name)? else { return Ok(None) };
-        let (person, address) = match text.trim().strip_suffix('>') {
-            None => ("", text.as_str()),
-            Some(text) => text.rsplit_once('<').unwrap_or_default(),
+        let parts = match text.trim().strip_suffix('>') {
+            None => Some(("", text.as_str())),
+            Some(text) => text.rsplit_once('<'),
         };
-        let person = person.trim().trim_matches('"');
-        let person = Some(person).filter(|it| !it.is_empty()).map(ToOwned::to_owned);
-        let address = address::parse(address.trim()).ok_or_else(|| {
-            format!(
-                "{name} is {text:?}: expected noreply@shop.example or Shop <noreply@shop.example>"
-            )
-        })?;
-        Ok(Some(Mailbox::new(person, address)))
+        let mailbox = parts.and_then(|(person, address)| {
+            Some(Mailbox::new(person_name(person.trim())?, address::parse(address.trim())?))
+        });
+        match mailbox {
+            Some(mailbox) => Ok(Some(mailbox)),
+            None => Err(format!(
+                "{name} is {text:?}: expected noreply@shop.example or Shop <noreply@shop.example>, \
+                 one address alone"
+            )),
+        }
     }
 
     fn language(&self, name: &str) -> Result<Option<String>, String> {
@@ -194,42 +202,104 @@ impl Environment<'_> {
         };
         let port = self.number("SMTP_PORT", u16::MAX.into())?;
         let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(usual_port);
-        let login = match (self.text("SMTP_USER")?, self.text("SMTP_PASSWORD")?) {
-            (None, None) => None,
-            (Some(user), Some(password)) => Some(Login { user, password }),
-            (Some(_), None) => return Err("SMTP_USER is set, but not SMTP_PASSWORD".to_owned()),
-            (None, Some(_)) => return Err("SMTP_PASSWORD is set, but not SMTP_USER".to_owned()),
-        };
+        let login = self.login()?;
         let is_local = address.map_or(host == "localhost", |address| address.is_loopback());
-        if matches!(security, Security::None) && login.is_some() && !is_local {
-            return Err(
-                "SMTP_SECURITY is none, which would show SMTP_PASSWORD to the network: expected \
-                 tls or starttls, or a server on this machine"
-                    .to_owned(),
-            );
+        if let (Security::None, Some(login), false) = (&security, &login, is_local) {
+            let name = match login.secret {
+                Secret::Password(_) => "SMTP_PASSWORD",
+                Secret::Token(_) => "SMTP_OAUTH2_TOKEN_FILE",
+            };
+            return Err(format!(
+                "SMTP_SECURITY is none, which would show {name} to the network: expected tls or \
+                 starttls, or a server on this machine"
+            ));
         }
-        Ok(Smtp { host, port, security, login })
+        Ok(Smtp { host, port, hello: self.hello()?, security, login })
+    }
+
+    /// Our name for EHLO. Many servers accept no other kinds.
+    fn hello(&self) -> Result<Option<String>, String> {
+        let Some(hello) = self.text("SMTP_HELO")? else { return Ok(None) };
+        if name::is_full(&hello) || name::is_literal(&hello) {
+            Ok(Some(hello))
+        } else {
+            Err(format!(
+                "SMTP_HELO is {hello:?}: expected the full name of this machine, such as \
+                 challenger.shop.example, or its address, such as [192.0.2.1]"
+            ))
+        }
+    }
+
+    fn login(&self) -> Result<Option<Login>, String> {
+        let user = self.text("SMTP_USER")?;
+        let secret = match (self.text("SMTP_PASSWORD")?, self.text("SMTP_OAUTH2_TOKEN_FILE")?) {
+            (Some(_), Some(_)) => {
+                return Err(
+                    "SMTP_PASSWORD and SMTP_OAUTH2_TOKEN_FILE are set: expected one of them"
+                        .to_owned(),
+                );
+            }
+            (Some(password), None) => Some(("SMTP_PASSWORD", Secret::Password(password))),
+            (None, Some(file)) => Some(("SMTP_OAUTH2_TOKEN_FILE", token(&file)?)),
+            (None, None) => None,
+        };
+        match (user, secret) {
+            (None, None) => Ok(None),
+            (Some(user), Some((_, secret))) => Ok(Some(Login { user, secret })),
+            (Some(_), None) => {
+                Err("SMTP_USER is set, but not SMTP_PASSWORD or SMTP_OAUTH2_TOKEN_FILE".to_owned())
+            }
+            (None, Some((name, _))) => Err(format!("{name} is set, but not SMTP_USER")),
+        }
     }
 
     /// How to verify the server: by an authority that this machine trusts, or by `SMTP_CA_FILE`.
-    fn tls(&self, host: &str) -> Result<TlsParameters, String> {
-        let mut tls = TlsParameters::builder(host.to_owned());
-        let file = self.text("SMTP_CA_FILE")?.unwrap_or_default();
-        let refused = |what: &str| format!("SMTP_CA_FILE {file}: {what}");
-        if !file.is_empty() {
-            let pem = fs::read(&file).map_err(|error| refused(&error.to_string()))?;
-            if !pem.windows(11).any(|window| window == b"-----BEGIN ") {
-                return Err(refused("there is no certificate in PEM format in it"));
+    fn tls(&self, host: &str) -> Result<Tls, String> {
+        let Some(file) = self.text("SMTP_CA_FILE")? else {
+            return Tls::new(host, &[]).map_err(|why| format!("SMTP_HOST is {host:?}: {why}"));
+        };
+        let pem = fs::read(&file).map_err(|error| error.to_string());
+        pem.and_then(|pem| {
+            if pem.windows(11).any(|window| window == b"-----BEGIN ") {
+                Tls::new(host, &pem)
+            } else {
+                Err("there is no certificate in PEM format in it".to_owned())
             }
-            let certificates =
-                Certificate::from_pem(&pem).map_err(|error| refused(&cause(&error)))?;
-            tls = tls.add_root_certificate(certificates);
-        }
-        tls.build().map_err(|error| refused(&cause(&error)))
+        })
+        .map_err(|why| format!("SMTP_CA_FILE {file}: {why}"))
     }
 }
 
-/// The cause of an error, without its kind.
-fn cause(error: &Error) -> String {
-    error.source().map_or_else(|| error.to_string(), ToString::to_string)
+/// The token in a file, which another program may replace at any time.
+fn token(file: &str) -> Result<Secret, String> {
+    let refused = |why: &str| format!("SMTP_OAUTH2_TOKEN_FILE {file}: {why}");
+    let token = fs::read_to_string(file).map_err(|error| refused(&error.to_string()))?;
+    let token = token.trim();
+    // RFC 6750 §2.1, and what else some providers put into theirs.
+    let is_token = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_token && (1..=TOKEN_MAX).contains(&token.len()) {
+        Ok(Secret::Token(token.to_owned()))
+    } else {
+        Err(refused(&format!("expected an access token of up to {TOKEN_MAX} letters, and no more")))
+    }
+}
+
+/// The name before an address: `Some(None)` if there is none, `None` if it is not one name. Commas
+/// may be in it without quotation marks, but no second address.
+fn person_name(text: &str) -> Option<Option<String>> {
+    let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    let Some(quoted) = quoted else {
+        let is_name = !text.contains(['"', '<', '>', '@']);
+        return is_name.then(|| Some(text.to_owned()).filter(|text| !text.is_empty()));
+    };
+    let mut name = String::new();
+    let mut characters = quoted.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => return None,
+            '\\' => name.push(characters.next()?),
+            other => name.push(other),
+        }
+    }
+    Some(Some(name).filter(|name| !name.is_empty()))
 }

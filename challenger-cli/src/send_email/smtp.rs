@@ -1,61 +1,32 @@
-//! Delivery to an SMTP server. The library speaks the protocol; this module decides what to send,
-//! how long to wait, and which answers count.
+//! Delivery to an SMTP server: carries out what the conversation decides, within the time that
+//! there is, and says what went wrong.
 
-use std::error::Error as _;
-use std::io::ErrorKind;
+pub(super) mod name;
+pub(super) mod stream;
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
-use std::{fmt, io};
 
 use challenger_server::this_process;
-use lettre::transport::smtp::Error;
-use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
-use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
-use lettre::transport::smtp::response::{Response, Severity};
 
+use super::conversation::{Conversation, Failure, Kind, Next, Plan, Protection, REPLY_MAX, Step};
 use super::failure::{DeliveryError, Private};
 use super::mail::Mail;
 use super::settings::{Security, Smtp};
+use stream::{Stream, Tls};
 
 /// How long the server may take to say goodbye, after it took or refused the mail.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// How long to wait for bytes that have arrived already, or never will.
-const AT_ONCE: Duration = Duration::from_millis(1);
+/// How much to read at a time, in bytes.
+const READ_LEN: usize = 4096;
 
-/// How much address space there is for the conversation, in bytes. The library keeps whatever the
-/// server says until its line ends, and reserves twice as much as it has each time. An honest
-/// conversation over TLS takes 140 MiB of addresses, most of which the allocator only sets aside
-/// for the second thread, and 8 MiB of memory.
+/// How much address space there is for the delivery, in bytes. An honest conversation over TLS
+/// takes 140 MiB of addresses, most of which the allocator only sets aside for the second thread,
+/// and 8 MiB of memory.
 const MEMORY_MAX: u64 = 512 * 1024 * 1024;
-
-/// How far the delivery got.
-#[derive(Clone, Copy)]
-enum Step {
-    Connection,
-    StartTls,
-    Login,
-    Sender,
-    Recipient,
-    Data,
-    Message,
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connection => "the connection",
-            Self::StartTls => "STARTTLS",
-            Self::Login => "the login",
-            Self::Sender => "the sender",
-            Self::Recipient => "the recipient",
-            Self::Data => "any message",
-            Self::Message => "the message",
-        })
-    }
-}
 
 /// An event that the delivering thread reports.
 enum Event {
@@ -74,16 +45,17 @@ pub(super) fn send(
     private: Private,
 ) -> Result<(), DeliveryError> {
     let begun = Instant::now();
-    this_process::limit_memory(MEMORY_MAX)
-        .map_err(|error| DeliveryError::Temporary(format!("memory cannot be limited: {error}")))?;
+    this_process::limit_memory(MEMORY_MAX).map_err(|error| {
+        DeliveryError::new(Kind::Later, format!("memory cannot be limited: {error}"))
+    })?;
     let place = format!("{}:{}", smtp.host, smtp.port);
     let (events, reports) = mpsc::channel();
-    // The library's timeouts are per read, and looking up a name has none. So all of it happens in
+    // Looking up a name has no time limit, and a read only one of its own. So all of it happens in
     // another thread, which ends with the process at the latest.
-    let delivery = Delivery { smtp, place: place.clone(), limit, mail, private, events };
+    let delivery = Delivery { place: place.clone(), limit, private, events };
     thread::Builder::new()
-        .spawn(move || delivery.run())
-        .map_err(|error| DeliveryError::Temporary(format!("no thread: {error}")))?;
+        .spawn(move || delivery.run(smtp, mail))
+        .map_err(|error| DeliveryError::new(Kind::Later, format!("no thread: {error}")))?;
     let mut step = Step::Connection;
     loop {
         match reports.recv_timeout(limit.saturating_sub(begun.elapsed())) {
@@ -93,37 +65,37 @@ pub(super) fn send(
                 let _ = reports.recv_timeout(GOODBYE);
                 return result;
             }
-            Err(RecvTimeoutError::Timeout) => return Err(no_answer(&place, step, limit)),
+            Err(RecvTimeoutError::Timeout) => {
+                let seconds = limit.as_secs();
+                let why = format!(
+                    "no answer from {place} about {step} in time; SMTP_TIMEOUT is {seconds} s"
+                );
+                return Err(DeliveryError::new(Kind::Later, why));
+            }
             Err(RecvTimeoutError::Disconnected) => panic!("the delivery ended without a result"),
         }
     }
 }
 
-fn no_answer(place: &str, step: Step, limit: Duration) -> DeliveryError {
-    let seconds = limit.as_secs();
-    DeliveryError::Temporary(format!(
-        "no answer from {place} about {step} in time; SMTP_TIMEOUT is {seconds} s"
-    ))
-}
-
 /// The thread that delivers.
 struct Delivery {
-    smtp: Smtp,
     place: String,
     limit: Duration,
-    mail: Mail,
     private: Private,
     events: Sender<Event>,
 }
 
 impl Delivery {
-    fn run(self) {
+    fn run(self, smtp: Smtp, mail: Mail) {
         let mut open = None;
-        let result = self.deliver(&mut open);
+        let result = self.deliver(smtp, mail, &mut open);
         self.report(Event::Ended(result));
-        if let Some(connection) = &mut open {
-            // The mail is taken or refused; the answer to this changes nothing.
-            let _ = connection.quit();
+        if let Some(mut stream) = open {
+            // The mail is taken or refused; the reply to this changes nothing.
+            let said = stream.write_all(b"QUIT\r\n").and_then(|()| stream.flush());
+            if said.is_ok() {
+                let _ = io::copy(&mut stream, &mut io::sink());
+            }
         }
     }
 
@@ -132,152 +104,153 @@ impl Delivery {
         let _ = self.events.send(event);
     }
 
-    fn deliver(&self, open: &mut Option<SmtpConnection>) -> Result<(), DeliveryError> {
-        let connection = open.insert(self.connect()?);
-        if let Some(login) = &self.smtp.login {
-            let credentials = Credentials::new(login.user.clone(), login.password.clone());
-            self.take(Step::Login, Severity::PositiveCompletion, || {
-                connection.auth(DEFAULT_MECHANISMS, &credentials)
-            })?;
+    /// Delivers, and leaves the connection open if there is one to say goodbye on.
+    fn deliver(
+        &self,
+        smtp: Smtp,
+        mail: Mail,
+        open: &mut Option<Stream>,
+    ) -> Result<(), DeliveryError> {
+        let tcp = self.connect(&smtp).map_err(|error| self.broken(Step::Connection, &error))?;
+        let local = tcp.local_addr().map_err(|error| self.broken(Step::Connection, &error))?;
+        let mut stream = Stream::Clear(tcp);
+        let (protection, tls) = match smtp.security {
+            Security::None => (Protection::None, None),
+            Security::StartTls(tls) => (Protection::StartTls, Some(tls)),
+            Security::Tls(tls) => (Protection::Tls, Some(tls)),
+        };
+        if protection == Protection::Tls {
+            stream = self.encrypt(Step::Connection, stream, tls.as_ref())?;
         }
-        let parameters = self.parameters(connection)?;
-        self.take(Step::Sender, Severity::PositiveCompletion, || {
-            connection.command(MailFrom::new(Some(self.mail.from.clone()), parameters))
-        })?;
-        self.take(Step::Recipient, Severity::PositiveCompletion, || {
-            connection.command(Rcpt::new(self.mail.to.clone(), Vec::new()))
-        })?;
-        self.take(Step::Data, Severity::PositiveIntermediate, || connection.command(Data))?;
-        self.take(Step::Message, Severity::PositiveCompletion, || {
-            connection.message(self.mail.text.as_bytes())
-        })
+        let conversation = Conversation::new(Plan {
+            hello: smtp.hello.unwrap_or_else(|| name::hello(local.ip())),
+            protection,
+            login: smtp.login,
+            from: mail.from.to_string(),
+            to: mail.to.to_string(),
+            text: mail.text,
+        });
+        self.converse(conversation, stream, tls.as_ref(), open)
     }
 
-    /// Takes a step. Only an answer of the right kind counts: after a wrong one, we and the server
-    /// may not be talking about the same thing any more.
-    fn take(
+    fn connect(&self, smtp: &Smtp) -> io::Result<TcpStream> {
+        let addresses = (smtp.host.as_str(), smtp.port).to_socket_addrs()?;
+        Stream::connect(&addresses.collect::<Vec<SocketAddr>>(), self.limit)
+    }
+
+    fn encrypt(
         &self,
         step: Step,
-        wanted: Severity,
-        ask: impl FnOnce() -> Result<Response, Error>,
-    ) -> Result<(), DeliveryError> {
-        self.report(Event::Begun(step));
-        let response = ask().map_err(|error| self.error(step, &error))?;
-        if response.code().severity == wanted {
-            return Ok(());
-        }
-        let (place, code) = (&self.place, response.code());
-        Err(DeliveryError::Permanent(format!(
-            "{place} answered {code} to {step}, which makes no sense"
-        )))
+        stream: Stream,
+        tls: Option<&Tls>,
+    ) -> Result<Stream, DeliveryError> {
+        let Some(tls) = tls else { return Ok(stream) };
+        stream.encrypt(tls).map_err(|error| self.broken(step, &error))
     }
 
-    /// Connects, as securely as the operator wants it.
-    fn connect(&self) -> Result<SmtpConnection, DeliveryError> {
-        let tls = match &self.smtp.security {
-            Security::Tls(tls) => Some(tls),
-            Security::None | Security::StartTls(_) => None,
-        };
-        let place = (self.smtp.host.as_str(), self.smtp.port);
-        // If the name has two addresses, the second one has to get its turn.
-        let patience = Some(self.limit / 2);
-        let mut connection =
-            SmtpConnection::connect(place, patience, &ClientId::default(), tls, None)
-                .map_err(|error| self.error(Step::Connection, &error))?;
-        self.set_timeout(&mut connection, self.limit)?;
-        if let Security::StartTls(tls) = &self.smtp.security {
-            self.start_tls(&mut connection, tls)?;
-        }
-        Ok(connection)
-    }
-
-    fn start_tls(
+    /// Carries the conversation out.
+    fn converse(
         &self,
-        connection: &mut SmtpConnection,
-        tls: &TlsParameters,
+        mut conversation: Conversation,
+        mut stream: Stream,
+        tls: Option<&Tls>,
+        open: &mut Option<Stream>,
     ) -> Result<(), DeliveryError> {
-        self.report(Event::Begun(Step::StartTls));
-        let place = &self.place;
-        if !connection.can_starttls() {
-            let why = format!("{place} offers no STARTTLS, without which nothing is sent to it");
-            return Err(DeliveryError::Permanent(why));
-        }
-        connection
-            .starttls(tls, &ClientId::default())
-            .map_err(|error| self.error(Step::StartTls, &error))?;
-        // The library keeps what came together with the answer to STARTTLS, in clear, perhaps from
-        // somebody in between, and takes it for answers to what we ask later. One such answer was
-        // used up by now; the others would be here at once. If there was only the one, all answers
-        // come a command late from now on, and the one to DATA will be wrong.
-        self.set_timeout(connection, AT_ONCE)?;
-        match connection.read_response() {
-            Err(error) if is_waiting(&error) => self.set_timeout(connection, self.limit),
-            _ => Err(DeliveryError::Permanent(format!(
-                "{place} answers what nobody asked, after STARTTLS"
-            ))),
+        // The last error of the connection. The server's last words come before it.
+        let mut broken = None;
+        loop {
+            let next = conversation.advance();
+            let step = conversation.step();
+            self.report(Event::Begun(step));
+            match next {
+                Next::Read => {
+                    let mut buffer = [0; READ_LEN];
+                    match stream.read(&mut buffer) {
+                        Ok(0) => conversation.close(),
+                        Ok(count) => conversation.take(buffer.get(..count).unwrap_or_default()),
+                        Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                        // TLS calls it that if the server just hangs up.
+                        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                            conversation.close();
+                        }
+                        Err(error) => {
+                            broken = broken.or(Some(error));
+                            conversation.close();
+                        }
+                    }
+                }
+                Next::Send(bytes) => {
+                    if let Err(error) = stream.write_all(&bytes).and_then(|()| stream.flush()) {
+                        broken = Some(error);
+                    }
+                }
+                Next::StartTls => {
+                    stream = self.encrypt(step, stream, tls)?;
+                    conversation.encrypted();
+                }
+                Next::End(result) => {
+                    *open = Some(stream);
+                    return result.map_err(|failure| self.explain(&failure, broken));
+                }
+            }
         }
     }
 
-    fn set_timeout(
-        &self,
-        connection: &mut SmtpConnection,
-        time: Duration,
-    ) -> Result<(), DeliveryError> {
-        connection
-            .set_timeout(Some(time))
-            .map_err(|error| DeliveryError::Temporary(format!("{}: {error}", self.place)))
-    }
-
-    /// The parameters of the sender: support for addresses that are not ASCII, if there are any
-    /// (RFC 6531). Everything else in the mail is ASCII.
-    fn parameters(&self, connection: &SmtpConnection) -> Result<Vec<MailParameter>, DeliveryError> {
-        if self.mail.text.is_ascii() {
-            return Ok(Vec::new());
-        }
-        if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-            let why = format!("{} takes no addresses with letters outside of ASCII", self.place);
-            return Err(DeliveryError::Permanent(why));
-        }
-        Ok(vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)])
-    }
-
-    /// The error of a step.
-    fn error(&self, step: Step, error: &Error) -> DeliveryError {
-        let place = &self.place;
-        let cause = error.source().map(ToString::to_string).unwrap_or_default();
-        let cause = self.private.hide(&cause);
-        if let Some(code) = error.status() {
-            let why = format!("{place} refused {step}: {code} {cause}");
-            return if error.is_transient() {
-                DeliveryError::Temporary(why)
-            } else {
-                DeliveryError::Permanent(why)
-            };
-        }
-        if is_waiting(error) {
-            return no_answer(place, step, self.limit);
-        }
-        let mut why = format!("{place}, at {step}: {cause}");
+    /// The connection does not come about, or breaks.
+    fn broken(&self, step: Step, error: &io::Error) -> DeliveryError {
+        let cause = self.private.hide(&error.to_string());
+        let mut why = format!("{}, at {step}: {cause}", self.place);
         if cause.ends_with("UnknownIssuer") {
             why.push_str("; if this is the right server, name its authority in SMTP_CA_FILE");
         } else if cause.contains("corrupt message") {
             why.push_str("; does SMTP_SECURITY fit this port?");
         }
-        match kind(error) {
-            // Errors of TLS come as invalid data, those of the library itself without a kind.
-            Some(ErrorKind::InvalidData) => DeliveryError::Permanent(why),
-            None if error.is_client() => DeliveryError::Permanent(why),
-            _ => DeliveryError::Temporary(why),
-        }
+        // Errors of TLS come as invalid data.
+        let is_tls = error.kind() == ErrorKind::InvalidData;
+        DeliveryError::new(if is_tls { Kind::Configuration } else { Kind::Later }, why)
     }
-}
 
-/// The system's kind of an error.
-fn kind(error: &Error) -> Option<ErrorKind> {
-    error.source()?.downcast_ref::<io::Error>().map(io::Error::kind)
-}
-
-/// Whether the time for an answer ran out.
-fn is_waiting(error: &Error) -> bool {
-    matches!(kind(error), Some(ErrorKind::TimedOut | ErrorKind::WouldBlock))
+    fn explain(&self, failure: &Failure, broken: Option<io::Error>) -> DeliveryError {
+        let place = &self.place;
+        let why = match failure {
+            Failure::Refused(step, reply) => {
+                let text = self.private.hide(&reply.text());
+                let mut why = format!("{place} refused {step}: {} {text}", reply.code);
+                if *step == Step::Hello && reply.class() == 5 {
+                    why.push_str("; SMTP_HELO can be a name that it accepts");
+                }
+                why
+            }
+            Failure::Senseless(step, reply) => {
+                let code = reply.code;
+                format!("{place} answered {code} to {step}, which makes no sense")
+            }
+            Failure::NoReply(step) => {
+                format!("{place}, at {step}: the answer is not one of a mail server")
+            }
+            Failure::TooLong(step) => {
+                format!("{place}, at {step}: the answer is longer than {REPLY_MAX} bytes")
+            }
+            Failure::Closed(step) => {
+                let error = broken.unwrap_or_else(|| io::Error::other("the connection was closed"));
+                return self.broken(*step, &error);
+            }
+            Failure::NoStartTls => {
+                format!("{place} offers no STARTTLS, without which nothing is sent to it")
+            }
+            Failure::Unasked => format!("{place} answers what nobody asked, after STARTTLS"),
+            Failure::NoMechanism(offered) => {
+                let offered = self.private.hide(&offered.join(" "));
+                let offered = if offered.is_empty() { "none".to_owned() } else { offered };
+                format!(
+                    "{place} offers no login for these settings: SMTP_PASSWORD needs PLAIN or \
+                     LOGIN, SMTP_OAUTH2_TOKEN_FILE needs XOAUTH2; it offers {offered}"
+                )
+            }
+            Failure::NoUtf8 { .. } => {
+                format!("{place} takes no addresses with letters outside of ASCII")
+            }
+        };
+        DeliveryError::new(failure.kind(), why)
+    }
 }

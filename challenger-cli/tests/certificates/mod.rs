@@ -16,6 +16,9 @@ pub(crate) struct Certificates {
     pub(crate) ca: String,
     /// Another authority.
     pub(crate) other: String,
+    /// The certificate, and its key.
+    pub(crate) server: String,
+    pub(crate) key: String,
 }
 
 /// Certificates for `localhost`, by the authority `ca`, and of another one.
@@ -49,6 +52,8 @@ fn make_certificates() -> Certificates {
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key);
-    let [ca, other] = ["ca.pem", "other.pem"].map(|it| fs::read_to_string(file(it)).unwrap());
-    Certificates { tls: Arc::new(config.unwrap()), ca, other }
+    let tls = Arc::new(config.unwrap());
+    let [ca, other, server, key] = ["ca.pem", "other.pem", "server.pem", "server.key"]
+        .map(|it| fs::read_to_string(file(it)).unwrap());
+    Certificates { tls, ca, other, server, key }
 }

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test uses its part of it")]
 
+pub(crate) mod dialogues;
 pub(crate) mod mail;
+pub(crate) mod postfix;
 pub(crate) mod server;
 
 use std::io::{Read, Write};

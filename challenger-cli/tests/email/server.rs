@@ -6,7 +6,7 @@ mod certificates;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -15,11 +15,12 @@ use data_encoding::BASE64;
 use rustls::{ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
-use certificates::certificates;
+use certificates::{Certificates, certificates};
 
 /// The user who may log in.
 pub(crate) const USER: &str = "shop@relay.example";
 pub(crate) const PASSWORD: &str = "swordfish, and \"more\"";
+pub(crate) const TOKEN: &str = "ya29.swordfish-_~+/=";
 
 /// How much a flood says at a time.
 const FLOOD_LEN: usize = 64 * 1024;
@@ -41,6 +42,8 @@ pub(crate) enum Instead {
     Close,
     /// Says one letter after the other, and comes to no end.
     Dribble,
+    /// Says the right thing, but only after this many seconds.
+    Late(u64),
     /// Says this again and again, as fast as it can, and comes to no end.
     Flood(&'static str),
     /// Says nothing any more.
@@ -85,8 +88,7 @@ impl MailServer {
         let directory = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        fs::write(directory.path().join("ca.pem"), &certificates().ca).unwrap();
-        fs::write(directory.path().join("other.pem"), &certificates().other).unwrap();
+        write_certificates(directory.path());
         let house = Arc::new(House { security, misbehaviour: misbehaviour.to_vec() });
         let server = Self { port, directory, house, mailbox: Arc::default() };
         let (house, mailbox) = (Arc::clone(&server.house), Arc::clone(&server.mailbox));
@@ -135,6 +137,17 @@ impl MailServer {
         let mut mails = self.mails();
         assert_eq!(mails.len(), 1, "{mails:?}");
         mails.remove(0)
+    }
+}
+
+/// Writes the certificates of the authorities, and that of a server on `localhost` with its key,
+/// for another server: `ca.pem`, `other.pem`, `server.pem` and `server.key`.
+pub(crate) fn write_certificates(folder: &Path) {
+    let Certificates { ca, other, server, key, .. } = certificates();
+    for (name, text) in
+        [("ca.pem", ca), ("other.pem", other), ("server.pem", server), ("server.key", key)]
+    {
+        fs::write(folder.join(name), text).unwrap();
     }
 }
 
@@ -210,7 +223,7 @@ impl<'a> Connection<'a> {
         match (self.house.security, self.encrypted) {
             (Security::StartTls, false) => "250-stand-in\r\n250-8BITMIME\r\n250 STARTTLS",
             (Security::None | Security::Tls | Security::StartTls, _) => {
-                "250-stand-in\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 AUTH LOGIN PLAIN"
+                "250-stand-in\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 AUTH LOGIN PLAIN XOAUTH2"
             }
         }
     }
@@ -221,11 +234,29 @@ impl<'a> Connection<'a> {
     }
 
     fn log_in(&mut self, line: &str) -> io::Result<()> {
-        let given = line.rsplit(' ').next().unwrap();
-        let right = format!("\0{USER}\0{PASSWORD}");
-        if BASE64.decode(given.as_bytes()).unwrap_or_default() != right.as_bytes() {
+        let mut words = line.split(' ').skip(1);
+        let mechanism = words.next().unwrap();
+        let mut given = Vec::new();
+        given.extend(words.next().map(ToOwned::to_owned));
+        if mechanism == "LOGIN" {
+            for prompt in ["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6"] {
+                self.say(prompt)?;
+                given.push(self.read_line()?);
+            }
+        }
+        let right = match mechanism {
+            "PLAIN" => vec![format!("\0{USER}\0{PASSWORD}")],
+            "LOGIN" => vec![USER.to_owned(), PASSWORD.to_owned()],
+            _ => vec![format!("user={USER}\x01auth=Bearer {TOKEN}\x01\x01")],
+        };
+        let right = right.iter().map(|it| BASE64.encode(it.as_bytes()));
+        if !right.eq(given.iter().cloned()) {
+            if mechanism == "XOAUTH2" {
+                self.say("334 eyJzdGF0dXMiOiI0MDAifQ==")?;
+                assert_eq!(self.read_line()?, "");
+            }
             // Some servers repeat what they do not like.
-            return self.say(&format!("535 5.7.8 {USER}: not with {given}"));
+            return self.say(&format!("535 5.7.8 {USER}: not with {}", given.join(" ")));
         }
         if self.answer("AUTH", "235 2.7.0 welcome")? {
             self.user = Some(USER.to_owned());
@@ -262,6 +293,10 @@ impl<'a> Connection<'a> {
             Instead::Hang => {
                 let mut void = Vec::new();
                 self.stream.read_to_end(&mut void)?;
+            }
+            Instead::Late(seconds) => {
+                thread::sleep(Duration::from_secs(seconds));
+                return self.say(usual).map(|()| true);
             }
             Instead::Say(text) => self.say(text)?,
         }
