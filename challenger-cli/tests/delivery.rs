@@ -141,12 +141,17 @@ fn the_exit_status_says_what_a_failure_means() {
             "" => fs::remove_file(&helper).unwrap(),
             script => site.set_helper(&format!("#!/bin/sh\necho a word\n{script}\n")),
         }
+        let lines = || -> Vec<String> {
+            let log = site.log();
+            let lines = log.lines().filter(|line| line.contains(" WARNING message "));
+            lines.map(str::to_owned).collect()
+        };
+        let before = lines().len();
         let reply = send(&site, &site.setup());
         assert_eq!(reply.refusal(), (502, 9752), "{script}");
         let detail = reply.json()["detail"].as_str().unwrap().to_owned();
         assert!(detail.starts_with(&format!("{words}: {how}")), "{script}: {detail}");
-        let log = site.log();
-        let line = log.lines().rfind(|line| line.contains(" WARNING message ")).unwrap();
+        let line = wait_for("a line about the message", || lines().into_iter().nth(before));
         assert!(line.contains(&format!(" failure={kind} error=\"{how}")), "{script}: {line}");
         assert_eq!(line.contains(" said=\"a word\""), !script.is_empty(), "{line}");
         // On the page are neither the words of the helper nor its status.
@@ -154,6 +159,7 @@ fn the_exit_status_says_what_a_failure_means() {
         let nonce = site.setup();
         let form = "CONTACT_EMAIL=ada%40example.com";
         let page = site.post(&format!("challenge/{nonce}"), &accept, form);
+        wait_for("another line", || lines().into_iter().nth(before + 1));
         assert_eq!(page.status, 502, "{script}");
         assert_eq!(page.body.contains(">ada@example.com<"), kind == "address", "{}", page.body);
         assert!(!page.body.contains(how) && !page.body.contains("a word"), "{}", page.body);

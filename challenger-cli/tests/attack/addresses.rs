@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use challenger_testkit::{code_of, escape, pin_in, request};
+use challenger_testkit::{code_of, escape, pin_in, request, wait_for};
 
 use crate::harness::{authorize, everywhere, prove};
 use crate::site::{SECRET, Site};
@@ -329,8 +329,9 @@ fn a_helper_that_says_all_it_knows_leaves_nothing_in_the_log() {
         site.set_helper(TALKATIVE);
         let (status, body) = challenge(site, &site.setup(), "Ada.King@lovelace.example");
         assert_eq!(status, 502, "{body}");
-        let log = site.log();
-        let line = log.lines().find(|line| line.contains("said=")).unwrap();
+        let line = wait_for("a line with what the helper said", || {
+            site.log().lines().find(|line| line.contains("said=")).map(str::to_owned)
+        });
         let said = line.split_once("said=").unwrap().1.to_lowercase();
         for private in ["ada", "king", "lovelace", "k3y", "qwrh"] {
             assert!(!said.contains(private), "{private} in {said}");

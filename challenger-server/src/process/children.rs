@@ -7,13 +7,17 @@ use std::fs;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::process::{Child, Command};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-/// The children that we started and wait for ourselves. It is locked while one is started, so that
-/// with the lock, all others are orphans. A process ID that was used again may be there twice.
+/// The children that we started and wait for ourselves. A process ID that was used again may be
+/// there twice.
 static STARTED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// Threads hold it for reading while they start a child, several at the same time. While it is held
+/// for writing, each child that is not in [`STARTED`] is an orphan.
+static STARTING: RwLock<()> = RwLock::new(());
 
 fn started() -> MutexGuard<'static, Vec<Pid>> {
     STARTED.lock().unwrap_or_else(PoisonError::into_inner)
@@ -25,9 +29,9 @@ pub(super) struct Started(Child);
 impl Started {
     /// Starts a program.
     pub(super) fn spawn(command: &mut Command) -> io::Result<Self> {
-        let mut started = started();
+        let _starting = STARTING.read().unwrap_or_else(PoisonError::into_inner);
         let child = command.spawn()?;
-        started.push(Pid::from_child(&child));
+        started().push(Pid::from_child(&child));
         Ok(Self(child))
     }
 }
@@ -61,6 +65,7 @@ impl Drop for Started {
 /// It needs `/proc`, which is there in every container. The system has no call that looks at an
 /// ended child, and says which one it is, without taking its status.
 pub fn reap_orphans() {
+    let _nobody_starts = STARTING.write().unwrap_or_else(PoisonError::into_inner);
     let started = started();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
