@@ -377,7 +377,7 @@ refusal() {
 # Prints the text of visible characters that a filter of jq finds in the response.
 found() {
     text=$(printf '%s' "$BODY" | jq -r "$1"' | select(test("\\A[!-~]+\\z"))' 2>/dev/null) || text=
-    [ -n "$text" ] || fail "$UNAVAILABLE" "Pingen answers something else than $STEP"
+    [ -n "$text" ] || fail "$UNAVAILABLE" "Pingen answers something other than $STEP"
     printf '%s' "$text"
 }
 

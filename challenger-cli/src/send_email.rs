@@ -31,7 +31,7 @@ const OPTIONS: [&str; 5] = ["-h", "--help", "-v", "--version", "--"];
 
 /// Send the message on standard input by e-mail: the AUTH_COMMAND for e-mail addresses.
 ///
-/// The settings are variables of the environment, into which challenger-httpd puts what stands in
+/// The settings are variables of the environment, into which challenger-httpd puts the options of
 /// [challenger-helper]. The mail comes from EMAIL_FROM, and goes to the server SMTP_HOST, or
 /// without one to the sendmail program of this machine.
 #[derive(FromArgs)]
@@ -86,7 +86,7 @@ fn invalid(complaint: &str) -> Exit {
     Exit::usage(format!("ADDRESS: {complaint}; try '{PROGRAM} --help'"))
 }
 
-/// The recipient in the argument. An address that cannot exist is one that does not exist: the
+/// The recipient in the argument. An address that cannot exist counts as one that does not: the
 /// person who entered it can change it.
 fn recipient(argument: &str) -> Result<Address, Exit> {
     let address = if argument.trim_start().starts_with('{') {

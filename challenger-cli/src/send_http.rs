@@ -47,7 +47,7 @@ const EXPLANATION_MAX: usize = 400;
 /// Send the message on standard input by one HTTP request: the AUTH_COMMAND for SMS gateways and
 /// webhooks.
 ///
-/// The settings are variables of the environment, into which challenger-httpd puts what stands in
+/// The settings are variables of the environment, into which challenger-httpd puts the options of
 /// [challenger-helper]. HTTP_URL is the gateway; HTTP_JSON or HTTP_FORM is the body, with variables
 /// such as {{CONTACT_PHONE}} and {{message}}.
 #[derive(FromArgs)]
@@ -84,7 +84,7 @@ fn run() -> Result<(), Exit> {
     let usage = |complaint: &str| Exit::usage(format!("{complaint}; try '{PROGRAM} --help'"));
     let arguments = parsed.map_err(|exit| match exit.is_asked() {
         true => exit,
-        false => usage("the arguments make no sense: expected one ADDRESS"),
+        false => usage("the arguments are wrong: expected one ADDRESS"),
     })?;
     let is_sample = arguments.check && arguments.address.is_none();
     let sample = is_sample.then(|| SAMPLE_ADDRESS.to_owned());

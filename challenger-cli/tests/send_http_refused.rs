@@ -50,7 +50,10 @@ const WRONG: &[(&[Setting<'static>], &str)] = &[
     (&[("HTTP_URL", "http://sms.example/")], "HTTP_ALLOW_PLAIN = yes"),
     (&[("HTTP_URL", "http://localhost.example/")], "HTTP_ALLOW_PLAIN = yes"),
     (&[("HTTP_URL", "http://192.0.2.1/")], "HTTP_ALLOW_PLAIN = yes"),
-    (&[URL, ("HTTP_ALLOW_PLAIN", "perhaps")], "HTTP_ALLOW_PLAIN is neither yes nor no"),
+    (
+        &[URL, ("HTTP_ALLOW_PLAIN", "perhaps")],
+        "HTTP_ALLOW_PLAIN is \"perhaps\": expected yes or no",
+    ),
     (&[("HTTP_URL", "https://sms.example/{{CONTACT_PHONE")], "HTTP_URL has a {{ without"),
     (&[URL, ("HTTP_METHOD", "DELETE")], "HTTP_METHOD is DELETE: expected"),
     (&[URL, ("HTTP_METHOD", "GET"), ("HTTP_JSON", "{}")], "HTTP_METHOD is GET, which has no"),
@@ -242,7 +245,7 @@ fn answers_without_an_end_are_not_read_without_an_end() {
     send_through(Act::Flood(200), &[]).sent();
     send_through(Act::Flood(400), &[]).failed(69, "answered 400");
     send_through(Act::Flood(200), &[("HTTP_SUCCESS", "200 /ok")]).failed(69, "answered 200");
-    send_through(Act::FloodHead, &[]).failed(69, "answer is not understood");
+    send_through(Act::FloodHead, &[]).failed(69, "answer cannot be understood");
     let inside = [("HTTP_TIMEOUT", "1"), ("HTTP_SUCCESS", "200 /ok")];
     send_through(Act::FloodTrailers, &inside).failed(75, "did not answer in time");
 }
@@ -256,7 +259,7 @@ fn what_is_not_there_or_not_http_is_said() {
         ["SSH-2.0-OpenSSH\r\n\r\n", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 200\r\nbad header\r\n\r\n"]
     {
         send_through(Act::Say(nonsense.to_owned()), &[])
-            .failed(69, "the gateway's answer is not understood");
+            .failed(69, "the gateway's answer cannot be understood");
     }
     let broken = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{";
     send_through(Act::Say(broken.to_owned()), &[("HTTP_SUCCESS", "/ok")]).failed(75, "the gateway");

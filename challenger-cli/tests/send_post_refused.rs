@@ -92,20 +92,24 @@ fn answers_that_make_no_sense_are_refused() {
     let elsewhere =
         |url: &str| (1, place(url).to_string(), "names a place for the file without TLS");
     for (step, body, complaint) in [
-        (0, "{}".to_owned(), "answers something else than an access token"),
-        (0, json!({"access_token": ""}).to_string(), "answers something else than an access token"),
-        (0, json!({"access_token": "a\nb"}).to_string(), "answers something else than an access"),
-        (1, "[1, 2".to_owned(), "answers something else than a place for the file"),
-        (1, place("http://x/ y").to_string(), "answers something else than a place for the file"),
+        (0, "{}".to_owned(), "answers something other than an access token"),
+        (
+            0,
+            json!({"access_token": ""}).to_string(),
+            "answers something other than an access token",
+        ),
+        (0, json!({"access_token": "a\nb"}).to_string(), "answers something other than an access"),
+        (1, "[1, 2".to_owned(), "answers something other than a place for the file"),
+        (1, place("http://x/ y").to_string(), "answers something other than a place for the file"),
         elsewhere("http://example.com/"),
         elsewhere("https://example.com/"),
         elsewhere("file:///etc/passwd"),
         (
             3,
             json!({"data": {"type": "letters"}}).to_string(),
-            "answers something else than the letter",
+            "answers something other than the letter",
         ),
-        (3, String::new(), "answers something else than the letter"),
+        (3, String::new(), "answers something other than the letter"),
     ] {
         let provider = bad(step, Act::Answer(200, body));
         let ran = hasty_script(&provider).run(ADDRESS, MESSAGE);

@@ -97,7 +97,7 @@ impl Service {
     /// belong to an address are left out.
     ///
     /// # Errors
-    /// Names each field that is missing, not declared, too long, of no such kind, or against its
+    /// Names each field that is missing, not declared, too long, not of its kind, or against its
     /// restriction.
     ///
     /// ```
@@ -126,7 +126,7 @@ impl Service {
         Address::new(values).map_err(|refused| WrongFields::one(self.name_first_field(refused)))
     }
 
-    /// The fields of an address that are wrong: of one that was accepted under other restrictions.
+    /// The wrong fields of an address that was accepted under other restrictions.
     ///
     /// # Errors
     /// Names each of them.
@@ -192,9 +192,9 @@ impl Service {
     }
 
     /// The address that a client proposes: its declared fields that have text. What is not fixed is
-    /// judged when a person confirms it, who may correct it. A fixed address is judged at once, and
-    /// taken as a whole or not at all, or else the client would believe that it fixed more. Some
-    /// clients write `null` for a missing value.
+    /// judged when a person confirms it, and can be corrected then. A fixed address is judged at
+    /// once, and taken as a whole or not at all, or else the client would believe that it fixed
+    /// more. Some clients write `null` for a missing value.
     ///
     /// # Errors
     /// [`Refusal::ParameterMalformed`] for a field that is too long, or too many of them; for one

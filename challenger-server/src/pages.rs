@@ -111,8 +111,8 @@ impl Templates {
         set
     }
 
-    /// Why nobody gets on from a page of this service, each with its file, and with the line of the
-    /// form that lacks something. A template cannot know what the service asks for.
+    /// Why nobody can continue from a page of this service, each with its file, and with the line
+    /// of the form that lacks something. A template cannot know what the service asks for.
     pub fn dead_ends(&self, service: &Service) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         for page in PageName::ALL {
@@ -169,7 +169,7 @@ impl PageTemplate {
         let Inspected { inline, forms, mut warnings } = html::inspect(&expanded);
         let unescaped = expanded.unescaped();
         warnings.extend(unescaped.map(|tag| format!("{tag} prints its value without escaping")));
-        // What is no page's template is used by nobody.
+        // A template that belongs to no page is not used.
         if let Some(page) = page_of(name) {
             warnings.extend(forms.iter().filter_map(Form::warning));
             let all: Vec<&str> = PageName::ALL.into_iter().flat_map(variables_of).collect();

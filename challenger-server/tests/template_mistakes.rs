@@ -124,7 +124,7 @@ fn parts_texts_and_messages_have_their_variables_too() {
         assert_eq!(all.len(), 1, "{all:?}");
         assert!(all.concat().starts_with(expected), "{all:?}");
     }
-    // The part has what any page can have, and what is no page's template has nothing to say.
+    // A part may name what any page has, and a template that belongs to no page is not read.
     let fine = [("foot.part.must", "{{pin_error}}{{ec}}"), ("old.must", "{{old}}<form>")];
     assert_eq!(found(&fine, &service("email")), [""; 0]);
 }
@@ -176,9 +176,9 @@ fn forms_that_lead_nowhere_are_said() {
 fn fields_that_a_form_lacks_are_said() {
     let found = about(&form(CHALLENGE, &["EMAIL"]));
     let expected = "enter-email-form.must:2: this form has no field with name=\"CONTACT_EMAIL\", \
-        without which nobody gets on";
+        without which nobody can continue";
     assert_eq!(found, expected);
-    // Whatever the form for another type of address lacks is nobody's loss.
+    // The form for another type of address is not used.
     let phone = [("enter-phone-form.must", "<p>")];
     assert_eq!(self::found(&phone, &service("email")), [""; 0]);
     // A field beside the form is not sent with it.

@@ -21,7 +21,7 @@ const CODE_DIGITS_MIN: usize = 6;
 
 /// The message was not taken.
 pub(super) struct DeliveryError {
-    /// What that means.
+    /// What the failure means.
     pub(super) kind: Kind,
     pub(super) why: String,
 }

@@ -139,7 +139,7 @@ impl Environment<'_> {
             Some(mailbox) => Ok(Some(mailbox)),
             None => Err(format!(
                 "{name} is {text:?}: expected noreply@shop.example or Shop <noreply@shop.example>, \
-                 one address alone"
+                 one address only"
             )),
         }
     }
@@ -235,7 +235,8 @@ impl Environment<'_> {
         let secret = match (self.text("SMTP_PASSWORD")?, self.text("SMTP_OAUTH2_TOKEN_FILE")?) {
             (Some(_), Some(_)) => {
                 return Err(
-                    "SMTP_PASSWORD and SMTP_OAUTH2_TOKEN_FILE are set: expected one of them"
+                    "SMTP_PASSWORD and SMTP_OAUTH2_TOKEN_FILE are both set: expected one of \
+                     them"
                         .to_owned(),
                 );
             }
@@ -280,7 +281,7 @@ fn token(file: &str) -> Result<Secret, String> {
     if is_token && (1..=TOKEN_MAX).contains(&token.len()) {
         Ok(Secret::Token(token.to_owned()))
     } else {
-        Err(refused(&format!("expected an access token of up to {TOKEN_MAX} letters, and no more")))
+        Err(refused(&format!("expected only an access token, of up to {TOKEN_MAX} characters")))
     }
 }
 

@@ -112,14 +112,16 @@ fn explain(error: Error, limit: Duration) -> ExchangeError {
             limit.as_secs()
         )),
         Error::HostNotFound => ExchangeError::TryLater(
-            "the name of the gateway is not known: expected that of HTTP_URL in the DNS".to_owned(),
+            "the DNS does not know the gateway: expected its name in HTTP_URL".to_owned(),
         ),
         Error::Io(error) => explain_io(&error),
         Error::Rustls(error) => explain_tls(&error),
         Error::ConnectionFailed => {
             ExchangeError::TryLater("there is no connection to the gateway".to_owned())
         }
-        other => ExchangeError::Failed(format!("the gateway's answer is not understood: {other}")),
+        other => {
+            ExchangeError::Failed(format!("the gateway's answer cannot be understood: {other}"))
+        }
     }
 }
 

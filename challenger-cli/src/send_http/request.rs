@@ -168,7 +168,7 @@ impl RequestTemplate {
         let is_part = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&byte);
         if !url.texts().all(|text| text.bytes().all(is_part)) {
             return Err("has a character that a URL cannot contain, or a #: expected it \
-                        percent-encoded, such as %20 for a blank"
+                        percent-encoded, such as %20 for a space"
                 .to_owned());
         }
         let beginning = url.texts().next().unwrap_or_default();

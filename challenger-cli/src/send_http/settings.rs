@@ -321,8 +321,8 @@ impl Reader<'_> {
         match self.text(name).map(|text| text.to_ascii_lowercase()).as_deref() {
             None | Some("no") => false,
             Some("yes") => true,
-            Some(_) => {
-                self.refuse(format!("{name} is neither yes nor no"));
+            Some(other) => {
+                self.refuse(format!("{name} is {other:?}: expected yes or no"));
                 false
             }
         }

@@ -290,7 +290,7 @@ fn paths_have_one_spelling() {
             let reply = site.get(&path, &[("Accept", "text/html")]);
             let page = reply.body;
             assert_eq!(reply.status, 404, "{path}");
-            assert!(page.contains("There is no such page"), "{page}");
+            assert!(page.contains("This page does not exist"), "{page}");
             assert!(!page.contains(&nonce) && !page.contains("href"), "{page}");
         }
     });

@@ -111,7 +111,7 @@ const ACCEPTED: [(&str, [&str; 3]); 2] = [
         "en",
         [
             "Enter your first and last name.",
-            "Enter street and number, then postcode and town, each on a line of its own.",
+            "Enter the street and number, then the postcode and town, on separate lines.",
             "Choose a country.",
         ],
     ),
@@ -119,7 +119,7 @@ const ACCEPTED: [(&str, [&str; 3]); 2] = [
         "de-CH",
         [
             "Geben Sie Ihren Vor- und Nachnamen ein.",
-            "Geben Sie Straße und Nummer ein, dann Postleitzahl und Ort, je auf eigener Zeile.",
+            "Geben Sie Straße und Nummer ein, dann Postleitzahl und Ort, auf getrennten Zeilen.",
             "Wählen Sie ein Land aus.",
         ],
     ),

@@ -190,7 +190,7 @@ impl WrongFields {
         }
     }
 
-    /// The first, which programs get to know.
+    /// The first, which programs receive.
     pub const fn first(&self) -> &Refused {
         &self.first
     }

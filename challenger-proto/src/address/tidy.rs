@@ -76,7 +76,7 @@ fn lines(value: &str) -> String {
 }
 
 /// An e-mail address with its domain in ASCII and in lower case (RFC 5891 §4.4): domains do not
-/// distinguish cases (RFC 1035 §2.3.3). The local part is the business of its server.
+/// distinguish cases (RFC 1035 §2.3.3). Only its server knows which local parts are the same.
 fn email(value: &str) -> String {
     let typed = as_seen(value).replace('＠', "@");
     let typed = without_scheme(&typed, "mailto:");

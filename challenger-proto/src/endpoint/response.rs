@@ -87,7 +87,7 @@ impl Audience {
         };
         view.data.set("ec", refusal.code());
         view.data.set("hint", refusal.hint());
-        // An unknown path may be the link of a validation, with its nonce, and another character.
+        // An unknown path may be a mistyped link of a validation, which contains its nonce.
         let detail = refused.detail.as_deref().filter(|_| refusal != Refusal::EndpointUnknown);
         if let Some(detail) = detail {
             view.data.set("detail", detail);

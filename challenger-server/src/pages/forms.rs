@@ -26,7 +26,7 @@ enum Target {
     Absolute,
     /// To nothing that exists.
     Nowhere,
-    /// Only variables can say.
+    /// It depends on variables.
     Open,
     /// To an endpoint.
     There,
@@ -85,7 +85,7 @@ impl Form {
         (!self.lacks(&["budget_seen"]).is_empty()).then(|| {
             format!(
                 "{place}: this form has no hidden field budget_seen, so a second click is charged \
-                 like a wish: expected <input type=\"hidden\" name=\"budget_seen\" \
+                 as another message: expected <input type=\"hidden\" name=\"budget_seen\" \
                  value=\"{{{{budget_seen}}}}\">"
             )
         })
@@ -101,8 +101,8 @@ impl Form {
     }
 }
 
-/// Why nobody gets on from a page in this file, if that is so: it has no form that leads on, or
-/// none with everything that has to be entered.
+/// Why nobody can continue from a page in this file, if that is so: it has no form that leads on,
+/// or none with everything that has to be entered.
 pub(super) fn dead_end(
     page: PageName,
     file: &str,
@@ -123,7 +123,7 @@ pub(super) fn dead_end(
             let lacking: Vec<String> =
                 lacking.iter().map(|name| format!("name=\"{name}\"")).collect();
             Some(format!(
-                "{}: this form has no field with {}, without which nobody gets on",
+                "{}: this form has no field with {}, without which nobody can continue",
                 form.place,
                 lacking.join(", ")
             ))

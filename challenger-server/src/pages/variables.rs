@@ -11,9 +11,9 @@ use super::lint::Kind;
 /// How many letters a name may differ from the one that was probably meant, if it is not short.
 const SLIP_MAX: usize = 2;
 
-/// Who names variables, and which there are.
+/// The variables that some templates may name.
 pub(super) struct Scope<'a> {
-    /// What a name is that is not among them, in words.
+    /// What is wrong with any other name, in words.
     pub verdict: &'a str,
     /// All names, as the core lists them.
     pub names: &'a [&'static str],

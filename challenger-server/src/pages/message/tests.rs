@@ -124,7 +124,7 @@ fn validity(language: &str, until: Value, valid: Value) -> String {
 fn people_read_how_long_a_code_is_valid_as_they_write_it() {
     let third = json!({"day": 3, "hour": "04", "march": true, "minute": "25", "year": 2027});
     for (language, expected) in [
-        ("de", "Er gilt 60 Minuten, bis 3. März 2027, 04:25 Uhr UTC (Weltzeit)."),
+        ("de", "Er gilt 60 Minuten, bis zum 3. März 2027, 04:25 Uhr UTC (Weltzeit)."),
         ("en", "It is valid for 60 minutes, until 3 March 2027, 04:25 UTC (universal time)."),
         (
             "es",
@@ -143,7 +143,7 @@ fn people_read_how_long_a_code_is_valid_as_they_write_it() {
     let first =
         json!({"day": 1, "first": true, "hour": "00", "july": true, "minute": "00", "year": 2027});
     for (language, valid, expected) in [
-        ("de", json!({"one_minute": true}), "Er gilt eine Minute, bis 1. Juli 2027, 00:00"),
+        ("de", json!({"one_minute": true}), "Er gilt eine Minute, bis zum 1. Juli 2027, 00:00"),
         ("en", json!({"hours": 23}), "It is valid for 23 hours, until 1 July 2027, 00:00"),
         ("es", json!({"days": 2}), "Es válido durante 2 días, hasta el 1 de julio de 2027, 00:00"),
         (
@@ -152,7 +152,7 @@ fn people_read_how_long_a_code_is_valid_as_they_write_it() {
             "Il est valable 3 heures, jusqu’au 1er juillet 2027 à 00\u{a0}h\u{a0}00",
         ),
         ("it", json!({"days": 9}), "È valido per 9 giorni. Scadenza: 1º luglio 2027, ore 00:00"),
-        ("de", json!(null), "Er gilt bis 1. Juli 2027"),
+        ("de", json!(null), "Er gilt bis zum 1. Juli 2027"),
         ("en", json!(null), "It is valid until 1 July 2027"),
         ("es", json!(null), "Es válido hasta el 1 de julio"),
         ("fr", json!(null), "Il est valable jusqu’au 1er juillet"),
