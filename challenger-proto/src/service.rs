@@ -126,12 +126,14 @@ impl Service {
         Address::new(values).map_err(|refused| WrongFields::one(self.name_first_field(refused)))
     }
 
-    /// The fields of an address that are wrong: of one that was accepted under other restrictions.
+    /// The fields of an address that are wrong: of one that a client proposes, or that was accepted
+    /// under other restrictions.
     ///
     /// # Errors
-    /// Names each of them.
+    /// Names each of them, or the one that the helper cannot get.
     pub(crate) fn check(&self, address: &Address) -> Result<(), WrongFields> {
-        self.judge(|field| address.get(field))
+        self.judge(|field| address.get(field))?;
+        self.address_argument(address).map(drop).map_err(WrongFields::one)
     }
 
     /// Judges every field by its value.
