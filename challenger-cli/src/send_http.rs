@@ -211,9 +211,9 @@ fn deliver(settings: &Settings, values: &Values) -> Result<(), Exit> {
 fn private<'a>(settings: &'a Settings, values: &'a Values) -> Vec<Private<'a>> {
     let mut private: Vec<Private<'_>> =
         settings.secrets.iter().map(|secret| Private::Text(secret)).collect();
-    for (name, value) in values {
+    let is_open = |name: &str| name == "language" || settings.values.contains_key(name);
+    for (name, value) in values.iter().filter(|(name, _)| !is_open(name)) {
         match name.as_str() {
-            "account" | "language" | "sender" => {}
             "message" | "subject" => {
                 private.extend(value.lines().map(Private::Text));
                 let digits = |word: &&str| word.bytes().filter(u8::is_ascii_digit).count();

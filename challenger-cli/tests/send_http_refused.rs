@@ -80,6 +80,13 @@ const WRONG: &[(&[Setting<'static>], &str)] = &[
     (&[URL, ("HTTP_BASIC_USER", "y")], "HTTP_BASIC_USER is set, but not HTTP_BASIC_PASSWORD"),
     (&[URL, ("HTTP_BASIC_PASSWORD", "y")], "but neither HTTP_BASIC_USER nor HTTP_ACCOUNT"),
     (&[URL, ("HTTP_BASIC_USER", "a:b"), ("HTTP_BASIC_PASSWORD", "y")], "has a colon"),
+    (&[URL, ("HTTP_BEARER_TOKEN", "tökén")], "HTTP_BEARER_TOKEN has a character that a header"),
+    (
+        &[URL, ("HTTP_HEADERS", "{\"X\": \"{{sender}}\"}"), ("HTTP_SENDER", "Café")],
+        "HTTP_SENDER has a character that a header cannot contain: expected ASCII",
+    ),
+    (&[("HTTP_URL", "https://x/a/../{{phone_digits}}")], "HTTP_URL has . or .. in its path"),
+    (&[("HTTP_URL", "https://x/.?a={{phone_digits}}")], "HTTP_URL has . or .. in its path"),
     (&[URL, ("HTTP_SECRET_FILE", "/none")], "HTTP_SECRET_FILE /none: No such file"),
     (&[URL, ("HTTP_SECRET_FILE", "/dev/null")], "HTTP_SECRET_FILE /dev/null: there is nothing"),
     (&[URL, ("HTTP_SECRET_FILE", "/proc/self/limits")], "expected the secret alone"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ureq::http::Method;
 use ureq::tls::{Certificate, PemItem, parse_pem};
 
-use super::request::{Body, RequestTemplate};
+use super::request::{Body, NOT_IN_HEADER, RequestTemplate, is_header_value};
 use super::template::{Template, Values};
 use super::verdict::{Rules, Verdict, Verdicts};
 
@@ -167,9 +167,16 @@ impl Reader<'_> {
         let user = user.or_else(|| self.text("HTTP_ACCOUNT").filter(|_| password.is_some()));
         match (user, password, token) {
             (None, None, None) => None,
+            (None, None, Some(token)) if !is_header_value(token) => {
+                self.refuse(format!("HTTP_BEARER_TOKEN {NOT_IN_HEADER}"));
+                None
+            }
             (None, None, Some(token)) => Some(format!("Bearer {token}")),
             (Some(user), Some(_), None) if user.contains(':') => {
-                self.refuse("HTTP_BASIC_USER has a colon, which ends the name of a user");
+                self.refuse(
+                    "HTTP_BASIC_USER, or HTTP_ACCOUNT in its place, has a colon, which ends the \
+                     name of a user",
+                );
                 None
             }
             (Some(user), Some(password), None) => {
@@ -229,10 +236,15 @@ impl Reader<'_> {
             self.keep("HTTP_HEADERS", added)?;
         }
         for (place, name) in request.own_names() {
-            if !values.contains_key(name) {
-                let (tag, setting) = (format!("{{{{{name}}}}}"), name.to_uppercase());
-                self.mistakes.push(format!("{place} has {tag}, but HTTP_{setting} is not set"));
-            }
+            let setting = format!("HTTP_{}", name.to_uppercase());
+            let complaint = match values.get(name) {
+                None => format!("{place} has {{{{{name}}}}}, but {setting} is not set"),
+                Some(value) if place == "HTTP_HEADERS" && !is_header_value(value) => {
+                    format!("{setting} {NOT_IN_HEADER}")
+                }
+                Some(_) => continue,
+            };
+            self.mistakes.push(complaint);
         }
         Some(request)
     }
