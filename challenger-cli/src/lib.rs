@@ -14,6 +14,8 @@ pub mod httpd;
 pub mod logger;
 #[cfg(any(feature = "email", feature = "http"))]
 mod message;
+#[cfg(any(feature = "email", feature = "http"))]
+mod private;
 #[cfg(feature = "email")]
 pub mod send_email;
 #[cfg(feature = "http")]

@@ -21,7 +21,7 @@ use crate::args;
 use crate::exit::{Exit, end};
 use crate::message::read_message;
 use conversation::Kind;
-use failure::{DeliveryError, Private};
+use failure::{DeliveryError, private};
 use settings::{Route, Settings};
 
 const PROGRAM: &str = "challenger-send-email";
@@ -62,7 +62,7 @@ fn run() -> Result<(), Exit> {
     let recipient = recipient(&arguments.address)?;
     let settings = Settings::read(&|name| std::env::var_os(name)).map_err(Exit::misconfigured)?;
     let message = read_message().map_err(Exit::unavailable)? + "\n";
-    let private = Private::new(&recipient, &message, &settings.route);
+    let private = private(&recipient, &message, &settings.route);
     let mail = mail::compose(&settings, recipient, message).map_err(Exit::unavailable)?;
     let sent = match settings.route {
         Route::Sendmail(program) => sendmail::send(&program, settings.timeout, &mail, &private),

@@ -28,7 +28,7 @@ use children::Started;
 pub use children::reap_orphans;
 use pipes::Pipes;
 use redact::Redaction;
-pub use redact::{Private, push_printable};
+pub use redact::Private;
 
 /// How much of the program's output is kept for the log, in bytes: enough for an error message and
 /// its context. A flood is read and dropped.
