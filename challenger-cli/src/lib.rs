@@ -2,6 +2,8 @@
 
 pub mod admin;
 mod args;
+#[cfg(any(feature = "email", feature = "http"))]
+mod authorities;
 #[cfg(feature = "sqlite")]
 pub mod challenger;
 mod common;

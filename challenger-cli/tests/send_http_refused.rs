@@ -115,6 +115,16 @@ fn wrong_settings_are_refused_in_a_sentence_each() {
 }
 
 #[test]
+fn certificates_that_are_none_are_refused_before_a_message_needs_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    let file = file.to_str().unwrap();
+    let complaint = format!("HTTP_CA_FILE {file}: invalid peer certificate");
+    run(&["--check"], &[URL, ("HTTP_CA_FILE", file)], "").failed(78, &complaint);
+}
+
+#[test]
 fn what_is_right_is_not_refused() {
     for right in [
         &[("HTTP_URL", "HTTPS://sms.example:8443")][..],

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use ureq::http::Method;
-use ureq::tls::{Certificate, PemItem, parse_pem};
 
 use super::request::{Body, NOT_IN_HEADER, RequestTemplate, is_header_value};
 use super::template::{Template, Values};
 use super::verdict::{Rules, Verdict, Verdicts};
+use crate::authorities;
 
 /// The beginning of the settings' names.
 const PREFIX: &str = "HTTP_";
@@ -59,7 +60,7 @@ pub(super) struct Settings {
     /// How long the delivery may take in all.
     pub(super) timeout: Duration,
     /// Authorities to trust in addition to those of the system.
-    pub(super) authorities: Vec<Certificate<'static>>,
+    pub(super) authorities: Vec<CertificateDer<'static>>,
 }
 
 impl Settings {
@@ -340,28 +341,8 @@ impl Reader<'_> {
         }
     }
 
-    fn authorities(&mut self) -> Vec<Certificate<'static>> {
+    fn authorities(&mut self) -> Vec<CertificateDer<'static>> {
         let Some(file) = self.text("HTTP_CA_FILE") else { return Vec::new() };
-        let read = || {
-            let pem = fs::read(&file).map_err(|error| error.to_string())?;
-            let mut found = Vec::new();
-            for item in parse_pem(&pem) {
-                match item.map_err(|error| error.to_string())? {
-                    PemItem::Certificate(certificate) => found.push(certificate),
-                    _ => return Err("expected certificates alone".to_owned()),
-                }
-            }
-            if found.is_empty() {
-                return Err("there is no certificate in PEM format in it".to_owned());
-            }
-            Ok(found)
-        };
-        match read() {
-            Ok(found) => found,
-            Err(error) => {
-                self.refuse(format!("HTTP_CA_FILE {file}: {error}"));
-                Vec::new()
-            }
-        }
+        self.keep("HTTP_CA_FILE", authorities::in_file(&file)).unwrap_or_default()
     }
 }
