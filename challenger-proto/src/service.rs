@@ -142,6 +142,11 @@ impl Service {
         WrongFields::all(self.fields().into_iter().filter_map(wrong))
     }
 
+    /// Whether nothing has to be entered into a field.
+    pub(crate) fn may_be_empty(&self, field: &str) -> bool {
+        self.flaw(field, Some("")).is_none()
+    }
+
     /// What is wrong with the value of a field.
     fn flaw(&self, field: &str, value: Option<&str>) -> Option<Refusal> {
         let restriction = self.restrictions.get(field);
