@@ -68,7 +68,8 @@ impl Countries {
     }
 
     /// The variables of a page, with names for the countries to choose from, in the order of the
-    /// language, and the chosen one in a variable of its own. `None` for a page without such a list.
+    /// language, and the chosen one in a variable of its own. `None` for a page that has no such
+    /// list.
     pub(super) fn name(&self, data: &Variables, language: &str) -> Option<Variables> {
         let countries = data.get(COUNTRIES)?.as_array()?;
         let code = |country: &'_ Value| country["code"].as_str().map(str::to_owned);
