@@ -2,7 +2,7 @@
 //! it, so every page leads back to the client.
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
-use challenger_proto::address::Restrictions;
+use challenger_proto::address::{AddressType, Restrictions};
 use challenger_proto::http::{Body, Page, PageName, Request, Response, Status};
 use challenger_proto::testing::Challenger;
 use challenger_proto::{AddressFormat, Refusal};
@@ -89,6 +89,19 @@ fn an_address_that_the_helper_cannot_get_is_not_fixed_and_leads_back_to_the_clie
     let back = "https://client.example/cb?error=invalid_request&state=a%26b";
     let responses = [visit(&mut challenger, &nonce), send(&mut challenger, &nonce, "-x")];
     for response in responses {
+        assert_eq!(page(&response), (PageName::InvalidRequest, Some(back)));
+    }
+}
+
+#[test]
+fn an_address_of_another_type_leads_back_to_the_client() {
+    let (mut challenger, nonce) = fixed("+41 79 123 45 67");
+    challenger.service.address_type = AddressType::new("email").unwrap();
+    let back = "https://client.example/cb?error=invalid_request&state=a%26b";
+    let responses =
+        [visit(&mut challenger, &nonce), send(&mut challenger, &nonce, "%2B41791234567")];
+    for response in responses {
+        assert_eq!(response.refusal, Some(Refusal::ParameterMalformed));
         assert_eq!(page(&response), (PageName::InvalidRequest, Some(back)));
     }
 }
