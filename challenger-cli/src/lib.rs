@@ -2,6 +2,8 @@
 
 pub mod admin;
 mod args;
+#[cfg(any(feature = "email", feature = "http"))]
+mod authorities;
 #[cfg(feature = "sqlite")]
 pub mod challenger;
 mod common;
@@ -14,6 +16,8 @@ pub mod httpd;
 pub mod logger;
 #[cfg(any(feature = "email", feature = "http"))]
 mod message;
+#[cfg(any(feature = "email", feature = "http"))]
+mod private;
 #[cfg(feature = "email")]
 pub mod send_email;
 #[cfg(feature = "http")]

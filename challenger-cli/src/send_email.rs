@@ -21,7 +21,7 @@ use crate::args;
 use crate::exit::{Exit, end};
 use crate::message::read_message;
 use conversation::Kind;
-use failure::{DeliveryError, Private};
+use failure::{DeliveryError, private};
 use settings::{Route, Settings};
 
 const PROGRAM: &str = "challenger-send-email";
@@ -38,9 +38,9 @@ const OPTIONS: [&str; 5] = ["-h", "--help", "-v", "--version", "--"];
 #[argh(
     example = "export EMAIL_FROM=noreply@example.com SMTP_HOST=mail.example.com\n\
                echo 'It works.' | challenger-send-email ada@example.com",
-    note = "Exit status: 0, the mail server took the message; 1, there was no message;\n\
-            64, wrong arguments; 67, there is no such address; 68, there is no such host;\n\
-            69, refused; 75, try again later; 78, wrong settings.\n\
+    note = "Exit status: 0, the mail server took the message; 64, wrong arguments; 67, there is\n\
+            no such address; 68, there is no such host; 69, refused, or there was no message;\n\
+            75, try again later; 78, wrong settings.\n\
             More: challenger-send-email(1), with all settings."
 )]
 struct Arguments {
@@ -61,9 +61,9 @@ fn run() -> Result<(), Exit> {
     let arguments = parsed.map_err(|exit| if exit.is_asked() { exit } else { complaint() })?;
     let recipient = recipient(&arguments.address)?;
     let settings = Settings::read(&|name| std::env::var_os(name)).map_err(Exit::misconfigured)?;
-    let message = read_message().map_err(Exit::failed)? + "\n";
-    let private = Private::new(&recipient, &message, &settings.route);
-    let mail = mail::compose(&settings, recipient, message).map_err(Exit::failed)?;
+    let message = read_message().map_err(Exit::unavailable)? + "\n";
+    let private = private(&recipient, &message, &settings.route);
+    let mail = mail::compose(&settings, recipient, message).map_err(Exit::unavailable)?;
     let sent = match settings.route {
         Route::Sendmail(program) => sendmail::send(&program, settings.timeout, &mail, &private),
         Route::Smtp(smtp) => smtp::send(smtp, settings.timeout, mail, private),
@@ -89,7 +89,9 @@ fn invalid(complaint: &str) -> Exit {
 /// The recipient in the argument. An address that cannot exist counts as one that does not: the
 /// person who entered it can change it.
 fn recipient(argument: &str) -> Result<Address, Exit> {
-    let address = if argument.trim_start().starts_with('{') {
+    // A bare address may begin with a brace, too, but JSON is never an address.
+    let is_json = argument.trim_start().starts_with('{') && address::parse(argument).is_none();
+    let address = if is_json {
         let fields: Value = serde_json::from_str(argument).unwrap_or_default();
         let address = fields.get("CONTACT_EMAIL").and_then(Value::as_str);
         address.ok_or_else(|| invalid("there is no CONTACT_EMAIL"))?.to_owned()

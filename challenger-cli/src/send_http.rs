@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use argh::FromArgs;
-use challenger_server::process::{Private, hide};
 
 use crate::args;
 use crate::common::load_config;
 use crate::exit::{Exit, end, say};
 use crate::message::{plain, read_message};
+use crate::private::Private;
 use exchange::{ExchangeError, exchange};
 use request::RequestError;
 use settings::Settings;
@@ -38,11 +38,6 @@ const SAMPLE_MESSAGE: &str =
     "1234-5678 is a code \"for tests\" only;\nit costs 100 % & more \\o/ ☃";
 
 const SAMPLE_SUBJECT: &str = "Your code for shop.example";
-
-/// A word of a message with fewer digits than this is not a code.
-const CODE_DIGITS_MIN: usize = 6;
-/// How much of a gateway's explanation is printed, in characters.
-const EXPLANATION_MAX: usize = 400;
 
 /// Send the message on standard input by one HTTP request: the AUTH_COMMAND for SMS gateways and
 /// webhooks.
@@ -195,7 +190,7 @@ fn deliver(settings: &Settings, values: &Values) -> Result<(), Exit> {
     let answer = exchange(request, settings).map_err(|error| match error {
         ExchangeError::TryLater(why) => Exit::try_later(why),
         ExchangeError::Misconfigured(why) => Exit::misconfigured(why),
-        ExchangeError::Failed(why) => Exit::unavailable(hide(&why, &private)),
+        ExchangeError::Failed(why) => Exit::unavailable(private.hide(&why)),
     })?;
     let exit: fn(String) -> Exit = match settings.verdicts.judge(&answer) {
         Verdict::Sent => return Ok(()),
@@ -207,37 +202,27 @@ fn deliver(settings: &Settings, values: &Values) -> Result<(), Exit> {
     Err(exit(explanation(&answer, &private)))
 }
 
-/// The texts that must not be printed: the address, the message and the secrets.
-fn private<'a>(settings: &'a Settings, values: &'a Values) -> Vec<Private<'a>> {
-    let mut private: Vec<Private<'_>> =
-        settings.secrets.iter().map(|secret| Private::Text(secret)).collect();
-    for (name, value) in values {
+/// What must not be printed: the address, the message and the secrets.
+fn private(settings: &Settings, values: &Values) -> Private {
+    let mut private = Private::default();
+    settings.secrets.iter().for_each(|secret| private.add_secret(secret));
+    let is_open = |name: &str| name == "language" || settings.values.contains_key(name);
+    for (name, value) in values.iter().filter(|(name, _)| !is_open(name)) {
         match name.as_str() {
-            "account" | "language" | "sender" => {}
-            "message" | "subject" => {
-                private.extend(value.lines().map(Private::Text));
-                let digits = |word: &&str| word.bytes().filter(u8::is_ascii_digit).count();
-                let words = value.split(|it: char| !it.is_alphanumeric() && it != '-');
-                let codes = words.filter(|word| digits(word) >= CODE_DIGITS_MIN);
-                private.extend(codes.map(Private::Text));
-            }
-            _ => private.push(Private::Address(value)),
+            "message" | "subject" => private.add_message(value),
+            _ => private.add_address(value),
         }
     }
     private
 }
 
 /// The gateway's answer on one line, without anything private that it repeats.
-fn explanation(answer: &Answer, private: &[Private<'_>]) -> String {
-    let said = hide(&answer.body, private);
-    let mut kept: String = said.chars().take(EXPLANATION_MAX).collect();
-    if kept.len() < said.len() {
-        kept.push('…');
-    }
+fn explanation(answer: &Answer, private: &Private) -> String {
+    let said = private.hide(&answer.body);
     let redirect = match answer.status {
         300..=399 => ", a redirect, which is not followed: expected the final address in HTTP_URL",
         _ => "",
     };
-    let between = if kept.is_empty() { "" } else { ": " };
-    format!("the gateway answered {}{redirect}{between}{kept}", answer.status)
+    let between = if said.is_empty() { "" } else { ": " };
+    format!("the gateway answered {}{redirect}{between}{said}", answer.status)
 }

@@ -175,7 +175,7 @@ fn refusals_are_told_for_what_they_are() {
 fn what_a_server_repeats_is_not_told() {
     for (stage, answer, told) in [
         ("RCPT", "550 5.1.1 <Ada.Lovelace@example.com>: unknown", "550 5.1.1 <***>: unknown"),
-        ("RCPT", "550 no ADA.LOVELACE here, says example.com.", "550 no *** here, says ***"),
+        ("RCPT", "550 no ADA.LOVELACE here, says example.com.", "550 no *** here, says ***."),
         ("RCPT", "550 rfc822;ada.lovelace@mx.example.net", "550 rfc822;***"),
         (".", "554 spam: \"Do not tell it to anybody.\" (1234-5678)", "554 spam: \"***\" (***)"),
         (".", "554 \x1b[31mred\u{85}\u{202e}.", r"554 \u{1b}[31mred \u{202e}."),

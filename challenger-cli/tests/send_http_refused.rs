@@ -83,6 +83,13 @@ const WRONG: &[(&[Setting<'static>], &str)] = &[
     (&[URL, ("HTTP_BASIC_USER", "y")], "HTTP_BASIC_USER is set, but not HTTP_BASIC_PASSWORD"),
     (&[URL, ("HTTP_BASIC_PASSWORD", "y")], "but neither HTTP_BASIC_USER nor HTTP_ACCOUNT"),
     (&[URL, ("HTTP_BASIC_USER", "a:b"), ("HTTP_BASIC_PASSWORD", "y")], "has a colon"),
+    (&[URL, ("HTTP_BEARER_TOKEN", "tökén")], "HTTP_BEARER_TOKEN has a character that a header"),
+    (
+        &[URL, ("HTTP_HEADERS", "{\"X\": \"{{sender}}\"}"), ("HTTP_SENDER", "Café")],
+        "HTTP_SENDER has a character that a header cannot contain: expected ASCII",
+    ),
+    (&[("HTTP_URL", "https://x/a/../{{phone_digits}}")], "HTTP_URL has . or .. in its path"),
+    (&[("HTTP_URL", "https://x/.?a={{phone_digits}}")], "HTTP_URL has . or .. in its path"),
     (&[URL, ("HTTP_SECRET_FILE", "/none")], "HTTP_SECRET_FILE /none: No such file"),
     (&[URL, ("HTTP_SECRET_FILE", "/dev/null")], "HTTP_SECRET_FILE /dev/null: there is nothing"),
     (&[URL, ("HTTP_SECRET_FILE", "/proc/self/limits")], "expected the secret alone"),
@@ -108,6 +115,16 @@ fn wrong_settings_are_refused_in_a_sentence_each() {
     let outcome = run(&["--check"], &wrong, "");
     assert_eq!((outcome.code, outcome.said.lines().count()), (Some(78), 4), "{outcome:?}");
     send(&wrong).failed(78, "; HTTP_METHOD is ");
+}
+
+#[test]
+fn certificates_that_are_none_are_refused_before_a_message_needs_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    let file = file.to_str().unwrap();
+    let complaint = format!("HTTP_CA_FILE {file}: invalid peer certificate");
+    run(&["--check"], &[URL, ("HTTP_CA_FILE", file)], "").failed(78, &complaint);
 }
 
 #[test]
@@ -176,7 +193,7 @@ fn nothing_private_is_repeated() {
         ("Text: Tell nobody.", "400: Text: ***"),
         ("Bearer swordfish-7", "400: Bearer ***"),
         ("token swordfish%2D7", "400: token ***"),
-        ("a\r\nb\u{1b}[31m\u{202e}", r"400: a\r\nb\u{1b}[31m\u{202e}"),
+        ("a\r\nb\u{1b}[31m\u{202e}", r"400: a b\u{1b}[31m\u{202e}"),
     ] {
         let outcome = send_through(answer(400, body), &[]);
         outcome.failed(69, expected);

@@ -115,29 +115,37 @@ impl Service {
         // The read-only flag is the client's alone; in a form it means nothing.
         let fields = fields.into_iter().filter(|(name, _)| !RESERVED.contains(name));
         let values = self.tidied(fields);
-        if let Some((unknown, _)) = values.iter().find(|(name, _)| !self.has_field(name)) {
-            return Err(WrongFields::one(Refusal::ParameterMalformed.about(unknown)));
-        }
-        let value = |field: &str| {
-            let found = values.iter().find(|(name, _)| name == field);
-            found.map(|(_, value)| value.as_str())
-        };
-        self.judge(value)?;
+        self.judge(values.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
         Address::new(values).map_err(|refused| WrongFields::one(self.name_first_field(refused)))
     }
 
-    /// The wrong fields of an address that was accepted under other restrictions.
+    /// The wrong fields of an address that a client proposes, or that was accepted under other
+    /// restrictions.
     ///
     /// # Errors
-    /// Names each of them.
+    /// Names each of them, or the one that the helper cannot get.
     pub(crate) fn check(&self, address: &Address) -> Result<(), WrongFields> {
-        self.judge(|field| address.get(field))
+        self.judge(address.fields())?;
+        self.address_argument(address).map(drop).map_err(WrongFields::one)
     }
 
-    /// Judges every field by its value.
-    fn judge<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> Result<(), WrongFields> {
-        let wrong = |field: &str| self.flaw(field, value(field)).map(|flaw| flaw.about(field));
+    /// Judges every field that an address has or should have.
+    fn judge<'a>(
+        &self,
+        given: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    ) -> Result<(), WrongFields> {
+        if let Some((unknown, _)) = given.clone().find(|(name, _)| !self.has_field(name)) {
+            return Err(WrongFields::one(Refusal::ParameterMalformed.about(unknown)));
+        }
+        let value = |field: &str| given.clone().find(|(name, _)| *name == field);
+        let flaw = |field: &str| self.flaw(field, value(field).map(|(_, value)| value));
+        let wrong = |field: &str| flaw(field).map(|flaw| flaw.about(field));
         WrongFields::all(self.fields().into_iter().filter_map(wrong))
+    }
+
+    /// Whether nothing has to be entered into a field.
+    pub(crate) fn may_be_empty(&self, field: &str) -> bool {
+        self.flaw(field, Some("")).is_none()
     }
 
     /// What is wrong with the value of a field.

@@ -2,10 +2,10 @@
 //! it, so every page leads back to the client.
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
-use challenger_proto::Refusal;
-use challenger_proto::address::Restrictions;
+use challenger_proto::address::{AddressType, Restrictions};
 use challenger_proto::http::{Body, Page, PageName, Request, Response, Status};
 use challenger_proto::testing::Challenger;
+use challenger_proto::{AddressFormat, Refusal};
 
 const QUERY: &str = "response_type=code&client_id=1&state=a%26b";
 
@@ -77,4 +77,31 @@ fn another_address_than_the_fixed_one_is_not_offered_for_correction() {
     let response = send(&mut challenger, &nonce, "0041+(0)79+123+45+67");
     assert_eq!(page(&response), (PageName::EnterTanForm, None));
     assert_eq!(challenger.inbox().len(), 1);
+}
+
+#[test]
+fn an_address_that_the_helper_cannot_get_is_not_fixed_and_leads_back_to_the_client() {
+    let (mut challenger, nonce) = fixed("-x");
+    challenger.service.address_format = AddressFormat::Plain;
+    let client = challenger.register("https://other.example/cb");
+    let response = challenger.ask(&client.setup(r#"{"CONTACT_PHONE": "-x", "read_only": true}"#));
+    assert_eq!(response.refusal, Some(Refusal::ParameterMalformed));
+    let back = "https://client.example/cb?error=invalid_request&state=a%26b";
+    let responses = [visit(&mut challenger, &nonce), send(&mut challenger, &nonce, "-x")];
+    for response in responses {
+        assert_eq!(page(&response), (PageName::InvalidRequest, Some(back)));
+    }
+}
+
+#[test]
+fn an_address_of_another_type_leads_back_to_the_client() {
+    let (mut challenger, nonce) = fixed("+41 79 123 45 67");
+    challenger.service.address_type = AddressType::new("email").unwrap();
+    let back = "https://client.example/cb?error=invalid_request&state=a%26b";
+    let responses =
+        [visit(&mut challenger, &nonce), send(&mut challenger, &nonce, "%2B41791234567")];
+    for response in responses {
+        assert_eq!(response.refusal, Some(Refusal::ParameterMalformed));
+        assert_eq!(page(&response), (PageName::InvalidRequest, Some(back)));
+    }
 }

@@ -111,8 +111,9 @@ impl Templates {
         set
     }
 
-    /// Why nobody can continue from a page of this service, each with its file, and with the line
-    /// of the form that lacks something. A template cannot know what the service asks for.
+    /// Why people cannot continue from a page of this service, or cannot enter all that they may.
+    /// Each says the file, and the line of the form that lacks something. A template cannot know
+    /// what the service asks for.
     pub fn dead_ends(&self, service: &Service) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         for page in PageName::ALL {

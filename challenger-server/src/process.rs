@@ -27,8 +27,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use children::Started;
 pub use children::reap_orphans;
 use pipes::Pipes;
+pub use redact::Private;
 use redact::Redaction;
-pub use redact::{Private, push_printable};
 
 /// How much of the program's output is kept for the log, in bytes: enough for an error message and
 /// its context. A flood is read and dropped.

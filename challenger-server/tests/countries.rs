@@ -104,7 +104,7 @@ fn people_choose_from_names_in_their_language() {
     let chosen = options(&templates, "de", two("CH"));
     assert_eq!(chosen, ["\"AT\">Österreich", "\"CH\" selected>Schweiz"]);
     let only = options(&templates, "de", json!({"countries": [{"code": "CH"}]}));
-    assert_eq!(only, ["\"CH\" selected>Schweiz"]);
+    assert_eq!(only, ["\"\">Bitte auswählen", "\"CH\">Schweiz"]);
 }
 
 #[test]

@@ -176,11 +176,16 @@ fn forms_that_lead_nowhere_are_said() {
 fn fields_that_a_form_lacks_are_said() {
     let found = about(&form(CHALLENGE, &["EMAIL"]));
     let expected = "enter-email-form.must:2: this form has no field with name=\"CONTACT_EMAIL\", \
-        without which nobody can continue";
+        so nobody can enter that";
     assert_eq!(found, expected);
     // The form for another type of address is not used.
     let phone = [("enter-phone-form.must", "<p>")];
     assert_eq!(self::found(&phone, &service("email")), [""; 0]);
+    // The type has it, even if it may be left out.
+    let postal = form(CHALLENGE, &["CONTACT_NAME", "ADDRESS_LINES"]);
+    let lacking = "enter-postal-form.must:2: this form has no field with \
+        name=\"ADDRESS_COUNTRY\", so nobody can enter that";
+    assert_eq!(self::found(&[("enter-postal-form.must", &postal)], &service("postal")), [lacking]);
     // A field beside the form is not sent with it.
     let beside = format!("<input name=CONTACT_EMAIL>{}", form(CHALLENGE, &[]));
     assert_eq!(about(&beside), expected);
@@ -192,7 +197,7 @@ fn fields_that_a_form_lacks_are_said() {
         &[("invalid-pin.must", &form("../solve/{{nonce}}", &["code"]))],
         &service("email"),
     );
-    let expected = "invalid-pin.must:2: this form has no field with name=\"pin\", without which";
+    let expected = "invalid-pin.must:2: this form has no field with name=\"pin\", so nobody";
     assert!(found.len() == 1 && found.concat().starts_with(expected), "{found:?}");
     // What the operator demands beside the fields of the type.
     let mut demanding = service("postal");
@@ -201,7 +206,7 @@ fn fields_that_a_form_lacks_are_said() {
     )
     .expect("good");
     let found = self::found(&[], &demanding);
-    let expected = "this form has no field with name=\"COMPANY\", name=\"VAT\", without which";
+    let expected = "this form has no field with name=\"COMPANY\", name=\"VAT\", so nobody";
     assert!(found.len() == 1 && found.concat().contains(expected), "{found:?}");
 }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use challenger_server::process::{self, HelperCommand, ProcessErrorKind};
+use challenger_server::process::{HelperCommand, ProcessErrorKind};
 
 use super::conversation::Kind;
-use super::failure::{DeliveryError, Private};
+use super::failure::DeliveryError;
 use super::mail::Mail;
+use crate::private::{Private, beginning};
 
 /// Hands the mail over, and waits until the program has ended.
 ///
@@ -30,14 +31,11 @@ pub(super) fn send(
     let command = HelperCommand::new(program, limit).with_arguments(&arguments);
     // On this machine, lines end in a line feed alone.
     let text = mail.text.replace("\r\n", "\n");
-    let Err(error) = command.run(recipient, &text, &[], &[process::Private::Address(recipient)])
-    else {
-        return Ok(());
-    };
+    let Err(error) = command.run(recipient, &text, &[], &private.texts()) else { return Ok(()) };
     let mut why = format!("{program}: {error}");
     if !error.output.is_empty() {
         why.push_str(": ");
-        why.push_str(&private.hide(&error.output));
+        why.push_str(&beginning(&error.output));
     }
     let kind = match error.kind {
         ProcessErrorKind::Status(status) => kind(status),

@@ -14,6 +14,7 @@ use super::conversation::{Login, Secret};
 use super::smtp::name;
 use super::smtp::stream::Tls;
 use super::{address, text};
+use crate::authorities;
 
 /// The usual path of the program that takes mail, whichever mail server provides it.
 const SENDMAIL: &str = "/usr/sbin/sendmail";
@@ -256,18 +257,12 @@ impl Environment<'_> {
 
     /// How to verify the server: by an authority that this machine trusts, or by `SMTP_CA_FILE`.
     fn tls(&self, host: &str) -> Result<Tls, String> {
-        let Some(file) = self.text("SMTP_CA_FILE")? else {
-            return Tls::new(host, &[]).map_err(|why| format!("SMTP_HOST is {host:?}: {why}"));
-        };
-        let pem = fs::read(&file).map_err(|error| error.to_string());
-        pem.and_then(|pem| {
-            if pem.windows(11).any(|window| window == b"-----BEGIN ") {
-                Tls::new(host, &pem)
-            } else {
-                Err("there is no certificate in PEM format in it".to_owned())
-            }
-        })
-        .map_err(|why| format!("SMTP_CA_FILE {file}: {why}"))
+        let mut trusted = authorities::of_system();
+        if let Some(file) = self.text("SMTP_CA_FILE")? {
+            let own = authorities::in_file(&file).map_err(|why| format!("SMTP_CA_FILE {why}"))?;
+            trusted.extend(own);
+        }
+        Tls::new(host, trusted).map_err(|why| format!("SMTP_HOST is {host:?}: {why}"))
     }
 }
 

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use challenger_server::this_process;
 
 use super::conversation::{Conversation, Failure, Kind, Next, Plan, Protection, REPLY_MAX, Step};
-use super::failure::{DeliveryError, Private};
+use super::failure::DeliveryError;
 use super::mail::Mail;
 use super::settings::{Security, Smtp};
+use crate::private::Private;
 use stream::{Stream, Tls};
 
 /// How long the server may take to say goodbye, after it took or refused the mail.

@@ -13,6 +13,7 @@ use ureq::{Agent, Body, Error};
 use super::request::Request;
 use super::settings::Settings;
 use super::verdict::Answer;
+use crate::authorities;
 
 /// How much of an answer is read, in bytes. Those of gateways have a few hundred. The library looks
 /// at the clock only when it waits, so this also ends the reading of a body without end.
@@ -74,9 +75,7 @@ fn run(agent: &Agent, request: Request) -> Result<Response<Body>, Error> {
 fn agent(settings: &Settings, is_protected: bool) -> Result<Agent, ExchangeError> {
     let mut authorities = settings.authorities.clone();
     if is_protected {
-        let system = rustls_native_certs::load_native_certs().certs;
-        let system = system.iter().map(|certificate| Certificate::from_der(certificate).to_owned());
-        authorities.extend(system);
+        authorities.extend(authorities::of_system());
         if authorities.is_empty() {
             return Err(ExchangeError::Misconfigured(
                 "this machine trusts no authority for TLS: expected certificates of the system, \
@@ -85,8 +84,9 @@ fn agent(settings: &Settings, is_protected: bool) -> Result<Agent, ExchangeError
             ));
         }
     }
+    let trusted = authorities.iter().map(|it| Certificate::from_der(it).to_owned()).collect();
     let tls = TlsConfig::builder()
-        .root_certs(RootCerts::Specific(Arc::new(authorities)))
+        .root_certs(RootCerts::Specific(Arc::new(trusted)))
         .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
         .build();
     let config = Agent::config_builder()

@@ -32,6 +32,10 @@ const FRAMING: [HeaderName; 5] = [
     header::TRANSFER_ENCODING,
 ];
 
+/// The complaint about a text that [`is_header_value`] refuses.
+pub(super) const NOT_IN_HEADER: &str =
+    "has a character that a header cannot contain: expected ASCII";
+
 /// A request with variables.
 pub(super) struct RequestTemplate {
     method: Method,
@@ -188,6 +192,9 @@ impl RequestTemplate {
                         for them"
                 .to_owned());
         }
+        if has_dots(&url.texts().collect::<Vec<_>>().join("x")) {
+            return Err("has . or .. in its path: expected the path that they lead to".to_owned());
+        }
         let uri: Uri = format!("https://{server}/").parse().map_err(|_| "has no valid server")?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or("has no server")?;
         if is_plain && !plain && !is_loopback(host) {
@@ -241,8 +248,7 @@ impl RequestTemplate {
             }
         };
         let url = self.url.render(values, escape).map_err(lacking("HTTP_URL"))?;
-        let path = url.split('?').next().unwrap_or_default();
-        if path.split('/').any(|part| part == "." || part == "..") {
+        if has_dots(&url) {
             return Err(RequestError::Unfit("would lead to another path of HTTP_URL".to_owned()));
         }
         let url =
@@ -351,7 +357,7 @@ fn read_header(name: &str, template: &Template) -> Result<HeaderName, String> {
         return Err("is a header that the program sets itself".to_owned());
     }
     if !template.texts().all(is_header_value) {
-        return Err("has a character that a header cannot contain: expected ASCII".to_owned());
+        return Err(NOT_IN_HEADER.to_owned());
     }
     match template.names().find(|name| NOT_IN_HEADERS.contains(name)) {
         Some(name) => Err(format!("has {{{{{name}}}}}, which only a body or a URL can contain")),
@@ -359,8 +365,14 @@ fn read_header(name: &str, template: &Template) -> Result<HeaderName, String> {
     }
 }
 
+/// Whether a URL has a part of its path that leads to another path (RFC 3986 §5.2.4).
+fn has_dots(url: &str) -> bool {
+    let path = url.split('?').next().unwrap_or_default();
+    path.split('/').any(|part| part == "." || part == "..")
+}
+
 /// Whether a header may contain this: neither line breaks nor letters that are read in many ways.
-fn is_header_value(text: &str) -> bool {
+pub(super) fn is_header_value(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 

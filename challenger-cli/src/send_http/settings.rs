@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use ureq::http::Method;
-use ureq::tls::{Certificate, PemItem, parse_pem};
 
-use super::request::{Body, RequestTemplate};
+use super::request::{Body, NOT_IN_HEADER, RequestTemplate, is_header_value};
 use super::template::{Template, Values};
 use super::verdict::{Rules, Verdict, Verdicts};
+use crate::authorities;
 
 /// The beginning of the settings' names.
 const PREFIX: &str = "HTTP_";
@@ -59,7 +60,7 @@ pub(super) struct Settings {
     /// How long the delivery may take in all.
     pub(super) timeout: Duration,
     /// Authorities to trust in addition to those of the system.
-    pub(super) authorities: Vec<Certificate<'static>>,
+    pub(super) authorities: Vec<CertificateDer<'static>>,
 }
 
 impl Settings {
@@ -167,9 +168,16 @@ impl Reader<'_> {
         let user = user.or_else(|| self.text("HTTP_ACCOUNT").filter(|_| password.is_some()));
         match (user, password, token) {
             (None, None, None) => None,
+            (None, None, Some(token)) if !is_header_value(token) => {
+                self.refuse(format!("HTTP_BEARER_TOKEN {NOT_IN_HEADER}"));
+                None
+            }
             (None, None, Some(token)) => Some(format!("Bearer {token}")),
             (Some(user), Some(_), None) if user.contains(':') => {
-                self.refuse("HTTP_BASIC_USER has a colon, which ends the name of a user");
+                self.refuse(
+                    "HTTP_BASIC_USER, or HTTP_ACCOUNT in its place, has a colon, which ends the \
+                     name of a user",
+                );
                 None
             }
             (Some(user), Some(password), None) => {
@@ -229,10 +237,15 @@ impl Reader<'_> {
             self.keep("HTTP_HEADERS", added)?;
         }
         for (place, name) in request.own_names() {
-            if !values.contains_key(name) {
-                let (tag, setting) = (format!("{{{{{name}}}}}"), name.to_uppercase());
-                self.mistakes.push(format!("{place} has {tag}, but HTTP_{setting} is not set"));
-            }
+            let setting = format!("HTTP_{}", name.to_uppercase());
+            let complaint = match values.get(name) {
+                None => format!("{place} has {{{{{name}}}}}, but {setting} is not set"),
+                Some(value) if place == "HTTP_HEADERS" && !is_header_value(value) => {
+                    format!("{setting} {NOT_IN_HEADER}")
+                }
+                Some(_) => continue,
+            };
+            self.mistakes.push(complaint);
         }
         Some(request)
     }
@@ -328,28 +341,8 @@ impl Reader<'_> {
         }
     }
 
-    fn authorities(&mut self) -> Vec<Certificate<'static>> {
+    fn authorities(&mut self) -> Vec<CertificateDer<'static>> {
         let Some(file) = self.text("HTTP_CA_FILE") else { return Vec::new() };
-        let read = || {
-            let pem = fs::read(&file).map_err(|error| error.to_string())?;
-            let mut found = Vec::new();
-            for item in parse_pem(&pem) {
-                match item.map_err(|error| error.to_string())? {
-                    PemItem::Certificate(certificate) => found.push(certificate),
-                    _ => return Err("expected certificates alone".to_owned()),
-                }
-            }
-            if found.is_empty() {
-                return Err("there is no certificate in PEM format in it".to_owned());
-            }
-            Ok(found)
-        };
-        match read() {
-            Ok(found) => found,
-            Err(error) => {
-                self.refuse(format!("HTTP_CA_FILE {file}: {error}"));
-                Vec::new()
-            }
-        }
+        self.keep("HTTP_CA_FILE", authorities::in_file(&file)).unwrap_or_default()
     }
 }

@@ -127,7 +127,7 @@ impl Address {
     }
 
     /// Names and values, in the order of the names.
-    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 

@@ -78,7 +78,7 @@ fn lines(value: &str) -> String {
 /// An e-mail address with its domain in ASCII and in lower case (RFC 5891 §4.4): domains do not
 /// distinguish cases (RFC 1035 §2.3.3). Only its server knows which local parts are the same.
 fn email(value: &str) -> String {
-    let typed = as_seen(value).replace('＠', "@");
+    let typed = as_seen(value).replace(['＠', '﹫'], "@");
     let typed = without_scheme(&typed, "mailto:");
     let is_domain = |text: &str| !text.contains(|c: char| c.is_whitespace() || c.is_control());
     let Some((local, domain)) = typed.rsplit_once('@').filter(|(_, domain)| is_domain(domain))
@@ -103,11 +103,11 @@ fn phone(value: &str) -> String {
         None if number.starts_with("00") => ("+", number.as_str()),
         None => ("", number.as_str()),
     };
+    // No country code begins with a zero.
+    let digits = if plus.is_empty() { digits } else { digits.trim_start_matches("00") };
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return typed.trim().to_owned();
     }
-    // No country code begins with a zero.
-    let digits = if plus.is_empty() { digits } else { digits.trim_start_matches("00") };
     format!("{plus}{digits}")
 }
 
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn what_is_not_a_number_is_left_as_it_is() {
         for typed in
-            ["call me", "+41 79 123 45 67 ext. 8", "tel:+41;ext=1", "tel:tel:1", "+", "( )"]
+            ["call me", "+41 79 123 45 67 ext. 8", "tel:+41;ext=1", "tel:tel:1", "+", "( )", "00"]
         {
             assert_eq!(tidied("CONTACT_PHONE", &format!(" {typed}\u{200b} ")), typed);
         }
@@ -213,7 +213,12 @@ mod tests {
             "CONTACT_EMAIL",
             &[
                 (
-                    &["ada@EXAMPLE.com", " ada@Example.Com. ", "ada＠example．com"],
+                    &[
+                        "ada@EXAMPLE.com",
+                        " ada@Example.Com. ",
+                        "ada＠example．com",
+                        "ada﹫example.com",
+                    ],
                     "ada@example.com",
                 ),
                 (&["mailto:ada@example.com", "ada\u{200b}@exam\u{ad}ple.com"], "ada@example.com"),

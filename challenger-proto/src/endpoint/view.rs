@@ -144,18 +144,24 @@ pub(super) fn fixed(validation: &Validation, nonce: &Nonce, context: Context<'_>
     context.audience.refuse(context.service, &refused, view)
 }
 
-/// The countries to choose from, and which of them the form shows.
+/// The countries to choose from, and which of them is chosen: the one that the form shows, or the
+/// only one that it can be.
 fn country_list(service: &Service, shown: Option<&Value>) -> Value {
     let shown = shown.and_then(|it| it.get(COUNTRY)).and_then(Value::as_str);
     let shown = shown.map(|typed| tidied(COUNTRY, typed));
-    let option = |code: &'static str| {
-        let mut option = object([("code", code.into())]);
-        if shown.as_deref() == Some(code) {
+    let codes: Vec<&str> = service.countries().collect();
+    let chosen = match codes.as_slice() {
+        [only] if !service.may_be_empty(COUNTRY) => Some(*only),
+        _ => shown.as_deref(),
+    };
+    let option = |code: &&str| {
+        let mut option = object([("code", (*code).into())]);
+        if chosen == Some(*code) {
             insert(&mut option, "selected", true);
         }
         option
     };
-    service.countries().map(option).collect()
+    codes.iter().map(option).collect()
 }
 
 /// The fields that are wrong, and whether each is missing; `other` means that the form does not
@@ -315,4 +321,38 @@ fn authorize_url(validation: &Validation, nonce: &str) -> String {
         }
     }
     url
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::borrow::ToOwned;
+    use alloc::string::ToString;
+
+    use super::*;
+    use crate::address::{AddressType, Restrictions};
+
+    #[test]
+    fn the_country_that_is_shown_is_chosen_or_the_only_one_that_has_to_be() {
+        let chosen = |pattern: &str, shown: Option<&str>| {
+            let mut service = Service::new(AddressType::new("postal").unwrap());
+            let restriction = json!({ (COUNTRY): {"regex": pattern, "hint": ""} }).to_string();
+            service.restrictions = Restrictions::parse(&restriction).unwrap();
+            let list = country_list(&service, shown.map(|it| json!({ (COUNTRY): it })).as_ref());
+            let list = list.as_array().cloned().unwrap();
+            let is_chosen = |it: &&Value| it.get("selected").is_some();
+            list.iter().find(is_chosen).map(|it| it["code"].as_str().unwrap().to_owned())
+        };
+        for (pattern, shown, expected) in [
+            ("^(CH|LI)$", None, None),
+            ("^(CH|LI)$", Some("li"), Some("LI")),
+            ("^(CH|LI)$", Some("Schweiz"), None),
+            ("^CH$", None, Some("CH")),
+            ("^CH$", Some("LI"), Some("CH")),
+            ("^(CH|)$", None, None),
+            ("^(CH|)$", Some(""), None),
+            ("^(CH|)$", Some("CH"), Some("CH")),
+        ] {
+            assert_eq!(chosen(pattern, shown).as_deref(), expected, "{pattern} {shown:?}");
+        }
+    }
 }

@@ -101,8 +101,8 @@ impl Form {
     }
 }
 
-/// Why nobody can continue from a page in this file, if that is so: it has no form that leads on,
-/// or none with everything that has to be entered.
+/// Why people cannot continue from a page in this file, or cannot enter all that they may: it has
+/// no form that leads on, or none with every field.
 pub(super) fn dead_end(
     page: PageName,
     file: &str,
@@ -123,7 +123,7 @@ pub(super) fn dead_end(
             let lacking: Vec<String> =
                 lacking.iter().map(|name| format!("name=\"{name}\"")).collect();
             Some(format!(
-                "{}: this form has no field with {}, without which nobody can continue",
+                "{}: this form has no field with {}, so nobody can enter that",
                 form.place,
                 lacking.join(", ")
             ))

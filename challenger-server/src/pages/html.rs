@@ -64,8 +64,9 @@ pub(super) fn inspect(page: &Expanded<'_>) -> Inspected {
             }
             "/form" => in_form = false,
             name if in_form && FIELDS.contains(&name) => {
-                let field = tag.attribute("name").map(str::to_owned);
-                forms.last_mut().into_iter().for_each(|form| form.fields.extend(field.clone()));
+                if let Some(form) = forms.last_mut() {
+                    form.fields.extend(tag.attribute("name").map(str::to_owned));
+                }
             }
             _ => {}
         }

@@ -342,7 +342,7 @@ fn is_between_digits(character: char) -> bool {
 
 /// Appends a character to a line of a log: control characters and the backslash, so that nobody can
 /// forge an escape, are escaped. Quotes do no harm there.
-pub fn push_printable(line: &mut String, character: char) {
+fn push_printable(line: &mut String, character: char) {
     match character {
         '"' | '\'' => line.push(character),
         _ => line.extend(character.escape_debug()),

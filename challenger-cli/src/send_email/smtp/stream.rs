@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -21,18 +20,16 @@ pub(in crate::send_email) struct Tls {
 }
 
 impl Tls {
-    /// Trusts the authorities of this machine, and those in `pem`.
+    /// Trusts these authorities.
     ///
     /// # Errors
-    /// The certificates cannot be used, or the host has no name for TLS.
-    pub(in crate::send_email) fn new(host: &str, pem: &[u8]) -> Result<Self, String> {
+    /// The host has no name for TLS.
+    pub(in crate::send_email) fn new(
+        host: &str,
+        authorities: Vec<CertificateDer<'static>>,
+    ) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
-        // Those that cannot be read are missing, and the server may have another authority.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|_| "invalid certificates")?;
-            roots.add(certificate).map_err(|error| error.to_string())?;
-        }
+        roots.add_parsable_certificates(authorities);
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
