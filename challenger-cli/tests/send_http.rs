@@ -174,6 +174,8 @@ fn an_address_that_cannot_stand_in_its_place_is_refused() {
     for (settings, number, complaint) in [
         ([("HTTP_URL", path.as_str()), ("HTTP_JSON", "1")], "..", "another path of HTTP_URL"),
         ([("HTTP_URL", path.as_str()), ("HTTP_JSON", "1")], ".", "another path of HTTP_URL"),
+        ([("HTTP_URL", path.as_str()), ("HTTP_JSON", "1")], "x/../y", "another path of HTTP_URL"),
+        ([("HTTP_URL", path.as_str()), ("HTTP_JSON", "1")], "..\\y", "another path of HTTP_URL"),
         (
             [("HTTP_URL", &url), ("HTTP_HEADERS", header)],
             "1\r\nX: y",

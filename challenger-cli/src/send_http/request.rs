@@ -241,7 +241,9 @@ impl RequestTemplate {
             }
         };
         let url = self.url.render(values, escape).map_err(lacking("HTTP_URL"))?;
-        let path = url.split('?').next().unwrap_or_default();
+        // Some servers read an escaped slash as one.
+        let path = url.split('?').next().unwrap_or_default().to_ascii_lowercase();
+        let path = path.replace("%2f", "/").replace("%5c", "/");
         if path.split('/').any(|part| part == "." || part == "..") {
             return Err(RequestError::Unfit("would lead to another path of HTTP_URL".to_owned()));
         }
