@@ -62,7 +62,8 @@ pub(super) struct Private {
 impl Private {
     pub(super) fn new(recipient: &Address, message: &str, route: &Route) -> Self {
         let mut phrases: Vec<String> = message.lines().map(|line| line.trim().to_owned()).collect();
-        let mut words = vec![recipient.user().to_owned(), recipient.domain().to_owned()];
+        let (unicode, _) = idna::domain_to_unicode(recipient.domain());
+        let mut words = vec![recipient.user().to_owned(), recipient.domain().to_owned(), unicode];
         let digits = |word: &&str| word.bytes().filter(u8::is_ascii_digit).count();
         let codes = message.split(is_between).filter(|word| digits(word) >= CODE_DIGITS_MIN);
         words.extend(codes.map(ToOwned::to_owned));
@@ -134,6 +135,7 @@ mod tests {
     fn what_is_private_is_hidden_however_it_is_written() {
         for (recipient, answer, expected) in [
             ("a@b.example", "A mailbox at B.example. No a!", "*** mailbox at *** No ***"),
+            ("a@xn--bcher-kva.example", "no bücher.example, XN--bcher-kva.example", "no ***, ***"),
             ("o'hara@b.example", "<o'hara@b.example> 'o'hara' O'Hara", "<***> *** ***"),
             ("\"x y\"@b.example", "no \"x y\"@b.example", "no ***"),
             ("{x}@b.example", "no {x}, no x", "no ***, no ***"),
