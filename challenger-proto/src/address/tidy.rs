@@ -22,8 +22,15 @@ const LABEL_MAX: usize = 63;
 const EMAIL_MAX: usize = 254;
 
 /// Country codes after which a zero belongs to the number, so that `(0)` is not a trunk prefix:
-/// Italy with the Vatican, and San Marino.
-const ZERO_IS_KEPT: [&str; 2] = ["39", "378"];
+/// Italy with the Vatican, the Ivory Coast, the Congo, and San Marino.
+const ZERO_IS_KEPT: [&str; 4] = ["39", "225", "242", "378"];
+/// The country codes of two digits (ITU-T E.164). Those of one digit are 1 and 7, all others have
+/// three.
+const TWO_DIGITS: [&str; 44] = [
+    "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47",
+    "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65",
+    "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95", "98",
+];
 
 /// A value in the one spelling of its field.
 pub(crate) fn tidied(field: &str, value: &str) -> String {
@@ -128,9 +135,20 @@ fn without_trunk_zero(number: &str) -> String {
     let parts = number.split_once("(0)").filter(|(before, _)| {
         let before = before.replace(['(', ')'], "");
         let code = before.strip_prefix('+').or_else(|| before.strip_prefix("00"));
-        code.is_some_and(|code| (1..=3).contains(&code.len()) && !ZERO_IS_KEPT.contains(&code))
+        code.is_some_and(|code| is_country_code(code) && !ZERO_IS_KEPT.contains(&code))
     });
     parts.map_or_else(|| number.to_owned(), |(before, after)| format!("{before}{after}"))
+}
+
+/// Whether digits have the form of a whole country code. In `+38 (0)44`, the zero is the end of one
+/// (380), and without it, the number would be somebody else's.
+fn is_country_code(digits: &str) -> bool {
+    match digits.len() {
+        1 => matches!(digits, "1" | "7"),
+        2 => TWO_DIGITS.contains(&digits),
+        3 => !digits.starts_with(['1', '7']) && !TWO_DIGITS.iter().any(|it| digits.starts_with(it)),
+        _ => false,
+    }
 }
 
 /// A link's text without its scheme, however often it stands there.
@@ -193,6 +211,11 @@ mod tests {
                 (&["+39 (0)6 1234 5678", "0039 06 12345678", "+39(0)612345678"], "+390612345678"),
                 (&["+378 (0549) 123456", "+378 (0)549 123456"], "+3780549123456"),
                 (&["+1 (202) 555-0123", "001 202 555 0123"], "+12025550123"),
+                (&["+353 (0)1 234 5678", "+353 1 2345678"], "+35312345678"),
+                (&["+225 (0)7 12 34 56 78"], "+2250712345678"),
+                // The zero of the country code: Norway and nobody would have the others.
+                (&["+4(0)721 234 567", "+40 (0)721 234567", "+40721234567"], "+40721234567"),
+                (&["+38 (0)44 123-45-67", "+380 (0)44 1234567"], "+380441234567"),
             ],
         );
     }
