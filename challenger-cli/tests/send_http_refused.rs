@@ -206,6 +206,18 @@ fn nothing_private_is_repeated() {
     let basic =
         [("HTTP_URL", &*url), ("HTTP_BASIC_USER", "ada"), ("HTTP_BASIC_PASSWORD", "swordfish-7")];
     send(&basic).failed(69, "400: user ada, password ***, or ***");
+    // Secrets in other settings are known by the names beside them.
+    let gateway =
+        gateway::gateway(answer(400, "Bearer k3y-in-head, k3y-in-url, k3y-in-body for shop"));
+    let url = format!("{}/?api_key=k3y-in-url&from=shop", gateway.url());
+    let headers = r#"{"Authorization": "Bearer k3y-in-head", "X-From": "shop"}"#;
+    for (name, body) in [
+        ("HTTP_JSON", r#"{"auth": [{"api_secret": "k3y-in-body"}], "from": "shop"}"#),
+        ("HTTP_FORM", r#"{"password": "k3y-in-body", "from": "shop"}"#),
+    ] {
+        let settings = [("HTTP_URL", url.as_str()), ("HTTP_HEADERS", headers), (name, body)];
+        send(&settings).failed(69, "400: Bearer ***, ***, *** for shop");
+    }
 }
 
 #[test]

@@ -44,7 +44,9 @@ impl Helper for AuthCommand {
         let argument = &transmission.argument;
         let (code, nonce) = (transmission.pin.spelled(), transmission.nonce.to_text());
         let texts = [argument, &code, &nonce].map(|text| Private::Text(text));
-        let address = transmission.address.fields().map(|(_, value)| Private::Address(value));
+        let others: Vec<String> = transmission.address.other_spellings().collect();
+        let address = transmission.address.fields().map(|(_, value)| value);
+        let address = address.chain(others.iter().map(String::as_str)).map(Private::Address);
         let private: Vec<Private<'_>> = address.chain(texts).collect();
         let result = self.command.run(argument, &message.text, &variables, &private);
         let ms = begun.elapsed().as_millis();

@@ -46,6 +46,8 @@ impl fmt::Display for DeliveryError {
 pub(super) fn private(recipient: &Address, message: &str, route: &Route) -> Private {
     let mut private = Private::default();
     private.add_address(recipient.as_ref());
+    let (unicode, _) = idna::domain_to_unicode(recipient.domain());
+    private.add_address(&format!("{}@{unicode}", recipient.user()));
     private.add_message(message);
     if let Route::Smtp(Smtp { login: Some(login), .. }) = route {
         let (Secret::Password(secret) | Secret::Token(secret)) = &login.secret;
@@ -71,9 +73,10 @@ mod tests {
         let login = Some(Login { user: "ann".to_owned(), secret });
         let (host, port) = ("mail.example".to_owned(), 25);
         let route = Route::Smtp(Smtp { host, port, hello: None, security: Security::None, login });
-        let recipient = "a@b.example".parse().unwrap();
+        let recipient = "a@xn--bcher-kva.example".parse().unwrap();
         let private = private(&recipient, "1234-5678 for you.\n", &route);
         let hidden = private.hide("Ann: p, w, cCwgdw== AGFubgBwLCB3 YW5u; 1234-5678 A");
         assert_eq!(hidden, "***: ***, *** *** ***; *** ***");
+        assert_eq!(private.hide("no bücher.example, XN--bcher-kva.example"), "no ***, ***");
     }
 }

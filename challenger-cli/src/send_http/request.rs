@@ -126,6 +126,26 @@ impl Json {
         })
     }
 
+    /// The strings in fields whose names say that they are secret.
+    fn secret_templates(&self) -> Vec<&Template> {
+        match self {
+            Self::Fixed(_) | Self::Text(_) => Vec::new(),
+            Self::List(items) => items.iter().flat_map(Self::secret_templates).collect(),
+            Self::Object(fields) => {
+                let mut secret = Vec::new();
+                for (name, value) in fields {
+                    let is_secret = is_secret_field(name);
+                    secret.extend(if is_secret {
+                        value.templates()
+                    } else {
+                        value.secret_templates()
+                    });
+                }
+                secret
+            }
+        }
+    }
+
     fn templates(&self) -> Vec<&Template> {
         match self {
             Self::Fixed(_) => Vec::new(),
@@ -232,6 +252,29 @@ impl RequestTemplate {
         named.filter(|(_, name)| OWN_NAMES.contains(name)).collect()
     }
 
+    /// The secrets that stand in the request itself, and not in settings of their own: known by the
+    /// names of their headers and fields. A gateway may repeat them.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let headers = self.headers.iter().filter(|(name, _)| is_secret_header(name));
+        let mut templates: Vec<&Template> = headers.map(|(_, template)| template).collect();
+        match &self.body {
+            Body::None => {}
+            Body::Form(pairs) => {
+                let secret = pairs.iter().filter(|(name, _)| is_secret_field(name));
+                templates.extend(secret.map(|(_, template)| template));
+            }
+            Body::Json(json) => templates.extend(json.secret_templates()),
+        }
+        let pairs = self.url.texts().flat_map(|text| text.split(['?', '&']));
+        let pairs = pairs.filter_map(|pair| pair.split_once('='));
+        let in_url = pairs.filter(|(name, _)| is_secret_field(name)).map(|(_, value)| value);
+        // With a variable, the rest is a scheme such as Bearer, which is also in front of others.
+        templates.retain(|template| template.names().next().is_none());
+        let texts = templates.into_iter().flat_map(Template::texts).chain(in_url);
+        let words = texts.filter_map(|text| text.split_whitespace().last());
+        words.map(ToOwned::to_owned).collect()
+    }
+
     /// Fills in the variables.
     ///
     /// # Errors
@@ -297,10 +340,8 @@ impl RequestTemplate {
         };
         let mut lines = vec![format!("{} {url}", request.method)];
         for (name, value) in &request.headers {
-            let is_secret = [header::AUTHORIZATION, header::COOKIE].contains(name)
-                || names_secret(name.as_str());
             let value = match value.split_once(' ') {
-                _ if !is_secret || value.ends_with(HIDDEN) => value.clone(),
+                _ if !is_secret_header(name) || value.ends_with(HIDDEN) => value.clone(),
                 Some((scheme, _)) => format!("{scheme} {HIDDEN}"),
                 None => HIDDEN.to_owned(),
             };
@@ -341,6 +382,10 @@ fn hide_fields(json: &mut Value) {
     }
 }
 
+fn is_secret_header(name: &HeaderName) -> bool {
+    [header::AUTHORIZATION, header::COOKIE].contains(name) || names_secret(name.as_str())
+}
+
 /// Whether the name of a field says that it is secret. A key is a secret only if it opens
 /// something: gateways also call other things so.
 fn is_secret_field(name: &str) -> bool {
@@ -365,9 +410,11 @@ fn read_header(name: &str, template: &Template) -> Result<HeaderName, String> {
     }
 }
 
-/// Whether a URL has a part of its path that leads to another path (RFC 3986 §5.2.4).
+/// Whether a URL has a part of its path that leads to another path (RFC 3986 §5.2.4). Some servers
+/// read an escaped slash as one.
 fn has_dots(url: &str) -> bool {
-    let path = url.split('?').next().unwrap_or_default();
+    let path = url.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    let path = path.replace("%2f", "/").replace("%5c", "/");
     path.split('/').any(|part| part == "." || part == "..")
 }
 

@@ -92,9 +92,10 @@ impl Settings {
         // Without the scheme, because a gateway may repeat either.
         let encoded = credentials.as_deref().and_then(|it| it.split_once(' '));
         let encoded = encoded.map(|(_, encoded)| encoded.to_owned());
-        let secrets = [secret, password, token, encoded].into_iter().flatten().collect();
+        let secrets = [secret, password, token, encoded].into_iter().flatten();
         match request {
             Some(request) if reader.mistakes.is_empty() => {
+                let secrets = secrets.chain(request.secrets()).collect();
                 Ok(Self { request, values, secrets, verdicts, timeout, authorities })
             }
             _ => Err(reader.mistakes),

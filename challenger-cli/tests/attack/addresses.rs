@@ -343,3 +343,15 @@ fn a_helper_that_says_all_it_knows_leaves_nothing_in_the_log() {
         }
     });
 }
+
+#[test]
+fn a_domain_in_its_own_script_is_hidden_as_well() {
+    everywhere("", |site| {
+        site.set_helper("#!/bin/sh\necho \"no Ada at MX.bücher.example or $1\"\nexit 67\n");
+        let (status, body) = challenge(site, &site.setup(), "ada@Bücher.example");
+        assert_eq!(status, 502, "{body}");
+        let log = site.log();
+        let line = log.lines().find(|line| line.contains("said=")).unwrap();
+        assert!(line.contains("no *** at MX.*** or ***"), "{line}");
+    });
+}

@@ -143,6 +143,13 @@ impl Address {
         self.0.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect()
     }
 
+    /// The values that people read in another spelling: with an internationalized domain in its
+    /// own script. Whatever hides the address has to hide these as well.
+    pub fn other_spellings(&self) -> impl Iterator<Item = String> {
+        self.fields()
+            .filter_map(|(name, value)| Some(shown(name, value)).filter(|shown| shown != value))
+    }
+
     /// The fields as people read them, by their names.
     pub(crate) fn to_page_json(&self) -> Value {
         self.fields()

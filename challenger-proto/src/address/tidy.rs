@@ -22,8 +22,15 @@ const LABEL_MAX: usize = 63;
 const EMAIL_MAX: usize = 254;
 
 /// Country codes after which a zero belongs to the number, so that `(0)` is not a trunk prefix:
-/// Italy with the Vatican, and San Marino.
-const ZERO_IS_KEPT: [&str; 2] = ["39", "378"];
+/// Italy with the Vatican, the Ivory Coast, the Congo, and San Marino.
+const ZERO_IS_KEPT: [&str; 4] = ["39", "225", "242", "378"];
+/// The country codes of two digits (ITU-T E.164). Those of one digit are 1 and 7, all others have
+/// three.
+const TWO_DIGITS: [&str; 44] = [
+    "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47",
+    "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65",
+    "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95", "98",
+];
 
 /// A value in the one spelling of its field.
 pub(crate) fn tidied(field: &str, value: &str) -> String {
@@ -52,14 +59,14 @@ pub(crate) fn is_possible(field: &str, value: &str) -> bool {
     }
 }
 
-/// A value as people read it on a page: an internationalized domain is in its own script.
+/// A value as people read it on a page: an internationalized domain is in its own script, unless
+/// that has something that nobody sees. A form sends it back, and it has to be the same address.
 pub(crate) fn shown(field: &str, value: &str) -> String {
     let unicode = || {
         let (local, domain) = value.rsplit_once('@').filter(|_| field == "CONTACT_EMAIL")?;
         let (unicode, result) = idna::domain_to_unicode(domain);
-        let is_same =
-            result.is_ok() && idna::domain_to_ascii(&unicode).is_ok_and(|it| it == domain);
-        is_same.then(|| format!("{local}@{unicode}"))
+        let read = format!("{local}@{unicode}");
+        (result.is_ok() && email(&read) == value).then_some(read)
     };
     unicode().unwrap_or_else(|| value.to_owned())
 }
@@ -78,7 +85,7 @@ fn lines(value: &str) -> String {
 /// An e-mail address with its domain in ASCII and in lower case (RFC 5891 §4.4): domains do not
 /// distinguish cases (RFC 1035 §2.3.3). Only its server knows which local parts are the same.
 fn email(value: &str) -> String {
-    let typed = as_seen(value).replace(['＠', '﹫'], "@");
+    let typed = as_seen(&value.replace(['＠', '﹫'], "@"));
     let typed = without_scheme(&typed, "mailto:");
     let is_domain = |text: &str| !text.contains(|c: char| c.is_whitespace() || c.is_control());
     let Some((local, domain)) = typed.rsplit_once('@').filter(|(_, domain)| is_domain(domain))
@@ -128,17 +135,31 @@ fn without_trunk_zero(number: &str) -> String {
     let parts = number.split_once("(0)").filter(|(before, _)| {
         let before = before.replace(['(', ')'], "");
         let code = before.strip_prefix('+').or_else(|| before.strip_prefix("00"));
-        code.is_some_and(|code| (1..=3).contains(&code.len()) && !ZERO_IS_KEPT.contains(&code))
+        code.is_some_and(|code| is_country_code(code) && !ZERO_IS_KEPT.contains(&code))
     });
     parts.map_or_else(|| number.to_owned(), |(before, after)| format!("{before}{after}"))
 }
 
-/// A link's text without its scheme.
-fn without_scheme<'a>(text: &'a str, scheme: &str) -> &'a str {
-    match text.split_at_checked(scheme.len()) {
-        Some((first, rest)) if first.eq_ignore_ascii_case(scheme) => rest.trim_start(),
-        _ => text,
+/// Whether digits have the form of a whole country code. In `+38 (0)44`, the zero is the end of one
+/// (380), and without it, the number would be somebody else's.
+fn is_country_code(digits: &str) -> bool {
+    match digits.len() {
+        1 => matches!(digits, "1" | "7"),
+        2 => TWO_DIGITS.contains(&digits),
+        3 => !digits.starts_with(['1', '7']) && !TWO_DIGITS.iter().any(|it| digits.starts_with(it)),
+        _ => false,
     }
+}
+
+/// A link's text without its scheme, however often it stands there.
+fn without_scheme<'a>(mut text: &'a str, scheme: &str) -> &'a str {
+    while let Some((first, rest)) = text.split_at_checked(scheme.len()) {
+        if !first.eq_ignore_ascii_case(scheme) {
+            break;
+        }
+        text = rest.trim_start();
+    }
+    text
 }
 
 #[cfg(test)]
@@ -190,15 +211,26 @@ mod tests {
                 (&["+39 (0)6 1234 5678", "0039 06 12345678", "+39(0)612345678"], "+390612345678"),
                 (&["+378 (0549) 123456", "+378 (0)549 123456"], "+3780549123456"),
                 (&["+1 (202) 555-0123", "001 202 555 0123"], "+12025550123"),
+                (&["+353 (0)1 234 5678", "+353 1 2345678"], "+35312345678"),
+                (&["+225 (0)7 12 34 56 78"], "+2250712345678"),
+                // The zero of the country code: Norway and nobody would have the others.
+                (&["+4(0)721 234 567", "+40 (0)721 234567", "+40721234567"], "+40721234567"),
+                (&["+38 (0)44 123-45-67", "+380 (0)44 1234567"], "+380441234567"),
             ],
         );
     }
 
     #[test]
     fn what_is_not_a_number_is_left_as_it_is() {
-        for typed in
-            ["call me", "+41 79 123 45 67 ext. 8", "tel:+41;ext=1", "tel:tel:1", "+", "( )", "00"]
-        {
+        for typed in [
+            "call me",
+            "+41 79 123 45 67 ext. 8",
+            "tel:+41;ext=1",
+            "tel:mailto:1",
+            "+",
+            "( )",
+            "00",
+        ] {
             assert_eq!(tidied("CONTACT_PHONE", &format!(" {typed}\u{200b} ")), typed);
         }
         // A zero in brackets elsewhere is a digit.
@@ -222,6 +254,8 @@ mod tests {
                     "ada@example.com",
                 ),
                 (&["mailto:ada@example.com", "ada\u{200b}@exam\u{ad}ple.com"], "ada@example.com"),
+                (&["mailto: MAILTO:ada@example.com", "ada﹫example.com"], "ada@example.com"),
+                (&["ada＠\u{200d}é.example", "ada@é.example"], "ada@xn--9ca.example"),
                 (&["Ada.Lovelace@example.com"], "Ada.Lovelace@example.com"),
                 (
                     &["ada@bücher.example", "ada@BÜCHER.example", "ada@xn--BCHER-kva.example"],
@@ -304,9 +338,13 @@ mod tests {
             ("ada@xn--bcher-kva.example", "ada@bücher.example"),
             ("ada@example.com", "ada@example.com"),
             ("ada@xn--a.example", "ada@xn--a.example"),
+            // With a blank that nobody sees, or one that a letter becomes, it would be another.
+            ("ada@xn--ab-10y.example", "ada@xn--ab-10y.example"),
+            ("ada@xn--a b-eec.example", "ada@xn--a b-eec.example"),
             ("xn--bcher-kva.example", "xn--bcher-kva.example"),
         ] {
             assert_eq!(shown("CONTACT_EMAIL", value), read);
+            assert_eq!(tidied("CONTACT_EMAIL", read), value);
             assert_eq!(shown("OTHER", value), value);
         }
     }
@@ -326,7 +364,7 @@ mod tests {
             value in prop_oneof![
                 "\\PC{0,12}",
                 "[+＋0-9()／. \u{200b}\u{200d}-]{0,16}",
-                "(tel:|mailto:)?[a-zA-Zü]{0,3}[@＠](xn--)?[a-zßü.。A-Z-]{0,12}",
+                "(tel: ?|mailto: ?){0,2}[a-zA-Zü]{0,3}[@＠﹫](xn--)?[a-zßü\u{200d}.。A-Z-]{0,12}",
                 "[a\r\n\t \u{a0}\u{2028}]{0,12}",
             ],
         ) {
@@ -334,6 +372,7 @@ mod tests {
                 let tidy = tidied(field, &value);
                 prop_assert_eq!(&tidied(field, &tidy), &tidy, "{}", field);
                 prop_assert_eq!(tidy.trim(), tidy.as_str());
+                prop_assert_eq!(&tidied(field, &shown(field, &tidy)), &tidy, "{}", field);
             }
         }
     }

@@ -103,6 +103,11 @@ fn mailbox(address: &Address) -> String {
 fn mailbox_value(value: &str) -> String {
     let seen = visible(value).filter(|c| !c.is_whitespace() && !c.is_control());
     let seen: String = seen.flat_map(char::to_lowercase).collect();
+    let is_number = |it: &&str| it.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some(number) = seen.strip_prefix('+').filter(is_number) {
+        // Some gateways leave out the zero that belongs to calls within a country (+41 079 …).
+        return number.replace('0', "");
+    }
     let Some((local, domain)) = seen.rsplit_once('@') else { return seen };
     // The largest providers ignore dots and tags, and all of them ignore quotes.
     let (local, _) = local.split_once('+').unwrap_or((local, ""));
@@ -143,7 +148,7 @@ mod tests {
             ],
         );
         same("CONTACT_PHONE", &["+41791234567", "+41 79 123-45-67", "0041 (79) 1234567"]);
-        same("CONTACT_PHONE", &["+41791234567", "＋４１７９１２３４５６７"]);
+        same("CONTACT_PHONE", &["+41791234567", "＋４１７９１２３４５６７", "+41 079 123 45 67"]);
         same("ADDRESS_LINES", &["Strasse 1\n8001 Zürich", "STRASSE 1\n 8001  Zürich\u{2060}"]);
         same("N", &["Peer@Chat.example", "peer+x@chat.example"]);
     }

@@ -59,7 +59,9 @@ fn refused_recipient(reply: &Reply) -> Kind {
     }
     // Servers refuse at the recipient what they could have refused before: our name at EHLO (504),
     // the missing login (530, or "relaying denied" with any code).
-    let is_relaying = reply.text().to_ascii_lowercase().contains("relay");
+    // The recipient, whom they repeat, may be called so.
+    let text = reply.text().to_ascii_lowercase();
+    let is_relaying = text.split(' ').any(|it| it.contains("relay") && !it.contains('@'));
     match (reply.code, code) {
         (504 | 530, _) => Kind::Configuration,
         _ if is_relaying => Kind::Configuration,
@@ -88,5 +90,23 @@ fn enhanced((subject, detail): (u16, u16)) -> Option<Kind> {
         // No letters outside of ASCII for this recipient (RFC 6531 §3.5).
         (6, 7) => Some(Kind::Address),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipient_that_is_called_relay_is_still_one() {
+        for (text, expected) in [
+            ("Relaying denied", Kind::Configuration),
+            ("<ada@b.example>: relay access denied", Kind::Configuration),
+            ("<relay@b.example>: no such user", Kind::Address),
+            ("ada@relay.example unknown", Kind::Address),
+        ] {
+            let reply = Reply { code: 550, lines: vec![text.to_owned()] };
+            assert_eq!(Failure::Refused(Step::Recipient, reply).kind(), expected, "{text}");
+        }
     }
 }
