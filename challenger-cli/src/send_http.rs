@@ -214,6 +214,9 @@ fn private<'a>(settings: &'a Settings, values: &'a Values) -> Vec<Private<'a>> {
     for (name, value) in values {
         match name.as_str() {
             "account" | "language" | "sender" => {}
+            // As a whole only: its parts include the names of fields, and "Phone" may be said. The
+            // values of the fields are beside it.
+            "address" => private.push(Private::Text(value)),
             "message" | "subject" => {
                 private.extend(value.lines().map(Private::Text));
                 let digits = |word: &&str| word.bytes().filter(u8::is_ascii_digit).count();
