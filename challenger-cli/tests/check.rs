@@ -216,7 +216,7 @@ fn each_mistake_is_one_line() {
         (
             "TEMPLATE_DIR = $HERE/else",
             ("", ""),
-            "else/enter-file-form.must:2: {{else}} is not Mustache: expected {{/ec}}{{^ec}}",
+            "else/enter-tan-form.must:2: {{else}} is not Mustache: expected {{/ec}}{{^ec}}",
             6,
         ),
         ("TERMS_ETAG = v1", ("", ""), "[challenger] TERMS_DIR is missing", 6),
@@ -237,7 +237,7 @@ fn each_mistake_is_one_line() {
         let here = site.directory.path();
         fs::write(here.join("other.sqlite"), "").unwrap();
         fs::create_dir(here.join("else")).unwrap();
-        fs::write(here.join("else/enter-file-form.must"), "{{#ec}}\n{{else}}{{/ec}}").unwrap();
+        fs::write(here.join("else/enter-tan-form.must"), "{{#ec}}\n{{else}}{{/ec}}").unwrap();
         let output = check(&site);
         let said = stderr(&output);
         let lines: Vec<&str> = said.lines().collect();
