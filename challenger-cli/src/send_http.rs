@@ -14,7 +14,7 @@ use argh::FromArgs;
 use challenger_server::process::{Private, hide};
 
 use crate::args;
-use crate::common::load_config;
+use crate::common::helper_settings;
 use crate::exit::{Exit, end, say};
 use crate::message::{plain, read_message};
 use exchange::{ExchangeError, exchange};
@@ -24,9 +24,6 @@ use template::Values;
 use verdict::{Answer, Verdict};
 
 const PROGRAM: &str = "challenger-send-http";
-
-/// The section whose options the service passes on as variables.
-const SECTION: &str = "challenger-helper";
 
 /// The address of `--check`: it has the fields of all types that are shipped.
 const SAMPLE_ADDRESS: &str = concat!(
@@ -135,18 +132,8 @@ fn variables(config: Option<&Path>) -> Result<BTreeMap<String, String>, Exit> {
             Err(_) => {}
         }
     }
-    let Some(file) = config else { return Ok(variables) };
-    let config =
-        load_config(Some(file)).map_err(|exit| Exit::misconfigured(exit.message().to_owned()))?;
-    let section = config.section(SECTION);
-    if let Some(hidden) = section.and_then(|section| section.hidden_in.as_deref()) {
-        return Err(Exit::misconfigured(format!(
-            "[{SECTION}] is in {}, which cannot be read: expected the service's user, or root",
-            hidden.display()
-        )));
-    }
-    for setting in section.map_or(&[][..], |section| &section.settings) {
-        variables.insert(setting.name.to_ascii_uppercase(), setting.value.text.clone());
+    if let Some(file) = config {
+        variables.extend(helper_settings(file)?);
     }
     Ok(variables)
 }
