@@ -328,7 +328,7 @@ fn a_reply_without_an_end_is_not_read_to_its_end() {
             let server = MailServer::with(security, &[(stage, Instead::Flood(text))]);
             // It does not go on to the end of its time.
             let settings = with(&server.settings("localhost"), &[("SMTP_TIMEOUT", "600")]);
-            let child = email::start(&[email::ADA], &settings, email::MESSAGE.as_bytes());
+            let child = email::start(&[ADA], &settings, MESSAGE.as_bytes());
             let (most, said) = watch(child);
             assert!(most < MEMORY_MAX, "{stage}: {most} KiB, {said}");
             for private in ["lovelace", "1234-5678", "tell it to anybody"] {
@@ -351,11 +351,11 @@ fn address_space_is_limited_and_a_lower_limit_stays() {
     for (lower, expected) in [("unlimited", 512 << 20), ("262144", 256 << 20)] {
         let server = MailServer::with(Security::None, &[("GREETING", Instead::Hang)]);
         let mut child = Command::new("sh");
-        let limited = format!("ulimit -Sv {lower}; exec {} '{}'", email::PROGRAM, email::ADA);
+        let limited = format!("ulimit -Sv {lower}; exec {} '{}'", email::PROGRAM, ADA);
         child.args(["-c", &limited]).env("EMAIL_FROM", "noreply@shop.example");
         child.env("SMTP_TIMEOUT", "3").envs(server.settings("localhost"));
         let mut child = child.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(email::MESSAGE.as_bytes()).unwrap();
+        child.stdin.take().unwrap().write_all(MESSAGE.as_bytes()).unwrap();
         let mut last = None;
         while child.try_wait().unwrap().is_none() {
             last = limit(&child).or(last);
