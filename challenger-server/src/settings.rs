@@ -205,6 +205,7 @@ impl PartialSettings {
             service.message_languages = messages.languages().map(str::to_owned).collect();
             service.pages = templates.page_set(&service.address_type);
             reader.warnings.extend(templates.dead_ends(service));
+            reader.warnings.extend(templates.unused(&service.address_type, &sources));
             // A page with a mistake has a complaint already, and a file that exists.
             let missing = templates.missing(&service.address_type);
             for missing in missing.into_iter().filter(|_| are_complete) {
