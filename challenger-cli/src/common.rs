@@ -32,6 +32,27 @@ pub(crate) fn load_config_from(files: &dyn Files, file: Option<&Path>) -> Result
     Config::load(files, &environment, file).map_err(|error| Exit::not_configured(error.to_string()))
 }
 
+/// The options of `[challenger-helper]`, with their names in capitals: for a helper that is run by
+/// hand, those that it gets from the service as variables.
+///
+/// # Errors
+/// [`Exit::misconfigured`] with the place of the mistake, or the file that this user may not read.
+#[cfg(any(feature = "email", feature = "http"))]
+pub(crate) fn helper_settings(file: &Path) -> Result<Vec<(String, String)>, Exit> {
+    const SECTION: &str = "challenger-helper";
+    let config =
+        load_config(Some(file)).map_err(|exit| Exit::misconfigured(exit.message().to_owned()))?;
+    let section = config.section(SECTION);
+    if let Some(hidden) = section.and_then(|section| section.hidden_in.as_deref()) {
+        return Err(Exit::misconfigured(format!(
+            "[{SECTION}] is in {}, which cannot be read: expected the service's user, or root",
+            hidden.display()
+        )));
+    }
+    let settings = section.map_or(&[][..], |section| &section.settings).iter();
+    Ok(settings.map(|it| (it.name.to_ascii_uppercase(), it.value.text.clone())).collect())
+}
+
 /// Logs the warnings about the configuration, as far as it was read.
 pub(crate) fn log_warnings(config: &Config) {
     for warning in config.warnings() {

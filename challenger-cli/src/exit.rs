@@ -82,7 +82,6 @@ impl Exit {
     }
 
     /// The message, to end in another way with it.
-    #[cfg(feature = "http")]
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

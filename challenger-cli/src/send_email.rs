@@ -10,7 +10,9 @@ mod settings;
 mod smtp;
 mod text;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use argh::FromArgs;
@@ -18,6 +20,7 @@ use lettre::Address;
 use serde_json::Value;
 
 use crate::args;
+use crate::common::helper_settings;
 use crate::exit::{Exit, end};
 use crate::message::read_message;
 use conversation::Kind;
@@ -27,7 +30,7 @@ use settings::{Route, Settings};
 const PROGRAM: &str = "challenger-send-email";
 
 /// The options, which come instead of an address or before it.
-const OPTIONS: [&str; 5] = ["-h", "--help", "-v", "--version", "--"];
+const OPTIONS: [&str; 7] = ["-c", "--config", "-h", "--help", "-v", "--version", "--"];
 
 /// Send the message on standard input by e-mail: the AUTH_COMMAND for e-mail addresses.
 ///
@@ -36,14 +39,18 @@ const OPTIONS: [&str; 5] = ["-h", "--help", "-v", "--version", "--"];
 /// without one to the sendmail program of this machine.
 #[derive(FromArgs)]
 #[argh(
-    example = "export EMAIL_FROM=noreply@example.com SMTP_HOST=mail.example.com\n\
-               echo 'It works.' | challenger-send-email ada@example.com",
+    example = "echo 'It works.' | challenger-send-email -c /etc/challenger/challenger.conf \\\n\
+               \x20   ada@example.com",
     note = "Exit status: 0, the mail server took the message; 64, wrong arguments; 67, there is\n\
             no such address; 68, there is no such host; 69, refused, or there was no message;\n\
             75, try again later; 78, wrong settings.\n\
             More: challenger-send-email(1), with all settings."
 )]
 struct Arguments {
+    /// take the settings from [challenger-helper] in this configuration, too
+    #[argh(option, short = 'c')]
+    config: Option<PathBuf>,
+
     /// the recipient, as {"CONTACT_EMAIL":"ada@example.com"} or bare
     #[argh(positional, arg_name = "ADDRESS")]
     address: String,
@@ -55,12 +62,19 @@ pub fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Exit> {
-    let parsed: Result<Arguments, Exit> = args::parse(PROGRAM, "", arguments());
+    let parsed: Result<Arguments, Exit> = args::parse(PROGRAM, "c", arguments());
     // The usual error would repeat the arguments, and with them an address.
     let complaint = || invalid("there has to be exactly one");
     let arguments = parsed.map_err(|exit| if exit.is_asked() { exit } else { complaint() })?;
     let recipient = recipient(&arguments.address)?;
-    let settings = Settings::read(&|name| std::env::var_os(name)).map_err(Exit::misconfigured)?;
+    let configured = arguments.config.as_deref().map(helper_settings).transpose()?;
+    // As in the service, they win over the environment, and later ones over earlier ones.
+    let configured: BTreeMap<_, _> = configured.into_iter().flatten().collect();
+    let variable = |name: &str| match configured.get(name) {
+        Some(value) => Some(value.into()),
+        None => std::env::var_os(name),
+    };
+    let settings = Settings::read(&variable).map_err(Exit::misconfigured)?;
     let message = read_message().map_err(Exit::unavailable)? + "\n";
     let private = private(&recipient, &message, &settings.route);
     let mail = mail::compose(&settings, recipient, message).map_err(Exit::unavailable)?;

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use argh::FromArgs;
 
 use crate::args;
-use crate::common::load_config;
+use crate::common::helper_settings;
 use crate::exit::{Exit, end, say};
 use crate::message::{plain, read_message};
 use crate::private::Private;
@@ -24,9 +24,6 @@ use template::Values;
 use verdict::{Answer, Verdict};
 
 const PROGRAM: &str = "challenger-send-http";
-
-/// The section whose options the service passes on as variables.
-const SECTION: &str = "challenger-helper";
 
 /// The address of `--check`: it has the fields of all types that are shipped.
 const SAMPLE_ADDRESS: &str = concat!(
@@ -130,18 +127,8 @@ fn variables(config: Option<&Path>) -> Result<BTreeMap<String, String>, Exit> {
             Err(_) => {}
         }
     }
-    let Some(file) = config else { return Ok(variables) };
-    let config =
-        load_config(Some(file)).map_err(|exit| Exit::misconfigured(exit.message().to_owned()))?;
-    let section = config.section(SECTION);
-    if let Some(hidden) = section.and_then(|section| section.hidden_in.as_deref()) {
-        return Err(Exit::misconfigured(format!(
-            "[{SECTION}] is in {}, which cannot be read: expected the service's user, or root",
-            hidden.display()
-        )));
-    }
-    for setting in section.map_or(&[][..], |section| &section.settings) {
-        variables.insert(setting.name.to_ascii_uppercase(), setting.value.text.clone());
+    if let Some(file) = config {
+        variables.extend(helper_settings(file)?);
     }
     Ok(variables)
 }
@@ -209,6 +196,9 @@ fn private(settings: &Settings, values: &Values) -> Private {
     let is_open = |name: &str| name == "language" || settings.values.contains_key(name);
     for (name, value) in values.iter().filter(|(name, _)| !is_open(name)) {
         match name.as_str() {
+            // As a whole only: its parts include the names of fields, and "Phone" may be said. The
+            // values of the fields are beside it.
+            "address" => private.add_secret(value),
             "message" | "subject" => private.add_message(value),
             _ => private.add_address(value),
         }

@@ -123,6 +123,7 @@ fn warnings_are_marked_and_forgiven() {
             "form/enter-email-form.must:3: this form has no field with name=\"CONTACT_EMAIL\"",
         ),
         ("MESSAGE_TEMPLATE_FILE = $HERE/bare.en.must", ("", ""), "the message has no {{pin}}"),
+        ("TEMPLATE_DIR = $HERE/name", ("", ""), "name/enter-tan.must: no page or message has this"),
         (
             "@inline-secret@ challenger-helper $HERE/no.conf",
             ("", ""),
@@ -134,7 +135,7 @@ fn warnings_are_marked_and_forgiven() {
         fs::create_dir_all(here.join("legal/en")).unwrap();
         fs::write(here.join("legal/en/v1.txt"), "terms").unwrap();
         fs::write(here.join("legal/en/v1.doc"), "terms").unwrap();
-        for name in ["raw", "slip", "form"] {
+        for name in ["raw", "slip", "form", "name"] {
             fs::create_dir(here.join(name)).unwrap();
         }
         fs::write(here.join("slip/already-done.must"), "<p>\n{{clint}}").unwrap();
@@ -142,6 +143,8 @@ fn warnings_are_marked_and_forgiven() {
             <input name=\"budget_seen\"><input name=\"email\"></form>";
         fs::write(here.join("form/enter-email-form.must"), form).unwrap();
         fs::write(here.join("bare.en.must"), "nothing").unwrap();
+        fs::write(here.join("name/enter-tan.must"), "nothing").unwrap();
+        fs::write(here.join("name/enter-chat-form.must"), "nothing").unwrap();
         fs::write(here.join("raw/already-done.en.must"), "{{{client}}}").unwrap();
         let output = check(&site);
         let said = stderr(&output);
@@ -216,7 +219,7 @@ fn each_mistake_is_one_line() {
         (
             "TEMPLATE_DIR = $HERE/else",
             ("", ""),
-            "else/enter-file-form.must:2: {{else}} is not Mustache: expected {{/ec}}{{^ec}}",
+            "else/enter-tan-form.must:2: {{else}} is not Mustache: expected {{/ec}}{{^ec}}",
             6,
         ),
         ("TERMS_ETAG = v1", ("", ""), "[challenger] TERMS_DIR is missing", 6),
@@ -237,7 +240,7 @@ fn each_mistake_is_one_line() {
         let here = site.directory.path();
         fs::write(here.join("other.sqlite"), "").unwrap();
         fs::create_dir(here.join("else")).unwrap();
-        fs::write(here.join("else/enter-file-form.must"), "{{#ec}}\n{{else}}{{/ec}}").unwrap();
+        fs::write(here.join("else/enter-tan-form.must"), "{{#ec}}\n{{else}}{{/ec}}").unwrap();
         let output = check(&site);
         let said = stderr(&output);
         let lines: Vec<&str> = said.lines().collect();

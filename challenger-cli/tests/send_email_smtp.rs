@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use email::server::{Instead, MailServer, PASSWORD, Security, TOKEN, USER};
-use email::{Outcome, Setting, send, with};
+use email::{ADA, MESSAGE, Outcome, Setting, run, send, with};
 
 /// Where a server can misbehave, and how we call that.
 const STAGES: [(&str, &str); 7] = [
@@ -59,6 +59,27 @@ fn it_delivers_with_and_without_encryption_and_login() {
             assert_eq!(tail, expected);
         }
     }
+}
+
+#[test]
+fn a_configuration_has_the_settings_for_a_try_by_hand() {
+    let server = MailServer::new(Security::None);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("challenger.conf");
+    let run_with = |text: &str, settings: &[Setting]| {
+        fs::write(&file, text).unwrap();
+        run(&["-c", file.to_str().unwrap(), ADA], settings, MESSAGE)
+    };
+    let lines = |it: &Setting| format!("{} = {}\n", it.0.to_lowercase(), it.1);
+    let settings: String = login(&server.settings("localhost")).iter().map(lines).collect();
+    // They win over the environment, as in the service.
+    let other = [("SMTP_HOST", "none.invalid".to_owned())];
+    run_with(&format!("[challenger-helper]\n{settings}"), &other).sent();
+    assert_eq!(server.mail().user.as_deref(), Some(USER));
+    run_with("[challenger-helper]\nEMAIL_FROM = nobody\n", &[]).failed(78, "EMAIL_FROM is");
+    run_with("[challenger-helper]\nEMAIL_FROM\n", &[]).failed(78, "challenger.conf:2");
+    run_with("@inline-secret@ challenger-helper none.conf\n", &[]).failed(78, "cannot be read");
+    run(&["-c", "/none/challenger.conf", ADA], &[], MESSAGE).failed(78, "/none/challenger.conf");
 }
 
 #[test]
@@ -307,7 +328,7 @@ fn a_reply_without_an_end_is_not_read_to_its_end() {
             let server = MailServer::with(security, &[(stage, Instead::Flood(text))]);
             // It does not go on to the end of its time.
             let settings = with(&server.settings("localhost"), &[("SMTP_TIMEOUT", "600")]);
-            let child = email::start(&[email::ADA], &settings, email::MESSAGE.as_bytes());
+            let child = email::start(&[ADA], &settings, MESSAGE.as_bytes());
             let (most, said) = watch(child);
             assert!(most < MEMORY_MAX, "{stage}: {most} KiB, {said}");
             for private in ["lovelace", "1234-5678", "tell it to anybody"] {
@@ -330,11 +351,11 @@ fn address_space_is_limited_and_a_lower_limit_stays() {
     for (lower, expected) in [("unlimited", 512 << 20), ("262144", 256 << 20)] {
         let server = MailServer::with(Security::None, &[("GREETING", Instead::Hang)]);
         let mut child = Command::new("sh");
-        let limited = format!("ulimit -Sv {lower}; exec {} '{}'", email::PROGRAM, email::ADA);
+        let limited = format!("ulimit -Sv {lower}; exec {} '{}'", email::PROGRAM, ADA);
         child.args(["-c", &limited]).env("EMAIL_FROM", "noreply@shop.example");
         child.env("SMTP_TIMEOUT", "3").envs(server.settings("localhost"));
         let mut child = child.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(email::MESSAGE.as_bytes()).unwrap();
+        child.stdin.take().unwrap().write_all(MESSAGE.as_bytes()).unwrap();
         let mut last = None;
         while child.try_wait().unwrap().is_none() {
             last = limit(&child).or(last);

@@ -188,6 +188,9 @@ fn nothing_private_is_repeated() {
     for (body, expected) in [
         ("+41798765432 is not a number", "400: *** is not a number"),
         ("to 0798765432", "400: to ***"),
+        // Names of fields are not private.
+        ("invalid phone number +41798765432", "400: invalid phone number ***"),
+        (r#"{"CONTACT_PHONE":"+41798765432"}"#, "400: ***"),
         ("to 41 79 876 54 32!", "400: to ***!"),
         ("code 1234-5678 and 12345678", "400: code *** and ***"),
         ("Text: Tell nobody.", "400: Text: ***"),

@@ -94,6 +94,20 @@ impl Templates {
         errors.into_iter().next().map_or(Ok(templates), Err)
     }
 
+    /// The files that are shown to nobody, because no page has their name. Those of other types of
+    /// addresses count as pages: services may share a directory. So do chosen messages.
+    pub fn unused(&self, address_type: &AddressType, sources: &Sources) -> BTreeSet<String> {
+        let pages = PageName::ALL.map(|page| page.template(address_type));
+        let is_form = |name: &str| name.starts_with("enter-") && name.ends_with("-form");
+        let messages = sources.templates(sources::MESSAGE);
+        let is_message = |file: &Path| messages.values().any(|message| message.file == file);
+        let names = self.by_name.iter();
+        let unused = names.filter(|(name, _)| !pages.contains(name) && !is_form(name));
+        let files = unused.flat_map(|(_, languages)| languages.values()).map(|it| &it.file);
+        let files = files.filter(|file| !is_message(file)).map(|file| secrecy::path(file));
+        files.map(|file| format!("{file}: no page or message has this name")).collect()
+    }
+
     /// Things that are allowed but deserve a look, each with file and line.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         self.warnings.iter().map(String::as_str)

@@ -198,12 +198,17 @@ impl PartialSettings {
         let address_type = service.as_ref().map(|service| service.address_type.clone());
         let mut sources = read_sources(&mut reader);
         let messages = read_messages(&mut reader, address_type.as_ref(), &mut sources);
+        let mistakes = reader.errors.len();
         let templates = read_templates(&mut reader, &sources);
+        let are_complete = reader.errors.len() == mistakes;
         if let Some(service) = &mut service {
             service.message_languages = messages.languages().map(str::to_owned).collect();
             service.pages = templates.page_set(&service.address_type);
             reader.warnings.extend(templates.dead_ends(service));
-            for missing in templates.missing(&service.address_type) {
+            reader.warnings.extend(templates.unused(&service.address_type, &sources));
+            // A page with a mistake has a complaint already, and a file that exists.
+            let missing = templates.missing(&service.address_type);
+            for missing in missing.into_iter().filter(|_| are_complete) {
                 reader.warnings.push(format!(
                     "there is no template {missing}; browsers that ask for this page get a 406"
                 ));
