@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use challenger_proto::address::AddressType;
-use challenger_proto::http::{Body, Method, Page, Request};
+use challenger_proto::address::{AddressType, Fields};
+use challenger_proto::http::{Body, Method, Page, PageName, Request};
 use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
 use challenger_proto::store::{Commit, Records, Rows};
 use challenger_proto::{Entropy, Service, Step, Timestamp};
@@ -98,6 +98,8 @@ impl World {
     fn new(templates: &Templates) -> Result<Self, String> {
         let address_type = AddressType::new("email").ok_or("email is no type")?;
         let mut service = Service::new(address_type.clone());
+        // An e-mail address has at most 254 bytes, so what grows is another field.
+        service.address_fields = Fields::parse("NOTE").map_err(|it| it.to_string())?;
         service.pages = templates.page_set(&address_type);
         let mut store = Records::default();
         store.insert_client(Client {
@@ -187,11 +189,16 @@ fn decisions(cases: &mut Vec<Case>) -> Result<(), String> {
     let target = format!("/challenge/{nonce}");
     // First without carrying it out, because only one address can be proved.
     for scale in SCALES {
-        let body = format!("CONTACT_EMAIL={}%40bench.example", "person".repeat(2 * scale));
+        let note = "person".repeat(2 * scale);
+        let body = format!("CONTACT_EMAIL=person%40bench.example&NOTE={note}");
         let mut other = World { store: world.store.clone(), ..World::new(&templates)? };
         let (scene, answer) = other.ask(request(Method::Post, &target, &html, &body))?;
         scenes.push((format!("challenge x{scale}"), scene));
-        pages.push((format!("enter-code x{scale}"), answer.page()?));
+        let page = answer.page()?;
+        if page.name != PageName::EnterTanForm {
+            return Err(format!("an address of scale {scale} is refused"));
+        }
+        pages.push((format!("enter-code x{scale}"), page));
     }
     let body = "CONTACT_EMAIL=person%40bench.example";
     let (_, answer) = world.ask(request(Method::Post, &target, &html, body))?;
