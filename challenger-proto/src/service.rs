@@ -236,14 +236,12 @@ impl Service {
             Err(refused) if refused.refusal == Refusal::ParameterMissing => return Ok(None),
             Err(refused) => return Err(refused),
         };
-        match self.check(&address) {
+        if read_only {
             // The person could not add what is missing, either.
-            Err(wrong) if read_only => {
-                let Refused { detail, .. } = wrong.into_first();
-                Err(Refused { refusal: Refusal::ParameterMalformed, detail })
-            }
-            Err(_) | Ok(()) => Ok(Some(address)),
+            let malformed = |detail| Refused { refusal: Refusal::ParameterMalformed, detail };
+            self.check(&address).map_err(|wrong| malformed(wrong.into_first().detail))?;
         }
+        Ok(Some(address))
     }
 
     /// The helper's argument.
