@@ -191,11 +191,10 @@ impl Case {
         }
         let to = mailbox(&send.address);
         let siblings = self.left.iter().chain(&self.round).filter(|it| it.mailbox() == to);
-        let sent: Vec<Timestamp> = siblings.filter_map(|it| it.latest).collect();
         // A message from the future means that the clock was set back, and the next one is due; and
         // from then on, only the budget limits the messages to spellings of a mailbox.
-        self.was_set_back |= sent.iter().any(|at| *at > now);
-        let early = sent.iter().any(|at| is_early(*at, now, limits));
+        self.was_set_back |= siblings.clone().filter_map(|it| it.newest).any(|at| at > now);
+        let early = siblings.filter_map(|it| it.latest).any(|at| is_early(at, now, limits));
         assert!(!early || self.was_set_back, "I1: a message before it is due");
         let round = self.round.as_mut().expect("a round");
         if round.pin.is_empty() {
@@ -206,7 +205,7 @@ impl Case {
         assert_eq!(pin, round.pin, "one address has one PIN");
         round.charges += 1;
         round.guesses = 0;
-        round.latest = Some(now);
+        (round.latest, round.newest) = (Some(now), Some(now));
         round.waits_from = Some(now);
         assert!(
             round.charges <= u32::from(limits.pin_transmissions.get()),
@@ -226,7 +225,7 @@ impl Case {
         // As for a message: one from the future is not waited for, then or later.
         let to = mailbox(&address);
         let siblings = self.left.iter().chain(&self.round).filter(|it| it.mailbox() == to);
-        self.was_set_back |= siblings.filter_map(|it| it.latest).any(|at| at > now);
+        self.was_set_back |= siblings.filter_map(|it| it.newest).any(|at| at > now);
         self.turn_to(&address, now, limits);
         let round = self.round.as_ref().expect("a round");
         let waits = round.waits_from.is_some_and(|at| is_early(at, now, limits));

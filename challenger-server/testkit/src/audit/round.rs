@@ -16,6 +16,8 @@ pub struct Round {
     pub guesses: u32,
     /// When the latest message was decided; `None` once it was given back.
     pub latest: Option<Timestamp>,
+    /// When the latest message was decided, even if it was given back.
+    pub newest: Option<Timestamp>,
     /// From when the interval counts: the latest message, or that of another spelling.
     pub waits_from: Option<Timestamp>,
 }
@@ -34,6 +36,7 @@ impl Round {
             // Without a message there is nothing to guess.
             guesses: if fresh.is_some() { limits.pin_attempts.get().into() } else { 0 },
             latest: None,
+            newest: None,
             waits_from: None,
         });
         round.waits_from = fresh.or(round.waits_from);
