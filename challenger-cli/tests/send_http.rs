@@ -110,7 +110,7 @@ fn the_request_has_what_is_configured_and_little_else() {
     let own =
         [("HTTP_JSON", "{}"), ("HTTP_HEADERS", r#"{"content-type": "application/vnd.x+json"}"#)];
     assert_eq!(send_to("+41", &own, MESSAGE).header("Content-Type"), "application/vnd.x+json");
-    // Without a body there is none.
+    // A request without a body says so by its length.
     let asked = send_to("+41", &[], MESSAGE);
     assert_eq!((asked.method.as_str(), asked.header("Content-Length")), ("POST", "0"));
 }

@@ -134,7 +134,9 @@ impl Environment<'_> {
             Some(text) => text.rsplit_once('<'),
         };
         let mailbox = parts.and_then(|(person, address)| {
-            Some(Mailbox::new(person_name(person.trim())?, address::parse(address.trim())?))
+            let person = person_name(person.trim())?;
+            let person = Some(person).filter(|name| !name.is_empty());
+            Some(Mailbox::new(person, address::parse(address.trim())?))
         });
         match mailbox {
             Some(mailbox) => Ok(Some(mailbox)),
@@ -211,8 +213,8 @@ impl Environment<'_> {
                 Secret::Token(_) => "SMTP_OAUTH2_TOKEN_FILE",
             };
             return Err(format!(
-                "SMTP_SECURITY is none, which would show {name} to the network: expected tls or \
-                 starttls, or a server on this machine"
+                "SMTP_SECURITY = none would show {name} to the network: expected tls or starttls, \
+                 or a server on this machine"
             ));
         }
         Ok(Smtp { host, port, hello: self.hello()?, security, login })
@@ -280,13 +282,13 @@ fn token(file: &str) -> Result<Secret, String> {
     }
 }
 
-/// The name before an address: `Some(None)` if there is none, `None` if it is not one name. Commas
-/// may be in it without quotation marks, but no second address.
-fn person_name(text: &str) -> Option<Option<String>> {
+/// The name before an address, which may be empty; `None` for a text that is not the name of one
+/// sender. It may have commas without quotation marks, but no second address.
+fn person_name(text: &str) -> Option<String> {
     let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     let Some(quoted) = quoted else {
         let is_name = !text.contains(['"', '<', '>', '@']);
-        return is_name.then(|| Some(text.to_owned()).filter(|text| !text.is_empty()));
+        return is_name.then(|| text.to_owned());
     };
     let mut name = String::new();
     let mut characters = quoted.chars();
@@ -297,5 +299,5 @@ fn person_name(text: &str) -> Option<Option<String>> {
             other => name.push(other),
         }
     }
-    Some(Some(name).filter(|name| !name.is_empty()))
+    Some(name)
 }

@@ -51,7 +51,7 @@ impl Stream {
     /// is left.
     ///
     /// # Errors
-    /// The error of the last address, or there is none.
+    /// The error of the last address, or that the name has no address.
     pub(super) fn connect(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
         let begun = Instant::now();
         let mut result = Err(io::Error::other("the name has no address"));

@@ -96,7 +96,7 @@ fn the_shipped_messages_say_what_is_needed() {
         let until = says("2026") && says("10") && says("01") && says("UTC");
         assert_eq!(until, !is_sms, "{place}: {text}");
         assert_eq!(says("120"), !is_letter, "{place}: {text}");
-        // Anybody who has the nonce can act in the person's place.
+        // The nonce is a secret: somebody else could act for the person with it.
         assert!(!text.contains("SECRETNONCE"), "{place}");
         assert!(!text.contains("\n\n\n") && !text.contains("  "), "{place}: {text}");
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{place}: {text}");

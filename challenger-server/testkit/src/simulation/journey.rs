@@ -1,19 +1,20 @@
-//! Honest people, and the clients that sent them here.
+//! Honest people, and the clients that sent them here: what they remember and do. Their reason is
+//! in `sense`, what they learn in `answers`, and what they do wrong in `mistakes`.
 
+mod answers;
 mod mistakes;
 mod requests;
+mod sense;
 
 use std::collections::BTreeSet;
 
-use challenger_proto::Refusal;
-use challenger_proto::http::{Body, Request, Response};
-use challenger_proto::machine::Limits;
+use challenger_proto::http::Request;
 use challenger_proto::secret::{Nonce, NonceDigest};
 
 use super::screen::{Screen, View};
-use super::server::{Arrival, Errand, Message, Server, What};
+use super::server::{Errand, Server, What};
 use crate::Dice;
-use crate::audit::{Ask, Case, query_of, redirect_of};
+use crate::audit::Case;
 use crate::world::{self, Party, Redemption};
 
 /// How a client means to prove that it is the one that asked.
@@ -149,82 +150,6 @@ impl Journey {
     fn owns(&self, address: &str) -> bool {
         let mine = format!("person{}.", self.who);
         address.starts_with(&mine) && address.ends_with("@example.com")
-    }
-
-    /// The code in the newest message at an address that was not refused yet.
-    fn code_at(&self, address: &str, server: &Server<'_>) -> Option<String> {
-        let id = self.id()?;
-        let fits = |message: &&Message| {
-            message.to == address && message.about == id && !self.wrong.contains(&message.pin)
-        };
-        server.mail.iter().rev().find(fits).map(|message| message.pin.clone())
-    }
-
-    /// The step that would bring a sensible person forward.
-    pub(crate) fn sensible(&self, server: &Server<'_>) -> Step {
-        if self.is_done {
-            return Step::Rest;
-        }
-        if self.nonce.is_none() {
-            return Step::Setup;
-        }
-        if self.token.is_some() {
-            return Step::Info;
-        }
-        if self.code.is_some() {
-            return if self.is_stale { self.renew(server) } else { Step::Token };
-        }
-        match &self.screen {
-            Screen::Nothing => Step::Visit(None),
-            Screen::Done => Step::GiveUp,
-            Screen::View(view) => self.look(view, server),
-        }
-    }
-
-    /// The client says that the code is stale: the person goes back and enters theirs again.
-    fn renew(&self, server: &Server<'_>) -> Step {
-        let id = self.id();
-        let fits = |message: &&Message| self.owns(&message.to) && Some(message.about) == id;
-        let codes: Vec<&Message> = server.mail.iter().rev().filter(fits).collect();
-        // They may not remember which of them it was.
-        match codes.len() {
-            0 => Step::GiveUp,
-            count => Step::Code(codes[self.renewals % count].pin.clone(), Some("0.0.0".into())),
-        }
-    }
-
-    fn look(&self, view: &View, server: &Server<'_>) -> Step {
-        let seen = || view.seen.clone();
-        let address = view.address.as_ref();
-        if let (true, Some(address)) = (view.solved, address) {
-            return Step::Address(address.clone(), seen());
-        }
-        let mine = address.filter(|address| self.owns(address));
-        if let Some(mine) = mine {
-            if let Some(code) = self.code_at(mine, server).filter(|_| view.can_guess) {
-                return Step::Code(code, seen());
-            }
-            if view.can_ask_again {
-                return match view.wait {
-                    0 => Step::Address(mine.clone(), seen()),
-                    wait => Step::Wait(wait),
-                };
-            }
-        }
-        if view.has_address_form {
-            let unspent = mine.filter(|_| view.messages > 0);
-            return match unspent {
-                Some(mine) => Step::Address(mine.clone(), seen()),
-                None if view.is_fixed => Step::GiveUp,
-                None => {
-                    Step::Address(self.address(self.spares + usize::from(mine.is_some())), seen())
-                }
-            };
-        }
-        match &view.change {
-            Some(url) => Step::Visit(Some(url.clone())),
-            None => Step::GiveUp,
-        }
     }
 
     /// Does something: mostly the sensible thing, but people are people, and clients are programs.
@@ -363,131 +288,4 @@ impl Journey {
         self.requests += 1;
         server.come(Errand { who: self.who, what }, request);
     }
-
-    /// An answer arrives, or it is lost.
-    pub(crate) fn receive(&mut self, arrival: &Arrival, server: &mut Server<'_>) {
-        self.in_flight -= 1;
-        let Some(response) = &arrival.response else { return };
-        let is_mine = match &arrival.ask {
-            Ask::Setup { .. } => self.nonce.is_none(),
-            Ask::Token(form) => form.get("code") == self.code.as_deref(),
-            Ask::Info(token) => Some(token) == self.token.as_ref(),
-            ask => ask.nonce() == self.id(),
-        };
-        if !is_mine {
-            return;
-        }
-        match arrival.errand.what {
-            What::Setup => self.nonce = world::member(response, "nonce"),
-            What::Token => self.receive_token(response),
-            What::Info => self.receive_info(response, server),
-            What::Visit | What::Address | What::Code => {
-                self.receive_page(&arrival.ask, response, server);
-            }
-            What::Bent(_) | What::Other(_) => {}
-        }
-    }
-
-    fn receive_page(&mut self, ask: &Ask, response: &Response, server: &Server<'_>) {
-        if response.refusal == Some(Refusal::ValidationUnknown) {
-            return self.start_over();
-        }
-        let entered = match ask {
-            Ask::Solve(_, form) => form.get("pin"),
-            _ => None,
-        };
-        if let Ask::Challenge(_, form) = ask
-            && response.refusal == Some(Refusal::TooManyAttempts)
-            && form.get("CONTACT_EMAIL") == Some(self.address(self.spares).as_str())
-        {
-            // The budget of this address was used up before another took its place.
-            self.spares += 1;
-        }
-        if let Some(url) = redirect_of(response) {
-            assert!(url.starts_with(self.client.redirect), "I5: a redirect elsewhere");
-            let code = query_of(&url).get("code").map(ToString::to_string);
-            self.is_stale &= entered.is_none();
-            self.code = code;
-            return;
-        }
-        self.screen = Screen::of(response, server.now);
-        if matches!(self.screen, Screen::Done) && self.token.is_none() && self.in_flight == 0 {
-            // The client lost the token that the code bought.
-            self.code = None;
-        }
-        let mut wrong = world::member(response, "exhausted").as_deref() == Some("false")
-            && world::member(response, "no_challenge").as_deref() == Some("false");
-        if let Screen::View(view) = &self.screen {
-            self.tabs.push((view.clone(), server.crashes));
-            wrong = view.was_wrong;
-        }
-        if wrong {
-            self.wrong.extend(entered.map(ToString::to_string));
-        }
-    }
-
-    fn receive_token(&mut self, response: &Response) {
-        match response.refusal {
-            None => self.token = world::member(response, "access_token"),
-            // Also one that went stale otherwise: the PIN was entered again in another tab.
-            Some(Refusal::CodeExpired | Refusal::CodeMismatch) => {
-                self.is_stale = true;
-                self.renewals += 1;
-            }
-            Some(Refusal::CodeSpent) if self.token.is_none() && self.in_flight == 0 => {
-                self.screen = Screen::Done;
-                self.code = None;
-            }
-            Some(Refusal::ValidationUnknownToCode) if self.token.is_none() => self.start_over(),
-            Some(_) => {}
-        }
-    }
-
-    fn receive_info(&mut self, response: &Response, server: &mut Server<'_>) {
-        match response.refusal {
-            None => {
-                let address = address_of(response);
-                assert!(self.owns(&address), "I4: somebody else's address");
-                if !self.is_done {
-                    server.tally.did("a person holds a grant");
-                }
-                self.is_done = true;
-            }
-            Some(Refusal::GrantUnknown) => self.start_over(),
-            Some(_) => {}
-        }
-    }
-
-    /// Whether there is a reason to give up, as the auditor sees it.
-    pub(crate) fn is_lost(&self, server: &Server<'_>) -> bool {
-        let Some(case) = self.case(server) else { return true };
-        if case.opened.expires <= server.now || case.granted.is_some() {
-            return true;
-        }
-        case.solved.is_none() && !self.has_a_way(case, &server.service.limits, server)
-    }
-
-    /// Whether the budget that is left suffices to enter a right code.
-    fn has_a_way(&self, case: &Case, limits: &Limits, server: &Server<'_>) -> bool {
-        let [changes, messages, guesses] = case.budget(limits);
-        let mine = |address: &str| self.owns(address);
-        changes > 0
-            || match &case.round {
-                Some(round) => {
-                    let is_here = server.mail.iter().any(|message| message.pin == round.pin);
-                    let address = round.address.only_value().unwrap_or_default();
-                    mine(address) && (messages > 0 || (guesses > 0 && is_here))
-                }
-                None => {
-                    case.opened.prefill.as_ref().and_then(|it| it.only_value()).is_some_and(mine)
-                }
-            }
-    }
-}
-
-/// The address at `/info`.
-fn address_of(response: &Response) -> String {
-    let Body::Json(body) = &response.body else { return String::new() };
-    let address = body.get("address").and_then(|it| it.get("CONTACT_EMAIL"));
-    address.and_then(|it| it.as_str()).unwrap_or_default().to_string()
 }
