@@ -11,8 +11,8 @@ const MESSAGE_MAX: u64 = 64 * 1024;
 /// characters are left out.
 ///
 /// # Errors
-/// Standard input cannot be read, is empty, too long, or not plain text. The complaint says which, and
-/// does not quote it.
+/// Standard input cannot be read, is empty, too long, or not plain text. The complaint says which,
+/// and does not quote it.
 pub(crate) fn read_message() -> Result<String, String> {
     let failed = |what: &str| format!("the message on standard input {what}");
     let mut bytes = Vec::new();
