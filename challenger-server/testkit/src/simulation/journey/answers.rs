@@ -1,0 +1,113 @@
+//! What people and clients learn from an answer.
+
+use challenger_proto::Refusal;
+use challenger_proto::http::{Body, Response};
+
+use super::Journey;
+use crate::audit::{Ask, query_of, redirect_of};
+use crate::simulation::screen::Screen;
+use crate::simulation::server::{Arrival, Server, What};
+use crate::world;
+
+impl Journey {
+    /// An answer arrives, or it is lost.
+    pub(crate) fn receive(&mut self, arrival: &Arrival, server: &mut Server<'_>) {
+        self.in_flight -= 1;
+        let Some(response) = &arrival.response else { return };
+        let is_mine = match &arrival.ask {
+            Ask::Setup { .. } => self.nonce.is_none(),
+            Ask::Token(form) => form.get("code") == self.code.as_deref(),
+            Ask::Info(token) => Some(token) == self.token.as_ref(),
+            ask => ask.nonce() == self.id(),
+        };
+        if !is_mine {
+            return;
+        }
+        match arrival.errand.what {
+            What::Setup => self.nonce = world::member(response, "nonce"),
+            What::Token => self.receive_token(response),
+            What::Info => self.receive_info(response, server),
+            What::Visit | What::Address | What::Code => {
+                self.receive_page(&arrival.ask, response, server);
+            }
+            What::Bent(_) | What::Other(_) => {}
+        }
+    }
+
+    fn receive_page(&mut self, ask: &Ask, response: &Response, server: &Server<'_>) {
+        if response.refusal == Some(Refusal::ValidationUnknown) {
+            return self.start_over();
+        }
+        let entered = match ask {
+            Ask::Solve(_, form) => form.get("pin"),
+            _ => None,
+        };
+        if let Ask::Challenge(_, form) = ask
+            && response.refusal == Some(Refusal::TooManyAttempts)
+            && form.get("CONTACT_EMAIL") == Some(self.address(self.spares).as_str())
+        {
+            // The budget of this address was used up before another took its place.
+            self.spares += 1;
+        }
+        if let Some(url) = redirect_of(response) {
+            assert!(url.starts_with(self.client.redirect), "I5: a redirect elsewhere");
+            let code = query_of(&url).get("code").map(ToString::to_string);
+            self.is_stale &= entered.is_none();
+            self.code = code;
+            return;
+        }
+        self.screen = Screen::of(response, server.now);
+        if matches!(self.screen, Screen::Done) && self.token.is_none() && self.in_flight == 0 {
+            // The client lost the token that the code bought.
+            self.code = None;
+        }
+        let mut wrong = world::member(response, "exhausted").as_deref() == Some("false")
+            && world::member(response, "no_challenge").as_deref() == Some("false");
+        if let Screen::View(view) = &self.screen {
+            self.tabs.push((view.clone(), server.crashes));
+            wrong = view.was_wrong;
+        }
+        if wrong {
+            self.wrong.extend(entered.map(ToString::to_string));
+        }
+    }
+
+    fn receive_token(&mut self, response: &Response) {
+        match response.refusal {
+            None => self.token = world::member(response, "access_token"),
+            // Also one that went stale otherwise: the PIN was entered again in another tab.
+            Some(Refusal::CodeExpired | Refusal::CodeMismatch) => {
+                self.is_stale = true;
+                self.renewals += 1;
+            }
+            Some(Refusal::CodeSpent) if self.token.is_none() && self.in_flight == 0 => {
+                self.screen = Screen::Done;
+                self.code = None;
+            }
+            Some(Refusal::ValidationUnknownToCode) if self.token.is_none() => self.start_over(),
+            Some(_) => {}
+        }
+    }
+
+    fn receive_info(&mut self, response: &Response, server: &mut Server<'_>) {
+        match response.refusal {
+            None => {
+                let address = address_of(response);
+                assert!(self.owns(&address), "I4: somebody else's address");
+                if !self.is_done {
+                    server.tally.did("a person holds a grant");
+                }
+                self.is_done = true;
+            }
+            Some(Refusal::GrantUnknown) => self.start_over(),
+            Some(_) => {}
+        }
+    }
+}
+
+/// The address at `/info`.
+fn address_of(response: &Response) -> String {
+    let Body::Json(body) = &response.body else { return String::new() };
+    let address = body.get("address").and_then(|it| it.get("CONTACT_EMAIL"));
+    address.and_then(|it| it.as_str()).unwrap_or_default().to_string()
+}
