@@ -163,12 +163,12 @@ fn answers_from_before_tls_do_not_count() {
     for added in [EHLO, "250-stand-in\r\n250 AUTH PLAIN\r\n2", ALL] {
         let outcome = send_through(Security::StartTls, "STARTTLS", Instead::Add(added), &[]);
         outcome.failed(69, "permanent failure: localhost:");
-        outcome.failed(69, "answers what nobody asked, after STARTTLS");
+        outcome.failed(69, "sent more than its reply to STARTTLS");
     }
     // Without a login, and with a recipient who is really refused.
     let misbehaviour = [("STARTTLS", Instead::Add(EHLO)), ("RCPT", Instead::Say("550 no"))];
     let server = MailServer::with(Security::StartTls, &misbehaviour);
-    send(&server.settings("localhost")).failed(69, "answers what nobody asked");
+    send(&server.settings("localhost")).failed(69, "sent more than its reply to STARTTLS");
     assert!(server.mails().is_empty());
 }
 

@@ -7,8 +7,8 @@
 
 use alloc::string::String;
 
-/// A value as people see it: lines end with LF, all other blanks are spaces, and there are none of
-/// either around it.
+/// A value as people see it: lines end with LF, all other blanks are spaces, and it neither begins
+/// nor ends with a blank.
 ///
 /// Joiners and variation selectors are not visible themselves. They stay where scripts need them:
 /// in Persian and Indic words, after ideographs in names, and in emoji.

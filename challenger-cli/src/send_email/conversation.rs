@@ -100,7 +100,7 @@ pub enum Next {
 pub enum Failure {
     /// The server said no, for now (4yz) or for good (5yz).
     Refused(Step, Reply),
-    /// The server said something that is no answer to this.
+    /// The server said something that does not answer this.
     Senseless(Step, Reply),
     /// The server said something that is not SMTP.
     NoReply(Step),
@@ -246,7 +246,7 @@ impl Conversation {
         self.waiting = Some(Next::Send(format!("{line}\r\n").into_bytes()));
     }
 
-    /// There is no more to come. The beginning of a reply counts as one.
+    /// The server sends nothing more. The beginning of a reply counts as one.
     fn cut_short(&mut self, failure: Failure) {
         match self.replies.cut_short() {
             Some(reply) => self.answered(reply),

@@ -239,7 +239,9 @@ impl Delivery {
             Failure::NoStartTls => {
                 format!("{place} offers no STARTTLS, without which nothing is sent to it")
             }
-            Failure::Unasked => format!("{place} answers what nobody asked, after STARTTLS"),
+            Failure::Unasked => {
+                format!("{place} sent more than its reply to STARTTLS: somebody may be in between")
+            }
             Failure::NoMechanism(offered) => {
                 let offered = self.private.hide(&offered.join(" "));
                 let offered = if offered.is_empty() { "none".to_owned() } else { offered };

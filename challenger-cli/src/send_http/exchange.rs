@@ -37,7 +37,7 @@ pub(super) enum ExchangeError {
 /// Sends the request, and waits for the answer.
 ///
 /// # Errors
-/// There is no answer, or not the part of it that is needed.
+/// The gateway did not answer, or not with the part that is needed.
 pub(super) fn exchange(request: Request, settings: &Settings) -> Result<Answer, ExchangeError> {
     let agent = agent(settings, request.url.scheme() == Some(&Scheme::HTTPS))?;
     let failed = |error| explain(error, settings.timeout);

@@ -323,7 +323,7 @@ impl RequestTemplate {
         Ok(Request { method: self.method.clone(), url, headers, body })
     }
 
-    /// The request as a person may see it: with `***` in place of whatever is secret.
+    /// The request as a person may see it: with `***` in place of secrets.
     ///
     /// # Errors
     /// As [`Self::render`].

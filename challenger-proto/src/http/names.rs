@@ -1,4 +1,5 @@
-//! The names of the variables that each page can have: the one list, for those who check templates.
+//! The names of the variables that each page can have: the one list, against which templates are
+//! checked.
 //! The stories of the transcripts compare it with what pages get.
 //!
 //! A dot leads to the member of an object, or of each object of a list. `*` stands for the name of
