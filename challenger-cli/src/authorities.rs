@@ -1,4 +1,4 @@
-//! Whom the helpers trust to say which server is the right one.
+//! The authorities that the helpers trust: those of the system, and those in a file.
 
 use std::fs;
 
