@@ -106,6 +106,7 @@ impl World {
             id: ClientId::new(1).ok_or("1 is no client")?,
             redirect_uri: RedirectUri::parse(REDIRECT_URI).map_err(|it| it.to_string())?,
             secret: HashedSecret::new(SECRET, Entropy::new([1; 32])),
+            messages_per_day: None,
         });
         Ok(Self { service, store, drawn: 1 })
     }

@@ -47,6 +47,7 @@ impl Server {
             id: ClientId::new(1).expect("an identifier"),
             redirect_uri: RedirectUri::parse("https://client.example/back").expect("a URI"),
             secret: HashedSecret::new("secret-token:tiny", draw()?),
+            messages_per_day: None,
         });
         Ok(Self { service, records })
     }

@@ -109,6 +109,6 @@ pub use endpoint::failure::{Failure, FailureKind};
 pub use endpoint::transmission::Transmission;
 pub use refusal::{Refusal, Refused};
 pub use secret::entropy::Entropy;
-pub use service::{AddressFormat, Service};
+pub use service::{AddressFormat, Budgets, Service};
 pub use step::{Committing, Loading, ROUNDS_MAX, Sending, Step, refuse};
 pub use time::{Span, Timestamp};

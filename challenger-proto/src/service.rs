@@ -1,8 +1,12 @@
 //! The operator's decisions: everything an answer depends on besides the request, the rows, the
 //! time and the entropy.
 
+mod budgets;
 #[cfg(test)]
 mod tests;
+
+pub use budgets::Budgets;
+pub(crate) use budgets::Exhausted;
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -47,8 +51,10 @@ pub struct Service {
     pub address_format: AddressFormat,
     /// What the fields of an address have to look like.
     pub restrictions: Restrictions,
-    /// Budgets and durations.
+    /// Budgets and durations of a validation.
     pub limits: Limits,
+    /// Budgets across all validations.
+    pub budgets: Budgets,
     /// The pages that exist.
     pub pages: PageSet,
     /// The languages of the messages; without any, messages are assumed to be in English.
@@ -64,6 +70,7 @@ impl Service {
     pub fn new(address_type: AddressType) -> Self {
         Self {
             limits: Limits::for_type(&address_type),
+            budgets: Budgets::for_type(&address_type),
             address_type,
             address_fields: Fields::default(),
             address_hint: String::new(),

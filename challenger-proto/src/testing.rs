@@ -102,6 +102,7 @@ impl Challenger {
             id,
             redirect_uri: RedirectUri::parse(redirect_uri).expect("a redirect URI"),
             secret: HashedSecret::new(&secret, self.draw()),
+            messages_per_day: None,
         };
         self.records.insert_client(client);
         TestClient { id, secret, redirect_uri: redirect_uri.to_string() }

@@ -140,7 +140,7 @@ fn describe_write(write: &Write) -> String {
             }
             text + if row.read_only { ", read only" } else { "" }
         }
-        Write::Update(row) => describe("update", row),
+        Write::Update(row, _) => describe("update", row),
         Write::Redeem(row, grant) => format!(
             "{}, grant {:?} expires {}, address valid until {}",
             describe("redeem", row),

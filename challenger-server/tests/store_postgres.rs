@@ -158,7 +158,7 @@ fn no_table_is_read_from_end_to_end_for_a_row() {
         assert_eq!(store.load(&load).unwrap().client.unwrap(), client);
         let validation = open(&store, &client, [number; 32]);
         let reloaded = reload(&store, &validation).unwrap();
-        assert_eq!(store.commit(&Write::Update(reloaded.clone())), Ok(Commit::Done));
+        assert_eq!(store.commit(&Write::Update(reloaded.clone(), Vec::new())), Ok(Commit::Done));
         let second = reload(&store, &validation).unwrap();
         assert_eq!(store.commit(&redemption(second, [number; 32])), Ok(Commit::Done));
         assert!(has_grant(&store, [number; 32]));
@@ -256,11 +256,11 @@ fn a_statement_that_lasts_is_an_error_and_no_harm() {
         CREATE TRIGGER slow BEFORE UPDATE ON challenger.validations \
             FOR EACH ROW EXECUTE FUNCTION slow()",
     );
-    let message = error_of(store.commit(&Write::Update(validation.clone())));
+    let message = error_of(store.commit(&Write::Update(validation.clone(), Vec::new())));
     assert!(message.contains("statement timeout (SQLSTATE 57014)"), "{message}");
     assert_eq!(reload(&store, &validation), Some(validation.clone()));
     it.psql("DROP TRIGGER slow ON challenger.validations");
-    assert_eq!(store.commit(&Write::Update(validation)), Ok(Commit::Done));
+    assert_eq!(store.commit(&Write::Update(validation, Vec::new())), Ok(Commit::Done));
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn updates_touch_no_index() {
     for number in 0..50 {
         let write = match number {
             49 => redemption(validation.clone(), [2; 32]),
-            _ => Write::Update(validation.clone()),
+            _ => Write::Update(validation.clone(), Vec::new()),
         };
         assert_eq!(store.commit(&write), Ok(Commit::Done));
         validation = reload(&store, &validation).unwrap();

@@ -41,7 +41,7 @@ fn all_at_work(store: &PostgresStore, rows: &[Validation]) {
                     start.wait();
                     let seen = reload(store, row).unwrap();
                     start.wait();
-                    assert_eq!(store.commit(&Write::Update(seen)), Ok(Commit::Done));
+                    assert_eq!(store.commit(&Write::Update(seen, Vec::new())), Ok(Commit::Done));
                 }
             });
         }
@@ -75,7 +75,8 @@ fn after_a_restart_nobody_notices_the_dead_connections() {
     cluster.end(End::Fast);
     let message = store.load(&load).unwrap_err().to_string();
     assert!(message.starts_with("PostgreSQL database "), "{message}");
-    let message = store.commit(&Write::Update(rows[0].clone())).unwrap_err().to_string();
+    let message =
+        store.commit(&Write::Update(rows[0].clone(), Vec::new())).unwrap_err().to_string();
     assert!(message.contains("error connecting to server: "), "{message}");
     cluster.start();
     all_at_work(&store, &rows);

@@ -65,7 +65,7 @@ impl Fixture {
         let (reply, results) = mpsc::channel();
         for number in 0..CROWD {
             let (store, reply) = (Arc::clone(&self.store), reply.clone());
-            let (load, write) = (self.load(), Write::Update(self.row.clone()));
+            let (load, write) = (self.load(), Write::Update(self.row.clone(), Vec::new()));
             thread::spawn(move || {
                 reply.send(match number % 2 {
                     0 => store.load(&load).map(drop),
@@ -129,7 +129,7 @@ fn a_database_that_hangs_is_an_error_in_time() {
     // A write that had been sent may be carried out only now, even between these two.
     let ours = || {
         let row = it.recover();
-        let commit = it.store.commit(&Write::Update(row.clone()));
+        let commit = it.store.commit(&Write::Update(row.clone(), Vec::new()));
         (commit == Ok(Commit::Done)).then_some(row)
     };
     let row = ours().or_else(ours).expect("at most one other");
@@ -166,7 +166,7 @@ fn an_answer_that_is_late_is_unknown_and_the_write_is_not_repeated() {
             FOR EACH ROW EXECUTE FUNCTION slow()");
     let connections = it.cluster.backends(&it.name);
     assert!(connections.len() > 1, "a crowd needs more than one");
-    let message = error_of(it.store.commit(&Write::Update(it.row.clone())));
+    let message = error_of(it.store.commit(&Write::Update(it.row.clone(), Vec::new())));
     assert!(message.ends_with(LATE), "{message}");
     it.recover();
     let kept = it.cluster.backends(&it.name);
@@ -176,7 +176,7 @@ fn an_answer_that_is_late_is_unknown_and_the_write_is_not_repeated() {
     sql("DROP TRIGGER slow ON challenger.validations");
     assert_eq!(sql("SELECT last_value FROM runs"), "1");
     assert_eq!(it.recover().version, it.row.version.next());
-    let late = it.store.commit(&Write::Update(it.row.clone()));
+    let late = it.store.commit(&Write::Update(it.row.clone(), Vec::new()));
     assert_eq!(late, Ok(Commit::Conflict), "whoever tries again looks first");
 }
 
@@ -207,7 +207,7 @@ fn a_server_goes_on_with_a_newer_schema() {
     it.cluster.psql(&it.name, NEWER_SCHEMA);
     it.cluster.end_backends(&it.name);
     assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
-    assert_eq!(it.store.commit(&Write::Update(it.row.clone())), Ok(Commit::Done));
+    assert_eq!(it.store.commit(&Write::Update(it.row.clone(), Vec::new())), Ok(Commit::Done));
     let uri = it.cluster.uri(&it.name);
     let begun = error_of(opened(&uri, OpenMode::Serve));
     assert!(begun.ends_with("; upgrade the program"), "{begun}");
@@ -277,7 +277,7 @@ fn a_read_only_database_is_read() {
     database("SET default_transaction_read_only = on");
     it.cluster.end_backends(&it.name);
     for _ in 0..3 {
-        let message = error_of(it.store.commit(&Write::Update(it.row.clone())));
+        let message = error_of(it.store.commit(&Write::Update(it.row.clone(), Vec::new())));
         assert!(message.contains("read-only transaction (SQLSTATE 25006)"), "{message}");
         assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
     }
@@ -286,7 +286,7 @@ fn a_read_only_database_is_read() {
     let mut row = it.row.clone();
     let done = (0..20).any(|_| {
         row = it.recover();
-        it.store.commit(&Write::Update(row.clone())).is_ok()
+        it.store.commit(&Write::Update(row.clone(), Vec::new())).is_ok()
     });
     assert!(done);
     assert_eq!(it.recover().version, it.row.version.next());

@@ -34,6 +34,7 @@ fn client() -> Client {
         id: ClientId::new(1).unwrap(),
         redirect_uri: RedirectUri::parse("https://client.example/cb").unwrap(),
         secret: HashedSecret::new("x", Entropy::new([0; 32])),
+        messages_per_day: None,
     }
 }
 
@@ -108,7 +109,10 @@ fn child_that_commits_until_it_is_killed() {
                     );
                     println!("ack {thread} {count} 1 done");
                     for version in 2..5 {
-                        assert_eq!(store.commit(&Write::Update(row.clone())), Ok(Commit::Done));
+                        assert_eq!(
+                            store.commit(&Write::Update(row.clone(), Vec::new())),
+                            Ok(Commit::Done)
+                        );
                         println!("ack {thread} {count} {version} done");
                         row.version = row.version.next();
                     }

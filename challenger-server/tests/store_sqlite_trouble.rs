@@ -49,7 +49,7 @@ impl Fixture {
         let load = Keys { validation: Some(self.row.id), ..Keys::default() };
         for message in [
             error_of(self.store.load(&load)),
-            error_of(self.store.commit(&Write::Update(self.row.clone()))),
+            error_of(self.store.commit(&Write::Update(self.row.clone(), Vec::new()))),
         ] {
             assert_eq!(message, format!("{}: {expected}", self.path.display()));
         }
@@ -70,7 +70,7 @@ fn a_file_that_goes_away_is_noticed_and_may_come_back() {
     it.refuses("was replaced while it was in use; put it back, or restart the service");
     fs::rename(&aside, &it.path).unwrap();
     assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()));
-    assert_eq!(it.store.commit(&Write::Update(it.row)), Ok(Commit::Done));
+    assert_eq!(it.store.commit(&Write::Update(it.row, Vec::new())), Ok(Commit::Done));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_lock_that_outlasts_everybody_is_an_error_in_time() {
     assert!(locked > 0 && late > 0, "{locked} {late}");
     assert_eq!(reload(&*it.store, &it.row), Some(it.row.clone()), "reading goes on");
     other.execute_batch("ROLLBACK").unwrap();
-    assert_eq!(it.store.commit(&Write::Update(it.row.clone())), Ok(Commit::Done));
+    assert_eq!(it.store.commit(&Write::Update(it.row.clone(), Vec::new())), Ok(Commit::Done));
     // Writes whose callers gave up are not carried out later, when the queue is emptied.
     let mut count = other.prepare("SELECT count(*) FROM validations").unwrap();
     let rows: i64 = count.query_row((), |row| row.get(0)).unwrap();

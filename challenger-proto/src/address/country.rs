@@ -33,7 +33,7 @@ pub(crate) fn exists(code: &str) -> bool {
 
 /// A code in capitals. Two that people know from elsewhere become those of ISO 3166-1: `UK`, and
 /// `EL`, by which the European Union means Greece.
-pub(super) fn tidied(text: &str) -> String {
+pub(crate) fn tidied(text: &str) -> String {
     let code = text.to_ascii_uppercase();
     match code.as_str() {
         "EL" => "GR".into(),

@@ -1,11 +1,14 @@
 //! Addresses: named fields with text, and which fields each type of address has.
 
 pub(crate) mod country;
+pub(crate) mod destination;
 pub(crate) mod fields;
+pub(crate) mod mailbox;
 pub(crate) mod pattern;
 pub(crate) mod restriction;
 pub(crate) mod tidy;
 
+pub use destination::Destination;
 pub use fields::{Fields, FieldsError};
 pub use pattern::{PATTERN_MAX, Pattern, PatternError, PatternErrorKind};
 pub use restriction::{Restriction, RestrictionError, Restrictions};

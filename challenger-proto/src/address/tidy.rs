@@ -151,6 +151,12 @@ fn is_country_code(digits: &str) -> bool {
     }
 }
 
+/// The country code that a number in the form of E.164 begins with, without the `+`.
+pub(crate) fn country_code(number: &str) -> &str {
+    let whole = (1..=3).find_map(|len| number.get(..len).filter(|code| is_country_code(code)));
+    whole.unwrap_or_default()
+}
+
 /// A link's text without its scheme, however often it stands there.
 fn without_scheme<'a>(mut text: &'a str, scheme: &str) -> &'a str {
     while let Some((first, rest)) = text.split_at_checked(scheme.len()) {

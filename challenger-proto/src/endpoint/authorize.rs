@@ -1,6 +1,7 @@
 //! `GET` and `POST /authorize/$NONCE`: a person arrives, with the client's authorization request.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
@@ -65,7 +66,7 @@ impl AuthorizeRequest {
         Ok(match validation.authorize(self.request.clone()) {
             AuthorizeOutcome::Changed(changed) => {
                 let response = self.respond(changed.row(), context)?;
-                Decision::Write(Write::Update(changed.into_row()), response)
+                Decision::Write(Write::Update(changed.into_row(), Vec::new()), response)
             }
             AuthorizeOutcome::Same(validation) => {
                 Decision::Respond(self.respond(&validation, context)?)

@@ -2,6 +2,8 @@
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::mem;
 
 use serde_json::{Value, json};
 
@@ -10,6 +12,7 @@ use crate::address::{Address, WrongFields};
 use crate::endpoint::common::{completed, keys_of, live_validation, parse_nonce};
 use crate::endpoint::decision::{Context, Decision, Message};
 use crate::endpoint::failure::Failure;
+use crate::endpoint::over_budget::over_budget;
 use crate::endpoint::response::View;
 use crate::endpoint::transmission::Transmission;
 use crate::endpoint::view::{
@@ -26,7 +29,7 @@ use crate::refusal::{Refusal, Refused};
 use crate::secret::entropy::Entropy;
 use crate::secret::nonce::Nonce;
 use crate::service::Service;
-use crate::store::{Keys, Rows, Write};
+use crate::store::{Entry, Keys, Rows, Write};
 use crate::time::Timestamp;
 
 /// An address that a person entered.
@@ -35,47 +38,64 @@ pub(crate) struct ChallengeRequest {
     nonce: Nonce,
     form: Form,
     seen: Seen,
+    /// The address, and the helper's argument.
+    address: Result<(Address, String), WrongFields>,
 }
 
 impl ChallengeRequest {
-    pub(crate) fn parse(request: &Request, argument: &str) -> Result<Self, Refused> {
+    pub(crate) fn parse(
+        request: &Request,
+        argument: &str,
+        service: &Service,
+    ) -> Result<Self, Refused> {
         let nonce = parse_nonce(argument)?;
         let form = Form::parse(&request.body)?;
         let seen = Seen::parse(form.get(BUDGET_SEEN));
-        Ok(Self { nonce, form, seen })
+        let address = read_address(&form, service);
+        Ok(Self { nonce, form, seen, address })
     }
 
-    pub(crate) fn keys(&self) -> Keys {
-        keys_of(&self.nonce)
+    pub(crate) fn keys(&self, service: &Service) -> Keys {
+        let address = self.address.as_ref().ok();
+        let accounts = address.map(|(address, _)| service.budgets.accounts(address));
+        Keys { accounts, ..keys_of(&self.nonce) }
     }
 
     pub(crate) fn decide(
         &self,
-        rows: Rows,
+        mut rows: Rows,
         entropy: Entropy,
         context: Context<'_>,
     ) -> Result<Decision, Refused> {
+        let (client, balances) = (rows.client.take(), mem::take(&mut rows.balances));
         let validation = live_validation(rows, context.now)?;
         if let Some(code) = validation.authorization_code(&self.nonce) {
             return Ok(Decision::Respond(completed(&validation, &code, context)?));
         }
-        let (address, argument) = match self.address(context.service) {
+        let (address, argument) = match &self.address {
             Ok(found) => found,
-            Err(wrong) => return self.reject(&validation, &wrong, context),
+            Err(wrong) => return self.reject(&validation, wrong, context),
         };
         let limits = &context.service.limits;
-        if self.is_stale(&validation, &address, context) {
+        if self.is_stale(&validation, address, context) {
             let budget = validation.budget(limits);
             if budget.transmissions == 0 && budget.attempts == 0 && !context.audience.html {
                 return Err(Refusal::TooManyAttempts.into());
             }
             return Ok(Decision::Respond(self.created(&validation, false, context)?));
         }
-        let recipient = address.clone();
-        Ok(match validation.challenge(&self.nonce, address, context.now, limits, entropy) {
+        let budgets = &context.service.budgets;
+        let (entries, too_many) =
+            match budgets.charge(address, client.as_ref(), &balances, context.now) {
+                Ok(entries) => (entries, None),
+                // If there is a message to send, the row stays as it is.
+                Err(exhausted) => (Vec::new(), Some((exhausted, validation.clone()))),
+            };
+        let chosen = address.clone();
+        Ok(match validation.challenge(&self.nonce, chosen, context.now, limits, entropy) {
             ChallengeOutcome::Changed(changed) => {
                 let response = self.created(changed.row(), false, context)?;
-                Decision::Write(Write::Update(changed.into_row()), response)
+                Decision::Write(Write::Update(changed.into_row(), Vec::new()), response)
             }
             ChallengeOutcome::Completed(validation, code) => {
                 Decision::Respond(completed(&validation, &code, context)?)
@@ -89,10 +109,14 @@ impl ChallengeRequest {
                 Decision::Respond(context.audience.refuse(context.service, &refused, view))
             }
             ChallengeOutcome::Send(changed, pin, charge) => {
+                if let Some((exhausted, row)) = too_many {
+                    let response = over_budget(&row, &self.nonce, address, exhausted, context);
+                    return Ok(Decision::Respond(response));
+                }
                 let response = self.created(changed.row(), true, context)?;
                 let transmission = Transmission {
-                    address: recipient,
-                    argument,
+                    address: address.clone(),
+                    argument: argument.clone(),
                     pin,
                     nonce: self.nonce.clone(),
                     language: context.audience.message_language(context.service),
@@ -100,17 +124,10 @@ impl ChallengeRequest {
                     expires: changed.row().expires,
                     now: context.now,
                 };
-                let message = Box::new(Message { transmission, charge });
-                Decision::Send(Write::Update(changed.into_row()), message, response)
+                let message = Box::new(Message { transmission, charge, entries: entries.clone() });
+                Decision::Send(Write::Update(changed.into_row(), entries), message, response)
             }
         })
-    }
-
-    /// The address, and the helper's argument.
-    fn address(&self, service: &Service) -> Result<(Address, String), WrongFields> {
-        let address = service.address(self.form.pairs())?;
-        let argument = service.address_argument(&address).map_err(WrongFields::one)?;
-        Ok((address, argument))
     }
 
     /// Shows the form again when the input is not a valid address. A fixed address has nothing to
@@ -176,17 +193,26 @@ impl ChallengeRequest {
     }
 }
 
+/// The address of a form, and the helper's argument.
+fn read_address(form: &Form, service: &Service) -> Result<(Address, String), WrongFields> {
+    let address = service.address(form.pairs())?;
+    let argument = service.address_argument(&address).map_err(WrongFields::one)?;
+    Ok((address, argument))
+}
+
 /// A message that the helper could not send.
 #[derive(Clone, Debug)]
 pub(crate) struct Undelivered {
     nonce: Nonce,
     charge: Charge,
+    entries: Vec<Entry>,
     failure: Failure,
 }
 
 impl Undelivered {
     pub(crate) fn new(message: Message, failure: Failure) -> Self {
-        Self { nonce: message.transmission.nonce, charge: message.charge, failure }
+        let Message { transmission, charge, entries } = message;
+        Self { nonce: transmission.nonce, charge, entries, failure }
     }
 
     pub(crate) fn keys(&self) -> Keys {
@@ -211,7 +237,8 @@ impl Undelivered {
         match validation.undelivered(&self.charge, context.now) {
             RefundOutcome::Refunded(changed) => {
                 let response = refuse(changed.row());
-                Decision::Write(Write::Update(changed.into_row()), response)
+                let entries = self.entries.iter().filter_map(Entry::refund).collect();
+                Decision::Write(Write::Update(changed.into_row(), entries), response)
             }
             RefundOutcome::Charged(validation) => Decision::Respond(refuse(&validation)),
         }

@@ -1,13 +1,14 @@
 //! What a decision rests on, and what an endpoint decides.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use crate::endpoint::negotiation::Audience;
 use crate::endpoint::transmission::Transmission;
 use crate::http::Response;
 use crate::machine::transitions::Charge;
 use crate::service::Service;
-use crate::store::Write;
+use crate::store::{Entry, Write};
 use crate::time::Timestamp;
 
 /// Everything a decision rests on besides the request, the rows and the entropy.
@@ -35,4 +36,6 @@ pub(crate) struct Message {
     pub(crate) transmission: Transmission,
     /// What was charged for it, to be refunded if the delivery fails.
     pub(crate) charge: Charge,
+    /// What it cost, to be given back then as well.
+    pub(crate) entries: Vec<Entry>,
 }

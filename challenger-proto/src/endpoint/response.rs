@@ -81,6 +81,7 @@ impl Audience {
     ) -> Result<Response, Refused> {
         let refusal = refused.refusal;
         let name = match refusal.status() {
+            _ if refusal == Refusal::OverBudget => PageName::OverBudget,
             404 => PageName::ValidationUnknown,
             400..500 => PageName::InvalidRequest,
             _ => PageName::InternalError,

@@ -1,5 +1,7 @@
 //! `POST /solve/$NONCE`: a person enters the PIN.
 
+use alloc::vec::Vec;
+
 use crate::address::fields::BUDGET_SEEN;
 use crate::endpoint::common::{completed, keys_of, live_validation, parse_nonce};
 use crate::endpoint::decision::{Context, Decision};
@@ -8,7 +10,7 @@ use crate::http::Request;
 use crate::http::form::Form;
 use crate::machine::budget::Seen;
 use crate::machine::transitions::SolveOutcome;
-use crate::machine::validation::Validation;
+use crate::machine::validation::{Solution, Validation};
 use crate::refusal::{Refusal, Refused};
 use crate::secret::nonce::Nonce;
 use crate::secret::pin::PinAttempt;
@@ -47,10 +49,17 @@ impl SolveRequest {
         if self.is_stale(&validation, context) {
             return Ok(Decision::Respond(refuse(&validation, PinError::Stale)));
         }
+        let was_solved = validation.is_solved();
         Ok(match validation.solve(&self.nonce, attempt, context.now) {
             SolveOutcome::Accepted(changed, code) => {
                 let response = completed(changed.row(), &code, context)?;
-                Decision::Write(Write::Update(changed.into_row()), response)
+                let row = changed.into_row();
+                let proof = if was_solved { None } else { row.solution() };
+                let prove = |it: &Solution| {
+                    context.service.budgets.prove(&it.address, row.client, context.now)
+                };
+                let entries = proof.map(prove).unwrap_or_default();
+                Decision::Write(Write::Update(row, entries), response)
             }
             SolveOutcome::Completed(validation, code) => {
                 Decision::Respond(completed(&validation, &code, context)?)
@@ -63,7 +72,7 @@ impl SolveRequest {
             }
             SolveOutcome::Rejected(changed) => {
                 let response = refuse(changed.row(), PinError::Wrong);
-                Decision::Write(Write::Update(changed.into_row()), response)
+                Decision::Write(Write::Update(changed.into_row(), Vec::new()), response)
             }
         })
     }

@@ -7,11 +7,12 @@ use core::fmt;
 use serde_json::{Value, json};
 
 use crate::address::Address;
+use crate::endpoint::duration::at_least;
 use crate::http::json::insert;
 use crate::http::page::Variables;
 use crate::secret::nonce::Nonce;
 use crate::secret::pin::Pin;
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 
 /// A message to hand to the helper.
 #[derive(Clone)]
@@ -93,7 +94,7 @@ impl Transmission {
             ("pin_digits", self.pin.digits().into()),
             ("reference", self.nonce.digest().reference().into()),
             ("until", until(self.expires)),
-            ("valid", valid(self.expires.since(self.now))),
+            ("valid", at_least(self.expires.since(self.now))),
         ];
         variables.into_iter().collect()
     }
@@ -132,19 +133,6 @@ fn until(time: Timestamp) -> Value {
     parts
 }
 
-/// How long the PIN can be entered, in the one unit that suits, rounded down; nothing for less than
-/// a minute. `text` is short, in units that people read in any language.
-fn valid(span: Span) -> Value {
-    let (minutes, hours, days) = (span.as_minutes(), span.as_hours(), span.as_days());
-    match minutes {
-        0 => Value::Null,
-        1 => json!({"one_minute": true, "text": "1 min"}),
-        2..=120 => json!({"minutes": minutes, "text": format!("{minutes} min")}),
-        _ if hours < 48 => json!({"hours": hours, "text": format!("{hours} h")}),
-        _ => json!({"days": days, "text": format!("{hours} h")}),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::string::ToString;
@@ -162,22 +150,6 @@ mod tests {
             (1_798_761_599, r#"{"day":31,"december":true,"hour":"23","minute":"59","year":2026}"#),
         ] {
             assert_eq!(until(Timestamp::from_seconds(seconds)).to_string(), expected);
-        }
-    }
-
-    #[test]
-    fn a_code_is_valid_for_at_least_what_is_said() {
-        for (seconds, expected) in [
-            (59, "null"),
-            (60, r#"{"one_minute":true,"text":"1 min"}"#),
-            (3599, r#"{"minutes":59,"text":"59 min"}"#),
-            (7259, r#"{"minutes":120,"text":"120 min"}"#),
-            (7260, r#"{"hours":2,"text":"2 h"}"#),
-            (172_799, r#"{"hours":47,"text":"47 h"}"#),
-            (172_800, r#"{"days":2,"text":"48 h"}"#),
-            (2_591_999, r#"{"days":29,"text":"719 h"}"#),
-        ] {
-            assert_eq!(valid(Span::seconds(seconds)).to_string(), expected, "{seconds}");
         }
     }
 }

@@ -62,6 +62,16 @@ const ADDRESS_FORM: &[&str] = &[
     "restrictions.*.regex",
 ];
 
+/// Those of the page that says that a message is one too many.
+const OVER_BUDGET: &[&str] = &[
+    "again.days",
+    "again.hours",
+    "again.minutes",
+    "again.one_minute",
+    "again.text",
+    "other_address",
+];
+
 /// Those of the form for the PIN.
 const TAN_FORM: &[&str] =
     &["address.*", "attempts_left", "retransmission_time.t_s", "transmitted", "type", "unsent"];
@@ -97,6 +107,7 @@ impl PageName {
             Self::EnterTanForm => &[EVERYWHERE, VALIDATION, TAN_FORM],
             Self::InternalError | Self::InvalidRequest => &[EVERYWHERE, VALIDATION, REFUSAL],
             Self::InvalidPin => &[EVERYWHERE, VALIDATION, INVALID_PIN],
+            Self::OverBudget => &[EVERYWHERE, VALIDATION, REFUSAL, OVER_BUDGET],
             Self::ValidationUnknown => &[EVERYWHERE, REFUSAL],
         };
         parts.concat()

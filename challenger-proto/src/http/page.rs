@@ -31,19 +31,22 @@ pub enum PageName {
     InvalidPin,
     /// A request that cannot be served.
     InvalidRequest,
+    /// A message is one too many for the address, its destination, the client or the service.
+    OverBudget,
     /// An unknown or expired link.
     ValidationUnknown,
 }
 
 impl PageName {
     /// All pages, in alphabetical order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AlreadyDone,
         Self::EnterAddressForm,
         Self::EnterTanForm,
         Self::InternalError,
         Self::InvalidPin,
         Self::InvalidRequest,
+        Self::OverBudget,
         Self::ValidationUnknown,
     ];
 
@@ -56,6 +59,7 @@ impl PageName {
             Self::InternalError => "internal-error".to_string(),
             Self::InvalidPin => "invalid-pin".to_string(),
             Self::InvalidRequest => "invalid-request".to_string(),
+            Self::OverBudget => "over-budget".to_string(),
             Self::ValidationUnknown => "validation-unknown".to_string(),
         }
     }

@@ -58,6 +58,10 @@ pub(crate) struct Charge {
     salt: Salt,
     sent_at: Timestamp,
     transmissions_left: u8,
+    /// The guesses before it, which its own replaced.
+    attempts_before: u8,
+    /// The guesses that it brought.
+    attempts: u8,
 }
 
 /// What an authorization request leads to.
@@ -220,7 +224,7 @@ impl Validation {
     }
 
     /// Refunds a failed message to its address, be that the current one or not, if it is the latest
-    /// one there and refunds are left. An expired row is left alone.
+    /// one there, none of its guesses was used, and refunds are left. An expired row is left alone.
     pub(crate) fn undelivered(mut self, charge: &Charge, now: Timestamp) -> RefundOutcome {
         match self.refund(charge, now) {
             Some(()) => RefundOutcome::Refunded(Changed(self)),
@@ -234,16 +238,18 @@ impl Validation {
         if now >= self.expires {
             return None;
         }
-        let (sent_at, left) = if challenge.latest() == Some(*charge) {
-            (&mut challenge.sent_at, &mut challenge.transmissions_left)
+        let (sent_at, messages, guesses) = if charge.is_latest_of(challenge) {
+            let it = challenge;
+            (&mut it.sent_at, &mut it.transmissions_left, &mut it.attempts_left)
         } else {
-            let mut earlier = self.earlier.iter_mut();
-            let failed = earlier.find(|it| it.latest() == Some(*charge))?;
-            (&mut failed.sent_at, &mut failed.transmissions_left)
+            let it = self.earlier.iter_mut().find(|it| charge.is_latest_of_earlier(it))?;
+            (&mut it.sent_at, &mut it.transmissions_left, &mut it.attempts_left)
         };
         self.refunds_left = self.refunds_left.checked_sub(1)?;
-        *left = left.saturating_add(1);
+        *messages = messages.saturating_add(1);
         *sent_at = None;
+        // A message that is not paid for brings no guesses, although it may have arrived.
+        *guesses = charge.attempts_before;
         Some(())
     }
 
@@ -379,31 +385,45 @@ impl Challenge {
             return None;
         }
         self.transmissions_left = self.transmissions_left.checked_sub(1)?;
-        self.attempts_left = limits.pin_attempts.get();
+        let attempts = limits.pin_attempts.get();
+        let charge = Charge {
+            salt: self.salt,
+            sent_at: now,
+            transmissions_left: self.transmissions_left,
+            attempts_before: self.attempts_left,
+            attempts,
+        };
+        self.attempts_left = attempts;
         self.sent_at = Some(now);
-        let pin = Pin::derive(nonce, &self.salt);
-        let transmissions_left = self.transmissions_left;
-        Some((pin, Charge { salt: self.salt, sent_at: now, transmissions_left }))
+        Some((Pin::derive(nonce, &self.salt), charge))
     }
 
     const fn is_used_up(&self) -> bool {
         self.transmissions_left == 0 && self.attempts_left == 0
     }
-
-    fn latest(&self) -> Option<Charge> {
-        Charge::of(self.salt, self.sent_at, self.transmissions_left)
-    }
-}
-
-impl Earlier {
-    fn latest(&self) -> Option<Charge> {
-        Charge::of(self.salt, self.sent_at, self.transmissions_left)
-    }
 }
 
 impl Charge {
-    /// The latest message of a challenge.
-    fn of(salt: Salt, sent_at: Option<Timestamp>, transmissions_left: u8) -> Option<Self> {
-        sent_at.map(|sent_at| Self { salt, sent_at, transmissions_left })
+    /// Whether it paid for the latest message of a challenge, whose guesses are all left.
+    fn is_latest_of(&self, it: &Challenge) -> bool {
+        self.is(it.salt, it.sent_at, it.transmissions_left, it.attempts_left)
+    }
+
+    /// The same of an address that another has replaced.
+    fn is_latest_of_earlier(&self, it: &Earlier) -> bool {
+        self.is(it.salt, it.sent_at, it.transmissions_left, it.attempts_left)
+    }
+
+    fn is(
+        &self,
+        salt: Salt,
+        sent_at: Option<Timestamp>,
+        transmissions_left: u8,
+        attempts_left: u8,
+    ) -> bool {
+        self.salt == salt
+            && Some(self.sent_at) == sent_at
+            && self.transmissions_left == transmissions_left
+            && self.attempts == attempts_left
     }
 }

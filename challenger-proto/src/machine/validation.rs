@@ -181,14 +181,15 @@ impl Validation {
 }
 
 impl Challenge {
-    /// The challenge of a new address, with all that the limits allow.
+    /// The challenge of a new address, with all messages that the limits allow. Each of them brings
+    /// its guesses.
     pub(crate) fn new(address: Address, limits: &Limits, entropy: Entropy) -> Self {
         Self {
             address,
             salt: Salt::draw(entropy),
             sent_at: None,
             transmissions_left: limits.pin_transmissions.get(),
-            attempts_left: limits.pin_attempts.get(),
+            attempts_left: 0,
         }
     }
 }

@@ -102,6 +102,8 @@ pub struct Client {
     pub redirect_uri: RedirectUri,
     /// The secret that it authenticates with, hashed.
     pub secret: HashedSecret,
+    /// How many messages its validations may cost in a day; `None`: any number.
+    pub messages_per_day: Option<u32>,
 }
 
 #[cfg(test)]

@@ -133,6 +133,9 @@ refusals! {
     /// The path exists, but not for this method.
     MethodInvalid = 405, GENERIC_METHOD_INVALID, INVALID_REQUEST,
         "This path has no such method.";
+    /// The address, its destination, the client or the service has had its messages for now.
+    OverBudget = 429, CHALLENGER_TOO_MANY_ATTEMPTS, TEMPORARILY_UNAVAILABLE,
+        "No message was sent because too many were sent before; try again later.";
     /// A parameter has a value that is not allowed.
     ParameterMalformed = 400, GENERIC_PARAMETER_MALFORMED, INVALID_REQUEST,
         "A parameter is malformed.";

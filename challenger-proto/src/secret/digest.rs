@@ -80,6 +80,10 @@ digest! {
     AddressDigest
 }
 digest! {
+    /// SHA-256 of the mailbox of an address: the identity of its account in the ledger.
+    MailboxDigest
+}
+digest! {
     /// SHA-256 of a salt followed by a client secret.
     ClientSecretDigest
 }

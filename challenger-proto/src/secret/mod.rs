@@ -7,7 +7,9 @@ pub(crate) mod entropy;
 pub(crate) mod nonce;
 pub(crate) mod pin;
 
-pub use digest::{AddressDigest, ClientSecretDigest, CodeDigest, NonceDigest, TokenDigest};
+pub use digest::{
+    AddressDigest, ClientSecretDigest, CodeDigest, MailboxDigest, NonceDigest, TokenDigest,
+};
 pub use nonce::{Nonce, Salt};
 pub use pin::Pin;
 

@@ -56,7 +56,11 @@ impl Call {
     ///
     /// # Errors
     /// The request is too large, names no endpoint, or is not what its endpoint reads.
-    pub(crate) fn parse(request: &Request, found: Option<(Route, &str)>) -> Result<Self, Refused> {
+    pub(crate) fn parse(
+        request: &Request,
+        found: Option<(Route, &str)>,
+        service: &Service,
+    ) -> Result<Self, Refused> {
         if request.target.len() > TARGET_MAX {
             return Err(Refusal::TargetTooLong.into());
         }
@@ -76,10 +80,15 @@ impl Call {
         if !route.allows(request.method) {
             return Err(Refusal::MethodInvalid.into());
         }
-        Self::parse_for(route, request, argument)
+        Self::parse_for(route, request, argument, service)
     }
 
-    fn parse_for(route: Route, request: &Request, argument: &str) -> Result<Self, Refused> {
+    fn parse_for(
+        route: Route,
+        request: &Request,
+        argument: &str,
+        service: &Service,
+    ) -> Result<Self, Refused> {
         let stored = match route {
             Route::Config => return Ok(Self::Direct(Direct::Config)),
             Route::Pp | Route::Privacy => {
@@ -94,7 +103,9 @@ impl Call {
                 return Ok(Self::Direct(Direct::Legal(LegalRequest::parse(request, Which::Terms))));
             }
             Route::Authorize => Stored::Authorize(AuthorizeRequest::parse(request, argument)?),
-            Route::Challenge => Stored::Challenge(ChallengeRequest::parse(request, argument)?),
+            Route::Challenge => {
+                Stored::Challenge(ChallengeRequest::parse(request, argument, service)?)
+            }
             Route::Info => Stored::Info(InfoRequest::parse(request)?),
             Route::Setup => Stored::Setup(SetupRequest::parse(request, argument)?),
             Route::Solve => Stored::Solve(SolveRequest::parse(request, argument)?),
@@ -129,7 +140,7 @@ impl Stored {
     pub(crate) fn keys(&self, now: Timestamp, service: &Service) -> Keys {
         match self {
             Self::Authorize(call) => call.keys(),
-            Self::Challenge(call) => call.keys(),
+            Self::Challenge(call) => call.keys(service),
             Self::Info(call) => call.keys(),
             Self::Postponed(call) => call.keys(),
             Self::Setup(call) => call.keys(now, service),

@@ -137,7 +137,7 @@ impl<'s> Step<'s> {
     pub fn begin(request: &Request, service: &'s Service, now: Timestamp) -> Self {
         let found = Route::find(request.path());
         let audience = Audience::of(request, found.map(|(route, _)| route));
-        match Call::parse(request, found) {
+        match Call::parse(request, found, service) {
             Ok(Call::Direct(call)) => {
                 Self::Respond(call.respond(Context { now, audience: &audience, service }))
             }

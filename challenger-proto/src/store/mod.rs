@@ -1,8 +1,12 @@
 //! The contract with a store: the rows that a request needs, and the one change that it makes.
 
+pub(crate) mod ledger;
 pub(crate) mod records;
 
+pub use ledger::{Account, Alert, Balance, Entry, Event, MessageBudget, OverBudget};
 pub use records::Records;
+
+use alloc::vec::Vec;
 
 use crate::machine::validation::Validation;
 use crate::oauth::client::{Client, ClientId};
@@ -14,7 +18,7 @@ use crate::time::Timestamp;
 /// always at least one: what needs no rows is answered without a store.
 ///
 /// A store that reads every field is complete, so none will be added without a new major version.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keys {
     /// A client by its identifier.
     pub client: Option<ClientId>,
@@ -24,6 +28,9 @@ pub struct Keys {
     pub grant: Option<TokenDigest>,
     /// How many validations of a client there are.
     pub count: Option<Count>,
+    /// Accounts of the ledger, if a message may have to be paid for. With them come the client of
+    /// the validation, and that client's account.
+    pub accounts: Option<Vec<Account>>,
 }
 
 /// What to count: the unexpired validations of a client.
@@ -45,7 +52,7 @@ pub struct Count {
 /// A store that fills every field is complete, so none will be added without a new major version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
-    /// The client, if it was asked for and exists.
+    /// The client, if it was asked for and exists, or if accounts were asked for.
     pub client: Option<Client>,
     /// The validation, if it was asked for and exists.
     pub validation: Option<Validation>,
@@ -53,6 +60,8 @@ pub struct Rows {
     pub grant: Option<(GrantSerial, Grant)>,
     /// How many validations were counted; 0 if none were to be counted.
     pub count: u32,
+    /// The balances of the accounts, as far as there are any.
+    pub balances: Vec<Balance>,
 }
 
 /// The one change that a request asks for, all or nothing.
@@ -64,8 +73,10 @@ pub enum Write {
     /// Insert the row. Its client must exist and still have this secret, by which the request was
     /// allowed, and its nonce must not exist.
     Open(Validation, ClientSecretDigest),
-    /// Replace the row, if it still has this version; the version then goes up by one.
-    Update(Validation),
+    /// Replace the row, if it still has this version; the version then goes up by one. With it,
+    /// post these entries, of which each account has one at most. If the budget of one does not
+    /// allow it, that is a conflict: others were faster.
+    Update(Validation, Vec<Entry>),
     /// Replace the row in the same way, and insert the grant.
     Redeem(Validation, Grant),
     /// Replace the row in the same way, and delete the grant of this token if it still exists.
@@ -77,7 +88,7 @@ impl Write {
     pub const fn row(&self) -> &Validation {
         match self {
             Self::Open(row, _)
-            | Self::Update(row)
+            | Self::Update(row, _)
             | Self::Redeem(row, _)
             | Self::Revoke(row, _) => row,
         }
@@ -89,7 +100,8 @@ impl Write {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Commit {
-    /// Nothing was changed: the row or the client is no longer the one that was decided on.
+    /// Nothing was changed: the row, the client or a balance is no longer the one that was decided
+    /// on.
     Conflict,
     /// The change is kept, and survives a crash.
     Done,

@@ -1,12 +1,13 @@
 //! The reference store: in memory, and correct by definition.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use crate::machine::validation::Validation;
 use crate::oauth::client::{Client, ClientId};
 use crate::oauth::grant::{Grant, GrantSerial};
 use crate::secret::digest::{ClientSecretDigest, NonceDigest, TokenDigest};
-use crate::store::{Commit, Count, Keys, Rows, Write};
+use crate::store::{Account, Balance, Commit, Count, Entry, Keys, Rows, Write};
 
 /// The store that defines the meaning of loading and committing. Tests use it, and compare other
 /// stores with it.
@@ -16,6 +17,7 @@ pub struct Records {
     validations: BTreeMap<NonceDigest, Validation>,
     grants: BTreeMap<TokenDigest, (GrantSerial, Grant)>,
     grants_made: i64,
+    balances: BTreeMap<Account, Balance>,
 }
 
 impl Records {
@@ -26,12 +28,21 @@ impl Records {
 
     /// Finds the rows that are asked for.
     pub fn load(&self, load: &Keys) -> Rows {
+        let validation = load.validation.and_then(|id| self.validations.get(&id));
+        let payer = load.accounts.as_ref().and(validation).map(|validation| validation.client);
+        let accounts = load.accounts.iter().flatten().cloned().chain(payer.map(Account::Client));
         Rows {
-            client: load.client.and_then(|id| self.clients.get(&id).cloned()),
-            validation: load.validation.and_then(|id| self.validations.get(&id).cloned()),
+            client: load.client.or(payer).and_then(|id| self.clients.get(&id).cloned()),
+            validation: validation.cloned(),
             grant: load.grant.and_then(|token| self.grants.get(&token).cloned()),
             count: load.count.map_or(0, |count| self.count(&count)),
+            balances: accounts.filter_map(|it| self.balances.get(&it).cloned()).collect(),
         }
+    }
+
+    /// All balances, in the order of their accounts.
+    pub fn balances(&self) -> impl Iterator<Item = &Balance> {
+        self.balances.values()
     }
 
     fn count(&self, count: &Count) -> u32 {
@@ -44,7 +55,7 @@ impl Records {
     pub fn commit(&mut self, write: &Write) -> Commit {
         match write {
             Write::Open(validation, secret) => self.open(validation, secret),
-            Write::Update(validation) => self.update(validation),
+            Write::Update(validation, entries) => self.post(validation, entries),
             Write::Redeem(validation, grant) => {
                 let commit = self.update(validation);
                 if commit == Commit::Done {
@@ -72,6 +83,17 @@ impl Records {
         }
         self.validations.insert(validation.id, validation.clone());
         Commit::Done
+    }
+
+    fn post(&mut self, validation: &Validation, entries: &[Entry]) -> Commit {
+        let posted = entries.iter().map(|entry| entry.post(self.balances.get(&entry.account)));
+        let Ok(changed) = posted.collect::<Result<Vec<_>, _>>() else { return Commit::Conflict };
+        let commit = self.update(validation);
+        if commit == Commit::Done {
+            let named = changed.into_iter().flatten().map(|it| (it.account.clone(), it));
+            self.balances.extend(named);
+        }
+        commit
     }
 
     fn update(&mut self, validation: &Validation) -> Commit {

@@ -102,7 +102,7 @@ proptest! {
         let request = world::challenge(&nonce, "ada@example.com", "");
         let load = |row: &Validation| Rows { validation: Some(row.clone()), ..Rows::default() };
         let outcome = decide(&request, load(&row), now, &service);
-        let (Some(Write::Update(sent)), Some(_)) = (outcome.write, outcome.message) else {
+        let (Some(Write::Update(sent, _)), Some(_)) = (outcome.write, outcome.message) else {
             return Ok(());
         };
         let again = |other: &Validation| {
@@ -111,7 +111,7 @@ proptest! {
         };
         let once = again(&sent);
         prop_assert_eq!(once.write.is_some(), sent.refunds_left > 0);
-        let Some(Write::Update(refunded)) = once.write else { return Ok(()) };
+        let Some(Write::Update(refunded, _)) = once.write else { return Ok(()) };
         prop_assert_eq!(refunded.refunds_left, sent.refunds_left - 1);
         let (Progress::Challenged(was), Progress::Challenged(is)) =
             (&sent.progress, &refunded.progress)
@@ -166,7 +166,7 @@ proptest! {
         moved.addresses_left += 1;
         moved.version = RowVersion(row.version.0 + off);
         let writes = [
-            Write::Update(moved.clone()),
+            Write::Update(moved.clone(), Vec::new()),
             Write::Redeem(moved.clone(), grant),
             Write::Revoke(moved, token),
         ];

@@ -221,6 +221,7 @@ pub(crate) fn loaded() -> BoxedStrategy<Rows> {
         id: ClientId::new(number).unwrap(),
         redirect_uri: RedirectUri::parse(world::REDIRECT).unwrap(),
         secret: HashedSecret::new(world::SECRET, Entropy::new([0; 32])),
+        messages_per_day: None,
     });
     let grant = (any::<i64>(), any::<[u8; 32]>(), address(), time(), time()).prop_map(
         |(serial, token, address, valid_until, expires)| {
@@ -231,7 +232,13 @@ pub(crate) fn loaded() -> BoxedStrategy<Rows> {
     );
     let count = (0_u32..4).prop_map(|count| count * 33_334);
     (option::weighted(0.8, client), option::weighted(0.9, validation()), option::of(grant), count)
-        .prop_map(|(client, validation, grant, count)| Rows { client, validation, grant, count })
+        .prop_map(|(client, validation, grant, count)| Rows {
+            client,
+            validation,
+            grant,
+            count,
+            balances: Vec::new(),
+        })
         .boxed()
 }
 

@@ -87,5 +87,6 @@ fn one_of_each() -> Keys {
         validation: Some(NonceDigest::from_bytes([0; 32])),
         grant: Some(TokenDigest::from_bytes([0; 32])),
         count: None,
+        accounts: None,
     }
 }

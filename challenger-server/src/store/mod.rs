@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use challenger_proto::Timestamp;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
-use challenger_proto::store::{Commit, Keys, Rows, Write};
+use challenger_proto::store::{Account, Balance, Commit, Keys, Rows, Write};
 
 #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
 compile_error!("a server needs a store: enable the feature postgres, sqlite, or both");
@@ -151,6 +151,41 @@ pub trait Registry {
     /// # Errors
     /// The store is unreachable, or cannot write. Rows that were deleted until then stay deleted.
     fn delete_client(&self, redirect_uri: &RedirectUri) -> Result<Option<ClientId>, StoreError>;
+
+    /// Sets how many messages the validations of the client with this redirect URI may cost in a
+    /// day; `None`: any number. It counts at once, also for messages that were sent today. Returns
+    /// `None` if there is no such client.
+    ///
+    /// # Errors
+    /// The store is unreachable, or cannot write.
+    fn set_messages_per_day(
+        &self,
+        redirect_uri: &RedirectUri,
+        messages: Option<u32>,
+    ) -> Result<Option<ClientId>, StoreError>;
+
+    /// What is spent of all budgets in the windows of this time.
+    ///
+    /// # Errors
+    /// The store is unreachable, or a row is corrupt.
+    fn spending(&self, now: Timestamp) -> Result<Spending, StoreError>;
+
+    /// Gives an account its whole budget back. Returns whether anything was spent.
+    ///
+    /// # Errors
+    /// The store is unreachable, or cannot write.
+    fn forgive(&self, account: &Account) -> Result<bool, StoreError>;
+}
+
+/// What is spent of all budgets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spending {
+    /// The balances that many people share, in the order of their accounts.
+    pub shared: Vec<Balance>,
+    /// The number of addresses that got messages.
+    pub addresses: u64,
+    /// The number of those that get no more of them for now.
+    pub exhausted_addresses: u64,
 }
 
 /// The outcome of a registration.
@@ -188,6 +223,8 @@ pub struct ClientSummary {
     pub grants: u64,
     /// Whether its deletion has begun, and not ended yet.
     pub is_being_deleted: bool,
+    /// How many messages its validations may cost in a day; `None`: any number.
+    pub messages_per_day: Option<u32>,
 }
 
 /// The number of rows that a garbage collection deleted.
@@ -197,6 +234,8 @@ pub struct Collected {
     pub validations: u64,
     /// Deleted grants.
     pub grants: u64,
+    /// Deleted balances, whose windows have ended.
+    pub balances: u64,
 }
 
 /// An error of a store, for the operator. It never quotes the content of rows.

@@ -75,7 +75,7 @@ impl PostgresStore {
     /// The database is unreachable or cannot be used; the error says what to do.
     pub(super) fn check(database: PostgresDatabase, load: &Keys) -> Result<(), StoreError> {
         let store = Self::unopened(database)?;
-        let load = *load;
+        let load = load.clone();
         let task = move |session: &mut Session| statements::load(session, &load);
         let loaded = store
             .pool
@@ -127,8 +127,8 @@ impl PostgresStore {
 
 impl Store for PostgresStore {
     fn load(&self, keys: &Keys) -> Result<Rows, StoreError> {
-        let keys = *keys;
-        let mut rows = self.read(move |session| statements::load(session, &keys))?;
+        let wanted = keys.clone();
+        let mut rows = self.read(move |session| statements::load(session, &wanted))?;
         if let (Some(count), Some(_)) = (keys.count, &rows.client) {
             let counted = || self.read(move |session| statements::count(session, &count));
             rows.count = self.tally.number(&count, counted)?;

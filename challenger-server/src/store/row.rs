@@ -42,6 +42,10 @@ impl TryFrom<ClientRow> for Client {
                     row.secret_digest.as_slice(),
                 )?),
             },
+            messages_per_day: row
+                .messages_per_day
+                .map(|number| number.try_into().map_err(|_| corrupt("clients.messages_per_day")))
+                .transpose()?,
         })
     }
 }
@@ -57,6 +61,7 @@ impl TryFrom<ClientSummaryRow> for ClientSummary {
             validations: total("clients.validations_collected", row.validations)?,
             grants: total("clients.grants_collected", row.grants)?,
             is_being_deleted: row.is_being_deleted,
+            messages_per_day: None,
         })
     }
 }

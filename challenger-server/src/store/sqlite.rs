@@ -169,5 +169,6 @@ fn select(connection: &Connection, load: &Keys) -> Result<Rows, SqliteError> {
             .flatten(),
         grant: load.grant.map(|token| statements::grant(connection, &token)).transpose()?.flatten(),
         count: 0,
+        balances: Vec::new(),
     })
 }

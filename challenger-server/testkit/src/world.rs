@@ -72,6 +72,7 @@ pub fn records() -> Records {
             id: ClientId::new(number).unwrap(),
             redirect_uri: RedirectUri::parse(redirect).unwrap(),
             secret: HashedSecret::new(secret, Entropy::new([0; 32])),
+            messages_per_day: None,
         });
     }
     records

@@ -88,7 +88,7 @@ pub(crate) fn clients_are_counted_changed_and_deleted<D: TestDatabase>() {
     assert_eq!((find(store, &first), reload(store, &mine)), (None, None));
     assert!(!has_grant(store, [5; 32]) && has_grant(store, [6; 32]));
     assert!(reload(store, &theirs).is_some());
-    assert_eq!(store.commit(&Write::Update(mine)), Ok(Commit::Conflict));
+    assert_eq!(store.commit(&Write::Update(mine, Vec::new())), Ok(Commit::Conflict));
     assert_eq!(late(&first, 7), Ok(Commit::Conflict));
     assert_eq!(list(registry), [row(&second, 2, 2), row(&third, 0, 0)]);
 

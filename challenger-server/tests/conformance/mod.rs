@@ -39,7 +39,7 @@ pub(crate) fn register(registry: &dyn Registry, uri: &str, secret: &str) -> Clie
     let Added::New(id) = registry.add_client(&redirect_uri, secret).unwrap() else {
         panic!("{uri} is registered already");
     };
-    Client { id, redirect_uri, secret }
+    Client { id, redirect_uri, secret, messages_per_day: None }
 }
 
 /// A new validation that is not in the store.

@@ -42,7 +42,7 @@ pub(crate) fn eight_threads_change_one_row(store: &dyn Store, registry: &dyn Reg
     let client = register(registry, "https://contended.example/cb", "x");
     let mut validation = open(store, &client, [1; 32]);
     validation.addresses_left = 0;
-    assert_eq!(store.commit(&Write::Update(validation.clone())), Ok(Commit::Done));
+    assert_eq!(store.commit(&Write::Update(validation.clone(), Vec::new())), Ok(Commit::Done));
     let before = reload(store, &validation).unwrap();
     let (done, conflicts) = (AtomicI64::new(0), AtomicI64::new(0));
     let start = Barrier::new(8);
@@ -54,7 +54,7 @@ pub(crate) fn eight_threads_change_one_row(store: &dyn Store, registry: &dyn Reg
                 for _ in 0..ROUNDS {
                     loop {
                         seen.addresses_left += 1;
-                        let commit = store.commit(&Write::Update(seen)).unwrap();
+                        let commit = store.commit(&Write::Update(seen, Vec::new())).unwrap();
                         seen = reload(store, &validation).unwrap();
                         if commit == Commit::Done {
                             done.fetch_add(1, Ordering::Relaxed);
@@ -100,11 +100,11 @@ pub(crate) fn stores_share_what_is_there<D: TestDatabase>() {
     let client = register(&store, "https://client.example/cb", "x");
     let validation = open(&store, &client, [1; 32]);
     assert_eq!(reload(&other, &validation), Some(validation.clone()));
-    assert_eq!(store.commit(&Write::Update(validation.clone())), Ok(Commit::Done));
+    assert_eq!(store.commit(&Write::Update(validation.clone(), Vec::new())), Ok(Commit::Done));
     let second = reload(&other, &validation).unwrap();
     assert_eq!(second.version, validation.version.next());
     assert_eq!(other.commit(&redemption(second.clone(), [7; 32])), Ok(Commit::Done));
-    assert_eq!(store.commit(&Write::Update(second)), Ok(Commit::Conflict));
+    assert_eq!(store.commit(&Write::Update(second, Vec::new())), Ok(Commit::Conflict));
     assert!(has_grant(&store, [7; 32]));
     let last = reload(&store, &validation);
     drop((store, other));
@@ -126,7 +126,7 @@ pub(crate) fn two_stores_change_one_row<D: TestDatabase>() {
         let mut done = 0;
         for _ in 0..100 {
             let seen = reload(store, &validation).unwrap();
-            done += i64::from(store.commit(&Write::Update(seen)) == Ok(Commit::Done));
+            done += i64::from(store.commit(&Write::Update(seen, Vec::new())) == Ok(Commit::Done));
         }
         done
     };

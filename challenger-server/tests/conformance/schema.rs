@@ -85,6 +85,7 @@ pub(crate) fn version_1_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
         validation: Some(NonceDigest::from_bytes([0; 32])),
         grant: Some(TokenDigest::from_bytes([0; 32])),
         count: None,
+        accounts: None,
     };
     let loaded = store.load(&load).unwrap();
     let (client, validation) = (loaded.client.unwrap(), loaded.validation.unwrap());
@@ -93,7 +94,7 @@ pub(crate) fn version_1_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
     assert_eq!(validation.expires, Timestamp::from_seconds(4_000_000_000));
     let (serial, grant) = loaded.grant.unwrap();
     assert_eq!((serial, grant.client), (GrantSerial(9), client.id));
-    assert_eq!(store.commit(&Write::Update(validation)), Ok(Commit::Done));
+    assert_eq!(store.commit(&Write::Update(validation, Vec::new())), Ok(Commit::Done));
     open(&store, &client, [1; 32]);
     a_challenged_row_goes_on(&store);
 }
@@ -115,7 +116,7 @@ fn a_challenged_row_goes_on(store: &dyn Store) {
         transmissions_left: 2,
         attempts_left: 1,
     });
-    assert_eq!(store.commit(&Write::Update(validation.clone())), Ok(Commit::Done));
+    assert_eq!(store.commit(&Write::Update(validation.clone(), Vec::new())), Ok(Commit::Done));
     validation.version = validation.version.next();
     assert_eq!(reload(store, &validation), Some(validation));
 }

@@ -41,11 +41,11 @@ pub(crate) fn a_lock_that_lasts_is_an_error_and_no_harm<D: TestDatabase>() {
     let client = register(&store, "https://client.example/cb", "x");
     let validation = open(&store, &client, [1; 32]);
     let (lock, expected) = it.lock();
-    let error = error_of(store.commit(&Write::Update(validation.clone())));
+    let error = error_of(store.commit(&Write::Update(validation.clone(), Vec::new())));
     assert!(error.starts_with(&it.place()) && error.contains(expected), "{error}");
     assert_eq!(reload(&store, &validation), Some(validation.clone()));
     drop(lock);
-    assert_eq!(store.commit(&Write::Update(validation)), Ok(Commit::Done));
+    assert_eq!(store.commit(&Write::Update(validation, Vec::new())), Ok(Commit::Done));
 }
 
 /// A database that went away is named in the error.

@@ -103,6 +103,7 @@ impl<'a> Walk<'a> {
             validation: self.dice.coin().then(|| *self.dice.pick(&[known_id, known_id, any_id])),
             grant: self.dice.coin().then(|| *self.dice.pick(&self.tokens)),
             count: None,
+            accounts: None,
         };
         self.compare(&load);
     }
@@ -123,7 +124,7 @@ impl<'a> Walk<'a> {
                 self.commit("redeem", &Write::Redeem(validation, grant));
             }
             1 => self.commit("revoke", &Write::Revoke(validation, token)),
-            _ => self.commit("update", &Write::Update(validation)),
+            _ => self.commit("update", &Write::Update(validation, Vec::new())),
         }
         self.compare(&Keys { grant: Some(token), ..Keys::default() });
     }
@@ -133,7 +134,7 @@ impl<'a> Walk<'a> {
         assert_eq!(self.store.commit(write), Ok(expected));
         *self.met.entry(format!("{kind} {expected:?}")).or_default() += 1;
         let (Write::Open(validation, _)
-        | Write::Update(validation)
+        | Write::Update(validation, _)
         | Write::Redeem(validation, _)
         | Write::Revoke(validation, _)) = write;
         let load = Keys { validation: Some(validation.id), ..Keys::default() };

@@ -14,7 +14,8 @@ use super::error::PostgresError;
 use super::session::LATE;
 use super::{PostgresStore, schema};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
-use crate::store::{Added, ClientSummary, Collected, Registry, StoreError, rest};
+use crate::store::{Added, ClientSummary, Collected, Registry, Spending, StoreError, rest};
+use challenger_proto::store::Account;
 
 /// The advisory lock that is held while creating, upgrading or cleaning up, so that only one
 /// process does so. Any number will do; this one spells `Chal`.
@@ -136,6 +137,22 @@ impl Registry for PostgresStore {
             self.with_connection(|client| delete(client, id.number()))?;
         }
         Ok(id)
+    }
+
+    fn set_messages_per_day(
+        &self,
+        _redirect_uri: &RedirectUri,
+        _messages: Option<u32>,
+    ) -> Result<Option<ClientId>, StoreError> {
+        todo!()
+    }
+
+    fn spending(&self, _now: Timestamp) -> Result<Spending, StoreError> {
+        todo!()
+    }
+
+    fn forgive(&self, _account: &Account) -> Result<bool, StoreError> {
+        todo!()
     }
 }
 

@@ -7,8 +7,11 @@ use crate::store::version;
 
 /// The steps from version to version, in order and never changed once released. The version of a
 /// database is the number of steps it has seen.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../sql/postgres/0001.sql"), include_str!("../sql/postgres/0002.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../sql/postgres/0001.sql"),
+    include_str!("../sql/postgres/0002.sql"),
+    include_str!("../sql/postgres/0003.sql"),
+];
 
 /// The version of the schema; 0 if there is no schema. Names of people need more than one alphabet,
 /// so a database in an encoding other than UTF-8 is refused.

@@ -100,7 +100,7 @@ pub(super) fn count(session: &mut Session, count: &Count) -> Result<u32, Postgre
 pub(super) fn commit(session: &mut Session, write: &Write) -> Result<Commit, PostgresError> {
     let changed = match write {
         Write::Open(validation, secret) => insert(session, validation, secret),
-        Write::Update(validation) => update(session, validation),
+        Write::Update(validation, _) => update(session, validation),
         Write::Redeem(validation, grant) => redeem(session, validation, grant),
         Write::Revoke(validation, token) => revoke(session, validation, token),
     };

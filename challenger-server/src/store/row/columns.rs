@@ -74,6 +74,7 @@ columns! {
         redirect_uri: String,
         secret_salt: Vec<u8>,
         secret_digest: Vec<u8>,
+        messages_per_day: Option<i64>,
     }
 }
 

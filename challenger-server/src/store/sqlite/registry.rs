@@ -9,7 +9,8 @@ use rusqlite::{Connection, OptionalExtension, Params, Transaction, TransactionBe
 use super::error::SqliteError;
 use super::{SqliteStore, schema, wal};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
-use crate::store::{Added, ClientSummary, Collected, Registry, Store, StoreError, rest};
+use crate::store::{Added, ClientSummary, Collected, Registry, Spending, Store, StoreError, rest};
+use challenger_proto::store::Account;
 
 /// How many rows are deleted in one transaction: a running server waits for them, and they may lie
 /// in as many pages.
@@ -102,6 +103,22 @@ impl Registry for SqliteStore {
             }
             Ok(id)
         })
+    }
+
+    fn set_messages_per_day(
+        &self,
+        _redirect_uri: &RedirectUri,
+        _messages: Option<u32>,
+    ) -> Result<Option<ClientId>, StoreError> {
+        todo!()
+    }
+
+    fn spending(&self, _now: Timestamp) -> Result<Spending, StoreError> {
+        todo!()
+    }
+
+    fn forgive(&self, _account: &Account) -> Result<bool, StoreError> {
+        todo!()
     }
 }
 

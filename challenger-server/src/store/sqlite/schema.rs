@@ -10,8 +10,11 @@ const APPLICATION_ID: i64 = 0x4368_616c;
 
 /// The steps from version to version, in order and never changed once released. The version of a
 /// file is the number of steps it has seen.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../sql/sqlite/0001.sql"), include_str!("../sql/sqlite/0002.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../sql/sqlite/0001.sql"),
+    include_str!("../sql/sqlite/0002.sql"),
+    include_str!("../sql/sqlite/0003.sql"),
+];
 
 /// The version of the schema; 0 for an empty file.
 pub(super) fn version(connection: &Connection) -> Result<usize, SqliteError> {

@@ -91,7 +91,7 @@ pub(super) fn count(connection: &Connection, count: &Count) -> Result<u32, Sqlit
 /// Whether a write is one statement, which is carried out whole or not at all.
 pub(super) const fn is_single(write: &Write) -> bool {
     match write {
-        Write::Open(..) | Write::Update(_) => true,
+        Write::Open(..) | Write::Update(..) => true,
         Write::Redeem(..) | Write::Revoke(..) => false,
     }
 }
@@ -100,7 +100,7 @@ pub(super) const fn is_single(write: &Write) -> bool {
 pub(super) fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Commit> {
     let commit = match write {
         Write::Open(validation, secret) => insert(connection, validation, secret),
-        Write::Update(validation) => update(connection, validation),
+        Write::Update(validation, _) => update(connection, validation),
         Write::Redeem(validation, grant) => redeem(connection, validation, grant),
         Write::Revoke(validation, token) => revoke(connection, validation, token),
     };

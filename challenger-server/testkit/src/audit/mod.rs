@@ -134,7 +134,7 @@ impl Auditor {
         };
         let ask = match cause {
             Cause::Failure(transmission) => {
-                assert!(matches!(write, Write::Update(_)), "a failure only updates");
+                assert!(matches!(write, Write::Update(..)), "a failure only updates");
                 assert!(response.is_some(), "I7: a failure sends a message");
                 assert_eq!(transmission.nonce.digest(), row.id, "I9: another row is refunded");
                 let case = self.cases.get_mut(&row.id).expect("I9: a failure of nobody's message");
@@ -153,17 +153,17 @@ impl Auditor {
             assert_eq!(nonce, row.id, "I9: another row is written");
         }
         match (ask, write, response) {
-            (Ask::Authorize(_, form), Write::Update(_), Some(_)) => {
+            (Ask::Authorize(_, form), Write::Update(..), Some(_)) => {
                 case.authorized(form, registered);
             }
-            (Ask::Challenge(_, form), Write::Update(_), Some(_)) => {
+            (Ask::Challenge(_, form), Write::Update(..), Some(_)) => {
                 case.changed(form, now, &self.limits);
             }
-            (Ask::Challenge(_, form), Write::Update(_), None) => {
+            (Ask::Challenge(_, form), Write::Update(..), None) => {
                 let Step::Send(sending) = next else { panic!("I7: a commit leads to {next:?}") };
                 case.charged(form, sending.message(), now, &self.limits);
             }
-            (Ask::Solve(_, form), Write::Update(_), Some(response)) => {
+            (Ask::Solve(_, form), Write::Update(..), Some(response)) => {
                 case.judged(form, redirect_of(response).as_deref(), now, &self.limits);
             }
             (Ask::Token(form), Write::Redeem(_, grant), Some(response)) => {

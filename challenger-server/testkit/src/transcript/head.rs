@@ -54,6 +54,7 @@ impl Head {
             id: ClientId::new(*id).unwrap(),
             redirect_uri: RedirectUri::parse(uri).unwrap(),
             secret: HashedSecret::new(secret, Entropy::new([7; 32])),
+            messages_per_day: None,
         })
     }
 }

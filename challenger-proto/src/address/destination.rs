@@ -1,0 +1,143 @@
+//! Destinations: parts of the world that messages go to, by the beginning of a telephone number,
+//! the end of a domain, or a country.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+
+use crate::address::country::{self, COUNTRY};
+
+/// The longest telephone number, in digits (ITU-T E.164).
+const DIGITS_MAX: usize = 15;
+
+/// Addresses that belong together because messages to them cost the same, or are abused together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Destination {
+    kind: Kind,
+    text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Country,
+    Domain,
+    Prefix,
+}
+
+impl Destination {
+    /// Addresses in a country, by its code of two letters (ISO 3166-1).
+    pub fn country(code: &str) -> Option<Self> {
+        let code = country::tidied(code);
+        country::exists(&code).then_some(Self { kind: Kind::Country, text: code })
+    }
+
+    /// E-mail addresses of a domain and of those below it.
+    pub fn domain(name: &str) -> Option<Self> {
+        let name = idna::domain_to_ascii(name).ok()?;
+        let name = name.trim_end_matches('.');
+        let is_label = |label: &str| {
+            let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            !label.is_empty() && label.bytes().all(is_allowed)
+        };
+        let is_domain = name.split('.').all(is_label);
+        is_domain.then(|| Self { kind: Kind::Domain, text: name.to_owned() })
+    }
+
+    /// Telephone numbers that begin with these digits, behind the `+` of the country. A `+` alone
+    /// stands for all numbers, also those without one.
+    pub fn prefix(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('+').unwrap_or(text);
+        let is_prefix = !text.is_empty()
+            && digits.len() <= DIGITS_MAX
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            // No country code begins with a zero.
+            && !text.starts_with("+0");
+        is_prefix.then(|| Self { kind: Kind::Prefix, text: text.to_owned() })
+    }
+
+    /// The destination of a kind, as [`Self::kind`] names it.
+    pub(crate) fn of_kind(kind: &str, text: &str) -> Option<Self> {
+        match kind {
+            "country" => Self::country(text),
+            "domain" => Self::domain(text),
+            "prefix" => Self::prefix(text),
+            _ => None,
+        }
+    }
+
+    /// What it goes by: `country`, `domain` or `prefix`.
+    pub const fn kind(&self) -> &'static str {
+        match self.kind {
+            Kind::Country => "country",
+            Kind::Domain => "domain",
+            Kind::Prefix => "prefix",
+        }
+    }
+
+    /// The code, the domain or the digits.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The field of an address that says whether it belongs to the destination.
+    pub const fn field(&self) -> &'static str {
+        match self.kind {
+            Kind::Country => COUNTRY,
+            Kind::Domain => "CONTACT_EMAIL",
+            Kind::Prefix => "CONTACT_PHONE",
+        }
+    }
+
+    /// Whether it has the addresses with this tidied value of its field.
+    pub fn covers(&self, value: &str) -> bool {
+        match self.kind {
+            Kind::Country => value == self.text,
+            Kind::Domain => {
+                let domain = value.rsplit_once('@').map_or(value, |(_, domain)| domain);
+                let below = domain.strip_suffix(&self.text);
+                below.is_some_and(|below| below.is_empty() || below.ends_with('.'))
+            }
+            Kind::Prefix => self.text == "+" || value.starts_with(&self.text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_has_the_addresses_that_it_names() {
+        for (destination, within, outside) in [
+            (Destination::prefix("+41"), &["+41791234567", "+41"][..], &["+4", "41", "+1"][..]),
+            (Destination::prefix("+"), &["+41791234567", "0791234567", "call me"], &[]),
+            (Destination::prefix("0900"), &["0900123456"], &["+410900", "090"]),
+            (
+                Destination::domain("Example.com."),
+                &["ada@example.com", "ada@mail.example.com"],
+                &["ada@anexample.com", "ada@example.com.example", "ada@example.org"],
+            ),
+            (Destination::domain("bücher.example"), &["a@xn--bcher-kva.example"], &["a@example"]),
+            (Destination::domain("com"), &["ada@example.com"], &["ada@example.dotcom"]),
+            (Destination::country("uk"), &["GB"], &["CH", ""]),
+        ] {
+            let destination = destination.unwrap();
+            assert!(within.iter().all(|it| destination.covers(it)), "{destination:?}");
+            assert!(!outside.iter().any(|it| destination.covers(it)), "{destination:?}");
+            let text = destination.text();
+            assert_eq!(Destination::of_kind(destination.kind(), text).as_ref(), Some(&destination));
+        }
+    }
+
+    #[test]
+    fn what_names_nothing_is_refused() {
+        for bad in ["", "41 79", "+41x", "++41", "+041", "+1234567890123456", "１"] {
+            assert!(Destination::prefix(bad).is_none(), "{bad}");
+        }
+        for bad in ["", ".", "a@example.com", "*.example.com", "exa mple.com", "a..b", ".com"] {
+            assert!(Destination::domain(bad).is_none(), "{bad}");
+        }
+        for bad in ["", "ZZ", "CHE", "Switzerland"] {
+            assert!(Destination::country(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The answer when a message is one too many for the ledger.
+
+use alloc::string::ToString;
+
+use crate::address::Address;
+use crate::endpoint::decision::Context;
+use crate::endpoint::duration::at_most;
+use crate::endpoint::view::{field_list, view};
+use crate::http::json::insert;
+use crate::http::{Body, Response};
+use crate::machine::validation::Validation;
+use crate::refusal::Refusal;
+use crate::secret::nonce::Nonce;
+use crate::service::Exhausted;
+use crate::time::Timestamp;
+
+/// Says that no message was sent, when one can be, and what else the person can do. The row is as
+/// before. Nothing says which messages were sent, nor to whom.
+pub(super) fn over_budget(
+    validation: &Validation,
+    nonce: &Nonce,
+    address: &Address,
+    exhausted: Exhausted,
+    context: Context<'_>,
+) -> Response {
+    let Exhausted { until, other_address } = exhausted;
+    let wait = (until != Timestamp::NEVER).then(|| until.since(context.now));
+    let mut view = view(validation, nonce, context, []);
+    view.data.set("fields", field_list(address));
+    view.data.set("other_address", other_address);
+    if let Some(wait) = wait {
+        view.data.set("again", at_most(wait));
+    }
+    let refused = Refusal::OverBudget.into();
+    let mut response = context.audience.refuse(context.service, &refused, view);
+    if let Some(wait) = wait {
+        let seconds = wait.as_seconds().max(1);
+        response.set("Retry-After", seconds.to_string());
+        if let Body::Json(members) = &mut response.body {
+            insert(members, "retry_after", seconds);
+        }
+    }
+    response
+}
