@@ -124,6 +124,8 @@ macro_rules! laws {
             #[test]
             fn the_ledger_keeps_no_address();
             #[test]
+            fn operators_hear_of_budgets_that_are_used_up();
+            #[test]
             fn version_2_is_migrated_and_keeps_its_rows();
             #[test]
             fn schemas_are_checked_before_serving();

@@ -24,20 +24,20 @@ fn later(seconds: u64) -> Timestamp {
     NOW.plus(Span::seconds(seconds))
 }
 
-fn message(account: &Account, messages: u32, seconds: u64) -> Entry {
+pub(super) fn message(account: &Account, messages: u32, seconds: u64) -> Entry {
     let event = Event::Message { budget: budget(messages), now: later(seconds) };
     Entry { account: account.clone(), event }
 }
 
-fn refund(account: &Account, seconds: u64) -> Entry {
+pub(super) fn refund(account: &Account, seconds: u64) -> Entry {
     Entry { account: account.clone(), event: Event::Refund { charged: later(seconds) } }
 }
 
-fn proof(account: &Account, seconds: u64) -> Entry {
+pub(super) fn proof(account: &Account, seconds: u64) -> Entry {
     Entry { account: account.clone(), event: Event::Proof { now: later(seconds) } }
 }
 
-fn address(text: &str) -> Account {
+pub(super) fn address(text: &str) -> Account {
     Account::of_address(&email(text))
 }
 
@@ -58,7 +58,7 @@ fn spent(store: &dyn Store, account: &Account) -> u32 {
 }
 
 /// Commits an update of the row as it is now.
-fn post(store: &dyn Store, row: &Validation, entries: &[Entry]) -> Commit {
+pub(super) fn post(store: &dyn Store, row: &Validation, entries: &[Entry]) -> Commit {
     let row = reload(store, row).unwrap();
     store.commit(&Write::Update(row, entries.to_vec())).unwrap()
 }

@@ -20,6 +20,7 @@ mod rows;
 mod schema;
 mod trouble;
 mod walk;
+mod warnings;
 
 pub(crate) use clients::*;
 pub(crate) use count::*;
@@ -30,6 +31,7 @@ pub(crate) use rows::*;
 pub(crate) use schema::*;
 pub(crate) use trouble::*;
 pub(crate) use walk::walk_like_records;
+pub(crate) use warnings::*;
 
 /// Any fixed point in time will do.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);

@@ -1,6 +1,7 @@
 //! Tests of `purse`, on a ledger in memory.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -217,35 +218,34 @@ fn those_who_need_the_same_account_wait_for_one_that_fetches() {
 #[test]
 fn a_balance_that_looks_full_waits_for_the_portion_under_way() {
     let it = Fixture::default();
-    let balance = thread::scope(|scope| {
-        let take = |order: Order| {
-            let taken = it.take(order).unwrap();
-            // Now the row is full, and the purse still empty. Whoever looks has to wait.
-            let seen = taken.clone().unwrap();
-            let looks = scope.spawn(|| {
-                let mut seen = seen;
-                it.purses.correct(&mut seen, deadline());
-                seen.spent
-            });
-            thread::sleep(Duration::from_millis(20));
-            assert!(!looks.is_finished());
-            *lock(&it.row) = taken.clone();
-            Ok(taken.map(|taken| (taken, looks)))
-        };
-        // The thread's answer has to outlive the order.
-        let looks = Mutex::new(None);
+    assert!(it.post(&message(200, NOW), Outcome::Done));
+    lock(&it.row).as_mut().unwrap().spent = 198;
+    assert!(it.post(&message(200, NOW), Outcome::Done));
+    lock(&it.row).as_mut().unwrap().spent = 198;
+    let begun = Barrier::new(2);
+    let seen = thread::scope(|scope| {
+        let (send, receive) = mpsc::channel();
         let bill = it.purses.pay(&message(200, NOW), deadline(), |order| {
-            let order = Order { messages: order.budget.messages, ..order };
-            Ok(take(order)?.map(|(taken, thread)| {
-                *lock(&looks) = Some(thread);
-                taken
-            }))
+            let taken = it.take(order)?;
+            // Now the row is full, and the purse still empty.
+            let mut seen = taken.clone().unwrap();
+            assert_eq!(seen.spent, 200);
+            let (begun, purses) = (&begun, &it.purses);
+            let look = move || {
+                begun.wait();
+                purses.correct(&mut seen, deadline());
+                seen.spent
+            };
+            send.send(scope.spawn(look)).unwrap();
+            begun.wait();
+            thread::sleep(Duration::from_millis(20));
+            Ok(taken)
         });
+        let seen = receive.recv().unwrap().join().unwrap();
         it.purses.settle(bill.unwrap(), Outcome::Done);
-        let thread = lock(&looks).take().unwrap();
-        thread.join().unwrap()
+        seen
     });
-    assert!(balance < 200, "{balance}");
+    assert_eq!(seen, 199);
 }
 
 #[test]
