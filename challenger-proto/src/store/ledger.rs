@@ -111,7 +111,7 @@ impl Balance {
     ///
     /// Servers whose clocks differ by less than the period agree on a window. One that would end
     /// even later was begun by a clock that was wrong, and must not last until that time has come.
-    fn is_open(&self, now: Timestamp, period: Span) -> bool {
+    pub fn is_open(&self, now: Timestamp, period: Span) -> bool {
         now < self.ends && self.ends <= now.plus(period).plus(period)
     }
 
