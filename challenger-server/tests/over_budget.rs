@@ -98,8 +98,27 @@ fn a_budget_of_all_is_not_said_to_be_that_of_the_address() {
         assert!(html.contains(SEND) && !html.contains("../authorize/"), "{html}");
     }
     let html = english(PageName::OverBudget, &all);
-    assert!(html.contains("Right now we cannot send any messages."), "{html}");
+    assert!(html.contains("Right now we cannot send any more messages."), "{html}");
     assert!(html.contains("You can try again in 5 minutes."), "{html}");
+}
+
+#[test]
+fn an_address_that_never_gets_a_message_is_not_asked_to_wait() {
+    let html = english(PageName::OverBudget, &json!({}));
+    assert!(html.contains("We cannot send a message to this address:"), "{html}");
+    assert!(!html.contains("Right now") && !html.contains("limit"), "{html}");
+}
+
+#[test]
+fn whoever_has_to_wait_for_too_long_is_told_to_start_again() {
+    for (in_time, can_change) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut more = json!({"again": {"days": 2}, "in_time": in_time});
+        if can_change {
+            more["change_url"] = json!("../authorize/N?a=1&b=2");
+        }
+        let html = english(PageName::OverBudget, &more);
+        assert_eq!(html.contains("this page will have expired"), !in_time, "{html}");
+    }
 }
 
 #[test]

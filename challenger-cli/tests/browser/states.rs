@@ -14,8 +14,10 @@ use crate::shop::{HERE, Shop};
 const OWN_DOMAIN_ONLY: &str = "ADDRESS_RESTRICTIONS = \
     {\"CONTACT_EMAIL\": {\"regex\": \"@own[.]example$\", \"hint\": \"Yours at own.example.\"}}";
 
-/// Sends one message in all, and none to one domain.
-const SILENT: &str = "SERVICE_MESSAGES = 1
+/// Sends one message to each address in six hours, and none to one domain.
+const THRIFTY: &str = "ADDRESS_MESSAGES = 1
+    ADDRESS_PERIOD = 6 h
+    RETRANSMISSION_INTERVAL = 0 s
     [challenger-destination-blocked]
     DOMAIN = blocked.example
     MESSAGES = 0
@@ -31,9 +33,9 @@ pub struct Stage {
     meagre: Service,
     /// One guess for each message, and no wait for the next.
     eager: Service,
-    /// One message to each address in a day, and no wait for the next.
+    /// One message to each address in six hours, none to one domain, and no wait for the next.
     thrifty: Service,
-    /// One message in all, and none to one domain.
+    /// One message in all, in a time that is longer than a validation.
     silent: Service,
     /// Its only helper is at work; and the person it works for.
     busy: Service,
@@ -76,8 +78,8 @@ impl Stage {
         let email = |options: &str| Service::start(EMAIL, &shop, options);
         let meagre = email("ADDRESS_CHANGES = 2\nPIN_TRANSMISSIONS = 1\nPIN_ATTEMPTS = 1");
         let eager = email("PIN_ATTEMPTS = 1\nRETRANSMISSION_INTERVAL = 0 s");
-        let thrifty = email("ADDRESS_MESSAGES = 1\nRETRANSMISSION_INTERVAL = 0 s");
-        let silent = email(SILENT);
+        let thrifty = email(THRIFTY);
+        let silent = email("SERVICE_MESSAGES = 1\nSERVICE_PERIOD = 9 days");
         let busy = email("HELPERS_MAX = 1\nHELPERS_WAIT = 0\nAUTH_TIMEOUT = 1 day");
         let served = Visit::new(&busy).keeps_the_helper();
         let mut tightened = email("");
@@ -175,19 +177,18 @@ impl Stage {
         sent.address(ada);
         let other = Visit::new(&self.thrifty);
         other.address(&[("CONTACT_EMAIL", "bob@example.com")]);
-        let fixed = |service: &Service, address: &str| {
-            service.link(json!({"CONTACT_EMAIL": address, "read_only": true}), HERE)
+        let fixed = |address: &str| {
+            let proposal = json!({"CONTACT_EMAIL": address, "read_only": true});
+            Visit { service: &self.thrifty, link: self.thrifty.link(proposal, HERE) }
         };
-        let again = Visit { service: &self.thrifty, link: fixed(&self.thrifty, "ada@example.com") };
         let blocked = [("CONTACT_EMAIL", "ada@blocked.example")];
-        let never = Visit { service: &self.silent, link: fixed(&self.silent, blocked[0].1) };
         Visit::new(&self.silent).address(ada);
         vec![
             sent.sends_address("over-budget-with-a-code", 429, ada),
             other.sends_address("over-budget-with-a-code-elsewhere", 429, ada),
             Visit::new(&self.thrifty).sends_address("over-budget", 429, ada),
-            again.sends_address("over-budget-though-fixed", 429, ada),
-            never.sends_address("over-budget-for-ever", 429, &blocked),
+            fixed("ada@example.com").sends_address("over-budget-though-fixed", 429, ada),
+            fixed(blocked[0].1).sends_address("over-budget-for-ever", 429, &blocked),
             Visit::new(&self.silent).sends_address("over-budget-for-all", 429, ada),
         ]
     }
