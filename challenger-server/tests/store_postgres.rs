@@ -55,6 +55,8 @@ impl TestDatabase for ClusterDatabase {
 
     const INDEXES: [&'static str; 2] = ["pg_indexes", "indexname"];
 
+    const STEP_2: &'static str = include_str!("../src/store/sql/postgres/0002.sql");
+
     fn create() -> Self {
         let cluster = Cluster::shared();
         let name = cluster.create_database();
@@ -182,7 +184,7 @@ fn many_may_migrate_at_once() {
     });
     let versions = "SELECT string_agg(version::text, ' ' ORDER BY version) \
         FROM challenger.migrations";
-    assert_eq!(it.psql(versions), "1 2");
+    assert_eq!(it.psql(versions), "1 2 3");
     assert!(it.open(OpenMode::Serve).is_ok());
 }
 
@@ -227,10 +229,16 @@ fn garbage_is_collected_beside_writes() {
     let free = open(&store, &client, [2; 32]);
     assert_eq!(store.commit(&redemption(free, [2; 32])), Ok(Commit::Done));
     let late = Timestamp::NEVER;
-    assert_eq!(store.collect_garbage(late), Ok(Collected { validations: 1, grants: 1 }));
+    assert_eq!(
+        store.collect_garbage(late),
+        Ok(Collected { validations: 1, grants: 1, balances: 0 })
+    );
     assert_eq!(reload(&store, &busy), Some(busy.clone()));
     lock.batch_execute("ROLLBACK").unwrap();
-    assert_eq!(store.collect_garbage(late), Ok(Collected { validations: 1, grants: 0 }));
+    assert_eq!(
+        store.collect_garbage(late),
+        Ok(Collected { validations: 1, grants: 0, balances: 0 })
+    );
     assert!(reload(&store, &busy).is_none());
     assert_eq!(conformance::totals(&it, &client), (2, 1));
 }
