@@ -14,6 +14,13 @@ use crate::shop::{HERE, Shop};
 const OWN_DOMAIN_ONLY: &str = "ADDRESS_RESTRICTIONS = \
     {\"CONTACT_EMAIL\": {\"regex\": \"@own[.]example$\", \"hint\": \"Yours at own.example.\"}}";
 
+/// Sends one message in all, and none to one domain.
+const SILENT: &str = "SERVICE_MESSAGES = 1
+    [challenger-destination-blocked]
+    DOMAIN = blocked.example
+    MESSAGES = 0
+    [challenger]";
+
 /// Services in which every state can be reached.
 pub struct Stage {
     /// Where people come from.
@@ -24,6 +31,10 @@ pub struct Stage {
     meagre: Service,
     /// One guess for each message, and no wait for the next.
     eager: Service,
+    /// One message to each address in a day, and no wait for the next.
+    thrifty: Service,
+    /// One message in all, and none to one domain.
+    silent: Service,
     /// Its only helper is at work; and the person it works for.
     busy: Service,
     _served: Peer,
@@ -65,6 +76,8 @@ impl Stage {
         let email = |options: &str| Service::start(EMAIL, &shop, options);
         let meagre = email("ADDRESS_CHANGES = 2\nPIN_TRANSMISSIONS = 1\nPIN_ATTEMPTS = 1");
         let eager = email("PIN_ATTEMPTS = 1\nRETRANSMISSION_INTERVAL = 0 s");
+        let thrifty = email("ADDRESS_MESSAGES = 1\nRETRANSMISSION_INTERVAL = 0 s");
+        let silent = email(SILENT);
         let busy = email("HELPERS_MAX = 1\nHELPERS_WAIT = 0\nAUTH_TIMEOUT = 1 day");
         let served = Visit::new(&busy).keeps_the_helper();
         let mut tightened = email("");
@@ -79,6 +92,8 @@ impl Stage {
             services,
             meagre,
             eager,
+            thrifty,
+            silent,
             busy,
             _served: served,
             _tightened: tightened,
@@ -91,7 +106,12 @@ impl Stage {
 
     /// Shows each state once.
     pub fn tour(&self, browser: &Browser, mut look: impl FnMut(&State)) {
-        let states = [self.address_states(), self.undelivered_states(), self.other_states()];
+        let states = [
+            self.address_states(),
+            self.undelivered_states(),
+            self.over_budget_states(),
+            self.other_states(),
+        ];
         for state in states.into_iter().flatten() {
             state.show(browser);
             look(&state);
@@ -148,6 +168,30 @@ impl Stage {
         ]
     }
 
+    /// The pages about a message that is one too many for the address or the service.
+    pub fn over_budget_states(&self) -> Vec<State> {
+        let ada = EMAIL.good;
+        let sent = Visit::new(&self.thrifty);
+        sent.address(ada);
+        let other = Visit::new(&self.thrifty);
+        other.address(&[("CONTACT_EMAIL", "bob@example.com")]);
+        let fixed = |service: &Service, address: &str| {
+            service.link(json!({"CONTACT_EMAIL": address, "read_only": true}), HERE)
+        };
+        let again = Visit { service: &self.thrifty, link: fixed(&self.thrifty, "ada@example.com") };
+        let blocked = [("CONTACT_EMAIL", "ada@blocked.example")];
+        let never = Visit { service: &self.silent, link: fixed(&self.silent, blocked[0].1) };
+        Visit::new(&self.silent).address(ada);
+        vec![
+            sent.sends_address("over-budget-with-a-code", 429, ada),
+            other.sends_address("over-budget-with-a-code-elsewhere", 429, ada),
+            Visit::new(&self.thrifty).sends_address("over-budget", 429, ada),
+            again.sends_address("over-budget-though-fixed", 429, ada),
+            never.sends_address("over-budget-for-ever", 429, &blocked),
+            Visit::new(&self.silent).sends_address("over-budget-for-all", 429, ada),
+        ]
+    }
+
     /// All other pages.
     pub fn other_states(&self) -> Vec<State> {
         let email = &self.services[0];
@@ -168,6 +212,11 @@ impl Stage {
         let over = sent(&self.meagre);
         over.guess_wrong();
         over.address(&[("CONTACT_EMAIL", "b@example.com")]);
+        let unsent = Visit::new(email);
+        unsent.address(&[("CONTACT_EMAIL", LATE)]);
+        let last_change = sent(&self.meagre);
+        last_change.address(&[("CONTACT_EMAIL", UNREACHABLE)]);
+        let third = [("CONTACT_EMAIL", "c@example.com")];
         let exhausted = sent(&self.eager);
         exhausted.guess_wrong();
         vec![
@@ -180,6 +229,8 @@ impl Stage {
             exhausted.guesses_wrong("code-not-judged", 403),
             sent(&self.meagre).guesses_wrong("code-wrong-only-another-address", 403),
             over.guesses_wrong("too-many-attempts", 429),
+            last_change.sends_address("too-many-changes-but-a-message-left", 429, &third),
+            unsent.guesses("code-not-sent-yet", 403, "1234-5678"),
             sent(email).guesses("code-malformed", 400, "1234"),
             Visit::new(email).guesses("code-without-message", 403, "1234-5678"),
             Visit::new(&self.busy).sends_address("helpers-busy", 503, ada),
