@@ -260,8 +260,9 @@ fn what_does_nothing_is_warned_about() {
                without a unit is one of microseconds";
     assert_eq!(warnings("phone", &text), [own]);
 
-    let own = "[challenger] ADDRESS_PERIOD is 30 s, shorter than RETRANSMISSION_INTERVAL, which is \
-               60 s: it begins anew before a second message can be sent, and limits hardly anything";
+    let own = "[challenger] ADDRESS_PERIOD is 30 s, shorter than RETRANSMISSION_INTERVAL, which \
+               is 60 s: it begins anew before a second message can be sent, and limits hardly \
+               anything";
     assert_eq!(warnings("email", "ADDRESS_PERIOD = 30 s"), [own]);
     assert_eq!(warnings("email", "RETRANSMISSION_INTERVAL = forever"), [""; 0]);
 }

@@ -12,7 +12,8 @@ use crate::exit::Exit;
 /// A secret with fewer characters than this can be guessed.
 const SECRET_MIN: usize = 16;
 
-/// Stands for a secret or an address that comes from standard input, where no list of processes shows it.
+/// Stands for a secret or an address that comes from standard input, where no list of processes
+/// shows it.
 pub(super) const FROM_STDIN: &str = "-";
 
 /// Where a secret comes from.
