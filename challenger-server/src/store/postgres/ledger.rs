@@ -85,7 +85,7 @@ static UPDATE_AND_POST: LazyLock<String> = LazyLock::new(|| {
                 proved = l.proved + (SELECT count(*) FROM \
                     unnest({proved}::text[], {proved_now}::bigint[]) AS p (account, now) \
                     WHERE p.account = l.account AND {PROVED}) \
-            FROM changed WHERE l.account = ANY ({refunded} || {proved})) \
+            FROM changed WHERE l.account = ANY ({refunded}::text[] || {proved}::text[])) \
         SELECT {columns} FROM changed LEFT JOIN charged ON true"
     )
 });

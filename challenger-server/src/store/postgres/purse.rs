@@ -6,6 +6,9 @@
 //! spent or the window ends. What it has not spent when it stops, it gives back; after a crash, that
 //! counts as spent. So budgets are never overdrawn. Proofs gather here in the same way.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

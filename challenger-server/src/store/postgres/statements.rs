@@ -82,15 +82,17 @@ pub(super) fn load(session: &mut Session, load: &Keys) -> Result<Rows, PostgresE
     }
     if let Some(accounts) = &load.accounts {
         let id = load.validation.as_ref().map(|id| id.as_bytes().as_slice());
-        let (row, mut balances) = ledger::load(session, id, accounts)?;
+        let (row, balances) = ledger::load(session, id, accounts)?;
         let mut accounts = accounts.clone();
         if let Some(row) = row {
             let payer = client(&row, ledger::CLIENT)?;
             accounts.push(Account::Client(payer.id));
             loaded.validation = Some(validation(&row)?);
-            loaded.client = loaded.client.or(Some(payer));
+            if load.client.is_none() {
+                loaded.client = Some(payer);
+            }
         }
-        loaded.balances = accounts.iter().filter_map(|it| balances.remove(it)).collect();
+        loaded.balances = accounts.iter().filter_map(|it| balances.get(it).cloned()).collect();
     } else if let Some(id) = &load.validation {
         let row = session.find(&SELECT_VALIDATION, &[&id.as_bytes().as_slice()])?;
         loaded.validation = row.as_ref().map(validation).transpose()?;
