@@ -14,7 +14,7 @@ use challenger_proto::Service;
 use challenger_proto::address::AddressType;
 use challenger_proto::oauth::RedirectUri;
 
-pub use self::budgets::SharedBudgets;
+pub use self::budgets::{DESTINATION_OPTIONS, SharedBudgets};
 use self::front::{read_engine, read_limits};
 use self::helper::read_command;
 use self::listen::read_listen;

@@ -27,8 +27,8 @@ const KINDS: [(&str, ReadDestination, &str); 3] = [
     ),
 ];
 
-/// The others.
-const AMOUNTS: [&str; 2] = ["MESSAGES", "PERIOD"];
+/// All options of such a section.
+pub const DESTINATION_OPTIONS: [&str; 5] = ["COUNTRY", "DOMAIN", "MESSAGES", "PERIOD", "PREFIX"];
 
 /// The period of a budget that has none of its own.
 const PERIOD: Span = Span::days(1);
@@ -218,8 +218,8 @@ fn origin(section: &Section) -> String {
 
 fn warn_about_unknown_options(reader: &mut OptionReader<'_>, part: &Part<'_>) {
     for setting in &part.section.settings {
-        let mut known = KINDS.iter().map(|(name, ..)| *name).chain(AMOUNTS);
-        if !known.any(|option| option.eq_ignore_ascii_case(&setting.name)) {
+        let is_it = |option: &&str| option.eq_ignore_ascii_case(&setting.name);
+        if !DESTINATION_OPTIONS.iter().any(is_it) {
             let (option, origin) = (secrecy::name(&setting.name), &setting.value.origin);
             let name = part.quoted();
             reader.warnings.push(format!("{origin}: [{name}] has no option {option}; ignored"));
