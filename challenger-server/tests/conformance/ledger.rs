@@ -111,7 +111,13 @@ pub(crate) fn balances_go_as_in_the_reference_store<D: TestDatabase>() {
             message(account, 2, 122),
             message(account, 5, 122),
             message(account, 1000, 123),
-            // The clock is set back.
+            message(account, 1000, 201),
+            refund(account, 201),
+            refund(account, 201),
+            message(account, 1000, 202),
+            // The clock is set back, a little and a lot.
+            message(account, 1, 101),
+            message(account, 1, 100),
             message(account, 1, 0),
             message(account, 1000, 0),
             refund(account, 0),
