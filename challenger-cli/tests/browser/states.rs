@@ -73,7 +73,7 @@ impl Stage {
     pub fn build() -> Self {
         let shop = Shop::open();
         // So long a wait that a page has the same state however slow the tests are.
-        let wait = "RETRANSMISSION_INTERVAL = 1 day";
+        let wait = "RETRANSMISSION_INTERVAL = 1 day\nADDRESS_MESSAGES = 100";
         let services = KINDS.iter().map(|kind| Service::start(kind, &shop, wait)).collect();
         let email = |options: &str| Service::start(EMAIL, &shop, options);
         let meagre = email("ADDRESS_CHANGES = 2\nPIN_TRANSMISSIONS = 1\nPIN_ATTEMPTS = 1");
