@@ -5,6 +5,9 @@
 //!   commit ──▶ a connection of the pool ──▶ one statement     lost before it left? once more
 //! ```
 //!
+//! What has to be paid from an account that many share is paid from a purse, which a statement of
+//! its own fills now and then.
+//!
 //! Each statement is one round trip, and no transaction stays open between two of them: a write
 //! names the version of the row that it rests on, and changes nothing if the row has another one.
 

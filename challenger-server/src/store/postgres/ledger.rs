@@ -37,7 +37,8 @@ static SELECT: LazyLock<String> = LazyLock::new(|| {
         "SELECT {changing}, {fixed}, {client}, {balance} FROM (VALUES (1)) one \
         LEFT JOIN challenger.validations v ON v.id = $1 \
         LEFT JOIN challenger.clients c ON c.id = v.client \
-        LEFT JOIN challenger.ledger l ON l.account = ANY ($2::text[] || ARRAY['client:' || v.client])"
+        LEFT JOIN challenger.ledger l \
+            ON l.account = ANY ($2::text[] || ARRAY['client:' || v.client])"
     )
 });
 

@@ -1,10 +1,10 @@
 //! Purses: messages of shared accounts that this server has set aside.
 //!
 //! All messages of a client, a destination or the service are charged to one row of the ledger. If
-//! each commit changed it, each would wait for the one before it to reach the disk. So a server
-//! takes a few messages at once, with a statement of its own, and pays with them until they are
-//! spent or the window ends. What it has not spent when it stops, it gives back; after a crash, that
-//! counts as spent. So budgets are never overdrawn. Proofs gather here in the same way.
+//! each commit changed it, each would wait until the one before it is on the disk. So a server takes
+//! a few messages at once, with a statement of its own, and pays with them until they are spent or
+//! the window ends. When it stops, it gives back the rest; after a crash, the rest counts as spent.
+//! So no budget is overdrawn. Proofs gather here in the same way.
 
 #[cfg(test)]
 mod tests;
