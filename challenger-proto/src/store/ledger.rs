@@ -178,7 +178,7 @@ pub enum Event {
         /// When it was paid for.
         charged: Timestamp,
     },
-    /// An address was proved, now.
+    /// An address was proved, now. Shared accounts count that.
     Proof {
         /// The time now.
         now: Timestamp,
@@ -213,7 +213,8 @@ impl Entry {
                 Ok(paid.map(|it| Balance { spent: it.spent - 1, ..it.clone() }))
             }
             Event::Proof { now } => {
-                let open = balance.filter(|it| it.is_open(now, it.budget.period));
+                let shared = balance.filter(|_| account.is_shared());
+                let open = shared.filter(|it| it.is_open(now, it.budget.period));
                 Ok(open.map(|it| Balance { proved: it.proved.saturating_add(1), ..it.clone() }))
             }
         }
@@ -302,6 +303,10 @@ mod tests {
         let proved = post(one, &proof(1099));
         assert_eq!(post(proved.clone(), &message(1099)).unwrap().proved, 1);
         assert_eq!(post(proved, &message(1100)).unwrap().proved, 0);
+        let account = Account::Address(MailboxDigest::from_bytes([0; 32]));
+        let of_address = |entry| Entry { account: account.clone(), ..entry };
+        let one = post(None, &of_address(message(1000)));
+        assert_eq!(of_address(proof(1000)).post(one.as_ref()), Ok(None));
     }
 
     #[test]

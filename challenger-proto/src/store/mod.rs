@@ -74,8 +74,8 @@ pub enum Write {
     /// allowed, and its nonce must not exist.
     Open(Validation, ClientSecretDigest),
     /// Replace the row, if it still has this version; the version then goes up by one. With it,
-    /// post these entries, of which each account has one at most. If the budget of one does not
-    /// allow it, that is a conflict: others were faster.
+    /// post these entries, of which each account has one at most, and one at most is of an address.
+    /// If the budget of one does not allow it, that is a conflict: others were faster.
     Update(Validation, Vec<Entry>),
     /// Replace the row in the same way, and insert the grant.
     Redeem(Validation, Grant),

@@ -19,7 +19,7 @@ use challenger_proto::store::{Balance, Commit, Keys, Rows, Write};
 pub use self::database::PostgresDatabase;
 use self::error::PostgresError;
 use self::pool::Pool;
-use self::purse::{Order, Outcome, Purses, Unpaid};
+use self::purse::Purses;
 use self::session::Session;
 use super::ledger::warn;
 use super::tally::Tally;
@@ -139,43 +139,32 @@ impl PostgresStore {
         self.run(deadline, task, |error| matches!(error, PostgresError::Unsent(_)))
     }
 
-    /// Carries out the order of a purse.
-    fn take(&self, order: Order, deadline: Instant) -> Result<Option<Balance>, PostgresError> {
-        let charged = order.messages.saturating_sub(order.back.messages);
-        let taken = self.write(deadline, move |session| ledger::take(session, &order))?;
-        if let Some(balance) = &taken {
-            warn(balance, charged, None);
-        }
+    /// Takes messages for a purse.
+    fn take(&self, first: Balance, deadline: Instant) -> Result<Balance, PostgresError> {
+        let messages = first.spent;
+        let taken = self.write(deadline, move |session| ledger::take(session, &first))?;
+        warn(&taken, messages, None);
         Ok(taken)
     }
 
     /// Pays for a write, and carries it out.
-    fn pay_and_write(&self, write: &Write) -> Result<Commit, PostgresError> {
+    fn pay_and_write(&self, write: &Write) -> Result<(), PostgresError> {
         let deadline = Instant::now() + LIMIT;
-        let entries = if let Write::Update(_, entries) = write { entries } else { &Vec::new() };
-        let take = |order| self.take(order, deadline);
-        let bill = match self.purses.pay(entries, deadline, take) {
-            Ok(bill) => bill,
-            Err(Unpaid::OverBudget) => return Ok(Commit::Conflict),
-            Err(Unpaid::Failed(error)) => return Err(error),
-        };
-        let (row, entries, held) = (write.clone(), bill.entries.clone(), bill.held.clone());
-        let written =
-            self.write(deadline, move |session| statements::commit(session, &row, &entries, &held));
-        self.purses.settle(
-            bill,
-            match &written {
-                Ok((Commit::Done, _)) => Outcome::Done,
-                Ok((Commit::Conflict, _)) => Outcome::Nothing,
-                Err(error) if error.is_harmless() => Outcome::Nothing,
-                Err(_) => Outcome::Unknown,
-            },
-        );
-        let (commit, charged) = written?;
-        for balance in &charged {
-            warn(balance, 1, Some(write.row()));
+        let entries = if let Write::Update(_, entries) = write { &entries[..] } else { &[] };
+        self.purses.pay(entries, deadline, |first| self.take(first, deadline))?;
+        let task = write.clone();
+        let written = self.write(deadline, move |session| statements::commit(session, &task));
+        if written.as_ref().err().is_none_or(PostgresError::is_harmless) {
+            for rest in self.purses.settle(entries, written.is_ok()) {
+                let give_back = move |session: &mut Session| ledger::give_back(session, &rest);
+                // The write is done. If this fails, a few proofs are not counted.
+                let _ = self.write(deadline, give_back);
+            }
         }
-        Ok(commit)
+        if let Some(balance) = written? {
+            warn(&balance, 1, Some(write.row()));
+        }
+        Ok(())
     }
 
     /// The error for the operator, which names the database.
@@ -201,21 +190,21 @@ impl Store for PostgresStore {
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
-        let commit = match self.pay_and_write(write) {
-            Err(PostgresError::Conflict(_)) => Commit::Conflict,
-            done => done.map_err(|error| self.error(error))?,
-        };
-        if let (Write::Open(validation, _), Commit::Done) = (write, commit) {
+        match self.pay_and_write(write) {
+            Ok(()) => {}
+            Err(PostgresError::Conflict(_)) => return Ok(Commit::Conflict),
+            Err(error) => return Err(self.error(error)),
+        }
+        if let Write::Open(validation, _) = write {
             self.tally.opened(validation.client);
         }
-        Ok(commit)
+        Ok(Commit::Done)
     }
 
     fn finish(&self) -> Result<(), StoreError> {
         let deadline = Instant::now() + LIMIT;
-        for (account, rest, proofs) in self.purses.empty() {
-            let give_back =
-                move |session: &mut Session| ledger::give_back(session, &account, rest, &proofs);
+        for rest in self.purses.empty() {
+            let give_back = move |session: &mut Session| ledger::give_back(session, &rest);
             self.write(deadline, give_back).map_err(|error| {
                 let StoreError(error) = self.error(error);
                 StoreError(format!(

@@ -59,6 +59,7 @@ struct Walk<'a> {
     ids: Vec<NonceDigest>,
     tokens: Vec<TokenDigest>,
     copies: Vec<Validation>,
+    addresses: [Account; 2],
     accounts: Vec<Account>,
     met: BTreeMap<String, usize>,
 }
@@ -78,9 +79,10 @@ impl<'a> Walk<'a> {
         let tokens = (0..60).map(|_| TokenDigest::from_bytes(dice.bytes())).collect();
         let prefix = Destination::prefix("+41").unwrap();
         let mut accounts = vec![Account::Destination(prefix), Account::Service];
-        accounts.extend(["a@a.example", "b@a.example"].map(|it| Account::of_address(&email(it))));
+        let addresses = ["a@a.example", "b@a.example"].map(|it| Account::of_address(&email(it)));
+        accounts.extend(addresses.clone());
         let (ids, copies, met) = (vec![], vec![], BTreeMap::new());
-        Self { store, records, dice, clients, ids, tokens, copies, accounts, met }
+        Self { store, records, dice, clients, ids, tokens, copies, addresses, accounts, met }
     }
 
     fn open(&mut self) {
@@ -162,20 +164,26 @@ impl<'a> Walk<'a> {
         self.compare(&load);
     }
 
+    /// Changes of the client, of one of the addresses, and of the others. Shared accounts keep their
+    /// budgets, and no proof is among them, so that every store has to be exact.
     fn entries(&mut self, client: ClientId) -> Vec<Entry> {
-        let mut accounts = self.accounts.clone();
-        accounts.push(Account::Client(client));
+        let others = self.accounts.iter().filter(|account| account.is_shared()).cloned();
+        let mut accounts: Vec<_> = [Account::Client(client)].into_iter().chain(others).collect();
+        accounts.push(self.dice.pick(&self.addresses).clone());
         let mut entries = Vec::new();
         for account in accounts {
             let now = NOW.plus(Span::seconds(*self.dice.pick(&[0, 1, 50, 99, 100, 101, 180])));
+            let (any, long) = (*self.dice.pick(&[1, 2, 3, 5, 250]), *self.dice.pick(&[100, 1000]));
+            let (messages, period) = match account {
+                Account::Address(_) => (any, long),
+                Account::Client(_) => (5, 100),
+                Account::Destination(_) => (250, 1000),
+                Account::Service => (1700, 100),
+            };
+            let budget = MessageBudget { messages, period: Span::seconds(period) };
             let event = match self.dice.below(6) {
-                0 | 1 => {
-                    let messages = *self.dice.pick(&[1, 2, 3, 5, 250, 1700]);
-                    let period = Span::seconds(*self.dice.pick(&[100, 100, 1000]));
-                    Event::Message { budget: MessageBudget { messages, period }, now }
-                }
-                2 => Event::Refund { charged: now },
-                3 => Event::Proof { now },
+                0..3 => Event::Message { budget, now },
+                3 => Event::Refund { charged: now },
                 _ => continue,
             };
             entries.push(Entry { account, event });

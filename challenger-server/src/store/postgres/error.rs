@@ -43,14 +43,20 @@ impl PostgresError {
             return Self::Lost(message);
         }
         match *code {
-            // The only checks of rows that servers write are those of budgets.
-            SqlState::CHECK_VIOLATION
+            // The only texts that cannot be read are those that statements make of a budget that is
+            // used up.
+            SqlState::INVALID_TEXT_REPRESENTATION
             | SqlState::FOREIGN_KEY_VIOLATION
             | SqlState::T_R_DEADLOCK_DETECTED
             | SqlState::T_R_SERIALIZATION_FAILURE => Self::Conflict(message),
             SqlState::READ_ONLY_SQL_TRANSACTION => Self::ReadOnly(message),
             _ => Self::Other(message),
         }
+    }
+
+    /// There was nothing to change: no row, or no room in a budget.
+    pub(super) fn nothing() -> Self {
+        Self::Conflict("there is nothing to change".to_owned())
     }
 
     /// An error of connecting.

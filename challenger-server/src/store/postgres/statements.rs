@@ -1,19 +1,17 @@
 //! Loads and commits: their statements, one round trip each.
 
 use std::array;
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use challenger_proto::machine::Validation;
 use challenger_proto::oauth::{Client, Grant, GrantSerial};
 use challenger_proto::secret::{ClientSecretDigest, TokenDigest};
-use challenger_proto::store::{Account, Balance, Commit, Count, Entry, Keys, Rows, Write};
+use challenger_proto::store::{Account, Balance, Count, Entry, Event, Keys, Rows, Write};
 use postgres::Row;
 use postgres::types::ToSql;
 
 use super::error::PostgresError;
 use super::ledger;
-use super::purse::Rest;
 use super::session::Session;
 use crate::store::row::{
     ChangingColumns, ClientRow, Dialect, FixedColumns, GrantRow, ValidationRow, to_seconds,
@@ -112,25 +110,31 @@ pub(super) fn count(session: &mut Session, count: &Count) -> Result<u32, Postgre
     Ok(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
-/// Carries out a write, with these of its entries, and returns the balances that were charged. For
-/// refunds, `held` is what the purse has of their accounts.
+/// Carries out a write. Of its entries, it posts that of an address, and returns its balance if it
+/// was charged. Nothing to change is an error.
 pub(super) fn commit(
     session: &mut Session,
     write: &Write,
-    entries: &[Entry],
-    held: &BTreeMap<Account, Rest>,
-) -> Result<(Commit, Vec<Balance>), PostgresError> {
+) -> Result<Option<Balance>, PostgresError> {
     let changed = match write {
         Write::Open(validation, secret) => insert(session, validation, secret),
-        Write::Update(validation, _) if !entries.is_empty() => {
-            return ledger::update_and_post(session, validation, entries, held);
+        Write::Update(validation, entries) => {
+            match entries.iter().find(|entry| !entry.account.is_shared()) {
+                Some(message @ Entry { event: Event::Message { .. }, .. }) => {
+                    return ledger::update_and_charge(session, validation, message).map(Some);
+                }
+                Some(Entry { account, event: Event::Refund { charged } }) => {
+                    ledger::update_and_refund(session, validation, account, *charged)
+                }
+                Some(Entry { event: Event::Proof { .. }, .. }) | None => {
+                    update(session, validation)
+                }
+            }
         }
-        Write::Update(validation, _) => update(session, validation),
         Write::Redeem(validation, grant) => redeem(session, validation, grant),
         Write::Revoke(validation, token) => revoke(session, validation, token),
     };
-    let commit = if changed? == 1 { Commit::Done } else { Commit::Conflict };
-    Ok((commit, Vec::new()))
+    if changed? == 1 { Ok(None) } else { Err(PostgresError::nothing()) }
 }
 
 fn insert(

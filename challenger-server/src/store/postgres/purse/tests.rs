@@ -10,14 +10,16 @@ use challenger_proto::Span;
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
+const PERIOD: Span = Span::seconds(100);
 
 /// The row of the service, and a server with its purses.
 #[derive(Default)]
 struct Fixture {
     row: Mutex<Option<Balance>>,
     purses: Purses,
-    orders: AtomicU32,
-    /// What becomes of the next orders.
+    /// How many portions were asked for.
+    asked: AtomicU32,
+    /// What becomes of the next portions.
     trouble: Mutex<Option<PostgresError>>,
 }
 
@@ -30,61 +32,53 @@ fn entry(event: Event) -> Vec<Entry> {
 }
 
 fn message(messages: u32, now: Timestamp) -> Vec<Entry> {
-    entry(Event::Message { budget: MessageBudget { messages, period: Span::seconds(100) }, now })
+    entry(Event::Message { budget: MessageBudget { messages, period: PERIOD }, now })
+}
+
+fn proof() -> Vec<Entry> {
+    entry(Event::Proof { now: NOW })
 }
 
 impl Fixture {
     /// As the statement does it.
-    fn take(&self, order: Order) -> Result<Option<Balance>, PostgresError> {
-        self.orders.fetch_add(1, Ordering::Relaxed);
+    fn take(&self, first: Balance) -> Result<Balance, PostgresError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         if let Some(error) = lock(&self.trouble).clone() {
             return Err(error);
         }
-        let Order { account, messages, budget, now, back, proofs } = order;
         let mut row = lock(&self.row);
-        let mut new = row.clone().filter(|it| it.is_open(now, budget.period));
-        if let Some(it) = new.as_mut().filter(|it| it.ends == back.ends) {
-            it.spent -= back.messages;
+        let now = Timestamp::from_seconds(first.ends.seconds() - PERIOD.as_seconds());
+        let open = row.as_ref().filter(|it| it.is_open(now, PERIOD));
+        let before = open.cloned().unwrap_or(Balance { spent: 0, proved: 0, ..first.clone() });
+        let (spent, proved) = (before.spent + first.spent, before.proved + first.proved);
+        let after = Balance { spent, proved, budget: first.budget, ..before };
+        if after.spent > after.budget.messages {
+            return Err(PostgresError::nothing());
         }
-        for now in proofs {
-            let proof = Entry { account: account.clone(), event: Event::Proof { now } };
-            new = proof.post(new.as_ref()).unwrap_or(None).or(new);
-        }
-        let charge = Entry { account, event: Event::Message { budget, now } };
-        for _ in 0..messages {
-            match charge.post(new.as_ref()) {
-                Ok(charged) => new = charged,
-                Err(_) => return Ok(None),
-            }
-        }
-        row.clone_from(&new);
-        Ok(new)
+        Ok(row.insert(after).clone())
     }
 
-    fn pay(&self, entries: &[Entry]) -> Result<Bill, Unpaid> {
-        self.purses.pay(entries, deadline(), |order| self.take(order))
+    fn pay(&self, entries: &[Entry]) -> bool {
+        self.purses.pay(entries, deadline(), |first| self.take(first)).is_ok()
     }
 
-    /// Whether the entries were posted, with a row of a validation that came to nothing else.
-    fn post(&self, entries: &[Entry], outcome: Outcome) -> bool {
-        let bill = self.pay(entries);
-        let is_paid = bill.is_ok();
-        if let Ok(bill) = bill {
-            self.purses.settle(bill, outcome);
-        }
-        is_paid
+    /// Whether the entries could be posted with a row.
+    fn post(&self, entries: &[Entry]) -> bool {
+        let is_paid = self.pay(entries);
+        is_paid && self.purses.settle(entries, true).is_empty()
+    }
+
+    /// The balance as a request sees it.
+    fn seen(&self) -> Balance {
+        let mut balance = lock(&self.row).clone().unwrap();
+        self.purses.correct(&mut balance, deadline());
+        balance
     }
 
     /// Spent by the database, and as a request sees it.
     fn spent(&self) -> (u32, u32) {
-        let mut balance = lock(&self.row).clone().unwrap();
-        let there = balance.spent;
-        self.purses.correct(&mut balance, deadline());
-        (there, balance.spent)
-    }
-
-    fn orders(&self) -> u32 {
-        self.orders.swap(0, Ordering::Relaxed)
+        let there = lock(&self.row).as_ref().unwrap().spent;
+        (there, self.seen().spent)
     }
 }
 
@@ -92,11 +86,11 @@ impl Fixture {
 fn a_portion_pays_for_many_and_its_rest_goes_back() {
     let it = Fixture::default();
     for _ in 0..20 {
-        assert!(it.post(&message(1600, NOW), Outcome::Done));
+        assert!(it.post(&message(1600, NOW)));
     }
-    assert_eq!((it.orders(), it.spent()), (2, (32, 20)));
-    let rest = Rest { messages: 12, ends: NOW.plus(Span::seconds(100)) };
-    assert_eq!(it.purses.empty(), [(Account::Service, rest, vec![])]);
+    assert_eq!((it.asked.load(Ordering::Relaxed), it.spent()), (2, (32, 20)));
+    let (account, ends) = (Account::Service, NOW.plus(PERIOD));
+    assert_eq!(it.purses.empty(), [Rest { account, messages: 12, ends, proofs: 0 }]);
     assert_eq!(it.purses.empty(), []);
 }
 
@@ -104,7 +98,7 @@ fn a_portion_pays_for_many_and_its_rest_goes_back() {
 fn portions_are_small_beside_the_budget() {
     for (messages, portion) in [(1, 1), (199, 1), (200, 2), (1000, 10), (1600, 16), (99_999, 16)] {
         let it = Fixture::default();
-        assert!(it.post(&message(messages, NOW), Outcome::Done));
+        assert!(it.post(&message(messages, NOW)));
         assert_eq!(it.spent(), (portion, 1), "{messages}");
     }
 }
@@ -112,123 +106,128 @@ fn portions_are_small_beside_the_budget() {
 #[test]
 fn the_last_messages_are_taken_one_by_one() {
     let it = Fixture::default();
-    let sent = (0..400).filter(|_| it.post(&message(203, NOW), Outcome::Done)).count();
+    let sent = (0..400).filter(|_| it.post(&message(203, NOW))).count();
     assert_eq!((sent, it.spent()), (203, (203, 203)));
-    assert!(!it.post(&message(0, NOW), Outcome::Done));
+    assert!(!it.post(&message(0, NOW)));
 }
 
 #[test]
 fn what_came_to_nothing_is_spent_again_and_what_is_unknown_is_not() {
     let it = Fixture::default();
-    assert!(it.post(&message(1600, NOW), Outcome::Nothing));
+    assert!(it.pay(&message(1600, NOW)));
+    assert_eq!(it.purses.settle(&message(1600, NOW), false), []);
     assert_eq!(it.spent(), (16, 0));
-    assert!(it.post(&message(1600, NOW), Outcome::Unknown));
+    assert!(it.pay(&message(1600, NOW)));
     assert_eq!(it.spent(), (16, 1));
     // One account can pay, and another one cannot.
     let mut entries = message(1600, NOW);
-    let budget = MessageBudget { messages: 0, period: Span::seconds(100) };
+    let budget = MessageBudget { messages: 0, period: PERIOD };
     let account = Account::parse("prefix:+41").unwrap();
     entries.push(Entry { account, event: Event::Message { budget, now: NOW } });
-    assert!(!it.post(&entries, Outcome::Done));
+    assert!(!it.pay(&entries));
     assert_eq!(it.spent(), (16, 1));
 }
 
 #[test]
-fn refunds_go_where_the_message_came_from() {
+fn a_refund_goes_into_the_purse_of_its_window_only() {
     let it = Fixture::default();
-    let refund = entry(Event::Refund { charged: NOW });
-    assert_eq!(it.pay(&refund).unwrap().entries, refund, "another server's message");
-    assert!(it.post(&message(1600, NOW), Outcome::Done));
-    let bill = it.pay(&refund).unwrap();
-    assert_eq!(bill.entries, []);
-    it.purses.settle(bill, Outcome::Nothing);
+    let refund = |charged| entry(Event::Refund { charged });
+    assert!(it.post(&refund(NOW)));
+    assert!(it.post(&message(1600, NOW)));
+    it.purses.settle(&refund(NOW), false);
     assert_eq!(it.spent(), (16, 1));
-    assert!(it.post(&refund, Outcome::Done));
-    assert_eq!(it.spent(), (16, 0));
-    let bill = it.pay(&refund).unwrap();
-    assert_eq!(bill.entries, refund, "nothing of this server's is left to refund");
-    assert_eq!(bill.held[&Account::Service].messages, 16);
+    let next = NOW.plus(PERIOD);
+    for (charged, left) in [(next, 1), (NOW, 0), (NOW, 0)] {
+        assert!(it.post(&refund(charged)));
+        assert_eq!(it.spent(), (16, left));
+    }
+    assert!(it.post(&message(1600, NOW)));
+    assert!(it.post(&message(1600, next)));
+    for (charged, left) in [(NOW, 1), (next, 0)] {
+        assert!(it.post(&refund(charged)));
+        assert_eq!(it.spent(), (16, left));
+    }
 }
 
 #[test]
-fn another_budget_or_window_has_a_portion_of_its_own() {
+fn what_is_left_of_another_budget_or_window_is_dropped() {
     let it = Fixture::default();
-    assert!(it.post(&message(1600, NOW), Outcome::Done));
-    assert!(it.post(&message(2, NOW), Outcome::Done));
-    assert_eq!(it.spent(), (2, 2), "the operator lowered it");
-    assert!(!it.post(&message(2, NOW), Outcome::Done));
-    assert!(it.post(&message(1000, NOW), Outcome::Done));
-    assert_eq!(it.spent(), (12, 3));
-    let next = NOW.plus(Span::seconds(100));
-    assert!(it.post(&message(1000, next), Outcome::Done));
+    assert!(it.post(&message(1600, NOW)));
+    assert_eq!(it.spent(), (16, 1));
+    assert!(!it.post(&message(2, NOW)), "the operator lowered it");
+    assert_eq!(it.spent(), (16, 16));
+    assert!(it.post(&message(1000, NOW)));
+    assert_eq!(it.spent(), (26, 17));
+    assert!(it.post(&message(1000, NOW.plus(PERIOD))));
     assert_eq!(it.spent(), (10, 1));
-    assert!(it.post(&message(1000, Timestamp::from_seconds(5)), Outcome::Done));
+    assert!(it.post(&message(1000, Timestamp::from_seconds(5))));
     assert_eq!(it.spent(), (10, 1), "a clock that was set back");
 }
 
 #[test]
 fn proofs_wait_for_a_portion_or_for_each_other() {
     let it = Fixture::default();
-    let proof = entry(Event::Proof { now: NOW });
-    assert!(it.post(&message(1, NOW), Outcome::Done));
+    assert!(it.post(&message(1, NOW)));
     for _ in 1..PROOFS_MAX {
-        let bill = it.pay(&proof).unwrap();
-        assert_eq!(bill.entries, []);
-        it.purses.settle(bill, Outcome::Done);
+        assert!(it.post(&proof()));
     }
-    let all = it.pay(&proof).unwrap();
-    assert_eq!(all.entries, vec![proof[0].clone(); PROOFS_MAX]);
-    it.purses.settle(all, Outcome::Nothing);
-    let mut seen = lock(&it.row).clone().unwrap();
-    it.purses.correct(&mut seen, deadline());
-    assert_eq!(seen.proved, 15);
-    assert!(!it.post(&message(1, NOW), Outcome::Done), "and they are not lost");
-    assert!(it.post(&message(2, NOW), Outcome::Done));
-    assert_eq!(lock(&it.row).clone().unwrap().proved, 15);
+    it.purses.settle(&proof(), false);
+    assert_eq!(it.seen().proved, 15);
+    assert!(!it.post(&message(1, NOW)), "and they are not lost");
+    assert!(it.post(&message(2, NOW)));
+    assert_eq!((it.seen(), it.purses.empty()), (lock(&it.row).clone().unwrap(), vec![]));
+    assert_eq!(it.seen().proved, 15);
+    for _ in 1..PROOFS_MAX {
+        assert!(it.post(&proof()));
+    }
+    let (account, ends) = (Account::Service, Timestamp::EPOCH);
+    let all = Rest { account, messages: 0, ends, proofs: PROOFS_MAX };
+    assert_eq!(it.purses.settle(&proof(), true), [all]);
     assert_eq!(it.purses.empty(), []);
 }
 
 #[test]
-fn a_portion_that_may_have_been_taken_is_not_spent() {
+fn a_portion_that_may_have_been_taken_is_not_spent_and_its_proofs_are_not_counted_twice() {
     let it = Fixture::default();
-    assert!(it.post(&message(1600, NOW), Outcome::Done));
-    for (error, left) in
-        [(PostgresError::Unreachable(String::new()), 15), (PostgresError::Lost(String::new()), 0)]
+    assert!(it.post(&message(1, NOW)));
+    assert!(it.post(&proof()));
+    for (error, proved) in
+        [(PostgresError::Unreachable(String::new()), 1), (PostgresError::Lost(String::new()), 0)]
     {
         *lock(&it.trouble) = Some(error);
-        assert!(!it.post(&message(1000, NOW), Outcome::Done));
-        assert_eq!(it.spent(), (16, 16 - left));
+        assert!(!it.post(&message(1000, NOW)));
+        assert_eq!((it.seen().spent, it.seen().proved), (1, proved));
     }
     *lock(&it.trouble) = None;
-    assert!(it.post(&message(1000, NOW), Outcome::Done));
-    assert_eq!(it.spent(), (26, 17));
+    assert!(it.post(&message(1000, NOW)));
+    assert_eq!(it.spent(), (11, 2));
 }
 
 #[test]
 fn those_who_need_the_same_account_wait_for_one_that_fetches() {
     let it = Fixture::default();
     let paid: u32 = thread::scope(|scope| {
-        let pay = || u32::from(it.post(&message(1600, NOW), Outcome::Done));
+        let pay = || u32::from(it.post(&message(1600, NOW)));
         let threads: Vec<_> = (0..64).map(|_| scope.spawn(pay)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
-    assert_eq!((paid, it.orders(), it.spent()), (64, 4, (64, 64)));
+    assert_eq!((paid, it.asked.into_inner(), lock(&it.row).take().unwrap().spent), (64, 4, 64));
 }
 
 #[test]
 fn a_balance_that_looks_full_waits_for_the_portion_under_way() {
     let it = Fixture::default();
-    assert!(it.post(&message(200, NOW), Outcome::Done));
-    lock(&it.row).as_mut().unwrap().spent = 198;
-    assert!(it.post(&message(200, NOW), Outcome::Done));
-    lock(&it.row).as_mut().unwrap().spent = 198;
+    for _ in 0..2 {
+        assert!(it.post(&message(200, NOW)));
+        lock(&it.row).as_mut().unwrap().spent = 198;
+    }
     let begun = Barrier::new(2);
     let seen = thread::scope(|scope| {
         let (send, receive) = mpsc::channel();
-        let bill = it.purses.pay(&message(200, NOW), deadline(), |order| {
-            let taken = it.take(order)?;
+        let paid = it.purses.pay(&message(200, NOW), deadline(), |first| {
+            let taken = it.take(first)?;
             // Now the row is full, and the purse still empty.
-            let mut seen = taken.clone().unwrap();
+            let mut seen = taken.clone();
             assert_eq!(seen.spent, 200);
             let (begun, purses) = (&begun, &it.purses);
             let look = move || {
@@ -241,22 +240,8 @@ fn a_balance_that_looks_full_waits_for_the_portion_under_way() {
             thread::sleep(Duration::from_millis(20));
             Ok(taken)
         });
-        let seen = receive.recv().unwrap().join().unwrap();
-        it.purses.settle(bill.unwrap(), Outcome::Done);
-        seen
+        assert!(paid.is_ok());
+        receive.recv().unwrap().join().unwrap()
     });
     assert_eq!(seen, 199);
-}
-
-#[test]
-fn purses_of_windows_that_ended_are_forgotten() {
-    let it = Fixture::default();
-    assert!(it.post(&message(1600, NOW), Outcome::Done));
-    let late = NOW.plus(Span::seconds(1000));
-    let budget = MessageBudget { messages: 1, period: Span::seconds(100) };
-    let account = Account::parse("prefix:+41").unwrap();
-    let entry = Entry { account, event: Event::Message { budget, now: late } };
-    let bill = it.purses.pay(&[entry], deadline(), |_| Ok(None));
-    assert!(matches!(bill, Err(Unpaid::OverBudget)));
-    assert_eq!(lock(&it.purses.purses).len(), 1);
 }
