@@ -322,6 +322,22 @@ fn updates_touch_no_index() {
 }
 
 #[test]
+fn the_database_logs_no_address_that_is_over_budget() {
+    let (it, store) = served::<ClusterDatabase>();
+    let client = register(&store, "https://client.example/cb", "x");
+    let row = open(&store, &client, [1; 32]);
+    let account = conformance::address(&format!("{}@example.com", it.name));
+    for expected in [Commit::Done, Commit::Conflict] {
+        let row = reload(&store, &row).unwrap();
+        let entry = conformance::message(&account, 1, 0);
+        assert_eq!(store.commit(&Write::Update(row, vec![entry])), Ok(expected));
+    }
+    let logged = it.cluster.logged();
+    assert!(logged.contains("over the budget of 1"), "{logged}");
+    assert!(!logged.contains(account.to_text().trim_start_matches("address:")), "{logged}");
+}
+
+#[test]
 fn an_unreachable_database_is_named_without_the_password() {
     let uri = "postgres://ada:secret@/c?host=/nowhere";
     let database = Database::Postgres(PostgresDatabase::parse(uri, |_| None).unwrap());

@@ -36,6 +36,7 @@ mod registry;
 mod schema;
 mod semaphore;
 mod session;
+mod spending;
 mod statements;
 #[cfg_attr(not(feature = "tls"), path = "postgres/no_tls.rs")]
 mod tls;

@@ -136,7 +136,7 @@ impl Cluster {
             }
             thread::sleep(LOOK);
         }
-        panic!("PostgreSQL does not start: {}", fs::read_to_string(self.log()).unwrap());
+        panic!("PostgreSQL does not start: {}", self.logged());
     }
 
     /// Ends the server and waits until it is gone.
@@ -285,6 +285,11 @@ impl Cluster {
             command.uid(user).gid(group);
         }
         command
+    }
+
+    /// What PostgreSQL has logged.
+    pub fn logged(&self) -> String {
+        fs::read_to_string(self.log()).unwrap()
     }
 
     fn data(&self) -> PathBuf {

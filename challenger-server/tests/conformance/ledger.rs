@@ -24,7 +24,7 @@ fn later(seconds: u64) -> Timestamp {
     NOW.plus(Span::seconds(seconds))
 }
 
-pub(super) fn message(account: &Account, messages: u32, seconds: u64) -> Entry {
+pub(crate) fn message(account: &Account, messages: u32, seconds: u64) -> Entry {
     let event = Event::Message { budget: budget(messages), now: later(seconds) };
     Entry { account: account.clone(), event }
 }
@@ -37,7 +37,7 @@ pub(super) fn proof(account: &Account, seconds: u64) -> Entry {
     Entry { account: account.clone(), event: Event::Proof { now: later(seconds) } }
 }
 
-pub(super) fn address(text: &str) -> Account {
+pub(crate) fn address(text: &str) -> Account {
     Account::of_address(&email(text))
 }
 

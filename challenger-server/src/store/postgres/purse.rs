@@ -1,11 +1,11 @@
 //! Purses: messages of shared accounts that this server has set aside.
 //!
 //! All messages of a client, a destination or the service are charged to one row of the ledger. If
-//! each commit changed it, each would wait until the one before it is on the disk. So a server takes
-//! a portion of a few messages, with a statement of its own, and pays with them until they are spent
-//! or the window ends. When it stops, it gives back the rest. A portion that is lost counts as
-//! spent: in a crash, when the answer is lost, or when the operator changes the budget. So no budget
-//! is overdrawn.
+//! each commit changed it, each would wait until the one before it is on the disk. So a server
+//! takes a portion of a few messages, with a statement of its own, and pays with them until they
+//! are spent or the window ends. When it stops, it gives back the rest. A portion that is lost
+//! counts as spent: in a crash, when the answer is lost, or when the operator changes the budget.
+//! So no budget is overdrawn.
 //!
 //! Proofs wait here, too. They count in the window that is open when they are written.
 

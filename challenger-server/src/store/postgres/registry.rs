@@ -13,7 +13,7 @@ use postgres::types::ToSql;
 use super::connection::no_thread;
 use super::error::PostgresError;
 use super::session::LATE;
-use super::{PostgresStore, ledger, schema};
+use super::{PostgresStore, schema, spending};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
 use crate::store::{Added, ClientSummary, Collected, Registry, Spending, StoreError, rest};
 
@@ -154,11 +154,11 @@ impl Registry for PostgresStore {
     }
 
     fn spending(&self, now: Timestamp) -> Result<Spending, StoreError> {
-        self.with_connection(|client| ledger::spending(client, now))
+        self.with_connection(|client| spending::spending(client, now))
     }
 
     fn forgive(&self, account: &Account) -> Result<bool, StoreError> {
-        self.with_connection(|client| ledger::forgive(client, account))
+        self.with_connection(|client| spending::forgive(client, account))
     }
 }
 
@@ -230,11 +230,11 @@ fn collect(client: &mut Client, now: Timestamp) -> Result<Collected, PostgresErr
 /// Deletes the balances of windows that are not of this time. Those that a server is changing are
 /// left for the next time.
 fn delete_balances(client: &mut Client, now: Timestamp) -> Result<u64, PostgresError> {
-    let statement = ledger::prepare_delete_ended(client)?;
+    let statement = spending::prepare_delete_ended(client)?;
     let (mut deleted, mut last) = (0, String::new());
     loop {
         let begun = Instant::now();
-        let piece = || ledger::delete_ended(client, &statement, now, PIECE_ROWS, &mut last);
+        let piece = || spending::delete_ended(client, &statement, now, PIECE_ROWS, &mut last);
         let rows = retry(piece)?;
         deleted += rows.cast_unsigned();
         if rows < PIECE_ROWS {

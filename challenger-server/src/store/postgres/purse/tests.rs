@@ -49,7 +49,8 @@ impl Fixture {
         let mut row = lock(&self.row);
         let now = Timestamp::from_seconds(first.ends.seconds() - PERIOD.as_seconds());
         let open = row.as_ref().filter(|it| it.is_open(now, PERIOD));
-        let before = open.cloned().unwrap_or(Balance { spent: 0, proved: 0, ..first.clone() });
+        let begun = Balance { spent: 0, proved: 0, ..first.clone() };
+        let before = open.cloned().unwrap_or(begun);
         let (spent, proved) = (before.spent + first.spent, before.proved + first.proved);
         let after = Balance { spent, proved, budget: first.budget, ..before };
         if after.spent > after.budget.messages {
