@@ -75,14 +75,9 @@ impl Purses {
         deadline: Instant,
         take: impl Fn(Balance) -> Result<Balance, PostgresError>,
     ) -> Result<(), PostgresError> {
-        for (index, entry) in entries.iter().enumerate() {
-            let paid = match entry.event {
-                Event::Message { budget, now } if entry.account.is_shared() => {
-                    self.purse(&entry.account).pay(entry, budget, now, deadline, &take)
-                }
-                _ => Ok(()),
-            };
-            if let Err(error) = paid {
+        let shared = |(_, entry): &(usize, &Entry)| entry.account.is_shared();
+        for (index, entry) in entries.iter().enumerate().filter(shared) {
+            if let Err(error) = self.purse(&entry.account).pay(entry, deadline, &take) {
                 self.settle(entries.split_at(index).0, false);
                 return Err(error);
             }
@@ -142,19 +137,19 @@ impl Purses {
 }
 
 impl Purse {
-    /// Pays a message, from a new portion if need be.
+    /// Pays the entry, if it is a message, from a new portion if need be.
     fn pay(
         &self,
-        message: &Entry,
-        budget: MessageBudget,
-        now: Timestamp,
+        entry: &Entry,
         deadline: Instant,
         take: impl Fn(Balance) -> Result<Balance, PostgresError>,
     ) -> Result<(), PostgresError> {
+        let Event::Message { budget, now } = entry.event else { return Ok(()) };
         if lock(&self.contents).pay(budget, now) {
             return Ok(());
         }
-        let first = message.post(None).ok().flatten().ok_or_else(PostgresError::nothing)?;
+        // There is nothing to take from a budget of nothing.
+        let first = entry.post(None).ok().flatten().ok_or_else(PostgresError::nothing)?;
         let late = || PostgresError::Other(LATE.to_owned());
         let _turn = self.turn.acquire(deadline).ok_or_else(late)?;
         let mut contents = lock(&self.contents);
