@@ -24,7 +24,7 @@ struct Crowd<'s> {
 
 impl<'s> Crowd<'s> {
     fn new(service: &'s Service, dice: &[u8]) -> Self {
-        let server = Server::new(service, Weather::CALM, 64);
+        let server = Server::new(service, [None; 2], Weather::CALM, 64);
         Self { server, dice: Dice::fed(dice), answers: Vec::new() }
     }
 

@@ -57,7 +57,7 @@ pub fn play(mut dice: Dice) -> Tally {
 
 impl<'s> Simulation<'s> {
     fn new(service: &'s Service, has_pages: bool, weather: Weather, mut dice: Dice) -> Self {
-        let server = Server::new(service, weather, 1 + dice.below(3));
+        let server = Server::new(service, [None; 2], weather, 1 + dice.below(3));
         let journeys: Vec<Journey> =
             (0..2 + dice.below(3)).map(|who| Journey::new(who, has_pages, &mut dice)).collect();
         let foes = Foe::all(journeys.len(), &mut dice);

@@ -12,7 +12,7 @@ use super::faults::{Fault, Weather};
 use super::history::History;
 use super::tally::Tally;
 use crate::Dice;
-use crate::audit::{Ask, Auditor, Case, Cause, name_of};
+use crate::audit::{Ask, Auditor, Case, Cause, Glimpse, name_of};
 use crate::world;
 
 /// A request, and its sender.
@@ -81,6 +81,7 @@ struct Walker {
     /// When the latest decision was made.
     decided_at: Timestamp,
     sight: Sight,
+    glimpse: Glimpse,
     rounds: usize,
     /// Whether others move its row whenever it looks.
     is_outrun: bool,
@@ -117,9 +118,15 @@ pub struct Server<'s> {
 }
 
 impl<'s> Server<'s> {
-    pub fn new(service: &'s Service, weather: Weather, slots: usize) -> Self {
+    /// A server whose clients may send so many messages a day.
+    pub fn new(
+        service: &'s Service,
+        messages_per_day: [Option<u32>; 2],
+        weather: Weather,
+        slots: usize,
+    ) -> Self {
         Self {
-            auditor: world::auditor(&service.limits),
+            auditor: world::auditor_with(service, messages_per_day),
             service,
             weather,
             tally: Tally::default(),
@@ -127,7 +134,7 @@ impl<'s> Server<'s> {
             mail: Vec::new(),
             crashes: 0,
             conflicts: 0,
-            records: world::records(),
+            records: world::records_with(messages_per_day),
             walkers: Vec::new(),
             slots,
             draws: 0,
@@ -154,6 +161,7 @@ impl<'s> Server<'s> {
             rows: None,
             decided_at: self.now,
             sight: Sight::default(),
+            glimpse: Glimpse::default(),
             rounds: 0,
             is_outrun: false,
             slot: false,
@@ -233,6 +241,7 @@ impl<'s> Server<'s> {
                 is_void: code.is_some() && case.is_some_and(|case| case.code() != code),
             };
         }
+        walker.glimpse = self.auditor.glimpse(walker.cause());
         let mut rows = self.records.load(it.keys());
         if let Some(count) = it.keys().count
             && self.strikes(Fault::ClientFull, dice)
@@ -272,7 +281,7 @@ impl<'s> Server<'s> {
             Step::Load(_) | Step::Commit(_) | Step::Send(_) => None,
         };
         self.tell(Some(walker), "decides", refusal);
-        self.auditor.decided(walker.cause(), &next, self.now);
+        self.auditor.decided(walker.cause(), &walker.glimpse, &next, self.now);
         assert_ne!(refusal, Some(Refusal::Internal), "a fault of ours");
         if let What::Bent(bend) = walker.errand.what {
             let Step::Respond(response) = &next else { panic!("I9: {bend} writes") };
@@ -320,6 +329,7 @@ impl<'s> Server<'s> {
         self.tally.reached(name_of(&write.row().progress));
         let next = it.done();
         self.auditor.committed(walker.cause(), &write, &next, walker.decided_at);
+        self.auditor.ledger.assert_kept(self.records.balances());
         if self.strikes(Fault::CommitLost, dice) {
             // To the server, it failed.
             return self.refuse(walker, Refusal::StorageUnwritable);
