@@ -47,6 +47,12 @@ pub struct Arrival {
     pub response: Option<Response>,
 }
 
+impl Arrival {
+    pub const fn is_setup(&self) -> bool {
+        matches!(self.ask, Ask::Setup { .. })
+    }
+}
+
 /// A message in somebody's mailbox.
 #[derive(Debug)]
 pub struct Message {
