@@ -2,25 +2,25 @@
 #![allow(clippy::disallowed_types, reason = "a test may keep state")]
 
 mod checks;
+mod owed;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use challenger_proto::address::{Address, Destination};
+use challenger_proto::address::Destination;
 use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::machine::{Progress, Validation};
 use challenger_proto::secret::{Nonce, NonceDigest};
 use challenger_proto::store::{Commit, Keys, MessageBudget, Records, Rows};
 use challenger_proto::{Entropy, Loading, Service, Span, Step, Timestamp, Transmission};
 
-use challenger_testkit::audit::{
-    Ask, Auditor, Case, Cause, Round, is_early, name_of, query_of, redirect_of,
-};
+use challenger_testkit::audit::{Ask, Auditor, Case, Cause, Round, name_of, query_of, redirect_of};
 use challenger_testkit::escape;
 use challenger_testkit::world;
 use checks::Bent;
+use owed::Owed;
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html";
@@ -117,23 +117,6 @@ pub(crate) struct Move {
     pub(crate) wrote: Option<&'static str>,
     /// The status of a refusal.
     pub(crate) refused: Option<u16>,
-}
-
-/// What the history owes to somebody who submits an address.
-#[derive(Clone, Copy)]
-struct Owed {
-    wrote: bool,
-    sends: bool,
-    refused: Option<u16>,
-}
-
-impl Owed {
-    const MESSAGE: Self = Self { wrote: true, sends: true, refused: None };
-    const NOTHING: Self = Self { wrote: false, sends: false, refused: None };
-
-    const fn refused(status: u16) -> Self {
-        Self { refused: Some(status), ..Self::NOTHING }
-    }
 }
 
 /// A message whose fate is open, as the decision that it came from: decided again, it is the same.
@@ -330,47 +313,6 @@ impl Node {
         step
     }
 
-    /// What follows from an address, as long as there are messages for all.
-    fn owed_to_challenge(&self, address: &str) -> Owed {
-        let limits = &self.service.limits;
-        let case = self.case();
-        if case.solved.is_some() {
-            return Owed::NOTHING;
-        }
-        let current = case.round.as_ref().map(|round| &round.address);
-        let current = current.or(case.opened.prefill.as_ref());
-        if current.and_then(|it| it.only_value()) != Some(address) {
-            if case.opened.read_only {
-                return Owed::refused(403);
-            }
-            if case.paid == u32::from(limits.address_changes) {
-                return Owed::refused(429);
-            }
-            let left: Vec<Round> = case.left.iter().chain(&case.round).cloned().collect();
-            let address = Address::new([("CONTACT_EMAIL".into(), address.into())]).unwrap();
-            return self.owed_to_round(&Round::next(&address, &left, self.now, limits), true);
-        }
-        case.round.as_ref().map_or(Owed::MESSAGE, |round| self.owed_to_round(round, false))
-    }
-
-    /// The same, once it is the address's turn. A change is written although nothing is sent.
-    fn owed_to_round(&self, round: &Round, is_change: bool) -> Owed {
-        let limits = &self.service.limits;
-        let due = round.waits_from.is_none_or(|at| !is_early(at, self.now, limits));
-        let messages = round.charges < u32::from(limits.pin_transmissions.get());
-        let guesses = round.guesses < u32::from(limits.pin_attempts.get());
-        match (due && messages, messages, guesses) {
-            (true, _, _) => Owed::MESSAGE,
-            (false, false, false) => Owed::refused(429),
-            // People get a page that says when to come back; before the first message it is the
-            // one that shows where it goes.
-            (false, true, false) if self.accept() == HTML && round.charges > 0 => {
-                Owed { wrote: is_change, ..Owed::refused(403) }
-            }
-            (false, _, _) => Owed { wrote: is_change, ..Owed::NOTHING },
-        }
-    }
-
     fn solve_right(&mut self) -> Move {
         let pin = self.case().round.as_ref().map_or("12345678", Round::pin_or_guess).to_string();
         let case = self.case();
@@ -401,22 +343,6 @@ impl Node {
         step
     }
 
-    /// Whether a guess is judged, and how a wrong one is refused; `None` once it is solved.
-    fn owed_to_guess(&self) -> Option<(bool, Option<u16>)> {
-        let limits = &self.service.limits;
-        let case = self.case();
-        if case.solved.is_some() {
-            return None;
-        }
-        let Some(round) = &case.round else { return Some((false, Some(403))) };
-        let attempts = u32::from(limits.pin_attempts.get());
-        let no_address = case.opened.read_only || case.paid == u32::from(limits.address_changes);
-        let no_message = round.charges == u32::from(limits.pin_transmissions.get());
-        let last = round.guesses + 1 >= attempts;
-        let over = no_address && no_message && last;
-        Some((round.guesses < attempts, Some(if over { 429 } else { 403 })))
-    }
-
     fn redeem(&mut self) -> Move {
         let owed = self.owed_to_redeem();
         let (code, verifier) = (self.code(), self.case().verifier.clone());
@@ -424,26 +350,6 @@ impl Node {
         let step = self.step("redeem", &redemption.request(), TOKEN_SEED);
         assert_eq!((step.wrote.is_some(), step.refused), owed, "the code in {}", self.key());
         step
-    }
-
-    fn owed_to_redeem(&self) -> (bool, Option<u16>) {
-        let case = self.case();
-        if self.now >= case.opened.expires {
-            return (false, Some(401));
-        }
-        match (&case.solved, &case.granted) {
-            (None, _) if case.round.is_none() && case.opened.prefill.is_none() => {
-                (false, Some(409))
-            }
-            (None, _) => (false, Some(401)),
-            (Some(solved), None) => {
-                let fresh = self.now < solved.renewed_at.plus(self.service.limits.code_duration);
-                (fresh, if fresh { None } else { Some(401) })
-            }
-            (_, Some((_, at))) => {
-                (!case.is_revoked && self.now.since(*at) > Span::seconds(10), Some(401))
-            }
-        }
     }
 
     /// The code, or before there is one a text that could be it.

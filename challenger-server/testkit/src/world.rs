@@ -94,8 +94,7 @@ pub fn auditor(service: &Service) -> Auditor {
 pub fn auditor_with(service: &Service, messages_per_day: [Option<u32>; 2]) -> Auditor {
     let mut auditor = Auditor::new(service);
     for (Party { number, secret, redirect }, messages) in CLIENTS.iter().zip(messages_per_day) {
-        let registered =
-            Registered { secret: (*secret).into(), redirect_uri: (*redirect).into() };
+        let registered = Registered { secret: (*secret).into(), redirect_uri: (*redirect).into() };
         let id = ClientId::new(*number).unwrap();
         auditor.know(id, registered);
         auditor.ledger.know(id, messages);

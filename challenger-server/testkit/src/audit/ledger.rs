@@ -172,9 +172,7 @@ impl Ledger {
         let windows: Vec<_> = self
             .windows
             .iter()
-            .map(|(name, it)| {
-                (name, it.spent, it.proved, now.since(it.begins), it.ends.since(now))
-            })
+            .map(|(name, it)| (name, it.spent, it.proved, now.since(it.begins), it.ends.since(now)))
             .collect();
         let spare: Vec<_> = self
             .mailboxes
@@ -189,14 +187,15 @@ impl Glimpse {
     /// Until when some of the accounts are full, and whether all messages are too many then;
     /// [`Timestamp::NEVER`] if nothing may ever be sent.
     pub fn full_until(&self, now: Timestamp) -> Option<(Timestamp, bool)> {
-        let full = self.0.iter().filter_map(|(name, MessageBudget { messages, period }, window)| {
-            let is_general = name == "service" || name.starts_with("client:");
-            if *messages == 0 {
-                return Some((Timestamp::NEVER, is_general));
-            }
-            let full = window.filter(|it| it.spent >= *messages && it.is_open(now, *period))?;
-            Some((full.ends, is_general))
-        });
+        let full =
+            self.0.iter().filter_map(|(name, MessageBudget { messages, period }, window)| {
+                let is_general = name == "service" || name.starts_with("client:");
+                if *messages == 0 {
+                    return Some((Timestamp::NEVER, is_general));
+                }
+                let full = window.filter(|it| it.spent >= *messages && it.is_open(now, *period))?;
+                Some((full.ends, is_general))
+            });
         full.reduce(|one, other| (one.0.max(other.0), one.1 || other.1))
     }
 
@@ -229,4 +228,3 @@ impl Glimpse {
         }
     }
 }
-

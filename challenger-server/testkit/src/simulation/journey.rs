@@ -73,8 +73,8 @@ pub(crate) struct Journey {
     wrong: BTreeSet<String>,
     /// The address that was submitted last.
     submitted: String,
-    /// The address to which no message may be sent for now, and until when.
-    hold: Option<(String, Timestamp)>,
+    /// Until when there is no use in asking for a message, because a budget is spent.
+    hold: Option<Timestamp>,
     /// How often all began anew because a budget was spent, once nothing failed any more.
     pub(crate) delays: usize,
     /// Whether the client said that its code is stale, and how often that was so.

@@ -1,4 +1,4 @@
-//! A deterministic simulation: people, clients and foes at a server whose requests interleave and
+//! A deterministic simulation: people, clients and foes at servers whose requests interleave and
 //! whose world fails, all by the throws of dice.
 //!
 //! In the first phase faults strike and the auditor watches that nothing unsafe happens (I1 to
@@ -14,6 +14,7 @@ mod scarcity;
 mod screen;
 pub mod server;
 mod tally;
+mod walker;
 
 use std::num::NonZeroU8;
 
@@ -70,7 +71,10 @@ impl<'s> Simulation<'s> {
         weather: Weather,
         mut dice: Dice,
     ) -> Self {
-        let server = Server::new(service, clients, weather, 1 + dice.below(3));
+        let mut server = Server::new(service, clients, weather, 1 + dice.below(3));
+        let servers = 1 + dice.below(3);
+        let behind = |_| Span::seconds([0, 0, 1, 8][dice.below(4)]);
+        server.clocks = (0..servers).map(behind).collect();
         let journeys: Vec<Journey> =
             (0..2 + dice.below(3)).map(|who| Journey::new(who, has_pages, &mut dice)).collect();
         let foes = Foe::all(journeys.len(), &mut dice);
@@ -86,6 +90,7 @@ impl<'s> Simulation<'s> {
             self.tick();
         }
         self.server.weather = Weather::CALM;
+        self.server.clocks.fill(Span::seconds(0));
         // A person whose turn never comes cannot get through: from here on the dice are fair.
         if matches!(self.dice, Dice::Fed(_)) {
             self.dice = Dice::Seeded(0);
@@ -101,6 +106,7 @@ impl<'s> Simulation<'s> {
         let most = self.journeys.iter().map(|journey| journey.requests).max();
         let tally = &mut self.server.tally;
         tally.patience = most.unwrap_or(0);
+        tally.delays = self.journeys.iter().map(|journey| journey.delays).max().unwrap_or(0);
         tally.seeds = 1;
         tally.validations = self.server.auditor.cases().count().try_into().unwrap();
         tally.clone()

@@ -70,6 +70,8 @@ pub struct Tally {
     pub validations: u64,
     /// The most requests that somebody needed in the end, once nothing failed any more.
     pub patience: usize,
+    /// How often somebody was told then that a budget is spent, at most.
+    pub delays: usize,
     pub refusals: BTreeMap<Refusal, u64>,
     states: BTreeMap<&'static str, u64>,
     deeds: BTreeMap<&'static str, u64>,
@@ -98,6 +100,7 @@ impl Tally {
         self.seeds += other.seeds;
         self.validations += other.validations;
         self.patience = self.patience.max(other.patience);
+        self.delays = self.delays.max(other.delays);
         add(&mut self.refusals, &other.refusals);
         add(&mut self.states, &other.states);
         add(&mut self.deeds, &other.deeds);

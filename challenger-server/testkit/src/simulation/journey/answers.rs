@@ -1,7 +1,7 @@
 //! What people and clients learn from an answer.
 
-use challenger_proto::{Refusal, Span};
 use challenger_proto::http::{Body, Response};
+use challenger_proto::{Refusal, Span};
 
 use super::{Journey, Proposal};
 use crate::audit::{Ask, query_of, redirect_of};
@@ -42,6 +42,8 @@ impl Journey {
         let seconds = response.header("Retry-After").map(|it| it.parse().unwrap());
         assert!(seconds.is_some() || !self.owns(&to), "I15: an address is full for ever");
         self.screen = Screen::Nothing;
+        self.delays += 1;
+        self.requests = 0;
         if self.has_pages
             && self.who.is_multiple_of(2)
             && world::member(response, "other_address").as_deref() == Some("true")
@@ -51,12 +53,10 @@ impl Journey {
         {
             server.tally.did("a person does without an address whose budget is spent");
             self.spares += 1;
-        } else {
-            server.tally.did("a person waits for a budget");
+            return;
         }
-        self.hold = seconds.map(|it| (to, server.now.plus(Span::seconds(it))));
-        self.delays += 1;
-        self.requests = 0;
+        server.tally.did("a person waits for a budget");
+        self.hold = seconds.map(|it| server.now.plus(Span::seconds(it)));
     }
 
     fn receive_page(&mut self, ask: &Ask, response: &Response, server: &mut Server<'_>) {

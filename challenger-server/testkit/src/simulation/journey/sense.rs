@@ -36,8 +36,8 @@ impl Journey {
             Screen::Done => Step::GiveUp,
             Screen::View(view) => self.look(view, server),
         };
-        match (step, &self.hold) {
-            (Step::Address(to, _), Some((held, until))) if to == *held && server.now < *until => {
+        match (step, self.hold) {
+            (Step::Address(to, _), Some(until)) if self.owns(&to) && server.now < until => {
                 Step::Wait(until.since(server.now).as_seconds())
             }
             (step, _) => step,
