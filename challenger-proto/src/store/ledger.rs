@@ -199,8 +199,8 @@ impl Entry {
         match self.event {
             Event::Message { budget, now } => {
                 let open = balance.filter(|it| it.is_open(now, budget.period));
-                let (spent, proved, ends) = open
-                    .map_or((0, 0, now.plus(budget.period)), |it| (it.spent, it.proved, it.ends));
+                let new = (0, 0, now.plus(budget.period));
+                let (spent, proved, ends) = open.map_or(new, |it| (it.spent, it.proved, it.ends));
                 if spent >= budget.messages {
                     return Err(OverBudget);
                 }
