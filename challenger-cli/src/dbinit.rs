@@ -25,7 +25,7 @@ struct Arguments {
     /// configuration file to use instead of the usual places
     #[argh(option, short = 'c', arg_name = "FILE")]
     config: Option<PathBuf>,
-    /// delete expired validations and access tokens, and do nothing else
+    /// delete expired validations, access tokens and balances of budgets, and do nothing else
     #[argh(switch, short = 'g')]
     garbagecollect: bool,
     /// the same as --garbagecollect
@@ -66,8 +66,8 @@ fn run() -> Result<(), Exit> {
     if collects {
         let collected = registry.collect_garbage(os::now()).map_err(failed)?;
         say(&format!(
-            "Deleted {} expired validations and {} expired access tokens.",
-            collected.validations, collected.grants
+            "Deleted {} expired validations, {} expired access tokens and {} balances.",
+            collected.validations, collected.grants, collected.balances
         ))?;
     }
     Ok(())

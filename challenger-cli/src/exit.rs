@@ -45,6 +45,11 @@ impl Exit {
     pub(crate) fn not_configured(message: impl Into<String>) -> Self {
         Self { code: 6, message: message.into(), to_stdout: false }
     }
+
+    /// The message, to end in another way with it.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
 }
 
 /// The exit statuses of helpers, from sysexits.h: what a failed delivery means.
@@ -79,11 +84,6 @@ impl Exit {
     /// 78, EX_CONFIG: the operator has to change a setting, an account or a server.
     pub(crate) fn misconfigured(message: impl Into<String>) -> Self {
         Self { code: 78, message: message.into(), to_stdout: false }
-    }
-
-    /// The message, to end in another way with it.
-    pub(crate) fn message(&self) -> &str {
-        &self.message
     }
 }
 

@@ -71,8 +71,8 @@ fn each_command_prints_what_it_says() {
         (&["--list", "-q"], "1\n"),
         (
             &["--list"],
-            "    ID  VALIDATIONS       GRANTS  REDIRECT URI\n     \
-             1            0            0  https://client.example/callback?shop=1\n",
+            "    ID  VALIDATIONS       GRANTS  MESSAGES/DAY  REDIRECT URI\n     \
+             1            0            0     unlimited  https://client.example/callback?shop=1\n",
         ),
         (&["-d", "-q", REDIRECT_URI], "1\n"),
         (&["--list", "--json"], "[]\n"),
@@ -104,8 +104,8 @@ fn one_action_at_a_time_is_possible() {
     let site = Site::bare("");
     let add = format!("--add={SECRET}");
     let cases: [(&[&str], &str); 9] = [
-        (&[OTHER], "--delete or --list is missing"),
-        (&["--json"], "--delete or --list is missing"),
+        (&[OTHER], "--budgets or --forgive=ADDRESS is missing"),
+        (&["--json"], "--budgets or --forgive=ADDRESS is missing"),
         (&[&add, "--delete", OTHER], "only one of --add=SECRET"),
         (&["--generate", "--regenerate", OTHER], "only one of"),
         (&["--list", "--delete"], "only one of"),
@@ -222,6 +222,7 @@ fn the_list_counts_what_was_collected_as_well() {
             "redirect_uri": REDIRECT_URI,
             "validations": 3,
             "grants": 1,
+            "messages_per_day": null,
             "being_deleted": false,
         },
         {
@@ -229,6 +230,7 @@ fn the_list_counts_what_was_collected_as_well() {
             "redirect_uri": OTHER,
             "validations": 0,
             "grants": 0,
+            "messages_per_day": null,
             "being_deleted": false,
         },
     ]);

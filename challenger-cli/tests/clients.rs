@@ -172,7 +172,10 @@ fn deleting_harms_nobody(mut place: Place, rows: u32) {
         place.delete_and_kill();
         // The rest goes with the garbage.
         let said = place.run("challenger-dbinit", &["--garbagecollect"]);
-        assert_eq!(said, "Deleted 0 expired validations and 0 expired access tokens.\n");
+        assert_eq!(
+            said,
+            "Deleted 0 expired validations, 0 expired access tokens and 0 balances.\n"
+        );
         assert_eq!(place.list().len(), 1);
         assert_eq!(place.number("SELECT count(*) FROM %validations WHERE client = 2"), 0);
         drop(at_the_end);

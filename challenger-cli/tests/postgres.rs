@@ -55,7 +55,7 @@ fn the_tools_do_with_postgres_what_they_do_with_files() {
     site.initialize();
     for _ in 0..2 {
         let output = site.run("challenger-dbinit", &["--garbagecollect"]);
-        let said = "Deleted 0 expired validations and 0 expired access tokens.\n";
+        let said = "Deleted 0 expired validations, 0 expired access tokens and 0 balances.\n";
         assert_eq!(stdout(&output), said, "{}", stderr(&output));
     }
     let secret = format!("--add={SECRET}");

@@ -81,7 +81,9 @@ fn the_database_is_made_kept_cleaned_and_reset() {
         let expected = if flag == "--garbagecollect" { 1 } else { 0 };
         assert_eq!(
             stdout(&output),
-            format!("Deleted {expected} expired validations and 0 expired access tokens.\n")
+            format!(
+                "Deleted {expected} expired validations, 0 expired access tokens and 0 balances.\n"
+            )
         );
     }
     let output = site.run("challenger-dbinit", &["-r"]);

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use challenger_proto::http::{PageName, is_variable};
 use challenger_proto::machine::{Progress, Validation};
-use challenger_proto::store::{Commit, Keys, Records, Rows, Write};
+use challenger_proto::store::{Balance, Commit, Entry, Event, Keys, Records, Rows, Write};
 use challenger_proto::{Entropy, Refusal, Service, Step, Timestamp, Transmission, refuse};
 use challenger_testkit::Dice;
 use challenger_testkit::transcript::{self, Cue, Played, Shown, Stage, Transcript};
@@ -113,6 +113,11 @@ fn describe_rows(load: &Keys, rows: &Rows, facts: &mut Vec<String>) {
         (Some(id), Some(_)) => facts.push(format!("= validation {id:?}")),
         (None, _) => {}
     }
+    for Balance { account, spent, proved, budget, ends } in &rows.balances {
+        let (most, ends) = (budget.messages, ends.seconds());
+        let proved = if *proved > 0 { format!(", {proved} proved") } else { String::new() };
+        facts.push(format!("= spent of {account}: {spent} of {most} until {ends}{proved}"));
+    }
     match (load.grant, &rows.grant) {
         (Some(_), None) => facts.push("= grant, unknown".into()),
         (Some(token), Some(_)) => facts.push(format!("= grant {token:?}")),
@@ -140,7 +145,7 @@ fn describe_write(write: &Write) -> String {
             }
             text + if row.read_only { ", read only" } else { "" }
         }
-        Write::Update(row, _) => describe("update", row),
+        Write::Update(row, entries) => describe("update", row) + &describe_entries(entries),
         Write::Redeem(row, grant) => format!(
             "{}, grant {:?} expires {}, address valid until {}",
             describe("redeem", row),
@@ -154,6 +159,24 @@ fn describe_write(write: &Write) -> String {
         ),
         Write::Revoke(row, token) => format!("{}, grant {token:?}", describe("revoke", row)),
     }
+}
+
+/// What is posted to the ledger, such as `, charged address, service`.
+fn describe_entries(entries: &[Entry]) -> String {
+    let mut text = String::new();
+    let mut latest = "";
+    for Entry { account, event } in entries {
+        let verb = match event {
+            Event::Message { .. } => "charged",
+            Event::Proof { .. } => "proved",
+            Event::Refund { .. } => "refunded",
+        };
+        let verb = if verb == latest { "" } else { verb };
+        latest = if verb.is_empty() { latest } else { verb };
+        let space = if verb.is_empty() { "" } else { " " };
+        let _ = write!(text, ", {verb}{space}{account}");
+    }
+    text
 }
 
 fn describe(verb: &str, row: &Validation) -> String {

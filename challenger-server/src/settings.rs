@@ -1,5 +1,6 @@
 //! Reads the server's settings from the configuration, and reports all errors at once.
 
+mod budgets;
 mod database;
 mod front;
 mod helper;
@@ -13,11 +14,12 @@ use challenger_proto::Service;
 use challenger_proto::address::AddressType;
 use challenger_proto::oauth::RedirectUri;
 
+pub use self::budgets::{DESTINATION_OPTIONS, SharedBudgets};
 use self::front::{read_engine, read_limits};
 use self::helper::read_command;
 use self::listen::read_listen;
 use self::reader::OptionReader;
-use self::service::read_service;
+use self::service::{read_addresses, read_service};
 use crate::config::{Config, Entry};
 use crate::front::{Engine, Limits, Listener};
 use crate::listen::Listen;
@@ -35,6 +37,8 @@ pub const OPTIONS: &[&str] = &[
     "ADDRESS_CHANGES",
     "ADDRESS_FIELDS",
     "ADDRESS_HINT",
+    "ADDRESS_MESSAGES",
+    "ADDRESS_PERIOD",
     "ADDRESS_RESTRICTIONS",
     "ADDRESS_TYPE",
     "AUTH_ADDRESS_FORMAT",
@@ -61,6 +65,8 @@ pub const OPTIONS: &[&str] = &[
     "PRIVACY_ETAG",
     "RETRANSMISSION_INTERVAL",
     "SERVE",
+    "SERVICE_MESSAGES",
+    "SERVICE_PERIOD",
     "TEMPLATE_DIR",
     "TERMS_DIR",
     "TERMS_ETAG",
@@ -121,9 +127,33 @@ impl std::error::Error for SettingsError {}
 /// # Errors
 /// An option is missing or wrong.
 pub fn database(config: &Config) -> Result<Database, SettingsError> {
+    part(config, database::read)
+}
+
+/// Reads what addresses look like, for tools. Everything else about the service is as by default.
+///
+/// # Errors
+/// An option is missing or wrong.
+pub fn addresses(config: &Config) -> Result<Service, SettingsError> {
+    part(config, |reader| read_addresses(reader).map(|(service, _)| service))
+}
+
+/// Reads the budgets that many people share, for tools.
+///
+/// # Errors
+/// An option is missing or wrong.
+pub fn shared_budgets(config: &Config) -> Result<SharedBudgets, SettingsError> {
+    part(config, |reader| Some(budgets::read_shared(reader)))
+}
+
+/// Reads a part of the settings alone.
+fn part<T>(
+    config: &Config,
+    read: impl FnOnce(&mut OptionReader<'_>) -> Option<T>,
+) -> Result<T, SettingsError> {
     let mut reader = OptionReader { config, errors: Vec::new(), warnings: Vec::new() };
-    let database = database::read(&mut reader);
-    database.ok_or(SettingsError { errors: reader.errors, warnings: reader.warnings })
+    let part = read(&mut reader).filter(|_| reader.errors.is_empty());
+    part.ok_or(SettingsError { errors: reader.errors, warnings: reader.warnings })
 }
 
 impl Settings {

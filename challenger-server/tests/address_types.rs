@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use challenger_proto::Budgets;
 use challenger_proto::address::AddressType;
 use challenger_proto::http::{Page, PageName};
 use challenger_proto::machine::Limits;
@@ -95,14 +96,17 @@ fn the_example_on_every_page_is_accepted() {
 }
 
 #[test]
-fn letters_have_the_time_they_need() {
-    let postal = Limits::for_type(&AddressType::new("postal").unwrap());
-    for name in ["address", "postal", "postal-ch"] {
-        assert_eq!(settings(name).service.limits, postal, "{name}");
-    }
-    let email = Limits::for_type(&AddressType::new("email").unwrap());
-    for name in ["email", "phone"] {
-        assert_eq!(settings(name).service.limits, email, "{name}");
+fn letters_have_the_time_and_the_budget_they_need() {
+    let postal = AddressType::new("postal").unwrap();
+    let email = AddressType::new("email").unwrap();
+    for (like, names) in
+        [(postal, &["address", "postal", "postal-ch"][..]), (email, &["email", "phone"])]
+    {
+        for name in names {
+            let service = settings(name).service;
+            assert_eq!(service.limits, Limits::for_type(&like), "{name}");
+            assert_eq!(service.budgets, Budgets::for_type(&like), "{name}");
+        }
     }
 }
 

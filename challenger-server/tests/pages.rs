@@ -98,6 +98,7 @@ fn hostile() -> Value {
 fn sparse() -> Value {
     json!({
         "addresses_left": 0, "attempts_left": 1, "auth_attempts_left": 0, "can_retransmit": false,
+        "again": {"minutes": 5}, "back_url": EVIL, "unsent": true,
         "can_retry": false, "changes_left": 0, "client": EVIL, "ec": 9758, "exhausted": false,
         "countries": [{"code": EVIL}, {"code": "CH"}],
         "by_email": true, "refused": {"HelpersBusy": true, "AddressReadOnly": true},

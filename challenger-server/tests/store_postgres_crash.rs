@@ -4,16 +4,17 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use challenger_proto::Span;
 use challenger_proto::machine::Validation;
-use challenger_proto::secret::TokenDigest;
-use challenger_proto::store::{Commit, Keys, Write};
+use challenger_proto::secret::{MailboxDigest, TokenDigest};
+use challenger_proto::store::{Account, Commit, Entry, Event, Keys, MessageBudget, Rows, Write};
 use challenger_server::store::{OpenMode, PostgresDatabase, PostgresStore, Registry, Store};
 use challenger_testkit::{Cluster, Dice, End};
-use conformance::{open, redemption, register, reload};
+use conformance::{NOW, open, redemption, register, reload};
 
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod conformance;
@@ -145,6 +146,74 @@ fn step(store: &PostgresStore, row: &Validation, acknowledged: &AtomicI64, unsur
         Ok(Commit::Conflict) => assert!(unsure.swap(false, Ordering::Relaxed), "a doubled change"),
         Err(_) => unsure.store(true, Ordering::Relaxed),
     }
+}
+
+#[test]
+fn what_was_charged_stays_charged() {
+    let cluster = Cluster::durable();
+    let store = store_in(&cluster);
+    let client = register(&store, "https://client.example/cb", "x");
+    let rows: Vec<_> = (0..THREADS).map(|id| open(&store, &client, [id; 32])).collect();
+    let [done, unsure] = [(); 2].map(|()| rows.iter().map(|_| AtomicU32::new(0)).collect());
+    let (done, unsure): (Vec<_>, Vec<_>) = (done, unsure);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for ((row, done), unsure) in rows.iter().zip(&done).zip(&unsure) {
+            let (store, over) = (&store, &over);
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    let charges = [account_of(row), Account::Service].map(charge);
+                    let load = Keys { validation: Some(row.id), ..Keys::default() };
+                    let Ok(Rows { validation: Some(row), .. }) = store.load(&load) else {
+                        continue;
+                    };
+                    match store.commit(&Write::Update(row, charges.to_vec())) {
+                        Ok(Commit::Done) => done.fetch_add(1, Ordering::Relaxed),
+                        // The last one may have been carried out after the load.
+                        Ok(Commit::Conflict) => 0,
+                        Err(_) => unsure.fetch_add(1, Ordering::Relaxed),
+                    };
+                }
+            });
+        }
+        let _ends = Ends(&over);
+        for end in [End::Killed, End::Immediate, End::Killed] {
+            let before: Vec<_> = done.iter().map(|it| it.load(Ordering::Relaxed)).collect();
+            for (now, before) in done.iter().zip(before) {
+                let moved = (0..LOOKS).any(|_| {
+                    thread::sleep(LOOK);
+                    now.load(Ordering::Relaxed) >= before + 5
+                });
+                assert!(moved, "everybody gets on with their work before {end:?}");
+            }
+            cluster.end(end);
+            cluster.start();
+        }
+    });
+    let spent = |account: Account| {
+        let load = Keys { accounts: Some(vec![account]), ..Keys::default() };
+        store.load(&load).unwrap().balances[0].spent
+    };
+    let number = |of: &AtomicU32| of.load(Ordering::Relaxed);
+    for ((row, done), unsure) in rows.iter().zip(&done).zip(&unsure) {
+        let spent = spent(account_of(row));
+        assert!(number(done) <= spent && spent <= number(done) + number(unsure), "{spent}");
+    }
+    let [done, unsure] = [done, unsure].map(|all| all.iter().map(number).sum::<u32>());
+    let seen = spent(Account::Service);
+    assert_eq!(store.finish(), Ok(()));
+    assert_eq!(spent(Account::Service), seen);
+    // A portion that may have been taken is not spent, and each of those cost somebody a message.
+    assert!(done <= seen && seen <= done + unsure * 16, "{done} {unsure} {seen}");
+}
+
+fn account_of(row: &Validation) -> Account {
+    Account::Address(MailboxDigest::from_bytes(*row.id.as_bytes()))
+}
+
+fn charge(account: Account) -> Entry {
+    let budget = MessageBudget { messages: u32::MAX, period: Span::days(1) };
+    Entry { account, event: Event::Message { budget, now: NOW } }
 }
 
 /// Sets the flag when it is dropped.

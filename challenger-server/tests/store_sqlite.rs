@@ -47,6 +47,8 @@ impl TestDatabase for File {
 
     const INDEXES: [&'static str; 2] = ["sqlite_schema", "name"];
 
+    const STEP_2: &'static str = include_str!("../src/store/sql/sqlite/0002.sql");
+
     fn create() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new folder").join("challenger.sqlite");

@@ -151,10 +151,16 @@ impl<E: Engine> Stage for Wire<E> {
 }
 
 fn register(story: &Transcript, registry: &dyn Registry) {
-    for (id, secret, uri) in &story.head.clients {
-        let hashed = HashedSecret::new(secret, Entropy::new([7; 32]));
-        let added = registry.add_client(&RedirectUri::parse(uri).unwrap(), hashed).unwrap();
-        assert!(matches!(added, Added::New(new) if new.number() == *id), "{}", story.name);
+    for client in &story.head.clients {
+        let hashed = HashedSecret::new(&client.secret, Entropy::new([7; 32]));
+        let redirect_uri = RedirectUri::parse(&client.redirect_uri).unwrap();
+        let added = registry.add_client(&redirect_uri, hashed).unwrap();
+        assert!(matches!(added, Added::New(new) if new.number() == client.id), "{}", story.name);
+        if let Some(messages) = client.messages_per_day {
+            assert!(
+                registry.set_messages_per_day(&redirect_uri, Some(messages)).unwrap().is_some()
+            );
+        }
     }
 }
 

@@ -12,8 +12,9 @@ use crate::exit::Exit;
 /// A secret with fewer characters than this can be guessed.
 const SECRET_MIN: usize = 16;
 
-/// Stands for a secret that comes from standard input, where no list of processes shows it.
-const FROM_STDIN: &str = "-";
+/// Stands for a secret or an address that comes from standard input, where no list of processes
+/// shows it.
+pub(super) const FROM_STDIN: &str = "-";
 
 /// Where a secret comes from.
 pub(super) enum NewSecret {
@@ -39,7 +40,7 @@ impl NewSecret {
     pub(super) fn obtain(self) -> Result<Obtained, Exit> {
         let (secret, is_new) = match self {
             Self::Generated => (generate_client_secret(OsEntropy.draw()), true),
-            Self::Given(text) if text == FROM_STDIN => (read_secret()?, false),
+            Self::Given(text) if text == FROM_STDIN => (read_line()?, false),
             Self::Given(text) => (Secret::new(text), false),
         };
         check(secret.expose())?;
@@ -48,7 +49,11 @@ impl NewSecret {
     }
 }
 
-fn read_secret() -> Result<Secret<String>, Exit> {
+/// Reads one line of standard input.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn read_line() -> Result<Secret<String>, Exit> {
     let mut line = String::new();
     std::io::stdin()
         .lock()

@@ -14,6 +14,15 @@ use crate::shop::{HERE, Shop};
 const OWN_DOMAIN_ONLY: &str = "ADDRESS_RESTRICTIONS = \
     {\"CONTACT_EMAIL\": {\"regex\": \"@own[.]example$\", \"hint\": \"Yours at own.example.\"}}";
 
+/// Sends one message to each address in six hours, and none to one domain.
+const THRIFTY: &str = "ADDRESS_MESSAGES = 1
+    ADDRESS_PERIOD = 6 h
+    RETRANSMISSION_INTERVAL = 0 s
+    [challenger-destination-blocked]
+    DOMAIN = blocked.example
+    MESSAGES = 0
+    [challenger]";
+
 /// Services in which every state can be reached.
 pub struct Stage {
     /// Where people come from.
@@ -24,6 +33,10 @@ pub struct Stage {
     meagre: Service,
     /// One guess for each message, and no wait for the next.
     eager: Service,
+    /// One message to each address in six hours, none to one domain, and no wait for the next.
+    thrifty: Service,
+    /// One message in all, in a time that is longer than a validation.
+    silent: Service,
     /// Its only helper is at work; and the person it works for.
     busy: Service,
     _served: Peer,
@@ -60,11 +73,13 @@ impl Stage {
     pub fn build() -> Self {
         let shop = Shop::open();
         // So long a wait that a page has the same state however slow the tests are.
-        let wait = "RETRANSMISSION_INTERVAL = 1 day";
+        let wait = "RETRANSMISSION_INTERVAL = 1 day\nADDRESS_MESSAGES = 100";
         let services = KINDS.iter().map(|kind| Service::start(kind, &shop, wait)).collect();
         let email = |options: &str| Service::start(EMAIL, &shop, options);
         let meagre = email("ADDRESS_CHANGES = 2\nPIN_TRANSMISSIONS = 1\nPIN_ATTEMPTS = 1");
         let eager = email("PIN_ATTEMPTS = 1\nRETRANSMISSION_INTERVAL = 0 s");
+        let thrifty = email(THRIFTY);
+        let silent = email("SERVICE_MESSAGES = 1\nSERVICE_PERIOD = 9 days");
         let busy = email("HELPERS_MAX = 1\nHELPERS_WAIT = 0\nAUTH_TIMEOUT = 1 day");
         let served = Visit::new(&busy).keeps_the_helper();
         let mut tightened = email("");
@@ -79,6 +94,8 @@ impl Stage {
             services,
             meagre,
             eager,
+            thrifty,
+            silent,
             busy,
             _served: served,
             _tightened: tightened,
@@ -91,7 +108,12 @@ impl Stage {
 
     /// Shows each state once.
     pub fn tour(&self, browser: &Browser, mut look: impl FnMut(&State)) {
-        let states = [self.address_states(), self.undelivered_states(), self.other_states()];
+        let states = [
+            self.address_states(),
+            self.undelivered_states(),
+            self.over_budget_states(),
+            self.other_states(),
+        ];
         for state in states.into_iter().flatten() {
             state.show(browser);
             look(&state);
@@ -148,6 +170,29 @@ impl Stage {
         ]
     }
 
+    /// The pages about a message that is one too many for the address or the service.
+    pub fn over_budget_states(&self) -> Vec<State> {
+        let ada = EMAIL.good;
+        let sent = Visit::new(&self.thrifty);
+        sent.address(ada);
+        let other = Visit::new(&self.thrifty);
+        other.address(&[("CONTACT_EMAIL", "bob@example.com")]);
+        let fixed = |address: &str| {
+            let proposal = json!({"CONTACT_EMAIL": address, "read_only": true});
+            Visit { service: &self.thrifty, link: self.thrifty.link(proposal, HERE) }
+        };
+        let blocked = [("CONTACT_EMAIL", "ada@blocked.example")];
+        Visit::new(&self.silent).address(ada);
+        vec![
+            sent.sends_address("over-budget-with-a-code", 429, ada),
+            other.sends_address("over-budget-with-a-code-elsewhere", 429, ada),
+            Visit::new(&self.thrifty).sends_address("over-budget", 429, ada),
+            fixed("ada@example.com").sends_address("over-budget-though-fixed", 429, ada),
+            fixed(blocked[0].1).sends_address("over-budget-for-ever", 429, &blocked),
+            Visit::new(&self.silent).sends_address("over-budget-for-all", 429, ada),
+        ]
+    }
+
     /// All other pages.
     pub fn other_states(&self) -> Vec<State> {
         let email = &self.services[0];
@@ -168,6 +213,11 @@ impl Stage {
         let over = sent(&self.meagre);
         over.guess_wrong();
         over.address(&[("CONTACT_EMAIL", "b@example.com")]);
+        let unsent = Visit::new(email);
+        unsent.address(&[("CONTACT_EMAIL", LATE)]);
+        let last_change = sent(&self.meagre);
+        last_change.address(&[("CONTACT_EMAIL", UNREACHABLE)]);
+        let third = [("CONTACT_EMAIL", "c@example.com")];
         let exhausted = sent(&self.eager);
         exhausted.guess_wrong();
         vec![
@@ -180,6 +230,8 @@ impl Stage {
             exhausted.guesses_wrong("code-not-judged", 403),
             sent(&self.meagre).guesses_wrong("code-wrong-only-another-address", 403),
             over.guesses_wrong("too-many-attempts", 429),
+            last_change.sends_address("too-many-changes-but-a-message-left", 429, &third),
+            unsent.guesses("code-not-sent-yet", 403, "1234-5678"),
             sent(email).guesses("code-malformed", 400, "1234"),
             Visit::new(email).guesses("code-without-message", 403, "1234-5678"),
             Visit::new(&self.busy).sends_address("helpers-busy", 503, ada),

@@ -22,7 +22,8 @@ const DEMANDING: Duration = Duration::from_secs(600);
 /// hour sees many of them come and go.
 const OPTIONS: &str = "BASE_URL = https://challenger.example/\nADDRESS_TYPE = email\n\
     AUTH_ADDRESS_FORMAT = plain\nAUTH_TIMEOUT = 4 s\nRETRANSMISSION_INTERVAL = 1 s\n\
-    VALIDATION_DURATION = 5 min\nCODE_DURATION = 3 min\nTOKEN_DURATION = 5 min\n";
+    ADDRESS_PERIOD = 5 min\nVALIDATION_DURATION = 5 min\nCODE_DURATION = 3 min\n\
+    TOKEN_DURATION = 5 min\n";
 
 /// Appends the code to the file of the address, or does what the file `mode` says. It starts no
 /// other program, because it runs often.

@@ -2,9 +2,11 @@
 //! the end of a domain, or a country.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 
 use crate::address::country::{self, COUNTRY};
+use crate::address::pattern::Pattern;
 
 /// The longest telephone number, in digits (ITU-T E.164).
 const DIGITS_MAX: usize = 15;
@@ -99,6 +101,19 @@ impl Destination {
             Kind::Prefix => self.text == "+" || value.starts_with(&self.text),
         }
     }
+
+    /// Whether a pattern for its field lets any of its addresses through.
+    pub fn is_allowed_by(&self, pattern: &Pattern) -> bool {
+        let text = self.text.as_str();
+        match self.kind {
+            Kind::Country => pattern.is_match(text),
+            Kind::Domain => {
+                let can_end = |before: char| pattern.can_match("", &format!("{before}{text}"));
+                can_end('@') || can_end('.') || pattern.is_match(text)
+            }
+            Kind::Prefix => self.text == "+" || pattern.can_match(text, ""),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +140,31 @@ mod tests {
             assert!(!outside.iter().any(|it| destination.covers(it)), "{destination:?}");
             let text = destination.text();
             assert_eq!(Destination::of_kind(destination.kind(), text).as_ref(), Some(&destination));
+        }
+    }
+
+    #[test]
+    fn a_pattern_may_let_none_of_its_addresses_through() {
+        for (destination, pattern, expected) in [
+            (Destination::prefix("+"), "^none$", true),
+            (Destination::prefix("+41"), r"^\+41[0-9]+$", true),
+            (Destination::prefix("+49"), r"^\+41[0-9]+$", false),
+            (Destination::prefix("0900"), r"^\+", false),
+            (Destination::domain("own.example"), "^[a-z]+@own[.]example$", true),
+            (Destination::domain("example"), "^[a-z]+@own[.]example$", true),
+            (Destination::domain("n.example"), "^[a-z]+@own[.]example$", false),
+            (Destination::domain("mail.own.example"), "^[a-z]+@own[.]example$", false),
+            (Destination::domain("example"), "^example$", true),
+            (Destination::country("CH"), "^(AT|CH)$", true),
+            (Destination::country("DE"), "^(AT|CH)$", false),
+        ] {
+            let destination = destination.unwrap();
+            let pattern = Pattern::parse(pattern).unwrap();
+            assert_eq!(
+                destination.is_allowed_by(&pattern),
+                expected,
+                "{destination:?} {pattern:?}"
+            );
         }
     }
 

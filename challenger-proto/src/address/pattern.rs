@@ -9,6 +9,7 @@
 //! matches the empty text, as everywhere in practice.
 
 mod error;
+mod reach;
 #[cfg(test)]
 mod tests;
 

@@ -16,7 +16,8 @@ use crate::endpoint::over_budget::over_budget;
 use crate::endpoint::response::View;
 use crate::endpoint::transmission::Transmission;
 use crate::endpoint::view::{
-    PinError, address_form, field_list, fixed, is_challenged, next_time_text, pin_refused, view,
+    PinError, address_form, field_list, fixed, is_challenged, is_unsent, next_time_text,
+    pin_refused, view,
 };
 use crate::http::form::Form;
 use crate::http::json::{insert, object};
@@ -165,10 +166,8 @@ impl ChallengeRequest {
         transmitted: bool,
         context: Context<'_>,
     ) -> Result<Response, Refused> {
-        let limits = &context.service.limits;
-        let budget = validation.budget(limits);
-        // The mailbox got a message for another spelling of the address, so this one has to wait.
-        let unsent = budget.attempts == 0 && budget.transmissions == limits.pin_transmissions.get();
+        let budget = validation.budget(&context.service.limits);
+        let unsent = is_unsent(&budget, context.service);
         if context.audience.html && budget.attempts == 0 && !unsent {
             // Until the next message, there are no guesses, so there is no form to show.
             return Ok(pin_refused(validation, &self.nonce, PinError::Exhausted, context));

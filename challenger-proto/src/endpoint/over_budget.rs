@@ -24,14 +24,27 @@ pub(super) fn over_budget(
     context: Context<'_>,
 ) -> Response {
     let Exhausted { until, other_address } = exhausted;
+    let refused = Refusal::OverBudget.into();
     let wait = (until != Timestamp::NEVER).then(|| until.since(context.now));
     let mut view = view(validation, nonce, context, []);
-    view.data.set("fields", field_list(address));
-    view.data.set("other_address", other_address);
-    if let Some(wait) = wait {
-        view.data.set("again", at_most(wait));
+    if !other_address || validation.is_address_fixed() {
+        // The form for the address would lead here again.
+        view.data = view.data.without(&["change_url"]);
     }
-    let refused = Refusal::OverBudget.into();
+    let data = &mut view.data;
+    data.set("other_address", other_address);
+    // The address that was entered may be another than the one that has a code.
+    data.set("fields", field_list(address));
+    if let Some(challenge) = validation.challenged().filter(|it| it.attempts_left > 0) {
+        data.set("sent_to", field_list(&challenge.address));
+    }
+    if let Some(wait) = wait {
+        data.set("again", at_most(wait));
+        data.set("in_time", until < validation.expires);
+    }
+    let state = validation.authorization.as_ref().and_then(|it| it.state.as_deref());
+    let error = Refusal::OverBudget.oauth_error();
+    data.set("back_url", validation.redirect_uri.with_error(error, state));
     let mut response = context.audience.refuse(context.service, &refused, view);
     if let Some(wait) = wait {
         let seconds = wait.as_seconds().max(1);

@@ -209,6 +209,9 @@ pub(super) fn invalid_pin(
         let mut view = view(validation, nonce, context, data);
         view.data.set("pin_error", true);
         view.data.set(error.variable(), true);
+        if challenged && is_unsent(&budget, context.service) {
+            view.data.set("unsent", true);
+        }
         context.audience.page(context.service, refusal.status(), PageName::InvalidPin, view)?
     } else {
         // Older clients look for `ec`, the documentation says `code`.
@@ -273,6 +276,12 @@ impl PinError {
 
 pub(super) const fn is_challenged(validation: &Validation) -> bool {
     matches!(validation.progress, Progress::Challenged(_))
+}
+
+/// Whether a challenge has not been paid a message yet, so that no guess is judged: its mailbox has
+/// just got one for another spelling, or the first one could not be sent.
+pub(super) fn is_unsent(budget: &Budget, service: &Service) -> bool {
+    budget.attempts == 0 && budget.transmissions == service.limits.pin_transmissions.get()
 }
 
 /// The earliest time of the next message, for people: in whole minutes, and never too early.

@@ -69,7 +69,12 @@ const OVER_BUDGET: &[&str] = &[
     "again.minutes",
     "again.one_minute",
     "again.text",
+    "back_url",
+    "in_time",
     "other_address",
+    "sent_to.masked",
+    "sent_to.name",
+    "sent_to.value",
 ];
 
 /// Those of the form for the PIN.
@@ -86,6 +91,7 @@ const INVALID_PIN: &[&str] = &[
     "pin_error",
     "type",
     "unreadable",
+    "unsent",
     "wrong",
 ];
 

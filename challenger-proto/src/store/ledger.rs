@@ -111,7 +111,7 @@ impl Balance {
     ///
     /// Servers whose clocks differ by less than the period agree on a window. One that would end
     /// even later was begun by a clock that was wrong, and must not last until that time has come.
-    fn is_open(&self, now: Timestamp, period: Span) -> bool {
+    pub fn is_open(&self, now: Timestamp, period: Span) -> bool {
         now < self.ends && self.ends <= now.plus(period).plus(period)
     }
 
@@ -199,18 +199,14 @@ impl Entry {
         match self.event {
             Event::Message { budget, now } => {
                 let open = balance.filter(|it| it.is_open(now, budget.period));
-                let new = (0, 0, now.plus(budget.period));
-                let (spent, proved, ends) = open.map_or(new, |it| (it.spent, it.proved, it.ends));
-                if spent >= budget.messages {
+                let ends = now.plus(budget.period);
+                let begun =
+                    || Balance { account: account.clone(), spent: 0, proved: 0, budget, ends };
+                let before = open.cloned().unwrap_or_else(begun);
+                if before.spent >= budget.messages {
                     return Err(OverBudget);
                 }
-                Ok(Some(Balance {
-                    account: account.clone(),
-                    spent: spent + 1,
-                    proved,
-                    budget,
-                    ends,
-                }))
+                Ok(Some(Balance { spent: before.spent + 1, budget, ..before }))
             }
             Event::Refund { charged } => {
                 let paid = balance.filter(|it| it.has(charged) && it.spent > 0);

@@ -36,9 +36,10 @@ const FILE_MAX: usize = 512 * 1024;
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
-const SHIPPED: [(&str, &str); 47] = shipped![
+const SHIPPED: [(&str, &str); 51] = shipped![
     "address-again.part.must",
     "again-form.part.must",
+    "again-in.part.must",
     "again.part.must",
     "already-done.must",
     "body.part.must",
@@ -75,12 +76,15 @@ const SHIPPED: [(&str, &str); 47] = shipped![
     "message-postal.must",
     "message.must",
     "month.part.must",
+    "over-budget.must",
     "post-country.part.must",
     "post-form.part.must",
     "post-lines.part.must",
     "post-name.part.must",
     "returning.part.must",
+    "send-again.part.must",
     "style.part.must",
+    "try-later.part.must",
     "valid.part.must",
     "validation-unknown.must",
     "wait.part.must",

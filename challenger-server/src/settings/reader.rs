@@ -9,6 +9,7 @@ use challenger_proto::Span;
 use super::{MAIN, OPTIONS};
 use crate::config::{Config, ConfigError, Entry, TimeSpan};
 use crate::pages::TemplateError;
+use crate::secrecy;
 
 /// Reads the options of `[challenger]`, and collects errors and warnings.
 pub(super) struct OptionReader<'a> {
@@ -95,19 +96,30 @@ impl<'a> OptionReader<'a> {
 
     /// Replaces a limit by a finite time, if one is set. Parts of a second are rounded up.
     pub(super) fn finite(&mut self, option: &str, slot: &mut Span) {
-        match self.optional(option, Entry::duration) {
-            Some(TimeSpan::Finite(time)) if time > Duration::ZERO => {
-                *slot = self.whole_seconds(option, time);
+        if let Some(time) = self.period(MAIN, option) {
+            *slot = time;
+        }
+    }
+
+    /// A finite time in any section, if one is set. Parts of a second are rounded up.
+    pub(super) fn period(&mut self, section: &str, option: &str) -> Option<Span> {
+        debug_assert!(section != MAIN || OPTIONS.contains(&option), "{option} is in OPTIONS");
+        match self.note(self.config.entry(section, option)?.duration())? {
+            TimeSpan::Finite(time) if time > Duration::ZERO => {
+                Some(self.whole_seconds(section, option, time))
             }
-            Some(_) => self.refuse(option, "a time longer than zero that is not forever"),
-            None => {}
+            TimeSpan::Finite(_) | TimeSpan::Forever => {
+                let expected = "a time longer than zero that is not forever";
+                self.errors.push(self.config.refuse(section, option, expected).to_string());
+                None
+            }
         }
     }
 
     /// Replaces a limit by a time that may be zero or forever, if one is set.
     pub(super) fn any_time(&mut self, option: &str, slot: &mut Span) {
         match self.optional(option, Entry::duration) {
-            Some(TimeSpan::Finite(time)) => *slot = self.whole_seconds(option, time),
+            Some(TimeSpan::Finite(time)) => *slot = self.whole_seconds(MAIN, option, time),
             Some(TimeSpan::Forever) => *slot = Span::FOREVER,
             None => {}
         }
@@ -115,11 +127,12 @@ impl<'a> OptionReader<'a> {
 
     /// Rounds parts of a second up, and warns about a time below a second: it is probably a number
     /// without a unit, which counts microseconds.
-    pub(super) fn whole_seconds(&mut self, option: &str, time: Duration) -> Span {
+    fn whole_seconds(&mut self, section: &str, option: &str, time: Duration) -> Span {
         let rest = time.subsec_nanos() > 0;
         if rest && time.as_secs() == 0 {
+            let section = secrecy::quote(section);
             self.warnings.push(format!(
-                "[{MAIN}] {option} is less than a second and counts as one; a number without a \
+                "[{section}] {option} is less than a second and counts as one; a number without a \
                  unit is one of microseconds"
             ));
         }

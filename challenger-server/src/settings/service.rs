@@ -6,6 +6,7 @@ use challenger_proto::machine::Limits;
 use challenger_proto::{AddressFormat, Service};
 
 use super::MAIN;
+use super::budgets::{read_budgets, warn_about_budgets};
 use super::reader::OptionReader;
 use crate::config::Entry;
 use crate::documents;
@@ -16,10 +17,23 @@ const UNKNOWN: &str = "unknown";
 
 pub(super) fn read_service(reader: &mut OptionReader<'_>) -> Option<Service> {
     // The other options are checked even without one, to report all errors at once.
+    let (mut service, is_known) = read_addresses(reader)?;
+    read_limits(reader, &mut service.limits);
+    read_budgets(reader, &mut service.budgets);
+    if is_known {
+        warn_about_budgets(reader, &service);
+    }
+    service.terms = read_documents(reader, "TERMS_ETAG", "TERMS_DIR");
+    service.privacy = read_documents(reader, "PRIVACY_ETAG", "PRIVACY_DIR");
+    is_known.then_some(service)
+}
+
+/// Reads what addresses look like, for a service that has the defaults otherwise. Returns as well
+/// whether their type is known.
+pub(super) fn read_addresses(reader: &mut OptionReader<'_>) -> Option<(Service, bool)> {
     let address_type = read_address_type(reader);
     let is_known = address_type.is_some();
     let mut service = Service::new(address_type.or_else(|| AddressType::new(UNKNOWN))?);
-    read_limits(reader, &mut service.limits);
     // An option is one line, and a letter's address has several.
     service.address_hint = reader.text("ADDRESS_HINT").unwrap_or_default().replace("\\n", "\n");
     let formats = [("json", AddressFormat::Json), ("plain", AddressFormat::Plain)];
@@ -28,9 +42,7 @@ pub(super) fn read_service(reader: &mut OptionReader<'_>) -> Option<Service> {
     if read_fields(reader, &mut service) && is_known {
         check_fields(reader, &service);
     }
-    service.terms = read_documents(reader, "TERMS_ETAG", "TERMS_DIR");
-    service.privacy = read_documents(reader, "PRIVACY_ETAG", "PRIVACY_DIR");
-    is_known.then_some(service)
+    Some((service, is_known))
 }
 
 /// Reads the fields and their restrictions, and returns whether both are valid.

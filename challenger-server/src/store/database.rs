@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use challenger_proto::oauth::ClientId;
 use challenger_proto::secret::{NonceDigest, TokenDigest};
-use challenger_proto::store::Keys;
+use challenger_proto::store::{Account, Keys};
 
 #[cfg(feature = "postgres")]
 use super::postgres::{PostgresDatabase, PostgresStore};
@@ -87,6 +87,6 @@ fn one_of_each() -> Keys {
         validation: Some(NonceDigest::from_bytes([0; 32])),
         grant: Some(TokenDigest::from_bytes([0; 32])),
         count: None,
-        accounts: None,
+        accounts: Some(Vec::from([Account::Service])),
     }
 }

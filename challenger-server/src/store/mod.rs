@@ -14,6 +14,7 @@ use challenger_proto::store::{Account, Balance, Commit, Keys, Rows, Write};
 compile_error!("a server needs a store: enable the feature postgres, sqlite, or both");
 
 mod database;
+mod ledger;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod row;
@@ -72,11 +73,11 @@ pub trait Store: Send + Sync {
     /// whether something was written: the connection may have been lost afterwards.
     fn commit(&self, write: &Write) -> Result<Commit, StoreError>;
 
-    /// Cleans up at the end of a process: removes the last traces of deleted rows, as far as the
-    /// store can.
+    /// Cleans up at the end of a process, as far as the store can: removes the last traces of
+    /// deleted rows, and gives back what it has set aside of budgets.
     ///
     /// # Errors
-    /// Traces were left behind; the error says what to do. All writes are kept in any case.
+    /// Something was left behind; the error says what to do. All writes are kept in any case.
     fn finish(&self) -> Result<(), StoreError> {
         Ok(())
     }
@@ -153,8 +154,8 @@ pub trait Registry {
     fn delete_client(&self, redirect_uri: &RedirectUri) -> Result<Option<ClientId>, StoreError>;
 
     /// Sets how many messages the validations of the client with this redirect URI may cost in a
-    /// day; `None`: any number. It counts at once, also for messages that were sent today. Returns
-    /// `None` if there is no such client.
+    /// day; `None`: any number. It counts at once, also for messages that were sent today, unless
+    /// any number was allowed then. Returns `None` if there is no such client.
     ///
     /// # Errors
     /// The store is unreachable, or cannot write.
@@ -164,13 +165,17 @@ pub trait Registry {
         messages: Option<u32>,
     ) -> Result<Option<ClientId>, StoreError>;
 
-    /// What is spent of all budgets in the windows of this time.
+    /// What is spent of all budgets in the windows of this time. What servers have set aside, to
+    /// spend it soon, counts as spent.
     ///
     /// # Errors
     /// The store is unreachable, or a row is corrupt.
     fn spending(&self, now: Timestamp) -> Result<Spending, StoreError>;
 
     /// Gives an account its whole budget back. Returns whether anything was spent.
+    ///
+    /// What running servers have set aside of the old budget of a shared account is spent besides:
+    /// by each at most 16 messages and 1 % of the budget, or one message.
     ///
     /// # Errors
     /// The store is unreachable, or cannot write.

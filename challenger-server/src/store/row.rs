@@ -4,20 +4,21 @@
 #[cfg(test)]
 mod tests;
 
-use challenger_proto::Timestamp;
 use challenger_proto::address::Address;
 use challenger_proto::machine::{Challenge, Progress, RowVersion, Solution, Validation};
 use challenger_proto::oauth::{
     AuthorizationRequest, Client, ClientId, CodeChallenge, Grant, HashedSecret, RedirectUri,
 };
 use challenger_proto::secret::{ClientSecretDigest, CodeDigest, NonceDigest, Salt, TokenDigest};
+use challenger_proto::store::{Account, Balance, MessageBudget};
+use challenger_proto::{Span, Timestamp};
 
 mod columns;
 mod earlier;
 mod sql;
 
 pub(super) use self::columns::{
-    ChangingColumns, ClientRow, ClientSummaryRow, FixedColumns, GrantRow,
+    ChangingColumns, ClientRow, ClientSummaryRow, FixedColumns, GrantRow, LedgerRow,
 };
 pub(super) use self::sql::Dialect;
 use super::{ClientSummary, StoreError};
@@ -42,10 +43,7 @@ impl TryFrom<ClientRow> for Client {
                     row.secret_digest.as_slice(),
                 )?),
             },
-            messages_per_day: row
-                .messages_per_day
-                .map(|number| number.try_into().map_err(|_| corrupt("clients.messages_per_day")))
-                .transpose()?,
+            messages_per_day: messages_per_day(row.messages_per_day)?,
         })
     }
 }
@@ -61,7 +59,7 @@ impl TryFrom<ClientSummaryRow> for ClientSummary {
             validations: total("clients.validations_collected", row.validations)?,
             grants: total("clients.grants_collected", row.grants)?,
             is_being_deleted: row.is_being_deleted,
-            messages_per_day: None,
+            messages_per_day: messages_per_day(row.messages_per_day)?,
         })
     }
 }
@@ -250,11 +248,51 @@ impl TryFrom<GrantRow> for Grant {
     }
 }
 
+impl From<&Balance> for LedgerRow {
+    fn from(balance: &Balance) -> Self {
+        Self {
+            account: balance.account.to_text(),
+            spent: balance.spent.into(),
+            proved: balance.proved.into(),
+            messages: balance.budget.messages.into(),
+            period: to_length(balance.budget.period),
+            ends: to_seconds(balance.ends),
+        }
+    }
+}
+
+impl TryFrom<LedgerRow> for Balance {
+    type Error = StoreError;
+
+    fn try_from(row: LedgerRow) -> Result<Self, StoreError> {
+        let number = |column, number: i64| number.try_into().map_err(|_| corrupt(column));
+        let period = row.period.try_into().map_err(|_| corrupt("ledger.period"))?;
+        Ok(Self {
+            account: Account::parse(&row.account).ok_or_else(|| corrupt("ledger.account"))?,
+            spent: number("ledger.spent", row.spent)?,
+            proved: number("ledger.proved", row.proved)?,
+            budget: MessageBudget {
+                messages: number("ledger.messages", row.messages)?,
+                period: Span::seconds(period),
+            },
+            ends: timestamp("ledger.ends", row.ends)?,
+        })
+    }
+}
+
 // From the core's types to plain values.
 
 /// Seconds as a signed number, which [`Timestamp::NEVER`] was made for.
 pub(super) fn to_seconds(timestamp: Timestamp) -> i64 {
     i64::try_from(timestamp.seconds()).unwrap_or(i64::MAX)
+}
+
+/// The longest period: so long that statements can add two of them to a time.
+const PERIOD_MAX: i64 = i64::MAX / 4;
+
+/// Seconds of a period.
+pub(super) fn to_length(period: Span) -> i64 {
+    i64::try_from(period.as_seconds()).unwrap_or(PERIOD_MAX).min(PERIOD_MAX)
 }
 
 // And back. The values may come from columns that can be NULL, but here they must not be.
@@ -283,6 +321,11 @@ pub(super) fn client_id(column: &'static str, number: i64) -> Result<ClientId, S
 
 fn count(column: &'static str, number: impl Into<Option<i16>>) -> Result<u8, StoreError> {
     number.into().and_then(|number| number.try_into().ok()).ok_or_else(|| corrupt(column))
+}
+
+fn messages_per_day(number: Option<i64>) -> Result<Option<u32>, StoreError> {
+    let read = |number: i64| number.try_into().map_err(|_| corrupt("clients.messages_per_day"));
+    number.map(read).transpose()
 }
 
 fn redirect_uri(column: &'static str, text: &str) -> Result<RedirectUri, StoreError> {

@@ -9,18 +9,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use challenger_proto::store::{Commit, Keys, Rows, Write};
+use challenger_proto::store::{Account, Commit, Keys, Rows, Write};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use self::error::SqliteError;
 use self::file::DatabaseFile;
 use self::writer::Writer;
+use super::ledger::warn;
 use super::tally::Tally;
 use super::{OpenMode, Store, StoreError, lock};
 
 mod error;
 mod file;
+mod ledger;
 mod registry;
 mod schema;
 mod statements;
@@ -123,9 +125,12 @@ impl Store for SqliteStore {
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
-        let commit = self.writer.commit(write)?;
+        let (commit, charged) = self.writer.commit(write)?;
         if let (Write::Open(validation, _), Commit::Done) = (write, commit) {
             self.tally.opened(validation.client);
+        }
+        for balance in &charged {
+            warn(balance, 1, Some(write.row()));
         }
         Ok(commit)
     }
@@ -149,7 +154,12 @@ impl Store for SqliteStore {
 fn read(connection: &mut Connection, load: &Keys) -> Result<Rows, SqliteError> {
     // Without a transaction, each statement would see the database at another moment. That makes no
     // difference if there is only one.
-    let names = [load.client.is_some(), load.validation.is_some(), load.grant.is_some()];
+    let names = [
+        load.client.is_some(),
+        load.validation.is_some(),
+        load.grant.is_some(),
+        load.accounts.is_some(),
+    ];
     if names.into_iter().filter(|&named| named).count() <= 1 {
         return select(connection, load);
     }
@@ -160,15 +170,17 @@ fn read(connection: &mut Connection, load: &Keys) -> Result<Rows, SqliteError> {
 }
 
 fn select(connection: &Connection, load: &Keys) -> Result<Rows, SqliteError> {
+    let validation =
+        load.validation.map(|id| statements::validation(connection, &id)).transpose()?.flatten();
+    let payer = load.accounts.as_ref().and(validation.as_ref()).map(|row| row.client);
+    let client = load.client.or(payer);
+    let accounts = load.accounts.iter().flatten().cloned().chain(payer.map(Account::Client));
+    let balances = accounts.map(|account| ledger::balance(connection, &account));
     Ok(Rows {
-        client: load.client.map(|id| statements::client(connection, id)).transpose()?.flatten(),
-        validation: load
-            .validation
-            .map(|id| statements::validation(connection, &id))
-            .transpose()?
-            .flatten(),
+        client: client.map(|id| statements::client(connection, id)).transpose()?.flatten(),
+        validation,
         grant: load.grant.map(|token| statements::grant(connection, &token)).transpose()?.flatten(),
         count: 0,
-        balances: Vec::new(),
+        balances: balances.filter_map(Result::transpose).collect::<Result<_, _>>()?,
     })
 }

@@ -36,6 +36,9 @@ pub(crate) trait TestDatabase: Sized {
     /// Creates the schema as a program of version 1 did.
     fn create_version_1(&self);
 
+    /// The step from version 1 to version 2.
+    const STEP_2: &'static str;
+
     /// Makes the schema claim another version.
     fn set_version(&self, version: i64);
 
@@ -104,6 +107,26 @@ macro_rules! laws {
             fn garbage_is_counted_when_it_goes();
             #[test]
             fn garbage_is_collected_in_pieces();
+            #[test]
+            fn balances_go_as_in_the_reference_store();
+            #[test]
+            fn what_is_over_budget_changes_nothing();
+            #[test]
+            fn a_race_for_messages_is_won_by_as_many_as_there_are();
+            #[test]
+            fn a_server_that_ends_leaves_what_it_did_not_spend();
+            #[test]
+            fn spending_is_listed_and_forgiven();
+            #[test]
+            fn a_client_s_budget_is_set_and_loaded();
+            #[test]
+            fn balances_are_collected_when_windows_end();
+            #[test]
+            fn the_ledger_keeps_no_address();
+            #[test]
+            fn operators_hear_of_budgets_that_are_used_up();
+            #[test]
+            fn version_2_is_migrated_and_keeps_its_rows();
             #[test]
             fn schemas_are_checked_before_serving();
             #[test]

@@ -15,19 +15,23 @@ mod count;
 mod database;
 pub(crate) mod flow;
 mod garbage;
+mod ledger;
 mod rows;
 mod schema;
 mod trouble;
 mod walk;
+mod warnings;
 
 pub(crate) use clients::*;
 pub(crate) use count::*;
 pub(crate) use database::{TestDatabase, error_of, laws, served};
 pub(crate) use garbage::*;
+pub(crate) use ledger::*;
 pub(crate) use rows::*;
 pub(crate) use schema::*;
 pub(crate) use trouble::*;
 pub(crate) use walk::walk_like_records;
+pub(crate) use warnings::*;
 
 /// Any fixed point in time will do.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);

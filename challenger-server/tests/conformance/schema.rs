@@ -22,7 +22,7 @@ pub(crate) fn schemas_are_checked_before_serving<D: TestDatabase>() {
 
     it.set_version(99);
     let error = format!(
-        "{place}: has schema version 99, but this program knows 2 at most; upgrade the program"
+        "{place}: has schema version 99, but this program knows 3 at most; upgrade the program"
     );
     assert_eq!(error_of(it.open(OpenMode::Serve)), error);
     assert_eq!(error_of(tool.migrate()), error);
@@ -68,14 +68,40 @@ pub(crate) fn version_1_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
     it.create_version_1();
     it.execute(&rows_of_version_1::<D>());
     let error = error_of(it.open(OpenMode::Serve));
-    let expected = "has schema version 1, but this program needs 2; run challenger-dbinit";
+    let expected = "has schema version 1, but this program needs 3; run challenger-dbinit";
     assert_eq!(error, format!("{}: {expected}", it.place()));
     it.migrate();
     let [catalogue, name] = D::INDEXES;
     let indexes =
         format!("SELECT count(*) FROM {catalogue} WHERE {name} LIKE '%\\_by\\_%' ESCAPE '\\'");
     assert_eq!(it.number(&indexes), 2);
+    rows_are_as_they_were(&it);
+}
 
+/// A database of version 2 has to be migrated; then its rows are as they were, and its clients can
+/// have budgets.
+pub(crate) fn version_2_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
+    let it = D::create();
+    it.create_version_1();
+    it.execute(&rows_of_version_1::<D>());
+    it.execute(D::STEP_2);
+    it.set_version(2);
+    it.execute("UPDATE clients SET deleting = true");
+    let error = error_of(it.open(OpenMode::Serve));
+    let expected = "has schema version 2, but this program needs 3; run challenger-dbinit";
+    assert_eq!(error, format!("{}: {expected}", it.place()));
+    it.migrate();
+    let tool = it.open(OpenMode::Use).unwrap();
+    let summaries = tool.clients().unwrap();
+    assert!(summaries[0].is_being_deleted && summaries[0].messages_per_day.is_none());
+    it.execute("UPDATE clients SET deleting = false");
+    let uri = &summaries[0].redirect_uri;
+    assert_eq!(tool.set_messages_per_day(uri, Some(5)), Ok(Some(summaries[0].id)));
+    assert_eq!(tool.clients().unwrap()[0].messages_per_day, Some(5));
+    rows_are_as_they_were(&it);
+}
+
+fn rows_are_as_they_were<D: TestDatabase>(it: &D) {
     let store = it.serve();
     let summaries = store.clients().unwrap();
     let [summary] = &summaries[..] else { panic!("{summaries:?}") };

@@ -1,14 +1,16 @@
 //! A random walk that a store and the reference store make together, step by step.
 
 use std::collections::BTreeMap;
+use std::slice;
 
-use challenger_proto::Timestamp;
+use challenger_proto::address::Destination;
 use challenger_proto::machine::{Challenge, Earlier, Progress, Solution, Validation};
 use challenger_proto::oauth::{AuthorizationRequest, Client, ClientId, CodeChallenge, Grant};
 use challenger_proto::secret::{
     AddressDigest, ClientSecretDigest, CodeDigest, NonceDigest, Salt, TokenDigest,
 };
-use challenger_proto::store::{Commit, Keys, Records, Write};
+use challenger_proto::store::{Account, Commit, Entry, Event, Keys, MessageBudget, Records, Write};
+use challenger_proto::{Span, Timestamp};
 use challenger_server::store::{Registry, Store};
 use challenger_testkit::Dice;
 
@@ -42,7 +44,7 @@ pub(crate) fn walk_like_records(
         walk.compare(&Keys { grant: Some(token), ..Keys::default() });
     }
     // A walk that never met one of these would show little.
-    for kind in ["open", "update", "redeem", "revoke"] {
+    for kind in ["open", "update", "charge", "redeem", "revoke"] {
         for commit in ["Conflict", "Done"] {
             assert!(walk.met.contains_key(&format!("{kind} {commit}")), "{:?}", walk.met);
         }
@@ -57,6 +59,7 @@ struct Walk<'a> {
     ids: Vec<NonceDigest>,
     tokens: Vec<TokenDigest>,
     copies: Vec<Validation>,
+    accounts: Vec<Account>,
     met: BTreeMap<String, usize>,
 }
 
@@ -73,8 +76,11 @@ impl<'a> Walk<'a> {
         clients.push(Client { id: unknown, ..clients[0].clone() });
         // A few, so that some are drawn twice.
         let tokens = (0..60).map(|_| TokenDigest::from_bytes(dice.bytes())).collect();
+        let prefix = Destination::prefix("+41").unwrap();
+        let mut accounts = vec![Account::Destination(prefix), Account::Service];
+        accounts.extend(["a@a.example", "b@a.example"].map(|it| Account::of_address(&email(it))));
         let (ids, copies, met) = (vec![], vec![], BTreeMap::new());
-        Self { store, records, dice, clients, ids, tokens, copies, met }
+        Self { store, records, dice, clients, ids, tokens, copies, accounts, met }
     }
 
     fn open(&mut self) {
@@ -103,7 +109,7 @@ impl<'a> Walk<'a> {
             validation: self.dice.coin().then(|| *self.dice.pick(&[known_id, known_id, any_id])),
             grant: self.dice.coin().then(|| *self.dice.pick(&self.tokens)),
             count: None,
-            accounts: None,
+            accounts: self.dice.coin().then(|| self.accounts.clone()),
         };
         self.compare(&load);
     }
@@ -115,7 +121,7 @@ impl<'a> Walk<'a> {
         let mut validation = self.dice.pick(&self.copies).clone();
         self.scramble(&mut validation);
         let token = *self.dice.pick(&self.tokens);
-        match self.dice.below(4) {
+        match self.dice.below(6) {
             0 => {
                 let (valid_until, expires) = (self.time(), self.time());
                 let address = email(self.dice.pick::<&str>(&["a@example.com", "b@example.com"]));
@@ -124,9 +130,57 @@ impl<'a> Walk<'a> {
                 self.commit("redeem", &Write::Redeem(validation, grant));
             }
             1 => self.commit("revoke", &Write::Revoke(validation, token)),
-            _ => self.commit("update", &Write::Update(validation, Vec::new())),
+            2 => self.commit("update", &Write::Update(validation, Vec::new())),
+            _ => self.post(validation),
         }
         self.compare(&Keys { grant: Some(token), ..Keys::default() });
+    }
+
+    /// Posts entries with an update. A conflict may leave a trace in a shared account, the beginning
+    /// of a window, unless its own budget is the reason.
+    fn post(&mut self, validation: Validation) {
+        let mut entries = self.entries(validation.client);
+        let is_conflict = |records: &Records, entries: &[Entry]| {
+            let write = Write::Update(validation.clone(), entries.to_vec());
+            records.clone().commit(&write) == Commit::Conflict
+        };
+        if is_conflict(&self.records, &entries) {
+            if is_conflict(&self.records, &[]) || self.dice.coin() {
+                entries.retain(|entry| !entry.account.is_shared());
+            } else {
+                entries.retain(|entry| is_conflict(&self.records, slice::from_ref(entry)));
+                entries.truncate(1);
+            }
+        }
+        let kind = if entries.is_empty() { "update" } else { "charge" };
+        let load = Keys {
+            validation: Some(validation.id),
+            accounts: Some(self.accounts.clone()),
+            ..Keys::default()
+        };
+        self.commit(kind, &Write::Update(validation, entries));
+        self.compare(&load);
+    }
+
+    fn entries(&mut self, client: ClientId) -> Vec<Entry> {
+        let mut accounts = self.accounts.clone();
+        accounts.push(Account::Client(client));
+        let mut entries = Vec::new();
+        for account in accounts {
+            let now = NOW.plus(Span::seconds(*self.dice.pick(&[0, 1, 50, 99, 100, 101, 180])));
+            let event = match self.dice.below(6) {
+                0 | 1 => {
+                    let messages = *self.dice.pick(&[1, 2, 3, 5, 250, 1700]);
+                    let period = Span::seconds(*self.dice.pick(&[100, 100, 1000]));
+                    Event::Message { budget: MessageBudget { messages, period }, now }
+                }
+                2 => Event::Refund { charged: now },
+                3 => Event::Proof { now },
+                _ => continue,
+            };
+            entries.push(Entry { account, event });
+        }
+        entries
     }
 
     fn commit(&mut self, kind: &str, write: &Write) {

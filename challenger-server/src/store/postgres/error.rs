@@ -13,7 +13,8 @@ pub(super) enum PostgresError {
     /// There was no answer in time, and it is not known whether the statement was carried out. That
     /// says nothing about other connections.
     Abandoned(String),
-    /// Another transaction was faster, or deleted the client. Nothing was changed.
+    /// Another transaction was faster, deleted the client, or used up the budget. Nothing was
+    /// changed.
     Conflict(String),
     /// The connection was lost, and it is not known whether the statement was carried out.
     Lost(String),
@@ -42,7 +43,9 @@ impl PostgresError {
             return Self::Lost(message);
         }
         match *code {
-            SqlState::FOREIGN_KEY_VIOLATION
+            // The only checks of rows that servers write are those of budgets.
+            SqlState::CHECK_VIOLATION
+            | SqlState::FOREIGN_KEY_VIOLATION
             | SqlState::T_R_DEADLOCK_DETECTED
             | SqlState::T_R_SERIALIZATION_FAILURE => Self::Conflict(message),
             SqlState::READ_ONLY_SQL_TRANSACTION => Self::ReadOnly(message),
@@ -54,6 +57,18 @@ impl PostgresError {
     pub(super) fn of_connecting(error: &postgres::Error) -> Self {
         let seen = Self::new(error);
         if may_pass(error) { Self::Unreachable(seen.to_string()) } else { seen }
+    }
+
+    /// Whether it is certain that nothing was changed.
+    pub(super) const fn is_harmless(&self) -> bool {
+        match self {
+            Self::Conflict(_)
+            | Self::Other(_)
+            | Self::ReadOnly(_)
+            | Self::Unreachable(_)
+            | Self::Unsent(_) => true,
+            Self::Abandoned(_) | Self::Lost(_) => false,
+        }
     }
 
     /// An error of something that comes before the statement, such as preparing it.

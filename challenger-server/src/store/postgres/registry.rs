@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use challenger_proto::Timestamp;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
+use challenger_proto::store::Account;
 use postgres::Client;
 use postgres::types::ToSql;
 
 use super::connection::no_thread;
 use super::error::PostgresError;
 use super::session::LATE;
-use super::{PostgresStore, schema};
+use super::{PostgresStore, ledger, schema};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
 use crate::store::{Added, ClientSummary, Collected, Registry, Spending, StoreError, rest};
-use challenger_proto::store::Account;
 
 /// The advisory lock that is held while creating, upgrading or cleaning up, so that only one
 /// process does so. Any number will do; this one spells `Chal`.
@@ -44,7 +44,7 @@ const SELECT_CLIENTS: &str = "\
     SELECT c.id, c.redirect_uri, \
         c.validations_collected + coalesce(opened.kept, 0), \
         c.grants_collected + coalesce(granted.kept, 0), \
-        c.deleting \
+        c.deleting, c.messages_per_day \
     FROM challenger.clients c \
     LEFT JOIN (SELECT client, count(*) AS kept FROM challenger.validations GROUP BY client) opened \
         ON opened.client = c.id \
@@ -54,6 +54,10 @@ const SELECT_CLIENTS: &str = "\
 
 const UPDATE_SECRET: &str = "\
     UPDATE challenger.clients SET secret_salt = $2, secret_digest = $3 \
+    WHERE redirect_uri = $1 AND NOT deleting RETURNING id";
+
+const UPDATE_MESSAGES: &str = "\
+    UPDATE challenger.clients SET messages_per_day = $2 \
     WHERE redirect_uri = $1 AND NOT deleting RETURNING id";
 
 /// No secret has this digest.
@@ -141,18 +145,20 @@ impl Registry for PostgresStore {
 
     fn set_messages_per_day(
         &self,
-        _redirect_uri: &RedirectUri,
-        _messages: Option<u32>,
+        redirect_uri: &RedirectUri,
+        messages: Option<u32>,
     ) -> Result<Option<ClientId>, StoreError> {
-        todo!()
+        let messages = messages.map(i64::from);
+        let parameters: [&(dyn ToSql + Sync); 2] = [&redirect_uri.as_str(), &messages];
+        self.with_connection(|client| change_client(client, UPDATE_MESSAGES, &parameters))
     }
 
-    fn spending(&self, _now: Timestamp) -> Result<Spending, StoreError> {
-        todo!()
+    fn spending(&self, now: Timestamp) -> Result<Spending, StoreError> {
+        self.with_connection(|client| ledger::spending(client, now))
     }
 
-    fn forgive(&self, _account: &Account) -> Result<bool, StoreError> {
-        todo!()
+    fn forgive(&self, account: &Account) -> Result<bool, StoreError> {
+        self.with_connection(|client| ledger::forgive(client, account))
     }
 }
 
@@ -217,7 +223,25 @@ fn collect(client: &mut Client, now: Timestamp) -> Result<Collected, PostgresErr
             collected.validations += delete_rows(client, "validations", id, now)?;
         }
     }
+    collected.balances = delete_balances(client, now)?;
     Ok(collected)
+}
+
+/// Deletes the balances of windows that are not of this time. Those that a server is changing are
+/// left for the next time.
+fn delete_balances(client: &mut Client, now: Timestamp) -> Result<u64, PostgresError> {
+    let statement = ledger::prepare_delete_ended(client)?;
+    let (mut deleted, mut last) = (0, String::new());
+    loop {
+        let begun = Instant::now();
+        let piece = || ledger::delete_ended(client, &statement, now, PIECE_ROWS, &mut last);
+        let rows = retry(piece)?;
+        deleted += rows.cast_unsigned();
+        if rows < PIECE_ROWS {
+            return Ok(deleted);
+        }
+        rest(begun);
+    }
 }
 
 /// Deletes a client whose secret is void, with all its rows.

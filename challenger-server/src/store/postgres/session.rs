@@ -71,15 +71,32 @@ impl Session {
         sql: &'static str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<u64, PostgresError> {
+        self.run_once(sql, |client, statement| client.execute(statement, parameters))
+    }
+
+    /// Runs a statement that must not run twice, and returns the rows that it returns.
+    pub(super) fn change(
+        &mut self,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, PostgresError> {
+        self.run_once(sql, |client, statement| client.query(statement, parameters))
+    }
+
+    fn run_once<T>(
+        &mut self,
+        sql: &'static str,
+        run: impl FnOnce(&mut Client, &Statement) -> Result<T, postgres::Error>,
+    ) -> Result<T, PostgresError> {
         let statement = self.check_if_idle().and_then(|()| self.prepared(sql));
         let statement = statement.map_err(PostgresError::before_sending)?;
         if self.deadline <= Instant::now() {
             // The caller was given an error, and may have tried again.
             return Err(PostgresError::Unsent(LATE.to_owned()));
         }
-        let executed = self.client.execute(&statement, parameters);
+        let done = run(&mut self.client, &statement);
         self.used = Instant::now();
-        executed.map_err(|error| self.failed(sql, error))
+        done.map_err(|error| self.failed(sql, error))
     }
 
     /// Runs a statement that returns one row at most.
@@ -90,6 +107,18 @@ impl Session {
     ) -> Result<Option<Row>, PostgresError> {
         let statement = self.prepared(sql)?;
         let found = self.client.query_opt(&statement, keys);
+        self.used = Instant::now();
+        found.map_err(|error| self.failed(sql, error))
+    }
+
+    /// Runs a statement that returns any number of rows.
+    pub(super) fn find_all(
+        &mut self,
+        sql: &'static str,
+        keys: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, PostgresError> {
+        let statement = self.prepared(sql)?;
+        let found = self.client.query(&statement, keys);
         self.used = Instant::now();
         found.map_err(|error| self.failed(sql, error))
     }

@@ -1,22 +1,25 @@
 //! Loads and commits: their statements, one round trip each.
 
 use std::array;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use challenger_proto::machine::Validation;
 use challenger_proto::oauth::{Client, Grant, GrantSerial};
 use challenger_proto::secret::{ClientSecretDigest, TokenDigest};
-use challenger_proto::store::{Commit, Count, Keys, Rows, Write};
+use challenger_proto::store::{Account, Balance, Commit, Count, Entry, Keys, Rows, Write};
 use postgres::Row;
 use postgres::types::ToSql;
 
 use super::error::PostgresError;
+use super::ledger;
+use super::purse::Rest;
 use super::session::Session;
 use crate::store::row::{
     ChangingColumns, ClientRow, Dialect, FixedColumns, GrantRow, ValidationRow, to_seconds,
 };
 
-const DIALECT: Dialect = Dialect { schema: "challenger.", sigil: '$' };
+pub(super) const DIALECT: Dialect = Dialect { schema: "challenger.", sigil: '$' };
 
 static SELECT_CLIENT: LazyLock<String> =
     LazyLock::new(|| DIALECT.select("clients", &[ClientRow::NAMES], "id"));
@@ -39,7 +42,7 @@ const COUNT: &str = "\
 /// secret from being replaced.
 static INSERT: LazyLock<String> = LazyLock::new(|| DIALECT.insert_validation("FOR KEY SHARE"));
 
-static UPDATE: LazyLock<String> = LazyLock::new(|| DIALECT.update_validation());
+pub(super) static UPDATE: LazyLock<String> = LazyLock::new(|| DIALECT.update_validation());
 
 /// A token is drawn once, so there is nothing to replace; but were it drawn twice, the later grant
 /// would count.
@@ -75,9 +78,22 @@ pub(super) fn load(session: &mut Session, load: &Keys) -> Result<Rows, PostgresE
     let mut loaded = Rows::default();
     if let Some(id) = load.client {
         let row = session.find(&SELECT_CLIENT, &[&id.number()])?;
-        loaded.client = row.as_ref().map(client).transpose()?;
+        loaded.client = row.as_ref().map(|row| client(row, 0)).transpose()?;
     }
-    if let Some(id) = &load.validation {
+    if let Some(accounts) = &load.accounts {
+        let id = load.validation.as_ref().map(|id| id.as_bytes().as_slice());
+        let (row, balances) = ledger::load(session, id, accounts)?;
+        let mut accounts = accounts.clone();
+        if let Some(row) = row {
+            let payer = client(&row, ledger::CLIENT)?;
+            accounts.push(Account::Client(payer.id));
+            loaded.validation = Some(validation(&row)?);
+            if load.client.is_none() {
+                loaded.client = Some(payer);
+            }
+        }
+        loaded.balances = accounts.iter().filter_map(|it| balances.get(it).cloned()).collect();
+    } else if let Some(id) = &load.validation {
         let row = session.find(&SELECT_VALIDATION, &[&id.as_bytes().as_slice()])?;
         loaded.validation = row.as_ref().map(validation).transpose()?;
     }
@@ -96,19 +112,25 @@ pub(super) fn count(session: &mut Session, count: &Count) -> Result<u32, Postgre
     Ok(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
-/// Carries out a write.
-pub(super) fn commit(session: &mut Session, write: &Write) -> Result<Commit, PostgresError> {
+/// Carries out a write, with these of its entries, and returns the balances that were charged. For
+/// refunds, `held` is what the purse has of their accounts.
+pub(super) fn commit(
+    session: &mut Session,
+    write: &Write,
+    entries: &[Entry],
+    held: &BTreeMap<Account, Rest>,
+) -> Result<(Commit, Vec<Balance>), PostgresError> {
     let changed = match write {
         Write::Open(validation, secret) => insert(session, validation, secret),
+        Write::Update(validation, _) if !entries.is_empty() => {
+            return ledger::update_and_post(session, validation, entries, held);
+        }
         Write::Update(validation, _) => update(session, validation),
         Write::Redeem(validation, grant) => redeem(session, validation, grant),
         Write::Revoke(validation, token) => revoke(session, validation, token),
     };
-    match changed {
-        Ok(1) => Ok(Commit::Done),
-        Ok(_) | Err(PostgresError::Conflict(_)) => Ok(Commit::Conflict),
-        Err(error) => Err(error),
-    }
+    let commit = if changed? == 1 { Commit::Done } else { Commit::Conflict };
+    Ok((commit, Vec::new()))
 }
 
 fn insert(
@@ -147,8 +169,8 @@ fn revoke(
     session.execute(&REVOKE, &[&row.postgres_parameters()[..], &token].concat())
 }
 
-fn client(row: &Row) -> Result<Client, PostgresError> {
-    Ok(ClientRow::from_postgres(row, 0)?.try_into()?)
+fn client(row: &Row, first: usize) -> Result<Client, PostgresError> {
+    Ok(ClientRow::from_postgres(row, first)?.try_into()?)
 }
 
 fn validation(row: &Row) -> Result<Validation, PostgresError> {

@@ -86,6 +86,19 @@ columns! {
         validations: i64,
         grants: i64,
         is_being_deleted: bool,
+        messages_per_day: Option<i64>,
+    }
+}
+
+columns! {
+    /// A row of `ledger`.
+    LedgerRow {
+        account: String,
+        spent: i64,
+        proved: i64,
+        messages: i64,
+        period: i64,
+        ends: i64,
     }
 }
 

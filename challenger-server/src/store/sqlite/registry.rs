@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use challenger_proto::Timestamp;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
+use challenger_proto::store::Account;
 use rusqlite::{Connection, OptionalExtension, Params, Transaction, TransactionBehavior};
 
 use super::error::SqliteError;
-use super::{SqliteStore, schema, wal};
+use super::{SqliteStore, ledger, schema, wal};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
 use crate::store::{Added, ClientSummary, Collected, Registry, Spending, Store, StoreError, rest};
-use challenger_proto::store::Account;
 
 /// How many rows are deleted in one transaction: a running server waits for them, and they may lie
 /// in as many pages.
@@ -27,7 +27,7 @@ const SELECT_CLIENTS: &str = "\
     SELECT clients.id, clients.redirect_uri, \
         clients.validations_collected + coalesce(opened.kept, 0), \
         clients.grants_collected + coalesce(granted.kept, 0), \
-        clients.deleting \
+        clients.deleting, clients.messages_per_day \
     FROM clients \
     LEFT JOIN (SELECT client, count(*) AS kept FROM validations GROUP BY client) AS opened \
         ON opened.client = clients.id \
@@ -38,6 +38,10 @@ const SELECT_CLIENTS: &str = "\
 const UPDATE_SECRET: &str = "\
     UPDATE clients SET secret_salt = ?2, secret_digest = ?3 \
     WHERE redirect_uri = ?1 AND deleting = 0 RETURNING id";
+
+const UPDATE_MESSAGES: &str = "\
+    UPDATE clients SET messages_per_day = ?2 WHERE redirect_uri = ?1 AND deleting = 0 \
+    RETURNING id";
 
 /// No secret has this digest.
 const VOID_SECRET: &str = "\
@@ -107,18 +111,19 @@ impl Registry for SqliteStore {
 
     fn set_messages_per_day(
         &self,
-        _redirect_uri: &RedirectUri,
-        _messages: Option<u32>,
+        redirect_uri: &RedirectUri,
+        messages: Option<u32>,
     ) -> Result<Option<ClientId>, StoreError> {
-        todo!()
+        let parameters = (redirect_uri.as_str(), messages);
+        self.maintain(|connection| change_client(connection, UPDATE_MESSAGES, parameters))
     }
 
-    fn spending(&self, _now: Timestamp) -> Result<Spending, StoreError> {
-        todo!()
+    fn spending(&self, now: Timestamp) -> Result<Spending, StoreError> {
+        self.with_connection(|connection| ledger::spending(connection, now))
     }
 
-    fn forgive(&self, _account: &Account) -> Result<bool, StoreError> {
-        todo!()
+    fn forgive(&self, account: &Account) -> Result<bool, StoreError> {
+        self.maintain(|connection| ledger::forgive(connection, account))
     }
 }
 
@@ -159,6 +164,10 @@ fn collect(connection: &mut Connection, now: Timestamp) -> rusqlite::Result<Coll
             collected.validations += delete_rows(connection, "validations", client, now)?;
         }
     }
+    let mut last = String::new();
+    collected.balances = in_pieces(connection, |transaction| {
+        ledger::delete_ended(transaction, now, PIECE_ROWS, &mut last)
+    })?;
     Ok(collected)
 }
 

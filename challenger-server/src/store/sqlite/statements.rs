@@ -5,15 +5,16 @@ use std::sync::LazyLock;
 use challenger_proto::machine::Validation;
 use challenger_proto::oauth::{Client, ClientId, Grant, GrantSerial};
 use challenger_proto::secret::{ClientSecretDigest, NonceDigest, TokenDigest};
-use challenger_proto::store::{Commit, Count, Write};
+use challenger_proto::store::{Balance, Commit, Count, OverBudget, Write};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, ToSql, ffi};
 
 use super::error::SqliteError;
+use super::ledger;
 use crate::store::row::{
     ChangingColumns, ClientRow, Dialect, FixedColumns, GrantRow, ValidationRow, to_seconds,
 };
 
-const DIALECT: Dialect = Dialect { schema: "", sigil: '?' };
+pub(super) const DIALECT: Dialect = Dialect { schema: "", sigil: '?' };
 
 static SELECT_CLIENT: LazyLock<String> =
     LazyLock::new(|| DIALECT.select("clients", &[ClientRow::NAMES], "id"));
@@ -91,22 +92,36 @@ pub(super) fn count(connection: &Connection, count: &Count) -> Result<u32, Sqlit
 /// Whether a write is one statement, which is carried out whole or not at all.
 pub(super) const fn is_single(write: &Write) -> bool {
     match write {
-        Write::Open(..) | Write::Update(..) => true,
+        Write::Open(..) => true,
+        Write::Update(_, entries) => entries.is_empty(),
         Write::Redeem(..) | Write::Revoke(..) => false,
     }
 }
 
-/// Carries out a write. Unless it returns [`Commit::Done`], the caller has to roll back.
-pub(super) fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Commit> {
+/// Carries out a write, and returns the balances that it charged. Unless it returns
+/// [`Commit::Done`], the caller has to roll back.
+pub(super) fn apply(
+    connection: &Connection,
+    write: &Write,
+) -> Result<(Commit, Vec<Balance>), SqliteError> {
+    let mut charged = Vec::new();
     let commit = match write {
         Write::Open(validation, secret) => insert(connection, validation, secret),
-        Write::Update(validation, _) => update(connection, validation),
+        Write::Update(validation, entries) => match ledger::post(connection, entries)? {
+            Ok(balances) => {
+                charged = balances;
+                update(connection, validation)
+            }
+            Err(OverBudget) => Ok(Commit::Conflict),
+        },
         Write::Redeem(validation, grant) => redeem(connection, validation, grant),
         Write::Revoke(validation, token) => revoke(connection, validation, token),
     };
     match commit {
-        Err(error) if is_client_missing(&error) => Ok(Commit::Conflict),
-        Ok(_) | Err(_) => commit,
+        Ok(Commit::Done) => Ok((Commit::Done, charged)),
+        Ok(Commit::Conflict) => Ok((Commit::Conflict, Vec::new())),
+        Err(error) if is_client_missing(&error) => Ok((Commit::Conflict, Vec::new())),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use challenger_proto::store::{Commit, Write};
+use challenger_proto::store::{Balance, Commit, Write};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::SqliteError;
@@ -33,12 +33,15 @@ pub(super) struct Writer {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What became of a write, and the balances that it charged.
+type Written = (Commit, Vec<Balance>);
+
 /// One write, and its caller.
 struct Job {
     write: Write,
     /// When the caller gives up.
     deadline: Instant,
-    reply: SyncSender<Result<Commit, StoreError>>,
+    reply: SyncSender<Result<Written, StoreError>>,
 }
 
 impl Job {
@@ -65,7 +68,7 @@ impl Writer {
     }
 
     /// Hands over a write, and waits until it is on the disk or has failed.
-    pub(super) fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
+    pub(super) fn commit(&self, write: &Write) -> Result<Written, StoreError> {
         let stopped = || self.file.error("the thread that writes has stopped");
         let (reply, answer) = mpsc::sync_channel(1);
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
@@ -126,7 +129,7 @@ fn carry_out(first: Job, jobs: &Receiver<Job>, connection: &mut Connection, file
 fn commit_all(
     connection: &mut Connection,
     batch: &[Job],
-) -> Result<Vec<Result<Commit, SqliteError>>, SqliteError> {
+) -> Result<Vec<Result<Written, SqliteError>>, SqliteError> {
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut replies = Vec::with_capacity(batch.len());
     for job in batch {
@@ -139,10 +142,10 @@ fn commit_all(
         if transaction.is_autocommit() {
             // Some errors, such as a full disk, end the whole transaction. Later writes would be
             // outside of any.
-            return Err(reply
-                .map_or_else(SqliteError::from, |_| SqliteError("lost its transaction".into())));
+            let lost = |_| SqliteError("lost its transaction".into());
+            return Err(reply.map_or_else(|error| error, lost));
         }
-        replies.push(reply.map_err(SqliteError::from));
+        replies.push(reply);
     }
     transaction.commit()?;
     Ok(replies)
@@ -153,7 +156,7 @@ fn commit_all(
 fn apply_alone(
     transaction: &mut Transaction<'_>,
     write: &Write,
-) -> Result<rusqlite::Result<Commit>, SqliteError> {
+) -> Result<Result<Written, SqliteError>, SqliteError> {
     if statements::is_single(write) {
         // SQLite itself rolls back a single statement.
         return Ok(statements::apply(transaction, write));
@@ -163,8 +166,8 @@ fn apply_alone(
     match reply {
         // There is nothing left to roll back.
         Err(_) if savepoint.is_autocommit() => {}
-        Ok(Commit::Done) => savepoint.commit()?,
-        Ok(Commit::Conflict) | Err(_) => savepoint.finish()?,
+        Ok((Commit::Done, _)) => savepoint.commit()?,
+        Ok((Commit::Conflict, _)) | Err(_) => savepoint.finish()?,
     }
     Ok(reply)
 }

@@ -1,8 +1,9 @@
 //! The head of a story: how the service is configured, who its clients are, and what time it is.
 
-use challenger_proto::address::{AddressType, Fields, Restrictions};
+use challenger_proto::address::{AddressType, Destination, Fields, Restrictions};
 use challenger_proto::http::{Document, Documents, Inline, PageName};
 use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
+use challenger_proto::store::MessageBudget;
 use challenger_proto::{
     AddressFormat, Entropy, Failure, FailureKind, Refusal, Refused, Service, Span, Timestamp,
 };
@@ -10,9 +11,17 @@ use challenger_proto::{
 /// Where a story begins.
 pub struct Head {
     pub service: Service,
-    /// The clients: identifier, secret, redirect URI.
-    pub clients: Vec<(i64, String, String)>,
+    pub clients: Vec<Registered>,
     pub start: Timestamp,
+}
+
+/// A client, as the head of a story registers it.
+pub struct Registered {
+    pub id: i64,
+    pub secret: String,
+    pub redirect_uri: String,
+    /// How many messages it may have sent in a day; `None`: any number.
+    pub messages_per_day: Option<u32>,
 }
 
 impl Head {
@@ -21,7 +30,17 @@ impl Head {
         let values = |wanted: &str| -> Vec<&str> {
             lines().filter(|(word, _)| *word == wanted).map(|(_, rest)| rest.trim()).collect()
         };
-        let known = ["clock", "client", "config", "messages", "pages", "privacy", "style", "terms"];
+        let known = [
+            "clock",
+            "client",
+            "config",
+            "destination",
+            "messages",
+            "pages",
+            "privacy",
+            "style",
+            "terms",
+        ];
         if let Some((word, _)) = lines().find(|(word, _)| !known.contains(word)) {
             panic!("{story}: the head knows no {word}");
         }
@@ -32,6 +51,10 @@ impl Head {
         let mut service = Service::new(AddressType::new(address_type).unwrap());
         for (option, value) in configured {
             configure(&mut service, option, value, story);
+        }
+        for line in values("destination") {
+            let (destination, budget) = destination(line, story);
+            service.budgets.destinations.insert(destination, budget);
         }
         for line in values("pages") {
             let mut inline = Inline::default();
@@ -50,11 +73,11 @@ impl Head {
 
     /// The clients as a store keeps them.
     pub fn registered(&self) -> impl Iterator<Item = Client> {
-        self.clients.iter().map(|(id, secret, uri)| Client {
-            id: ClientId::new(*id).unwrap(),
-            redirect_uri: RedirectUri::parse(uri).unwrap(),
-            secret: HashedSecret::new(secret, Entropy::new([7; 32])),
-            messages_per_day: None,
+        self.clients.iter().map(|it| Client {
+            id: ClientId::new(it.id).unwrap(),
+            redirect_uri: RedirectUri::parse(&it.redirect_uri).unwrap(),
+            secret: HashedSecret::new(&it.secret, Entropy::new([7; 32])),
+            messages_per_day: it.messages_per_day,
         })
     }
 }
@@ -62,12 +85,17 @@ impl Head {
 fn configure(service: &mut Service, option: &str, value: &str, story: &str) {
     let small = || value.parse().unwrap_or_else(|_| panic!("{story}: {option} = {value}"));
     let count = || value.parse().unwrap_or_else(|_| panic!("{story}: {option} = {value}"));
+    let many = || value.parse().unwrap_or_else(|_| panic!("{story}: {option} = {value}"));
     let span = || Span::seconds(u64::try_from(seconds(value, story)).unwrap());
     let limits = &mut service.limits;
+    let budgets = &mut service.budgets;
     match option {
         "ADDRESS_CHANGES" => limits.address_changes = count(),
         "ADDRESS_FIELDS" => service.address_fields = Fields::parse(value).unwrap(),
         "ADDRESS_HINT" => service.address_hint = value.into(),
+        "ADDRESS_MESSAGES" if value == "0" => budgets.address = None,
+        "ADDRESS_MESSAGES" => budget(&mut budgets.address).messages = many(),
+        "ADDRESS_PERIOD" => budget(&mut budgets.address).period = span(),
         "ADDRESS_RESTRICTIONS" => service.restrictions = Restrictions::parse(value).unwrap(),
         "ADDRESS_TYPE" => {}
         "AUTH_ADDRESS_FORMAT" if value == "plain" => service.address_format = AddressFormat::Plain,
@@ -76,6 +104,8 @@ fn configure(service: &mut Service, option: &str, value: &str, story: &str) {
         "PIN_ATTEMPTS" => limits.pin_attempts = small(),
         "PIN_TRANSMISSIONS" => limits.pin_transmissions = small(),
         "RETRANSMISSION_INTERVAL" => limits.retransmission_interval = span(),
+        "SERVICE_MESSAGES" => budget(&mut budgets.service).messages = many(),
+        "SERVICE_PERIOD" => budget(&mut budgets.service).period = span(),
         "TOKEN_DURATION" => limits.token_duration = span(),
         "VALIDATION_DURATION" => limits.validation_duration = span(),
         "VALIDATION_EXPIRATION" if value == "forever" => {
@@ -84,6 +114,26 @@ fn configure(service: &mut Service, option: &str, value: &str, story: &str) {
         "VALIDATION_EXPIRATION" => limits.validation_expiration = span(),
         _ => panic!("{story}: {option} = {value}"),
     }
+}
+
+/// A budget whose messages and period are set one after the other.
+fn budget(budget: &mut Option<MessageBudget>) -> &mut MessageBudget {
+    budget.get_or_insert(MessageBudget { messages: 0, period: Span::days(1) })
+}
+
+/// From `PREFIX|DOMAIN|COUNTRY VALUE MESSAGES PERIOD`.
+fn destination(line: &str, story: &str) -> (Destination, MessageBudget) {
+    let words: Vec<&str> = line.splitn(4, ' ').collect();
+    let [kind, text, messages, period] = words[..] else { panic!("{story}: destination {line}") };
+    let destination = match kind {
+        "COUNTRY" => Destination::country(text),
+        "DOMAIN" => Destination::domain(text),
+        "PREFIX" => Destination::prefix(text),
+        _ => None,
+    };
+    let period = Span::seconds(u64::try_from(seconds(period, story)).unwrap());
+    let budget = MessageBudget { messages: messages.parse().unwrap(), period };
+    (destination.unwrap_or_else(|| panic!("{story}: destination {line}")), budget)
 }
 
 /// All pages, in English and German, but for those named after `except`; the English ones have the
@@ -112,10 +162,13 @@ fn documents(lines: &[&str]) -> Documents {
     Documents::new(version, documents)
 }
 
-fn client(line: &str) -> (i64, String, String) {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let [id, secret, uri] = words[..] else { panic!("client {line}") };
-    (id.parse().unwrap(), secret.into(), uri.into())
+/// From `ID SECRET URI`, perhaps with the messages that it may have sent in a day.
+fn client(line: &str) -> Registered {
+    let mut words = line.split_whitespace();
+    let mut word = || words.next().unwrap_or_else(|| panic!("client {line}")).to_owned();
+    let (id, secret, redirect_uri) = (word().parse().unwrap(), word(), word());
+    let messages_per_day = words.next().map(|it| it.parse().unwrap());
+    Registered { id, secret, redirect_uri, messages_per_day }
 }
 
 /// Reads `NAME` or `NAME: detail`.

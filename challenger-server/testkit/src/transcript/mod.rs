@@ -5,9 +5,10 @@
 //! A sentence: the claim of the story.          > request      ~ helper fails KIND: how
 //! config  OPTION = VALUE                       # STATUS CODE CLAUSE, and why
 //! clock   2026-01-05T10:00:00Z                 = the keys to load
-//! client  ID SECRET URI                        ! the write and the message
+//! client  ID SECRET URI [MESSAGES-PER-DAY]     ! the write and the message
 //! pages   [except NAME …]                      < response
 //! terms   VERSION LANG.EXT TEXT                +5s, +2 days, -1h move the clock
+//! destination  PREFIX|DOMAIN|COUNTRY VALUE MESSAGES PERIOD
 //! ```
 //!
 //! 1. `UPDATE=1` rewrites the `=`, `!` and `<` lines. The `#` lines are written by hand from the
@@ -32,7 +33,7 @@ use challenger_proto::{Failure, Refusal, Refused, Timestamp};
 use serde_json::Value;
 
 pub use captures::Captures;
-pub use head::Head;
+pub use head::{Head, Registered};
 
 /// The headers that every response carries (the core's `Response::new`).
 pub const COMMON_HEADERS: [(&str, &str); 7] = [
