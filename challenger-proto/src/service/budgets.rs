@@ -133,16 +133,19 @@ mod tests {
 
     #[test]
     fn the_most_exact_destination_counts() {
-        let it = budgets(&[("+", 0), ("+41", 100), ("+4179", 10)]);
+        let it = budgets(&[("+", 0), ("0", 5), ("+41", 100), ("+4179", 10)]);
         let charged = |number: &str| {
             let entries = it.charge(&phone(number), None, &[], Timestamp::EPOCH);
             entries.map(|entries| entries.iter().map(|it| it.account.to_string()).collect())
         };
-        assert_eq!(charged("+41 79 123 45 67"), Ok(Vec::from(["+4179".to_string()])));
+        for spelling in ["+41 79 123 45 67", "+41 079 123 45 67"] {
+            assert_eq!(charged(spelling), Ok(Vec::from(["+4179".to_string()])));
+        }
         assert_eq!(charged("+41 44 123 45 67"), Ok(Vec::from(["+41".to_string()])));
         let blocked = Err(Exhausted { until: Timestamp::NEVER, other_address: true });
         assert_eq!(charged("+49 30 123456"), blocked);
-        assert_eq!(charged("079 123 45 67"), blocked);
+        assert_eq!(charged("79 123 45 67"), blocked);
+        assert_eq!(charged("079 123 45 67"), Ok(Vec::from(["0".to_string()])));
     }
 
     #[test]
