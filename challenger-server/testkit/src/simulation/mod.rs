@@ -2,8 +2,8 @@
 //! whose world fails, all by the throws of dice.
 //!
 //! In the first phase faults strike and the auditor watches that nothing unsafe happens (I1 to
-//! I11, I13 to I15). Then the faults stop, the foes go, and within a bounded number of requests every honest
-//! person must hold a grant (I12), and start over only for a reason.
+//! I11, I13 to I15). Then the faults stop, the foes go, and within a bounded number of requests
+//! every honest person must hold a grant (I12), and start over only for a reason.
 #![allow(clippy::print_stdout, reason = "a failure tells its history")]
 
 mod faults;
