@@ -120,6 +120,7 @@ fn measure(order: &Order) -> Result<Figures, String> {
         time: order.time,
         runs: order.runs,
         compares: true,
+        messages_per_day: None,
     };
     let programs =
         Plan { reader: Reader::Program, connections: vec![8], compares: false, ..all.clone() };

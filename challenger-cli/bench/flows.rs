@@ -31,6 +31,17 @@ pub struct Plan {
     pub runs: usize,
     /// Whether to run pgbench and the server that does nothing as well.
     pub compares: bool,
+    /// The client's budget.
+    pub messages_per_day: Option<u32>,
+}
+
+impl Plan {
+    fn start(&self, kind: Kind) -> Result<Site, String> {
+        let database = Arc::new(Database::create(kind)?);
+        let site = Site::start(database, self.deliverer, self.socket)?;
+        site.limit_messages(self.messages_per_day)?;
+        Ok(site)
+    }
 }
 
 /// All runs of one service at one number of connections.
@@ -129,8 +140,7 @@ pub fn measure(plan: &Plan) -> Result<Report, String> {
     let mut report = Report::default();
     let mut sites = Vec::new();
     for kind in &plan.kinds {
-        let database = Arc::new(Database::create(*kind)?);
-        let site = Site::start(database, plan.deliverer, plan.socket)?;
+        let site = plan.start(*kind)?;
         report.settings.push((kind.name().to_owned(), site.database.settings()?));
         sites.push(site);
     }
@@ -206,8 +216,7 @@ pub fn measure_aged(plan: &Plan, rows: u64) -> Result<Vec<Aged>, String> {
     let mut all = Vec::new();
     let connections = plan.connections.last().copied().unwrap_or(1);
     for kind in &plan.kinds {
-        let start = || Site::start(Arc::new(Database::create(*kind)?), plan.deliverer, plan.socket);
-        let (empty, full) = (start()?, start()?);
+        let (empty, full) = (plan.start(*kind)?, plan.start(*kind)?);
         tell(format_args!("{}: {rows} old rows are made", kind.name()));
         full.database.age(rows)?;
         let name = kind.name();

@@ -99,6 +99,9 @@ struct Flows {
     /// the reader of the answers: browser (default) or program
     #[argh(option, default = "Reader::Browser", from_str_fn(reader))]
     reader: Reader,
+    /// how many messages the client may have sent in a day (default: any number)
+    #[argh(option)]
+    messages_per_day: Option<u32>,
     /// compare an empty database with one of so many expired rows that are being deleted
     #[argh(option)]
     old_rows: Option<u64>,
@@ -294,6 +297,7 @@ impl Flows {
             time: Duration::from_secs(self.seconds.max(1)),
             runs: self.runs.max(1),
             compares: !self.alone,
+            messages_per_day: self.messages_per_day,
         };
         if let Some(rows) = self.old_rows {
             let aged = flows::measure_aged(&plan, rows)?;

@@ -75,6 +75,13 @@ impl Site {
         Ok(site)
     }
 
+    /// Gives the client a budget, if there is one.
+    pub fn limit_messages(&self, per_day: Option<u32>) -> Result<(), String> {
+        let Some(per_day) = per_day else { return Ok(()) };
+        let option = format!("--messages-per-day={per_day}");
+        self.run("challenger-admin", &[&option, REDIRECT_URI]).map(drop)
+    }
+
     fn prepare(database: Arc<Database>, deliverer: Deliverer, socket: Socket) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("challenger-bench-").tempdir()?;
         let root = directory.path();

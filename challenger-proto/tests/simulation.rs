@@ -70,12 +70,14 @@ fn every_seed_is_safe_and_ends_well() {
     let tally = play_all(&seeds);
     tally.print();
     println!(
-        "{} seeds, {} steps, {} validations, clean, in {} s; nobody needed more than {} requests",
+        "{} seeds, {} steps, {} validations, clean, in {} s; nobody needed more than {} requests \
+         after {} spent budgets",
         tally.seeds,
         tally.steps,
         tally.validations,
         begun.elapsed().as_secs(),
         tally.patience,
+        tally.delays,
     );
     if seeds.len() > 1 {
         let gaps = tally.gaps();

@@ -7,6 +7,7 @@ use alloc::string::String;
 
 use crate::address::country::{self, COUNTRY};
 use crate::address::pattern::Pattern;
+use crate::address::tidy::{needs_zeros, without_zeros};
 
 /// The longest telephone number, in digits (ITU-T E.164).
 const DIGITS_MAX: usize = 15;
@@ -98,7 +99,14 @@ impl Destination {
                 let below = domain.strip_suffix(&self.text);
                 below.is_some_and(|below| below.is_empty() || below.ends_with('.'))
             }
-            Kind::Prefix => self.text == "+" || value.starts_with(&self.text),
+            Kind::Prefix => {
+                let begins = |number: &str| number.starts_with(&self.text);
+                // Otherwise, a zero that gateways leave out would lead around a prefix.
+                let is_dialled = |number: &str| {
+                    !needs_zeros(number) && begins(&format!("+{}", without_zeros(number)))
+                };
+                self.text == "+" || begins(value) || value.strip_prefix('+').is_some_and(is_dialled)
+            }
         }
     }
 
@@ -125,6 +133,12 @@ mod tests {
         for (destination, within, outside) in [
             (Destination::prefix("+41"), &["+41791234567", "+41"][..], &["+4", "41", "+1"][..]),
             (Destination::prefix("+"), &["+41791234567", "0791234567", "call me"], &[]),
+            (
+                Destination::prefix("+4190"),
+                &["+41900123456", "+410900123456"],
+                &["+4109", "+410791"],
+            ),
+            (Destination::prefix("+393"), &["+393331234567"], &["+390301234567"]),
             (Destination::prefix("0900"), &["0900123456"], &["+410900", "090"]),
             (
                 Destination::domain("Example.com."),

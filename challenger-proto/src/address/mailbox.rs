@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use crate::address::Address;
-use crate::address::tidy::country_code;
+use crate::address::tidy::without_zeros;
 use crate::text::visible;
 
 /// The mailbox of an address, only for comparing spellings. Two spellings of one mailbox should
@@ -25,11 +25,7 @@ fn of_value(value: &str) -> String {
     let seen: String = seen.flat_map(char::to_lowercase).collect();
     let is_number = |it: &&str| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit());
     if let Some(number) = seen.strip_prefix('+').filter(is_number) {
-        // Some gateways leave out the zero that belongs to calls within a country (+41 079 …).
-        let (code, rest) = number.split_at(country_code(number).len());
-        let mut mailbox = String::from(code);
-        mailbox.push_str(rest.trim_start_matches('0'));
-        return mailbox;
+        return without_zeros(number);
     }
     let Some((local, domain)) = seen.rsplit_once('@') else { return seen };
     // The largest providers ignore dots and tags, and all of them ignore quotes.

@@ -152,9 +152,21 @@ fn is_country_code(digits: &str) -> bool {
 }
 
 /// The country code that a number in the form of E.164 begins with, without the `+`.
-pub(crate) fn country_code(number: &str) -> &str {
+fn country_code(number: &str) -> &str {
     let whole = (1..=3).find_map(|len| number.get(..len).filter(|code| is_country_code(code)));
     whole.unwrap_or_default()
+}
+
+/// A number in the form of E.164 without the zeros behind its country code, both without the `+`.
+/// Some gateways leave out the zero that belongs to calls within a country (+41 079 …).
+pub(crate) fn without_zeros(number: &str) -> String {
+    let (code, rest) = number.split_at(country_code(number).len());
+    format!("{code}{}", rest.trim_start_matches('0'))
+}
+
+/// Whether a number in the form of E.164, without the `+`, is another one without those zeros.
+pub(crate) fn needs_zeros(number: &str) -> bool {
+    ZERO_IS_KEPT.contains(&country_code(number))
 }
 
 /// A link's text without its scheme, however often it stands there.

@@ -135,7 +135,7 @@ refusals! {
         "This path has no such method.";
     /// The address, its destination, the client or the service has had its messages for now.
     OverBudget = 429, CHALLENGER_TOO_MANY_ATTEMPTS, TEMPORARILY_UNAVAILABLE,
-        "No message was sent because too many were sent before; try again later.";
+        "No message was sent because a limit of messages is reached.";
     /// A parameter has a value that is not allowed.
     ParameterMalformed = 400, GENERIC_PARAMETER_MALFORMED, INVALID_REQUEST,
         "A parameter is malformed.";

@@ -52,6 +52,7 @@ impl Budgets {
     fn destination(&self, (field, value): (&str, &str)) -> Option<(&Destination, &MessageBudget)> {
         let covers = |it: &Destination| it.field() == field && it.covers(value);
         let covering = self.destinations.iter().filter(|(destination, _)| covers(destination));
+        // Of two with the same length, `+` is the first and not the more exact one.
         covering.max_by_key(|(destination, _)| destination.text().len())
     }
 
@@ -133,16 +134,19 @@ mod tests {
 
     #[test]
     fn the_most_exact_destination_counts() {
-        let it = budgets(&[("+", 0), ("+41", 100), ("+4179", 10)]);
+        let it = budgets(&[("+", 0), ("0", 5), ("+41", 100), ("+4179", 10)]);
         let charged = |number: &str| {
             let entries = it.charge(&phone(number), None, &[], Timestamp::EPOCH);
             entries.map(|entries| entries.iter().map(|it| it.account.to_string()).collect())
         };
-        assert_eq!(charged("+41 79 123 45 67"), Ok(Vec::from(["+4179".to_string()])));
-        assert_eq!(charged("+41 44 123 45 67"), Ok(Vec::from(["+41".to_string()])));
+        for spelling in ["+41 79 123 45 67", "+41 079 123 45 67"] {
+            assert_eq!(charged(spelling), Ok(Vec::from(["prefix:+4179".to_string()])));
+        }
+        assert_eq!(charged("+41 44 123 45 67"), Ok(Vec::from(["prefix:+41".to_string()])));
         let blocked = Err(Exhausted { until: Timestamp::NEVER, other_address: true });
         assert_eq!(charged("+49 30 123456"), blocked);
-        assert_eq!(charged("079 123 45 67"), blocked);
+        assert_eq!(charged("79 123 45 67"), blocked);
+        assert_eq!(charged("079 123 45 67"), Ok(Vec::from(["prefix:0".to_string()])));
     }
 
     #[test]

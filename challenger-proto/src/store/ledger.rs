@@ -22,7 +22,7 @@ pub struct MessageBudget {
     pub period: Span,
 }
 
-/// What a message is charged to. One message may be charged to one of each kind.
+/// What a message is charged to. One message may be charged to several.
 ///
 /// A store keeps every kind, so none will be added without a new major version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,15 +76,13 @@ impl Account {
     }
 }
 
-/// As logs and lists name it: without the digest of an address, from which a short address such as
-/// a telephone number could be found.
+/// As logs name it: like [`Account::to_text`], but without the digest of an address, from which a
+/// short address such as a telephone number could be found.
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(_) => f.write_str("address"),
-            Self::Client(id) => write!(f, "client {id}"),
-            Self::Destination(destination) => f.write_str(destination.text()),
-            Self::Service => f.write_str("service"),
+            Self::Client(_) | Self::Destination(_) | Self::Service => f.write_str(&self.to_text()),
         }
     }
 }
@@ -229,6 +227,8 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
 
     const BUDGET: MessageBudget = MessageBudget { messages: 2, period: Span::seconds(100) };
@@ -337,10 +337,11 @@ mod tests {
             (Account::Destination(Destination::domain("a.example").unwrap()), "domain:a.example"),
             (Account::Destination(Destination::country("CH").unwrap()), "country:CH"),
         ] {
-            assert_eq!(account.to_text(), text);
+            assert_eq!((account.to_text().as_str(), account.to_string().as_str()), (text, text));
             assert_eq!(Account::parse(text), Some(account));
         }
         let address = Account::Address(MailboxDigest::from_bytes([7; 32]));
+        assert_eq!(address.to_string(), "address");
         assert_eq!(Account::parse(&address.to_text()), Some(address));
         for bad in ["", "client", "client:0", "client:x", "address:", "prefix:", "other:1"] {
             assert_eq!(Account::parse(bad), None, "{bad}");

@@ -2,25 +2,25 @@
 #![allow(clippy::disallowed_types, reason = "a test may keep state")]
 
 mod checks;
+mod owed;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use challenger_proto::address::Address;
+use challenger_proto::address::Destination;
 use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::machine::{Progress, Validation};
 use challenger_proto::secret::{Nonce, NonceDigest};
-use challenger_proto::store::{Commit, Keys, Records, Rows};
+use challenger_proto::store::{Commit, Keys, MessageBudget, Records, Rows};
 use challenger_proto::{Entropy, Loading, Service, Span, Step, Timestamp, Transmission};
 
-use challenger_testkit::audit::{
-    Ask, Auditor, Case, Cause, Round, is_early, name_of, query_of, redirect_of,
-};
+use challenger_testkit::audit::{Ask, Auditor, Case, Cause, Round, name_of, query_of, redirect_of};
 use challenger_testkit::escape;
 use challenger_testkit::world;
 use checks::Bent;
+use owed::Owed;
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html";
@@ -45,6 +45,8 @@ pub(crate) enum Start {
     Fixed,
     /// With the first address as a proposal, which is then spelled in two ways.
     Spelled,
+    /// Without an address, and with fewer messages for all than a validation has.
+    Scarce,
 }
 
 /// One step of a history.
@@ -86,7 +88,23 @@ impl Start {
             Self::Spelled => {
                 &[Challenge(A), Challenge(A_TAGGED), Fail, FailLate, SolveRight, SolveWrong, Wait]
             }
+            Self::Scarce => {
+                &[Challenge(A), Challenge(A_TAGGED), Fail, SolveRight, SolveWrong, Wait]
+            }
         }
+    }
+
+    /// The service that people meet. The windows of a scarce one end within a validation's time.
+    fn service(self) -> Service {
+        let mut service = world::service(world::small_limits());
+        if self == Self::Scarce {
+            let budget =
+                |messages, seconds| MessageBudget { messages, period: Span::seconds(seconds) };
+            service.budgets.address = Some(budget(2, 100));
+            let domain = Destination::domain("example.com").unwrap();
+            service.budgets.destinations.insert(domain, budget(3, 110));
+        }
+        service
     }
 }
 
@@ -141,11 +159,11 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(start: Start) -> Self {
-        let limits = world::small_limits();
+        let service: &'static Service = Box::leak(Box::new(start.service()));
         let mut node = Self {
             start,
-            auditor: world::auditor(&limits),
-            service: Box::leak(Box::new(world::service(limits))),
+            auditor: world::auditor(service),
+            service,
             records: world::records(),
             now: world::START,
             nonce: String::new(),
@@ -155,7 +173,7 @@ impl Node {
             bent: Rc::default(),
         };
         let body = match start {
-            Start::Blank => "",
+            Start::Blank | Start::Scarce => "",
             Start::Proposed | Start::Spelled => r#"{"CONTACT_EMAIL":"ada@example.com"}"#,
             Start::Fixed => r#"{"CONTACT_EMAIL":"ada@example.com","read_only":true}"#,
         };
@@ -167,7 +185,7 @@ impl Node {
 
     const fn accept(&self) -> &'static str {
         match self.start {
-            Start::Blank => JSON,
+            Start::Blank | Start::Scarce => JSON,
             Start::Proposed | Start::Fixed | Start::Spelled => HTML,
         }
     }
@@ -219,12 +237,17 @@ impl Node {
         if let Some(solved) = &case.solved {
             write!(key, " {}", ago(solved.renewed_at)).unwrap();
         }
-        let follows = |it: &Pending| self.is_latest(&it.message);
+        let follows = |it: &Pending| Some(self.forgiven(&it.message)?.guesses_before);
         let fate = self.pending.as_ref().map(follows);
         write!(key, " {fate:?}").unwrap();
         if self.start == Start::Spelled {
             let fate = self.outdated.as_ref().map(|it| (it.message.pin.digits(), follows(it)));
             write!(key, " {fate:?}").unwrap();
+        }
+        if self.start == Start::Scarce {
+            let charged = self.pending.as_ref().map(|it| ago(it.at));
+            let attempts = self.service.limits.pin_attempts.get().into();
+            write!(key, " {charged:?} {}", self.auditor.ledger.key(self.now, attempts)).unwrap();
         }
         key
     }
@@ -238,8 +261,8 @@ impl Node {
                 let state = escape(STATE);
                 let uri = escape(world::REDIRECT);
                 let more = match self.start {
-                    Start::Blank | Start::Fixed | Start::Spelled => format!("&state={state}"),
                     Start::Proposed => format!("&redirect_uri={uri}&code_challenge={VERIFIER}"),
+                    _ => format!("&state={state}"),
                 };
                 self.step("authorize", &world::authorize(&nonce, 1, &more, accept), 0)
             }
@@ -277,50 +300,17 @@ impl Node {
         };
         let seed = u8::try_from(rounds).unwrap() + first;
         let request = world::challenge(&self.nonce, address, self.accept());
+        let seen = self.auditor.glimpse(Cause::Request(&Ask::read(&request)));
+        let is_full = seen.full_until(self.now).is_some();
         let step = self.step("challenge", &request, seed);
-        assert_eq!((step.wrote.is_some(), step.refused), owed, "{address} in {}", self.key());
+        let owed = match owed {
+            // Over budget, nothing changes, not even the address.
+            Owed { sends: true, .. } if is_full => Owed::refused(429),
+            owed => owed,
+        };
+        let found = (step.wrote.is_some(), step.refused);
+        assert_eq!(found, (owed.wrote, owed.refused), "{address} in {}", self.key());
         step
-    }
-
-    /// Whether a message is due, and what the refusal is otherwise, if it is one.
-    fn owed_to_challenge(&self, address: &str) -> (bool, Option<u16>) {
-        let limits = &self.service.limits;
-        let case = self.case();
-        if case.solved.is_some() {
-            return (false, None);
-        }
-        let current = case.round.as_ref().map(|round| &round.address);
-        let current = current.or(case.opened.prefill.as_ref());
-        if current.and_then(|it| it.only_value()) != Some(address) {
-            if case.opened.read_only {
-                return (false, Some(403));
-            }
-            if case.paid == u32::from(limits.address_changes) {
-                return (false, Some(429));
-            }
-            let left: Vec<Round> = case.left.iter().chain(&case.round).cloned().collect();
-            let address = Address::new([("CONTACT_EMAIL".into(), address.into())]).unwrap();
-            return self.owed_to_round(&Round::next(&address, &left, self.now, limits), true);
-        }
-        case.round.as_ref().map_or((true, None), |round| self.owed_to_round(round, false))
-    }
-
-    /// The same, once it is the address's turn. A change is written although nothing is sent.
-    fn owed_to_round(&self, round: &Round, is_change: bool) -> (bool, Option<u16>) {
-        let limits = &self.service.limits;
-        let due = round.waits_from.is_none_or(|at| !is_early(at, self.now, limits));
-        let messages = round.charges < u32::from(limits.pin_transmissions.get());
-        let guesses = round.guesses < u32::from(limits.pin_attempts.get());
-        match (due && messages, messages, guesses) {
-            (true, _, _) => (true, None),
-            (false, false, false) => (false, Some(429)),
-            // People get a page that says when to come back; before the first message it is the
-            // one that shows where it goes.
-            (false, true, false) if self.accept() == HTML && round.charges > 0 => {
-                (is_change, Some(403))
-            }
-            (false, _, _) => (is_change, None),
-        }
     }
 
     fn solve_right(&mut self) -> Move {
@@ -353,22 +343,6 @@ impl Node {
         step
     }
 
-    /// Whether a guess is judged, and how a wrong one is refused; `None` once it is solved.
-    fn owed_to_guess(&self) -> Option<(bool, Option<u16>)> {
-        let limits = &self.service.limits;
-        let case = self.case();
-        if case.solved.is_some() {
-            return None;
-        }
-        let Some(round) = &case.round else { return Some((false, Some(403))) };
-        let attempts = u32::from(limits.pin_attempts.get());
-        let no_address = case.opened.read_only || case.paid == u32::from(limits.address_changes);
-        let no_message = round.charges == u32::from(limits.pin_transmissions.get());
-        let last = round.guesses + 1 >= attempts;
-        let over = no_address && no_message && last;
-        Some((round.guesses < attempts, Some(if over { 429 } else { 403 })))
-    }
-
     fn redeem(&mut self) -> Move {
         let owed = self.owed_to_redeem();
         let (code, verifier) = (self.code(), self.case().verifier.clone());
@@ -376,26 +350,6 @@ impl Node {
         let step = self.step("redeem", &redemption.request(), TOKEN_SEED);
         assert_eq!((step.wrote.is_some(), step.refused), owed, "the code in {}", self.key());
         step
-    }
-
-    fn owed_to_redeem(&self) -> (bool, Option<u16>) {
-        let case = self.case();
-        if self.now >= case.opened.expires {
-            return (false, Some(401));
-        }
-        match (&case.solved, &case.granted) {
-            (None, _) if case.round.is_none() && case.opened.prefill.is_none() => {
-                (false, Some(409))
-            }
-            (None, _) => (false, Some(401)),
-            (Some(solved), None) => {
-                let fresh = self.now < solved.renewed_at.plus(self.service.limits.code_duration);
-                (fresh, if fresh { None } else { Some(401) })
-            }
-            (_, Some((_, at))) => {
-                (!case.is_revoked && self.now.since(*at) > Span::seconds(10), Some(401))
-            }
-        }
     }
 
     /// The code, or before there is one a text that could be it.
@@ -411,20 +365,21 @@ impl Node {
         let message = &pending.message;
         self.auditor.failed(message);
         let case = self.case();
-        let latest = self.is_latest(message);
+        let forgiven = self.forgiven(message).is_some();
         let left = case.refunds < u32::from(self.service.limits.refunds);
-        let owed = latest && left && case.solved.is_none() && self.now < case.opened.expires;
+        let owed = forgiven && left && case.solved.is_none() && self.now < case.opened.expires;
         let step = Step::Load(pending.failed(self.service));
         let (response, wrote) = self.carry_out(Cause::Failure(message), step, 0, |_, _| None);
         assert_eq!((wrote, response.status.0), (owed, 502), "a failure in {}", self.key());
         Move { moved: true, wrote: wrote.then_some("undelivered"), refused: Some(502) }
     }
 
-    /// Whether a message is the latest one to its address, so that its failure is forgiven.
-    fn is_latest(&self, message: &Transmission) -> bool {
+    /// Whether a message is the latest one to its address and was not used, so that its failure is
+    /// forgiven: then its round.
+    fn forgiven(&self, message: &Transmission) -> Option<&Round> {
         let case = self.case();
         let mut rounds = case.left.iter().chain(&case.round);
-        rounds.any(|it| it.pin == message.pin.digits() && it.is_latest(message.now))
+        rounds.find(|it| it.pin == message.pin.digits() && it.gives_back(message.now))
     }
 
     fn step(&mut self, verb: &'static str, request: &Request, seed: u8) -> Move {
@@ -473,7 +428,7 @@ impl Node {
                 Step::Load(it) => {
                     rows = self.records.load(it.keys());
                     let step = it.loaded(rows.clone(), self.now, Entropy::new([seed; 32]));
-                    self.auditor.decided(cause, &step, self.now);
+                    self.auditor.decided(cause, &self.auditor.glimpse(cause), &step, self.now);
                     step
                 }
                 Step::Commit(it) => {
@@ -482,6 +437,7 @@ impl Node {
                     wrote = true;
                     let step = it.done();
                     self.auditor.committed(cause, &write, &step, self.now);
+                    self.auditor.ledger.assert_kept(self.records.balances());
                     step
                 }
                 Step::Send(it) => {

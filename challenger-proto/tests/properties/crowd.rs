@@ -1,6 +1,7 @@
 //! Many requests at once: each is loaded, decided, committed and sent in its own time.
 
 use challenger_proto::http::{Request, Response};
+use challenger_proto::store::MessageBudget;
 use challenger_proto::{Service, Span};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -24,7 +25,7 @@ struct Crowd<'s> {
 
 impl<'s> Crowd<'s> {
     fn new(service: &'s Service, dice: &[u8]) -> Self {
-        let server = Server::new(service, Weather::CALM, 64);
+        let server = Server::new(service, [None; 2], Weather::CALM, 64);
         Self { server, dice: Dice::fed(dice), answers: Vec::new() }
     }
 
@@ -85,6 +86,29 @@ proptest! {
     #![proptest_config(ProptestConfig {
         cases: ProptestConfig::default().cases.min(32), ..ProptestConfig::default()
     })]
+
+    #[test]
+    fn sixty_four_validations_of_one_address_share_its_messages(dice in vec(any::<u8>(), 600)) {
+        let mut service = service();
+        let period = Span::seconds(60);
+        service.budgets.address = Some(MessageBudget { messages: 10, period });
+        let mut crowd = Crowd::new(&service, &dice);
+        // Two servers, of which one is behind.
+        crowd.server.clocks = vec![Span::seconds(0), Span::seconds(3)];
+        let nonces: Vec<String> = (0..64).map(|_| crowd.begin()).collect();
+        let spelled = |which: usize| match which % 3 {
+            0 => ADA.to_string(),
+            1 => format!("Ada+{which}@Example.com"),
+            _ => "\"a.d.a\"@example.com".to_string(),
+        };
+        let ask = |which: usize| world::challenge(&nonces[which], &spelled(which), "");
+        crowd.ask_64(ask);
+        prop_assert_eq!((crowd.count(200), crowd.count(429)), (10, 54), "I13");
+        prop_assert_eq!(crowd.server.mail.len(), 10, "I13");
+        crowd.server.pass(period.as_seconds() + 3);
+        let again = crowd.ask(ask(0));
+        prop_assert_eq!(again.status.0, 200, "the next window");
+    }
 
     #[test]
     fn sixty_four_guesses_at_once_are_judged_twice(dice in vec(any::<u8>(), 600)) {

@@ -119,9 +119,19 @@ proptest! {
             panic!("a refund leaves the challenge");
         };
         prop_assert_eq!(is.transmissions_left, was.transmissions_left + 1);
-        prop_assert_eq!((is.attempts_left, is.sent_at), (was.attempts_left, None));
+        // A message that is not paid for brings no guesses.
+        let before = match &row.progress {
+            Progress::Challenged(before) if before.salt == was.salt => before.attempts_left,
+            _ => 0,
+        };
+        prop_assert_eq!((is.attempts_left, is.sent_at), (before, None));
         let twice = again(&refunded);
         prop_assert!(twice.write.is_none(), "I1: one failure, one refund");
+        let mut guessed = sent.clone();
+        if let Progress::Challenged(it) = &mut guessed.progress {
+            it.attempts_left -= 1;
+        }
+        prop_assert!(again(&guessed).write.is_none(), "I2: what was used stays charged");
     }
 
     #[test]

@@ -12,9 +12,8 @@ use challenger_testkit::world::{self, Redemption};
 
 /// Follows a validation to its end and checks whatever can be printed on the way.
 fn follow(seed: [u8; 32], accept: &str) -> (challenger_testkit::audit::Auditor, String) {
-    let limits = world::small_limits();
-    let service = world::service(limits.clone());
-    let (mut records, mut auditor) = (world::records(), world::auditor(&limits));
+    let service = world::service(world::small_limits());
+    let (mut records, mut auditor) = (world::records(), world::auditor(&service));
     let mut draws = 0;
     let mut ask = |auditor: &mut challenger_testkit::audit::Auditor, request| {
         let ask = Ask::read(&request);
@@ -31,7 +30,7 @@ fn follow(seed: [u8; 32], accept: &str) -> (challenger_testkit::audit::Auditor, 
                     let rows = records.load(it.keys());
                     printed.push_str(&format!("{:?} {rows:?}", it.keys()));
                     let step = it.loaded(rows, world::START, Entropy::new(bytes));
-                    auditor.decided(cause, &step, world::START);
+                    auditor.decided(cause, &auditor.glimpse(cause), &step, world::START);
                     step
                 }
                 Step::Commit(it) => {

@@ -66,24 +66,38 @@ pub fn service(limits: Limits) -> Service {
 
 /// A store with two clients.
 pub fn records() -> Records {
+    records_with([None; 2])
+}
+
+/// The same, whose clients may send so many messages a day.
+pub fn records_with(messages_per_day: [Option<u32>; 2]) -> Records {
     let mut records = Records::default();
-    for Party { number, secret, redirect } in CLIENTS {
+    for (Party { number, secret, redirect }, messages_per_day) in
+        CLIENTS.iter().zip(messages_per_day)
+    {
         records.insert_client(Client {
-            id: ClientId::new(number).unwrap(),
+            id: ClientId::new(*number).unwrap(),
             redirect_uri: RedirectUri::parse(redirect).unwrap(),
             secret: HashedSecret::new(secret, Entropy::new([0; 32])),
-            messages_per_day: None,
+            messages_per_day,
         });
     }
     records
 }
 
 /// An auditor that knows both clients.
-pub fn auditor(limits: &Limits) -> Auditor {
-    let mut auditor = Auditor::new(limits);
-    for Party { number, secret, redirect } in CLIENTS {
-        let registered = Registered { secret: secret.into(), redirect_uri: redirect.into() };
-        auditor.know(ClientId::new(number).unwrap(), registered);
+pub fn auditor(service: &Service) -> Auditor {
+    auditor_with(service, [None; 2])
+}
+
+/// The same, for clients that may send so many messages a day.
+pub fn auditor_with(service: &Service, messages_per_day: [Option<u32>; 2]) -> Auditor {
+    let mut auditor = Auditor::new(service);
+    for (Party { number, secret, redirect }, messages) in CLIENTS.iter().zip(messages_per_day) {
+        let registered = Registered { secret: (*secret).into(), redirect_uri: (*redirect).into() };
+        let id = ClientId::new(*number).unwrap();
+        auditor.know(id, registered);
+        auditor.ledger.know(id, messages);
     }
     auditor
 }

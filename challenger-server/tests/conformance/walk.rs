@@ -138,8 +138,8 @@ impl<'a> Walk<'a> {
         self.compare(&Keys { grant: Some(token), ..Keys::default() });
     }
 
-    /// Posts entries with an update. A conflict may leave a trace in a shared account, the beginning
-    /// of a window, unless its own budget is the reason.
+    /// Posts entries with an update. A conflict may leave a trace in a shared account, the
+    /// beginning of a window, unless its own budget is the reason.
     fn post(&mut self, validation: Validation) {
         let mut entries = self.entries(validation.client);
         let is_conflict = |records: &Records, entries: &[Entry]| {

@@ -85,7 +85,7 @@ pub(crate) fn operators_hear_of_budgets_that_are_used_up<D: TestDatabase>() {
         client.id
     );
     let mut expected = vec![of_address];
-    expected.extend([shared("client 1"), shared("+41")].concat());
+    expected.extend([shared("client:1"), shared("prefix:+41")].concat());
     assert_eq!(LINES.take(), expected);
 
     // In portions.

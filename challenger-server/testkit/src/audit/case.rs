@@ -7,7 +7,7 @@ use challenger_proto::oauth::Grant;
 use challenger_proto::secret::TokenDigest;
 use challenger_proto::{Span, Timestamp, Transmission};
 
-use super::round::{Round, is_early, mailbox};
+use super::round::{Round, is_early, mailbox, tidied};
 use super::{S256_CHALLENGE, S256_VERIFIER, query_of};
 
 /// A second use of a code within this time is forgiven (protocol, Q11), and a PIN that is entered
@@ -174,11 +174,7 @@ impl Case {
     ) {
         assert!(self.solved.is_none(), "a message after the solve");
         assert_eq!(send.nonce.digest(), self.opened.id, "I4: another validation's PIN");
-        let is_field = |(name, _): &(&str, &str)| !matches!(*name, "budget_seen" | "read_only");
-        let wanted: Vec<(&str, &str)> = form.pairs().filter(is_field).collect();
-        let mut fields: Vec<(&str, &str)> = send.address.fields().collect();
-        fields.sort_unstable_by_key(|field| wanted.iter().position(|it| it == field));
-        assert_eq!(fields, wanted, "I4: a message to another address");
+        assert_eq!(Some(&send.address), address_of(form).as_ref(), "I4: to another address");
         let pin = send.pin.digits().to_string();
         let [changes, messages, _] = self.budget(limits);
         match &self.round {
@@ -203,23 +199,16 @@ impl Case {
             round.pin.clone_from(&pin);
         }
         assert_eq!(pin, round.pin, "one address has one PIN");
-        round.charges += 1;
-        round.guesses = 0;
-        (round.latest, round.newest) = (Some(now), Some(now));
-        round.waits_from = Some(now);
-        assert!(
-            round.charges <= u32::from(limits.pin_transmissions.get()),
-            "I1: too many messages"
-        );
+        round.charge(now);
+        let most = u32::from(limits.pin_transmissions.get());
+        assert!(round.charges <= most, "I1: too many messages");
         self.unsent.push(pin);
     }
 
     /// A commit changed the address and paid for no message.
     pub(super) fn changed(&mut self, form: &Form, now: Timestamp, limits: &Limits) {
         assert!(self.solved.is_none(), "another address after the solve");
-        let is_field = |(name, _): &(&str, &str)| !matches!(*name, "budget_seen" | "read_only");
-        let fields = form.pairs().filter(is_field).map(|(name, it)| (name.into(), it.into()));
-        let address = Address::new(fields).expect("I9: no address");
+        let address = address_of(form).expect("I9: no address");
         let current = self.round.as_ref().map(|round| &round.address);
         assert_ne!(current, Some(&address), "a write of /challenge pays for a message");
         // As for a message: one from the future is not waited for, then or later.
@@ -264,10 +253,7 @@ impl Case {
         let mut rounds = self.left.iter_mut().chain(&mut self.round);
         let round = rounds.find(|round| round.pin == send.pin.digits());
         let round = round.expect("I1: a refund to another address");
-        assert_eq!(round.latest, Some(send.now), "I1: a refund of an older message");
-        round.latest = None;
-        round.waits_from = None;
-        round.charges = round.charges.checked_sub(1).expect("I1: a refund without a charge");
+        round.give_back(send.now);
     }
 
     /// A commit judged a PIN, and accepted it if there is a redirect.
@@ -389,4 +375,11 @@ impl Case {
         assert_eq!(body.get("address"), Some(&grant.address.to_json()), "I4: another address");
         assert_eq!(body.get("expires"), Some(&grant.valid_until.to_json()));
     }
+}
+
+/// The address of a form.
+pub(super) fn address_of(form: &Form) -> Option<Address> {
+    let is_field = |(name, _): &(&str, &str)| !matches!(*name, "budget_seen" | "read_only");
+    let fields = form.pairs().filter(is_field).map(|(name, it)| (name.into(), tidied(it)));
+    Address::new(fields).ok()
 }

@@ -22,11 +22,18 @@
 //! - I9 A bent request writes nothing.
 //! - I10 Versions rise by one with each commit, and no transition touches them.
 //! - I11 No secret in any answer but its own, none in any `Debug`.
+//! - I13 The messages of an account in a window never exceed its budget, however an address is
+//!   spelled; those that failed and were given back do not count. The store's balances are those
+//!   that were seen.
+//! - I14 At most `attempts` guesses are judged at an address for each message that it paid for, in
+//!   all validations together. So there are at most attempts × budget × windows.
+//! - I15 A message is only too many if somebody's budget was spent, and the answer says until when.
 //!
 //! I12, that honest people get through, is judged by the simulation, which plays them.
 
 mod ask;
 mod case;
+mod ledger;
 mod round;
 
 use std::collections::BTreeMap;
@@ -37,11 +44,14 @@ use challenger_proto::machine::{Limits, Progress, Validation};
 use challenger_proto::oauth::ClientId;
 use challenger_proto::secret::NonceDigest;
 use challenger_proto::store::Write;
-use challenger_proto::{Step, Timestamp, Transmission};
+use challenger_proto::{Refusal, Service, Step, Timestamp, Transmission};
 use serde_json::Value;
 
 pub use ask::Ask;
+use case::address_of;
 pub use case::{Case, Registered, Solved};
+pub use ledger::{Glimpse, Ledger};
+
 pub use round::{Round, is_early};
 
 /// The challenge by hash of which the auditor knows the verifier (RFC 7636, appendix B).
@@ -61,6 +71,7 @@ pub enum Cause<'a> {
 #[derive(Clone, Debug)]
 pub struct Auditor {
     limits: Limits,
+    pub ledger: Ledger,
     clients: BTreeMap<ClientId, Registered>,
     cases: BTreeMap<NonceDigest, Case>,
     tokens: BTreeMap<String, NonceDigest>,
@@ -68,9 +79,10 @@ pub struct Auditor {
 
 impl Auditor {
     /// An auditor that has seen nothing yet.
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(service: &Service) -> Self {
         Self {
-            limits: limits.clone(),
+            limits: service.limits.clone(),
+            ledger: Ledger::new(&service.budgets),
             clients: BTreeMap::new(),
             cases: BTreeMap::new(),
             tokens: BTreeMap::new(),
@@ -108,9 +120,25 @@ impl Auditor {
         self.cases.get(self.tokens.get(token)?)
     }
 
-    /// To be called with the step that follows from a decision, before it is carried out.
-    pub fn decided(&self, cause: Cause<'_>, step: &Step<'_>, now: Timestamp) {
+    /// To be called when rows are read for a request.
+    pub fn glimpse(&self, cause: Cause<'_>) -> Glimpse {
+        let Cause::Request(Ask::Challenge(nonce, form)) = cause else { return Glimpse::default() };
+        let (case, address) = (self.cases.get(nonce), address_of(form));
+        let glimpse = case.zip(address).map(|(it, to)| self.ledger.glimpse(&to, it.opened.client));
+        glimpse.unwrap_or_default()
+    }
+
+    /// To be called with the step that follows from a decision, before it is carried out, and with
+    /// what was seen when the rows were read.
+    pub fn decided(&self, cause: Cause<'_>, seen: &Glimpse, step: &Step<'_>, now: Timestamp) {
         self.assert_hidden(step);
+        match step {
+            Step::Commit(it) if it.pays_for_message() => seen.assert_pays(now),
+            Step::Respond(response) if response.refusal == Some(Refusal::OverBudget) => {
+                seen.assert_refuses(response, now);
+            }
+            _ => {}
+        }
         let write = match step {
             Step::Commit(it) => Some(it.write()),
             Step::Respond(_) => None,
@@ -139,7 +167,9 @@ impl Auditor {
                 assert_eq!(transmission.nonce.digest(), row.id, "I9: another row is refunded");
                 let case = self.cases.get_mut(&row.id).expect("I9: a failure of nobody's message");
                 case.moved(row);
-                return case.refunded(transmission, &self.limits);
+                case.refunded(transmission, &self.limits);
+                let (to, client) = (&transmission.address, case.opened.client);
+                return self.ledger.refund(to, client, transmission.now);
             }
             Cause::Request(ask) => ask,
         };
@@ -162,9 +192,16 @@ impl Auditor {
             (Ask::Challenge(_, form), Write::Update(..), None) => {
                 let Step::Send(sending) = next else { panic!("I7: a commit leads to {next:?}") };
                 case.charged(form, sending.message(), now, &self.limits);
+                self.ledger.charge(&sending.message().address, case.opened.client, now);
             }
             (Ask::Solve(_, form), Write::Update(..), Some(response)) => {
+                let was_solved = case.solved.is_some();
                 case.judged(form, redirect_of(response).as_deref(), now, &self.limits);
+                let Some(round) = case.round.as_ref().filter(|_| !was_solved) else { return };
+                self.ledger.guess(&round.address, self.limits.pin_attempts.get().into());
+                if case.solved.is_some() {
+                    self.ledger.prove(&round.address, case.opened.client, now);
+                }
             }
             (Ask::Token(form), Write::Redeem(_, grant), Some(response)) => {
                 case.granted(form, registered, grant, now, &self.limits);

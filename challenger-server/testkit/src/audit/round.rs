@@ -14,6 +14,8 @@ pub struct Round {
     pub charges: u32,
     /// Guesses since the latest message.
     pub guesses: u32,
+    /// The guesses before it, which count again if it is given back.
+    pub guesses_before: u32,
     /// When the latest message was decided; `None` once it was given back.
     pub latest: Option<Timestamp>,
     /// When the latest message was decided, even if it was given back.
@@ -34,7 +36,8 @@ impl Round {
             pin: String::new(),
             charges: 0,
             // Without a message there is nothing to guess.
-            guesses: if fresh.is_some() { limits.pin_attempts.get().into() } else { 0 },
+            guesses: limits.pin_attempts.get().into(),
+            guesses_before: 0,
             latest: None,
             newest: None,
             waits_from: None,
@@ -52,9 +55,26 @@ impl Round {
         mailbox(&self.address)
     }
 
-    /// Whether a failure of the message that was sent then is one of the latest message.
-    pub fn is_latest(&self, sent: Timestamp) -> bool {
-        self.latest == Some(sent) && self.waits_from == Some(sent)
+    /// Whether the message that was sent then is given back if it failed: if it is the latest one,
+    /// and none of its guesses was used.
+    pub fn gives_back(&self, sent: Timestamp) -> bool {
+        self.latest == Some(sent) && self.waits_from == Some(sent) && self.guesses == 0
+    }
+
+    /// A message is paid for.
+    pub fn charge(&mut self, now: Timestamp) {
+        self.charges += 1;
+        self.guesses_before = std::mem::take(&mut self.guesses);
+        (self.latest, self.newest, self.waits_from) = (Some(now), Some(now), Some(now));
+    }
+
+    /// The latest message is given back, and with it the guesses that it brought.
+    pub fn give_back(&mut self, sent: Timestamp) {
+        assert_eq!(self.latest, Some(sent), "I1: a refund of an older message");
+        assert_eq!(self.guesses, 0, "I2: a refund of a message that was used");
+        self.guesses = self.guesses_before;
+        (self.latest, self.waits_from) = (None, None);
+        self.charges = self.charges.checked_sub(1).expect("I1: a refund without a charge");
     }
 }
 
@@ -63,10 +83,19 @@ pub fn is_early(sent: Timestamp, now: Timestamp, limits: &Limits) -> bool {
     sent <= now && now < sent.plus(limits.retransmission_interval)
 }
 
-/// The mailbox of an e-mail address of these tests: without its tag, and in lower case.
+/// The address that messages go to if this is entered: without spaces around it, and with its
+/// domain in lower case.
+pub(super) fn tidied(entered: &str) -> String {
+    let entered = entered.trim();
+    let Some((local, domain)) = entered.rsplit_once('@') else { return entered.to_string() };
+    format!("{local}@{}", domain.to_lowercase())
+}
+
+/// The mailbox of an e-mail address of these tests: in lower case, and without its tag, dots and
+/// quotes.
 pub(crate) fn mailbox(address: &Address) -> String {
     let text = address.only_value().unwrap_or_default().to_lowercase();
     let (local, domain) = text.split_once('@').unwrap_or((&text, ""));
     let (local, _) = local.split_once('+').unwrap_or((local, ""));
-    format!("{local}@{domain}")
+    format!("{}@{domain}", local.replace(['.', '"'], ""))
 }

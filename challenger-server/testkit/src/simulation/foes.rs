@@ -21,7 +21,12 @@ enum Aim {
     Guess,
     /// To have a bent request accepted.
     Mallory,
+    /// To prove somebody else's address with guesses in validations without end.
+    Swarm,
 }
+
+/// The validations that a swarmer keeps open. More take the place of the oldest.
+const SWARM: usize = 8;
 
 /// A person who is not honest.
 #[derive(Debug)]
@@ -29,6 +34,10 @@ pub(crate) struct Foe {
     who: usize,
     aim: Aim,
     nonce: Option<String>,
+    /// A swarmer's validations.
+    swarm: Vec<String>,
+    /// The person whose address the swarmer wants.
+    victim: usize,
     has_pages: bool,
     /// Whether a message to an address of their own was asked for.
     own: usize,
@@ -39,11 +48,13 @@ pub(crate) struct Foe {
 impl Foe {
     /// One of each kind.
     pub(crate) fn all(first: usize, dice: &mut Dice) -> Vec<Self> {
-        let aims = [Aim::Bomb, Aim::Bungle, Aim::Guess, Aim::Mallory];
+        let aims = [Aim::Bomb, Aim::Bungle, Aim::Guess, Aim::Mallory, Aim::Swarm];
         let foes = aims.into_iter().enumerate().map(|(number, aim)| Self {
             who: first + number,
             aim,
             nonce: None,
+            swarm: Vec::new(),
+            victim: dice.below(first),
             has_pages: dice.below(2) == 0,
             own: 0,
             in_flight: 0,
@@ -65,6 +76,7 @@ impl Foe {
             Aim::Guess => self.guess(server, dice),
             Aim::Mallory => self.bend(journeys, server, dice),
             Aim::Bungle => self.bungle(server, dice),
+            Aim::Swarm => self.swarm(server, dice),
         }
     }
 
@@ -77,6 +89,10 @@ impl Foe {
     pub(crate) fn receive(&mut self, arrival: &Arrival, dice: &mut Dice) {
         self.in_flight -= 1;
         let Some(response) = &arrival.response else { return };
+        if self.aim == Aim::Swarm {
+            self.swarm.extend(world::member(response, "nonce").filter(|_| arrival.is_setup()));
+            return;
+        }
         if self.nonce.is_none() && response.refusal.is_none() {
             self.nonce = world::member(response, "nonce");
         }
@@ -141,6 +157,31 @@ impl Foe {
         self.send(What::Other("guess"), request, server);
     }
 
+    /// Opens another validation, asks for a message to the victim in any spelling, or guesses. Each
+    /// validation has its own budget; only the ledger bounds all of them together.
+    fn swarm(&mut self, server: &mut Server<'_>, dice: &mut Dice) {
+        let throw = dice.below(8);
+        if self.swarm.is_empty() || throw == 0 {
+            let party = dice.pick(&world::CLIENTS);
+            let request = world::setup_as(party.number, party.secret, "");
+            return self.send(What::Other("a swarmer asks for a link"), request, server);
+        }
+        if self.swarm.len() > SWARM {
+            self.swarm.remove(0);
+        }
+        let nonce = dice.pick(&self.swarm).clone();
+        let request = if throw < 5 {
+            server.tally.did("a swarmer asks for a message");
+            let address = spelled(self.victim, dice);
+            world::challenge(&nonce, &address, self.accept())
+        } else {
+            server.tally.did("a swarmer guesses");
+            let guess = format!("{:04}{:04}", dice.below(10_000), dice.below(10_000));
+            world::solve(&nonce, &guess, self.accept())
+        };
+        self.send(What::Other("swarm"), request, server);
+    }
+
     fn bend(&mut self, journeys: &[Journey], server: &mut Server<'_>, dice: &mut Dice) {
         let journey = dice.pick(journeys);
         if let Some(request) = journey.forged().filter(|_| dice.below(8) == 0) {
@@ -186,6 +227,20 @@ impl Foe {
             ),
         };
         self.send(What::Bent(name), request, server);
+    }
+}
+
+/// A person's address, in one of the spellings that lead to them.
+fn spelled(who: usize, dice: &mut Dice) -> String {
+    let tag = dice.below(100);
+    match dice.below(8) {
+        0 => format!("person{who}.0+{tag}@example.com"),
+        1 => format!("Person{who}.0@example.com"),
+        2 => format!("PERSON{who}0@Example.Com"),
+        3 => format!("per.son{who}0@example.com"),
+        4 => format!("\"person{who}.0\"@example.com"),
+        5 => format!(" person{who}.0+a+{tag}@EXAMPLE.com "),
+        _ => format!("person{who}.0@example.com"),
     }
 }
 

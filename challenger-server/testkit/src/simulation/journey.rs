@@ -8,6 +8,7 @@ mod sense;
 
 use std::collections::BTreeSet;
 
+use challenger_proto::Timestamp;
 use challenger_proto::http::Request;
 use challenger_proto::secret::{Nonce, NonceDigest};
 
@@ -72,6 +73,10 @@ pub(crate) struct Journey {
     wrong: BTreeSet<String>,
     /// The address that was submitted last.
     submitted: String,
+    /// Until when there is no use in asking for a message, because a budget is spent.
+    hold: Option<Timestamp>,
+    /// How often all began anew because a budget was spent, once nothing failed any more.
+    pub(crate) delays: usize,
     /// Whether the client said that its code is stale, and how often that was so.
     is_stale: bool,
     renewals: usize,
@@ -106,6 +111,8 @@ impl Journey {
             in_flight: 0,
             wrong: BTreeSet::new(),
             submitted: String::new(),
+            hold: None,
+            delays: 0,
             has_looked: false,
             is_stale: false,
             renewals: 0,
@@ -186,7 +193,10 @@ impl Journey {
                 Step::GiveUp if self.has_looked => self.give_up(server),
                 Step::GiveUp => self.look_again(),
                 // Some wait, and some ask too early.
-                Step::Wait(wait) => self.has_waited(wait),
+                Step::Wait(wait) => {
+                    self.has_waited(wait);
+                    self.hold = None;
+                }
                 step => self.take(step, server),
             },
         }

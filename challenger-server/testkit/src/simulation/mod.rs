@@ -1,18 +1,20 @@
-//! A deterministic simulation: people, clients and foes at a server whose requests interleave and
+//! A deterministic simulation: people, clients and foes at servers whose requests interleave and
 //! whose world fails, all by the throws of dice.
 //!
 //! In the first phase faults strike and the auditor watches that nothing unsafe happens (I1 to
-//! I11). Then the faults stop, the foes go, and within a bounded number of requests every honest
-//! person must hold a grant (I12), and start over only for a reason.
+//! I11, I13 to I15). Then the faults stop, the foes go, and within a bounded number of requests
+//! every honest person must hold a grant (I12), and start over only for a reason.
 #![allow(clippy::print_stdout, reason = "a failure tells its history")]
 
 mod faults;
 mod foes;
 pub mod history;
 mod journey;
+mod scarcity;
 mod screen;
 pub mod server;
 mod tally;
+mod walker;
 
 use std::num::NonZeroU8;
 
@@ -24,6 +26,7 @@ use challenger_proto::{Service, Span};
 pub use faults::{Fault, Weather};
 use foes::Foe;
 use journey::{Journey, Step};
+use scarcity::Scarcity;
 use server::Arrival;
 use server::Server;
 pub use tally::Tally;
@@ -34,6 +37,9 @@ use crate::{Dice, world};
 const CROWD: usize = 24;
 /// How many requests an honest person and their client need at most, once nothing fails any more.
 const PATIENCE: usize = 20;
+
+/// How often they are told that a budget is spent: others may spend the next window before them.
+const DELAYS: usize = 30;
 
 /// One history.
 #[derive(Debug)]
@@ -48,16 +54,27 @@ struct Simulation<'s> {
 pub fn play(mut dice: Dice) -> Tally {
     let weather = Weather::draw(&mut dice);
     let mut service = world::service(limits(&mut dice));
+    let Scarcity { budgets, clients } = Scarcity::draw(&mut dice);
+    service.budgets = budgets;
     let has_pages = dice.below(8) > 0;
     if !has_pages {
         service.pages = PageSet::default();
     }
-    Simulation::new(&service, has_pages, weather, dice).run()
+    Simulation::new(&service, clients, has_pages, weather, dice).run()
 }
 
 impl<'s> Simulation<'s> {
-    fn new(service: &'s Service, has_pages: bool, weather: Weather, mut dice: Dice) -> Self {
-        let server = Server::new(service, weather, 1 + dice.below(3));
+    fn new(
+        service: &'s Service,
+        clients: [Option<u32>; 2],
+        has_pages: bool,
+        weather: Weather,
+        mut dice: Dice,
+    ) -> Self {
+        let mut server = Server::new(service, clients, weather, 1 + dice.below(3));
+        let servers = 1 + dice.below(3);
+        let behind = |_| Span::seconds([0, 0, 1, 8][dice.below(4)]);
+        server.clocks = (0..servers).map(behind).collect();
         let journeys: Vec<Journey> =
             (0..2 + dice.below(3)).map(|who| Journey::new(who, has_pages, &mut dice)).collect();
         let foes = Foe::all(journeys.len(), &mut dice);
@@ -73,6 +90,7 @@ impl<'s> Simulation<'s> {
             self.tick();
         }
         self.server.weather = Weather::CALM;
+        self.server.clocks.fill(Span::seconds(0));
         // A person whose turn never comes cannot get through: from here on the dice are fair.
         if matches!(self.dice, Dice::Fed(_)) {
             self.dice = Dice::Seeded(0);
@@ -80,6 +98,7 @@ impl<'s> Simulation<'s> {
         self.foes.clear();
         for journey in &mut self.journeys {
             journey.requests = 0;
+            journey.delays = 0;
         }
         while !self.journeys.iter().all(|journey| journey.is_done) {
             self.calm_tick();
@@ -87,6 +106,7 @@ impl<'s> Simulation<'s> {
         let most = self.journeys.iter().map(|journey| journey.requests).max();
         let tally = &mut self.server.tally;
         tally.patience = most.unwrap_or(0);
+        tally.delays = self.journeys.iter().map(|journey| journey.delays).max().unwrap_or(0);
         tally.seeds = 1;
         tally.validations = self.server.auditor.cases().count().try_into().unwrap();
         tally.clone()
@@ -154,6 +174,7 @@ impl<'s> Simulation<'s> {
         let (who, step) = self.dice.pick(&ready);
         let journey = &mut self.journeys[*who];
         assert!(journey.requests < PATIENCE, "I12: person {who} gets nowhere");
+        assert!(journey.delays < DELAYS, "I12: person {who} waits without end");
         match step {
             Step::GiveUp => journey.despair(&mut self.server),
             step => journey.take(step.clone(), &mut self.server),

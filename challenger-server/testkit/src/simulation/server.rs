@@ -1,103 +1,24 @@
-//! A server of many requests, each advanced by one step at a time.
+//! The servers of many requests, each advanced by one step at a time. They share one store.
+
+use std::mem;
 
 use challenger_proto::http::{Body, Request, Response};
-use challenger_proto::secret::NonceDigest;
 use challenger_proto::store::{Commit, Records, Rows};
 use challenger_proto::{
     Committing, Entropy, Failure, FailureKind, Loading, ROUNDS_MAX, Refusal, Sending, Service,
-    Span, Step, Timestamp, Transmission, refuse,
+    Span, Step, Timestamp, refuse,
 };
 
 use super::faults::{Fault, Weather};
 use super::history::History;
 use super::tally::Tally;
+pub use super::walker::{Arrival, Errand, Message, What};
+use super::walker::{Sight, Walker};
 use crate::Dice;
-use crate::audit::{Ask, Auditor, Case, Cause, name_of};
+use crate::audit::{Ask, Auditor, Case, Glimpse, name_of};
 use crate::world;
 
-/// A request, and its sender.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errand {
-    /// The number of the actor.
-    pub who: usize,
-    pub what: What,
-}
-
-/// The purpose of an honest request, or a note that it is not honest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    Address,
-    /// One thing is bent, and nothing may come of it.
-    Bent(&'static str),
-    Code,
-    Info,
-    /// The request of a person who wants something that is not due to them, and looks honest.
-    Other(&'static str),
-    Setup,
-    Token,
-    Visit,
-}
-
-/// An answer that comes back, or its loss.
-#[derive(Debug)]
-pub struct Arrival {
-    pub errand: Errand,
-    pub ask: Ask,
-    /// `None` if it was lost.
-    pub response: Option<Response>,
-}
-
-/// A message in somebody's mailbox.
-#[derive(Debug)]
-pub struct Message {
-    pub to: String,
-    pub about: NonceDigest,
-    pub pin: String,
-}
-
-/// The auditor's knowledge when the rows were read: whatever is decided on them, this was true.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sight {
-    /// The token was revoked.
-    denied: bool,
-    solved: bool,
-    /// When the code goes stale.
-    stale_at: Option<Timestamp>,
-    /// The PIN was entered again since, so that there is another code.
-    is_void: bool,
-}
-
-/// A request on its way.
-#[derive(Debug)]
-struct Walker {
-    number: usize,
-    errand: Errand,
-    request: Request,
-    ask: Ask,
-    /// The message that could not be delivered, once that is so.
-    failure: Option<Box<Transmission>>,
-    /// The rows that were loaded for the next decision.
-    rows: Option<Box<Rows>>,
-    /// When the latest decision was made.
-    decided_at: Timestamp,
-    sight: Sight,
-    rounds: usize,
-    /// Whether others move its row whenever it looks.
-    is_outrun: bool,
-    /// Whether it holds one of the places for helpers.
-    slot: bool,
-}
-
-impl Walker {
-    const fn cause(&self) -> Cause<'_> {
-        match &self.failure {
-            Some(send) => Cause::Failure(send),
-            None => Cause::Request(&self.ask),
-        }
-    }
-}
-
-/// The server, its store and its helper, and the auditor.
+/// The servers, their store and their helper, and the auditor.
 #[derive(Debug)]
 pub struct Server<'s> {
     pub service: &'s Service,
@@ -105,6 +26,8 @@ pub struct Server<'s> {
     pub weather: Weather,
     pub tally: Tally,
     pub now: Timestamp,
+    /// How far each server's clock is behind.
+    pub clocks: Vec<Span>,
     pub mail: Vec<Message>,
     pub crashes: usize,
     pub conflicts: usize,
@@ -117,17 +40,24 @@ pub struct Server<'s> {
 }
 
 impl<'s> Server<'s> {
-    pub fn new(service: &'s Service, weather: Weather, slots: usize) -> Self {
+    /// A server whose clients may send so many messages a day.
+    pub fn new(
+        service: &'s Service,
+        messages_per_day: [Option<u32>; 2],
+        weather: Weather,
+        slots: usize,
+    ) -> Self {
         Self {
-            auditor: world::auditor(&service.limits),
+            auditor: world::auditor_with(service, messages_per_day),
             service,
             weather,
             tally: Tally::default(),
             now: world::START,
+            clocks: vec![Span::seconds(0)],
             mail: Vec::new(),
             crashes: 0,
             conflicts: 0,
-            records: world::records(),
+            records: world::records_with(messages_per_day),
             walkers: Vec::new(),
             slots,
             draws: 0,
@@ -142,24 +72,34 @@ impl<'s> Server<'s> {
 
     /// A request arrives.
     pub fn come(&mut self, errand: Errand, request: Request) {
-        let step = Step::begin(&request, self.service, self.now);
+        // They take turns.
+        let site = self.came % self.clocks.len();
+        let now = self.clock(site);
+        let step = Step::begin(&request, self.service, now);
         self.auditor.assert_hidden(&step);
         self.came += 1;
         let walker = Walker {
             number: self.came,
+            site,
             errand,
             ask: Ask::read(&request),
             request,
             failure: None,
             rows: None,
-            decided_at: self.now,
+            decided_at: now,
             sight: Sight::default(),
+            glimpse: Glimpse::default(),
             rounds: 0,
             is_outrun: false,
             slot: false,
         };
         self.tell(Some(&walker), "comes", None);
         self.walkers.push((walker, step));
+    }
+
+    /// What a server's clock shows.
+    fn clock(&self, site: usize) -> Timestamp {
+        Timestamp::from_seconds(self.now.seconds() - self.clocks[site].as_seconds())
     }
 
     /// Time passes, or leaps.
@@ -186,7 +126,7 @@ impl<'s> Server<'s> {
     pub fn advance(&mut self, dice: &mut Dice) -> Vec<Arrival> {
         self.tally.steps += 1;
         if self.strikes(Fault::Crash, dice) {
-            return self.crash();
+            return self.crash(dice.below(self.clocks.len()));
         }
         let (mut walker, step) = self.walkers.swap_remove(dice.below(self.walkers.len()));
         let next = match step {
@@ -202,15 +142,19 @@ impl<'s> Server<'s> {
         Vec::new()
     }
 
-    fn crash(&mut self) -> Vec<Arrival> {
+    /// A server dies, with the requests that it has.
+    fn crash(&mut self, site: usize) -> Vec<Arrival> {
         self.tell(None, "crash", None);
         self.crashes += 1;
+        let walkers = mem::take(&mut self.walkers).into_iter();
+        let (dead, alive): (Vec<_>, _) = walkers.partition(|(it, _)| it.site == site);
+        self.walkers = alive;
         let lost = |(walker, _): (Walker, _)| Arrival {
             errand: walker.errand,
             ask: walker.ask,
             response: None,
         };
-        self.walkers.drain(..).map(lost).collect()
+        dead.into_iter().map(lost).collect()
     }
 
     fn load(&mut self, walker: &mut Walker, it: Loading<'s>, dice: &mut Dice) -> Step<'s> {
@@ -233,6 +177,7 @@ impl<'s> Server<'s> {
                 is_void: code.is_some() && case.is_some_and(|case| case.code() != code),
             };
         }
+        walker.glimpse = self.auditor.glimpse(walker.cause());
         let mut rows = self.records.load(it.keys());
         if let Some(count) = it.keys().count
             && self.strikes(Fault::ClientFull, dice)
@@ -262,17 +207,18 @@ impl<'s> Server<'s> {
         rows: Rows,
         dice: &mut Dice,
     ) -> Step<'s> {
-        walker.decided_at = self.now;
+        let now = self.clock(walker.site);
+        walker.decided_at = now;
         if self.strikes(Fault::Bug, dice) {
             return self.refuse(walker, Refusal::Internal);
         }
-        let next = it.loaded(rows, self.now, self.draw());
+        let next = it.loaded(rows, now, self.draw());
         let refusal = match &next {
             Step::Respond(response) => response.refusal,
             Step::Load(_) | Step::Commit(_) | Step::Send(_) => None,
         };
         self.tell(Some(walker), "decides", refusal);
-        self.auditor.decided(walker.cause(), &next, self.now);
+        self.auditor.decided(walker.cause(), &walker.glimpse, &next, now);
         assert_ne!(refusal, Some(Refusal::Internal), "a fault of ours");
         if let What::Bent(bend) = walker.errand.what {
             let Step::Respond(response) = &next else { panic!("I9: {bend} writes") };
@@ -320,6 +266,7 @@ impl<'s> Server<'s> {
         self.tally.reached(name_of(&write.row().progress));
         let next = it.done();
         self.auditor.committed(walker.cause(), &write, &next, walker.decided_at);
+        self.auditor.ledger.assert_kept(self.records.balances());
         if self.strikes(Fault::CommitLost, dice) {
             // To the server, it failed.
             return self.refuse(walker, Refusal::StorageUnwritable);
@@ -367,7 +314,7 @@ impl<'s> Server<'s> {
         }
         self.auditor.responded(&walker.ask, &response, at);
         assert!(!walker.sight.denied || response.status.0 != 200, "I3: a revoked token is good");
-        if let (Some(refusal), false) = (refusal, is_of_others(&walker)) {
+        if let (Some(refusal), false) = (refusal, walker.is_of_others()) {
             self.assert_fair(&walker, refusal, at);
         }
         let lost = self.strikes(Fault::ResponseLost, dice);
@@ -413,8 +360,4 @@ impl<'s> Server<'s> {
         let request = walker.map(|walker| (walker.number, walker.errand));
         self.history.add(self.now, request, event, refusal);
     }
-}
-
-const fn is_of_others(walker: &Walker) -> bool {
-    matches!(walker.errand.what, What::Bent(_) | What::Other(_))
 }

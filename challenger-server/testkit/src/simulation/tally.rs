@@ -21,7 +21,7 @@ pub(crate) const UNREACHABLE: [(Refusal, &str); 7] = [
 const STATES: [&str; 5] = ["Open", "Challenged", "Solved", "Redeemed", "Revoked"];
 
 /// The deeds of people, clients and others.
-const DEEDS: [&str; 34] = [
+const DEEDS: [&str; 38] = [
     "a person comes back by a bookmark",
     "a person double-clicks",
     "a person enters a code",
@@ -36,6 +36,8 @@ const DEEDS: [&str; 34] = [
     "a person renews a code",
     "a person submits an old form",
     "a person submits an old form after a crash",
+    "a person waits for a budget",
+    "a person does without an address whose budget is spent",
     "a client asks for a validation",
     "a client asks twice",
     "a client proposes an address",
@@ -51,6 +53,8 @@ const DEEDS: [&str; 34] = [
     "a guesser guesses",
     "a guesser enters another address's code",
     "a bomber asks for a message",
+    "a swarmer asks for a message",
+    "a swarmer guesses",
     "Mallory bends a request",
     "Mallory changes a fixed address",
     "a bungler sends nonsense",
@@ -66,6 +70,8 @@ pub struct Tally {
     pub validations: u64,
     /// The most requests that somebody needed in the end, once nothing failed any more.
     pub patience: usize,
+    /// How often somebody was told then that a budget is spent, at most.
+    pub delays: usize,
     pub refusals: BTreeMap<Refusal, u64>,
     states: BTreeMap<&'static str, u64>,
     deeds: BTreeMap<&'static str, u64>,
@@ -94,6 +100,7 @@ impl Tally {
         self.seeds += other.seeds;
         self.validations += other.validations;
         self.patience = self.patience.max(other.patience);
+        self.delays = self.delays.max(other.delays);
         add(&mut self.refusals, &other.refusals);
         add(&mut self.states, &other.states);
         add(&mut self.deeds, &other.deeds);

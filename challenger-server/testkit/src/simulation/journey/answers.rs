@@ -1,9 +1,9 @@
 //! What people and clients learn from an answer.
 
-use challenger_proto::Refusal;
 use challenger_proto::http::{Body, Response};
+use challenger_proto::{Refusal, Span};
 
-use super::Journey;
+use super::{Journey, Proposal};
 use crate::audit::{Ask, query_of, redirect_of};
 use crate::simulation::screen::Screen;
 use crate::simulation::server::{Arrival, Server, What};
@@ -34,9 +34,37 @@ impl Journey {
         }
     }
 
-    fn receive_page(&mut self, ask: &Ask, response: &Response, server: &Server<'_>) {
+    /// No message may be sent there for now. People go back to the link, wait as long as the answer
+    /// says, or take another of their addresses.
+    fn meet_a_budget(&mut self, ask: &Ask, response: &Response, server: &mut Server<'_>) {
+        let Ask::Challenge(_, form) = ask else { panic!("I15: no message was asked for") };
+        let to = form.get("CONTACT_EMAIL").unwrap_or_default().to_string();
+        let seconds = response.header("Retry-After").map(|it| it.parse().unwrap());
+        assert!(seconds.is_some() || !self.owns(&to), "I15: an address is full for ever");
+        self.screen = Screen::Nothing;
+        self.delays += 1;
+        self.requests = 0;
+        if self.has_pages
+            && self.who.is_multiple_of(2)
+            && world::member(response, "other_address").as_deref() == Some("true")
+            && to == self.address(self.spares)
+            && self.proposal != Proposal::Fixed
+            && self.spares < 3
+        {
+            server.tally.did("a person does without an address whose budget is spent");
+            self.spares += 1;
+            return;
+        }
+        server.tally.did("a person waits for a budget");
+        self.hold = seconds.map(|it| server.now.plus(Span::seconds(it)));
+    }
+
+    fn receive_page(&mut self, ask: &Ask, response: &Response, server: &mut Server<'_>) {
         if response.refusal == Some(Refusal::ValidationUnknown) {
             return self.start_over();
+        }
+        if response.refusal == Some(Refusal::OverBudget) {
+            return self.meet_a_budget(ask, response, server);
         }
         let entered = match ask {
             Ask::Solve(_, form) => form.get("pin"),

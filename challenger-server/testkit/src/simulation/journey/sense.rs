@@ -31,10 +31,16 @@ impl Journey {
         if self.code.is_some() {
             return if self.is_stale { self.renew(server) } else { Step::Token };
         }
-        match &self.screen {
+        let step = match &self.screen {
             Screen::Nothing => Step::Visit(None),
             Screen::Done => Step::GiveUp,
             Screen::View(view) => self.look(view, server),
+        };
+        match (step, self.hold) {
+            (Step::Address(to, _), Some(until)) if self.owns(&to) && server.now < until => {
+                Step::Wait(until.since(server.now).as_seconds())
+            }
+            (step, _) => step,
         }
     }
 
