@@ -211,9 +211,9 @@ impl Entry {
                 Ok(paid.map(|it| Balance { spent: it.spent - 1, ..it.clone() }))
             }
             Event::Proof { now } => {
-                let shared = balance.filter(|_| account.is_shared());
-                let open = shared.filter(|it| it.is_open(now, it.budget.period));
-                Ok(open.map(|it| Balance { proved: it.proved.saturating_add(1), ..it.clone() }))
+                let open = balance.filter(|it| it.is_open(now, it.budget.period));
+                let counts = open.filter(|_| account.is_shared());
+                Ok(counts.map(|it| Balance { proved: it.proved.saturating_add(1), ..it.clone() }))
             }
         }
     }

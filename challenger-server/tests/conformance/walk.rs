@@ -164,8 +164,8 @@ impl<'a> Walk<'a> {
         self.compare(&load);
     }
 
-    /// Changes of the client, of one of the addresses, and of the others. Shared accounts keep their
-    /// budgets, and no proof is among them, so that every store has to be exact.
+    /// Changes of the client, of one of the addresses, and of the others. Shared accounts keep
+    /// their budgets, and no proof is among them, so that every store has to be exact.
     fn entries(&mut self, client: ClientId) -> Vec<Entry> {
         let others = self.accounts.iter().filter(|account| account.is_shared()).cloned();
         let mut accounts: Vec<_> = [Account::Client(client)].into_iter().chain(others).collect();
