@@ -5,7 +5,8 @@
 \set token random(1, 9000000000000000000)
 
 -- setup
-SELECT id, redirect_uri, secret_salt, secret_digest FROM challenger.clients WHERE id = 1 \gset
+SELECT id, redirect_uri, secret_salt, secret_digest, messages_per_day
+  FROM challenger.clients WHERE id = 1 \gset
 INSERT INTO challenger.validations (
     id, version, authorized, state, scope, code_challenge, code_challenge_method,
     addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
@@ -32,19 +33,40 @@ UPDATE challenger.validations SET version = version + 1,
   WHERE id = sha256(int8send(:nonce)) AND version = 1;
 
 -- challenge
-SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
-    addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
-    attempts_left, solved_at, renewed_at, code, token, redeemed_at,
-    earlier, client, expires, redirect_uri, prefill, read_only
-  FROM challenger.validations WHERE id = sha256(int8send(:nonce));
-UPDATE challenger.validations SET version = version + 1,
+SELECT v.id, v.version, v.authorized, v.state, v.scope, v.code_challenge,
+    v.code_challenge_method, v.addresses_left, v.refunds_left, v.progress, v.address, v.salt,
+    v.sent_at, v.transmissions_left, v.attempts_left, v.solved_at, v.renewed_at, v.code,
+    v.token, v.redeemed_at, v.earlier, v.client, v.expires, v.redirect_uri, v.prefill,
+    v.read_only, c.id, c.redirect_uri, c.secret_salt, c.secret_digest, c.messages_per_day,
+    l.account, l.spent, l.proved, l.messages, l.period, l.ends
+  FROM (VALUES (1)) one
+  LEFT JOIN challenger.validations v ON v.id = sha256(int8send(:nonce))
+  LEFT JOIN challenger.clients c ON c.id = v.client
+  LEFT JOIN challenger.ledger l
+    ON l.account = ANY ('{address:0}'::text[] || ARRAY['client:' || v.client]);
+WITH changed AS (UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
     code_challenge_method = NULL, addresses_left = 2, refunds_left = 3, progress =
     'challenged', address = '{"CONTACT_EMAIL":"person1.1@bench.example"}', salt =
     sha256(int8send(:token)), sent_at = 1790000000, transmissions_left = 2, attempts_left =
     3, solved_at = NULL, renewed_at = NULL, code = NULL, token = NULL, redeemed_at = NULL,
     earlier = NULL
-  WHERE id = sha256(int8send(:nonce)) AND version = 2;
+  WHERE id = sha256(int8send(:nonce)) AND version = 2 RETURNING id)
+  INSERT INTO challenger.ledger AS l (account, spent, proved, messages, period, ends)
+  SELECT :nonce, 1, 0, 10, 86400, 1790086400 FROM changed
+  ON CONFLICT (account) DO UPDATE SET
+    spent = excluded.spent + CASE WHEN (excluded.ends - excluded.period < l.ends
+      AND l.ends - excluded.period <= excluded.ends) THEN l.spent ELSE 0 END,
+    proved = excluded.proved + CASE WHEN (excluded.ends - excluded.period < l.ends
+      AND l.ends - excluded.period <= excluded.ends) THEN l.proved ELSE 0 END,
+    messages = excluded.messages, period = excluded.period,
+    ends = CASE WHEN (excluded.ends - excluded.period < l.ends
+      AND l.ends - excluded.period <= excluded.ends) THEN l.ends ELSE excluded.ends END
+  WHERE CASE WHEN excluded.spent + CASE WHEN (excluded.ends - excluded.period < l.ends
+      AND l.ends - excluded.period <= excluded.ends) THEN l.spent ELSE 0 END
+    <= excluded.messages THEN true
+    ELSE ('over the budget of ' || excluded.messages)::boolean END
+  RETURNING account, spent, proved, messages, period, ends;
 
 -- solve, wrong
 SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
@@ -78,7 +100,8 @@ UPDATE challenger.validations SET version = version + 1,
   WHERE id = sha256(int8send(:nonce)) AND version = 4;
 
 -- token
-SELECT id, redirect_uri, secret_salt, secret_digest FROM challenger.clients WHERE id = 1;
+SELECT id, redirect_uri, secret_salt, secret_digest, messages_per_day
+  FROM challenger.clients WHERE id = 1;
 SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
     addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
     attempts_left, solved_at, renewed_at, code, token, redeemed_at,
