@@ -56,7 +56,7 @@ pub(super) fn read_budgets(reader: &mut OptionReader<'_>, budgets: &mut Budgets)
             warn_of_no_effect(reader, MAIN, "ADDRESS_PERIOD", "ADDRESS_MESSAGES");
         }
         messages => {
-            let messages = messages.or(address.map(|it| it.messages));
+            let messages = messages.or_else(|| address.map(|it| it.messages));
             let period = period.unwrap_or(default);
             budgets.address = messages.map(|messages| MessageBudget { messages, period });
         }
