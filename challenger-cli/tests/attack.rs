@@ -16,10 +16,14 @@
 mod addresses;
 #[path = "attack/bodies.rs"]
 mod bodies;
+#[path = "attack/budgets.rs"]
+mod budgets;
 #[path = "attack/codes.rs"]
 mod codes;
 #[path = "attack/crowds.rs"]
 mod crowds;
+#[path = "attack/destinations.rs"]
+mod destinations;
 #[path = "attack/floods.rs"]
 mod floods;
 #[path = "attack/framing.rs"]
@@ -37,4 +41,7 @@ mod queue;
 mod redirects;
 #[path = "attack/remains.rs"]
 mod remains;
+#[cfg(feature = "postgres")]
+#[path = "attack/servers.rs"]
+mod servers;
 mod site;

@@ -136,7 +136,7 @@ pub(crate) fn dialled(value: &str) -> Option<String> {
 }
 
 /// The digits of a number in the form of E.164, without the zeros that belong to calls within a
-/// country. Some gateways leave them out (+41 079 …), as well as those in front of a country's code.
+/// country (+41 079 …), and without those in front of its code. Some gateways leave them out.
 pub(crate) fn without_trunk_zeros(digits: &str) -> String {
     let digits = digits.trim_start_matches('0');
     let (code, rest) = digits.split_at(country_code(digits).len());
