@@ -37,9 +37,10 @@ impl Limits {
     /// The defaults for a type of address.
     ///
     /// Three of each lets people mistype and messages get lost. That makes 27 guesses: with eight
-    /// digits, all of them together are right once in 3.7 million. A letter takes days where an SMS takes seconds.
-    /// RFC 6749 §4.1.2 recommends that codes live ten minutes at most. 100,000 validations of a
-    /// client take 100 MB or so of the database, and are more than a busy one has in a day.
+    /// digits, all of them together are right once in 3.7 million. A letter takes days where an SMS
+    /// takes seconds. RFC 6749 §4.1.2 recommends that codes live ten minutes at most. 100,000
+    /// validations of a client take 100 MB or so of the database, and are more than a busy one has
+    /// in a day.
     pub fn for_type(address_type: &AddressType) -> Self {
         let postal = address_type.is_postal();
         Self {
