@@ -1,4 +1,5 @@
-//! Attacks on the real server, each over TCP and over a UNIX socket.
+//! Attacks on the real server, each over TCP and over a UNIX socket; those on several servers over
+//! TCP only.
 //!
 //! While somebody attacks, honest people go on proving their addresses; afterwards the server has
 //! what it had before: as many threads and descriptors, and hardly more memory. Its log reports no
