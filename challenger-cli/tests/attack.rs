@@ -1,4 +1,5 @@
-//! Attacks on the real server, each over TCP and over a UNIX socket.
+//! Attacks on the real server, each over TCP and over a UNIX socket; those on several servers over
+//! TCP only.
 //!
 //! While somebody attacks, honest people go on proving their addresses; afterwards the server has
 //! what it had before: as many threads and descriptors, and hardly more memory. Its log reports no
@@ -16,10 +17,14 @@
 mod addresses;
 #[path = "attack/bodies.rs"]
 mod bodies;
+#[path = "attack/budgets.rs"]
+mod budgets;
 #[path = "attack/codes.rs"]
 mod codes;
 #[path = "attack/crowds.rs"]
 mod crowds;
+#[path = "attack/destinations.rs"]
+mod destinations;
 #[path = "attack/floods.rs"]
 mod floods;
 #[path = "attack/framing.rs"]
@@ -37,4 +42,7 @@ mod queue;
 mod redirects;
 #[path = "attack/remains.rs"]
 mod remains;
+#[cfg(feature = "postgres")]
+#[path = "attack/servers.rs"]
+mod servers;
 mod site;

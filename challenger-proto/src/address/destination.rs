@@ -7,7 +7,7 @@ use alloc::string::String;
 
 use crate::address::country::{self, COUNTRY};
 use crate::address::pattern::Pattern;
-use crate::address::tidy::{needs_zeros, without_zeros};
+use crate::address::tidy::{as_called, dialled};
 
 /// The longest telephone number, in digits (ITU-T E.164).
 const DIGITS_MAX: usize = 15;
@@ -99,15 +99,17 @@ impl Destination {
                 let below = domain.strip_suffix(&self.text);
                 below.is_some_and(|below| below.is_empty() || below.ends_with('.'))
             }
-            Kind::Prefix => {
-                let begins = |number: &str| number.starts_with(&self.text);
-                // Otherwise, a zero that gateways leave out would lead around a prefix.
-                let is_dialled = |number: &str| {
-                    !needs_zeros(number) && begins(&format!("+{}", without_zeros(number)))
-                };
-                self.text == "+" || begins(value) || value.strip_prefix('+').is_some_and(is_dialled)
-            }
+            Kind::Prefix => self.text == "+" || self.begins(value),
         }
+    }
+
+    /// Whether the number that a gateway would call begins with the prefix. Some gateways leave out
+    /// zeros behind the country's code, and what stands behind the number.
+    fn begins(&self, value: &str) -> bool {
+        dialled(value).is_some_and(|number| {
+            number.starts_with(&self.text)
+                || as_called(&number).is_some_and(|it| it.starts_with(&self.text))
+        })
     }
 
     /// Whether a pattern for its field lets any of its addresses through.
@@ -133,13 +135,16 @@ mod tests {
         for (destination, within, outside) in [
             (Destination::prefix("+41"), &["+41791234567", "+41"][..], &["+4", "41", "+1"][..]),
             (Destination::prefix("+"), &["+41791234567", "0791234567", "call me"], &[]),
-            (
-                Destination::prefix("+4190"),
-                &["+41900123456", "+410900123456"],
-                &["+4109", "+410791"],
-            ),
-            (Destination::prefix("+393"), &["+393331234567"], &["+390301234567"]),
             (Destination::prefix("0900"), &["0900123456"], &["+410900", "090"]),
+            // As gateways call them.
+            (
+                Destination::prefix("+41900"),
+                &["+410900123456", "+041900123456", "+41 900 12 ext. 3", "tel:+41900;ext=1"],
+                &["+4190", "+41 90-1", "call me", "0900123456", "+491900"],
+            ),
+            (Destination::prefix("+410"), &["+410900123456"], &["+41900123456"]),
+            // In Italy the zero is a part of the number.
+            (Destination::prefix("+39345"), &["+393451234567"], &["+390345123456", "+0390345"]),
             (
                 Destination::domain("Example.com."),
                 &["ada@example.com", "ada@mail.example.com"],

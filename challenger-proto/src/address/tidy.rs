@@ -102,8 +102,7 @@ fn email(value: &str) -> String {
 fn phone(value: &str) -> String {
     let typed: String = visible(value).collect();
     let number = without_scheme(typed.trim(), "tel:");
-    let is_between = |c: &char| c.is_whitespace() || is_dash(*c) || ".·•．/／⁄∕".contains(*c);
-    let number: String = number.chars().filter(|c| !is_between(c)).map(spelled).collect();
+    let number: String = number.chars().filter(|c| !is_between(*c)).map(spelled).collect();
     let number = without_trunk_zero(&number).replace(['(', ')'], "");
     let (plus, digits) = match number.strip_prefix('+') {
         Some(digits) => ("+", digits),
@@ -116,6 +115,40 @@ fn phone(value: &str) -> String {
         return typed.trim().to_owned();
     }
     format!("{plus}{digits}")
+}
+
+/// Whether people write a character between the digits of a telephone number.
+fn is_between(c: char) -> bool {
+    c.is_whitespace() || is_dash(c) || ".·•．/／⁄∕".contains(c)
+}
+
+/// The telephone number in a value, in the form of a tidied one: without words in front of it, and
+/// without what follows, such as an extension. That is what a gateway may call.
+pub(crate) fn dialled(value: &str) -> Option<String> {
+    let seen: String = visible(value).map(spelled).collect();
+    let begin = seen.find(|c: char| c == '+' || c.is_ascii_digit())?;
+    let (_, number) = seen.split_at_checked(begin)?;
+    let (plus, rest) = number.split_at_checked(usize::from(number.starts_with('+')))?;
+    let is_part = |c: char| c.is_ascii_digit() || is_between(c) || "()".contains(c);
+    let rest = rest.split(|c| !is_part(c)).next()?;
+    let number = phone(&format!("{plus}{rest}"));
+    number.contains(|c: char| c.is_ascii_digit()).then_some(number)
+}
+
+/// The digits of a number in the form of E.164, without the zeros that belong to calls within a
+/// country (+41 079 …), and without those in front of its code. Some gateways leave them out.
+pub(crate) fn without_trunk_zeros(digits: &str) -> String {
+    let digits = digits.trim_start_matches('0');
+    let (code, rest) = digits.split_at(country_code(digits).len());
+    format!("{code}{}", rest.trim_start_matches('0'))
+}
+
+/// The number that a gateway calls which leaves out those zeros, where they do not belong to it;
+/// `None` for a number without a country.
+pub(crate) fn as_called(number: &str) -> Option<String> {
+    let digits = number.strip_prefix('+')?.trim_start_matches('0');
+    let is_kept = ZERO_IS_KEPT.contains(&country_code(digits));
+    Some(if is_kept { format!("+{digits}") } else { format!("+{}", without_trunk_zeros(digits)) })
 }
 
 /// A character of a telephone number, in ASCII.
@@ -155,18 +188,6 @@ fn is_country_code(digits: &str) -> bool {
 fn country_code(number: &str) -> &str {
     let whole = (1..=3).find_map(|len| number.get(..len).filter(|code| is_country_code(code)));
     whole.unwrap_or_default()
-}
-
-/// A number in the form of E.164 without the zeros behind its country code, both without the `+`.
-/// Some gateways leave out the zero that belongs to calls within a country (+41 079 …).
-pub(crate) fn without_zeros(number: &str) -> String {
-    let (code, rest) = number.split_at(country_code(number).len());
-    format!("{code}{}", rest.trim_start_matches('0'))
-}
-
-/// Whether a number in the form of E.164, without the `+`, is another one without those zeros.
-pub(crate) fn needs_zeros(number: &str) -> bool {
-    ZERO_IS_KEPT.contains(&country_code(number))
 }
 
 /// A link's text without its scheme, however often it stands there.

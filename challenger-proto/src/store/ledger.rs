@@ -310,6 +310,33 @@ mod tests {
     }
 
     #[test]
+    fn budgets_and_times_of_any_size_end_where_they_say() {
+        let periods = [1, 86_400, 365 * 86_400 * 10_000, i64::MAX as u64, u64::MAX];
+        for period in periods.map(Span::seconds) {
+            let budget = MessageBudget { messages: u32::MAX, period };
+            for now in [Timestamp::EPOCH, at(1_790_000_000), at(Timestamp::NEVER.seconds() - 1)] {
+                let event = Event::Message { budget, now };
+                let entry = Entry { account: Account::Service, event };
+                let mut balance = entry.post(None).unwrap().unwrap();
+                assert!(now < balance.ends && balance.is_open(now, period), "{period:?} {now:?}");
+                balance.spent = u32::MAX - 1;
+                assert_eq!(balance.full_until(budget, now), None);
+                let mut full = entry.post(Some(&balance)).unwrap().unwrap();
+                assert_eq!((full.spent, full.ends), (u32::MAX, balance.ends));
+                assert_eq!(full.alert(1), Some(Alert::Exhausted));
+                assert_eq!(full.alert(u32::MAX), Some(Alert::Exhausted));
+                assert_eq!(entry.post(Some(&full)), Err(OverBudget));
+                assert_eq!(full.full_until(budget, now), Some(full.ends));
+                full.proved = u32::MAX;
+                let proof = Entry { account: Account::Service, event: Event::Proof { now } };
+                assert_eq!(proof.post(Some(&full)), Ok(Some(full.clone())));
+                let refunded = entry.refund().unwrap().post(Some(&full)).unwrap().unwrap();
+                assert_eq!(refunded.spent, u32::MAX - 1);
+            }
+        }
+    }
+
+    #[test]
     fn an_operator_hears_of_each_mark_once() {
         let alerts = |account: Account, messages: u32, portion: u32| {
             let budget = MessageBudget { messages, ..BUDGET };
