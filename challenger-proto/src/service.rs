@@ -6,7 +6,7 @@ mod budgets;
 mod tests;
 
 pub use budgets::Budgets;
-pub(crate) use budgets::Exhausted;
+pub(crate) use budgets::{Exhausted, Payer, charge};
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};

@@ -29,7 +29,7 @@ use crate::machine::validation::Validation;
 use crate::refusal::{Refusal, Refused};
 use crate::secret::entropy::Entropy;
 use crate::secret::nonce::Nonce;
-use crate::service::Service;
+use crate::service::{Payer, Service, charge};
 use crate::store::{Entry, Keys, Rows, Write};
 use crate::time::Timestamp;
 
@@ -39,8 +39,17 @@ pub(crate) struct ChallengeRequest {
     nonce: Nonce,
     form: Form,
     seen: Seen,
-    /// The address, and the helper's argument.
-    address: Result<(Address, String), WrongFields>,
+    recipient: Result<Recipient, WrongFields>,
+}
+
+/// The address of a form, and what follows from it alone.
+#[derive(Clone, Debug)]
+struct Recipient {
+    address: Address,
+    /// The helper's argument.
+    argument: String,
+    /// What pays for a message, besides the client.
+    payers: Vec<Payer>,
 }
 
 impl ChallengeRequest {
@@ -52,13 +61,13 @@ impl ChallengeRequest {
         let nonce = parse_nonce(argument)?;
         let form = Form::parse(&request.body)?;
         let seen = Seen::parse(form.get(BUDGET_SEEN));
-        let address = read_address(&form, service);
-        Ok(Self { nonce, form, seen, address })
+        let recipient = Recipient::read(&form, service);
+        Ok(Self { nonce, form, seen, recipient })
     }
 
-    pub(crate) fn keys(&self, service: &Service) -> Keys {
-        let address = self.address.as_ref().ok();
-        let accounts = address.map(|(address, _)| service.budgets.accounts(address));
+    pub(crate) fn keys(&self) -> Keys {
+        let payers = self.recipient.as_ref().ok().map(|recipient| recipient.payers.iter());
+        let accounts = payers.map(|payers| payers.map(|(account, _)| account.clone()).collect());
         Keys { accounts, ..keys_of(&self.nonce) }
     }
 
@@ -73,7 +82,7 @@ impl ChallengeRequest {
         if let Some(code) = validation.authorization_code(&self.nonce) {
             return Ok(Decision::Respond(completed(&validation, &code, context)?));
         }
-        let (address, argument) = match &self.address {
+        let Recipient { address, argument, payers } = match &self.recipient {
             Ok(found) => found,
             Err(wrong) => return self.reject(&validation, wrong, context),
         };
@@ -85,13 +94,11 @@ impl ChallengeRequest {
             }
             return Ok(Decision::Respond(self.created(&validation, false, context)?));
         }
-        let budgets = &context.service.budgets;
-        let (entries, too_many) =
-            match budgets.charge(address, client.as_ref(), &balances, context.now) {
-                Ok(entries) => (entries, None),
-                // If there is a message to send, the row stays as it is.
-                Err(exhausted) => (Vec::new(), Some((exhausted, validation.clone()))),
-            };
+        let (entries, too_many) = match charge(payers, client.as_ref(), &balances, context.now) {
+            Ok(entries) => (entries, None),
+            // If there is a message to send, the row stays as it is.
+            Err(exhausted) => (Vec::new(), Some((exhausted, validation.clone()))),
+        };
         let chosen = address.clone();
         Ok(match validation.challenge(&self.nonce, chosen, context.now, limits, entropy) {
             ChallengeOutcome::Changed(changed) => {
@@ -192,11 +199,13 @@ impl ChallengeRequest {
     }
 }
 
-/// The address of a form, and the helper's argument.
-fn read_address(form: &Form, service: &Service) -> Result<(Address, String), WrongFields> {
-    let address = service.address(form.pairs())?;
-    let argument = service.address_argument(&address).map_err(WrongFields::one)?;
-    Ok((address, argument))
+impl Recipient {
+    fn read(form: &Form, service: &Service) -> Result<Self, WrongFields> {
+        let address = service.address(form.pairs())?;
+        let argument = service.address_argument(&address).map_err(WrongFields::one)?;
+        let payers = service.budgets.payers(&address);
+        Ok(Self { address, argument, payers })
+    }
 }
 
 /// A message that the helper could not send.

@@ -21,6 +21,9 @@ pub struct Budgets {
     pub service: Option<MessageBudget>,
 }
 
+/// An account that pays for a message, and what it may spend.
+pub(crate) type Payer = (Account, MessageBudget);
+
 impl Budgets {
     /// The defaults for a type of address.
     ///
@@ -33,19 +36,20 @@ impl Budgets {
         Self { address, ..Self::default() }
     }
 
-    /// The accounts that a message to an address is charged to, besides that of its client.
-    pub(crate) fn accounts(&self, address: &Address) -> Vec<Account> {
-        self.payers(address).map(|(account, _)| account).collect()
+    /// What pays for a message to an address, besides its client.
+    pub(crate) fn payers(&self, address: &Address) -> Vec<Payer> {
+        let one = self.address.map(|budget| (Account::of_address(address), budget));
+        one.into_iter().chain(self.shared(address)).collect()
     }
 
-    fn payers(&self, address: &Address) -> impl Iterator<Item = (Account, MessageBudget)> {
-        let one = self.address.map(|budget| (Account::of_address(address), budget));
+    /// Those of them that pay for many addresses.
+    fn shared(&self, address: &Address) -> impl Iterator<Item = Payer> {
         let destination = |(destination, budget): (&Destination, &MessageBudget)| {
             (Account::Destination(destination.clone()), *budget)
         };
         let destinations =
             address.fields().filter_map(move |it| self.destination(it).map(destination));
-        one.into_iter().chain(destinations).chain(self.service.map(|it| (Account::Service, it)))
+        destinations.chain(self.service.map(|it| (Account::Service, it)))
     }
 
     /// The most exact of the destinations that a field of an address belongs to.
@@ -56,47 +60,49 @@ impl Budgets {
         covering.max_by_key(|(destination, _)| destination.text().len())
     }
 
-    /// What a message costs: an entry for each account that it is charged to.
-    ///
-    /// # Errors
-    /// One of them cannot pay.
-    pub(crate) fn charge(
-        &self,
-        address: &Address,
-        client: Option<&Client>,
-        balances: &[Balance],
-        now: Timestamp,
-    ) -> Result<Vec<Entry>, Exhausted> {
-        let of_client = client.and_then(of_client);
-        let payers: Vec<(Account, MessageBudget)> = self.payers(address).chain(of_client).collect();
-        let full_until = |(account, budget): &(Account, MessageBudget)| {
-            if budget.messages == 0 {
-                return Some(Timestamp::NEVER);
-            }
-            let balance = balances.iter().find(|balance| balance.account == *account)?;
-            balance.full_until(*budget, now)
-        };
-        let full = payers.iter().filter_map(|payer| Some((&payer.0, full_until(payer)?)));
-        if let Some(until) = full.clone().map(|(_, until)| until).max() {
-            let is_general = |account| matches!(account, &Account::Client(_) | Account::Service);
-            let other_address = !full.clone().any(|(account, _)| is_general(account));
-            return Err(Exhausted { until, other_address });
-        }
-        let entry = |(account, budget)| Entry { account, event: Event::Message { budget, now } };
-        Ok(payers.into_iter().map(entry).collect())
-    }
-
     /// What a proof of an address is counted by: the client, and the destinations. If few messages
     /// lead to a proof, somebody may be asking for them without end.
     pub(crate) fn prove(&self, address: &Address, client: ClientId, now: Timestamp) -> Vec<Entry> {
-        let shared = self.payers(address).map(|(account, _)| account).filter(Account::is_shared);
+        let shared = self.shared(address).map(|(account, _)| account);
         let counted = shared.chain([Account::Client(client)]);
         counted.map(|account| Entry { account, event: Event::Proof { now } }).collect()
     }
 }
 
+/// What a message costs: an entry for each account that it is charged to.
+///
+/// # Errors
+/// One of them cannot pay.
+pub(crate) fn charge(
+    payers: &[Payer],
+    client: Option<&Client>,
+    balances: &[Balance],
+    now: Timestamp,
+) -> Result<Vec<Entry>, Exhausted> {
+    let of_client = client.and_then(of_client);
+    let payers = || payers.iter().chain(&of_client);
+    let full_until = |(account, budget): &Payer| {
+        if budget.messages == 0 {
+            return Some(Timestamp::NEVER);
+        }
+        let balance = balances.iter().find(|balance| balance.account == *account)?;
+        balance.full_until(*budget, now)
+    };
+    let full = payers().filter_map(|payer| Some((&payer.0, full_until(payer)?)));
+    if let Some(until) = full.clone().map(|(_, until)| until).max() {
+        let is_general = |account| matches!(account, &Account::Client(_) | Account::Service);
+        let other_address = !full.clone().any(|(account, _)| is_general(account));
+        return Err(Exhausted { until, other_address });
+    }
+    let entry = |(account, budget): &Payer| {
+        let event = Event::Message { budget: *budget, now };
+        Entry { account: account.clone(), event }
+    };
+    Ok(payers().map(entry).collect())
+}
+
 /// A client's account and budget, if it has one.
-fn of_client(client: &Client) -> Option<(Account, MessageBudget)> {
+fn of_client(client: &Client) -> Option<Payer> {
     let messages = client.messages_per_day?;
     Some((Account::Client(client.id), MessageBudget { messages, period: Span::days(1) }))
 }
@@ -136,7 +142,7 @@ mod tests {
     fn the_most_exact_destination_counts() {
         let it = budgets(&[("+", 0), ("0", 5), ("+41", 100), ("+4179", 10)]);
         let charged = |number: &str| {
-            let entries = it.charge(&phone(number), None, &[], Timestamp::EPOCH);
+            let entries = charge(&it.payers(&phone(number)), None, &[], Timestamp::EPOCH);
             entries.map(|entries| entries.iter().map(|it| it.account.to_string()).collect())
         };
         for spelling in ["+41 79 123 45 67", "+41 079 123 45 67"] {
@@ -156,7 +162,8 @@ mod tests {
         it.address = Some(MessageBudget { messages: 2, period: DAY });
         it.service = Some(MessageBudget { messages: 2, period: DAY });
         let address = phone("+41 79 123 45 67");
-        let entries = it.charge(&address, None, &[], now).unwrap();
+        let payers = it.payers(&address);
+        let entries = charge(&payers, None, &[], now).unwrap();
         assert_eq!(entries.len(), 3);
         let balances = |hours: [Option<u64>; 3]| -> Vec<Balance> {
             let full = |(entry, hours): (&Entry, Option<u64>)| {
@@ -175,9 +182,9 @@ mod tests {
         ] {
             let (hours_left, other_address) = until;
             let until = now.plus(Span::minutes(60 * hours_left));
-            let charged = it.charge(&address, None, &balances(hours), now);
+            let charged = charge(&payers, None, &balances(hours), now);
             assert_eq!(charged, Err(Exhausted { until, other_address }), "{hours:?}");
         }
-        assert!(it.charge(&address, None, &balances([None, None, None]), now).is_ok());
+        assert!(charge(&payers, None, &balances([None, None, None]), now).is_ok());
     }
 }

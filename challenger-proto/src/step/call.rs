@@ -140,7 +140,7 @@ impl Stored {
     pub(crate) fn keys(&self, now: Timestamp, service: &Service) -> Keys {
         match self {
             Self::Authorize(call) => call.keys(),
-            Self::Challenge(call) => call.keys(service),
+            Self::Challenge(call) => call.keys(),
             Self::Info(call) => call.keys(),
             Self::Postponed(call) => call.keys(),
             Self::Setup(call) => call.keys(now, service),

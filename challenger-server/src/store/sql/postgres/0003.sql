@@ -10,7 +10,7 @@ ALTER TABLE challenger.clients ADD COLUMN messages_per_day bigint
 CREATE TABLE challenger.ledger (
     -- address:DIGEST, client:ID, service, or a destination: prefix:…, domain:… or country:…
     -- The digest is the SHA-256 of the address without what distinguishes spellings of a mailbox.
-    account text PRIMARY KEY NOT NULL,
+    account text COLLATE "C" PRIMARY KEY NOT NULL,
     -- The messages of the window.
     spent bigint NOT NULL,
     -- The addresses that were proved in the window.
