@@ -141,9 +141,9 @@ impl Balance {
     }
 }
 
-/// Something that an operator should know about a balance.
+/// Something that an operator should know about a balance. Another would be of no use to a store
+/// that does not know it, so none will be added without a new major version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Alert {
     /// Nothing is left until the window ends.
     Exhausted,

@@ -8,14 +8,13 @@ use super::Spending;
 /// How the names of accounts begin that are not shared.
 pub(super) const ADDRESSES: &str = "address:%";
 
-/// Tells the operator if messages that were charged at once have used a budget up, or nearly. For
+/// Warns the operator if messages that were charged at once have used a budget up, or nearly. For
 /// the account of an address, `row` is the validation that paid.
 pub(super) fn warn(balance: &Balance, charged: u32, row: Option<&Validation>) {
     let Some(alert) = balance.alert(charged) else { return };
     let event = match alert {
         Alert::Exhausted => "budget exhausted",
-        // An alert that this version does not know is of no account that it knows.
-        Alert::NearlyExhausted | _ => "budget nearly exhausted",
+        Alert::NearlyExhausted => "budget nearly exhausted",
     };
     let (budget, messages) = (&balance.account, balance.budget.messages);
     let ends = balance.ends.to_rfc3339();
