@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use challenger_testkit::{code_of, escape, pin_in, request, wait_for};
+use challenger_testkit::{code_of, escape, pin_in, request};
 
-use crate::harness::{authorize, everywhere, prove};
+use crate::harness::{authorize, everywhere, logged, prove};
 use crate::site::{SECRET, Site};
 
 /// Reports how many arguments there were, and the first of them to the byte.
@@ -329,9 +329,7 @@ fn a_helper_that_says_all_it_knows_leaves_nothing_in_the_log() {
         site.set_helper(TALKATIVE);
         let (status, body) = challenge(site, &site.setup(), "Ada.King@lovelace.example");
         assert_eq!(status, 502, "{body}");
-        let line = wait_for("a line with what the helper said", || {
-            site.log().lines().find(|line| line.contains("said=")).map(str::to_owned)
-        });
+        let line = logged(site, "said=");
         let said = line.split_once("said=").unwrap().1.to_lowercase();
         for private in ["ada", "king", "lovelace", "k3y", "qwrh"] {
             assert!(!said.contains(private), "{private} in {said}");
@@ -350,8 +348,7 @@ fn a_domain_in_its_own_script_is_hidden_as_well() {
         site.set_helper("#!/bin/sh\necho \"no Ada at MX.bücher.example or $1\"\nexit 67\n");
         let (status, body) = challenge(site, &site.setup(), "ada@Bücher.example");
         assert_eq!(status, 502, "{body}");
-        let log = site.log();
-        let line = log.lines().find(|line| line.contains("said=")).unwrap();
+        let line = logged(site, "said=");
         assert!(line.contains("no *** at MX.*** or ***"), "{line}");
     });
 }

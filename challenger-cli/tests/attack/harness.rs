@@ -26,6 +26,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Numbers the people.
 static PEOPLE: AtomicUsize = AtomicUsize::new(0);
 
+/// The line of the log with this text, as soon as it is there: an answer may arrive before it.
+pub fn logged(site: &Site, text: &str) -> String {
+    wait_for(&format!("a line with {text}"), || {
+        site.log().lines().find(|line| line.contains(text)).map(str::to_owned)
+    })
+}
+
 /// Has something happen on a server at a port, and on another one at a UNIX socket. `options` are
 /// lines of the section [challenger].
 pub fn everywhere(options: &str, happens: impl Fn(&Site) + Sync) {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use challenger_testkit::{Cluster, at_once, request, wait_for};
 
 use crate::budgets::{EXTREME, extremes_work};
+use crate::harness::logged;
 use crate::site::{DELIVER, Site, stderr, stdout};
 
 const ADA: &str = "ada@example.com";
@@ -189,7 +190,7 @@ fn spoiled_rows_of_the_ledger_give_nothing_away_and_harm_only_themselves() {
     shared.sql("UPDATE challenger.ledger SET spent = -5 WHERE account LIKE 'address:%'");
     assert_eq!(site.challenge(&site.setup(), ADA).status, 500);
     assert!(is_sent(&site, "bob@example.com"));
-    assert!(site.log().contains("ledger.spent"), "{}", site.log());
+    logged(&site, "ledger.spent");
     site.stop();
 }
 
