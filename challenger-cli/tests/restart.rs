@@ -50,7 +50,7 @@ fn everything_is_answered(mut site: Site) {
     let mut pipelining: Vec<Peer> = (0..PIPELINING).map(|_| asks(&site)).collect();
     let mut idle = asks(&site);
     let all = kept.iter_mut().chain(&mut pipelining).chain([&mut idle]);
-    assert_eq!(answered(all), CONNECTIONS + PIPELINING + 1);
+    assert_eq!(answered(all), CONNECTIONS + PIPELINING + 1, "{}", site.log());
 
     freeze(&site);
     for peer in &mut kept {
