@@ -201,7 +201,7 @@ impl<'a> Stranger<'a> {
         let reply = visit.guess(&mut self.caller, &code, false)?.remove(0);
         match reply.status {
             403 | 429 => Ok(()),
-            // A letter that was given back brings new guesses.
+            // Whatever an error answered may have been carried out.
             _ if self.caller.had_errors() => Ok(()),
             _ => Err(Trouble::Broken("no guess beyond the budget", reply.body)),
         }
