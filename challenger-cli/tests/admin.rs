@@ -7,29 +7,13 @@ mod site;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
-use serde_json::{Value, json};
-use site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
+use serde_json::json;
+use site::{REDIRECT_URI, SECRET, Site, admin, json_of, stderr, stdout, told};
 
 const OTHER: &str = "https://other.example/cb";
 const NEW_SECRET: &str = "secret-token:fedcba9876543210";
-
-fn admin(site: &Site, arguments: &[&str]) -> Output {
-    site.run("challenger-admin", arguments)
-}
-
-/// Standard output of a success that says nothing else.
-fn told(site: &Site, arguments: &[&str]) -> String {
-    let output = admin(site, arguments);
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
-    assert_eq!(stderr(&output), "", "{arguments:?}");
-    stdout(&output)
-}
-
-fn json_of(site: &Site, arguments: &[&str]) -> Value {
-    serde_json::from_str(&told(site, arguments)).unwrap()
-}
 
 /// The answer of `/setup` to a client.
 fn setup(site: &Site, client: u64, secret: &str) -> (u16, Option<u64>) {

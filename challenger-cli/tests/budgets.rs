@@ -6,12 +6,12 @@
 mod site;
 
 use std::io::Write as _;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use challenger_testkit::{Cluster, Reply};
 use serde_json::{Value, json};
-use site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
+use site::{REDIRECT_URI, SECRET, Site, admin, json_of, stderr, stdout, told};
 
 const OTHER: &str = "https://other.example/cb";
 
@@ -27,22 +27,6 @@ fn on_postgres(options: &str) -> (Arc<Cluster>, Site) {
     let database = cluster.create_database();
     let site = Site::on_postgres(options, &cluster.uri(&database));
     (cluster, site)
-}
-
-fn admin(site: &Site, arguments: &[&str]) -> Output {
-    site.run("challenger-admin", arguments)
-}
-
-/// Standard output of a success that says nothing else.
-fn told(site: &Site, arguments: &[&str]) -> String {
-    let output = admin(site, arguments);
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
-    assert_eq!(stderr(&output), "", "{arguments:?}");
-    stdout(&output)
-}
-
-fn json_of(site: &Site, arguments: &[&str]) -> Value {
-    serde_json::from_str(&told(site, arguments)).unwrap()
 }
 
 /// The answer to a new validation that wants a message.

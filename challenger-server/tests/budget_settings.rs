@@ -261,8 +261,8 @@ fn what_does_nothing_is_warned_about() {
     assert_eq!(warnings("phone", &text), [own]);
 
     let own = "[challenger] ADDRESS_PERIOD is 30 s, shorter than RETRANSMISSION_INTERVAL, which \
-               is 60 s: it begins anew before a second message can be sent, and limits hardly \
-               anything";
+               is 60 s: each period ends before a second message may be sent, so this limits \
+               almost nothing";
     assert_eq!(warnings("email", "ADDRESS_PERIOD = 30 s"), [own]);
     assert_eq!(warnings("email", "RETRANSMISSION_INTERVAL = forever"), [""; 0]);
 }

@@ -56,7 +56,7 @@ struct Line {
     spent: u32,
     proved: u32,
     allowed: u32,
-    /// When the window ends; `None` while there is none.
+    /// When the window ends; `None` if no message was sent in this period.
     ends: Option<Timestamp>,
     /// Whose it is, by a name that operators gave.
     name: Option<String>,
@@ -74,7 +74,7 @@ impl Line {
     }
 }
 
-/// What is spent, and what may be: budgets of which nothing is spent are listed as well.
+/// What is spent of each budget. The list includes budgets that nobody has used yet.
 pub(super) struct Overview {
     lines: BTreeMap<Account, Line>,
     addresses: u64,

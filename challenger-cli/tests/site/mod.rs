@@ -465,3 +465,21 @@ fn free_port() -> u16 {
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     iter::repeat_with(|| rand::random_range(10_000..32_000)).find(free).unwrap()
 }
+
+/// Runs `challenger-admin` on a site.
+pub(crate) fn admin(site: &Site, arguments: &[&str]) -> Output {
+    site.run("challenger-admin", arguments)
+}
+
+/// Standard output of a success that says nothing else.
+pub(crate) fn told(site: &Site, arguments: &[&str]) -> String {
+    let output = admin(site, arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+    assert_eq!(stderr(&output), "", "{arguments:?}");
+    stdout(&output)
+}
+
+/// The same, as JSON.
+pub(crate) fn json_of(site: &Site, arguments: &[&str]) -> Value {
+    serde_json::from_str(&told(site, arguments)).unwrap()
+}

@@ -107,14 +107,14 @@ pub(super) fn warn_about_budgets(reader: &mut OptionReader<'_>, service: &Servic
     warn_of_destinations_without_addresses(reader, service);
 }
 
-/// Warns about an address budget that begins anew before the same message can be sent again.
+/// Warns if the period of the address budget ends before a second message may be sent.
 fn warn_of_short_period(reader: &mut OptionReader<'_>, service: &Service) {
     let interval = service.limits.retransmission_interval;
     let Some(MessageBudget { period, .. }) = service.budgets.address else { return };
     if interval != Span::FOREVER && period < interval {
         reader.warnings.push(format!(
             "[{MAIN}] ADDRESS_PERIOD is {}, shorter than RETRANSMISSION_INTERVAL, which is {}: \
-             it begins anew before a second message can be sent, and limits hardly anything",
+             each period ends before a second message may be sent, so this limits almost nothing",
             period.to_text(),
             interval.to_text()
         ));

@@ -23,7 +23,7 @@ pub enum What {
     Bent(&'static str),
     Code,
     Info,
-    /// The request of a person who wants something that is not due to them, and looks honest.
+    /// A request that looks like an honest person's, for something that this person may not have.
     Other(&'static str),
     Setup,
     Token,
