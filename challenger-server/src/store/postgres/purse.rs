@@ -109,8 +109,8 @@ impl Purses {
         rests
     }
 
-    /// Makes a balance of the database that which this server sees: it can still spend what it has
-    /// set aside.
+    /// Turns a balance of the database into the one that this server sees: it can still spend what
+    /// it has set aside.
     pub(super) fn correct(&self, balance: &mut Balance, deadline: Instant) {
         let Some(purse) = lock(&self.0).get(&balance.account).cloned() else { return };
         let is_full = lock(&purse.contents).correct(balance).spent >= balance.budget.messages;
