@@ -60,6 +60,16 @@ impl Exit {
         Self { code: 64, message: message.into(), to_stdout: false }
     }
 
+    /// 65, EX_DATAERR: a line that `--serve` cannot read.
+    pub(crate) fn broken(message: impl Into<String>) -> Self {
+        Self { code: 65, message: message.into(), to_stdout: false }
+    }
+
+    /// The code, to answer with it.
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
     /// 67, EX_NOUSER: the address does not exist, or takes no message.
     pub(crate) fn address_refused(message: impl Into<String>) -> Self {
         Self { code: 67, message: message.into(), to_stdout: false }

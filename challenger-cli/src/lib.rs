@@ -22,3 +22,5 @@ mod private;
 pub mod send_email;
 #[cfg(feature = "http")]
 pub mod send_http;
+#[cfg(any(feature = "email", feature = "http"))]
+mod serve;

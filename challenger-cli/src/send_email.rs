@@ -12,7 +12,7 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use argh::FromArgs;
@@ -22,15 +22,17 @@ use serde_json::Value;
 use crate::args;
 use crate::common::helper_settings;
 use crate::exit::{Exit, end};
-use crate::message::read_message;
+use crate::message::{read_message, tidy_message};
+use crate::serve::serve;
 use conversation::Kind;
 use failure::{DeliveryError, private};
-use settings::{Route, Settings};
+use settings::{Route, Settings, Words};
+use smtp::Client;
 
 const PROGRAM: &str = "challenger-send-email";
 
 /// The options, which come instead of an address or before it.
-const OPTIONS: [&str; 7] = ["-c", "--config", "-h", "--help", "-v", "--version", "--"];
+const OPTIONS: [&str; 8] = ["-c", "--config", "-h", "--help", "--serve", "-v", "--version", "--"];
 
 /// Send the message on standard input by e-mail: the AUTH_COMMAND for e-mail addresses.
 ///
@@ -41,9 +43,9 @@ const OPTIONS: [&str; 7] = ["-c", "--config", "-h", "--help", "-v", "--version",
 #[argh(
     example = "echo 'It works.' | challenger-send-email -c /etc/challenger/challenger.conf \\\n\
                \x20   ada@example.com",
-    note = "Exit status: 0, the mail server took the message; 64, wrong arguments; 67, there is\n\
-            no such address; 68, there is no such host; 69, refused, or there was no message;\n\
-            75, try again later; 78, wrong settings.\n\
+    note = "Exit status: 0, the mail server took the message; 64, wrong arguments; 65, --serve\n\
+            cannot read a line; 67, there is no such address; 68, there is no such host;\n\
+            69, refused, or there was no message; 75, try again later; 78, wrong settings.\n\
             More: challenger-send-email(1), with all settings."
 )]
 struct Arguments {
@@ -51,9 +53,14 @@ struct Arguments {
     #[argh(option, short = 'c')]
     config: Option<PathBuf>,
 
+    /// stay, and send one message after the other, each of which is a line of JSON on standard
+    /// input, over one connection
+    #[argh(switch)]
+    serve: bool,
+
     /// the recipient, as {"CONTACT_EMAIL":"ada@example.com"} or bare
     #[argh(positional, arg_name = "ADDRESS")]
-    address: String,
+    address: Option<String>,
 }
 
 /// Runs the program.
@@ -66,23 +73,73 @@ fn run() -> Result<(), Exit> {
     // The usual error would repeat the arguments, and with them an address.
     let complaint = || invalid("there has to be exactly one");
     let arguments = parsed.map_err(|exit| if exit.is_asked() { exit } else { complaint() })?;
-    let recipient = recipient(&arguments.address)?;
-    let configured = arguments.config.as_deref().map(helper_settings).transpose()?;
-    // As in the service, they win over the environment, and later ones over earlier ones.
+    match (&arguments.address, arguments.serve) {
+        (Some(address), false) => send(recipient(address)?, arguments.config.as_deref()),
+        (None, true) => stay(arguments.config.as_deref()),
+        _ => Err(complaint()),
+    }
+}
+
+/// Sends the message on standard input.
+fn send(recipient: Address, config: Option<&Path>) -> Result<(), Exit> {
+    let variable = variables(config)?;
+    let settings = Settings::read(&variable).map_err(Exit::misconfigured)?;
+    let words = settings.words(&variable).map_err(Exit::misconfigured)?;
+    let message = read_message().map_err(Exit::unavailable)?;
+    let mut client = Client::default();
+    let result = deliver(&settings, &words, &mut client, recipient, message);
+    client.close();
+    result
+}
+
+/// Sends one message after the other. The settings are read once, as soon as there are no mistakes
+/// in them; until then, each message is answered with the first one.
+fn stay(config: Option<&Path>) -> Result<(), Exit> {
+    let variable = variables(config)?;
+    let mut settings = None;
+    let mut client = Client::default();
+    let end = serve(|order| {
+        let recipient = recipient(&order.argument)?;
+        let settings = match &mut settings {
+            Some(settings) => settings,
+            none => none.insert(Settings::read(&variable).map_err(Exit::misconfigured)?),
+        };
+        let words = settings.words(&|name| order.variable(name).map(Into::into));
+        let words = words.map_err(Exit::misconfigured)?;
+        let message = tidy_message(order.message.as_bytes()).map_err(Exit::unavailable)?;
+        deliver(settings, &words, &mut client, recipient, message)
+    });
+    client.close();
+    end
+}
+
+/// Delivers a message.
+fn deliver(
+    settings: &Settings,
+    words: &Words,
+    client: &mut Client,
+    recipient: Address,
+    message: String,
+) -> Result<(), Exit> {
+    let message = message + "\n";
+    let private = private(&recipient, &message);
+    let mail = mail::compose(settings, words, recipient, message).map_err(Exit::unavailable)?;
+    match &settings.route {
+        Route::Sendmail(program) => sendmail::send(program, settings.timeout, &mail, &private)
+            .map_err(|failure| failure.exit()),
+        Route::Smtp(smtp) => client.send(smtp, settings.timeout, &mail, private),
+    }
+}
+
+/// What finds a variable: in the configuration, if there is one, and then in the environment. As in
+/// the service, later options win over earlier ones.
+fn variables(config: Option<&Path>) -> Result<impl Fn(&str) -> Option<OsString>, Exit> {
+    let configured = config.map(helper_settings).transpose()?;
     let configured: BTreeMap<_, _> = configured.into_iter().flatten().collect();
-    let variable = |name: &str| match configured.get(name) {
+    Ok(move |name: &str| match configured.get(name) {
         Some(value) => Some(value.into()),
         None => std::env::var_os(name),
-    };
-    let settings = Settings::read(&variable).map_err(Exit::misconfigured)?;
-    let message = read_message().map_err(Exit::unavailable)? + "\n";
-    let private = private(&recipient, &message, &settings.route);
-    let mail = mail::compose(&settings, recipient, message).map_err(Exit::unavailable)?;
-    let sent = match settings.route {
-        Route::Sendmail(program) => sendmail::send(&program, settings.timeout, &mail, &private),
-        Route::Smtp(smtp) => smtp::send(smtp, settings.timeout, mail, private),
-    };
-    sent.map_err(|failure| failure.exit())
+    })
 }
 
 /// The arguments. Everything but [`OPTIONS`] counts as the address, even if it starts with a dash.

@@ -5,7 +5,7 @@
 mod email;
 
 use challenger_cli::send_email::conversation::{
-    Conversation, Failure, Kind, Login, Next, Plan, Protection, REPLY_MAX, Secret,
+    Conversation, Failure, Kind, Login, Next, Plan, Protection, REPLY_MAX, Secret, Transaction,
 };
 use email::dialogues::{DIALOGUES, Dialogue, End, REFUSALS};
 use proptest::prelude::*;
@@ -23,10 +23,19 @@ fn plan(dialogue: &Dialogue) -> Plan {
         hello: "me.example".to_owned(),
         protection: dialogue.protection,
         login: secret.map(|secret| Login { user: "ann".to_owned(), secret }),
+    }
+}
+
+fn mail(dialogue: &Dialogue) -> Transaction {
+    Transaction {
         from: "noreply@shop.example".to_owned(),
         to: dialogue.to.to_owned(),
         text: format!("To: {}\r\n\r\n.\r\nHello\r\n", dialogue.to),
     }
+}
+
+fn begin(dialogue: &Dialogue) -> Conversation {
+    Conversation::new(plan(dialogue), mail(dialogue))
 }
 
 /// The bytes that a server says in its turn. Each letter is one byte, as in Latin-1.
@@ -57,7 +66,7 @@ fn turns(dialogue: &Dialogue) -> Vec<(String, String)> {
 fn play(dialogue: &Dialogue, line_end: &str, lengths: &[usize]) -> Outcome {
     let name = dialogue.name;
     let mut lengths = lengths.iter().cycle();
-    let mut conversation = Conversation::new(plan(dialogue));
+    let mut conversation = begin(dialogue);
     for (said, expected) in turns(dialogue) {
         let said = bytes(&said, line_end);
         let mut left = said.as_slice();
@@ -186,7 +195,7 @@ fn behind_the_dot_the_first_digit_decides() {
         (b"354 go\r\n", Err(Kind::Unavailable)),
         (b"hello\r\n", Err(Kind::Unavailable)),
     ] {
-        let mut conversation = Conversation::new(plan(&DIALOGUES[0].simple()));
+        let mut conversation = begin(&DIALOGUES[0].simple());
         for reply in ["220 mx", "250 mx", "250 ok", "250 ok", "354 go"] {
             assert_eq!(conversation.advance(), Next::Read);
             conversation.take(format!("{reply}\r\n").as_bytes());
@@ -208,7 +217,7 @@ fn behind_the_dot_the_first_digit_decides() {
 fn nothing_from_before_tls_counts() {
     let dialogue = Dialogue { protection: Protection::StartTls, ..DIALOGUES[0].simple() };
     for injected in ["2", "250-mx\r\n250 AUTH PLAIN\r\n", "\r\n", "\0"] {
-        let mut conversation = Conversation::new(plan(&dialogue));
+        let mut conversation = begin(&dialogue);
         conversation.take(b"220 mx\r\n");
         assert!(matches!(conversation.advance(), Next::Send(_)));
         conversation.take(b"250-mx\r\n250 STARTTLS\r\n");
@@ -221,7 +230,7 @@ fn nothing_from_before_tls_counts() {
 #[test]
 fn no_reply_is_read_without_an_end() {
     let flood = |bytes: &[u8]| {
-        let mut conversation = Conversation::new(plan(&DIALOGUES[0].simple()));
+        let mut conversation = begin(&DIALOGUES[0].simple());
         let mut read = 0;
         loop {
             match conversation.advance() {
@@ -238,4 +247,125 @@ fn no_reply_is_read_without_an_end() {
         assert_eq!(end, Err(Kind::Unavailable));
         assert!(read <= REPLY_MAX + bytes.len());
     }
+}
+
+/// Goes on until something is sent or the end is reached; there is nothing more to read.
+fn sent(conversation: &mut Conversation) -> Result<String, Outcome> {
+    match conversation.advance() {
+        Next::Send(bytes) => Ok(String::from_utf8(bytes).unwrap().trim_end().to_owned()),
+        Next::End(result) => Err(result),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A conversation in which the server has answered as often as there are replies.
+fn answered(replies: &[&str]) -> Conversation {
+    let mut conversation = begin(&DIALOGUES[0].simple());
+    for reply in replies {
+        assert_eq!(conversation.advance(), Next::Read);
+        conversation.take(format!("{reply}\r\n").as_bytes());
+        // The last one may end it.
+        let _ = sent(&mut conversation);
+    }
+    conversation
+}
+
+/// What a server says to a first mail that it takes.
+const FIRST: [&str; 6] = ["220 mx", "250 mx", "250 ok", "250 ok", "354 go", "250 taken"];
+
+/// The next mail, to somebody else.
+fn next(conversation: &mut Conversation) {
+    let (from, to) = ("noreply@shop.example".to_owned(), "bob@example.com".to_owned());
+    conversation.go_on(Transaction { from, to, text: "Bye\r\n".to_owned() });
+    assert_eq!(sent(conversation).as_deref(), Ok("RSET"));
+}
+
+#[test]
+fn each_mail_begins_anew() {
+    let mut conversation = answered(&FIRST);
+    for _ in 0..3 {
+        assert!(conversation.can_go_on());
+        next(&mut conversation);
+        for (reply, expected) in [
+            ("250 reset", "MAIL FROM:<noreply@shop.example>"),
+            ("250 ok", "RCPT TO:<bob@example.com>"),
+            ("250 ok", "DATA"),
+            ("354 go", "Bye\r\n."),
+        ] {
+            assert_eq!(conversation.advance(), Next::Read);
+            conversation.take(format!("{reply}\r\n").as_bytes());
+            assert_eq!(sent(&mut conversation).as_deref(), Ok(expected));
+        }
+        conversation.take(b"250 taken\r\n");
+        assert_eq!(sent(&mut conversation), Err(Ok(())));
+    }
+}
+
+#[test]
+fn another_mail_follows_only_where_everything_is_said() {
+    for (taken, last, expected) in [
+        (5, "250 taken", true),
+        (5, "250-taken\r\n250 really", true),
+        // There is more, or there will be.
+        (5, "250-taken", false),
+        (5, "250 taken\r\n250 again", false),
+        (5, "554 spam", true),
+        (5, "554-spam", false),
+        (5, "554 spam\r\n250 or not", false),
+        (5, "421 bye", false),
+        (5, "354 what?", false),
+        (5, "nonsense", false),
+        (4, "451 not now", true),
+        (3, "550 5.1.1 unknown", true),
+        (3, "450 4.2.0 greylisted", true),
+        (3, "421 bye", false),
+        (2, "553 not you", false),
+        (1, "554 not you", false),
+        (0, "554 not you", false),
+    ] {
+        let mut conversation = answered(&FIRST[..taken]);
+        assert!(!conversation.can_go_on());
+        conversation.take(format!("{last}\r\n").as_bytes());
+        if conversation.advance() == Next::Read {
+            conversation.close();
+            assert!(matches!(conversation.advance(), Next::End(_)));
+        }
+        assert_eq!(conversation.can_go_on(), expected, "{last}");
+        assert!(!conversation.is_stale(), "{last}");
+    }
+}
+
+#[test]
+fn what_may_be_the_fault_of_an_old_connection_is_told_apart() {
+    // Up to the sender, everything is; then its end; behind the dot, nothing.
+    for (said, closing, other, nothing) in [
+        (&[][..], true, true, true),
+        (&["250 reset"][..], true, true, true),
+        (&["250 reset", "250 ok"][..], true, false, true),
+        (&["250 reset", "250 ok", "250 ok"][..], true, false, true),
+        (&["250 reset", "250 ok", "250 ok", "354 go"][..], false, false, false),
+    ] {
+        for (last, expected) in
+            [("421 bye\r\n", closing), ("550 no\r\n", other), ("no\r\n", other), ("", nothing)]
+        {
+            let mut conversation = answered(&FIRST);
+            next(&mut conversation);
+            for reply in said {
+                conversation.take(format!("{reply}\r\n").as_bytes());
+                sent(&mut conversation).unwrap();
+            }
+            conversation.take(last.as_bytes());
+            conversation.close();
+            assert!(matches!(conversation.advance(), Next::End(Err(_))));
+            assert_eq!(conversation.is_stale(), expected, "{said:?}, {last:?}");
+        }
+    }
+    // What the server does not offer, it does not offer to a new connection.
+    let mut conversation = answered(&FIRST);
+    conversation.go_on(Transaction { to: "zoë@example.com".to_owned(), ..Default::default() });
+    assert_eq!(sent(&mut conversation).as_deref(), Ok("RSET"));
+    conversation.take(b"250 reset\r\n");
+    let failure = Failure::NoUtf8 { is_recipient: true };
+    assert_eq!(sent(&mut conversation), Err(Err(failure)));
+    assert!(!conversation.is_stale());
 }

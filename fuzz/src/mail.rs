@@ -1,7 +1,7 @@
 //! Whole conversations with a mail server: its bytes, cut anywhere.
 
 use challenger_cli::send_email::conversation::{
-    Conversation, Failure, Login, Next, Plan, Protection, REPLY_MAX, Secret,
+    Conversation, Failure, Login, Next, Plan, Protection, REPLY_MAX, Secret, Transaction,
 };
 
 /// Between two pieces of what the server says; it is in none of them.
@@ -57,6 +57,11 @@ fn plan(way: u8) -> Plan {
         hello: "me.example".to_owned(),
         protection: protection(way),
         login: secret.map(|secret| Login { user: "ann".to_owned(), secret }),
+    }
+}
+
+fn transaction(way: u8) -> Transaction {
+    Transaction {
         from: "noreply@shop.example".to_owned(),
         to: if way / 12 % 2 == 0 { "ada@example.com" } else { "zoë@example.com" }.to_owned(),
         text: TEXT.to_owned(),
@@ -65,7 +70,7 @@ fn plan(way: u8) -> Plan {
 
 /// Plays a conversation in which the server says these pieces, and hangs up.
 fn play(way: u8, pieces: &[&[u8]]) -> Outcome {
-    let mut conversation = Conversation::new(plan(way));
+    let mut conversation = Conversation::new(plan(way), transaction(way));
     let mut pieces = pieces.iter();
     let (mut said, mut sent) = (Vec::new(), Vec::new());
     let mut is_encrypted = protection(way) != Protection::StartTls;

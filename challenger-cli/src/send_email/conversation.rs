@@ -1,4 +1,4 @@
-//! The conversation with a mail server that takes one message (RFC 5321, 3207, 4954), without IO:
+//! The conversation with a mail server that takes messages (RFC 5321, 3207, 4954), without IO:
 //! bytes of the server in, commands out. It is lenient about what it reads and strict about what it
 //! sends.
 //!
@@ -18,6 +18,9 @@ pub use verdict::Kind;
 use login::Exchange;
 use reply::{Malformed, Replies};
 
+/// The code of a server that closes the connection, at whatever step (RFC 5321 §3.8).
+const CLOSING: u16 = 421;
+
 /// How the conversation is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
@@ -29,7 +32,7 @@ pub enum Protection {
     Tls,
 }
 
-/// What to send, and how. None of it may contain a control character, except for the text.
+/// How to get to the point where mail can be sent. No text may contain a control character.
 pub struct Plan {
     /// Our name for EHLO: a domain, or an address literal.
     pub hello: String,
@@ -37,6 +40,11 @@ pub struct Plan {
     pub protection: Protection,
     /// The account, if the server wants one.
     pub login: Option<Login>,
+}
+
+/// One mail (RFC 5321 §3.3). No address may contain a control character.
+#[derive(Clone, Default)]
+pub struct Transaction {
     /// The sender of the envelope.
     pub from: String,
     /// The recipient.
@@ -46,7 +54,7 @@ pub struct Plan {
 }
 
 /// How far the conversation is: what the next reply is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// The greeting of the server.
     Connection,
@@ -56,6 +64,8 @@ pub enum Step {
     StartTls,
     /// AUTH, and what follows from it.
     Login,
+    /// RSET, before each mail but the first.
+    Reset,
     /// MAIL.
     Sender,
     /// RCPT.
@@ -73,6 +83,7 @@ impl fmt::Display for Step {
             Self::Hello => "EHLO",
             Self::StartTls => "STARTTLS",
             Self::Login => "the login",
+            Self::Reset => "RSET",
             Self::Sender => "the sender",
             Self::Recipient => "the recipient",
             Self::Data => "any message",
@@ -91,7 +102,8 @@ pub enum Next {
     Send(Vec<u8>),
     /// Begin TLS, and call [`Conversation::encrypted`] when that has worked.
     StartTls,
-    /// Nothing more: the server has taken the message, or it has not. QUIT would be polite.
+    /// Nothing more: the server has taken the message, or it has not. The next one may follow, if
+    /// it [can](Conversation::can_go_on); otherwise QUIT would be polite.
     End(Result<(), Failure>),
 }
 
@@ -151,6 +163,10 @@ impl Offer {
 /// A conversation. Let it [`advance`](Self::advance) until it ends.
 pub struct Conversation {
     plan: Plan,
+    /// The mail at hand; empty after its end.
+    transaction: Transaction,
+    /// Whether it is not the first one.
+    is_next: bool,
     step: Step,
     replies: Replies,
     /// What to do before the next reply.
@@ -167,10 +183,12 @@ pub struct Conversation {
 
 impl Conversation {
     /// Begins when the connection is open, and with [`Protection::Tls`], when it is encrypted.
-    pub fn new(plan: Plan) -> Self {
+    pub fn new(plan: Plan, transaction: Transaction) -> Self {
         Self {
             is_encrypted: plan.protection == Protection::Tls,
             plan,
+            transaction,
+            is_next: false,
             step: Step::Connection,
             replies: Replies::default(),
             waiting: None,
@@ -180,6 +198,46 @@ impl Conversation {
             is_old: false,
             end: None,
         }
+    }
+
+    /// Whether another mail can follow: the server has taken or refused this one, in a whole reply
+    /// without anything behind it.
+    pub fn can_go_on(&self) -> bool {
+        let is_answered = match &self.end {
+            Some(Ok(())) => true,
+            Some(Err(Failure::Refused(step, reply))) => {
+                *step > Step::Sender && reply.code != CLOSING
+            }
+            Some(Err(_)) | None => false,
+        };
+        is_answered && !self.is_closed && self.replies.len() == 0
+    }
+
+    /// Goes on with another mail. RSET removes what the server has of the one before, and finds out
+    /// whether it is still there.
+    pub fn go_on(&mut self, transaction: Transaction) {
+        self.transaction = transaction;
+        self.is_next = true;
+        self.end = None;
+        self.send(Step::Reset, "RSET");
+    }
+
+    /// Whether the failure may come from this connection, which is not new, and the server has
+    /// nothing of the message yet. Servers close connections after some minutes or mails.
+    pub fn is_stale(&self) -> bool {
+        let Some(Err(failure)) = &self.end else { return false };
+        let is_left = match failure {
+            Failure::Closed(_) => true,
+            Failure::Refused(_, reply) => reply.code == CLOSING,
+            _ => false,
+        };
+        let may_be = |step| step <= Step::Sender || is_left && step < Step::Message;
+        self.is_next && failure.step().is_some_and(may_be)
+    }
+
+    /// The account that the server knows us by.
+    pub fn login(&self) -> Option<&Login> {
+        self.plan.login.as_ref()
     }
 
     /// What the next reply is about.
@@ -204,7 +262,9 @@ impl Conversation {
             // The server has all of the message. If it says anything that begins with a 2, it has
             // taken it, and another try would send it twice.
             if self.step == Step::Message && self.replies.first() == Some(b'2') {
-                self.end = Some(Ok(()));
+                // If all of the reply is here, nothing is left of it for the next mail.
+                let _ = self.replies.next();
+                self.finish(Ok(()));
                 continue;
             }
             match self.replies.next() {
@@ -238,7 +298,12 @@ impl Conversation {
     }
 
     fn fail(&mut self, failure: Failure) {
-        self.end = Some(Err(failure));
+        self.finish(Err(failure));
+    }
+
+    fn finish(&mut self, end: Result<(), Failure>) {
+        self.end = Some(end);
+        self.transaction = Transaction::default();
     }
 
     fn send(&mut self, step: Step, line: &str) {
@@ -246,8 +311,9 @@ impl Conversation {
         self.waiting = Some(Next::Send(format!("{line}\r\n").into_bytes()));
     }
 
-    /// The server sends nothing more. The beginning of a reply counts as one.
+    /// The server sends nothing more that counts. The beginning of a reply counts as one.
     fn cut_short(&mut self, failure: Failure) {
+        self.is_closed = true;
         match self.replies.cut_short() {
             Some(reply) => self.answered(reply),
             None => self.fail(failure),
@@ -275,16 +341,16 @@ impl Conversation {
                 Some(response) => self.send(Step::Login, &response),
                 None => self.fail(Failure::Senseless(Step::Login, reply)),
             },
-            (Step::Login, 2) => self.sender(),
+            (Step::Login | Step::Reset, 2) => self.sender(),
             (Step::Sender, 2) => {
-                self.send(Step::Recipient, &format!("RCPT TO:<{}>", self.plan.to));
+                self.send(Step::Recipient, &format!("RCPT TO:<{}>", self.transaction.to));
             }
             (Step::Recipient, 2) => self.send(Step::Data, "DATA"),
             (Step::Data, 3) => {
                 self.step = Step::Message;
-                self.waiting = Some(Next::Send(stuffed(&self.plan.text)));
+                self.waiting = Some(Next::Send(stuffed(&self.transaction.text)));
             }
-            (Step::Message, 2) => self.end = Some(Ok(())),
+            (Step::Message, 2) => self.finish(Ok(())),
             (step, _) => self.fail(Failure::Senseless(step, reply)),
         }
     }
@@ -321,7 +387,7 @@ impl Conversation {
 
     /// Names the sender. Everything in the message is ASCII, except for addresses that are not.
     fn sender(&mut self) {
-        let Plan { from, to, text, .. } = &self.plan;
+        let Transaction { from, to, text } = &self.transaction;
         let is_ascii = [from, to, text].into_iter().all(|it| it.is_ascii());
         match (is_ascii, self.offer.smtputf8) {
             (true, _) => self.send(Step::Sender, &format!("MAIL FROM:<{from}>")),

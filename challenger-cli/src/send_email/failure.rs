@@ -5,8 +5,7 @@ use std::fmt;
 use data_encoding::BASE64;
 use lettre::Address;
 
-use super::conversation::{Kind, Secret};
-use super::settings::{Route, Smtp};
+use super::conversation::{Kind, Login, Secret};
 use crate::exit::Exit;
 use crate::private::Private;
 
@@ -42,39 +41,37 @@ impl fmt::Display for DeliveryError {
     }
 }
 
-/// What must not be printed: the recipient, the message and the credentials.
-pub(super) fn private(recipient: &Address, message: &str, route: &Route) -> Private {
+/// What must not be printed: the recipient and the message.
+pub(super) fn private(recipient: &Address, message: &str) -> Private {
     let mut private = Private::default();
     private.add_address(recipient.as_ref());
     let (unicode, _) = idna::domain_to_unicode(recipient.domain());
     private.add_address(&format!("{}@{unicode}", recipient.user()));
     private.add_message(message);
-    if let Route::Smtp(Smtp { login: Some(login), .. }) = route {
-        let (Secret::Password(secret) | Secret::Token(secret)) = &login.secret;
-        for text in [&login.user, secret] {
-            private.add_secret(text);
-            // Also as it is sent: a server may repeat a command that it did not understand.
-            private.add_secret(&BASE64.encode(text.as_bytes()));
-        }
-        private.add_secret(&login.response());
-    }
     private
+}
+
+/// Adds the credentials to what must not be printed.
+pub(super) fn add_login(private: &mut Private, login: &Login) {
+    let (Secret::Password(secret) | Secret::Token(secret)) = &login.secret;
+    for text in [&login.user, secret] {
+        private.add_secret(text);
+        // Also as it is sent: a server may repeat a command that it did not understand.
+        private.add_secret(&BASE64.encode(text.as_bytes()));
+    }
+    private.add_secret(&login.response());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::send_email::conversation::Login;
-    use crate::send_email::settings::Security;
 
     #[test]
     fn credentials_are_hidden_however_they_are_sent() {
         let secret = Secret::Password("p, w".to_owned());
-        let login = Some(Login { user: "ann".to_owned(), secret });
-        let (host, port) = ("mail.example".to_owned(), 25);
-        let route = Route::Smtp(Smtp { host, port, hello: None, security: Security::None, login });
         let recipient = "a@xn--bcher-kva.example".parse().unwrap();
-        let private = private(&recipient, "1234-5678 for you.\n", &route);
+        let mut private = private(&recipient, "1234-5678 for you.\n");
+        add_login(&mut private, &Login { user: "ann".to_owned(), secret });
         let hidden = private.hide("Ann: p, w, cCwgdw== AGFubgBwLCB3 YW5u; 1234-5678 A");
         assert_eq!(hidden, "***: ***, *** *** ***; *** ***");
         assert_eq!(private.hide("no bücher.example, XN--bcher-kva.example"), "no ***, ***");

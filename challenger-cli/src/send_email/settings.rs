@@ -1,5 +1,5 @@
-//! The helper's settings, from the environment. Only the first mistake is reported, because a log
-//! shows it in one line.
+//! The helper's settings, and the words of a mail, from the environment. Only the first mistake is
+//! reported, because a log shows it in one line.
 
 use std::ffi::OsString;
 use std::fs;
@@ -35,16 +35,22 @@ const SMTP_ONLY: [&str; 7] = [
     "SMTP_USER",
 ];
 
-/// The operator's settings, and what the server says about the message.
+/// The operator's settings.
 pub(super) struct Settings {
     pub(super) from: Mailbox,
     pub(super) reply_to: Option<Mailbox>,
-    pub(super) subject: String,
-    /// The language of the message, if it is known.
-    pub(super) language: Option<String>,
+    subject: Option<String>,
+    language: Option<String>,
     pub(super) route: Route,
     /// How long the delivery may take in all.
     pub(super) timeout: Duration,
+}
+
+/// What goes with a message: the operator's, or else what the service says.
+pub(super) struct Words {
+    pub(super) subject: String,
+    /// The language of the message, if it is known.
+    pub(super) language: Option<String>,
 }
 
 /// Where the mail is handed over.
@@ -61,7 +67,20 @@ pub(super) struct Smtp {
     /// Our name for EHLO, if the operator has chosen one.
     pub(super) hello: Option<String>,
     pub(super) security: Security,
-    pub(super) login: Option<Login>,
+    account: Option<Account>,
+}
+
+/// An account at the server.
+struct Account {
+    user: String,
+    proof: Proof,
+}
+
+/// Where the secret of an account is.
+enum Proof {
+    Password(String),
+    /// In a file, which another program may replace at any time.
+    TokenFile(String),
 }
 
 /// How the connection to the server is protected.
@@ -81,16 +100,8 @@ impl Settings {
         let from = environment.mailbox("EMAIL_FROM")?.ok_or(
             "EMAIL_FROM is not set: expected the sender, such as Shop <noreply@shop.example>",
         )?;
-        let language = match environment.language("EMAIL_LANGUAGE")? {
-            Some(language) => Some(language),
-            None => environment.language("CHALLENGER_LANGUAGE")?,
-        };
-        let subject = match environment.text("EMAIL_SUBJECT")? {
-            Some(subject) => Some(subject),
-            None => environment.text("CHALLENGER_SUBJECT")?,
-        };
-        let subject = subject.map(|subject| text::plain(&subject));
-        let subject = subject.unwrap_or_else(|| default_subject(language.as_deref()).to_owned());
+        let language = environment.language("EMAIL_LANGUAGE")?;
+        let subject = environment.text("EMAIL_SUBJECT")?;
         let reply_to = environment.mailbox("EMAIL_REPLY_TO")?;
         let timeout = Duration::from_secs(environment.timeout()?);
         let route = match environment.text("SMTP_HOST")? {
@@ -98,6 +109,44 @@ impl Settings {
             Some(host) => Route::Smtp(environment.smtp(host)?),
         };
         Ok(Self { from, reply_to, subject, language, route, timeout })
+    }
+
+    /// Reads the words of a mail. The operator's win over `CHALLENGER_SUBJECT` and
+    /// `CHALLENGER_LANGUAGE`, which the service makes for each message.
+    ///
+    /// # Errors
+    /// As for the settings.
+    pub(super) fn words(
+        &self,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Words, String> {
+        let environment = Environment(variable);
+        let language = match &self.language {
+            Some(language) => Some(language.clone()),
+            None => environment.language("CHALLENGER_LANGUAGE")?,
+        };
+        let subject = match &self.subject {
+            Some(subject) => Some(subject.clone()),
+            None => environment.text("CHALLENGER_SUBJECT")?,
+        };
+        let subject = subject.map(|subject| text::plain(&subject));
+        let subject = subject.unwrap_or_else(|| default_subject(language.as_deref()).to_owned());
+        Ok(Words { subject, language })
+    }
+}
+
+impl Smtp {
+    /// The login, if there is an account.
+    ///
+    /// # Errors
+    /// The file with the token cannot be read, or has no token; the message names it.
+    pub(super) fn login(&self) -> Result<Option<Login>, String> {
+        let Some(Account { user, proof }) = &self.account else { return Ok(None) };
+        let secret = match proof {
+            Proof::Password(password) => Secret::Password(password.clone()),
+            Proof::TokenFile(file) => token(file)?,
+        };
+        Ok(Some(Login { user: user.clone(), secret }))
     }
 }
 
@@ -205,19 +254,19 @@ impl Environment<'_> {
         };
         let port = self.number("SMTP_PORT", u16::MAX.into())?;
         let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(usual_port);
-        let login = self.login()?;
+        let account = self.account()?;
         let is_local = address.map_or(host == "localhost", |address| address.is_loopback());
-        if let (Security::None, Some(login), false) = (&security, &login, is_local) {
-            let name = match login.secret {
-                Secret::Password(_) => "SMTP_PASSWORD",
-                Secret::Token(_) => "SMTP_OAUTH2_TOKEN_FILE",
+        if let (Security::None, Some(account), false) = (&security, &account, is_local) {
+            let name = match account.proof {
+                Proof::Password(_) => "SMTP_PASSWORD",
+                Proof::TokenFile(_) => "SMTP_OAUTH2_TOKEN_FILE",
             };
             return Err(format!(
                 "SMTP_SECURITY = none would show {name} to the network: expected tls or starttls, \
                  or a server on this machine"
             ));
         }
-        Ok(Smtp { host, port, hello: self.hello()?, security, login })
+        Ok(Smtp { host, port, hello: self.hello()?, security, account })
     }
 
     /// Our name for EHLO. Many servers accept no other kinds.
@@ -233,9 +282,9 @@ impl Environment<'_> {
         }
     }
 
-    fn login(&self) -> Result<Option<Login>, String> {
+    fn account(&self) -> Result<Option<Account>, String> {
         let user = self.text("SMTP_USER")?;
-        let secret = match (self.text("SMTP_PASSWORD")?, self.text("SMTP_OAUTH2_TOKEN_FILE")?) {
+        let proof = match (self.text("SMTP_PASSWORD")?, self.text("SMTP_OAUTH2_TOKEN_FILE")?) {
             (Some(_), Some(_)) => {
                 return Err(
                     "SMTP_PASSWORD and SMTP_OAUTH2_TOKEN_FILE are both set: expected one of \
@@ -243,13 +292,13 @@ impl Environment<'_> {
                         .to_owned(),
                 );
             }
-            (Some(password), None) => Some(("SMTP_PASSWORD", Secret::Password(password))),
-            (None, Some(file)) => Some(("SMTP_OAUTH2_TOKEN_FILE", token(&file)?)),
+            (Some(password), None) => Some(("SMTP_PASSWORD", Proof::Password(password))),
+            (None, Some(file)) => Some(("SMTP_OAUTH2_TOKEN_FILE", Proof::TokenFile(file))),
             (None, None) => None,
         };
-        match (user, secret) {
+        match (user, proof) {
             (None, None) => Ok(None),
-            (Some(user), Some((_, secret))) => Ok(Some(Login { user, secret })),
+            (Some(user), Some((_, proof))) => Ok(Some(Account { user, proof })),
             (Some(_), None) => {
                 Err("SMTP_USER is set, but not SMTP_PASSWORD or SMTP_OAUTH2_TOKEN_FILE".to_owned())
             }
@@ -268,7 +317,7 @@ impl Environment<'_> {
     }
 }
 
-/// The token in a file, which another program may replace at any time.
+/// The token in a file.
 fn token(file: &str) -> Result<Secret, String> {
     let refused = |why: &str| format!("SMTP_OAUTH2_TOKEN_FILE {file}: {why}");
     let token = fs::read_to_string(file).map_err(|error| refused(&error.to_string()))?;

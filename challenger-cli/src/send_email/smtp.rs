@@ -1,204 +1,193 @@
 //! Delivery to an SMTP server: carries out what the conversation decides, within the time that
-//! there is, and says what went wrong.
+//! there is, and says what went wrong. The connection may serve several mails.
 
 pub(super) mod name;
 pub(super) mod stream;
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread;
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use challenger_server::this_process;
 
-use super::conversation::{Conversation, Failure, Kind, Next, Plan, Protection, REPLY_MAX, Step};
-use super::failure::DeliveryError;
+use super::conversation::{
+    Conversation, Failure, Kind, Login, Next, Plan, Protection, REPLY_MAX, Step, Transaction,
+};
+use super::failure::{DeliveryError, add_login};
 use super::mail::Mail;
 use super::settings::{Security, Smtp};
+use crate::exit::Exit;
 use crate::private::Private;
-use stream::{Stream, Tls};
+use stream::{Stream, Timed};
 
-/// How long the server may take to say goodbye, after it took or refused the mail.
+/// How long the server may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// How long it may take to show that a connection from before is still there. If the network has
+/// lost it, nobody says so.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
 /// How much to read at a time, in bytes.
 const READ_LEN: usize = 4096;
 
 /// How much address space there is for the delivery, in bytes. An honest conversation over TLS
-/// takes 140 MiB of addresses, most of which the allocator only sets aside for the second thread,
-/// and 8 MiB of memory.
+/// takes 140 MiB of addresses, most of which the allocator only sets aside for a second thread, and
+/// 8 MiB of memory.
 const MEMORY_MAX: u64 = 512 * 1024 * 1024;
 
-/// An event that the delivering thread reports.
-enum Event {
-    Begun(Step),
-    Ended(Result<(), DeliveryError>),
+/// What delivers to a server, and keeps the connection to it.
+#[derive(Default)]
+pub(super) struct Client {
+    kept: Option<Connection>,
 }
 
-/// Delivers the mail, and waits no longer than `limit` for that, whatever the server does.
-///
-/// # Errors
-/// The server did not take the mail.
-pub(super) fn send(
-    smtp: Smtp,
-    limit: Duration,
-    mail: Mail,
-    private: Private,
-) -> Result<(), DeliveryError> {
-    let begun = Instant::now();
-    this_process::limit_memory(MEMORY_MAX).map_err(|error| {
-        DeliveryError::new(Kind::Later, format!("memory cannot be limited: {error}"))
-    })?;
-    let place = format!("{}:{}", smtp.host, smtp.port);
-    let (events, reports) = mpsc::channel();
-    // Looking up a name has no time limit, and a read only one of its own. So all of it happens in
-    // another thread, which ends with the process at the latest.
-    let delivery = Delivery { place: place.clone(), limit, private, events };
-    thread::Builder::new()
-        .spawn(move || delivery.run(smtp, mail))
-        .map_err(|error| DeliveryError::new(Kind::Later, format!("no thread: {error}")))?;
-    let mut step = Step::Connection;
-    loop {
-        match reports.recv_timeout(limit.saturating_sub(begun.elapsed())) {
-            Ok(Event::Begun(next)) => step = next,
-            Ok(Event::Ended(result)) => {
-                // Nothing more comes, but the other end goes when the thread has said goodbye.
-                let _ = reports.recv_timeout(GOODBYE);
-                return result;
+/// An open connection.
+struct Connection {
+    stream: Stream,
+    conversation: Conversation,
+}
+
+impl Client {
+    /// Delivers a mail, and waits no longer than `limit` for that, whatever the server does. The
+    /// server is always the same.
+    ///
+    /// # Errors
+    /// The server did not take the mail, or there is no login.
+    pub(super) fn send(
+        &mut self,
+        smtp: &Smtp,
+        limit: Duration,
+        mail: &Mail,
+        private: Private,
+    ) -> Result<(), Exit> {
+        let deadline = Instant::now() + limit;
+        this_process::limit_memory(MEMORY_MAX).map_err(|error| {
+            DeliveryError::new(Kind::Later, format!("memory cannot be limited: {error}")).exit()
+        })?;
+        let place = format!("{}:{}", smtp.host, smtp.port);
+        let mut delivery = Delivery { place, limit, deadline, private };
+        if let Some(mut connection) = self.kept.take() {
+            connection.conversation.go_on(mail.transaction());
+            let result = delivery.converse(&mut connection, smtp);
+            if !connection.conversation.is_stale() {
+                self.keep(connection, &delivery);
+                return result.map_err(|error| error.exit());
             }
-            Err(RecvTimeoutError::Timeout) => {
-                let seconds = limit.as_secs();
-                let why = format!(
-                    "no answer from {place} about {step} in time; SMTP_TIMEOUT is {seconds} s"
-                );
-                return Err(DeliveryError::new(Kind::Later, why));
-            }
-            Err(RecvTimeoutError::Disconnected) => panic!("the delivery ended without a result"),
+        }
+        let login = smtp.login().map_err(Exit::misconfigured)?;
+        let opened = delivery.open(smtp, login, mail.transaction());
+        let mut connection = opened.map_err(|error| error.exit())?;
+        let result = delivery.converse(&mut connection, smtp);
+        self.keep(connection, &delivery);
+        result.map_err(|error| error.exit())
+    }
+
+    /// Says goodbye to the server.
+    pub(super) fn close(&mut self) {
+        if let Some(connection) = self.kept.take() {
+            connection.close();
+        }
+    }
+
+    /// Keeps a connection, if it is good for another mail.
+    fn keep(&mut self, connection: Connection, delivery: &Delivery) {
+        if connection.conversation.can_go_on() {
+            self.kept = Some(connection);
+        } else if !delivery.is_late() {
+            connection.close();
         }
     }
 }
 
-/// The thread that delivers.
+impl Connection {
+    /// Says goodbye. Whatever the server replies to that changes nothing.
+    fn close(mut self) {
+        self.stream.set_deadline(Instant::now() + GOODBYE);
+        let said = self.stream.write_all(b"QUIT\r\n").and_then(|()| self.stream.flush());
+        if said.is_ok() {
+            let _ = io::copy(&mut self.stream, &mut io::sink());
+        }
+    }
+}
+
+/// The delivery of one mail.
 struct Delivery {
     place: String,
     limit: Duration,
+    deadline: Instant,
     private: Private,
-    events: Sender<Event>,
 }
 
 impl Delivery {
-    fn run(self, smtp: Smtp, mail: Mail) {
-        let mut open = None;
-        let result = self.deliver(smtp, mail, &mut open);
-        self.report(Event::Ended(result));
-        if let Some(mut stream) = open {
-            // The mail is taken or refused; the reply to this changes nothing.
-            let said = stream.write_all(b"QUIT\r\n").and_then(|()| stream.flush());
-            if said.is_ok() {
-                let _ = io::copy(&mut stream, &mut io::sink());
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// Opens a connection.
+    fn open(
+        &self,
+        smtp: &Smtp,
+        login: Option<Login>,
+        transaction: Transaction,
+    ) -> Result<Connection, DeliveryError> {
+        let broken = |error| self.broken(Step::Connection, &error);
+        let tcp = Timed::connect(&smtp.host, smtp.port, self.deadline).map_err(broken)?;
+        let local = tcp.local_addr().map_err(broken)?;
+        let mut stream = Stream::new(tcp);
+        let protection = match &smtp.security {
+            Security::None => Protection::None,
+            Security::StartTls(_) => Protection::StartTls,
+            Security::Tls(tls) => {
+                stream.encrypt(tls).map_err(broken)?;
+                Protection::Tls
             }
-        }
-    }
-
-    /// Reports an event. Once the time is up, nobody receives it.
-    fn report(&self, event: Event) {
-        let _ = self.events.send(event);
-    }
-
-    /// Delivers, and leaves the connection open if there is one to say goodbye on.
-    fn deliver(
-        &self,
-        smtp: Smtp,
-        mail: Mail,
-        open: &mut Option<Stream>,
-    ) -> Result<(), DeliveryError> {
-        let tcp = self.connect(&smtp).map_err(|error| self.broken(Step::Connection, &error))?;
-        let local = tcp.local_addr().map_err(|error| self.broken(Step::Connection, &error))?;
-        let mut stream = Stream::Clear(tcp);
-        let (protection, tls) = match smtp.security {
-            Security::None => (Protection::None, None),
-            Security::StartTls(tls) => (Protection::StartTls, Some(tls)),
-            Security::Tls(tls) => (Protection::Tls, Some(tls)),
         };
-        if protection == Protection::Tls {
-            stream = self.encrypt(Step::Connection, stream, tls.as_ref())?;
-        }
-        let conversation = Conversation::new(Plan {
-            hello: smtp.hello.unwrap_or_else(|| name::hello(local.ip())),
-            protection,
-            login: smtp.login,
-            from: mail.from.to_string(),
-            to: mail.to.to_string(),
-            text: mail.text,
-        });
-        self.converse(conversation, stream, tls.as_ref(), open)
-    }
-
-    fn connect(&self, smtp: &Smtp) -> io::Result<TcpStream> {
-        let addresses = (smtp.host.as_str(), smtp.port).to_socket_addrs()?;
-        Stream::connect(&addresses.collect::<Vec<SocketAddr>>(), self.limit)
-    }
-
-    fn encrypt(
-        &self,
-        step: Step,
-        stream: Stream,
-        tls: Option<&Tls>,
-    ) -> Result<Stream, DeliveryError> {
-        let Some(tls) = tls else { return Ok(stream) };
-        stream.encrypt(tls).map_err(|error| self.broken(step, &error))
+        let hello = smtp.hello.clone().unwrap_or_else(|| name::hello(local.ip()));
+        let plan = Plan { hello, protection, login };
+        Ok(Connection { stream, conversation: Conversation::new(plan, transaction) })
     }
 
     /// Carries the conversation out.
-    fn converse(
-        &self,
-        mut conversation: Conversation,
-        mut stream: Stream,
-        tls: Option<&Tls>,
-        open: &mut Option<Stream>,
-    ) -> Result<(), DeliveryError> {
+    fn converse(&mut self, connection: &mut Connection, smtp: &Smtp) -> Result<(), DeliveryError> {
+        let Connection { stream, conversation } = connection;
+        if let Some(login) = conversation.login() {
+            add_login(&mut self.private, login);
+        }
+        let sign_of_life = Instant::now() + SIGN_OF_LIFE.min(self.limit / 2);
         // The last error of the connection. The server's last words come before it.
         let mut broken = None;
         loop {
             let next = conversation.advance();
             let step = conversation.step();
-            self.report(Event::Begun(step));
-            match next {
-                Next::Read => {
-                    let mut buffer = [0; READ_LEN];
-                    match stream.read(&mut buffer) {
-                        Ok(0) => conversation.close(),
-                        Ok(count) => conversation.take(buffer.get(..count).unwrap_or_default()),
-                        Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                        // TLS calls it that if the server just hangs up.
-                        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                            conversation.close();
-                        }
-                        Err(error) => {
-                            broken = broken.or(Some(error));
-                            conversation.close();
-                        }
-                    }
-                }
-                Next::Send(bytes) => {
-                    if let Err(error) = stream.write_all(&bytes).and_then(|()| stream.flush()) {
-                        broken = Some(error);
-                    }
-                }
+            let is_reset = step == Step::Reset;
+            stream.set_deadline(if is_reset { sign_of_life } else { self.deadline });
+            let done = match next {
+                Next::Read => read(stream, conversation),
+                Next::Send(bytes) => stream.write_all(&bytes).and_then(|()| stream.flush()),
                 Next::StartTls => {
-                    stream = self.encrypt(step, stream, tls)?;
+                    if let Security::StartTls(tls) = &smtp.security {
+                        stream.encrypt(tls).map_err(|error| self.broken(step, &error))?;
+                    }
                     conversation.encrypted();
+                    Ok(())
                 }
                 Next::End(result) => {
-                    *open = Some(stream);
                     return result.map_err(|failure| self.explain(&failure, broken));
                 }
+            };
+            match done {
+                Err(error) if self.is_late() => return Err(self.broken(step, &error)),
+                Err(error) => broken = broken.or(Some(error)),
+                Ok(()) => {}
             }
         }
     }
 
-    /// The connection does not come about, or breaks.
+    /// The connection does not come about, or breaks, or the time is up.
     fn broken(&self, step: Step, error: &io::Error) -> DeliveryError {
+        if self.is_late() {
+            let (place, seconds) = (&self.place, self.limit.as_secs());
+            let why =
+                format!("no answer from {place} about {step} in time; SMTP_TIMEOUT is {seconds} s");
+            return DeliveryError::new(Kind::Later, why);
+        }
         let cause = self.private.hide(&error.to_string());
         let mut why = format!("{}, at {step}: {cause}", self.place);
         if cause.ends_with("UnknownIssuer") {
@@ -256,4 +245,21 @@ impl Delivery {
         };
         DeliveryError::new(failure.kind(), why)
     }
+}
+
+/// Reads what there is to read. An error ends the conversation.
+fn read(stream: &mut Stream, conversation: &mut Conversation) -> io::Result<()> {
+    let mut buffer = [0; READ_LEN];
+    match stream.read(&mut buffer) {
+        Ok(0) => conversation.close(),
+        Ok(count) => conversation.take(buffer.get(..count).unwrap_or_default()),
+        Err(error) if error.kind() == ErrorKind::Interrupted => {}
+        // TLS calls it that if the server just hangs up.
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => conversation.close(),
+        Err(error) => {
+            conversation.close();
+            return Err(error);
+        }
+    }
+    Ok(())
 }

@@ -69,11 +69,17 @@ pub(crate) fn run(arguments: &[&str], settings: &[Setting], message: impl AsRef<
     Outcome { code: output.status.code(), said }
 }
 
-/// Starts the helper, and gives it the message.
-pub(crate) fn start(arguments: &[&str], settings: &[Setting], message: &[u8]) -> Child {
+/// The helper with these arguments and settings.
+pub(crate) fn command(arguments: &[&str], settings: &[Setting]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).env_clear().env("EMAIL_FROM", "noreply@shop.example");
     command.env("PATH", "/usr/bin:/bin").envs(settings.iter().map(|(name, value)| (name, value)));
+    command
+}
+
+/// Starts the helper, and gives it the message.
+pub(crate) fn start(arguments: &[&str], settings: &[Setting], message: &[u8]) -> Child {
+    let mut command = command(arguments, settings);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // It need not read all of it, or any.

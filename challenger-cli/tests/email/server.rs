@@ -5,7 +5,7 @@ mod certificates;
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -76,6 +76,10 @@ pub(crate) struct MailServer {
 struct House {
     security: Security,
     misbehaviour: Vec<(&'static str, Instead)>,
+    /// The misbehaviour that happens once.
+    once: Mutex<Vec<(&'static str, Instead)>>,
+    /// All connections so far.
+    connections: Mutex<Vec<TcpStream>>,
 }
 
 impl MailServer {
@@ -89,15 +93,21 @@ impl MailServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         write_certificates(directory.path());
-        let house = Arc::new(House { security, misbehaviour: misbehaviour.to_vec() });
+        let (misbehaviour, once) = (misbehaviour.to_vec(), Mutex::default());
+        let connections = Mutex::default();
+        let house = Arc::new(House { security, misbehaviour, once, connections });
         let server = Self { port, directory, house, mailbox: Arc::default() };
         let (house, mailbox) = (Arc::clone(&server.house), Arc::clone(&server.mailbox));
         thread::spawn(move || {
             for stream in listener.incoming() {
+                let stream = stream.unwrap();
+                let other = stream.try_clone().unwrap();
+                house.connections.lock().unwrap().push(stream.try_clone().unwrap());
                 let (house, mailbox) = (Arc::clone(&house), Arc::clone(&mailbox));
                 thread::spawn(move || {
                     // A client that goes away is none of our business.
-                    let _ = Connection::accept(stream.unwrap(), &house, &mailbox);
+                    let _ = Connection::accept(stream, &house, &mailbox);
+                    let _ = other.shutdown(Shutdown::Both);
                 });
             }
         });
@@ -125,6 +135,24 @@ impl MailServer {
     /// A file of the server's: the certificates of the authorities are `ca.pem` and `other.pem`.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// Lets it misbehave at a command, once.
+    pub(crate) fn once(&self, command: &'static str, instead: Instead) {
+        self.house.once.lock().unwrap().push((command, instead));
+    }
+
+    /// How many connections there were so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.house.connections.lock().unwrap().len()
+    }
+
+    /// Hangs up on everybody.
+    pub(crate) fn hang_up(&self) {
+        for connection in &*self.house.connections.lock().unwrap() {
+            // It may be closed already.
+            let _ = connection.shutdown(Shutdown::Both);
+        }
     }
 
     /// The mails that it has taken so far.
@@ -265,8 +293,9 @@ impl<'a> Connection<'a> {
     }
 
     fn ordered(&self, command: &str) -> Option<Instead> {
-        let ordered = self.house.misbehaviour.iter().find(|(when, _)| *when == command);
-        ordered.map(|(_, instead)| *instead)
+        let once = self.house.once.lock().unwrap();
+        let mut ordered = self.house.misbehaviour.iter().chain(&*once);
+        ordered.find(|(when, _)| *when == command).map(|(_, instead)| *instead)
     }
 
     /// Answers a command, or does what was ordered instead. Returns whether the usual was said.
@@ -274,6 +303,7 @@ impl<'a> Connection<'a> {
         let Some(instead) = self.ordered(command) else {
             return self.say(usual).map(|()| true);
         };
+        self.house.once.lock().unwrap().retain(|(when, _)| *when != command);
         match instead {
             Instead::Add(more) => return self.say(&format!("{usual}\r\n{more}")).map(|()| true),
             Instead::Close => return Err(io::ErrorKind::ConnectionAborted.into()),

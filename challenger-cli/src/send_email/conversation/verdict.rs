@@ -19,6 +19,18 @@ pub enum Kind {
 }
 
 impl Failure {
+    /// The step at which the server failed, if it is not about what it offers.
+    pub(super) fn step(&self) -> Option<Step> {
+        match self {
+            Self::Closed(step)
+            | Self::NoReply(step)
+            | Self::Refused(step, _)
+            | Self::Senseless(step, _)
+            | Self::TooLong(step) => Some(*step),
+            Self::NoMechanism(_) | Self::NoStartTls | Self::NoUtf8 { .. } | Self::Unasked => None,
+        }
+    }
+
     /// What the failure means.
     pub fn kind(&self) -> Kind {
         match self {
@@ -41,7 +53,7 @@ impl Failure {
 fn refused(step: Step, reply: &Reply) -> Kind {
     match step {
         // The server does not serve us, and may not say why.
-        Step::Connection => Kind::Unavailable,
+        Step::Connection | Step::Reset => Kind::Unavailable,
         Step::Hello | Step::StartTls | Step::Login | Step::Sender => Kind::Configuration,
         Step::Recipient => refused_recipient(reply),
         // Some servers look at the recipient only now. If they do not say so, it is the message

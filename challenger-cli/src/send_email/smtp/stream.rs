@@ -1,13 +1,15 @@
-//! The connection to a mail server, in clear or encrypted.
+//! The connection to a mail server, in clear or encrypted. Everything on it has to be done by a
+//! deadline.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 /// The least time for an address, so that the last one has some.
 const TURN_MIN: Duration = Duration::from_millis(1);
@@ -40,68 +42,139 @@ impl Tls {
     }
 }
 
-/// A connection.
-pub(super) enum Stream {
-    Clear(TcpStream),
-    Encrypted(Box<StreamOwned<ClientConnection, TcpStream>>),
+/// A connection of TCP, with the time by which it must have done what it is asked to do.
+pub(super) struct Timed {
+    tcp: TcpStream,
+    deadline: Instant,
 }
 
-impl Stream {
-    /// Connects to one of these addresses. Each gets its turn, and an equal part of the time that
-    /// is left.
+impl Timed {
+    /// Connects to one of the addresses of a server. Each gets its turn, and an equal part of the
+    /// time that is left.
     ///
     /// # Errors
     /// The error of the last address, or that the name has no address.
-    pub(super) fn connect(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
-        let begun = Instant::now();
-        let mut result = Err(io::Error::other("the name has no address"));
-        for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
-            let parts = u32::try_from(left).unwrap_or(u32::MAX);
-            let turn = limit.saturating_sub(begun.elapsed()) / parts;
-            result = TcpStream::connect_timeout(address, turn.max(TURN_MIN));
-            if result.is_ok() {
-                break;
-            }
+    pub(super) fn connect(host: &str, port: u16, deadline: Instant) -> io::Result<Self> {
+        let addresses = addresses(host, port, deadline)?;
+        Ok(Self { tcp: connect(&addresses, deadline)?, deadline })
+    }
+
+    /// Our end of it.
+    ///
+    /// # Errors
+    /// The system does not know.
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.tcp.set_read_timeout(Some(self.left()?))?;
+        self.tcp.read(buffer).map_err(timed_out)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tcp.set_write_timeout(Some(self.left()?))?;
+        self.tcp.write(bytes).map_err(timed_out)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.tcp.flush()
+    }
+}
+
+/// The system's error at the end of the time means for others that there is nothing to read yet.
+fn timed_out(error: io::Error) -> io::Error {
+    if error.kind() == ErrorKind::WouldBlock { ErrorKind::TimedOut.into() } else { error }
+}
+
+/// The addresses of a server. The system looks them up without a limit of time, so that happens in
+/// another thread, for which nobody waits any longer than until the deadline.
+fn addresses(host: &str, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
+    let (found, addresses) = mpsc::channel();
+    let host = host.to_owned();
+    thread::Builder::new().spawn(move || {
+        let addresses = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+        let _ = found.send(addresses);
+    })?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    addresses.recv_timeout(left).unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+}
+
+fn connect(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
+    let mut result = Err(io::Error::other("the name has no address"));
+    for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
+        let parts = u32::try_from(left).unwrap_or(u32::MAX);
+        let turn = deadline.saturating_duration_since(Instant::now()) / parts;
+        result = TcpStream::connect_timeout(address, turn.max(TURN_MIN));
+        if result.is_ok() {
+            break;
         }
-        result
+    }
+    result
+}
+
+/// A connection, which may be encrypted.
+pub(super) struct Stream {
+    tcp: Timed,
+    tls: Option<Box<ClientConnection>>,
+}
+
+impl Stream {
+    /// A connection in clear.
+    pub(super) fn new(tcp: Timed) -> Self {
+        Self { tcp, tls: None }
+    }
+
+    /// Sets the time by which everything that follows has to be done.
+    pub(super) fn set_deadline(&mut self, deadline: Instant) {
+        self.tcp.deadline = deadline;
     }
 
     /// Begins TLS, and completes the handshake.
     ///
     /// # Errors
     /// Of the kind `InvalidData`, if the server is not the right one or speaks no TLS.
-    pub(super) fn encrypt(self, tls: &Tls) -> io::Result<Self> {
-        let Self::Clear(mut tcp) = self else { return Ok(self) };
+    pub(super) fn encrypt(&mut self, tls: &Tls) -> io::Result<()> {
         let mut connection = ClientConnection::new(Arc::clone(&tls.config), tls.host.clone())
             .map_err(io::Error::other)?;
         while connection.is_handshaking() {
-            connection.complete_io(&mut tcp)?;
+            connection.complete_io(&mut self.tcp)?;
         }
-        Ok(Self::Encrypted(Box::new(StreamOwned::new(connection, tcp))))
+        self.tls = Some(Box::new(connection));
+        Ok(())
     }
 }
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Clear(stream) => stream.read(buffer),
-            Self::Encrypted(stream) => stream.read(buffer),
+        match &mut self.tls {
+            None => self.tcp.read(buffer),
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.tcp).read(buffer),
         }
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Clear(stream) => stream.write(bytes),
-            Self::Encrypted(stream) => stream.write(bytes),
+        match &mut self.tls {
+            None => self.tcp.write(bytes),
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.tcp).write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Clear(stream) => stream.flush(),
-            Self::Encrypted(stream) => stream.flush(),
+        match &mut self.tls {
+            None => self.tcp.flush(),
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.tcp).flush(),
         }
     }
 }
@@ -118,11 +191,24 @@ mod tests {
         let open = listener.local_addr().unwrap();
         // Nobody listens there, on any machine: it is not for TCP.
         let closed: SocketAddr = "127.0.0.1:1".parse().unwrap();
-        let hour = Duration::from_secs(3600);
-        let stream = Stream::connect(&[closed, closed, open], hour).unwrap();
+        let in_an_hour = Instant::now() + Duration::from_secs(3600);
+        let stream = connect(&[closed, closed, open], in_an_hour).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), open);
-        let refused = Stream::connect(&[closed], hour).unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
-        assert!(Stream::connect(&[], hour).is_err());
+        let refused = connect(&[closed], in_an_hour).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        assert!(connect(&[], in_an_hour).is_err());
+    }
+
+    #[test]
+    fn nothing_goes_on_after_the_deadline() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let now = Instant::now();
+        let in_an_hour = now + Duration::from_secs(3600);
+        let mut stream = Stream::new(Timed::connect("localhost", port, in_an_hour).unwrap());
+        stream.write_all(b"a").unwrap();
+        stream.set_deadline(now + Duration::from_millis(50));
+        assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(stream.write(b"a").unwrap_err().kind(), ErrorKind::TimedOut);
     }
 }
