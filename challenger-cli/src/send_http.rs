@@ -15,9 +15,10 @@ use argh::FromArgs;
 use crate::args;
 use crate::common::helper_settings;
 use crate::exit::{Exit, end, say};
-use crate::message::{plain, read_message};
+use crate::message::{plain, read_message, tidy_message};
 use crate::private::Private;
-use exchange::{ExchangeError, exchange};
+use crate::serve::serve;
+use exchange::{ExchangeError, Gateway};
 use request::RequestError;
 use settings::Settings;
 use template::Values;
@@ -46,9 +47,9 @@ const SAMPLE_SUBJECT: &str = "Your code for shop.example";
 #[argh(
     example = "challenger-send-http --check -c /etc/challenger/challenger.conf\n\
                echo 'It works.' | challenger-send-http '{{\"CONTACT_PHONE\":\"+41791234567\"}}'",
-    note = "Exit status: 0, the gateway took the message; 64, wrong arguments; 67, there is\n\
-            nobody at this address; 69, failed; 75, failed, but may succeed later;\n\
-            78, wrong settings.\n\
+    note = "Exit status: 0, the gateway took the message; 64, wrong arguments; 65, --serve\n\
+            cannot read a line; 67, there is nobody at this address; 69, failed;\n\
+            75, failed, but may succeed later; 78, wrong settings.\n\
             More: challenger-send-http(1), with all settings."
 )]
 struct Arguments {
@@ -59,6 +60,11 @@ struct Arguments {
     /// take the settings from [challenger-helper] in this configuration, too
     #[argh(option, short = 'c')]
     config: Option<PathBuf>,
+
+    /// stay, and send one message after the other, each of which is a line of JSON on standard
+    /// input, over one connection
+    #[argh(switch)]
+    serve: bool,
 
     /// the recipient, as {"CONTACT_PHONE":"+41791234567"}; --check has one of its own
     #[argh(positional, arg_name = "ADDRESS")]
@@ -72,27 +78,28 @@ pub fn main() -> ExitCode {
 
 fn run() -> Result<(), Exit> {
     let parsed: Result<Arguments, Exit> = args::parse(PROGRAM, "c", std::env::args_os());
-    // The usual error would repeat the arguments, and with them an address.
-    let usage = |complaint: &str| Exit::usage(format!("{complaint}; try '{PROGRAM} --help'"));
     let arguments = parsed.map_err(|exit| match exit.is_asked() {
         true => exit,
         false => usage("the arguments are wrong: expected one ADDRESS"),
     })?;
+    if arguments.serve {
+        return match (arguments.check, &arguments.address) {
+            (false, None) => stay(arguments.config.as_deref()),
+            _ => Err(usage("--serve goes without ADDRESS and --check")),
+        };
+    }
     let is_sample = arguments.check && arguments.address.is_none();
     let sample = is_sample.then(|| SAMPLE_ADDRESS.to_owned());
     let address = arguments.address.or(sample).ok_or_else(|| usage("ADDRESS is missing"))?;
     let fields = fields(&address).map_err(|complaint| usage(&format!("ADDRESS: {complaint}")))?;
     let mut variables = variables(arguments.config.as_deref())?;
-    let read = Settings::read(&variables);
-    let settings = read.map_err(|mistakes| {
-        // A log has one line for all of them, and a person one for each.
-        let between = if arguments.check { format!("\n{PROGRAM}: ") } else { "; ".to_owned() };
-        Exit::misconfigured(mistakes.join(&between))
-    })?;
+    // A log has one line for all mistakes, and a person one for each.
+    let between = if arguments.check { format!("\n{PROGRAM}: ") } else { "; ".to_owned() };
+    let settings = read_settings(&variables, &between)?;
     if arguments.check {
         let subject = variables.entry("CHALLENGER_SUBJECT".to_owned());
         subject.or_insert_with(|| SAMPLE_SUBJECT.to_owned());
-        let values = values(&settings, &variables, fields, &address, SAMPLE_MESSAGE);
+        let values = values(&settings, &variable(&variables), fields, &address, SAMPLE_MESSAGE);
         let shown = settings.request.show(&values).map_err(|error| match error {
             RequestError::Lacking(why) if is_sample => {
                 Exit::misconfigured(format!("{why}: expected an ADDRESS after --check that has it"))
@@ -102,8 +109,34 @@ fn run() -> Result<(), Exit> {
         return say(&shown?);
     }
     let message = read_message().map_err(Exit::unavailable)?;
-    let values = values(&settings, &variables, fields, &address, &message);
-    deliver(&settings, &values)
+    let values = values(&settings, &variable(&variables), fields, &address, &message);
+    deliver(&settings, &values, &mut Gateway::default())
+}
+
+/// Sends one message after the other. The settings are read once, as soon as there are no mistakes
+/// in them; until then, each message is answered with all mistakes.
+fn stay(config: Option<&Path>) -> Result<(), Exit> {
+    let variables = variables(config)?;
+    let mut settings = None;
+    let mut gateway = Gateway::lasting();
+    serve(|order| {
+        let address = &order.argument;
+        let fields =
+            fields(address).map_err(|complaint| usage(&format!("ADDRESS: {complaint}")))?;
+        let settings = match &mut settings {
+            Some(settings) => settings,
+            none => none.insert(read_settings(&variables, "; ")?),
+        };
+        let message = tidy_message(order.message.as_bytes());
+        let message = message.map_err(Exit::unavailable)?;
+        let values = values(settings, &|name| order.variable(name), fields, address, &message);
+        deliver(settings, &values, &mut gateway)
+    })
+}
+
+/// The usual error would repeat the arguments, and with them an address.
+fn usage(complaint: &str) -> Exit {
+    Exit::usage(format!("{complaint}; try '{PROGRAM} --help'"))
 }
 
 /// The fields of an address, which is a JSON object of texts.
@@ -113,6 +146,16 @@ fn fields(address: &str) -> Result<Values, &'static str> {
         "this is not a JSON object of texts: expected one such as \
          {\"CONTACT_PHONE\":\"+41791234567\"}",
     )
+}
+
+/// The settings, or all mistakes in them.
+fn read_settings(variables: &BTreeMap<String, String>, between: &str) -> Result<Settings, Exit> {
+    Settings::read(variables).map_err(|mistakes| Exit::misconfigured(mistakes.join(between)))
+}
+
+/// What finds a variable.
+fn variable<'a>(variables: &'a BTreeMap<String, String>) -> impl Fn(&str) -> Option<&'a str> {
+    move |name: &str| variables.get(name).map(String::as_str)
 }
 
 /// The variables of the environment, and the options of the configuration, which win.
@@ -135,9 +178,9 @@ fn variables(config: Option<&Path>) -> Result<BTreeMap<String, String>, Exit> {
 
 /// The values of all variables of the request. The program's own come last, so that no field of an
 /// address takes their place.
-fn values(
+fn values<'a>(
     settings: &Settings,
-    variables: &BTreeMap<String, String>,
+    variable: &dyn Fn(&str) -> Option<&'a str>,
     fields: Values,
     address: &str,
     message: &str,
@@ -146,7 +189,7 @@ fn values(
     let phone = values.get("CONTACT_PHONE").map(|phone| phone.strip_prefix('+').unwrap_or(phone));
     let is_digits = |text: &&str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
     let digits = phone.filter(is_digits).map(ToOwned::to_owned);
-    let variable = |name: &str| variables.get(name).map(|text| plain(text)).unwrap_or_default();
+    let variable = |name: &str| variable(name).map(plain).unwrap_or_default();
     let language = Some(variable("CHALLENGER_LANGUAGE")).filter(|it| !it.is_empty());
     values.remove("phone_digits");
     let own = [
@@ -171,10 +214,10 @@ fn refuse(error: RequestError) -> Exit {
 }
 
 /// Sends the message, and judges the answer.
-fn deliver(settings: &Settings, values: &Values) -> Result<(), Exit> {
+fn deliver(settings: &Settings, values: &Values, gateway: &mut Gateway) -> Result<(), Exit> {
     let request = settings.request.render(values).map_err(refuse)?;
     let private = private(settings, values);
-    let answer = exchange(request, settings).map_err(|error| match error {
+    let answer = gateway.exchange(request, settings).map_err(|error| match error {
         ExchangeError::TryLater(why) => Exit::try_later(why),
         ExchangeError::Misconfigured(why) => Exit::misconfigured(why),
         ExchangeError::Failed(why) => Exit::unavailable(private.hide(&why)),

@@ -1,4 +1,5 @@
-//! The exchange with the gateway: one request, one answer, within one time limit.
+//! The exchange with the gateway: one request, one answer, within one time limit. The connection
+//! may serve several.
 
 use std::io::{self, Read as _};
 use std::sync::Arc;
@@ -34,27 +35,51 @@ pub(super) enum ExchangeError {
     Failed(String),
 }
 
-/// Sends the request, and waits for the answer.
-///
-/// # Errors
-/// The gateway did not answer, or not with the part that is needed.
-pub(super) fn exchange(request: Request, settings: &Settings) -> Result<Answer, ExchangeError> {
-    let agent = agent(settings, request.url.scheme() == Some(&Scheme::HTTPS))?;
-    let failed = |error| explain(error, settings.timeout);
-    let response = run(&agent, request).map_err(failed)?;
-    let status = response.status().as_u16();
-    let mut bytes = Vec::new();
-    let mut reader = response.into_body().into_reader().take(ANSWER_MAX);
-    if settings.verdicts.need_body(status) {
-        let read = reader.read_to_end(&mut bytes);
-        // The message may be on its way; nobody knows.
-        read.map_err(|error| explain(Error::from(error), settings.timeout))?;
-    } else if status >= 300 {
-        // It may explain the failure, but the status has been decided.
-        let _ = reader.read_to_end(&mut bytes);
+/// The gateway, and the connection to it.
+#[derive(Default)]
+pub(super) struct Gateway {
+    /// It keeps the connection, for as long as that is open and was used a moment ago.
+    agent: Option<Agent>,
+    /// Whether there will be other requests.
+    is_lasting: bool,
+}
+
+impl Gateway {
+    /// A gateway for several requests.
+    pub(super) fn lasting() -> Self {
+        Self { agent: None, is_lasting: true }
     }
-    let body = String::from_utf8_lossy(&bytes).into_owned();
-    Ok(Answer { status, body })
+
+    /// Sends the request, and waits for the answer. The settings are always the same.
+    ///
+    /// # Errors
+    /// The gateway did not answer, or not with the part that is needed.
+    pub(super) fn exchange(
+        &mut self,
+        request: Request,
+        settings: &Settings,
+    ) -> Result<Answer, ExchangeError> {
+        let agent = match &mut self.agent {
+            Some(agent) => agent,
+            none => none.insert(agent(settings, request.url.scheme() == Some(&Scheme::HTTPS))?),
+        };
+        let failed = |error| explain(error, settings.timeout);
+        let response = run(agent, request).map_err(failed)?;
+        let status = response.status().as_u16();
+        let mut bytes = Vec::new();
+        let mut reader = response.into_body().into_reader().take(ANSWER_MAX);
+        if settings.verdicts.need_body(status) {
+            let read = reader.read_to_end(&mut bytes);
+            // The message may be on its way; nobody knows.
+            read.map_err(|error| explain(Error::from(error), settings.timeout))?;
+        } else if status >= 300 || self.is_lasting {
+            // It may explain the failure, but the status has decided. And no other answer can come
+            // on this connection before the end of this one.
+            let _ = reader.read_to_end(&mut bytes);
+        }
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Answer { status, body })
+    }
 }
 
 fn run(agent: &Agent, request: Request) -> Result<Response<Body>, Error> {
@@ -70,8 +95,8 @@ fn run(agent: &Agent, request: Request) -> Result<Response<Body>, Error> {
     }
 }
 
-/// One connection of our own: no proxy of the system, no redirects, and only the certificates that
-/// this machine and the operator trust.
+/// Connections of our own, on which nothing is sent twice: no proxy of the system, no redirects, and
+/// only the certificates that this machine and the operator trust.
 fn agent(settings: &Settings, is_protected: bool) -> Result<Agent, ExchangeError> {
     let mut authorities = settings.authorities.clone();
     if is_protected {

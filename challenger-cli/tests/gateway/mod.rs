@@ -14,7 +14,7 @@ pub(crate) const MESSAGE: &str = "1234-5678 is your code for shop.example.\nTell
 pub(crate) const SECRET: &str = "swordfish-\"7\"/+ü";
 
 /// The texts that no output may have, in lower case.
-const PRIVATE: [&str; 6] =
+pub(crate) const PRIVATE: [&str; 6] =
     ["798765432", "1234-5678", "tell nobody", "swordfish", "lovelace", "c3dvc"];
 
 /// A setting.
@@ -54,12 +54,18 @@ pub(crate) fn send(settings: &[Setting<'_>]) -> Outcome {
     run(&[ADDRESS], settings, MESSAGE)
 }
 
-/// Runs the helper, and checks that it prints nothing private.
-pub(crate) fn run(arguments: &[&str], settings: &[Setting<'_>], message: &str) -> Outcome {
+/// The helper with these arguments and settings.
+pub(crate) fn command(arguments: &[&str], settings: &[Setting<'_>]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin");
     command.env("CHALLENGER_BASE_CONFIG", "/none").env("HOME", "/none");
     command.envs(settings.iter().copied());
+    command
+}
+
+/// Runs the helper, and checks that it prints nothing private.
+pub(crate) fn run(arguments: &[&str], settings: &[Setting<'_>], message: &str) -> Outcome {
+    let mut command = command(arguments, settings);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // It need not read all of it, or any.

@@ -25,6 +25,8 @@ pub(crate) struct Asked {
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// The number of the connection on which it came, from 1 on.
+    pub(crate) connection: usize,
 }
 
 impl Asked {
@@ -64,6 +66,8 @@ pub(crate) enum Act {
     Hang,
     /// Promises a body, and sends only this beginning of it.
     HangAfter(String),
+    /// Answers with status and body, and takes the next request on the same connection.
+    Keep(u16, String),
     /// Says this, and closes.
     Say(String),
 }
@@ -93,18 +97,22 @@ impl Provider {
         let (asked, stop) = (Arc::<Mutex<Vec<Asked>>>::default(), Arc::<AtomicBool>::default());
         let (record, stopped, act) = (Arc::clone(&asked), Arc::clone(&stop), Arc::new(act));
         let listener = thread::spawn(move || {
-            for stream in listener.incoming() {
+            for (stream, connection) in listener.incoming().zip(1..) {
                 if stopped.load(Ordering::SeqCst) {
                     return;
                 }
                 let (record, act) = (Arc::clone(&record), Arc::clone(&act));
                 thread::spawn(move || {
                     let mut stream = protect(stream.unwrap(), scheme);
-                    let Some(asked) = read(&mut *stream) else { return };
-                    let act = act(&asked);
-                    record.lock().unwrap().push(asked);
-                    // Whether the other side still listens is its own business.
-                    let _ = perform(&act, &mut *stream);
+                    while let Some(asked) = read(&mut *stream, connection) {
+                        let act = act(&asked);
+                        record.lock().unwrap().push(asked);
+                        // Whether the other side still listens is its own business.
+                        let done = perform(&act, &mut *stream);
+                        if done.is_err() || !matches!(act, Act::Keep(..)) {
+                            return;
+                        }
+                    }
                 });
             }
         });
@@ -147,7 +155,7 @@ fn protect(tcp: TcpStream, scheme: &str) -> Box<dyn Stream> {
 }
 
 /// A whole request, unless the bytes are not one.
-fn read(stream: &mut dyn Stream) -> Option<Asked> {
+fn read(stream: &mut dyn Stream, connection: usize) -> Option<Asked> {
     let mut stream = BufReader::new(stream);
     if !stream.fill_buf().ok()?.first()?.is_ascii_uppercase() {
         return None;
@@ -155,7 +163,8 @@ fn read(stream: &mut dyn Stream) -> Option<Asked> {
     let (first, headers) = read_head(&mut stream).ok()?;
     let mut first = first.split(' ');
     let (method, target) = (first.next().unwrap(), first.next().unwrap());
-    let mut asked = Asked { method: method.into(), target: target.into(), headers, body: vec![] };
+    let (method, target, body) = (method.into(), target.into(), vec![]);
+    let mut asked = Asked { method, target, headers, body, connection };
     assert_eq!(asked.header("Transfer-Encoding"), "", "object stores want to know the length");
     asked.body.resize(asked.header("Content-Length").parse().unwrap_or(0), 0);
     stream.read_exact(&mut asked.body).ok()?;
@@ -174,6 +183,10 @@ fn perform(act: &Act, stream: &mut dyn Stream) -> std::io::Result<()> {
             stream.write_all((head(*status, body.len()) + body).as_bytes())
         }
         Act::Close => Ok(()),
+        Act::Keep(status, body) => {
+            let head = head(*status, body.len()).replace("Connection: close\r\n", "");
+            stream.write_all((head + body).as_bytes())
+        }
         Act::Dribble => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nX-Endless: ")?;
             loop {
