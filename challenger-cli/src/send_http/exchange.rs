@@ -95,8 +95,8 @@ fn run(agent: &Agent, request: Request) -> Result<Response<Body>, Error> {
     }
 }
 
-/// Connections of our own, on which nothing is sent twice: no proxy of the system, no redirects, and
-/// only the certificates that this machine and the operator trust.
+/// Connections of our own, on which nothing is sent twice: no proxy of the system, no redirects,
+/// and only the certificates that this machine and the operator trust.
 fn agent(settings: &Settings, is_protected: bool) -> Result<Agent, ExchangeError> {
     let mut authorities = settings.authorities.clone();
     if is_protected {
