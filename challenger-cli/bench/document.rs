@@ -121,6 +121,7 @@ fn measure(order: &Order) -> Result<Figures, String> {
         runs: order.runs,
         compares: true,
         messages_per_day: None,
+        slow_commits: false,
     };
     let programs =
         Plan { reader: Reader::Program, connections: vec![8], compares: false, ..all.clone() };

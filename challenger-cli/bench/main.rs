@@ -17,7 +17,9 @@
     reason = "it prints figures, and is no library"
 )]
 
+mod against;
 mod codes;
+mod collector;
 mod database;
 mod document;
 mod drive;
@@ -79,8 +81,8 @@ enum Command {
 #[argh(subcommand, name = "flows")]
 struct Flows {
     /// databases of our own: postgres, sqlite or both with a comma (default)
-    #[argh(option, default = "Kinds(vec![Kind::Postgres, Kind::Sqlite])", from_str_fn(kinds))]
-    stores: Kinds,
+    #[argh(option, from_str_fn(kinds))]
+    stores: Option<Kinds>,
     /// numbers of connections, with commas (default: 1,8,64)
     #[argh(option, default = "Numbers(vec![1, 8, 64])", from_str_fn(numbers))]
     connections: Numbers,
@@ -105,6 +107,12 @@ struct Flows {
     /// compare an empty database with one of so many expired rows that are being deleted
     #[argh(option)]
     old_rows: Option<u64>,
+    /// a PostgreSQL whose commits take 3 ms more, as on a slow disk
+    #[argh(switch)]
+    slow_commits: bool,
+    /// compare with an older build, in turn: the path of its challenger-bench
+    #[argh(option)]
+    against: Option<PathBuf>,
     /// run neither pgbench nor the server that does nothing
     #[argh(switch)]
     alone: bool,
@@ -288,8 +296,10 @@ fn show(is_json: bool, json: &Value, tables: Tables) -> Result<(), String> {
 impl Flows {
     fn run(self) -> Result<(), String> {
         let target = self.running()?;
+        let usual: &[Kind] =
+            if self.slow_commits { &[Kind::Postgres] } else { &[Kind::Postgres, Kind::Sqlite] };
         let plan = Plan {
-            kinds: self.stores.0,
+            kinds: self.stores.map_or_else(|| usual.to_vec(), |it| it.0),
             deliverer: self.helper,
             socket: self.socket,
             reader: self.reader,
@@ -298,7 +308,13 @@ impl Flows {
             runs: self.runs.max(1),
             compares: !self.alone,
             messages_per_day: self.messages_per_day,
+            slow_commits: self.slow_commits,
         };
+        if let Some(older) = self.against {
+            let pairs = against::measure(&plan, &older)?;
+            let json: Vec<Value> = pairs.iter().map(against::Pair::to_json).collect();
+            return show(self.json, &json!({"against": json}), Tables::default().against(&pairs));
+        }
         if let Some(rows) = self.old_rows {
             let aged = flows::measure_aged(&plan, rows)?;
             let json: Vec<Value> = aged.iter().map(flows::Aged::to_json).collect();
@@ -320,8 +336,9 @@ impl Flows {
             (None, Some(path)) => Place::Unix(path.clone()),
             (Some(_), Some(_)) => return Err("expected --url or --unix, and not both".to_owned()),
         };
-        if self.old_rows.is_some() {
-            return Err("--old-rows is for databases of our own".to_owned());
+        if self.old_rows.is_some() || self.slow_commits || self.against.is_some() {
+            let own = "--old-rows, --slow-commits and --against are for services of our own";
+            return Err(own.to_owned());
         }
         let missing = |option: &str| format!("a service that runs needs {option}");
         let secret = self.client_secret.clone().ok_or_else(|| missing("--client-secret"))?;

@@ -16,7 +16,7 @@ use super::codes::Post;
 use super::database::Database;
 use super::drive::Target;
 use super::flow::{Client, Reader};
-use super::programs::{output, sibling};
+use super::programs::{Build, output};
 use super::serve::NULL_CODE;
 use super::wire::{Connection, Place};
 
@@ -47,13 +47,23 @@ pub enum Socket {
     Unix,
 }
 
+/// The kind of service that is wanted.
+#[derive(Clone, Debug)]
+pub struct Design {
+    pub build: Build,
+    pub deliverer: Deliverer,
+    pub socket: Socket,
+    /// More options of `[challenger]`, one a line.
+    pub options: String,
+}
+
 /// A service with everything that belongs to it.
 pub struct Site {
     directory: TempDir,
     pub database: Arc<Database>,
     place: Place,
     client: Client,
-    deliverer: Deliverer,
+    design: Design,
     server: Option<Child>,
     /// How long the server took from its start to its first answer.
     pub started_in: Duration,
@@ -61,12 +71,8 @@ pub struct Site {
 
 impl Site {
     /// Sets one up and starts its server.
-    pub fn start(
-        database: Arc<Database>,
-        deliverer: Deliverer,
-        socket: Socket,
-    ) -> Result<Self, String> {
-        let mut site = Self::prepare(database, deliverer, socket).map_err(|it| it.to_string())?;
+    pub fn start(database: Arc<Database>, design: Design) -> Result<Self, String> {
+        let mut site = Self::prepare(database, design).map_err(|it| it.to_string())?;
         site.run("challenger-dbinit", &[])?;
         let told = site.run("challenger-admin", &["--add", SECRET, REDIRECT_URI])?;
         let id = told.trim().rsplit(' ').next().unwrap_or_default();
@@ -82,7 +88,7 @@ impl Site {
         self.run("challenger-admin", &[&option, REDIRECT_URI]).map(drop)
     }
 
-    fn prepare(database: Arc<Database>, deliverer: Deliverer, socket: Socket) -> io::Result<Self> {
+    fn prepare(database: Arc<Database>, design: Design) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("challenger-bench-").tempdir()?;
         let root = directory.path();
         fs::create_dir(root.join("codes"))?;
@@ -90,12 +96,15 @@ impl Site {
         let script = root.join("deliver.sh");
         fs::write(&script, DELIVER)?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
-        let (place, serve) = free_place(socket, root)?;
-        // More helpers than connections, so that nobody is refused for want of one.
+        let (place, serve) = free_place(design.socket, root)?;
+        // More helpers than connections, so that nobody is refused for want of one; and more
+        // validations than come, so that nobody is refused because of those before.
         let config = format!(
             "[challenger]\n{serve}BASE_URL = https://challenger.example/\nADDRESS_TYPE = email\n\
-             AUTH_COMMAND = {}\nAUTH_ADDRESS_FORMAT = plain\nHELPERS_MAX = 256\n{}",
+             AUTH_COMMAND = {}\nAUTH_ADDRESS_FORMAT = plain\nHELPERS_MAX = 256\n\
+             CLIENT_VALIDATIONS_MAX = 100000000\n{}{}",
             script.display(),
+            design.options,
             database.config()
         );
         fs::write(root.join("challenger.conf"), config)?;
@@ -105,7 +114,7 @@ impl Site {
             redirect_uri: REDIRECT_URI.to_owned(),
         };
         let started_in = Duration::ZERO;
-        Ok(Self { directory, database, place, client, deliverer, server: None, started_in })
+        Ok(Self { directory, database, place, client, design, server: None, started_in })
     }
 
     fn config(&self) -> PathBuf {
@@ -118,7 +127,7 @@ impl Site {
 
     /// One of our programs with this site's configuration.
     pub fn command(&self, program: &str) -> Result<Command, String> {
-        let mut command = Command::new(sibling(program)?);
+        let mut command = Command::new(self.design.build.program(program)?);
         command.env("CHALLENGER_BASE_CONFIG", self.directory.path().join("config.d"));
         command.stdin(Stdio::null());
         if program == "challenger-bench" {
@@ -137,7 +146,7 @@ impl Site {
     /// Starts the server and waits for its first answer.
     pub fn start_server(&mut self) -> Result<(), String> {
         self.stop_server();
-        let mut command = self.command(match self.deliverer {
+        let mut command = self.command(match self.design.deliverer {
             Deliverer::BuiltIn => "challenger-bench",
             Deliverer::Process => "challenger-httpd",
         })?;
@@ -164,7 +173,7 @@ impl Site {
 
     /// How to measure it.
     pub fn target(&self, reader: Reader) -> Target {
-        let post = match self.deliverer {
+        let post = match self.design.deliverer {
             Deliverer::BuiltIn => Post::Datagrams(self.codes()),
             Deliverer::Process => Post::Files(self.codes()),
         };
@@ -191,7 +200,7 @@ impl NullSite {
     pub fn start(socket: Socket) -> Result<Self, String> {
         let directory = tempfile::tempdir().map_err(|it| it.to_string())?;
         let (place, _) = free_place(socket, directory.path()).map_err(|it| it.to_string())?;
-        let mut command = Command::new(sibling("challenger-bench")?);
+        let mut command = Command::new(Build::own()?.program("challenger-bench")?);
         command.arg("serve").arg("--null");
         match &place {
             Place::Tcp(host) => command.arg(format!("http://{host}")),

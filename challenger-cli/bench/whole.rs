@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::database::{Database, Kind};
 use super::procs;
-use super::programs::{output, sibling};
-use super::site::{Deliverer, Site, Socket};
+use super::programs::{Build, output};
+use super::site::{Deliverer, Design, Site, Socket};
 use super::spread::Spread;
 use super::wire::Connection;
 
@@ -53,7 +53,9 @@ impl Whole {
 /// Measures a server that is started this many times.
 pub fn measure(kind: Kind, runs: usize) -> Result<Whole, String> {
     let database = Arc::new(Database::create(kind)?);
-    let mut site = Site::start(database, Deliverer::Process, Socket::Tcp)?;
+    let (build, deliverer, options) = (Build::own()?, Deliverer::Process, String::new());
+    let design = Design { build, deliverer, socket: Socket::Tcp, options };
+    let mut site = Site::start(database, design)?;
     let (mut start, mut idle, mut crowded) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
         site.start_server()?;
@@ -84,8 +86,9 @@ fn memory(site: &Site) -> Result<f64, String> {
 
 /// How large the programs are, in KiB.
 pub fn sizes() -> Result<Vec<(&'static str, u64)>, String> {
+    let build = Build::own()?;
     let size = |program: &'static str| {
-        let metadata = std::fs::metadata(sibling(program)?).map_err(|it| it.to_string())?;
+        let metadata = std::fs::metadata(build.program(program)?).map_err(|it| it.to_string())?;
         Ok((program, metadata.len() / 1024))
     };
     PROGRAMS.into_iter().map(size).collect()

@@ -21,7 +21,10 @@ const FLOWS: u64 = 20;
 /// Runs `challenger-bench flows` once, with these more arguments.
 fn bench(arguments: &str) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_challenger-bench"));
-    command.args("flows --json --connections 2 --runs 1".split(' '));
+    command.args("flows --json --runs 1".split(' '));
+    if !arguments.contains("--connections") {
+        command.args(["--connections", "2"]);
+    }
     let output = command.args(arguments.split_whitespace()).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     serde_json::from_slice(&output.stdout).unwrap()
@@ -71,6 +74,29 @@ fn flows_go_through_while_old_rows_are_deleted() {
         let deleted = aged["deleted"].as_u64().unwrap();
         assert!((1..=3000).contains(&deleted), "{aged}");
     }
+}
+
+#[test]
+fn two_builds_take_turns_on_databases_with_slow_commits() {
+    let this = env!("CARGO_BIN_EXE_challenger-bench");
+    let report = bench(&format!("--slow-commits --against {this} --seconds 1 --connections 1,2"));
+    let pairs = report["against"].as_array().unwrap();
+    let connections: Vec<_> = pairs.iter().map(|it| it["new"]["connections"].as_u64()).collect();
+    assert_eq!(connections, [Some(1), Some(2)]);
+    for pair in pairs {
+        assert_eq!(pair["new"]["service"], "PostgreSQL");
+        went_well(&pair["old"]);
+        went_well(&pair["new"]);
+        for figure in ["flows/s", "server CPU ms/flow", "database CPU ms/flow"] {
+            assert!(pair["ratios"][figure]["median"].as_f64().unwrap() > 0.0, "{pair}");
+        }
+    }
+    let report = bench("--slow-commits --alone --seconds 1");
+    let settings = &report["settings"]["PostgreSQL"];
+    assert_eq!(
+        (&settings["commit_delay"], &settings["commit_siblings"]),
+        (&"3000".into(), &"0".into())
+    );
 }
 
 #[test]
