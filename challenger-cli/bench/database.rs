@@ -145,6 +145,14 @@ impl Database {
         }
     }
 
+    /// What PostgreSQL answers to a question.
+    pub fn ask(&self, sql: &str) -> Result<String, String> {
+        match self {
+            Self::Postgres { cluster, name, .. } => Ok(cluster.psql(name, sql)),
+            Self::Sqlite { .. } => Err("PostgreSQL only can be asked".to_owned()),
+        }
+    }
+
     /// Its settings, as it reports them.
     pub fn settings(&self) -> Result<Vec<(&'static str, String)>, String> {
         match self {

@@ -121,6 +121,7 @@ fn measure(order: &Order) -> Result<Figures, String> {
         runs: order.runs,
         compares: true,
         messages_per_day: None,
+        servers: 1,
         slow_commits: false,
     };
     let programs =

@@ -32,6 +32,8 @@ pub struct Plan {
     pub compares: bool,
     /// The client's budget.
     pub messages_per_day: Option<u32>,
+    /// How many servers share each database.
+    pub servers: usize,
     /// Whether each commit takes 3 ms more.
     pub slow_commits: bool,
 }
@@ -47,8 +49,9 @@ impl Plan {
         if self.slow_commits {
             database.slow_down()?;
         }
-        let (deliverer, socket, options) = (self.deliverer, self.socket, String::new());
-        let site = Site::start(database, Design { build, deliverer, socket, options })?;
+        let (deliverer, socket, servers) = (self.deliverer, self.socket, self.servers);
+        let options = String::new();
+        let site = Site::start(database, Design { build, deliverer, socket, servers, options })?;
         site.limit_messages(self.messages_per_day)?;
         Ok(site)
     }
@@ -189,7 +192,8 @@ pub fn measure(plan: &Plan) -> Result<Report, String> {
 /// Measures a service that runs already.
 pub fn measure_running(plan: &Plan, target: &Target) -> Result<Report, String> {
     let mut report = Report::default();
-    let name = target.place.to_string();
+    let names: Vec<String> = target.places.iter().map(ToString::to_string).collect();
+    let name = names.join(" ");
     report.cells.extend(plan.connections.iter().map(|number| Cell::new(&name, *number)));
     for run in 1..=plan.runs {
         for cell in &mut report.cells {

@@ -25,6 +25,7 @@ mod document;
 mod drive;
 mod flow;
 mod flows;
+mod growth;
 mod helper;
 mod instructions;
 mod limit;
@@ -69,6 +70,7 @@ struct Arguments {
 enum Command {
     Document(Document),
     Flows(Flows),
+    Growth(growth::Growth),
     Helper(Helper),
     Instructions(Instructions),
     Micro(Micro),
@@ -107,6 +109,9 @@ struct Flows {
     /// compare an empty database with one of so many expired rows that are being deleted
     #[argh(option)]
     old_rows: Option<u64>,
+    /// how many servers share each database; requests alternate between them (default: 1)
+    #[argh(option, default = "1")]
+    servers: usize,
     /// a PostgreSQL whose commits take 3 ms more, as on a slow disk
     #[argh(switch)]
     slow_commits: bool,
@@ -273,6 +278,7 @@ fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Document(it) => it.run(),
         Command::Flows(it) => it.run(),
+        Command::Growth(it) => it.run(),
         Command::Helper(it) => it.run(),
         Command::Instructions(it) => it.run(),
         Command::Micro(it) => it.run(),
@@ -308,6 +314,7 @@ impl Flows {
             runs: self.runs.max(1),
             compares: !self.alone,
             messages_per_day: self.messages_per_day,
+            servers: self.servers,
             slow_commits: self.slow_commits,
         };
         if let Some(older) = self.against {
@@ -336,9 +343,10 @@ impl Flows {
             (None, Some(path)) => Place::Unix(path.clone()),
             (Some(_), Some(_)) => return Err("expected --url or --unix, and not both".to_owned()),
         };
-        if self.old_rows.is_some() || self.slow_commits || self.against.is_some() {
-            let own = "--old-rows, --slow-commits and --against are for services of our own";
-            return Err(own.to_owned());
+        let is_ours = self.old_rows.is_some() || self.against.is_some();
+        if is_ours || self.slow_commits || self.servers != 1 {
+            let ours = "--old-rows, --against, --slow-commits and --servers";
+            return Err(format!("{ours} are for services of our own"));
         }
         let missing = |option: &str| format!("a service that runs needs {option}");
         let secret = self.client_secret.clone().ok_or_else(|| missing("--client-secret"))?;
@@ -346,7 +354,8 @@ impl Flows {
         let codes = self.codes.clone().ok_or_else(|| missing("--codes"))?;
         let client = Client { id: self.client_id.clone(), secret, redirect_uri: uri };
         let (reader, post) = (self.reader, Post::Files(codes));
-        Ok(Some(Target { place, client, reader, post, server: None, database: None }))
+        let (places, servers) = (vec![place], Vec::new());
+        Ok(Some(Target { places, client, reader, post, servers, database: None }))
     }
 }
 

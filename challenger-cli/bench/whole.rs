@@ -54,17 +54,18 @@ impl Whole {
 pub fn measure(kind: Kind, runs: usize) -> Result<Whole, String> {
     let database = Arc::new(Database::create(kind)?);
     let (build, deliverer, options) = (Build::own()?, Deliverer::Process, String::new());
-    let design = Design { build, deliverer, socket: Socket::Tcp, options };
+    let design = Design { build, deliverer, socket: Socket::Tcp, servers: 1, options };
     let mut site = Site::start(database, design)?;
     let (mut start, mut idle, mut crowded) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
-        site.start_server()?;
+        site.start_servers()?;
         start.push(site.started_in.as_micros() as f64 / 1000.0);
         idle.push(memory(&site)?);
+        let place = site.places().pop().ok_or("there is no server")?;
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
             let lost = |error: std::io::Error| format!("connection: {error}");
-            let mut connection = Connection::open(site.place()).map_err(lost)?;
+            let mut connection = Connection::open(&place).map_err(lost)?;
             let ask = "GET /config HTTP/1.1\r\nHost: bench.example\r\n\r\n";
             let status = connection.ask(ask).map_err(lost)?.status;
             if status != 200 {
@@ -80,7 +81,7 @@ pub fn measure(kind: Kind, runs: usize) -> Result<Whole, String> {
 }
 
 fn memory(site: &Site) -> Result<f64, String> {
-    let memory = site.process().and_then(procs::memory_kib);
+    let memory = site.processes().pop().and_then(procs::memory_kib);
     memory.map(|(now, _)| now as f64).ok_or_else(|| "the server is gone".to_owned())
 }
 

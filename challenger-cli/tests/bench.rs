@@ -20,24 +20,28 @@ const FLOWS: u64 = 20;
 
 /// Runs `challenger-bench flows` once, with these more arguments.
 fn bench(arguments: &str) -> Value {
+    let connections = if arguments.contains("--connections") { "" } else { "--connections 2" };
+    report(&format!("flows --runs 1 {connections} {arguments}"))
+}
+
+/// Runs `challenger-bench`.
+fn report(arguments: &str) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_challenger-bench"));
-    command.args("flows --json --runs 1".split(' '));
-    if !arguments.contains("--connections") {
-        command.args(["--connections", "2"]);
-    }
-    let output = command.args(arguments.split_whitespace()).output().unwrap();
+    let output = command.args(arguments.split_whitespace()).arg("--json").output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// Flows came to their end, and nothing else happened.
 fn went_well(cell: &Value) {
-    for run in cell["runs"].as_array().unwrap() {
-        let flows = run["flows"].as_u64().unwrap();
-        assert!(flows > 0, "{run}");
-        assert_eq!(run["requests"], 7 * flows, "{run}");
-        assert_eq!(run["errors"].as_object().unwrap().len(), 0, "{run}");
-    }
+    cell["runs"].as_array().unwrap().iter().for_each(ran_well);
+}
+
+fn ran_well(run: &Value) {
+    let flows = run["flows"].as_u64().unwrap();
+    assert!(flows > 0, "{run}");
+    assert_eq!(run["requests"], 7 * flows, "{run}");
+    assert_eq!(run["errors"].as_object().unwrap().len(), 0, "{run}");
 }
 
 #[test]
@@ -74,6 +78,29 @@ fn flows_go_through_while_old_rows_are_deleted() {
         let deleted = aged["deleted"].as_u64().unwrap();
         assert!((1..=3000).contains(&deleted), "{aged}");
     }
+}
+
+#[test]
+fn servers_of_one_database_serve_each_flow_together() {
+    let report = bench("--servers 2 --alone --seconds 1");
+    report["services"].as_array().unwrap().iter().for_each(went_well);
+}
+
+#[test]
+fn what_has_expired_is_deleted_while_flows_go_on() {
+    let report = report("growth --flows 300 --day 3 --connections 4 --servers 2");
+    let days = report["days"].as_array().unwrap();
+    let (first, last) = (&days[0], days.last().unwrap());
+    days.iter().for_each(|day| ran_well(&day["run"]));
+    assert!(last["flows"].as_u64().unwrap() >= 300, "{last}");
+    assert_eq!(first["deleted"], 0, "{first}");
+    assert!(days.len() < 4 || last["deleted"].as_u64().unwrap() > 0, "{last}");
+    for table in ["validations", "grants", "ledger"] {
+        let table = &first["tables"][table];
+        let figures = ["bytes", "index_bytes"].map(|it| table[it].as_u64().unwrap());
+        assert!(figures.iter().all(|it| *it > 0), "{first}");
+    }
+    assert!(first["wal_bytes_per_flow"].as_f64().unwrap() > 0.0, "{first}");
 }
 
 #[test]
