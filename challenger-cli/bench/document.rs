@@ -87,9 +87,11 @@ pub fn write(order: &Order) -> Result<String, String> {
     tables = tables
         .text("## Small things")
         .text(
-            "Decisions of the core, heads of requests, and pages. `x10` and `x100` have so many \
-             times the input. Instructions and allocations are counted by Valgrind; `make \
-             check-instructions` compares them with `testdata/bench/instructions.txt`.",
+            "Decisions of the core, heads of requests, pages, and whole requests: from the bytes \
+             that arrive to those of the answer, without sockets, the database and the helper. \
+             `x10` and `x100` have so many times the input. Instructions and allocations are \
+             counted by Valgrind; `make check-instructions` compares them with \
+             `testdata/bench/instructions.txt`.",
         )
         .micro(&figures.times, &figures.costs)
         .text("## Helpers")

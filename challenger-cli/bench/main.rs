@@ -33,6 +33,7 @@ mod machine;
 mod micro;
 mod procs;
 mod programs;
+mod request;
 mod serve;
 mod site;
 mod spread;
@@ -156,7 +157,7 @@ struct Helper {
     json: bool,
 }
 
-/// decisions, heads and pages, in nanoseconds
+/// decisions, heads, pages and whole requests, in nanoseconds
 #[derive(FromArgs)]
 #[argh(subcommand, name = "micro")]
 struct Micro {
