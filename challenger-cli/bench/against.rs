@@ -1,13 +1,10 @@
-//! Two services in turn, an older build and this one, so that other work of the machine affects
-//! both alike.
-
-use std::path::Path;
+//! Two services in turn, such as an older build and this one, so that other work of the machine
+//! affects both alike.
 
 use serde_json::{Map, Value, json};
 
 use super::drive::Run;
 use super::flows::{Cell, Plan};
-use super::programs::Build;
 use super::spread::Spread;
 use super::tell;
 
@@ -69,16 +66,11 @@ impl Pair {
     }
 }
 
-/// Measures services of an older build, with a database that its own programs set up, and of this
-/// one: old, new, new, old, and so on.
-pub fn measure(plan: &Plan, older: &Path) -> Result<Vec<Pair>, String> {
-    if !older.is_file() {
-        return Err(format!("{}: expected the challenger-bench of another build", older.display()));
-    }
+/// Measures services of two plans, which differ in one thing: old, new, new, old, and so on.
+pub fn measure(old_plan: &Plan, plan: &Plan) -> Result<Vec<Pair>, String> {
     let mut pairs = Vec::new();
     for kind in &plan.kinds {
-        let old = plan.start_build(*kind, Build::of(older))?;
-        let new = plan.start_build(*kind, Build::own()?)?;
+        let (old, new) = (old_plan.start(*kind)?, plan.start(*kind)?);
         let (old, new) = (old.target(plan.reader), new.target(plan.reader));
         let of_kind = plan.connections.iter().map(|number| Pair::new(kind.name(), *number));
         let mut of_kind: Vec<Pair> = of_kind.collect();

@@ -9,6 +9,7 @@ use super::flow::Reader;
 use super::flows::{self, Aged, Cell, Plan, Report};
 use super::helper::{self, HelperCost};
 use super::instructions::{self, Costs};
+use super::programs::Build;
 use super::site::{Deliverer, Socket};
 use super::spread::Spread;
 use super::table::Tables;
@@ -121,6 +122,7 @@ const FLOWS: &str = "\
 
 fn measure(order: &Order) -> Result<Figures, String> {
     let all = Plan {
+        build: Build::own()?,
         kinds: vec![Kind::Postgres, Kind::Sqlite],
         deliverer: Deliverer::BuiltIn,
         socket: Socket::Tcp,
@@ -134,7 +136,7 @@ fn measure(order: &Order) -> Result<Figures, String> {
         slow_commits: false,
     };
     let (kinds, connections) = (vec![Kind::Postgres], vec![8, 64]);
-    let slow = Plan { kinds, connections, slow_commits: true, ..all };
+    let slow = Plan { kinds, connections, slow_commits: true, ..all.clone() };
     let programs =
         Plan { reader: Reader::Program, connections: vec![8], compares: false, ..all.clone() };
     let processes = Plan {

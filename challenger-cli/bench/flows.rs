@@ -21,6 +21,7 @@ use super::tell;
 /// The measurements to be made.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    pub build: Build,
     pub kinds: Vec<Kind>,
     pub deliverer: Deliverer,
     pub socket: Socket,
@@ -39,18 +40,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn start(&self, kind: Kind) -> Result<Site, String> {
-        self.start_build(kind, Build::own()?)
-    }
-
-    /// Starts a service of these programs.
-    pub fn start_build(&self, kind: Kind, build: Build) -> Result<Site, String> {
+    /// Starts a service.
+    pub fn start(&self, kind: Kind) -> Result<Site, String> {
         let database = Arc::new(Database::create(kind)?);
         if self.slow_commits {
             database.slow_down()?;
         }
         let (deliverer, socket, servers) = (self.deliverer, self.socket, self.servers);
-        let options = String::new();
+        let (build, options) = (self.build.clone(), String::new());
         let site = Site::start(database, Design { build, deliverer, socket, servers, options })?;
         site.limit_messages(self.messages_per_day)?;
         Ok(site)

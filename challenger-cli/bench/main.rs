@@ -40,6 +40,7 @@ mod spread;
 mod table;
 mod whole;
 mod wire;
+mod words;
 
 use std::fmt;
 use std::io::Write as _;
@@ -55,9 +56,11 @@ use self::database::Kind;
 use self::drive::Target;
 use self::flow::{Client, Reader};
 use self::flows::Plan;
+use self::programs::Build;
 use self::site::{Deliverer, Socket};
 use self::table::Tables;
 use self::wire::Place;
+use self::words::{Kinds, Numbers, deliverer, kinds, numbers, reader, socket};
 
 /// Measure the address validation service, and the programs beside it.
 #[derive(FromArgs)]
@@ -229,42 +232,6 @@ struct Document {
     file: PathBuf,
 }
 
-struct Kinds(Vec<Kind>);
-struct Numbers(Vec<usize>);
-
-fn kinds(text: &str) -> Result<Kinds, String> {
-    let kind = |word| one_of(word, &[("postgres", Kind::Postgres), ("sqlite", Kind::Sqlite)]);
-    text.split(',').map(kind).collect::<Result<_, _>>().map(Kinds)
-}
-
-fn numbers(text: &str) -> Result<Numbers, String> {
-    let number = |word: &str| match word.parse() {
-        Ok(number @ 1..=200) => Ok(number),
-        Ok(_) | Err(_) => Err(format!("{word}: expected a number from 1 to 200")),
-    };
-    text.split(',').map(number).collect::<Result<_, _>>().map(Numbers)
-}
-
-fn deliverer(text: &str) -> Result<Deliverer, String> {
-    one_of(text, &[("builtin", Deliverer::BuiltIn), ("process", Deliverer::Process)])
-}
-
-fn socket(text: &str) -> Result<Socket, String> {
-    one_of(text, &[("tcp", Socket::Tcp), ("unix", Socket::Unix)])
-}
-
-fn reader(text: &str) -> Result<Reader, String> {
-    one_of(text, &[("browser", Reader::Browser), ("program", Reader::Program)])
-}
-
-fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
-    let found = choices.iter().find(|(name, _)| *name == text);
-    found.map(|(_, choice)| *choice).ok_or_else(|| {
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        format!("{text}: expected {}", names.join(" or "))
-    })
-}
-
 /// Prints the progress, for people who wait.
 fn tell(what: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "{what}");
@@ -306,6 +273,7 @@ impl Flows {
         let usual: &[Kind] =
             if self.slow_commits { &[Kind::Postgres] } else { &[Kind::Postgres, Kind::Sqlite] };
         let plan = Plan {
+            build: Build::own()?,
             kinds: self.stores.map_or_else(|| usual.to_vec(), |it| it.0),
             deliverer: self.helper,
             socket: self.socket,
@@ -319,9 +287,14 @@ impl Flows {
             slow_commits: self.slow_commits,
         };
         if let Some(older) = self.against {
-            let pairs = against::measure(&plan, &older)?;
+            let build = Build::of(&older)?;
+            let pairs = against::measure(&Plan { build, ..plan.clone() }, &plan)?;
             let json: Vec<Value> = pairs.iter().map(against::Pair::to_json).collect();
-            return show(self.json, &json!({"against": json}), Tables::default().against(&pairs));
+            return show(
+                self.json,
+                &json!({"against": json}),
+                Tables::default().against(&pairs, ["old", "new"]),
+            );
         }
         if let Some(rows) = self.old_rows {
             let aged = flows::measure_aged(&plan, rows)?;

@@ -11,12 +11,15 @@ impl Build {
     /// The one that this program belongs to.
     pub fn own() -> Result<Self, String> {
         let own = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
-        Ok(Self::of(&own))
+        Self::of(&own)
     }
 
-    /// The one that a program belongs to.
-    pub fn of(program: &Path) -> Self {
-        Self(program.with_file_name(""))
+    /// The one that a `challenger-bench` belongs to.
+    pub fn of(bench: &Path) -> Result<Self, String> {
+        if !bench.is_file() {
+            return Err(format!("{}: expected the challenger-bench of a build", bench.display()));
+        }
+        Ok(Self(bench.with_file_name("")))
     }
 
     /// One of its programs.

@@ -124,8 +124,8 @@ impl Tables {
         self.table(&head, &rows.collect::<Vec<_>>())
     }
 
-    /// Adds two builds beside each other.
-    pub fn against(self, pairs: &[Pair]) -> Self {
+    /// Adds two services beside each other, which have these names.
+    pub fn against(self, pairs: &[Pair], [old, new]: [&str; 2]) -> Self {
         let rows = pairs.iter().flat_map(|pair| {
             let row = |it: Compared| {
                 vec![
@@ -139,7 +139,7 @@ impl Tables {
             };
             pair.compared().into_iter().map(row).chain(pair_errors(pair))
         });
-        let head = ["service", "connections", "what", "old", "new", "new to old"];
+        let head = ["service", "connections", "what", old, new, "ratio"];
         self.table(&head, &rows.collect::<Vec<_>>())
     }
 
