@@ -34,6 +34,7 @@ mod micro;
 mod procs;
 mod programs;
 mod request;
+mod resident;
 mod serve;
 mod site;
 mod spread;
@@ -78,6 +79,7 @@ enum Command {
     Helper(Helper),
     Instructions(Instructions),
     Micro(Micro),
+    Resident(resident::Resident),
     Serve(Serve),
     Whole(Whole),
 }
@@ -98,7 +100,7 @@ struct Flows {
     /// how many runs there are of everything (default: 3)
     #[argh(option, default = "3")]
     runs: usize,
-    /// the helper: builtin (default), which costs nothing, or process
+    /// the helper: builtin (default), which costs nothing, process, or resident, which stays
     #[argh(option, default = "Deliverer::BuiltIn", from_str_fn(deliverer))]
     helper: Deliverer,
     /// where our server listens: tcp (default) or unix
@@ -250,6 +252,7 @@ fn main() -> ExitCode {
         Command::Helper(it) => it.run(),
         Command::Instructions(it) => it.run(),
         Command::Micro(it) => it.run(),
+        Command::Resident(it) => it.run(),
         Command::Serve(it) => it.run(),
         Command::Whole(it) => it.run(),
     };

@@ -38,6 +38,8 @@ pub enum Deliverer {
     BuiltIn,
     /// `challenger-httpd`, which starts a program for each message.
     Process,
+    /// `challenger-httpd`, which gives one message after the other to programs that stay.
+    Resident,
 }
 
 /// Where the server listens.
@@ -57,6 +59,21 @@ pub struct Design {
     pub servers: usize,
     /// More options of `[challenger]`, one a line.
     pub options: String,
+}
+
+impl Design {
+    /// The helper, as a script.
+    fn helper(&self) -> Result<String, String> {
+        Ok(match self.deliverer {
+            // The first is never run.
+            Deliverer::BuiltIn | Deliverer::Process => DELIVER.to_owned(),
+            Deliverer::Resident => {
+                let bench = self.build.program("challenger-bench")?;
+                let arguments = "resident --codes \"${0%/*}/codes\" \"$@\"";
+                format!("#!/bin/sh\nexec '{}' {arguments}\n", bench.display())
+            }
+        })
+    }
 }
 
 /// A service with everything that belongs to it.
@@ -80,7 +97,8 @@ struct Server {
 impl Site {
     /// Sets one up and starts its servers.
     pub fn start(database: Arc<Database>, design: Design) -> Result<Self, String> {
-        let mut site = Self::prepare(database, design).map_err(|it| it.to_string())?;
+        let helper = design.helper()?;
+        let mut site = Self::prepare(database, design, &helper).map_err(|it| it.to_string())?;
         site.run("challenger-dbinit", &[])?;
         let told = site.run("challenger-admin", &["--add", SECRET, REDIRECT_URI])?;
         let id = told.trim().rsplit(' ').next().unwrap_or_default();
@@ -96,21 +114,22 @@ impl Site {
         self.run("challenger-admin", &[&option, REDIRECT_URI]).map(drop)
     }
 
-    fn prepare(database: Arc<Database>, design: Design) -> io::Result<Self> {
+    fn prepare(database: Arc<Database>, design: Design, helper: &str) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("challenger-bench-").tempdir()?;
         let root = directory.path();
         fs::create_dir(root.join("codes"))?;
         fs::create_dir(root.join("config.d"))?;
         let script = root.join("deliver.sh");
-        fs::write(&script, DELIVER)?;
+        fs::write(&script, helper)?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
         // More helpers than connections, so that nobody is refused for want of one; and more
         // validations than come, so that nobody is refused because of those before.
         let config = format!(
             "BASE_URL = https://challenger.example/\nADDRESS_TYPE = email\n\
              AUTH_COMMAND = {}\nAUTH_ADDRESS_FORMAT = plain\nHELPERS_MAX = 256\n\
-             CLIENT_VALIDATIONS_MAX = 100000000\n{}{}",
+             CLIENT_VALIDATIONS_MAX = 100000000\n{}{}{}",
             script.display(),
+            if design.deliverer == Deliverer::Resident { "AUTH_HELPER = resident\n" } else { "" },
             design.options,
             database.config()
         );
@@ -162,7 +181,7 @@ impl Site {
         self.stop_servers();
         let program = match self.design.deliverer {
             Deliverer::BuiltIn => "challenger-bench",
-            Deliverer::Process => "challenger-httpd",
+            Deliverer::Process | Deliverer::Resident => "challenger-httpd",
         };
         let commands = self.servers.iter().map(|server| self.command_of(server, program));
         let commands = commands.collect::<Result<Vec<_>, _>>()?;
@@ -192,7 +211,7 @@ impl Site {
     /// How to measure it.
     pub fn target(&self, reader: Reader) -> Target {
         let post = match self.design.deliverer {
-            Deliverer::BuiltIn => Post::Datagrams(self.codes()),
+            Deliverer::BuiltIn | Deliverer::Resident => Post::Datagrams(self.codes()),
             Deliverer::Process => Post::Files(self.codes()),
         };
         let (places, client) = (self.places(), self.client.clone());

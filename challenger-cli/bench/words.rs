@@ -23,7 +23,12 @@ pub fn numbers(text: &str) -> Result<Numbers, String> {
 }
 
 pub fn deliverer(text: &str) -> Result<Deliverer, String> {
-    one_of(text, &[("builtin", Deliverer::BuiltIn), ("process", Deliverer::Process)])
+    let choices = [
+        ("builtin", Deliverer::BuiltIn),
+        ("process", Deliverer::Process),
+        ("resident", Deliverer::Resident),
+    ];
+    one_of(text, &choices)
 }
 
 pub fn socket(text: &str) -> Result<Socket, String> {

@@ -8,7 +8,7 @@ mod site;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use challenger_testkit::{Cluster, End, code_of, wrong};
 use serde_json::Value;
@@ -67,6 +67,17 @@ fn flows_go_through_with_real_helpers_over_a_unix_socket_and_for_programs() {
         "--stores sqlite --helper process --socket unix --reader program --alone --seconds 1",
     );
     went_well(&report["services"][0]);
+}
+
+#[test]
+fn the_helper_that_stays_takes_lines_and_ends_with_them() {
+    let run = |arguments: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_challenger-bench"));
+        command.args(arguments.split(' ')).stdin(Stdio::null()).output().unwrap()
+    };
+    let ended = run("resident --codes . --serve");
+    assert!(ended.status.success() && ended.stdout.is_empty(), "{}", stderr(&ended));
+    assert!(!run("resident --codes .").status.success());
 }
 
 #[test]
