@@ -289,6 +289,9 @@ impl Flows {
             servers: self.servers,
             slow_commits: self.slow_commits,
         };
+        if self.against.is_some() && self.old_rows.is_some() {
+            return Err("expected --against or --old-rows, and not both".to_owned());
+        }
         if let Some(older) = self.against {
             let build = Build::of(&older)?;
             let pairs = against::measure(&Plan { build, ..plan.clone() }, &plan)?;
