@@ -11,9 +11,11 @@ use super::tell;
 /// A figure of a run, if it has that.
 type Figure = fn(&Run) -> Option<f64>;
 
+const FLOWS: &str = "flows/s";
+
 /// The figures that are compared, with how many digits to show.
 const FIGURES: [(&str, usize, Figure); 5] = [
-    ("flows/s", 0, |run| Some(run.flows_per_second())),
+    (FLOWS, 0, |run| Some(run.flows_per_second())),
     ("server CPU ms/flow", 3, |run| run.cpu_ms_per_flow("server")),
     ("database CPU ms/flow", 3, |run| run.cpu_ms_per_flow("database")),
     ("p50 of a request, ms", 2, |run| Some(run.percentile(None, 50))),
@@ -52,6 +54,12 @@ impl Pair {
             (!pairs.is_empty()).then_some(Compared { what, digits, old, new, ratio })
         };
         FIGURES.into_iter().filter_map(of).collect()
+    }
+
+    /// Flows per second of the new one divided by those of the old one.
+    pub fn flows_ratio(&self) -> Option<f64> {
+        let compared = self.compared();
+        compared.iter().find(|it| it.what == FLOWS).map(|it| it.ratio.median())
     }
 
     pub fn to_json(&self) -> Value {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::against::{self, Pair};
 use super::database::Kind;
 use super::drive::Run;
 use super::flow::Reader;
@@ -30,6 +31,7 @@ struct Figures {
     slow: Report,
     programs: Report,
     processes: Report,
+    residents: Vec<Pair>,
     aged: Vec<Aged>,
     helper: Vec<HelperCost>,
     times: Vec<(String, Spread)>,
@@ -83,7 +85,13 @@ pub fn write(order: &Order) -> Result<String, String> {
             "`challenger-httpd` over a UNIX socket, with a shell script as the helper that copies \
              each message into a file.",
         )
-        .flows(&figures.processes);
+        .flows(&figures.processes)
+        .text("### With a helper that stays")
+        .text(
+            "`challenger-httpd` with `AUTH_HELPER = resident`, and a helper that only hands the \
+             code to the driver, in turn with the server whose helper costs nothing.",
+        )
+        .against(&figures.residents, ["without", "with"]);
     if !figures.aged.is_empty() {
         let text = "`challenger-dbinit --garbagecollect` deletes expired rows all the time.";
         tables = tables.text("### With old rows").text(text).aged(&figures.aged);
@@ -146,6 +154,8 @@ fn measure(order: &Order) -> Result<Figures, String> {
         compares: false,
         ..all.clone()
     };
+    let without = Plan { connections: vec![8], compares: false, ..all.clone() };
+    let residents = Plan { deliverer: Deliverer::Resident, ..without.clone() };
     let aged = Plan { connections: vec![8], ..all.clone() };
     tell(format_args!("small things"));
     let mut cases = micro::cases()?;
@@ -160,6 +170,7 @@ fn measure(order: &Order) -> Result<Figures, String> {
         slow: flows::measure(&slow)?,
         programs: flows::measure(&programs)?,
         processes: flows::measure(&processes)?,
+        residents: against::measure(&without, &residents)?,
         aged: order.old_rows.map_or_else(|| Ok(vec![]), |it| flows::measure_aged(&aged, it))?,
     })
 }
@@ -189,6 +200,10 @@ fn targets(figures: &Figures) -> Vec<Vec<String>> {
         let what = format!("SQLite, {connections} connections: flows/s to PostgreSQL's");
         let ratio = rate(Kind::Sqlite).zip(rate(Kind::Postgres)).map(|(s, p)| s / p);
         add(what, "≥ 2", ratio, 2, |it| it >= 2.0);
+    }
+    for pair in &figures.residents {
+        let what = format!("{}: flows/s with a helper that stays to without", pair.new.name);
+        add(what, "≥ 0.9", pair.flows_ratio(), 2, |it| it >= 0.9);
     }
     for kind in [Kind::Postgres, Kind::Sqlite] {
         let p99 = |run: &Run| run.percentile(None, 99);

@@ -70,6 +70,12 @@ fn flows_go_through_with_real_helpers_over_a_unix_socket_and_for_programs() {
 }
 
 #[test]
+fn flows_go_through_with_helpers_that_stay() {
+    let report = bench("--helper resident --alone --seconds 1");
+    report["services"].as_array().unwrap().iter().for_each(went_well);
+}
+
+#[test]
 fn the_helper_that_stays_takes_lines_and_ends_with_them() {
     let run = |arguments: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_challenger-bench"));
