@@ -178,7 +178,7 @@ bench: postgresql valgrind programs
 	    $(if $(BENCH_OLD_ROWS),--old-rows $(BENCH_OLD_ROWS)) $(if $(BENCH_BUILD),--build) \
 	    docs/benchmarks.md
 
-# Measures decisions, HTTP heads and pages only.
+# Measures decisions, HTTP heads, pages and whole requests only.
 microbench: valgrind programs
 	$(BENCH) micro
 

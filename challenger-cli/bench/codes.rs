@@ -1,7 +1,7 @@
 //! Brings the codes that people would read in their messages to the driver.
 //!
 //! ```text
-//!   our server, a helper that costs nothing ── datagram ──▶ DIRECTORY/NUMBER of the person
+//!   our server, or a helper that stays ── datagram ──▶ DIRECTORY/NUMBER of the person
 //!   any server, any helper ── the message in a file ──▶ DIRECTORY/ADDRESS
 //! ```
 //!
@@ -18,7 +18,7 @@ const WAIT: Duration = Duration::from_secs(10);
 
 /// The codes of one person.
 pub enum Codes {
-    /// Sent by [`Told`](super::serve::Told).
+    /// Sent by [`Mail`].
     Datagrams(UnixDatagram),
     /// In files that a helper writes, one for each address, with the message that has the code.
     Files(PathBuf),
@@ -81,14 +81,33 @@ impl Codes {
     }
 }
 
+/// Sends codes to people of the driver.
+pub struct Mail {
+    directory: PathBuf,
+    socket: UnixDatagram,
+}
+
+impl Mail {
+    /// Opens it, for people whose codes go to this directory.
+    pub fn open(directory: PathBuf) -> io::Result<Self> {
+        Ok(Self { directory, socket: UnixDatagram::unbound()? })
+    }
+
+    /// Sends the digits of a code to the person with this address.
+    pub fn send(&self, address: &str, code: &str) -> io::Result<()> {
+        let to = box_of(&self.directory, address).ok_or(io::ErrorKind::NotFound)?;
+        self.socket.send_to(format!("{address} {code}").as_bytes(), to).map(drop)
+    }
+}
+
 /// Where the codes of the person with this address go: the number is in the address.
-pub fn box_of(directory: &Path, address: &str) -> Option<PathBuf> {
+fn box_of(directory: &Path, address: &str) -> Option<PathBuf> {
     let (number, _) = address.strip_prefix("person")?.split_once('.')?;
     number.parse::<usize>().ok().map(|number| directory.join(number.to_string()))
 }
 
 /// The first `NNNN-NNNN` in a text, without its dash.
-fn code_in(text: &str) -> Option<String> {
+pub fn code_in(text: &str) -> Option<String> {
     let is_code = |word: &&str| {
         let digits = word.bytes().filter(u8::is_ascii_digit).count();
         word.len() == 9 && digits == 8 && word.as_bytes().get(4) == Some(&b'-')

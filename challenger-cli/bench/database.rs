@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::programs::output;
 
 /// The settings of a PostgreSQL cluster that matter here.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 10] = [
     "server_version",
     "fsync",
     "synchronous_commit",
@@ -21,6 +21,8 @@ const SETTINGS: [&str; 8] = [
     "shared_buffers",
     "max_connections",
     "autovacuum",
+    "commit_delay",
+    "commit_siblings",
 ];
 
 /// The settings of SQLite that matter here; of `synchronous`, 2 is FULL.
@@ -49,6 +51,14 @@ const OLD_SQLITE: &str = "\
         '{\"CONTACT_EMAIL\":\"person' || n || '@bench.example\"}', randomblob(32), \
         1700000000, 1700000000, randomblob(32), randomblob(32), 1700000000 \
     FROM numbers";
+
+/// Lets each commit take 3 ms more, as on a slow disk: PostgreSQL waits before it flushes, however
+/// few others commit.
+const SLOW: [&str; 3] = [
+    "ALTER SYSTEM SET commit_delay = 3000",
+    "ALTER SYSTEM SET commit_siblings = 0",
+    "SELECT pg_reload_conf()",
+];
 
 /// How many old rows are made at once.
 const PORTION: u64 = 500_000;
@@ -135,6 +145,14 @@ impl Database {
         }
     }
 
+    /// What PostgreSQL answers to a question.
+    pub fn ask(&self, sql: &str) -> Result<String, String> {
+        match self {
+            Self::Postgres { cluster, name, .. } => Ok(cluster.psql(name, sql)),
+            Self::Sqlite { .. } => Err("PostgreSQL only can be asked".to_owned()),
+        }
+    }
+
     /// Its settings, as it reports them.
     pub fn settings(&self) -> Result<Vec<(&'static str, String)>, String> {
         match self {
@@ -151,6 +169,19 @@ impl Database {
                 }
                 Ok(settings)
             }
+        }
+    }
+
+    /// Lets each commit take 3 ms more from now on.
+    pub fn slow_down(&self) -> Result<(), String> {
+        match self {
+            Self::Postgres { cluster, .. } => {
+                for sql in SLOW {
+                    cluster.psql("postgres", sql);
+                }
+                Ok(())
+            }
+            Self::Sqlite { .. } => Err("commits can be slowed down in PostgreSQL only".to_owned()),
         }
     }
 

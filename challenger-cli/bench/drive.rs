@@ -19,12 +19,13 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A service to drive, its client, and the processes whose CPU time counts.
 #[derive(Clone, Debug)]
 pub struct Target {
-    pub place: Place,
+    /// Where its servers listen. Each person asks them in turn.
+    pub places: Vec<Place>,
     pub client: Client,
     pub reader: Reader,
     pub post: Post,
-    /// The server's process, if it is ours to look at.
-    pub server: Option<u32>,
+    /// The processes of its servers, if they are ours to look at.
+    pub servers: Vec<u32>,
     /// The first process of the database.
     pub database: Option<u32>,
 }
@@ -42,7 +43,7 @@ pub struct Run {
     pub errors: BTreeMap<String, u64>,
     /// Microseconds of CPU time by process.
     pub cpu: BTreeMap<&'static str, u64>,
-    /// At the end, in KiB.
+    /// Of all servers at the end, in KiB.
     pub memory_kib: Option<u64>,
 }
 
@@ -61,7 +62,7 @@ impl Target {
         let mut people = Vec::new();
         for number in 0..connections {
             let codes = self.post.open(number).map_err(|error| format!("codes: {error}"))?;
-            people.push(Person::new(&self.place, &self.client, self.reader, codes, number));
+            people.push(Person::new(&self.places, &self.client, self.reader, codes, number));
         }
         let start = Barrier::new(connections + 1);
         let (tallies, begun, cpu) = thread::scope(|scope| {
@@ -86,7 +87,8 @@ impl Target {
         for (who, micros) in cpu {
             run.cpu.entry(who).and_modify(|it| *it = it.saturating_sub(micros));
         }
-        run.memory_kib = self.server.and_then(procs::memory_kib).map(|(now, _)| now);
+        let memory = self.servers.iter().filter_map(|it| procs::memory_kib(*it));
+        run.memory_kib = (!self.servers.is_empty()).then(|| memory.map(|(now, _)| now).sum());
         run.latencies = vec![Vec::new(); STEPS.len()];
         for tally in tallies {
             let tally = tally.map_err(|_| "a thread of the driver panicked")?;
@@ -98,10 +100,11 @@ impl Target {
 
     fn cpu(&self) -> BTreeMap<&'static str, u64> {
         let mut cpu = BTreeMap::from([("driver", procs::cpu_micros(std::process::id()))]);
-        if let Some(server) = self.server {
-            let own = procs::cpu_micros(server);
-            cpu.insert("server", own);
-            cpu.insert("helpers", procs::family_cpu_micros(server).saturating_sub(own));
+        for server in &self.servers {
+            let own = procs::cpu_micros(*server);
+            *cpu.entry("server").or_default() += own;
+            let helpers = procs::family_cpu_micros(*server).saturating_sub(own);
+            *cpu.entry("helpers").or_default() += helpers;
         }
         cpu.extend(self.database.map(|it| ("database", procs::family_cpu_micros(it))));
         cpu

@@ -55,43 +55,62 @@ pub struct Trouble(pub String);
 /// How long each answered request took, in the order of [`STEPS`].
 pub type Times = [Option<Duration>; STEPS.len()];
 
-/// Somebody who goes through flows, one after the other, over one connection.
+/// Somebody who goes through flows, one after the other, over one connection to each server.
 pub struct Person<'a> {
-    place: &'a Place,
+    places: &'a [Place],
     client: &'a Client,
     reader: Reader,
     codes: Codes,
-    connection: Option<Connection>,
+    lines: Option<Lines>,
     number: usize,
+}
+
+/// Connections to all servers, used in turn.
+struct Lines {
+    connections: Vec<Connection>,
+    next: usize,
+}
+
+impl Lines {
+    fn open(places: &[Place]) -> io::Result<Self> {
+        let connections = places.iter().map(Connection::open).collect::<Result<_, _>>()?;
+        Ok(Self { connections, next: 0 })
+    }
+
+    fn ask(&mut self, request: &str) -> io::Result<Answer<'_>> {
+        let turn = self.next % self.connections.len().max(1);
+        self.next = turn + 1;
+        self.connections.get_mut(turn).ok_or(io::ErrorKind::NotConnected)?.ask(request)
+    }
 }
 
 impl<'a> Person<'a> {
     pub const fn new(
-        place: &'a Place,
+        places: &'a [Place],
         client: &'a Client,
         reader: Reader,
         codes: Codes,
         number: usize,
     ) -> Self {
-        Self { place, client, reader, codes, connection: None, number }
+        Self { places, client, reader, codes, lines: None, number }
     }
 
     /// Goes through one flow.
     pub fn walk(&mut self, times: &mut Times) -> Result<(), Trouble> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => Connection::open(self.place).map_err(|e| lost("connect", &e))?,
+        let mut lines = match self.lines.take() {
+            Some(lines) => lines,
+            None => Lines::open(self.places).map_err(|e| lost("connect", &e))?,
         };
-        let keeps = self.go(&mut connection, times)?;
-        self.connection = keeps.then_some(connection);
+        let keeps = self.go(&mut lines, times)?;
+        self.lines = keeps.then_some(lines);
         Ok(())
     }
 
-    fn go(&self, connection: &mut Connection, times: &mut Times) -> Result<bool, Trouble> {
+    fn go(&self, lines: &mut Lines, times: &mut Times) -> Result<bool, Trouble> {
         let Client { id, secret, redirect_uri } = self.client;
         let accept = self.reader.accept();
         let bearer = format!("Authorization: Bearer {secret}\r\n");
-        let nonce = step(connection, times, 0, &post(&format!("/setup/{id}"), &bearer, ""), {
+        let nonce = step(lines, times, 0, &post(&format!("/setup/{id}"), &bearer, ""), {
             |it| (it.status == 200).then(|| member(it.body, "nonce")).flatten()
         })?;
         let target = format!(
@@ -99,31 +118,31 @@ impl<'a> Person<'a> {
             escape(redirect_uri)
         );
         let is_good = |it: &Answer<'_>| (it.status == 200 && it.body.len() > 100).then_some(());
-        step(connection, times, 1, &get(&target, accept), is_good)?;
+        step(lines, times, 1, &get(&target, accept), is_good)?;
         // Nobody has it twice, not even in another run: an address has a budget for a day.
         let unique = nonce.get(..UNIQUE).unwrap_or(&nonce);
         let address = format!("person{}.{unique}@bench.example", self.number);
         let body = format!("CONTACT_EMAIL={}", escape(&address));
         let request = post(&format!("/challenge/{nonce}"), accept, &body);
-        step(connection, times, 2, &request, |it| (it.status == 200).then_some(()))?;
+        step(lines, times, 2, &request, |it| (it.status == 200).then_some(()))?;
         let code = self.codes.take(&address).map_err(|e| Trouble(format!("no code: {e}")))?;
         let solve = format!("/solve/{nonce}");
         let request = post(&solve, accept, &format!("pin={}", other_than(&code)));
-        step(connection, times, 3, &request, |it| (it.status == 403).then_some(()))?;
+        step(lines, times, 3, &request, |it| (it.status == 403).then_some(()))?;
         let request = post(&solve, accept, &format!("pin={code}"));
-        let code = step(connection, times, 4, &request, |it| self.code_in(it))?;
+        let code = step(lines, times, 4, &request, |it| self.code_in(it))?;
         let body = format!(
             "grant_type=authorization_code&client_id={id}&client_secret={}&code={}&redirect_uri={}",
             escape(secret),
             escape(&code),
             escape(redirect_uri)
         );
-        let token = step(connection, times, 5, &post("/token", "", &body), |it| {
+        let token = step(lines, times, 5, &post("/token", "", &body), |it| {
             (it.status == 200).then(|| member(it.body, "access_token")).flatten()
         })?;
         let mut is_last = false;
         let request = get("/info", &format!("Authorization: Bearer {token}\r\n"));
-        let proved = step(connection, times, 6, &request, |it| {
+        let proved = step(lines, times, 6, &request, |it| {
             is_last = it.is_last;
             (it.status == 200).then(|| member(it.body, "CONTACT_EMAIL")).flatten()
         })?;
@@ -149,7 +168,7 @@ impl<'a> Person<'a> {
 
 /// Sends the request of a step, and takes the wanted part from its answer.
 fn step<T>(
-    connection: &mut Connection,
+    lines: &mut Lines,
     times: &mut Times,
     number: usize,
     request: &str,
@@ -157,7 +176,7 @@ fn step<T>(
 ) -> Result<T, Trouble> {
     let name = STEPS.get(number).copied().unwrap_or_default();
     let begun = Instant::now();
-    let answer = connection.ask(request).map_err(|error| lost(name, &error))?;
+    let answer = lines.ask(request).map_err(|error| lost(name, &error))?;
     if let Some(time) = times.get_mut(number) {
         *time = Some(begun.elapsed());
     }

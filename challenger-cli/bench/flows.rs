@@ -3,25 +3,25 @@
 //! All that is compared is interleaved, run by run, so that other work of the machine affects each
 //! alike.
 
-use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::collector::while_collecting;
 use super::database::{Database, Kind};
 use super::drive::{Run, Target};
 use super::flow::Reader;
 use super::limit;
-use super::site::{Deliverer, NullSite, Site, Socket};
+use super::programs::Build;
+use super::site::{Deliverer, Design, NullSite, Site, Socket};
 use super::spread::Spread;
 use super::tell;
 
 /// The measurements to be made.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    pub build: Build,
     pub kinds: Vec<Kind>,
     pub deliverer: Deliverer,
     pub socket: Socket,
@@ -33,12 +33,22 @@ pub struct Plan {
     pub compares: bool,
     /// The client's budget.
     pub messages_per_day: Option<u32>,
+    /// How many servers share each database.
+    pub servers: usize,
+    /// Whether each commit takes 3 ms more.
+    pub slow_commits: bool,
 }
 
 impl Plan {
-    fn start(&self, kind: Kind) -> Result<Site, String> {
+    /// Starts a service.
+    pub fn start(&self, kind: Kind) -> Result<Site, String> {
         let database = Arc::new(Database::create(kind)?);
-        let site = Site::start(database, self.deliverer, self.socket)?;
+        if self.slow_commits {
+            database.slow_down()?;
+        }
+        let (deliverer, socket, servers) = (self.deliverer, self.socket, self.servers);
+        let (build, options) = (self.build.clone(), String::new());
+        let site = Site::start(database, Design { build, deliverer, socket, servers, options })?;
         site.limit_messages(self.messages_per_day)?;
         Ok(site)
     }
@@ -55,7 +65,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    fn new(name: &str, connections: usize) -> Self {
+    pub fn new(name: &str, connections: usize) -> Self {
         Self { name: name.to_owned(), connections, runs: Vec::new(), limits: Vec::new() }
     }
 
@@ -80,6 +90,11 @@ impl Cell {
         self.limit().map(|limit| self.flows().median() / limit.median())
     }
 
+    /// How many errors there were.
+    pub fn failures(&self) -> u64 {
+        self.runs.iter().flat_map(|run| run.errors.values()).sum()
+    }
+
     pub fn errors(&self) -> Map<String, Value> {
         let mut errors = Map::new();
         for (what, count) in self.runs.iter().flat_map(|run| &run.errors) {
@@ -89,7 +104,7 @@ impl Cell {
         errors
     }
 
-    fn to_json(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         json!({
             "connections": self.connections,
             "errors": self.errors(),
@@ -174,7 +189,8 @@ pub fn measure(plan: &Plan) -> Result<Report, String> {
 /// Measures a service that runs already.
 pub fn measure_running(plan: &Plan, target: &Target) -> Result<Report, String> {
     let mut report = Report::default();
-    let name = target.place.to_string();
+    let names: Vec<String> = target.places.iter().map(ToString::to_string).collect();
+    let name = names.join(" ");
     report.cells.extend(plan.connections.iter().map(|number| Cell::new(&name, *number)));
     for run in 1..=plan.runs {
         for cell in &mut report.cells {
@@ -231,7 +247,8 @@ pub fn measure_aged(plan: &Plan, rows: u64) -> Result<Vec<Aged>, String> {
             tell(format_args!("run {run}: {name}, {connections} connections, with and without"));
             aged.empty.runs.push(empty.target(plan.reader).run(connections, plan.time)?);
             let target = full.target(plan.reader);
-            let flows = while_collecting(&full, || target.run(connections, plan.time))?;
+            let flows =
+                while_collecting(&full, Duration::ZERO, || target.run(connections, plan.time))?;
             aged.full.runs.push(flows);
         }
         // Those of the warm-up were not counted, and nothing else adds rows.
@@ -241,35 +258,4 @@ pub fn measure_aged(plan: &Plan, rows: u64) -> Result<Vec<Aged>, String> {
         all.push(aged);
     }
     Ok(all)
-}
-
-/// Does something while `challenger-dbinit` deletes expired rows, again and again.
-fn while_collecting<T>(site: &Site, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let collector = scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                let mut command = site.command("challenger-dbinit")?;
-                command.arg("--garbagecollect").stdout(Stdio::null());
-                let mut child = command.spawn().map_err(|error| error.to_string())?;
-                while child.try_wait().is_ok_and(|status| status.is_none()) {
-                    if over.load(Ordering::Relaxed) {
-                        let _ = child.kill();
-                        let _ = child.wait();
-                        return Ok(());
-                    }
-                    thread::sleep(Duration::from_millis(20));
-                }
-                let status = child.wait().map_err(|error| error.to_string())?;
-                if !status.success() {
-                    return Err(format!("challenger-dbinit: {status}"));
-                }
-            }
-            Ok(())
-        });
-        let done = work();
-        over.store(true, Ordering::Relaxed);
-        let collected = collector.join().map_err(|_| "the collector panicked".to_owned())?;
-        collected.and(done)
-    })
 }

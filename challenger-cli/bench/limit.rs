@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::database::Database;
 use super::programs::output;
 
-/// The flow as the server sends it. The tests compare both as PostgreSQL has seen them.
+/// The flow as a server sends it that remembers nothing. The tests compare it with the statements
+/// of ours, as PostgreSQL has seen them.
 pub const FLOW_SQL: &str = include_str!("../../testdata/bench/flow.sql");
 
 /// Flows per second of this many clients in this time.

@@ -17,12 +17,15 @@
     reason = "it prints figures, and is no library"
 )]
 
+mod against;
 mod codes;
+mod collector;
 mod database;
 mod document;
 mod drive;
 mod flow;
 mod flows;
+mod growth;
 mod helper;
 mod instructions;
 mod limit;
@@ -30,12 +33,15 @@ mod machine;
 mod micro;
 mod procs;
 mod programs;
+mod request;
+mod resident;
 mod serve;
 mod site;
 mod spread;
 mod table;
 mod whole;
 mod wire;
+mod words;
 
 use std::fmt;
 use std::io::Write as _;
@@ -51,9 +57,11 @@ use self::database::Kind;
 use self::drive::Target;
 use self::flow::{Client, Reader};
 use self::flows::Plan;
+use self::programs::Build;
 use self::site::{Deliverer, Socket};
 use self::table::Tables;
 use self::wire::Place;
+use self::words::{Kinds, Numbers, deliverer, kinds, numbers, reader, socket};
 
 /// Measure the address validation service, and the programs beside it.
 #[derive(FromArgs)]
@@ -67,9 +75,11 @@ struct Arguments {
 enum Command {
     Document(Document),
     Flows(Flows),
+    Growth(growth::Growth),
     Helper(Helper),
     Instructions(Instructions),
     Micro(Micro),
+    Resident(resident::Resident),
     Serve(Serve),
     Whole(Whole),
 }
@@ -79,8 +89,8 @@ enum Command {
 #[argh(subcommand, name = "flows")]
 struct Flows {
     /// databases of our own: postgres, sqlite or both with a comma (default)
-    #[argh(option, default = "Kinds(vec![Kind::Postgres, Kind::Sqlite])", from_str_fn(kinds))]
-    stores: Kinds,
+    #[argh(option, from_str_fn(kinds))]
+    stores: Option<Kinds>,
     /// numbers of connections, with commas (default: 1,8,64)
     #[argh(option, default = "Numbers(vec![1, 8, 64])", from_str_fn(numbers))]
     connections: Numbers,
@@ -90,7 +100,7 @@ struct Flows {
     /// how many runs there are of everything (default: 3)
     #[argh(option, default = "3")]
     runs: usize,
-    /// the helper: builtin (default), which costs nothing, or process
+    /// the helper: builtin (default), which costs nothing, process, or resident, which stays
     #[argh(option, default = "Deliverer::BuiltIn", from_str_fn(deliverer))]
     helper: Deliverer,
     /// where our server listens: tcp (default) or unix
@@ -105,6 +115,15 @@ struct Flows {
     /// compare an empty database with one of so many expired rows that are being deleted
     #[argh(option)]
     old_rows: Option<u64>,
+    /// how many servers share each database; requests alternate between them (default: 1)
+    #[argh(option, default = "1")]
+    servers: usize,
+    /// a PostgreSQL whose commits take 3 ms more, as on a slow disk
+    #[argh(switch)]
+    slow_commits: bool,
+    /// compare with an older build, in turn: the path of its challenger-bench
+    #[argh(option)]
+    against: Option<PathBuf>,
     /// run neither pgbench nor the server that does nothing
     #[argh(switch)]
     alone: bool,
@@ -143,7 +162,7 @@ struct Helper {
     json: bool,
 }
 
-/// decisions, heads and pages, in nanoseconds
+/// decisions, heads, pages and whole requests, in nanoseconds
 #[derive(FromArgs)]
 #[argh(subcommand, name = "micro")]
 struct Micro {
@@ -215,42 +234,6 @@ struct Document {
     file: PathBuf,
 }
 
-struct Kinds(Vec<Kind>);
-struct Numbers(Vec<usize>);
-
-fn kinds(text: &str) -> Result<Kinds, String> {
-    let kind = |word| one_of(word, &[("postgres", Kind::Postgres), ("sqlite", Kind::Sqlite)]);
-    text.split(',').map(kind).collect::<Result<_, _>>().map(Kinds)
-}
-
-fn numbers(text: &str) -> Result<Numbers, String> {
-    let number = |word: &str| match word.parse() {
-        Ok(number @ 1..=200) => Ok(number),
-        Ok(_) | Err(_) => Err(format!("{word}: expected a number from 1 to 200")),
-    };
-    text.split(',').map(number).collect::<Result<_, _>>().map(Numbers)
-}
-
-fn deliverer(text: &str) -> Result<Deliverer, String> {
-    one_of(text, &[("builtin", Deliverer::BuiltIn), ("process", Deliverer::Process)])
-}
-
-fn socket(text: &str) -> Result<Socket, String> {
-    one_of(text, &[("tcp", Socket::Tcp), ("unix", Socket::Unix)])
-}
-
-fn reader(text: &str) -> Result<Reader, String> {
-    one_of(text, &[("browser", Reader::Browser), ("program", Reader::Program)])
-}
-
-fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
-    let found = choices.iter().find(|(name, _)| *name == text);
-    found.map(|(_, choice)| *choice).ok_or_else(|| {
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        format!("{text}: expected {}", names.join(" or "))
-    })
-}
-
 /// Prints the progress, for people who wait.
 fn tell(what: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "{what}");
@@ -265,9 +248,11 @@ fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Document(it) => it.run(),
         Command::Flows(it) => it.run(),
+        Command::Growth(it) => it.run(),
         Command::Helper(it) => it.run(),
         Command::Instructions(it) => it.run(),
         Command::Micro(it) => it.run(),
+        Command::Resident(it) => it.run(),
         Command::Serve(it) => it.run(),
         Command::Whole(it) => it.run(),
     };
@@ -288,8 +273,11 @@ fn show(is_json: bool, json: &Value, tables: Tables) -> Result<(), String> {
 impl Flows {
     fn run(self) -> Result<(), String> {
         let target = self.running()?;
+        let usual: &[Kind] =
+            if self.slow_commits { &[Kind::Postgres] } else { &[Kind::Postgres, Kind::Sqlite] };
         let plan = Plan {
-            kinds: self.stores.0,
+            build: Build::own()?,
+            kinds: self.stores.map_or_else(|| usual.to_vec(), |it| it.0),
             deliverer: self.helper,
             socket: self.socket,
             reader: self.reader,
@@ -298,7 +286,22 @@ impl Flows {
             runs: self.runs.max(1),
             compares: !self.alone,
             messages_per_day: self.messages_per_day,
+            servers: self.servers,
+            slow_commits: self.slow_commits,
         };
+        if self.against.is_some() && self.old_rows.is_some() {
+            return Err("expected --against or --old-rows, and not both".to_owned());
+        }
+        if let Some(older) = self.against {
+            let build = Build::of(&older)?;
+            let pairs = against::measure(&Plan { build, ..plan.clone() }, &plan)?;
+            let json: Vec<Value> = pairs.iter().map(against::Pair::to_json).collect();
+            return show(
+                self.json,
+                &json!({"against": json}),
+                Tables::default().against(&pairs, ["old", "new"]),
+            );
+        }
         if let Some(rows) = self.old_rows {
             let aged = flows::measure_aged(&plan, rows)?;
             let json: Vec<Value> = aged.iter().map(flows::Aged::to_json).collect();
@@ -320,8 +323,10 @@ impl Flows {
             (None, Some(path)) => Place::Unix(path.clone()),
             (Some(_), Some(_)) => return Err("expected --url or --unix, and not both".to_owned()),
         };
-        if self.old_rows.is_some() {
-            return Err("--old-rows is for databases of our own".to_owned());
+        let is_ours = self.old_rows.is_some() || self.against.is_some();
+        if is_ours || self.slow_commits || self.servers != 1 {
+            let ours = "--old-rows, --against, --slow-commits and --servers";
+            return Err(format!("{ours} are for services of our own"));
         }
         let missing = |option: &str| format!("a service that runs needs {option}");
         let secret = self.client_secret.clone().ok_or_else(|| missing("--client-secret"))?;
@@ -329,7 +334,8 @@ impl Flows {
         let codes = self.codes.clone().ok_or_else(|| missing("--codes"))?;
         let client = Client { id: self.client_id.clone(), secret, redirect_uri: uri };
         let (reader, post) = (self.reader, Post::Files(codes));
-        Ok(Some(Target { place, client, reader, post, server: None, database: None }))
+        let (places, servers) = (vec![place], Vec::new());
+        Ok(Some(Target { places, client, reader, post, servers, database: None }))
     }
 }
 

@@ -1,7 +1,8 @@
-//! The core without a network, a database or a clock: the cost of one decision, one head, one page.
+//! The service without a network, a database or a clock: the cost of one decision, one head, one
+//! page, one whole request.
 
 use std::hint::black_box;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use challenger_proto::address::{AddressType, Fields};
@@ -13,6 +14,7 @@ use challenger_server::front::head::parse_head;
 use challenger_server::pages::Templates;
 
 use super::flow::escape;
+use super::request::Served;
 use super::spread::Spread;
 
 const SECRET: &str = "secret-token:0123456789abcdef0123456789abcdef";
@@ -26,6 +28,10 @@ const BATCHES: usize = 15;
 
 /// The scales of the inputs: at several of them, costs that are not linear show.
 pub const SCALES: [usize; 3] = [1, 10, 100];
+
+/// The routes of which whole requests are measured: those of a flow.
+const WHOLE: [&str; 7] =
+    ["setup", "authorize", "challenge x1", "solve wrong", "solve right", "token", "info"];
 
 /// Something small to be measured.
 pub struct Case {
@@ -82,6 +88,8 @@ struct Scene {
     request: Request,
     rows: Rows,
     now: Timestamp,
+    /// The status that it is answered with.
+    status: u16,
 }
 
 impl Scene {
@@ -114,7 +122,7 @@ impl World {
     /// Carries out a request, and remembers the rows that it met.
     fn ask(&mut self, request: Request) -> Result<(Scene, Answered), String> {
         self.drawn = self.drawn.wrapping_add(1);
-        let mut scene = Scene { request, rows: Rows::default(), now: NOW };
+        let mut scene = Scene { request, rows: Rows::default(), now: NOW, status: 0 };
         let mut pin = None;
         let mut step = Step::begin(&scene.request, &self.service, NOW);
         let response = loop {
@@ -136,6 +144,7 @@ impl World {
                 Step::Respond(response) => break response,
             };
         };
+        scene.status = response.status.0;
         let location = response.header("Location").map(str::to_owned);
         Ok((scene, Answered { body: response.body, pin, location }))
     }
@@ -168,7 +177,7 @@ impl Answered {
 /// Route and decide for each step of a flow, and the pages that come of it.
 fn decisions(cases: &mut Vec<Case>) -> Result<(), String> {
     let templates = Templates::embedded().map_err(|error| error.to_string())?;
-    let templates = Rc::new(templates);
+    let templates = Arc::new(templates);
     let mut world = World::new(&templates)?;
     let mut scenes = Vec::new();
     let mut pages = Vec::new();
@@ -228,21 +237,57 @@ fn decisions(cases: &mut Vec<Case>) -> Result<(), String> {
     let info = request(Method::Get, "/info", &[("Authorization", &bearer)], "");
     scenes.push(("info".to_owned(), world.ask(info)?.0));
 
-    let service = Rc::new(world.service);
+    add(cases, scenes, pages, world.service, &templates)
+}
+
+/// Makes cases of scenes and pages.
+fn add(
+    cases: &mut Vec<Case>,
+    scenes: Vec<(String, Scene)>,
+    pages: Vec<(String, Page)>,
+    service: Service,
+    templates: &Arc<Templates>,
+) -> Result<(), String> {
+    let service = Arc::new(service);
+    for (name, scene) in scenes.iter().filter(|(name, _)| WHOLE.contains(&name.as_str())) {
+        cases.push(whole(name, scene, &service, templates)?);
+    }
     for (name, scene) in scenes {
-        let service = Rc::clone(&service);
+        let service = Arc::clone(&service);
         cases.push(Case::new(format!("decide {name}"), move || {
             let _ = black_box(scene.decide(&service));
         }));
     }
     let email = AddressType::new("email").ok_or("email is no type")?;
     for (name, page) in pages {
-        let (templates, email) = (Rc::clone(&templates), email.clone());
+        let (templates, email) = (Arc::clone(templates), email.clone());
         cases.push(Case::new(format!("render {name}"), move || {
             black_box(templates.render(&page, &email));
         }));
     }
     Ok(())
+}
+
+/// A scene from the bytes of its request to those of its answer.
+fn whole(
+    name: &str,
+    scene: &Scene,
+    service: &Service,
+    templates: &Arc<Templates>,
+) -> Result<Case, String> {
+    let served = Served::new(service, templates, &scene.rows, scene.now, &scene.request);
+    let (now, status) = (scene.now, format!("HTTP/1.1 {}", scene.status));
+    // A refusal would cost less.
+    for _ in 0..2 {
+        let answer = served.answer(now).unwrap_or_default();
+        if answer != status.as_bytes() {
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            return Err(format!("{name} is answered with {answer:?} and not with {status}"));
+        }
+    }
+    Ok(Case::new(format!("request {name}"), move || {
+        black_box(served.answer(now));
+    }))
 }
 
 /// Heads as a browser behind a proxy sends them, with more and more cookies of others.

@@ -1,16 +1,35 @@
-//! Finds the programs that belong to this one, and runs others for their output.
+//! Finds the programs that belong together, and runs others for their output.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A program that was built together with this one.
-pub fn sibling(program: &str) -> Result<PathBuf, String> {
-    let own = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
-    let path = own.with_file_name(program);
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(format!("{} is not there: build all programs of challenger-cli", path.display()))
+/// Programs that were built together: this one with those beside it, or an older build.
+#[derive(Clone, Debug)]
+pub struct Build(PathBuf);
+
+impl Build {
+    /// The one that this program belongs to.
+    pub fn own() -> Result<Self, String> {
+        let own = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
+        Self::of(&own)
+    }
+
+    /// The one that a `challenger-bench` belongs to.
+    pub fn of(bench: &Path) -> Result<Self, String> {
+        if !bench.is_file() {
+            return Err(format!("{}: expected the challenger-bench of a build", bench.display()));
+        }
+        Ok(Self(bench.with_file_name("")))
+    }
+
+    /// One of its programs.
+    pub fn program(&self, name: &str) -> Result<PathBuf, String> {
+        let path = self.0.join(name);
+        if path.is_file() {
+            Ok(path)
+        } else {
+            Err(format!("{} is not there: build all programs of challenger-cli", path.display()))
+        }
     }
 }
 

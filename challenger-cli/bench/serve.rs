@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
-use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -18,7 +18,7 @@ use challenger_server::server::Server;
 use challenger_server::settings::Settings;
 use log::LevelFilter;
 
-use super::codes::box_of;
+use super::codes::Mail;
 use super::wire::Place;
 
 /// The code that the server that does nothing takes for the right one.
@@ -34,8 +34,8 @@ pub fn real(config: &Path, codes: PathBuf) -> Result<(), String> {
     let config =
         Config::load(&Disk, &environment, Some(config)).map_err(|error| error.to_string())?;
     let settings = Settings::read(&config, None).map_err(|error| error.to_string())?;
-    let socket = UnixDatagram::unbound().map_err(|error| error.to_string())?;
-    let _server = Server::start_with(settings, |command| Arc::new(Told { command, codes, socket }))
+    let mail = Mail::open(codes).map_err(|error| error.to_string())?;
+    let _server = Server::start_with(settings, |command| Arc::new(Told { command, mail }))
         .map_err(|error| error.to_string())?;
     loop {
         thread::park();
@@ -43,23 +43,20 @@ pub fn real(config: &Path, codes: PathBuf) -> Result<(), String> {
 }
 
 /// Makes the message as the real helper's caller does, and then only sends the code to the driver.
-pub struct Told {
+struct Told {
     command: AuthCommand,
-    codes: PathBuf,
-    socket: UnixDatagram,
+    mail: Mail,
 }
 
 impl Helper for Told {
     fn send(&self, transmission: &Transmission) -> Result<(), Failure> {
         let variables = transmission.variables(&self.command.host);
         let message = self.command.messages.render(&transmission.language, &variables);
+        let unknown = |how: &str| Failure::new(FailureKind::Unknown, how.to_owned());
+        message.ok_or_else(|| unknown("the message cannot be rendered"))?;
         let address = transmission.address.get("CONTACT_EMAIL").unwrap_or_default();
-        let to = box_of(&self.codes, address).filter(|_| message.is_some());
-        let unknown = |how: String| Failure::new(FailureKind::Unknown, how);
-        let to = to.ok_or_else(|| unknown("not somebody of the benchmark".to_owned()))?;
-        let text = format!("{address} {}", transmission.pin.digits());
-        let sent = self.socket.send_to(text.as_bytes(), to);
-        sent.map(drop).map_err(|error| unknown(error.kind().to_string()))
+        let sent = self.mail.send(address, transmission.pin.digits());
+        sent.map_err(|error| unknown(&error.kind().to_string()))
     }
 }
 

@@ -16,7 +16,7 @@ use super::codes::Post;
 use super::database::Database;
 use super::drive::Target;
 use super::flow::{Client, Reader};
-use super::programs::{output, sibling};
+use super::programs::{Build, output};
 use super::serve::NULL_CODE;
 use super::wire::{Connection, Place};
 
@@ -38,6 +38,8 @@ pub enum Deliverer {
     BuiltIn,
     /// `challenger-httpd`, which starts a program for each message.
     Process,
+    /// `challenger-httpd`, which gives one message after the other to programs that stay.
+    Resident,
 }
 
 /// Where the server listens.
@@ -47,31 +49,61 @@ pub enum Socket {
     Unix,
 }
 
+/// The kind of service that is wanted.
+#[derive(Clone, Debug)]
+pub struct Design {
+    pub build: Build,
+    pub deliverer: Deliverer,
+    pub socket: Socket,
+    /// How many servers share the database.
+    pub servers: usize,
+    /// More options of `[challenger]`, one a line.
+    pub options: String,
+}
+
+impl Design {
+    /// The helper, as a script.
+    fn helper(&self) -> Result<String, String> {
+        Ok(match self.deliverer {
+            // The first is never run.
+            Deliverer::BuiltIn | Deliverer::Process => DELIVER.to_owned(),
+            Deliverer::Resident => {
+                let bench = self.build.program("challenger-bench")?;
+                let arguments = "resident --codes \"${0%/*}/codes\" \"$@\"";
+                format!("#!/bin/sh\nexec '{}' {arguments}\n", bench.display())
+            }
+        })
+    }
+}
+
 /// A service with everything that belongs to it.
 pub struct Site {
     directory: TempDir,
     pub database: Arc<Database>,
-    place: Place,
     client: Client,
-    deliverer: Deliverer,
-    server: Option<Child>,
-    /// How long the server took from its start to its first answer.
+    design: Design,
+    servers: Vec<Server>,
+    /// How long the servers took from their start to their first answers.
     pub started_in: Duration,
 }
 
+/// One of its servers.
+struct Server {
+    config: PathBuf,
+    place: Place,
+    process: Option<Child>,
+}
+
 impl Site {
-    /// Sets one up and starts its server.
-    pub fn start(
-        database: Arc<Database>,
-        deliverer: Deliverer,
-        socket: Socket,
-    ) -> Result<Self, String> {
-        let mut site = Self::prepare(database, deliverer, socket).map_err(|it| it.to_string())?;
+    /// Sets one up and starts its servers.
+    pub fn start(database: Arc<Database>, design: Design) -> Result<Self, String> {
+        let helper = design.helper()?;
+        let mut site = Self::prepare(database, design, &helper).map_err(|it| it.to_string())?;
         site.run("challenger-dbinit", &[])?;
         let told = site.run("challenger-admin", &["--add", SECRET, REDIRECT_URI])?;
         let id = told.trim().rsplit(' ').next().unwrap_or_default();
         site.client.id = id.trim_end_matches(['.', '\n']).to_owned();
-        site.start_server()?;
+        site.start_servers()?;
         Ok(site)
     }
 
@@ -82,43 +114,53 @@ impl Site {
         self.run("challenger-admin", &[&option, REDIRECT_URI]).map(drop)
     }
 
-    fn prepare(database: Arc<Database>, deliverer: Deliverer, socket: Socket) -> io::Result<Self> {
+    fn prepare(database: Arc<Database>, design: Design, helper: &str) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("challenger-bench-").tempdir()?;
         let root = directory.path();
         fs::create_dir(root.join("codes"))?;
         fs::create_dir(root.join("config.d"))?;
         let script = root.join("deliver.sh");
-        fs::write(&script, DELIVER)?;
+        fs::write(&script, helper)?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
-        let (place, serve) = free_place(socket, root)?;
-        // More helpers than connections, so that nobody is refused for want of one.
+        // More helpers than connections, so that nobody is refused for want of one; and more
+        // validations than come, so that nobody is refused because of those before.
         let config = format!(
-            "[challenger]\n{serve}BASE_URL = https://challenger.example/\nADDRESS_TYPE = email\n\
-             AUTH_COMMAND = {}\nAUTH_ADDRESS_FORMAT = plain\nHELPERS_MAX = 256\n{}",
+            "BASE_URL = https://challenger.example/\nADDRESS_TYPE = email\n\
+             AUTH_COMMAND = {}\nAUTH_ADDRESS_FORMAT = plain\nHELPERS_MAX = 256\n\
+             CLIENT_VALIDATIONS_MAX = 100000000\n{}{}{}",
             script.display(),
+            if design.deliverer == Deliverer::Resident { "AUTH_HELPER = resident\n" } else { "" },
+            design.options,
             database.config()
         );
-        fs::write(root.join("challenger.conf"), config)?;
+        let mut servers = Vec::new();
+        for number in 1..=design.servers.max(1) {
+            let (place, serve) = free_place(design.socket, root, number)?;
+            let path = root.join(format!("challenger-{number}.conf"));
+            fs::write(&path, format!("[challenger]\n{serve}{config}"))?;
+            servers.push(Server { config: path, place, process: None });
+        }
         let client = Client {
             id: String::new(),
             secret: SECRET.to_owned(),
             redirect_uri: REDIRECT_URI.to_owned(),
         };
         let started_in = Duration::ZERO;
-        Ok(Self { directory, database, place, client, deliverer, server: None, started_in })
-    }
-
-    fn config(&self) -> PathBuf {
-        self.directory.path().join("challenger.conf")
+        Ok(Self { directory, database, client, design, servers, started_in })
     }
 
     fn codes(&self) -> PathBuf {
         self.directory.path().join("codes")
     }
 
-    /// One of our programs with this site's configuration.
+    /// One of our programs with this site's configuration, that of the first server.
     pub fn command(&self, program: &str) -> Result<Command, String> {
-        let mut command = Command::new(sibling(program)?);
+        let server = self.servers.first().ok_or("there is no server")?;
+        self.command_of(server, program)
+    }
+
+    fn command_of(&self, server: &Server, program: &str) -> Result<Command, String> {
+        let mut command = Command::new(self.design.build.program(program)?);
         command.env("CHALLENGER_BASE_CONFIG", self.directory.path().join("config.d"));
         command.stdin(Stdio::null());
         if program == "challenger-bench" {
@@ -126,7 +168,7 @@ impl Site {
         } else {
             command.arg("-c");
         }
-        command.arg(self.config());
+        command.arg(&server.config);
         Ok(command)
     }
 
@@ -134,49 +176,53 @@ impl Site {
         output(self.command(program)?.args(arguments))
     }
 
-    /// Starts the server and waits for its first answer.
-    pub fn start_server(&mut self) -> Result<(), String> {
-        self.stop_server();
-        let mut command = self.command(match self.deliverer {
+    /// Starts the servers and waits for their first answers.
+    pub fn start_servers(&mut self) -> Result<(), String> {
+        self.stop_servers();
+        let program = match self.design.deliverer {
             Deliverer::BuiltIn => "challenger-bench",
-            Deliverer::Process => "challenger-httpd",
-        })?;
+            Deliverer::Process | Deliverer::Resident => "challenger-httpd",
+        };
+        let commands = self.servers.iter().map(|server| self.command_of(server, program));
+        let commands = commands.collect::<Result<Vec<_>, _>>()?;
         let begun = Instant::now();
-        let mut server = spawn(&mut command)?;
-        let answers = wait_for_answer(&self.place, &mut server);
-        self.server = Some(server);
+        for (server, mut command) in self.servers.iter_mut().zip(commands) {
+            let process = server.process.insert(spawn(&mut command)?);
+            wait_for_answer(&server.place, process)?;
+        }
         self.started_in = begun.elapsed();
-        answers
+        Ok(())
     }
 
-    fn stop_server(&mut self) {
-        stop(&mut self.server);
+    fn stop_servers(&mut self) {
+        self.servers.iter_mut().for_each(|server| stop(&mut server.process));
     }
 
-    /// The server's process.
-    pub fn process(&self) -> Option<u32> {
-        self.server.as_ref().map(Child::id)
+    /// The processes of the servers.
+    pub fn processes(&self) -> Vec<u32> {
+        self.servers.iter().filter_map(|it| it.process.as_ref()).map(Child::id).collect()
     }
 
-    pub const fn place(&self) -> &Place {
-        &self.place
+    /// Where they listen.
+    pub fn places(&self) -> Vec<Place> {
+        self.servers.iter().map(|server| server.place.clone()).collect()
     }
 
     /// How to measure it.
     pub fn target(&self, reader: Reader) -> Target {
-        let post = match self.deliverer {
-            Deliverer::BuiltIn => Post::Datagrams(self.codes()),
+        let post = match self.design.deliverer {
+            Deliverer::BuiltIn | Deliverer::Resident => Post::Datagrams(self.codes()),
             Deliverer::Process => Post::Files(self.codes()),
         };
-        let (place, client) = (self.place.clone(), self.client.clone());
-        let (server, database) = (self.process(), self.database.process());
-        Target { place, client, reader, post, server, database }
+        let (places, client) = (self.places(), self.client.clone());
+        let (servers, database) = (self.processes(), self.database.process());
+        Target { places, client, reader, post, servers, database }
     }
 }
 
 impl Drop for Site {
     fn drop(&mut self) {
-        self.stop_server();
+        self.stop_servers();
     }
 }
 
@@ -190,8 +236,8 @@ pub struct NullSite {
 impl NullSite {
     pub fn start(socket: Socket) -> Result<Self, String> {
         let directory = tempfile::tempdir().map_err(|it| it.to_string())?;
-        let (place, _) = free_place(socket, directory.path()).map_err(|it| it.to_string())?;
-        let mut command = Command::new(sibling("challenger-bench")?);
+        let (place, _) = free_place(socket, directory.path(), 1).map_err(|it| it.to_string())?;
+        let mut command = Command::new(Build::own()?.program("challenger-bench")?);
         command.arg("serve").arg("--null");
         match &place {
             Place::Tcp(host) => command.arg(format!("http://{host}")),
@@ -209,9 +255,9 @@ impl NullSite {
             secret: SECRET.to_owned(),
             redirect_uri: REDIRECT_URI.to_owned(),
         };
-        let (place, post) = (self.place.clone(), Post::Known(NULL_CODE));
-        let server = self.server.as_ref().map(Child::id);
-        Target { place, client, reader, post, server, database: None }
+        let (places, post) = (vec![self.place.clone()], Post::Known(NULL_CODE));
+        let servers = self.server.iter().map(Child::id).collect();
+        Target { places, client, reader, post, servers, database: None }
     }
 }
 
@@ -253,7 +299,7 @@ fn wait_for_answer(place: &Place, server: &mut Child) -> Result<(), String> {
 }
 
 /// A free place to listen, and the lines of a configuration for it.
-fn free_place(socket: Socket, directory: &Path) -> io::Result<(Place, String)> {
+fn free_place(socket: Socket, directory: &Path, number: usize) -> io::Result<(Place, String)> {
     Ok(match socket {
         Socket::Tcp => {
             let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
@@ -261,7 +307,7 @@ fn free_place(socket: Socket, directory: &Path) -> io::Result<(Place, String)> {
             (Place::Tcp(format!("127.0.0.1:{port}")), serve)
         }
         Socket::Unix => {
-            let path = directory.join("socket");
+            let path = directory.join(format!("socket-{number}"));
             let serve = format!("SERVE = unix\nUNIXPATH = {}\n", path.display());
             (Place::Unix(path), serve)
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::against::{Compared, Pair};
 use super::database::Kind;
 use super::drive::Run;
 use super::flow::STEPS;
@@ -123,6 +124,25 @@ impl Tables {
         self.table(&head, &rows.collect::<Vec<_>>())
     }
 
+    /// Adds two services beside each other, which have these names.
+    pub fn against(self, pairs: &[Pair], [old, new]: [&str; 2]) -> Self {
+        let rows = pairs.iter().flat_map(|pair| {
+            let row = |it: Compared| {
+                vec![
+                    pair.new.name.clone(),
+                    pair.new.connections.to_string(),
+                    it.what.to_owned(),
+                    it.old.text(it.digits),
+                    it.new.text(it.digits),
+                    it.ratio.text(2),
+                ]
+            };
+            pair.compared().into_iter().map(row).chain(pair_errors(pair))
+        });
+        let head = ["service", "connections", "what", old, new, "ratio"];
+        self.table(&head, &rows.collect::<Vec<_>>())
+    }
+
     /// Adds helpers beside bare programs.
     pub fn helper(self, costs: &[HelperCost]) -> Self {
         let rows = costs.iter().map(|cost| {
@@ -194,8 +214,18 @@ fn flows_row(cell: &Cell) -> Vec<String> {
         cell.cpu("helpers").text(3),
         cell.cpu("driver").text(3),
         memory.text(1),
-        cell.errors().values().filter_map(serde_json::Value::as_u64).sum::<u64>().to_string(),
+        cell.failures().to_string(),
     ]
+}
+
+/// How many requests failed, if some did.
+fn pair_errors(pair: &Pair) -> Option<Vec<String>> {
+    let [old, new] = [&pair.old, &pair.new].map(Cell::failures);
+    (old + new > 0).then(|| {
+        let (name, connections) = (pair.new.name.clone(), pair.new.connections.to_string());
+        let (old, new) = (old.to_string(), new.to_string());
+        vec![name, connections, "errors".to_owned(), old, new, "–".to_owned()]
+    })
 }
 
 /// Each request of a flow, and all of them: the medians of the runs' percentiles.

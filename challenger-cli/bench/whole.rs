@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::database::{Database, Kind};
 use super::procs;
-use super::programs::{output, sibling};
-use super::site::{Deliverer, Site, Socket};
+use super::programs::{Build, output};
+use super::site::{Deliverer, Design, Site, Socket};
 use super::spread::Spread;
 use super::wire::Connection;
 
@@ -53,16 +53,19 @@ impl Whole {
 /// Measures a server that is started this many times.
 pub fn measure(kind: Kind, runs: usize) -> Result<Whole, String> {
     let database = Arc::new(Database::create(kind)?);
-    let mut site = Site::start(database, Deliverer::Process, Socket::Tcp)?;
+    let (build, deliverer, options) = (Build::own()?, Deliverer::Process, String::new());
+    let design = Design { build, deliverer, socket: Socket::Tcp, servers: 1, options };
+    let mut site = Site::start(database, design)?;
     let (mut start, mut idle, mut crowded) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
-        site.start_server()?;
+        site.start_servers()?;
         start.push(site.started_in.as_micros() as f64 / 1000.0);
         idle.push(memory(&site)?);
+        let place = site.places().pop().ok_or("there is no server")?;
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
             let lost = |error: std::io::Error| format!("connection: {error}");
-            let mut connection = Connection::open(site.place()).map_err(lost)?;
+            let mut connection = Connection::open(&place).map_err(lost)?;
             let ask = "GET /config HTTP/1.1\r\nHost: bench.example\r\n\r\n";
             let status = connection.ask(ask).map_err(lost)?.status;
             if status != 200 {
@@ -78,14 +81,15 @@ pub fn measure(kind: Kind, runs: usize) -> Result<Whole, String> {
 }
 
 fn memory(site: &Site) -> Result<f64, String> {
-    let memory = site.process().and_then(procs::memory_kib);
+    let memory = site.processes().pop().and_then(procs::memory_kib);
     memory.map(|(now, _)| now as f64).ok_or_else(|| "the server is gone".to_owned())
 }
 
 /// How large the programs are, in KiB.
 pub fn sizes() -> Result<Vec<(&'static str, u64)>, String> {
+    let build = Build::own()?;
     let size = |program: &'static str| {
-        let metadata = std::fs::metadata(sibling(program)?).map_err(|it| it.to_string())?;
+        let metadata = std::fs::metadata(build.program(program)?).map_err(|it| it.to_string())?;
         Ok((program, metadata.len() / 1024))
     };
     PROGRAMS.into_iter().map(size).collect()
