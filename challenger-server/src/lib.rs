@@ -30,6 +30,7 @@ pub mod pages;
 pub mod places;
 pub mod ports;
 pub mod process;
+pub mod residents;
 pub mod responder;
 pub mod secrecy;
 pub mod server;
