@@ -5,14 +5,17 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod holdings;
+mod provider;
 mod site;
 
 use std::fs;
+use std::path::Path;
 use std::sync::Mutex;
 
 use challenger_testkit::{Reply, at_once, wait_for};
 use holdings::{Holdings, at_rest};
-use serde_json::Value;
+use provider::{Act, Provider};
+use serde_json::{Value, json};
 use site::Site;
 
 /// The head of a helper's script: it works in the folder of the site, and notes its start.
@@ -85,7 +88,7 @@ fn people_prove_their_addresses_by_one_process() {
     let last = got[3].as_object().unwrap();
     let names: Vec<&str> = last.keys().map(String::as_str).collect();
     assert_eq!(names, ["address", "argument", "language", "message", "reference", "subject"]);
-    assert_eq!(last["address"], serde_json::json!({"CONTACT_EMAIL": "d@example.com"}));
+    assert_eq!(last["address"], json!({"CONTACT_EMAIL": "d@example.com"}));
     assert_eq!(last["argument"], "{\"CONTACT_EMAIL\":\"d@example.com\"}");
     assert_eq!(last["language"], "de");
     let reference = last["reference"].as_str().unwrap();
@@ -171,6 +174,36 @@ fn as_many_as_may_be_are_at_work_and_nothing_is_left_of_them() {
 }
 
 #[test]
+fn misdeeds_leave_nothing_behind() {
+    let mut site = started("AUTH_TIMEOUT = 1 s", GOOD);
+    let rest = at_rest(&site);
+    for misdeed in [
+        "exit 1",
+        "kill -SEGV $$",
+        "exec sleep 1000",
+        "kill -STOP $$",
+        "trap '' TERM; sleep 1000 & echo $! >>started; while :; do wait; done",
+        "exec yes",
+        "yes >&2",
+        "exec <&- >&- 2>&-; exec sleep 1000",
+        "echo; sleep 1000",
+        "read -r line; echo '{\"status\":0}'; echo late; sleep 1000",
+        "exec /no/such/program",
+    ] {
+        site.set_helper(&format!("{HEAD}{misdeed}\n"));
+        send_at_once(&site, 4);
+        for process in lines(&site, "started") {
+            wait_for(misdeed, || (!runs(&process)).then_some(()));
+        }
+        wait_for(misdeed, || (Holdings::of(site.process()) == rest).then_some(()));
+    }
+    // It recovers by itself.
+    site.set_helper(&format!("{HEAD}{KEEP}{GOOD}"));
+    wait_for("a message", || (send(&site).status == 200).then_some(()));
+    site.stop();
+}
+
+#[test]
 fn it_ends_with_the_service_after_its_message() {
     // The second one ignores the end of its input, and signals.
     for end in ["", "trap '' HUP INT TERM; sleep 1000 & echo $! >>started; while :; do wait; done"]
@@ -201,5 +234,47 @@ fn it_ends_by_itself_if_the_service_is_killed() {
     assert_eq!(site.wait(), None);
     for process in lines(&site, "started") {
         wait_for("the helper to end", || (!runs(&process)).then_some(()));
+    }
+}
+
+#[test]
+fn the_examples_of_the_manual_deliver() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/deliver.md");
+    let manual = fs::read_to_string(manual).unwrap();
+    let (_, chapter) = manual.split_once("\n## A helper that stays\n").unwrap();
+    for language in ["python", "sh"] {
+        let (_, code) = chapter.split_once(&format!("```{language}\n#!")).unwrap();
+        let script = format!("#!{}", code.split("```").next().unwrap());
+        let gateway = Provider::start(|asked| {
+            let body: Value = serde_json::from_slice(&asked.body).unwrap();
+            match body["to"].as_str().unwrap() {
+                "+41791234567" => Act::Answer(200, String::new()),
+                _ => Act::Answer(403, String::new()),
+            }
+        });
+        let mut site = started(
+            &format!(
+                "ADDRESS_TYPE = phone\n[challenger-helper]\nGATEWAY_URL = {}/messages\n\
+                 GATEWAY_TOKEN = swordfish",
+                gateway.url()
+            ),
+            "",
+        );
+        site.set_helper(&script);
+        for (number, status) in [("41791234567", 200), ("41797654321", 502), ("41791234567", 200)] {
+            site.remember(number);
+            let body = format!("CONTACT_PHONE=%2B{number}");
+            let reply = site.post(&format!("challenge/{}", site.setup()), &[], body);
+            assert_eq!(reply.status, status, "{language}: {}\n{}", reply.body, site.log());
+        }
+        let asked = gateway.asked();
+        assert_eq!(asked.len(), 3);
+        assert_eq!(asked[0].header("Authorization"), "Bearer swordfish");
+        let body: Value = serde_json::from_slice(&asked[0].body).unwrap();
+        assert!(body["text"].as_str().unwrap().starts_with("Code "), "{body}");
+        site.stop();
+        let log = site.log();
+        assert_eq!(log.matches(" INFO helper started program=").count(), 1, "{log}");
+        assert!(log.contains("403") && !log.contains("WARNING helper failed"), "{log}");
     }
 }

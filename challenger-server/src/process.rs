@@ -3,7 +3,7 @@
 //! The program gets the address as its only argument and the message on its standard input; its
 //! exit status alone decides. Whatever it does, [`HelperCommand::run`] returns in time, and leaves
 //! neither a zombie nor an open descriptor behind. A program that stays for many messages is in
-//! [`resident`].
+//! `resident.rs`.
 
 mod children;
 mod pipes;

@@ -80,7 +80,9 @@ fn runs(process: &str) -> bool {
 fn one_process_gets_one_message_after_the_other() {
     let crew = Crew::new(
         "echo \"$*\" >arguments; env >environment
-         while read -r line; do printf '%s\\n' \"$line\" >>got; echo '{\"status\":0,\"new\":{}}'; done",
+         while read -r line; do
+             printf '%s\\n' \"$line\" >>got; echo '{\"status\":0,\"new\":{}}'
+         done",
     );
     for message in ["{\"a\":1}", "{\"b\":\"\\\\n\"}", "{}"] {
         let Delivered { result, said } = crew.deliver(message);
@@ -168,6 +170,20 @@ fn what_is_no_answer_costs_one_message_and_the_helper() {
             });
         }
     });
+}
+
+#[test]
+fn a_greeting_is_no_answer() {
+    let crew = Crew::new(&format!("echo ready\n{GOOD}"));
+    for _ in 0..2 {
+        let Delivered { result, said } = crew.deliver("{}");
+        let error = result.expect_err("it is not the answer").to_string();
+        // The answer may have followed already.
+        let expected = ["did not answer with an object", "answered with more than one line"];
+        assert!(expected.iter().any(|it| error.starts_with(it)), "{error}");
+        assert!(said.starts_with("ready"), "{said}");
+    }
+    assert_eq!(crew.started(), 2);
 }
 
 #[test]
@@ -349,7 +365,8 @@ fn as_many_as_messages_and_the_latest_first() {
     // Each waits until all of them have a message.
     let crew = Crew::new(&format!(
         "read -r line; echo >>begun; while [ \"$(wc -l <begun)\" -lt {MANY} ]; do sleep 0.01; done
-         echo '{{\"status\":0}}'; while read -r line; do echo $$ >>used; echo '{{\"status\":0}}'; done"
+         echo '{{\"status\":0}}'
+         while read -r line; do echo $$ >>used; echo '{{\"status\":0}}'; done"
     ));
     let failures = at_once(MANY, || crew.failure("{}"));
     assert_eq!(failures, [""; MANY]);

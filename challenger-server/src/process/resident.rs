@@ -3,6 +3,8 @@
 //!
 //! One that does anything else is ended. So nothing of one message reaches the next.
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::ExitStatus;
@@ -65,8 +67,8 @@ pub enum ResidentError {
     Process(ProcessErrorKind),
 }
 
-impl std::fmt::Display for ResidentError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for ResidentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answer(problem) => f.write_str(problem),
             Self::Paused(pause) => {
@@ -76,6 +78,8 @@ impl std::fmt::Display for ResidentError {
         }
     }
 }
+
+impl Error for ResidentError {}
 
 /// How a program without a message ended.
 pub(crate) enum End {
