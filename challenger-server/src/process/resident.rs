@@ -72,7 +72,7 @@ impl fmt::Display for ResidentError {
         match self {
             Self::Answer(problem) => f.write_str(problem),
             Self::Paused(pause) => {
-                write!(f, "failed several times, and is not started again for {pause:?}")
+                write!(f, "failed several times, and is not started again for {pause:.1?}")
             }
             Self::Process(kind) => kind.fmt(f),
         }
