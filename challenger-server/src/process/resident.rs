@@ -30,7 +30,8 @@ pub const ANSWER_MAX: usize = 16 * 1024;
 /// How long a program may take to end after one of its pipes was closed.
 const END_GRACE: Duration = Duration::from_secs(2);
 
-/// A program that stays, and has no message at the moment.
+/// A program that stays, and has no message at the moment. It has to be ended by [`Resident::end`],
+/// unless it ended or was ended during a message.
 pub(crate) struct Resident {
     child: Started,
     end: Option<OwnedFd>,
@@ -38,7 +39,7 @@ pub(crate) struct Resident {
     pub(crate) passport: Passport,
 }
 
-/// By which one is told from others.
+/// How one is told from others.
 #[derive(Clone, Copy)]
 pub(crate) struct Passport {
     pub(crate) process: u32,
@@ -159,7 +160,8 @@ impl Resident {
         self.pipes.exchange(&mut self.child, self.end.as_ref(), limit, is_enough)
     }
 
-    /// The outcome if it has ended: its answer counts if there is one.
+    /// The outcome if it has ended: its answer counts if there is one. Then it goes back like any
+    /// other, and is found to have ended.
     fn ended(self, status: ExitStatus) -> Asked {
         let (error, log) = match answer(&self.pipes) {
             Some(Ok(answer)) => {
