@@ -197,6 +197,21 @@ fn helpers_end_by_themselves_before_they_are_ended() {
 }
 
 #[test]
+fn a_helper_that_takes_one_message_only_is_advised_against_as_one_that_stays() {
+    for (program, warns) in [("challenger-send-post.sh", true), ("send-post", false)] {
+        let site = site("AUTH_HELPER = resident", &[("deliver.sh", program)]);
+        let script = site.directory.path().join(program);
+        fs::write(&script, "").unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        let said = stderr(&check(&site));
+        let expected = "warning: [challenger] AUTH_HELPER is resident, but challenger-send-post.sh \
+                        takes one message only";
+        assert_eq!(said.contains(expected), warns, "{said}");
+        assert_eq!(said.lines().count(), usize::from(warns), "{said}");
+    }
+}
+
+#[test]
 fn each_mistake_is_one_line() {
     for (options, change, expected, code) in [
         ("", ("ADDRESS_TYPE = email\n", ""), "[challenger] ADDRESS_TYPE is missing", 6),
@@ -213,6 +228,7 @@ fn each_mistake_is_one_line() {
             "no program sh that",
             6,
         ),
+        ("AUTH_HELPER = daemon", ("", ""), "expected program or resident", 6),
         ("ADDRESS_RESTRICTIONS = {", ("", ""), "[challenger] ADDRESS_RESTRICTIONS", 6),
         ("MESSAGE_TEMPLATE_FILE = $HERE/none", ("", ""), "none: No such file", 6),
         ("TEMPLATE_DIR = $HERE/none", ("", ""), "TEMPLATE_DIR", 6),

@@ -1,14 +1,17 @@
 //! The helper: the operator's command, with the message it delivers.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Instant;
 
 use challenger_proto::{Failure, FailureKind, Transmission};
 use log::Level;
+use serde_json::json;
 
-use crate::pages::Messages;
+use crate::pages::{Message, Messages};
 use crate::ports::Helper;
 use crate::process::{HelperCommand, Private, ProcessErrorKind};
+use crate::residents::{Delivered, ResidentError, Residents};
 use crate::secrecy;
 
 /// The settings by which the shipped helpers limit themselves, in seconds, with their defaults and
@@ -20,10 +23,22 @@ pub(crate) const OWN_LIMITS: [(&str, u64, &[&str]); 4] = [
     ("TELESIGN_TIMEOUT", 25, &["challenger-send-sms.sh"]),
 ];
 
-/// Runs `AUTH_COMMAND` for each message.
+/// The helpers that take one message only, and do not stay.
+pub(crate) const FOR_ONE: [&str; 3] =
+    ["challenger-send-file.sh", "challenger-send-post.sh", "challenger-send-sms.sh"];
+
+/// The program in `AUTH_COMMAND`, and how it is run.
+pub enum Program {
+    /// For each message.
+    Once(HelperCommand),
+    /// For one message after the other.
+    Stays(Arc<Residents>),
+}
+
+/// Runs `AUTH_COMMAND`.
 pub struct AuthCommand {
     /// The program.
-    pub command: HelperCommand,
+    pub program: Program,
     /// The message in each language.
     pub messages: Messages,
     /// The host of the service, for the message.
@@ -38,34 +53,80 @@ impl Helper for AuthCommand {
             let how = format!("there is no message in {language}");
             return Err(Failure::new(FailureKind::Misconfigured, how));
         };
-        let variables =
-            [("CHALLENGER_LANGUAGE", language), ("CHALLENGER_SUBJECT", &message.subject)];
         let begun = Instant::now();
-        let argument = &transmission.argument;
         let (code, nonce) = (transmission.pin.spelled(), transmission.nonce.to_text());
-        let texts = [argument, &code, &nonce].map(|text| Private::Text(text));
+        let texts = [&transmission.argument, &code, &nonce].map(|text| Private::Text(text));
         let others: Vec<String> = transmission.address.other_spellings().collect();
         let address = transmission.address.fields().map(|(_, value)| value);
         let address = address.chain(others.iter().map(String::as_str)).map(Private::Address);
         let private: Vec<Private<'_>> = address.chain(texts).collect();
-        let result = self.command.run(argument, &message.text, &variables, &private);
+        let (program, outcome) = self.program.deliver(transmission, &message, &private);
         let ms = begun.elapsed().as_millis();
-        let program = secrecy::quote(self.command.program());
-        let (level, said) = match &result {
-            Ok(said) => (Level::Info, said),
-            Err(error) => (Level::Warn, &error.output),
-        };
+        let program = secrecy::quote(program);
+        let Outcome { said, failure } = outcome;
         let said = Some(said.as_str()).filter(|said| !said.is_empty());
-        let failure = result
-            .as_ref()
-            .err()
-            .map(|error| Failure::new(kind_of(&error.kind), error.to_string()));
-        let (kind, error) = match &failure {
-            Some(failure) => (Some(failure.kind.name()), Some(failure.detail.as_str())),
-            None => (None, None),
+        let (level, kind, error) = match &failure {
+            Some(it) => (Level::Warn, Some(it.kind.name()), Some(it.detail.as_str())),
+            None => (Level::Info, None, None),
         };
         log::log!(level, program:%, ms, failure = kind, error, said; "message");
         failure.map_or(Ok(()), Err)
+    }
+}
+
+/// What became of a message: the words of the helper, and why it was not sent.
+struct Outcome {
+    said: String,
+    failure: Option<Failure>,
+}
+
+impl Program {
+    /// Has a message delivered, and returns the program as well.
+    fn deliver(
+        &self,
+        transmission: &Transmission,
+        message: &Message,
+        private: &[Private<'_>],
+    ) -> (&str, Outcome) {
+        let Transmission { language, argument, address, nonce, .. } = transmission;
+        let Message { subject, text } = message;
+        match self {
+            Self::Once(command) => {
+                let variables =
+                    [("CHALLENGER_LANGUAGE", language.as_str()), ("CHALLENGER_SUBJECT", subject)];
+                let outcome = match command.run(argument, text, &variables, private) {
+                    Ok(said) => Outcome { said, failure: None },
+                    Err(error) => {
+                        let failure = Failure::new(kind_of(&error.kind), error.to_string());
+                        Outcome { said: error.output, failure: Some(failure) }
+                    }
+                };
+                (command.program(), outcome)
+            }
+            Self::Stays(residents) => {
+                let line = json!({
+                    "address": address.to_json(),
+                    "argument": argument,
+                    "language": language,
+                    "message": text,
+                    "reference": nonce.digest().reference(),
+                    "subject": subject,
+                });
+                let Delivered { result, said } = residents.deliver(&line.to_string(), private);
+                let failure = result.err();
+                let failure = failure.map(|it| Failure::new(kind_of_resident(&it), it.to_string()));
+                (residents.program(), Outcome { said, failure })
+            }
+        }
+    }
+}
+
+/// The meaning of a failure of a helper that stays: a status has the same as that of a program.
+fn kind_of_resident(error: &ResidentError) -> FailureKind {
+    match error {
+        ResidentError::Answer(_) => FailureKind::Unknown,
+        ResidentError::Paused(_) => FailureKind::TryLater,
+        ResidentError::Process(kind) => kind_of(kind),
     }
 }
 

@@ -1,9 +1,9 @@
 //! A blocking, threaded server that carries out what `challenger-proto` decides.
 //!
 //! Executed here: listening ([`listen`]), reading requests from strangers ([`front`]), loading and
-//! committing rows ([`store`]), running the helper ([`process`]), rendering templates ([`pages`]),
-//! reading the configuration ([`config`], [`settings`], [`check`]). Not decided here: any status
-//! code, any error text, any comparison of a secret.
+//! committing rows ([`store`]), running helpers ([`process`], [`residents`]), rendering templates
+//! ([`pages`]), reading the configuration ([`config`], [`settings`], [`check`]). Not decided here:
+//! any status code, any error text, any comparison of a secret.
 //!
 //! ```text
 //!   socket ──▶ front ──▶ responder ──▶ (challenger-proto)
@@ -30,6 +30,7 @@ pub mod pages;
 pub mod places;
 pub mod ports;
 pub mod process;
+pub mod residents;
 pub mod responder;
 pub mod secrecy;
 pub mod server;

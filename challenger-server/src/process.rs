@@ -2,21 +2,24 @@
 //!
 //! The program gets the address as its only argument and the message on its standard input; its
 //! exit status alone decides. Whatever it does, [`HelperCommand::run`] returns in time, and leaves
-//! neither a zombie nor an open descriptor behind.
+//! neither a zombie nor an open descriptor behind. A program that stays for many messages is in
+//! `resident.rs`.
 
 mod children;
 mod pipes;
 mod redact;
+pub(crate) mod resident;
 
 use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::{self, PipeReader};
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{self, Stdio};
+use std::process::{self, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,7 +29,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use children::Started;
 pub use children::reap_orphans;
-use pipes::Pipes;
+use pipes::{Exchanged, Pipes};
 pub use redact::Private;
 use redact::Redaction;
 
@@ -152,14 +155,23 @@ impl HelperCommand {
             Ok(started) => started,
             Err(error) => return Err(ProcessErrorKind::NotStarted(error).into()),
         };
-        let mut pipes = Pipes::new(message.as_bytes(), output);
+        let mut pipes = Pipes::for_one(message.as_bytes(), output);
         let failure = self.attend(child, &mut pipes);
-        let cut = pipes.is_cut;
-        let output = Redaction::new(private, &self.environment).line(&pipes.printed, cut);
+        let output = self.printable(&pipes.output.kept, pipes.output.is_cut, private);
         match failure {
             None => Ok(output),
             Some(kind) => Err(ProcessError { kind, output }),
         }
+    }
+
+    /// What a program printed, in the form that [`Self::run`] returns. It may have been cut off.
+    pub(crate) fn printable(
+        &self,
+        printed: &[u8],
+        is_cut: bool,
+        private: &[Private<'_>],
+    ) -> String {
+        Redaction::new(private, &self.environment).line(printed, is_cut)
     }
 
     /// Starts the program and returns it with the pipe of its stdout and stderr.
@@ -168,51 +180,89 @@ impl HelperCommand {
         address_argument: &str,
         variables: &[(&str, &str)],
     ) -> io::Result<(Started, PipeReader)> {
-        let (reader, writer) = io::pipe()?;
-        ioctl_fionbio(&reader, true)?;
+        let (reader, writer) = pipe()?;
+        let child = self.spawn(address_argument, variables, writer.try_clone()?, writer)?;
+        Ok((child, reader))
+    }
+
+    /// Starts the program with this last argument, and with pipes.
+    fn spawn(
+        &self,
+        argument: &str,
+        variables: &[(&str, &str)],
+        stdout: PipeWriter,
+        stderr: PipeWriter,
+    ) -> io::Result<Started> {
         let mut command = process::Command::new(&self.program);
-        command.args(&self.arguments).arg(address_argument);
+        command.args(&self.arguments).arg(argument);
         command.process_group(0);
-        command.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer);
+        command.stdin(Stdio::piped()).stdout(stdout).stderr(stderr);
         for (name, _) in env::vars_os().filter(|(name, _)| is_private(name)) {
             command.env_remove(name);
         }
         command.envs(variables.iter().copied()).envs(&self.environment);
-        // `command` holds our copies of the writing end: they have to go for the output to end.
-        Ok((Started::spawn(&mut command)?, reader))
+        // `command` holds our copies of the writing ends: they have to go for the output to end.
+        Started::spawn(&mut command)
     }
 
     /// Serves the program until it has ended; `None` is success.
-    fn attend(&self, mut child: Started, pipes: &mut Pipes<'_>) -> Option<ProcessErrorKind> {
-        let end = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).ok();
-        let status = match pipes.exchange(&mut child, end.as_ref(), self.timeout) {
-            Ok(Some(status)) => status,
-            Ok(None) => {
-                // Even if it succeeds now, it was too late.
-                let _ = kill_process_group(Pid::from_child(&child), Signal::TERM);
-                pipes.wait_for_end(&child, end.as_ref(), TERM_GRACE);
-                kill(child);
+    fn attend(&self, mut child: Started, pipes: &mut Pipes) -> Option<ProcessErrorKind> {
+        let end = end_of(&child);
+        let exchanged = pipes
+            .connect(&mut child)
+            .and_then(|()| pipes.exchange(&mut child, end.as_ref(), self.timeout, |_| false));
+        match exchanged {
+            Ok(Exchanged::Ended(status)) => {
                 pipes.drain(OUTPUT_GRACE);
-                return Some(ProcessErrorKind::TimedOut(self.timeout));
+                failure_of(status)
+            }
+            Ok(Exchanged::Enough | Exchanged::TimeUp) => {
+                // Even if it succeeds now, it was too late.
+                terminate(child, end.as_ref(), pipes);
+                Some(ProcessErrorKind::TimedOut(self.timeout))
             }
             Err(error) => {
                 kill(child);
-                return Some(ProcessErrorKind::Lost(error));
+                Some(ProcessErrorKind::Lost(error))
             }
-        };
-        pipes.drain(OUTPUT_GRACE);
-        match (status.code(), status.signal()) {
-            (Some(0), _) => None,
-            (Some(code), _) => Some(ProcessErrorKind::Status(code)),
-            (None, Some(signal)) => Some(ProcessErrorKind::Signal(signal)),
-            (None, None) => Some(ProcessErrorKind::Lost(io::Error::other(status.to_string()))),
         }
+    }
+}
+
+/// A pipe whose reader cannot block us.
+fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    ioctl_fionbio(&reader, true)?;
+    Ok((reader, writer))
+}
+
+/// A descriptor by which the kernel reports the end of a program, if it can.
+fn end_of(child: &Started) -> Option<OwnedFd> {
+    pidfd_open(Pid::from_child(child), PidfdFlags::empty()).ok()
+}
+
+/// The meaning of an end; `None` is success.
+fn failure_of(status: ExitStatus) -> Option<ProcessErrorKind> {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => None,
+        (Some(code), _) => Some(ProcessErrorKind::Status(code)),
+        (None, Some(signal)) => Some(ProcessErrorKind::Signal(signal)),
+        (None, None) => Some(ProcessErrorKind::Lost(io::Error::other(status.to_string()))),
     }
 }
 
 /// Whether a variable of our environment is withheld from the program.
 fn is_private(name: &OsStr) -> bool {
     PRIVATE_PREFIXES.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix))
+}
+
+/// Ends the program with all of its process group, and gives it a moment to clean up.
+fn terminate(child: Started, end: Option<&OwnedFd>, pipes: &mut Pipes) {
+    // An error means that there is nothing left to end.
+    let _ = kill_process_group(Pid::from_child(&child), Signal::TERM);
+    pipes.wait_for_end(&child, end, TERM_GRACE);
+    kill(child);
+    pipes.drain(OUTPUT_GRACE);
 }
 
 /// Kills the program with all of its process group, and makes sure that it is waited for.
@@ -263,12 +313,18 @@ impl From<ProcessErrorKind> for ProcessError {
 
 impl fmt::Display for ProcessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            ProcessErrorKind::Lost(error) => write!(f, "lost: {error}"),
-            ProcessErrorKind::NotStarted(error) => write!(f, "could not be started: {error}"),
-            ProcessErrorKind::Signal(signal) => write!(f, "signal {signal}"),
-            ProcessErrorKind::Status(status) => write!(f, "status {status}"),
-            ProcessErrorKind::TimedOut(timeout) => write!(f, "timed out after {timeout:?}"),
+        self.kind.fmt(f)
+    }
+}
+
+impl fmt::Display for ProcessErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost(error) => write!(f, "lost: {error}"),
+            Self::NotStarted(error) => write!(f, "could not be started: {error}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::TimedOut(timeout) => write!(f, "timed out after {timeout:?}"),
         }
     }
 }

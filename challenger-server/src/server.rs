@@ -11,12 +11,13 @@ use challenger_proto::http::Page;
 use crate::front::{Engine, Front, Limits, Respond};
 #[cfg(feature = "tiny-http")]
 use crate::front::{Tiny, Watch};
-use crate::helper::AuthCommand;
+use crate::helper::{AuthCommand, Program};
 use crate::listen::{ListenError, SocketFile};
 use crate::os::{OsEntropy, SystemClock};
 use crate::pages::Templates;
 use crate::places::Places;
 use crate::ports::{Helper, Pages};
+use crate::residents::{self, Residents};
 use crate::responder::Responder;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
@@ -28,6 +29,8 @@ pub struct Server {
     socket_file: Option<SocketFile>,
     engine: Running,
     store: Arc<dyn Store>,
+    /// The helpers, if they stay.
+    residents: Option<Arc<Residents>>,
 }
 
 /// The engine at work.
@@ -83,11 +86,18 @@ impl Server {
         provide_descriptors(&settings.limits, settings.places.helpers);
         let store = settings.database.store().map_err(StartError::Store)?;
         let address_type = settings.service.address_type.clone();
+        let (program, residents) = if settings.stays {
+            let residents = Residents::new(settings.command, residents::IDLE);
+            let residents = Arc::new(residents.map_err(StartError::Front)?);
+            (Program::Stays(Arc::clone(&residents)), Some(residents))
+        } else {
+            (Program::Once(settings.command), None)
+        };
         let responder: Arc<dyn Respond> = Arc::new(Responder {
             service: settings.service,
             store: Arc::clone(&store),
             helper: helper(AuthCommand {
-                command: settings.command,
+                program,
                 messages: settings.messages,
                 host: settings.host,
             }),
@@ -113,7 +123,8 @@ impl Server {
                 })
             }
         };
-        let server = Self { socket_file, engine: engine.map_err(StartError::Front)?, store };
+        let engine = engine.map_err(StartError::Front)?;
+        let server = Self { socket_file, engine, store, residents };
         log::info!(place = server.place(); "serving");
         Ok(server)
     }
@@ -127,8 +138,8 @@ impl Server {
         }
     }
 
-    /// Stops accepting, and lets requests in flight finish. Returns whether all of them did in
-    /// time, and the engine had not failed before.
+    /// Stops accepting, lets requests in flight finish, and ends the helpers that stay. Returns
+    /// whether all requests were served in time, and the engine had not failed before.
     pub fn drain(mut self, timeout: Duration) -> bool {
         drop(self.socket_file.take());
         let is_done = match &mut self.engine {
@@ -136,6 +147,9 @@ impl Server {
             #[cfg(feature = "tiny-http")]
             Running::TinyHttp(tiny, watch) => tiny.drain(timeout) && watch.is_open(),
         };
+        if let Some(residents) = &self.residents {
+            residents.finish();
+        }
         if let Err(error) = self.store.finish() {
             log::warn!("{error}");
         }

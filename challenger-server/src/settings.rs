@@ -16,7 +16,7 @@ use challenger_proto::oauth::RedirectUri;
 
 pub use self::budgets::{DESTINATION_OPTIONS, SharedBudgets};
 use self::front::{read_engine, read_limits};
-use self::helper::read_command;
+use self::helper::{read_command, read_stays};
 use self::listen::read_listen;
 use self::reader::OptionReader;
 use self::service::{read_addresses, read_service};
@@ -43,6 +43,7 @@ pub const OPTIONS: &[&str] = &[
     "ADDRESS_TYPE",
     "AUTH_ADDRESS_FORMAT",
     "AUTH_COMMAND",
+    "AUTH_HELPER",
     "AUTH_TIMEOUT",
     "BASE_URL",
     "BIND_TO",
@@ -88,6 +89,8 @@ pub struct Settings {
     pub engine: Engine,
     /// The program that delivers messages.
     pub command: HelperCommand,
+    /// Whether that program stays, and gets one message after the other.
+    pub stays: bool,
     /// The message in each language.
     pub messages: Messages,
     /// The pages.
@@ -201,6 +204,7 @@ pub(crate) struct Parts {
     service: Option<Service>,
     pub(crate) listen: Option<Listen>,
     pub(crate) command: Option<HelperCommand>,
+    stays: bool,
     messages: Messages,
     templates: Templates,
     host: String,
@@ -222,6 +226,7 @@ impl PartialSettings {
             Given::Unasked => read_listen(&mut reader, true),
         };
         let command = read_command(&mut reader);
+        let stays = read_stays(&mut reader, command.as_ref());
         let host = read_host(&mut reader);
         let database = database::read(&mut reader);
         let (limits, places) = read_limits(&mut reader, engine);
@@ -251,6 +256,7 @@ impl PartialSettings {
             service,
             listen,
             command,
+            stays,
             messages,
             templates,
             host,
@@ -280,6 +286,7 @@ impl Parts {
             templates,
             host,
             database,
+            stays: self.stays,
             places: self.places,
             limits: self.limits,
             engine: self.engine,

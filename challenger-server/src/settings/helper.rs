@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use super::MAIN;
 use super::reader::OptionReader;
 use crate::config::{Entry, TimeSpan};
-use crate::helper::OWN_LIMITS;
+use crate::helper::{FOR_ONE, OWN_LIMITS};
 use crate::process::HelperCommand;
 use crate::secrecy;
 
@@ -47,6 +48,20 @@ pub(super) fn read_command(reader: &mut OptionReader<'_>) -> Option<HelperComman
     };
     warn_about_limits(reader, &program, timeout, &environment);
     Some(HelperCommand::new(program, timeout).with_environment(environment))
+}
+
+/// Reads whether the helper stays for many messages.
+pub(super) fn read_stays(reader: &mut OptionReader<'_>, command: Option<&HelperCommand>) -> bool {
+    let choices = [("program", false), ("resident", true)];
+    let stays = reader.optional("AUTH_HELPER", |it| it.choice(&choices)).unwrap_or_default();
+    let name = command.map(|it| Path::new(it.program()).file_name().unwrap_or_default());
+    for program in FOR_ONE.iter().filter(|it| stays && name.is_some_and(|name| name == **it)) {
+        reader.warnings.push(format!(
+            "[{MAIN}] AUTH_HELPER is resident, but {program} takes one message only and will fail: \
+             expected program"
+        ));
+    }
+    stays
 }
 
 /// Warns if the helper's own time limit is not the shorter one: it could not report why it failed,
