@@ -65,9 +65,10 @@
 //! A page of the response, [`http::Body::Page`], is to be rendered by the driver from a template of
 //! its name; a service whose set of pages is empty refuses readers of HTML and answers programs in
 //! JSON. A driver that bounds how many messages are sent at the same time asks
-//! [`Committing::pays_for_message`] and continues with [`Committing::busy`]. The examples
-//! `in_memory`, `tiny_server` and `client_test` show a whole validation, a server in one page, and
-//! the tests of a client.
+//! [`Committing::pays_for_message`] and continues with [`Committing::busy`]. One that remembers
+//! rows may try them with [`Loading::guess`] before it loads. The examples `in_memory`,
+//! `tiny_server` and `client_test` show a whole validation, a server in one page, and the tests of
+//! a client.
 //!
 //! # What holds everywhere
 //!
@@ -75,7 +76,8 @@
 //!    `#![no_std]` keeps our own code from naming the parts of `std` that do, and clippy from
 //!    naming the rest. It does not promise targets without `std`, which serde_urlencoded needs.
 //! 2. A decision cannot fail and cannot loop without bound. Every input has a limit named `*_MAX`.
-//! 3. Nothing is sent that was not paid for by a committed write.
+//! 3. Nothing is sent that was not paid for by a committed write, and no answer rests on a row that
+//!    was neither loaded nor proved by a commit.
 //! 4. The wire ([`http`]) and the machine ([`machine`], [`store`]) do not know each other. The
 //!    service, the endpoints and the steps above them see both.
 //! 5. A row's nonce, client, expiry and version are never changed by a transition.

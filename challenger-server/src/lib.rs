@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!   socket ──▶ front ──▶ responder ──▶ (challenger-proto)
-//!                          ├──▶ store, helper, os
+//!                          ├──▶ store, recent, helper, os
 //!                          └──▶ pages
 //! ```
 //!
@@ -30,6 +30,7 @@ pub mod pages;
 pub mod places;
 pub mod ports;
 pub mod process;
+pub mod recent;
 pub mod residents;
 pub mod responder;
 pub mod secrecy;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use challenger_proto::http::{Request, Response};
-use challenger_proto::store::Commit;
-use challenger_proto::{Committing, Refusal, Refused, Service, Step, refuse};
+use challenger_proto::store::{Commit, Rows};
+use challenger_proto::{Committing, Loading, Refusal, Refused, Service, Step, refuse};
 
 use crate::front::{Answer, Peer, Respond};
 use crate::places::{Place, Places, Turn};
 use crate::ports::{Clock, EntropySource, Helper, Pages};
+use crate::recent::Recent;
 use crate::store::{Store, StoreError};
 
 /// Everything that it takes to answer requests.
@@ -29,6 +30,8 @@ pub struct Responder {
     pub pages: Arc<dyn Pages>,
     /// How many messages are delivered at the same time, and which is next.
     pub places: Places,
+    /// The rows that requests are decided on until the store proves or disproves them.
+    pub recent: Recent,
 }
 
 impl Responder {
@@ -39,13 +42,9 @@ impl Responder {
         let mut step = Step::begin(request, &self.service, self.clock.now());
         loop {
             step = match step {
-                Step::Load(it) => match self.store.load(it.keys()) {
-                    Ok(rows) => it.loaded(rows, self.clock.now(), self.entropy.draw()),
-                    Err(error) => {
-                        log_store_error(request, Refusal::StorageUnreadable, &error);
-                        it.failed()
-                    }
-                },
+                Step::Load(it) => {
+                    self.guess(request, it).unwrap_or_else(|it| self.load(request, it))
+                }
                 Step::Commit(it) => self.commit(request, it, &mut waiter),
                 Step::Send(it) => {
                     let sent = self.helper.send(it.message());
@@ -57,6 +56,32 @@ impl Responder {
                 }
                 Step::Respond(response) => return response,
             };
+        }
+    }
+
+    /// Decides on the row that is remembered, if the request may: its commit proves the row. If
+    /// there is nothing to commit, returns what has to be loaded.
+    #[expect(clippy::result_large_err, reason = "neither is an error, and a step is as large")]
+    fn guess<'s>(&self, request: &Request, it: Loading<'s>) -> Result<Step<'s>, Loading<'s>> {
+        let Some(row) = it.guessable().and_then(|id| self.recent.find(id)) else { return Err(it) };
+        let beside = it.beside().map_or_else(|| Ok(Rows::default()), |keys| self.store.load(&keys));
+        match beside {
+            Ok(beside) => {
+                let guessed = it.guess(row, beside, self.clock.now(), self.entropy.draw());
+                guessed.map(Step::Commit)
+            }
+            Err(error) => Ok(unreadable(request, it, &error)),
+        }
+    }
+
+    /// Decides on rows that are loaded.
+    fn load<'s>(&self, request: &Request, it: Loading<'s>) -> Step<'s> {
+        match self.store.load(it.keys()) {
+            Ok(rows) => {
+                self.recent.loaded(it.keys(), &rows);
+                it.loaded(rows, self.clock.now(), self.entropy.draw())
+            }
+            Err(error) => unreadable(request, it, &error),
         }
     }
 
@@ -80,13 +105,18 @@ impl Responder {
         }
         match self.store.commit(it.write()) {
             Ok(Commit::Done) => {
+                self.recent.written(it.write());
                 if let (true, Some(place)) = (it.pays_for_message(), &waiter.place) {
                     place.paid(it.write());
                 }
                 it.done()
             }
-            Ok(Commit::Conflict) => it.conflict(),
+            Ok(Commit::Conflict) => {
+                self.recent.disproved(it.write());
+                it.conflict()
+            }
             Err(error) => {
+                self.recent.disproved(it.write()); // It may have been written.
                 log_store_error(request, Refusal::StorageUnwritable, &error);
                 it.failed()
             }
@@ -150,6 +180,11 @@ impl Responder {
         // This refusal is never a page, because there may be no page to show it with.
         (Answer { status, headers, body: body.into_bytes().unwrap_or_default() }, refusal)
     }
+}
+
+fn unreadable<'s>(request: &Request, it: Loading<'s>, error: &StoreError) -> Step<'s> {
+    log_store_error(request, Refusal::StorageUnreadable, error);
+    it.failed()
 }
 
 fn log_store_error(request: &Request, refusal: Refusal, error: &StoreError) {

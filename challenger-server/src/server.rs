@@ -17,6 +17,7 @@ use crate::os::{OsEntropy, SystemClock};
 use crate::pages::Templates;
 use crate::places::Places;
 use crate::ports::{Helper, Pages};
+use crate::recent::Recent;
 use crate::residents::{self, Residents};
 use crate::responder::Responder;
 use crate::settings::Settings;
@@ -108,6 +109,7 @@ impl Server {
                 address_type,
             }),
             places: Places::new(settings.places),
+            recent: Recent::default(),
         });
         let (listener, socket_file) = settings.listen.open().map_err(StartError::Listen)?;
         let engine = match settings.engine {

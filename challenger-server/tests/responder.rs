@@ -18,9 +18,11 @@ use challenger_proto::{Entropy, Failure, FailureKind, Service, Timestamp, Transm
 use challenger_server::front::{Answer, Present, Respond};
 use challenger_server::places::{self, Places};
 use challenger_server::ports::{Helper, Pages};
+use challenger_server::recent::Recent;
 use challenger_server::responder::Responder;
 use challenger_server::store::{Store, StoreError};
 use challenger_testkit::at_once;
+use challenger_testkit::audit::query_of;
 use doubles::{CountingEntropy, ManualClock};
 use serde_json::Value;
 
@@ -134,6 +136,7 @@ fn scene_of(places: places::Limits) -> Scene {
         entropy: Arc::new(CountingEntropy::default()),
         pages: Arc::new(OnePage),
         places: Places::new(places),
+        recent: Recent::default(),
     };
     Scene { responder, shelf, postman, diary }
 }
@@ -190,6 +193,49 @@ fn a_conflict_is_looked_at_again_and_sends_once() {
     scene.shelf.conflicts.store(2, Ordering::SeqCst);
     assert_eq!(scene.challenge(&nonce).status.0, 200);
     assert_eq!(scene.diary(), ["load", "commit", "load", "commit", "load", "commit", "send"]);
+}
+
+#[test]
+fn a_row_that_is_remembered_need_not_be_loaded_before_it_is_written() {
+    let scene = scene();
+    let nonce = scene.setup();
+    let authorize = |state| {
+        let target = format!("/authorize/{nonce}?response_type=code&client_id=1&state={state}");
+        scene.forget();
+        assert_eq!(scene.ask(Request::get(&target)).status.0, 200);
+        scene.diary()
+    };
+    assert_eq!(authorize("one"), ["commit"]);
+    assert_eq!(authorize("one"), ["load"], "nothing to write, so nothing would prove the row");
+    scene.shelf.conflicts.store(1, Ordering::SeqCst);
+    assert_eq!(authorize("two"), ["commit", "load", "commit"]);
+    assert_eq!(scene.challenge(&nonce).status.0, 200);
+    scene.forget();
+    let pin = scene.postman.pins.lock().unwrap()[0].clone();
+    let solve = || scene.ask(Request::post(&format!("/solve/{nonce}"), format!("pin={pin}")));
+    let code = solve().headers.iter().find(|(name, _)| *name == "Location").unwrap().1.to_string();
+    let code = query_of(&code).get("code").unwrap().to_string();
+    assert_eq!(scene.diary(), ["commit"]);
+    let token = format!(
+        "grant_type=authorization_code&client_id=1&client_secret=s&code={code}&\
+        redirect_uri=https://client.example/cb"
+    );
+    scene.forget();
+    assert_eq!(scene.ask(Request::post("/token", token)).status.0, 200);
+    assert_eq!(scene.diary(), ["load", "commit"], "its client is loaded");
+}
+
+#[test]
+fn a_commit_in_trouble_is_not_remembered() {
+    let scene = scene();
+    let nonce = scene.setup();
+    let target = format!("/authorize/{nonce}?response_type=code&client_id=1&state=new");
+    scene.shelf.unwritable.store(true, Ordering::SeqCst);
+    assert_eq!(refusal(&scene.ask(Request::get(&target))), (500, 52));
+    scene.shelf.unwritable.store(false, Ordering::SeqCst);
+    scene.forget();
+    assert_eq!(scene.ask(Request::get(&target)).status.0, 200);
+    assert_eq!(scene.diary(), ["load", "commit"]);
 }
 
 #[test]

@@ -23,6 +23,7 @@ use challenger_server::front::{Front, Limits, Respond};
 use challenger_server::pages::Templates;
 use challenger_server::places::{self, Places};
 use challenger_server::ports::{Clock, Helper, Pages};
+use challenger_server::recent::Recent;
 use challenger_server::responder::Responder;
 use challenger_server::server::RenderedPages;
 use challenger_server::store::{
@@ -119,6 +120,7 @@ impl<E: Engine> Wire<E> {
             entropy: Arc::new(CountingEntropy::default()),
             pages: Arc::clone(&pages) as Arc<dyn Pages>,
             places: Places::new(places::Limits { helpers: 1, ..places::Limits::default() }),
+            recent: Recent::default(),
         };
         Self { engine: E::start(Arc::new(responder)), address_type, clock, postbag, pages }
     }

@@ -21,6 +21,7 @@ use challenger_server::os::{OsEntropy, SystemClock};
 use challenger_server::pages::{Message, Messages, Templates};
 use challenger_server::places::{self, Places};
 use challenger_server::ports::{EntropySource, Helper};
+use challenger_server::recent::Recent;
 use challenger_server::responder::Responder;
 use challenger_server::server::RenderedPages;
 use challenger_server::store::{OpenMode, Registry, SqliteStore};
@@ -159,6 +160,7 @@ fn responder(store: Arc<SqliteStore>, helper: Arc<dyn Helper>) -> Result<Respond
         entropy: Arc::new(OsEntropy),
         pages: Arc::new(RenderedPages { templates: Arc::new(templates), address_type }),
         places: Places::new(places::Limits { helpers: HELPERS, ..places::Limits::default() }),
+        recent: Recent::default(),
     })
 }
 

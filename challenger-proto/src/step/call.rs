@@ -12,6 +12,7 @@ use crate::endpoint::token::TokenRequest;
 use crate::endpoint::{config, root};
 use crate::http::{BODY_MAX, Body, HEAD_MAX, Method, Request, Response, TARGET_MAX};
 use crate::refusal::{Refusal, Refused};
+use crate::secret::digest::NonceDigest;
 use crate::secret::entropy::Entropy;
 use crate::service::Service;
 use crate::store::{Keys, Rows};
@@ -147,6 +148,21 @@ impl Stored {
             Self::Solve(call) => call.keys(),
             Self::Token(call) => call.keys(),
             Self::Undelivered(call) => call.keys(),
+        }
+    }
+
+    /// The validation that may be guessed: if no row but this one and that of a client is needed,
+    /// the write proves everything that can have changed.
+    pub(crate) fn guessable(&self) -> Option<NonceDigest> {
+        match self {
+            Self::Authorize(call) => call.keys().validation,
+            Self::Solve(call) => call.keys().validation,
+            Self::Token(call) => call.keys().validation,
+            Self::Challenge(_)
+            | Self::Info(_)
+            | Self::Postponed(_)
+            | Self::Setup(_)
+            | Self::Undelivered(_) => None,
         }
     }
 

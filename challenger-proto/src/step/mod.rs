@@ -2,12 +2,15 @@
 //!
 //! ```text
 //!   begin ──▶ Load ──loaded──▶ Commit ──done──▶ Send ──sent──▶ Respond
-//!              ▲ │               │ │              │
+//!              ▲ │ └──guess──────▲ │              │
+//!              │ │               │ └─ no message: Respond
 //!              │ └─ no change: Respond            │
-//!              │                 │ └─ no message: Respond
 //!              ├──── conflict, or busy: no helper │
 //!              └──────────────────────── failed ──┘
 //! ```
+//!
+//! A guess is a decision on a row that a driver remembers, and so may be old. It can only lead to a
+//! commit, which proves the row by its version, or back to the load: no answer rests on it.
 
 mod call;
 
@@ -22,7 +25,9 @@ use crate::endpoint::response::View;
 use crate::endpoint::route::Route;
 use crate::endpoint::transmission::Transmission;
 use crate::http::{Request, Response};
+use crate::machine::validation::Validation;
 use crate::refusal::{Refusal, Refused};
+use crate::secret::digest::NonceDigest;
 use crate::secret::entropy::Entropy;
 use crate::service::Service;
 use crate::step::call::{Call, Stored};
@@ -74,6 +79,21 @@ pub const ROUNDS_MAX: usize = 64;
 /// }
 /// ```
 ///
+/// ```compile_fail,E0308
+/// # use challenger_proto::http::Response;
+/// # use challenger_proto::machine::Validation;
+/// # use challenger_proto::store::Rows;
+/// # use challenger_proto::{Committing, Entropy, Loading, Timestamp};
+/// fn answer_by_a_guess<'s>(
+///     it: Loading<'s>,
+///     row: Validation,
+///     now: Timestamp,
+///     entropy: Entropy,
+/// ) -> Result<Committing<'s>, Response> {
+///     it.guess(row, Rows::default(), now, entropy) // What is not to be committed is to be loaded.
+/// }
+/// ```
+///
 /// ```compile_fail
 /// # use challenger_proto::{Sending, Transmission};
 /// fn send_what_nobody_paid_for(message: Transmission) {
@@ -110,6 +130,8 @@ pub struct Loading<'s> {
     journey: Journey<'s>,
     call: Stored,
     keys: Keys,
+    /// The validation that may be guessed.
+    guessable: Option<NonceDigest>,
 }
 
 /// A change has to be committed.
@@ -122,6 +144,9 @@ pub struct Committing<'s> {
     message: Option<Box<Message>>,
     response: Response,
 }
+
+/// A write, the message that it pays for, and the answer when all of it is done.
+type Change = (Write, Option<Box<Message>>, Response);
 
 /// A message has to be sent.
 #[derive(Debug)]
@@ -142,7 +167,9 @@ impl<'s> Step<'s> {
                 Self::Respond(call.respond(Context { now, audience: &audience, service }))
             }
             Ok(Call::Stored(call)) => {
-                Journey { audience, service, arrived: now, rounds_left: ROUNDS_MAX }.load(call)
+                let guessable = call.guessable();
+                let journey = Journey { audience, service, arrived: now, rounds_left: ROUNDS_MAX };
+                journey.load(call, guessable)
             }
             Err(refused) => Self::Respond(audience.refuse(service, &refused, View::default())),
         }
@@ -158,13 +185,12 @@ impl fmt::Debug for Journey<'_> {
 
 impl<'s> Journey<'s> {
     /// The next round, if there is one.
-    fn load(mut self, call: Stored) -> Step<'s> {
-        let Some(left) = self.rounds_left.checked_sub(1) else {
+    fn load(self, call: Stored, guessable: Option<NonceDigest>) -> Step<'s> {
+        if self.rounds_left == 0 {
             return self.refuse(Refusal::Contention);
-        };
-        self.rounds_left = left;
+        }
         let keys = call.keys(self.arrived, self.service);
-        Step::Load(Loading { journey: self, call, keys })
+        Step::Load(Loading { journey: self, call, keys, guessable })
     }
 
     fn refuse(&self, refused: impl Into<Refused>) -> Step<'s> {
@@ -178,17 +204,67 @@ impl<'s> Loading<'s> {
         &self.keys
     }
 
+    /// The validation that may be guessed: a driver that remembers its row, as it was written or
+    /// read a while ago, may [`guess`](Self::guess) instead of loading it. `None` if this request
+    /// needs more than its row and a client, and once it has guessed.
+    pub const fn guessable(&self) -> Option<&NonceDigest> {
+        self.guessable.as_ref()
+    }
+
+    /// The rows to load beside one that is guessed, if there are any.
+    pub fn beside(&self) -> Option<Keys> {
+        let keys = Keys { validation: None, ..self.keys.clone() };
+        (keys != Keys::default()).then_some(keys)
+    }
+
+    /// Decides on a row that may be old, and on what was loaded [beside](Self::beside) it. A change
+    /// has to be committed, which proves the row by its version.
+    ///
+    /// # Errors
+    /// What has to be loaded, if there is no change, so that nothing would prove the row, or if it
+    /// is not the one that may be guessed.
+    #[expect(clippy::result_large_err, reason = "neither is an error, and a step is as large")]
+    pub fn guess(
+        mut self,
+        row: Validation,
+        beside: Rows,
+        now: Timestamp,
+        entropy: Entropy,
+    ) -> Result<Committing<'s>, Self> {
+        // There is one guess, or else requests whose driver is never right would not end.
+        if self.guessable.take() != Some(row.id) {
+            return Err(self);
+        }
+        let rows = Rows { validation: Some(row), ..beside };
+        match self.decide(rows, now, entropy) {
+            Ok(change) => Ok(self.commit(change)),
+            Err(_unproved) => Err(self),
+        }
+    }
+
     /// The rows are here: decides. The entropy is spent on the secrets of this decision.
-    pub fn loaded(self, rows: Rows, now: Timestamp, entropy: Entropy) -> Step<'s> {
+    pub fn loaded(mut self, rows: Rows, now: Timestamp, entropy: Entropy) -> Step<'s> {
+        self.journey.rounds_left = self.journey.rounds_left.saturating_sub(1);
+        match self.decide(rows, now, entropy) {
+            Ok(change) => Step::Commit(self.commit(change)),
+            Err(response) => Step::Respond(response),
+        }
+    }
+
+    /// The change that is to be made, or else the answer.
+    fn decide(&self, rows: Rows, now: Timestamp, entropy: Entropy) -> Result<Change, Response> {
+        let Journey { audience, service, .. } = &self.journey;
+        match self.call.decide(rows, entropy, Context { now, audience, service }) {
+            Err(refused) => Err(audience.refuse(service, &refused, View::default())),
+            Ok(Decision::Respond(response)) => Err(response),
+            Ok(Decision::Write(write, response)) => Ok((write, None, response)),
+            Ok(Decision::Send(write, message, response)) => Ok((write, Some(message), response)),
+        }
+    }
+
+    fn commit(self, (write, message, response): Change) -> Committing<'s> {
         let Self { journey, call, .. } = self;
-        let context = Context { now, audience: &journey.audience, service: journey.service };
-        let (write, message, response) = match call.decide(rows, entropy, context) {
-            Err(refused) => return journey.refuse(refused),
-            Ok(Decision::Respond(response)) => return Step::Respond(response),
-            Ok(Decision::Write(write, response)) => (write, None, response),
-            Ok(Decision::Send(write, message, response)) => (write, Some(message), response),
-        };
-        Step::Commit(Committing { journey, call, write: Box::new(write), message, response })
+        Committing { journey, call, write: Box::new(write), message, response }
     }
 
     /// The store could not be read.
@@ -219,9 +295,9 @@ impl<'s> Committing<'s> {
     }
 
     /// Nothing was changed, because the rows are no longer those that the decision rests on, or may
-    /// not be: decides again, on rows that are loaded again.
+    /// not be: decides again, on rows that are loaded.
     pub fn conflict(self) -> Step<'s> {
-        self.journey.load(self.call)
+        self.journey.load(self.call, None)
     }
 
     /// The store could not be written.
@@ -234,7 +310,7 @@ impl<'s> Committing<'s> {
         match self.message {
             Some(message) => {
                 let postponed = Postponed::new(message.transmission);
-                self.journey.load(Stored::Postponed(postponed))
+                self.journey.load(Stored::Postponed(postponed), None)
             }
             None => self.journey.refuse(Refusal::HelpersBusy),
         }
@@ -255,7 +331,7 @@ impl<'s> Sending<'s> {
     /// The message could not be sent: the answer says why.
     pub fn failed(self, failure: impl Into<Failure>) -> Step<'s> {
         let undelivered = Undelivered::new(*self.message, failure.into());
-        self.journey.load(Stored::Undelivered(undelivered))
+        self.journey.load(Stored::Undelivered(undelivered), None)
     }
 }
 

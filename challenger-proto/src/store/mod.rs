@@ -93,6 +93,17 @@ impl Write {
             | Self::Revoke(row, _) => row,
         }
     }
+
+    /// The row of the validation as it is once the write is done.
+    pub fn row_after(&self) -> Validation {
+        let row = self.row().clone();
+        match self {
+            Self::Open(..) => row,
+            Self::Update(..) | Self::Redeem(..) | Self::Revoke(..) => {
+                Validation { version: row.version.next(), ..row }
+            }
+        }
+    }
 }
 
 /// What became of a write. There is nothing between all and nothing, so no variant will be added

@@ -26,6 +26,11 @@ impl Records {
         self.clients.insert(client.id, client);
     }
 
+    /// Deletes a validation, as the operator's tools of a store do.
+    pub fn remove_validation(&mut self, id: &NonceDigest) {
+        self.validations.remove(id);
+    }
+
     /// Finds the rows that are asked for.
     pub fn load(&self, load: &Keys) -> Rows {
         let validation = load.validation.and_then(|id| self.validations.get(&id));

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_types, reason = "a test may keep state")]
 
 mod checks;
+mod guesses;
 mod owed;
 
 use std::cell::RefCell;
@@ -153,6 +154,9 @@ pub(crate) struct Node {
     pending: Option<Pending>,
     /// A message before that, whose fate matters if it is the latest to its address.
     outdated: Option<Pending>,
+    /// The row before the latest write, as a server may remember it. It changes nothing, so it
+    /// is not in the key.
+    old: Option<Validation>,
     /// The bent requests, which depend on few things and take long to make.
     bent: Rc<RefCell<BTreeMap<String, Rc<[Bent]>>>>,
 }
@@ -170,6 +174,7 @@ impl Node {
             id: NonceDigest::from_bytes([0; 32]),
             pending: None,
             outdated: None,
+            old: None,
             bent: Rc::default(),
         };
         let body = match start {
@@ -403,6 +408,7 @@ impl Node {
         let ask = Ask::read(request);
         let wants_page = request.header("Accept") == Some(HTML);
         let step = Step::begin(request, self.service, self.now);
+        self.check_right_guess(request, seed);
         let at = self.now;
         let pending =
             |rows, message| Some(Pending { request: request.clone(), rows, at, seed, message });
@@ -426,6 +432,7 @@ impl Node {
             self.auditor.assert_hidden(&step);
             step = match step {
                 Step::Load(it) => {
+                    let it = self.guess_wrong(cause, it, seed);
                     rows = self.records.load(it.keys());
                     let step = it.loaded(rows.clone(), self.now, Entropy::new([seed; 32]));
                     self.auditor.decided(cause, &self.auditor.glimpse(cause), &step, self.now);
@@ -433,6 +440,8 @@ impl Node {
                 }
                 Step::Commit(it) => {
                     let write = it.write().clone();
+                    let named = Keys { validation: Some(self.id), ..Keys::default() };
+                    self.old = self.records.load(&named).validation;
                     assert_eq!(self.records.commit(&write), Commit::Done);
                     wrote = true;
                     let step = it.done();

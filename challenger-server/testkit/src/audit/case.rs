@@ -61,6 +61,8 @@ pub struct Case {
     pub(super) codes: Vec<String>,
     pub granted: Option<(Grant, Timestamp)>,
     pub is_revoked: bool,
+    /// Whether an operator's tool deleted the row.
+    pub is_deleted: bool,
 }
 
 /// Shows the name only.
@@ -94,6 +96,7 @@ impl Case {
             codes: Vec::new(),
             granted: None,
             is_revoked: false,
+            is_deleted: false,
         }
     }
 
@@ -140,6 +143,7 @@ impl Case {
     /// A commit replaced the row.
     pub(super) fn moved(&mut self, row: &Validation) {
         assert_eq!(row.version.0, self.version, "I10: a commit on another version than it loaded");
+        assert!(!self.is_deleted, "I8: a deleted validation is written");
         self.version += 1;
         let was = &self.opened;
         assert_eq!((row.client, row.expires), (was.client, was.expires), "I10: the row's birth");

@@ -18,7 +18,7 @@
 //! - I6 A solution has one code, also if it is asked for twice within ten seconds. Once another
 //!   replaced it, it buys nothing and is not given out again.
 //! - I7 No message without a committed write, and write before send.
-//! - I8 An expired validation is only refused, and never written.
+//! - I8 An expired or deleted validation is only refused, and never written.
 //! - I9 A bent request writes nothing.
 //! - I10 Versions rise by one with each commit, and no transition touches them.
 //! - I11 No secret in any answer but its own, none in any `Debug`.
@@ -28,6 +28,8 @@
 //! - I14 At most `attempts` guesses are judged at an address for each message that it paid for, in
 //!   all validations together. So there are at most attempts × budget × windows.
 //! - I15 A message is only too many if somebody's budget was spent, and the answer says until when.
+//! - I16 No answer rests on a row that is only remembered: a guess leads to a commit or to nothing,
+//!   and after it or a conflict a request loads.
 //!
 //! I12, that honest people get through, is judged by the simulation, which plays them.
 
@@ -150,6 +152,30 @@ impl Auditor {
             let status = response.status.0;
             assert!(status >= 400, "I8: an expired validation is answered {status}");
         }
+    }
+
+    /// To be called with the step that follows from a guess.
+    pub fn guessed(&self, cause: Cause<'_>, seen: &Glimpse, step: &Step<'_>, now: Timestamp) {
+        match step {
+            Step::Commit(_) => self.decided(cause, seen, step, now),
+            Step::Load(it) => assert!(it.guessable().is_none(), "I16: a second guess"),
+            Step::Respond(_) | Step::Send(_) => panic!("I16: a guess leads to {step:?}"),
+        }
+    }
+
+    /// To be called with the step that follows from a conflict.
+    pub fn contradicted(&self, step: &Step<'_>) {
+        self.assert_hidden(step);
+        match step {
+            Step::Load(it) => assert!(it.guessable().is_none(), "I16: a guess after a conflict"),
+            Step::Respond(it) if it.refusal == Some(Refusal::Contention) => {}
+            _ => panic!("I16: a conflict leads to {step:?}"),
+        }
+    }
+
+    /// To be called when an operator's tool has deleted a row.
+    pub fn deleted(&mut self, id: &NonceDigest) {
+        self.cases.get_mut(id).expect("a validation").is_deleted = true;
     }
 
     /// To be called when a write was committed, with the step that follows, before that is carried

@@ -30,6 +30,8 @@ pub enum Fault {
     Outrun,
     /// The answer does not arrive.
     ResponseLost,
+    /// An operator's tool deletes a validation, as after the client's secret was replaced.
+    RowDeleted,
     Unreadable,
     /// A page cannot be rendered.
     Unrenderable,
@@ -37,7 +39,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Bug,
         Self::ClientFull,
         Self::ClockBack,
@@ -51,6 +53,7 @@ impl Fault {
         Self::OutOfPatience,
         Self::Outrun,
         Self::ResponseLost,
+        Self::RowDeleted,
         Self::Unreadable,
         Self::Unrenderable,
         Self::Unwritable,
@@ -59,7 +62,7 @@ impl Fault {
     /// How often it may strike at most, in a thousand chances.
     const fn most(self) -> usize {
         match self {
-            Self::Crash | Self::ClockForward | Self::Outrun => 10,
+            Self::Crash | Self::ClockForward | Self::Outrun | Self::RowDeleted => 10,
             Self::Bug | Self::ClockBack | Self::Unrenderable => 30,
             Self::CommitLost | Self::ResponseLost | Self::Unreadable | Self::Unwritable => 100,
             Self::ClientFull | Self::HelpersTaken | Self::OutOfPatience => 200,

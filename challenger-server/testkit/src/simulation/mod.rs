@@ -2,7 +2,7 @@
 //! whose world fails, all by the throws of dice.
 //!
 //! In the first phase faults strike and the auditor watches that nothing unsafe happens (I1 to
-//! I11, I13 to I15). Then the faults stop, the foes go, and within a bounded number of requests
+//! I11, I13 to I16). Then the faults stop, the foes go, and within a bounded number of requests
 //! every honest person must hold a grant (I12), and start over only for a reason.
 #![allow(clippy::print_stdout, reason = "a failure tells its history")]
 
@@ -10,6 +10,7 @@ mod faults;
 mod foes;
 pub mod history;
 mod journey;
+mod memory;
 mod scarcity;
 mod screen;
 pub mod server;
@@ -127,6 +128,9 @@ impl<'s> Simulation<'s> {
         }
         if self.server.strikes(Fault::ClockBack, &mut self.dice) {
             self.server.set_back([5, 70, 500][self.dice.below(3)]);
+        }
+        if self.server.strikes(Fault::RowDeleted, &mut self.dice) {
+            self.server.delete(&mut self.dice);
         }
         let Self { dice, server, journeys, foes } = self;
         if dice.below(3) > 0 {

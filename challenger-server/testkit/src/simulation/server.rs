@@ -3,6 +3,7 @@
 use std::mem;
 
 use challenger_proto::http::{Body, Request, Response};
+use challenger_proto::secret::NonceDigest;
 use challenger_proto::store::{Commit, Records, Rows};
 use challenger_proto::{
     Committing, Entropy, Failure, FailureKind, Loading, ROUNDS_MAX, Refusal, Sending, Service,
@@ -11,6 +12,7 @@ use challenger_proto::{
 
 use super::faults::{Fault, Weather};
 use super::history::History;
+use super::memory::{self, Memory};
 use super::tally::Tally;
 pub use super::walker::{Arrival, Errand, Message, What};
 use super::walker::{Sight, Walker};
@@ -32,6 +34,7 @@ pub struct Server<'s> {
     pub crashes: usize,
     pub conflicts: usize,
     records: Records,
+    memory: Memory,
     walkers: Vec<(Walker, Step<'s>)>,
     slots: usize,
     draws: u64,
@@ -58,6 +61,7 @@ impl<'s> Server<'s> {
             crashes: 0,
             conflicts: 0,
             records: world::records_with(messages_per_day),
+            memory: Memory::default(),
             walkers: Vec::new(),
             slots,
             draws: 0,
@@ -86,6 +90,8 @@ impl<'s> Server<'s> {
             request,
             failure: None,
             rows: None,
+            guess: None,
+            has_guessed: false,
             decided_at: now,
             sight: Sight::default(),
             glimpse: Glimpse::default(),
@@ -157,9 +163,19 @@ impl<'s> Server<'s> {
         dead.into_iter().map(lost).collect()
     }
 
+    /// An operator's tool deletes a validation.
+    pub fn delete(&mut self, dice: &mut Dice) {
+        let ids: Vec<NonceDigest> = self.auditor.cases().map(|case| case.opened.id).collect();
+        if ids.is_empty() {
+            return;
+        }
+        let id = dice.pick(&ids);
+        self.records.remove_validation(id);
+        self.auditor.deleted(id);
+        self.tell(None, "a validation is deleted", None);
+    }
+
     fn load(&mut self, walker: &mut Walker, it: Loading<'s>, dice: &mut Dice) -> Step<'s> {
-        walker.rounds += 1;
-        assert!(walker.rounds <= ROUNDS_MAX, "a request without end");
         if self.strikes(Fault::Unreadable, dice) {
             return it.failed();
         }
@@ -172,12 +188,22 @@ impl<'s> Server<'s> {
             };
             walker.sight = Sight {
                 denied: self.auditor.denies(&walker.ask),
+                is_gone: case.is_some_and(|case| case.is_deleted),
                 solved: solved.is_some(),
                 stale_at: solved.map(|it| it.renewed_at.plus(self.service.limits.code_duration)),
                 is_void: code.is_some() && case.is_some_and(|case| case.code() != code),
             };
         }
         walker.glimpse = self.auditor.glimpse(walker.cause());
+        walker.guess = it.guessable().and_then(|id| self.memory.recall(id, dice)).map(Box::new);
+        if walker.guess.is_some() {
+            assert!(!walker.has_guessed, "I16: a second guess");
+            let beside = it.beside().map(|keys| self.records.load(&keys));
+            walker.rows = Some(Box::new(beside.unwrap_or_default()));
+            return Step::Load(it);
+        }
+        walker.rounds += 1;
+        assert!(walker.rounds <= ROUNDS_MAX, "a request without end");
         let mut rows = self.records.load(it.keys());
         if let Some(count) = it.keys().count
             && self.strikes(Fault::ClientFull, dice)
@@ -212,7 +238,21 @@ impl<'s> Server<'s> {
         if self.strikes(Fault::Bug, dice) {
             return self.refuse(walker, Refusal::Internal);
         }
-        let next = it.loaded(rows, now, self.draw());
+        let bytes = self.draw();
+        if let Some(row) = walker.guess.take() {
+            walker.has_guessed = true;
+            self.tell(Some(walker), "guesses", None);
+            let guessed = it.guess(*row, rows, now, Entropy::new(bytes));
+            let next = guessed.map_or_else(Step::Load, Step::Commit);
+            self.auditor.guessed(walker.cause(), &walker.glimpse, &next, now);
+            return next;
+        }
+        let copy = walker.has_guessed.then(|| rows.clone());
+        let next = it.loaded(rows, now, Entropy::new(bytes));
+        if let Some(rows) = copy {
+            let step = Step::begin(&walker.request, self.service, now);
+            memory::assert_forgotten(step, rows, now, Entropy::new(bytes), &next);
+        }
         let refusal = match &next {
             Step::Respond(response) => response.refusal,
             Step::Load(_) | Step::Commit(_) | Step::Send(_) => None,
@@ -228,11 +268,11 @@ impl<'s> Server<'s> {
         next
     }
 
-    fn draw(&mut self) -> Entropy {
+    fn draw(&mut self) -> [u8; 32] {
         self.draws += 1;
         let mut bytes = [7; 32];
         bytes[..8].copy_from_slice(&self.draws.to_le_bytes());
-        Entropy::new(bytes)
+        bytes
     }
 
     fn commit(&mut self, walker: &mut Walker, it: Committing<'s>, dice: &mut Dice) -> Step<'s> {
@@ -259,10 +299,16 @@ impl<'s> Server<'s> {
         {
             self.conflicts += 1;
             self.tell(Some(walker), "meets a conflict", None);
-            return it.conflict();
+            let next = it.conflict();
+            self.auditor.contradicted(&next);
+            return next;
         }
         self.tell(Some(walker), "commits", None);
         let write = it.write().clone();
+        self.memory.keep(write.row_after());
+        if let What::Bent(bend) = walker.errand.what {
+            panic!("I9: {bend} writes");
+        }
         self.tally.reached(name_of(&write.row().progress));
         let next = it.done();
         self.auditor.committed(walker.cause(), &write, &next, walker.decided_at);
@@ -314,6 +360,8 @@ impl<'s> Server<'s> {
         }
         self.auditor.responded(&walker.ask, &response, at);
         assert!(!walker.sight.denied || response.status.0 != 200, "I3: a revoked token is good");
+        let gone = walker.sight.is_gone && !matches!(walker.ask, Ask::Info(_));
+        assert!(!gone || response.status.0 >= 400, "I8: a deleted validation is answered");
         if let (Some(refusal), false) = (refusal, walker.is_of_others()) {
             self.assert_fair(&walker, refusal, at);
         }
@@ -339,7 +387,7 @@ impl<'s> Server<'s> {
             | Refusal::RedirectUriMismatch
             | Refusal::VerifierMismatch => false,
             Refusal::ValidationUnknown | Refusal::ValidationUnknownToCode => {
-                case.is_some_and(|case| case.opened.expires <= at)
+                case.is_some_and(|case| case.opened.expires <= at || case.is_deleted)
             }
             Refusal::CodeMismatch => walker.sight.is_void,
             Refusal::CodeSpent => granted.is_some(),

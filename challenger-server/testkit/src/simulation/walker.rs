@@ -1,6 +1,7 @@
 //! Requests on their way, and what comes of them.
 
 use challenger_proto::http::{Request, Response};
+use challenger_proto::machine::Validation;
 use challenger_proto::secret::NonceDigest;
 use challenger_proto::store::Rows;
 use challenger_proto::{Timestamp, Transmission};
@@ -58,6 +59,8 @@ pub struct Message {
 pub(super) struct Sight {
     /// The token was revoked.
     pub(super) denied: bool,
+    /// The row was deleted.
+    pub(super) is_gone: bool,
     pub(super) solved: bool,
     /// When the code goes stale.
     pub(super) stale_at: Option<Timestamp>,
@@ -78,6 +81,10 @@ pub(super) struct Walker {
     pub(super) failure: Option<Box<Transmission>>,
     /// The rows that were loaded for the next decision.
     pub(super) rows: Option<Box<Rows>>,
+    /// A row as it once was, on which the next decision is to be made.
+    pub(super) guess: Option<Box<Validation>>,
+    /// Whether it has guessed.
+    pub(super) has_guessed: bool,
     /// When the latest decision was made.
     pub(super) decided_at: Timestamp,
     pub(super) sight: Sight,

@@ -93,7 +93,7 @@ impl Journey {
     /// Whether there is a reason to give up, as the auditor sees it.
     pub(crate) fn is_lost(&self, server: &Server<'_>) -> bool {
         let Some(case) = self.case(server) else { return true };
-        if case.opened.expires <= server.now || case.granted.is_some() {
+        if case.opened.expires <= server.now || case.granted.is_some() || case.is_deleted {
             return true;
         }
         case.solved.is_none() && !self.has_a_way(case, &server.service.limits, server)
