@@ -275,7 +275,7 @@ fn whole(
     service: &Service,
     templates: &Arc<Templates>,
 ) -> Result<Case, String> {
-    let served = Served::new(service, templates, &scene.rows, scene.now, &scene.request);
+    let mut served = Served::new(service, templates, &scene.rows, scene.now, &scene.request);
     let (now, status) = (scene.now, format!("HTTP/1.1 {}", scene.status));
     // A refusal would cost less.
     for _ in 0..2 {

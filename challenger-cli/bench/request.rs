@@ -13,6 +13,7 @@ use challenger_server::front::{Limits, Present, Respond as _};
 use challenger_server::pages::Templates;
 use challenger_server::places::{self, Places};
 use challenger_server::ports::{Clock, EntropySource, Helper, Pages};
+use challenger_server::recent::Recent;
 use challenger_server::responder::Responder;
 use challenger_server::store::{Store, StoreError};
 
@@ -50,12 +51,15 @@ impl Served {
             entropy: Arc::<World>::clone(&world),
             pages: world,
             places: Places::new(places::Limits::default()),
+            recent: Recent::default(),
         };
         Self { responder, limits: Limits::default(), bytes: bytes(request) }
     }
 
     /// Answers the request, and returns the beginning of the answer up to its status.
-    pub fn answer(&self, date: Timestamp) -> Option<[u8; 12]> {
+    pub fn answer(&mut self, date: Timestamp) -> Option<[u8; 12]> {
+        // What was committed led nowhere, so nothing of it may be remembered.
+        self.responder.recent = Recent::default();
         let now = Instant::now();
         let Exchange::Read(reading) = Exchange::begin(&self.limits, now) else { return None };
         let arrived = reading.received(black_box(&self.bytes), now);
