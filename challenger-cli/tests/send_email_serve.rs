@@ -6,18 +6,20 @@
 
 mod email;
 mod resident;
+mod site;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
-use challenger_testkit::wait_for;
+use challenger_testkit::{code_of, pin_in, wait_for};
 use email::mail::Entity;
 use email::postfix::Postfix;
 use email::server::{Instead, MailServer, PASSWORD, Security, TOKEN, USER};
 use email::{ADA, MESSAGE, Setting, command, run, with};
 use resident::{Answer, Resident};
 use serde_json::json;
+use site::Site;
 
 const BOB: &str = r#"{"CONTACT_EMAIL":"bob.builder@example.com"}"#;
 
@@ -334,4 +336,38 @@ fn postfix_takes_several_mails_over_one_connection() {
             if security == "tls" { " ehlo=1 mail=4 " } else { " ehlo=2 starttls=1 mail=4 " };
         wait_for("the end of the connection", || postfix.log().contains(counts).then_some(()));
     }
+}
+
+#[test]
+fn the_service_sends_all_mails_over_one_connection() {
+    let server = MailServer::new(Security::Tls);
+    let mut site = Site::new("AUTH_HELPER = resident");
+    let config = fs::read_to_string(site.config()).unwrap();
+    let script = site.directory.path().join("deliver.sh").display().to_string();
+    let mut config = config.replace(&script, email::PROGRAM) + "[challenger-helper]\n";
+    for (name, value) in
+        with(&login(&server.settings("localhost")), &[("EMAIL_FROM", "a@b.example")])
+    {
+        config += &format!("{name} = {value}\n");
+    }
+    fs::write(site.config(), config).unwrap();
+    site.start();
+    for person in ["ada@example.com", "bob@example.com", "cyd@example.com"] {
+        let nonce = site.setup();
+        let reply = site.challenge(&nonce, person);
+        assert_eq!(reply.json()["transmitted"], true, "{}", reply.body);
+        let mail = server.mails().pop().unwrap();
+        assert!(mail.commands.join("; ").contains(&format!("RCPT TO:<{person}>")));
+        let pin = Entity::parse(&mail.text).parts().values().find_map(|it| pin_in(&it.content()));
+        let solved = site.solve(&nonce, &pin.unwrap()).json()["redirect_url"].clone();
+        let code = code_of(solved.as_str().unwrap());
+        assert_eq!(site.token(&code).status, 200);
+    }
+    // One that is refused leaves the connection to the next.
+    server.once("RCPT", Instead::Say("550 5.1.1 no such user"));
+    let refused = site.challenge(&site.setup(), "dan@example.com");
+    assert_eq!(refused.status, 502, "{}", refused.body);
+    assert_eq!(site.challenge(&site.setup(), "eve@example.com").status, 200);
+    site.stop();
+    assert_eq!((server.mails().len(), server.connections()), (4, 1));
 }
