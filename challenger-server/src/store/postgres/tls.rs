@@ -12,9 +12,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use native_tls::{Certificate, TlsConnector};
-use postgres::Config;
-use postgres::config::{Host, SslMode};
 use postgres_native_tls::{MakeTlsConnector, set_postgresql_alpn};
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
 
 use super::host::remote_host;
 use crate::secrecy;
