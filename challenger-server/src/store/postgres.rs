@@ -89,7 +89,8 @@ impl PostgresStore {
         let loaded = store.route.connect().and_then(|mut connection| {
             let deadline = Instant::now() + LIMIT;
             let task = Task { calls: statements::load(keys), row: None, deadline };
-            statements::loaded(keys, desk::run_on(&mut connection, task)?)
+            let (mut answers, _) = desk::travel(&mut connection, vec![task]);
+            statements::loaded(keys, answers.pop().transpose()?.unwrap_or_default())
         });
         loaded.map(drop).map_err(|error| store.error(error))
     }
@@ -108,19 +109,20 @@ impl PostgresStore {
     /// Carries out a task, and tries again where that can do no harm. If a write was carried out, it
     /// would be a conflict the second time, and be charged twice.
     fn run(&self, task: Task) -> Answer {
-        let (task, mut is_alone) = (Arc::new(task), false);
+        let task = Arc::new(task);
         let mut tries = 1;
         loop {
-            match self.desk.run(&task, is_alone) {
-                Err(PostgresError::Refused) => is_alone = true,
-                Err(PostgresError::Unsent(_)) if tries < TRIES => tries += 1,
-                Err(PostgresError::Abandoned(_) | PostgresError::Lost(_))
-                    if tries < TRIES && task.row.is_none() && Instant::now() < task.deadline =>
-                {
-                    tries += 1;
-                }
-                done => return done,
+            // After the first time it goes alone: it may be what was refused, and has less time.
+            let answer = self.desk.run(&task, tries > 1);
+            let can_repeat = match &answer {
+                Err(PostgresError::Refused | PostgresError::Unsent(_)) => true,
+                Err(PostgresError::Abandoned(_) | PostgresError::Lost(_)) => task.row.is_none(),
+                _ => false,
+            };
+            if !can_repeat || tries == TRIES || task.deadline <= Instant::now() {
+                return answer;
             }
+            tries += 1;
         }
     }
 

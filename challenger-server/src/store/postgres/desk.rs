@@ -215,10 +215,7 @@ impl Desk {
             ticket.answer(Err(abandoned()));
         }
         self.take_back(line, fate);
-        match turns.try_recv() {
-            Ok(Turn::Answer(answer)) => answer,
-            Ok(Turn::Lead(_)) | Err(_) => Err(abandoned()),
-        }
+        answer(turns)
     }
 
     /// Takes a connection back, or a new one.
@@ -284,10 +281,16 @@ impl Desk {
     }
 }
 
-/// Carries out a task on a connection of its own.
-pub(super) fn run_on(wire: &mut dyn Wire, task: Task) -> Answer {
-    let (ticket, turns) = Ticket::new(&Arc::new(task), true);
-    wire.carry(&[ticket]);
+/// Makes one trip, without a desk.
+pub(super) fn travel(wire: &mut dyn Wire, tasks: Vec<Task>) -> (Vec<Answer>, Fate) {
+    let tickets = tasks.into_iter().map(|task| Ticket::new(&Arc::new(task), false));
+    let (trip, turns): (Vec<_>, Vec<_>) = tickets.unzip();
+    let fate = wire.carry(&trip);
+    (turns.iter().map(answer).collect(), fate)
+}
+
+/// The answer to a ticket that has travelled.
+fn answer(turns: &Receiver<Turn>) -> Answer {
     match turns.try_recv() {
         Ok(Turn::Answer(answer)) => answer,
         Ok(Turn::Lead(_)) | Err(_) => Err(abandoned()),

@@ -1,6 +1,9 @@
 //! A connection to the database. This is the only file in which anything is asynchronous: a call
 //! drives the connection in the thread of its caller, and returns at the deadline.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -51,19 +54,40 @@ impl Route {
 
     /// Connects, and checks the schema: it may not be the database of the last time.
     pub(super) fn connect(&self) -> Result<Connection, PostgresError> {
-        let deadline = Instant::now() + self.limit;
         let check = match self.has_begun.load(Ordering::Relaxed) {
             true => schema::check_not_older,
             false => schema::check,
         };
-        let mut connection =
-            Connection::open(&self.config, Connector::clone(&self.connector), deadline)?;
+        let deadline = Instant::now() + self.limit;
+        let mut connection = self.open(deadline)?;
         match schema::version(|sql| connection.ask(sql, deadline)).and_then(check) {
             Err(PostgresError::Lost(cause)) => return Err(PostgresError::Unreachable(cause)),
             checked => checked?,
         }
         self.has_begun.store(true, Ordering::Relaxed);
         Ok(connection)
+    }
+
+    fn open(&self, deadline: Instant) -> Result<Connection, PostgresError> {
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
+            PostgresError::Unreachable(format!("cannot wait for a connection: {error}"))
+        })?;
+        let connect = self.config.connect(Connector::clone(&self.connector));
+        let connected = runtime.block_on(async { timeout_at(deadline.into(), connect).await });
+        let (client, driver) = match connected {
+            Ok(Ok(connected)) => connected,
+            failed => {
+                // A thread of it may still look for a host.
+                runtime.shutdown_background();
+                let late = || PostgresError::Unreachable(LATE.to_owned());
+                let error = failed.ok().and_then(Result::err);
+                return Err(error.map_or_else(late, |error| PostgresError::of_connecting(&error)));
+            }
+        };
+        let (end, fate) = (End::default(), Cell::new(Fate::Usable));
+        let link = Link { runtime, driver: Some(Box::pin(driver)), end: Arc::clone(&end) };
+        let (statements, used) = (RefCell::default(), Cell::new(Instant::now()));
+        Ok(Connection { session: Session { client, statements, used, fate, end }, link })
     }
 }
 
@@ -74,33 +98,6 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    fn open(
-        config: &Config,
-        connector: Connector,
-        deadline: Instant,
-    ) -> Result<Self, PostgresError> {
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
-            PostgresError::Unreachable(format!("no descriptors for a connection: {error}"))
-        })?;
-        let connect = async { timeout_at(deadline.into(), config.connect(connector)).await };
-        let connected = match runtime.block_on(connect) {
-            Ok(connected) => connected.map_err(|error| PostgresError::of_connecting(&error)),
-            Err(_) => Err(PostgresError::Unreachable(LATE.to_owned())),
-        };
-        match connected {
-            Ok((client, driver)) => {
-                let end = Arc::default();
-                let session = Session::new(client, Arc::clone(&end));
-                Ok(Self { session, link: Link { runtime, driver: Some(Box::pin(driver)), end } })
-            }
-            Err(error) => {
-                // A thread of it may still look for a host.
-                runtime.shutdown_background();
-                Err(error)
-            }
-        }
-    }
-
     /// Runs a query that returns one row.
     fn ask(&mut self, sql: &str, deadline: Instant) -> Result<Row, PostgresError> {
         let asked = self.link.wait(deadline, self.session.client.query_one(sql, &[]));
@@ -141,7 +138,9 @@ impl Link {
                 && let Poll::Ready(ended) = it.as_mut().poll(context)
             {
                 *driver = None;
-                ended.map_or_else(|error| drop(end.set(error.into())), |()| ());
+                if let Err(error) = ended {
+                    end.set(error.into()).ok();
+                }
             }
             work.as_mut().poll(context)
         });
@@ -171,30 +170,22 @@ struct Session {
 }
 
 impl Session {
-    fn new(client: Client, end: End) -> Self {
-        let (statements, used) = (RefCell::default(), Cell::new(Instant::now()));
-        Self { client, statements, used, fate: Cell::new(Fate::Usable), end }
-    }
-
     /// Makes a trip. First come the loads, so that they need not wait for the disk; each has its
     /// answer as soon as it is there.
     async fn carry(&self, leader: &Ticket, trip: &[Ticket]) {
-        let mut ready = self.prepare_all(trip).await;
-        // Their callers were given an error, and may have tried again.
+        let mut ready = self.prepare(trip).await;
+        // The callers of the others were given an error, and may have tried again.
         ready.retain(|ticket| {
-            let is_late = ticket.task.deadline <= Instant::now();
-            if is_late {
+            let is_in_time = Instant::now() < ticket.task.deadline;
+            if !is_in_time {
                 ticket.answer(Err(PostgresError::Unsent(LATE.to_owned())));
             }
-            !is_late
+            is_in_time
         });
-        let is_write = |ticket: &&Ticket| ticket.task.row.is_some();
-        let (mut writes, loads): (Vec<&Ticket>, Vec<_>) = ready.into_iter().partition(is_write);
+        let is_load = |ticket: &&Ticket| ticket.task.row.is_none();
+        let (loads, mut writes): (Vec<_>, Vec<_>) = ready.into_iter().partition(is_load);
         writes.sort_by(|one, other| one.task.row.cmp(&other.task.row));
-        let mut work: Vec<Work<'_, ()>> = Vec::new();
-        for load in loads {
-            work.push(Box::pin(self.carry_alone(load)));
-        }
+        let mut work: Vec<Work<'_, ()>> = boxed(loads.into_iter().map(|it| self.carry_alone(it)));
         match writes[..] {
             [] => {}
             // Nobody else waits until it is done.
@@ -205,8 +196,8 @@ impl Session {
         self.used.set(Instant::now());
     }
 
-    /// Prepares the statements of a trip, and returns those that can go.
-    async fn prepare_all<'a>(&self, trip: &'a [Ticket]) -> Vec<&'a Ticket> {
+    /// Prepares what a trip needs, and returns those that can go.
+    async fn prepare<'a>(&self, trip: &'a [Ticket]) -> Vec<&'a Ticket> {
         let checked = self.check_if_idle(trip).await;
         let mut ready = Vec::new();
         for ticket in trip {
