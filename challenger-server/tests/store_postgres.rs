@@ -279,6 +279,56 @@ fn a_statement_that_lasts_is_an_error_and_no_harm() {
     assert_eq!(store.commit(&Write::Update(validation, Vec::new())), Ok(Commit::Done));
 }
 
+/// Writes of others that travel with one that waits for a row get through.
+#[test]
+fn a_row_that_is_locked_holds_up_no_other() {
+    let (it, store) = served::<ClusterDatabase>();
+    let client = register(&store, "https://client.example/cb", "x");
+    let locked = open(&store, &client, [0; 32]);
+    let (lock, expected) = it.lock();
+    let rows: Vec<_> = (1..60).map(|number| open(&store, &client, [number; 32])).collect();
+    thread::scope(|scope| {
+        for row in &rows {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    let row = reload(&store, row).unwrap();
+                    assert_eq!(store.commit(&Write::Update(row, Vec::new())), Ok(Commit::Done));
+                }
+            });
+        }
+        let message = error_of(store.commit(&Write::Update(locked.clone(), Vec::new())));
+        assert!(message.contains(expected), "{message}");
+    });
+    drop(lock);
+    assert_eq!(store.commit(&Write::Update(locked, Vec::new())), Ok(Commit::Done));
+}
+
+/// Fewer transactions than writes.
+#[test]
+fn writes_of_a_crowd_travel_together() {
+    let (it, store) = served::<ClusterDatabase>();
+    let client = register(&store, "https://client.example/cb", "x");
+    let rows: Vec<_> = (0..100).map(|number| open(&store, &client, [number; 32])).collect();
+    // Each write takes a while, so that others have to wait.
+    it.psql(
+        "CREATE TABLE transactions (id xid8); \
+        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+            'BEGIN INSERT INTO transactions SELECT pg_current_xact_id(); \
+            PERFORM pg_sleep(0.02); RETURN new; END'; \
+        CREATE TRIGGER slow BEFORE UPDATE ON challenger.validations \
+            FOR EACH ROW EXECUTE FUNCTION slow()",
+    );
+    thread::scope(|scope| {
+        for row in &rows {
+            let write = Write::Update(row.clone(), Vec::new());
+            let store = &store;
+            scope.spawn(move || assert_eq!(store.commit(&write), Ok(Commit::Done)));
+        }
+    });
+    let counts = it.psql("SELECT count(*), count(DISTINCT id::text) < 90 FROM transactions");
+    assert_eq!(counts, "100|t");
+}
+
 #[test]
 fn a_forgotten_statement_is_prepared_anew() {
     let (it, store) = served::<ClusterDatabase>();

@@ -19,6 +19,7 @@
 mod tests;
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -30,6 +31,10 @@ use crate::store::lock;
 
 /// Maximum number of connections. More statements at once do not make a database faster.
 const CONNECTIONS_MAX: usize = 16;
+
+/// The same, with those that hang. They end when the database goes on or they break; until then, no
+/// more are made.
+const CONNECTIONS_MAX_WITH_HUNG: usize = 32;
 
 /// Maximum number of tasks that travel together.
 const TRIP_MAX: usize = 64;
@@ -45,11 +50,16 @@ pub(super) trait Wire: Send {
     /// Makes a round trip for all of them, and answers them. The first leads: at its deadline, the
     /// trip ends.
     fn carry(&mut self, trip: &[Ticket]) -> Fate;
+
+    /// Waits until the database is done with it, however long that takes.
+    fn end(self: Box<Self>);
 }
 
 /// What becomes of a connection after a trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
+    /// The trip did not end in time, and the database may still be working on it.
+    Hung,
     /// It is dead, and so may be all others that were made until now.
     Lost,
     /// It is not used again, which says nothing about others.
@@ -112,6 +122,8 @@ struct Queue {
     connections: usize,
     /// How many are being made.
     connecting: usize,
+    /// How many more there are that hang.
+    hung: usize,
     generation: u64,
     /// Why the last attempt to connect failed, if it did: part of the error for all that wait.
     failure: Option<PostgresError>,
@@ -161,13 +173,18 @@ impl Queue {
             self.free.push(line);
         }
         self.connections -= ended.len();
+        if fate == Fate::Hung {
+            self.hung += ended.len();
+        }
         ended
     }
 
     /// Whether another connection would help. While connecting fails, one attempt at a time does.
     fn needs_connection(&self) -> bool {
         let most = if self.failure.is_some() { 1 } else { self.waiting.len() };
-        self.connecting < most.min(self.waiting.len()) && self.connections < CONNECTIONS_MAX
+        self.connecting < most.min(self.waiting.len())
+            && self.connections < CONNECTIONS_MAX
+            && self.connections + self.hung < CONNECTIONS_MAX_WITH_HUNG
     }
 }
 
@@ -223,16 +240,32 @@ impl Desk {
         let mut queue = lock(&self.queue);
         let ended = queue.take_back(line, fate);
         self.connect_if_needed(queue);
-        // They say goodbye, while nobody waits for the queue.
-        drop(ended);
+        // While nobody waits for the queue.
+        match fate {
+            Fate::Hung => self.await_end(ended),
+            Fate::Lost | Fate::Spent | Fate::Usable => drop(ended),
+        }
+    }
+
+    /// Waits for connections that hang, in a thread of their own.
+    fn await_end(self: &Arc<Self>, lines: Vec<Line>) {
+        let (desk, number) = (Arc::clone(self), lines.len());
+        let work = move || {
+            lines.into_iter().for_each(|line| line.wire.end());
+            let mut queue = lock(&desk.queue);
+            queue.hung -= number;
+            desk.connect_if_needed(queue);
+        };
+        if spawn(work).is_err() {
+            lock(&self.queue).hung -= number;
+        }
     }
 
     fn connect_if_needed(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) {
         while queue.needs_connection() {
             let desk = Arc::clone(self);
-            let thread = thread::Builder::new().name("database".to_owned());
-            match thread.spawn(move || desk.connect()) {
-                Ok(_) => {
+            match spawn(move || desk.connect()) {
+                Ok(()) => {
                     queue.connections += 1;
                     queue.connecting += 1;
                 }
@@ -275,6 +308,7 @@ impl Desk {
         let cause = match &queue.failure {
             Some(failure) => failure.to_string(),
             None if queue.connections >= CONNECTIONS_MAX => "all of them are in use".to_owned(),
+            None if queue.hung >= CONNECTIONS_MAX => "too many of them hang".to_owned(),
             None => LATE.to_owned(),
         };
         PostgresError::Unreachable(format!("timed out waiting for a connection: {cause}"))
@@ -295,6 +329,10 @@ fn answer(turns: &Receiver<Turn>) -> Answer {
         Ok(Turn::Answer(answer)) => answer,
         Ok(Turn::Lead(_)) | Err(_) => Err(abandoned()),
     }
+}
+
+fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name("database".to_owned()).spawn(work).map(drop)
 }
 
 fn left_until(deadline: Instant) -> Duration {

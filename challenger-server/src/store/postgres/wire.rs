@@ -110,7 +110,16 @@ impl Wire for Connection {
     fn carry(&mut self, trip: &[Ticket]) -> Fate {
         let Some(leader) = trip.first() else { return Fate::Usable };
         let carried = self.link.wait(leader.task.deadline, self.session.carry(leader, trip));
-        if carried.is_none() { Fate::Spent } else { self.session.fate.get() }
+        if carried.is_none() { Fate::Hung } else { self.session.fate.get() }
+    }
+
+    fn end(self: Box<Self>) {
+        let Self { session, mut link } = *self;
+        // Without it, the driver stops as soon as there is no more to come.
+        drop(session);
+        if let Some(driver) = link.driver.take() {
+            link.runtime.block_on(driver).ok();
+        }
     }
 }
 

@@ -15,8 +15,8 @@ struct Trip {
     end: Sender<Fate>,
 }
 
-/// A connection that asks how its trips end.
-struct Obedient(Sender<Trip>);
+/// A connection that asks how its trips end. If it hangs, it does so while this is locked.
+struct Obedient(Sender<Trip>, Arc<Mutex<()>>);
 
 impl Wire for Obedient {
     fn carry(&mut self, trip: &[Ticket]) -> Fate {
@@ -29,6 +29,10 @@ impl Wire for Obedient {
         }
         fate
     }
+
+    fn end(self: Box<Self>) {
+        drop(lock(&self.1));
+    }
 }
 
 struct Fixture {
@@ -36,6 +40,8 @@ struct Fixture {
     trips: Receiver<Trip>,
     /// How often a connection was asked for.
     asked: Arc<AtomicUsize>,
+    /// Held while connections hang.
+    hang: Arc<Mutex<()>>,
 }
 
 impl Fixture {
@@ -43,12 +49,13 @@ impl Fixture {
     fn new(most: usize) -> Self {
         let (begin, trips) = mpsc::channel();
         let asked: Arc<AtomicUsize> = Arc::default();
-        let count = Arc::clone(&asked);
+        let (count, hang) = (Arc::clone(&asked), Arc::<Mutex<()>>::default());
+        let hanging = Arc::clone(&hang);
         let connect = move || match count.fetch_add(1, Ordering::Relaxed) < most {
-            true => Ok(Box::new(Obedient(begin.clone())) as Box<dyn Wire>),
+            true => Ok(Box::new(Obedient(begin.clone(), Arc::clone(&hanging))) as Box<dyn Wire>),
             false => Err(PostgresError::Unreachable("no more".to_owned())),
         };
-        Self { desk: Desk::new(Box::new(connect)), trips, asked }
+        Self { desk: Desk::new(Box::new(connect)), trips, asked, hang }
     }
 
     fn spawn(&self, row: u8, limit: Duration, is_alone: bool) -> JoinHandle<Answer> {
@@ -224,6 +231,27 @@ fn after_a_loss_no_earlier_connection_is_used_again() {
     assert_eq!(message(next), LATE);
     assert_eq!(it.asked.load(Ordering::Relaxed), 4);
     it.wait_until(|queue| queue.connections == 0 && queue.generation == 1);
+}
+
+#[test]
+fn what_hangs_is_replaced_and_counted_until_it_ends() {
+    let it = Fixture::new(usize::MAX);
+    let hang = it.hang.lock().unwrap();
+    for row in 0..32 {
+        let task = it.start(row);
+        it.trip().end(Fate::Hung);
+        assert_eq!(message(task), LATE);
+    }
+    let next = it.spawn(32, Duration::from_millis(1), false);
+    assert_eq!(message(next), "timed out waiting for a connection: too many of them hang");
+    let patient = it.queue([33]).remove(0);
+    assert_eq!(it.asked.load(Ordering::Relaxed), 32);
+    drop(hang);
+    let trip = it.trip();
+    assert_eq!(trip.rows, [33]);
+    trip.end(Fate::Usable);
+    assert!(patient.join().unwrap().is_ok());
+    it.wait_until(|queue| queue.hung == 0 && queue.connections == 1);
 }
 
 #[test]

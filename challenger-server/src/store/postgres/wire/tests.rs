@@ -176,7 +176,14 @@ fn what_is_late_is_not_sent_and_a_trip_ends_with_its_leader() {
     let leader = task(READ_SLOWLY, 0, false, Duration::from_millis(100));
     let (answers, fate) = travel(&mut wire, vec![leader, read()]);
     assert!(answers.iter().all(Result::is_err), "in order, so that the second waits for the first");
-    assert_eq!(fate, Fate::Spent);
+    assert_eq!(fate, Fate::Hung);
+    let end = thread::spawn(|| Box::new(wire).end());
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(100 %' \
+        AND pid <> pg_backend_pid()";
+    assert_eq!(it.psql(busy), "1");
+    assert!(!end.is_finished());
+    it.cluster.end_backends(&it.name);
+    end.join().unwrap();
 }
 
 #[test]
