@@ -1,15 +1,16 @@
 //! The store in a PostgreSQL database, which many servers may share.
 //!
 //! ```text
-//!   load   ──▶ a connection of the pool ──▶ one SELECT a row  lost? once more
-//!   commit ──▶ a connection of the pool ──▶ one statement     lost before it left? once more
+//!   load   ──▶ the desk ──▶ a connection ──▶ one SELECT a row   lost? once more
+//!   commit ──▶ the desk ──▶ a connection ──▶ one statement      lost before it left? once more
 //! ```
 //!
 //! What has to be paid from an account that many share is paid from a purse, which a statement of
 //! its own fills now and then.
 //!
-//! Each statement is one round trip, and no transaction stays open between two of them: a write
-//! names the version of the row that it rests on, and changes nothing if the row has another one.
+//! What waits at the desk for a connection travels together, in one round trip. No transaction stays
+//! open after it: a write names the version of the row that it rests on, and changes nothing if the
+//! row has another one.
 
 use std::sync::Arc;
 use std::time::Instant;
