@@ -8,9 +8,9 @@
 //! What has to be paid from an account that many share is paid from a purse, which a statement of
 //! its own fills now and then.
 //!
-//! What waits at the desk for a connection travels together, in one round trip. No transaction stays
-//! open after it: a write names the version of the row that it rests on, and changes nothing if the
-//! row has another one.
+//! What waits at the desk for a connection travels together, in one round trip. No transaction
+//! stays open after it: a write names the version of the row that it rests on, and changes nothing
+//! if the row has another one.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -97,17 +97,14 @@ impl PostgresStore {
     }
 
     fn unopened(database: PostgresDatabase) -> Result<Self, StoreError> {
-        let route =
-            Route::new(&database).map_err(|cause| StoreError(format!("{database}: {cause}")))?;
-        let route = Arc::new(route);
-        let to_database = Arc::clone(&route);
-        let connect = move || Ok(Box::new(to_database.connect()?) as Box<dyn Wire>);
-        let (desk, tally, purses) =
-            (Desk::new(Box::new(connect)), Tally::default(), Purses::default());
-        Ok(Self { database, route, desk, tally, purses })
+        let route = Route::new(&database).map(Arc::new);
+        let route = route.map_err(|cause| StoreError(format!("{database}: {cause}")))?;
+        let the_same = Arc::clone(&route);
+        let desk = Desk::new(Box::new(move || Ok(Box::new(the_same.connect()?) as Box<dyn Wire>)));
+        Ok(Self { database, route, desk, tally: Tally::default(), purses: Purses::default() })
     }
 
-    /// Carries out a task, and tries again where that can do no harm. If a write was carried out, it
+    /// Carries out a task, and tries again where that can do no harm. A write that was carried out
     /// would be a conflict the second time, and be charged twice.
     fn run(&self, task: Task) -> Answer {
         let task = Arc::new(task);

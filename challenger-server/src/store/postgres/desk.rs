@@ -18,7 +18,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -115,7 +114,7 @@ pub(super) struct Desk {
 #[derive(Default)]
 struct Queue {
     /// In the order of their deadlines, so that a task that tries again keeps its place.
-    waiting: VecDeque<Ticket>,
+    waiting: Vec<Ticket>,
     /// The one that was used last is used next.
     free: Vec<Line>,
     /// How many there are: free, travelling, and being made.
@@ -138,21 +137,12 @@ impl Queue {
     /// Takes a task out that waited in vain, unless it is under way.
     fn leave(&mut self, task: &Arc<Task>) -> bool {
         let place = self.waiting.iter().position(|it| Arc::ptr_eq(&it.task, task));
-        place.is_some_and(|place| self.waiting.remove(place).is_some())
+        place.map(|place| self.waiting.remove(place)).is_some()
     }
 
     /// Takes out what travels with the task that leads.
     fn companions(&mut self) -> Vec<Ticket> {
-        let mut companions = Vec::new();
-        let mut left = VecDeque::new();
-        for ticket in self.waiting.drain(..) {
-            match ticket.is_alone || companions.len() + 1 >= TRIP_MAX {
-                true => left.push_back(ticket),
-                false => companions.push(ticket),
-            }
-        }
-        self.waiting = left;
-        companions
+        self.waiting.extract_if(.., |ticket| !ticket.is_alone).take(TRIP_MAX - 1).collect()
     }
 
     /// Takes a connection back. It goes to the task that has waited longest, or is kept. Returns
@@ -166,11 +156,11 @@ impl Queue {
             self.free.extract_if(.., |it| it.generation < generation).collect();
         if fate != Fate::Usable || line.generation < generation {
             ended.push(line);
-        } else if let Some(next) = self.waiting.pop_front() {
-            // It is there: it leaves the queue before it goes.
-            next.turn.try_send(Turn::Lead(line)).ok();
-        } else {
+        } else if self.waiting.is_empty() {
             self.free.push(line);
+        } else {
+            // Its thread is there: it leaves the queue before it goes.
+            self.waiting.remove(0).turn.try_send(Turn::Lead(line)).ok();
         }
         self.connections -= ended.len();
         if fate == Fate::Hung {
