@@ -303,30 +303,44 @@ fn a_row_that_is_locked_holds_up_no_other() {
     assert_eq!(store.commit(&Write::Update(locked, Vec::new())), Ok(Commit::Done));
 }
 
-/// Fewer transactions than writes.
+/// There are fewer transactions than writes, and one that is refused harms no other.
 #[test]
 fn writes_of_a_crowd_travel_together() {
     let (it, store) = served::<ClusterDatabase>();
     let client = register(&store, "https://client.example/cb", "x");
     let rows: Vec<_> = (0..100).map(|number| open(&store, &client, [number; 32])).collect();
     // Each write takes a while, so that others have to wait.
+    let change = |also: &str| {
+        it.psql(&format!(
+            "CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {also} \
+            INSERT INTO transactions SELECT pg_current_xact_id(); \
+            PERFORM pg_sleep(0.02); RETURN new; END $$"
+        ))
+    };
+    let crowd = || {
+        let commit = |row| store.commit(&Write::Update(reload(&store, row).unwrap(), Vec::new()));
+        thread::scope(|scope| {
+            let threads: Vec<_> = rows.iter().map(|row| scope.spawn(move || commit(row))).collect();
+            threads.into_iter().map(|it| it.join().unwrap()).collect::<Vec<_>>()
+        })
+    };
+    it.psql("CREATE TABLE transactions (id xid8)");
+    change("");
     it.psql(
-        "CREATE TABLE transactions (id xid8); \
-        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
-            'BEGIN INSERT INTO transactions SELECT pg_current_xact_id(); \
-            PERFORM pg_sleep(0.02); RETURN new; END'; \
-        CREATE TRIGGER slow BEFORE UPDATE ON challenger.validations \
+        "CREATE TRIGGER slow BEFORE UPDATE ON challenger.validations \
             FOR EACH ROW EXECUTE FUNCTION slow()",
     );
-    thread::scope(|scope| {
-        for row in &rows {
-            let write = Write::Update(row.clone(), Vec::new());
-            let store = &store;
-            scope.spawn(move || assert_eq!(store.commit(&write), Ok(Commit::Done)));
-        }
-    });
+    assert_eq!(crowd(), vec![Ok(Commit::Done); 100]);
     let counts = it.psql("SELECT count(*), count(DISTINCT id::text) < 90 FROM transactions");
     assert_eq!(counts, "100|t");
+    // One of the last to come, which has to wait, and so has company.
+    let last: String = rows[99].id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    change(&format!("IF new.id = decode('{last}', 'hex') THEN RAISE 'not this one'; END IF;"));
+    let outcomes = crowd();
+    let refused: Vec<_> = outcomes.iter().filter_map(|it| it.as_ref().err()).collect();
+    assert!(refused.len() == 1 && refused[0].to_string().contains("not this one"), "{refused:?}");
+    let done = outcomes.iter().filter(|it| **it == Ok(Commit::Done));
+    assert_eq!(done.count(), 99);
 }
 
 #[test]
