@@ -19,8 +19,9 @@ use challenger_proto::store::{Commit, Keys, Write};
 use challenger_server::store::{
     Database, OpenMode, PostgresDatabase, PostgresStore, Registry, Store, StoreError,
 };
-use challenger_testkit::{Cluster, End, send};
+use challenger_testkit::{Cluster, End, send, wait_for};
 use conformance::{error_of, open, redemption, register, reload};
+use postgres::{Client as Connection, NoTls};
 
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod conformance;
@@ -148,13 +149,17 @@ fn a_database_that_hangs_is_an_error_in_time() {
 fn one_connection_that_hangs_harms_nobody_else() {
     let it = Fixture::new(Arc::new(Cluster::durable()), "");
     assert!(it.crowd().iter().all(Result::is_ok));
-    // The one that was used last is used next.
-    it.recover();
-    let last = "SELECT pid FROM pg_stat_activity WHERE application_name = 'challenger' \
-        AND datname = current_database() ORDER BY query_start DESC LIMIT 1";
-    let victim = it.cluster.psql(&it.name, last).parse().unwrap();
-    assert!(send(victim, "STOP"));
+    let connections = it.cluster.backends(&it.name);
+    assert!(send(connections[0], "STOP"));
+    // Each of them is in use at the same time.
+    let mut lock = Connection::connect(&it.cluster.uri(&it.name), NoTls).unwrap();
+    lock.batch_execute("BEGIN; LOCK challenger.validations").unwrap();
     let first = it.start_crowd();
+    wait_for("the others to be in use", || {
+        let waiting = it.cluster.psql(&it.name, "SELECT count(*) FROM pg_locks WHERE NOT granted");
+        (waiting.parse::<usize>().unwrap() >= connections.len() - 1).then_some(())
+    });
+    lock.batch_execute("COMMIT").unwrap();
     for _ in 1..CROWD {
         assert_eq!(first.recv_timeout(PATIENCE).unwrap(), Ok(()));
     }
@@ -163,7 +168,7 @@ fn one_connection_that_hangs_harms_nobody_else() {
     }
     let message = error_of(first.recv_timeout(PATIENCE).unwrap());
     assert!(message.ends_with(LATE), "{message}");
-    assert!(send(victim, "CONT"));
+    assert!(send(connections[0], "CONT"));
 }
 
 #[test]
