@@ -117,7 +117,7 @@ impl Encryption {
         if config.get_hosts().is_empty() {
             // The certificate may be for the address: there is no name.
             for address in config.get_hostaddrs().to_vec() {
-                config.host(&address.to_string());
+                config.host(address.to_string());
             }
         }
         match (config.get_ssl_mode(), self.verification, self.roots.as_deref()) {
