@@ -195,7 +195,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("log");
         let logger = Logger::open(Some(&path)).expect("a file");
-        for target in ["tokio_postgres::prepare", "challenger_server::helper", "rustls", "r2d2"] {
+        for target in ["tokio_postgres::prepare", "challenger_server::helper", "rustls", "ureq"] {
             let args = format_args!("from {target}");
             logger.log(&Record::builder().target(target).args(args).build());
         }

@@ -150,8 +150,7 @@ fn suffers(
         let new = connections().saturating_sub(before);
         let more = DESCRIPTORS * new;
         seen = format!("{threads_now} of {threads}, {descriptors_now} of {descriptors}, {new} new");
-        // Those to PostgreSQL have a thread, too.
-        threads_now <= threads + new && descriptors_now <= descriptors + more
+        threads_now <= threads && descriptors_now <= descriptors + more
     });
     assert!(over, "threads and descriptors are left over: {seen}");
     let log = site.log();

@@ -279,6 +279,70 @@ fn a_statement_that_lasts_is_an_error_and_no_harm() {
     assert_eq!(store.commit(&Write::Update(validation, Vec::new())), Ok(Commit::Done));
 }
 
+/// Writes of others that travel with one that waits for a row get through.
+#[test]
+fn a_row_that_is_locked_holds_up_no_other() {
+    let (it, store) = served::<ClusterDatabase>();
+    let client = register(&store, "https://client.example/cb", "x");
+    let locked = open(&store, &client, [0; 32]);
+    let (lock, expected) = it.lock();
+    let rows: Vec<_> = (1..60).map(|number| open(&store, &client, [number; 32])).collect();
+    thread::scope(|scope| {
+        for row in &rows {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    let row = reload(&store, row).unwrap();
+                    assert_eq!(store.commit(&Write::Update(row, Vec::new())), Ok(Commit::Done));
+                }
+            });
+        }
+        let message = error_of(store.commit(&Write::Update(locked.clone(), Vec::new())));
+        assert!(message.contains(expected), "{message}");
+    });
+    drop(lock);
+    assert_eq!(store.commit(&Write::Update(locked, Vec::new())), Ok(Commit::Done));
+}
+
+/// There are fewer transactions than writes, and one that is refused harms no other.
+#[test]
+fn writes_of_a_crowd_travel_together() {
+    let (it, store) = served::<ClusterDatabase>();
+    let client = register(&store, "https://client.example/cb", "x");
+    let rows: Vec<_> = (0..100).map(|number| open(&store, &client, [number; 32])).collect();
+    // Each write takes a while, so that others have to wait.
+    let change = |also: &str| {
+        it.psql(&format!(
+            "CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {also} \
+            INSERT INTO transactions SELECT pg_current_xact_id(); \
+            PERFORM pg_sleep(0.02); RETURN new; END $$"
+        ))
+    };
+    let crowd = || {
+        let commit = |row| store.commit(&Write::Update(reload(&store, row).unwrap(), Vec::new()));
+        thread::scope(|scope| {
+            let threads: Vec<_> = rows.iter().map(|row| scope.spawn(move || commit(row))).collect();
+            threads.into_iter().map(|it| it.join().unwrap()).collect::<Vec<_>>()
+        })
+    };
+    it.psql("CREATE TABLE transactions (id xid8)");
+    change("");
+    it.psql(
+        "CREATE TRIGGER slow BEFORE UPDATE ON challenger.validations \
+            FOR EACH ROW EXECUTE FUNCTION slow()",
+    );
+    assert_eq!(crowd(), vec![Ok(Commit::Done); 100]);
+    let counts = it.psql("SELECT count(*), count(DISTINCT id::text) < 90 FROM transactions");
+    assert_eq!(counts, "100|t");
+    // One of the last to come, which has to wait, and so has company.
+    let last: String = rows[99].id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    change(&format!("IF new.id = decode('{last}', 'hex') THEN RAISE 'not this one'; END IF;"));
+    let outcomes = crowd();
+    let refused: Vec<_> = outcomes.iter().filter_map(|it| it.as_ref().err()).collect();
+    assert!(refused.len() == 1 && refused[0].to_string().contains("not this one"), "{refused:?}");
+    let done = outcomes.iter().filter(|it| **it == Ok(Commit::Done));
+    assert_eq!(done.count(), 99);
+}
+
 #[test]
 fn a_forgotten_statement_is_prepared_anew() {
     let (it, store) = served::<ClusterDatabase>();

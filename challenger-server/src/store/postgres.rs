@@ -1,15 +1,16 @@
 //! The store in a PostgreSQL database, which many servers may share.
 //!
 //! ```text
-//!   load   ──▶ a connection of the pool ──▶ one SELECT a row  lost? once more
-//!   commit ──▶ a connection of the pool ──▶ one statement     lost before it left? once more
+//!   load   ──▶ the desk ──▶ a connection ──▶ one SELECT a row   lost? once more
+//!   commit ──▶ the desk ──▶ a connection ──▶ one statement      lost before it left? once more
 //! ```
 //!
 //! What has to be paid from an account that many share is paid from a purse, which a statement of
 //! its own fills now and then.
 //!
-//! Each statement is one round trip, and no transaction stays open between two of them: a write
-//! names the version of the row that it rests on, and changes nothing if the row has another one.
+//! What waits at the desk for a connection travels together, in one round trip. No transaction
+//! stays open after it: a write names the version of the row that it rests on, and changes nothing
+//! if the row has another one.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,29 +18,30 @@ use std::time::Instant;
 use challenger_proto::store::{Balance, Commit, Keys, Rows, Write};
 
 pub use self::database::PostgresDatabase;
+use self::desk::{Desk, Wire};
 use self::error::PostgresError;
-use self::pool::Pool;
-use self::purse::Purses;
-use self::session::Session;
+use self::purse::{Purses, Rest};
+pub(in crate::store) use self::task::Parameter;
+use self::task::{Answer, Call, Reply, Task};
+use self::wire::Route;
 use super::ledger::warn;
 use super::tally::Tally;
 use super::{LIMIT, OpenMode, Store, StoreError};
 
-mod connection;
 mod database;
+mod desk;
 mod error;
 mod host;
 mod ledger;
-mod pool;
 mod purse;
 mod registry;
 mod schema;
-mod semaphore;
-mod session;
 mod spending;
 mod statements;
+mod task;
 #[cfg_attr(not(feature = "tls"), path = "postgres/no_tls.rs")]
 mod tls;
+mod wire;
 
 /// How often to try a task that can be repeated. The second connection is a new one, and lost only
 /// if the database is stopping.
@@ -48,7 +50,8 @@ const TRIES: usize = 3;
 /// Keeps everything in a PostgreSQL database.
 pub struct PostgresStore {
     database: PostgresDatabase,
-    pool: Pool,
+    route: Arc<Route>,
+    desk: Arc<Desk>,
     tally: Tally,
     purses: Purses,
 }
@@ -63,9 +66,9 @@ impl PostgresStore {
         let store = Self::unopened(database)?;
         let opened = match mode {
             OpenMode::Maintain => {
-                store.connect().and_then(|mut it| schema::version(&mut it)).map(drop)
+                store.connect().and_then(|mut it| schema::version_of(&mut it)).map(drop)
             }
-            OpenMode::Serve | OpenMode::Use => store.pool.connect().map(drop),
+            OpenMode::Serve | OpenMode::Use => store.route.connect().map(drop),
         };
         match opened {
             Err(error @ PostgresError::Unreachable(_)) if mode == OpenMode::Serve => {
@@ -82,84 +85,83 @@ impl PostgresStore {
     ///
     /// # Errors
     /// The database is unreachable or cannot be used; the error says what to do.
-    pub(super) fn check(database: PostgresDatabase, load: &Keys) -> Result<(), StoreError> {
+    pub(super) fn check(database: PostgresDatabase, keys: &Keys) -> Result<(), StoreError> {
         let store = Self::unopened(database)?;
-        let load = load.clone();
-        let task = move |session: &mut Session| statements::load(session, &load);
-        let loaded = store
-            .pool
-            .connect()
-            .and_then(|mut connection| connection.run(Instant::now() + LIMIT, task));
+        let loaded = store.route.connect().and_then(|mut connection| {
+            let deadline = Instant::now() + LIMIT;
+            let task = Task { calls: statements::load(keys), row: None, deadline };
+            let (mut answers, _) = desk::travel(&mut connection, vec![task]);
+            statements::loaded(keys, answers.pop().transpose()?.unwrap_or_default())
+        });
         loaded.map(drop).map_err(|error| store.error(error))
     }
 
     fn unopened(database: PostgresDatabase) -> Result<Self, StoreError> {
-        let connector =
-            database.connector().map_err(|cause| StoreError(format!("{database}: {cause}")))?;
-        let pool = Pool::new(&database, connector);
-        Ok(Self { database, pool, tally: Tally::default(), purses: Purses::default() })
+        let route = Route::new(&database).map(Arc::new);
+        let route = route.map_err(|cause| StoreError(format!("{database}: {cause}")))?;
+        let the_same = Arc::clone(&route);
+        let desk = Desk::new(Box::new(move || Ok(Box::new(the_same.connect()?) as Box<dyn Wire>)));
+        Ok(Self { database, route, desk, tally: Tally::default(), purses: Purses::default() })
     }
 
-    /// Runs a task with a connection of the pool, and with another one after an error that
-    /// `can_repeat` accepts.
-    fn run<T: Send + 'static>(
-        &self,
-        deadline: Instant,
-        task: impl Fn(&mut Session) -> Result<T, PostgresError> + Send + Sync + 'static,
-        can_repeat: impl Fn(&PostgresError) -> bool,
-    ) -> Result<T, PostgresError> {
+    /// Carries out a task, and tries again where that can do no harm. A write that was carried out
+    /// would be a conflict the second time, and be charged twice.
+    fn run(&self, task: Task) -> Answer {
         let task = Arc::new(task);
         let mut tries = 1;
         loop {
-            let task = Arc::clone(&task);
-            match self.pool.run(deadline, move |session| task(session)) {
-                Err(error) if tries < TRIES && can_repeat(&error) => tries += 1,
-                done => return done,
+            // After the first time it goes alone: it may be what was refused, and has less time.
+            let answer = self.desk.run(&task, tries > 1);
+            let can_repeat = match &answer {
+                Err(PostgresError::Refused | PostgresError::Unsent(_)) => true,
+                Err(PostgresError::Abandoned(_) | PostgresError::Lost(_)) => task.row.is_none(),
+                _ => false,
+            };
+            if !can_repeat || tries == TRIES || task.deadline <= Instant::now() {
+                return answer;
             }
+            tries += 1;
         }
     }
 
-    /// Runs a task that only reads, and so can be repeated.
-    fn read<T: Send + 'static>(
-        &self,
-        deadline: Instant,
-        task: impl Fn(&mut Session) -> Result<T, PostgresError> + Send + Sync + 'static,
-    ) -> Result<T, StoreError> {
-        let is_lost =
-            |error: &_| matches!(error, PostgresError::Lost(_) | PostgresError::Unsent(_));
-        self.run(deadline, task, is_lost).map_err(|error| self.error(error))
+    /// Carries out the calls of a load.
+    fn read(&self, calls: Vec<Call>, deadline: Instant) -> Answer {
+        self.run(Task { calls, row: None, deadline })
     }
 
-    /// Runs a task that writes. If it was carried out, it would be a conflict the second time, and
-    /// be charged twice.
-    fn write<T: Send + 'static>(
-        &self,
-        deadline: Instant,
-        task: impl Fn(&mut Session) -> Result<T, PostgresError> + Send + Sync + 'static,
-    ) -> Result<T, PostgresError> {
-        self.run(deadline, task, |error| matches!(error, PostgresError::Unsent(_)))
+    /// Carries out a call that changes this row.
+    fn write(&self, call: Call, row: &[u8], deadline: Instant) -> Result<Reply, PostgresError> {
+        let task = Task { calls: vec![call], row: Some(row.to_vec()), deadline };
+        Ok(self.run(task)?.pop().unwrap_or_default())
     }
 
     /// Takes messages for a purse.
-    fn take(&self, first: Balance, deadline: Instant) -> Result<Balance, PostgresError> {
-        let messages = first.spent;
-        let taken = self.write(deadline, move |session| ledger::take(session, &first))?;
-        warn(&taken, messages, None);
+    fn take(&self, first: &Balance, deadline: Instant) -> Result<Balance, PostgresError> {
+        let row = first.account.to_text();
+        let taken = self.write(ledger::take(first), row.as_bytes(), deadline)?;
+        let taken = ledger::charged(&taken)?;
+        warn(&taken, first.spent, None);
         Ok(taken)
+    }
+
+    /// Writes what a purse has left.
+    fn give_back(&self, rest: &Rest, deadline: Instant) -> Result<(), PostgresError> {
+        let row = rest.account.to_text();
+        self.write(ledger::give_back(rest), row.as_bytes(), deadline).map(drop)
     }
 
     /// Pays for a write, and carries it out.
     fn pay_and_write(&self, write: &Write) -> Result<(), PostgresError> {
         let deadline = Instant::now() + LIMIT;
         let entries = if let Write::Update(_, entries) = write { &entries[..] } else { &[] };
-        self.purses.pay(entries, deadline, |first| self.take(first, deadline))?;
-        let task = write.clone();
-        let written = self.write(deadline, move |session| statements::commit(session, &task));
+        self.purses.pay(entries, deadline, |first| self.take(&first, deadline))?;
+        let written = statements::commit(write)
+            .and_then(|call| self.write(call, write.row().id.as_bytes(), deadline))
+            .and_then(|reply| statements::committed(write, &reply));
         if written.as_ref().err().is_none_or(PostgresError::is_harmless) {
             for rest in self.purses.settle(entries, written.is_ok()) {
-                let give_back = move |session: &mut Session| ledger::give_back(session, &rest);
                 // The write is done. If this fails, a few proofs are not counted.
-                let _ = self.write(deadline, give_back);
+                let _ = self.give_back(&rest, deadline);
             }
         }
         if let Some(balance) = written? {
@@ -178,10 +180,15 @@ impl PostgresStore {
 impl Store for PostgresStore {
     fn load(&self, keys: &Keys) -> Result<Rows, StoreError> {
         let deadline = Instant::now() + LIMIT;
-        let wanted = keys.clone();
-        let mut rows = self.read(deadline, move |session| statements::load(session, &wanted))?;
+        let found = self.read(statements::load(keys), deadline);
+        let loaded = found.and_then(|replies| statements::loaded(keys, replies));
+        let mut rows = loaded.map_err(|error| self.error(error))?;
         if let (Some(count), Some(_)) = (keys.count, &rows.client) {
-            let counted = || self.read(deadline, move |session| statements::count(session, &count));
+            let counted = || {
+                let replies = self.read(vec![statements::count(&count)], deadline);
+                let number = replies.and_then(|replies| statements::counted(&replies));
+                number.map_err(|error| self.error(error))
+            };
             rows.count = self.tally.number(&count, counted)?;
         }
         for balance in &mut rows.balances {
@@ -205,8 +212,7 @@ impl Store for PostgresStore {
     fn finish(&self) -> Result<(), StoreError> {
         let deadline = Instant::now() + LIMIT;
         for rest in self.purses.empty() {
-            let give_back = move |session: &mut Session| ledger::give_back(session, &rest);
-            self.write(deadline, give_back).map_err(|error| {
+            self.give_back(&rest, deadline).map_err(|error| {
                 let StoreError(error) = self.error(error);
                 StoreError(format!(
                     "{error}; a few messages that were not sent count as spent until their windows \

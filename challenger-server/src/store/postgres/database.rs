@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use postgres::Config;
-use postgres::config::Host;
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
 
 use super::host::place;
 use super::tls::{Connector, Encryption};
@@ -78,7 +78,7 @@ impl PostgresDatabase {
         let (text, encryption) = Encryption::take(text).ok_or_else(|| EXPECTED.to_owned())?;
         let mut config = text.parse::<Config>().map_err(|error| parse_error(&error))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            config.host(&variable("PGHOST").unwrap_or_else(|| SOCKETS.to_owned()));
+            config.host(variable("PGHOST").unwrap_or_else(|| SOCKETS.to_owned()));
         }
         if let (true, Some(port)) = (config.get_ports().is_empty(), variable("PGPORT")) {
             config.port(port.parse().map_err(|_| "a port in PGPORT".to_owned())?);
@@ -186,7 +186,7 @@ impl fmt::Debug for PostgresDatabase {
 }
 
 /// The part of the parser's error that is certain not to quote the text.
-fn parse_error(error: &postgres::Error) -> String {
+fn parse_error(error: &tokio_postgres::Error) -> String {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     match cause.strip_prefix("invalid value for option ") {
         None => EXPECTED.to_owned(),

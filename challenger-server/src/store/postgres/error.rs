@@ -7,6 +7,9 @@ use postgres::error::{Severity, SqlState};
 
 use crate::store::StoreError;
 
+/// Error for a database that does not answer, though it may be working on it.
+pub(super) const LATE: &str = "the database did not answer in time";
+
 /// Why something failed, without the name of the database.
 #[derive(Clone, Debug)]
 pub(super) enum PostgresError {
@@ -22,6 +25,9 @@ pub(super) enum PostgresError {
     Other(String),
     /// This connection may only read. Nothing was changed.
     ReadOnly(String),
+    /// It was one of several writes in a transaction, and the database refused any of them. Nothing
+    /// was changed.
+    Refused,
     /// The database cannot be reached now, and perhaps later. Nothing was changed.
     Unreachable(String),
     /// The connection was lost before the statement was sent.
@@ -59,6 +65,11 @@ impl PostgresError {
         Self::Conflict("there is nothing to change".to_owned())
     }
 
+    /// The error for a thread that the operating system did not start.
+    pub(super) fn no_thread(error: &io::Error) -> Self {
+        Self::Unreachable(format!("no thread for a connection: {error}"))
+    }
+
     /// An error of connecting.
     pub(super) fn of_connecting(error: &postgres::Error) -> Self {
         let seen = Self::new(error);
@@ -71,6 +82,7 @@ impl PostgresError {
             Self::Conflict(_)
             | Self::Other(_)
             | Self::ReadOnly(_)
+            | Self::Refused
             | Self::Unreachable(_)
             | Self::Unsent(_) => true,
             Self::Abandoned(_) | Self::Lost(_) => false,
@@ -85,6 +97,7 @@ impl PostgresError {
             | Self::Conflict(_)
             | Self::Other(_)
             | Self::ReadOnly(_)
+            | Self::Refused
             | Self::Unreachable(_)
             | Self::Unsent(_) => self,
         }
@@ -110,6 +123,7 @@ impl fmt::Display for PostgresError {
             | Self::ReadOnly(cause)
             | Self::Unreachable(cause)
             | Self::Unsent(cause) => f.write_str(cause),
+            Self::Refused => f.write_str("the database refused the transaction"),
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use std::net::IpAddr;
 
-use postgres::Config;
-use postgres::config::Host;
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
 
 use crate::secrecy;
 

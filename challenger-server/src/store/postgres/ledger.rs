@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 
 use challenger_proto::Timestamp;
 use challenger_proto::machine::Validation;
+use challenger_proto::secret::NonceDigest;
 use challenger_proto::store::{Account, Balance, Entry};
 use postgres::Row;
-use postgres::types::ToSql;
 
 use super::error::PostgresError;
 use super::purse::Rest;
-use super::session::Session;
 use super::statements::{DIALECT, UPDATE};
+use super::task::{Call, Parameter, Reply};
 use crate::store::row::{ChangingColumns, ClientRow, FixedColumns, LedgerRow, to_seconds};
 
 /// What a validation needs to pay for a message: its row, its client, and the balances, all in one.
@@ -85,13 +85,16 @@ const GIVE_BACK: &str = "\
     WHERE account = $1";
 
 /// Finds a validation, its client, and balances: those of the accounts and that of the client.
-pub(super) fn load(
-    session: &mut Session,
-    validation: Option<&[u8]>,
-    accounts: &[Account],
-) -> Result<(Option<Row>, BTreeMap<Account, Balance>), PostgresError> {
+pub(super) fn load(validation: Option<&NonceDigest>, accounts: &[Account]) -> Call {
+    let validation = validation.map(|id| id.as_bytes().to_vec());
     let accounts: Vec<String> = accounts.iter().map(Account::to_text).collect();
-    let rows = session.find_all(&SELECT, &[&validation, &accounts])?;
+    Call { sql: &SELECT, parameters: vec![Box::new(validation), Box::new(accounts)] }
+}
+
+/// What [`load`] found: a row with the validation and its client, and the balances.
+pub(super) fn loaded(
+    Reply { rows, .. }: Reply,
+) -> Result<(Option<Row>, BTreeMap<Account, Balance>), PostgresError> {
     let mut balances = BTreeMap::new();
     for row in &rows {
         if row.try_get::<_, Option<&str>>(BALANCE)?.is_some() {
@@ -114,40 +117,47 @@ pub(super) fn balance(row: &Row, first: usize) -> Result<Balance, PostgresError>
     Ok(LedgerRow::from_postgres(row, first)?.try_into()?)
 }
 
-/// Updates a row that costs its address a message, and returns the balance.
-pub(super) fn update_and_charge(
-    session: &mut Session,
-    validation: &Validation,
-    message: &Entry,
-) -> Result<Balance, PostgresError> {
-    let first = message.post(None).ok().flatten().ok_or_else(PostgresError::nothing)?;
-    let (row, first) = (ChangingColumns::from(validation), LedgerRow::from(&first));
-    let parameters = [&row.postgres_parameters()[..], &first.postgres_parameters()].concat();
-    let charged = session.change(&UPDATE_AND_CHARGE, &parameters)?;
-    balance(charged.first().ok_or_else(PostgresError::nothing)?, 0)
+/// The balance that a charge returns; none, if there was nothing to charge.
+pub(super) fn charged(reply: &Reply) -> Result<Balance, PostgresError> {
+    balance(reply.rows.first().ok_or_else(PostgresError::nothing)?, 0)
 }
 
-/// Updates a row that gives its address a message back, and returns how many rows there were.
+/// Updates a row that costs its address a message. Its reply is for [`charged`].
+pub(super) fn update_and_charge(
+    validation: &Validation,
+    message: &Entry,
+) -> Result<Call, PostgresError> {
+    let first = message.post(None).ok().flatten().ok_or_else(PostgresError::nothing)?;
+    let mut parameters = ChangingColumns::from(validation).postgres_parameters();
+    parameters.extend(LedgerRow::from(&first).postgres_parameters());
+    Ok(Call { sql: &UPDATE_AND_CHARGE, parameters })
+}
+
+/// Updates a row that gives its address a message back.
 pub(super) fn update_and_refund(
-    session: &mut Session,
     validation: &Validation,
     account: &Account,
     charged: Timestamp,
-) -> Result<u64, PostgresError> {
-    let (row, account) = (ChangingColumns::from(validation), account.to_text());
-    let refund: [&(dyn ToSql + Sync); 2] = [&account, &to_seconds(charged)];
-    session.execute(&UPDATE_AND_REFUND, &[&row.postgres_parameters()[..], &refund].concat())
+) -> Call {
+    let mut parameters = ChangingColumns::from(validation).postgres_parameters();
+    parameters.extend([Box::new(account.to_text()) as Parameter, Box::new(to_seconds(charged))]);
+    Call { sql: &UPDATE_AND_REFUND, parameters }
 }
 
 /// Takes messages for a purse. They are given as the balance if they were the first of a window.
-pub(super) fn take(session: &mut Session, first: &Balance) -> Result<Balance, PostgresError> {
-    let taken = session.change(&TAKE, &LedgerRow::from(first).postgres_parameters())?;
-    balance(taken.first().ok_or_else(PostgresError::nothing)?, 0)
+/// Its reply is for [`charged`].
+pub(super) fn take(first: &Balance) -> Call {
+    Call { sql: &TAKE, parameters: LedgerRow::from(first).postgres_parameters() }
 }
 
 /// Writes what a purse has left.
-pub(super) fn give_back(session: &mut Session, rest: &Rest) -> Result<(), PostgresError> {
-    let (account, ends) = (rest.account.to_text(), to_seconds(rest.ends));
+pub(super) fn give_back(rest: &Rest) -> Call {
     let (messages, proofs) = (i64::from(rest.messages), i64::from(rest.proofs));
-    session.execute(GIVE_BACK, &[&account, &messages, &ends, &proofs]).map(drop)
+    let parameters: [Parameter; 4] = [
+        Box::new(rest.account.to_text()),
+        Box::new(messages),
+        Box::new(to_seconds(rest.ends)),
+        Box::new(proofs),
+    ];
+    Call { sql: GIVE_BACK, parameters: parameters.into() }
 }

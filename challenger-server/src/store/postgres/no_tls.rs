@@ -1,7 +1,7 @@
 //! The substitute for TLS in a build without the feature `tls`: it must not pretend to encrypt.
 
-use postgres::config::SslMode;
-use postgres::{Config, NoTls};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Config, NoTls};
 
 use super::host::remote_host;
 

@@ -14,15 +14,13 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::mem;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use challenger_proto::Timestamp;
 use challenger_proto::store::{Account, Balance, Entry, Event, MessageBudget};
 
-use super::error::PostgresError;
-use super::semaphore::Semaphore;
-use super::session::LATE;
+use super::error::{LATE, PostgresError};
 use crate::store::lock;
 
 /// The most messages that are taken at once. It also divides the number of commits that wait for
@@ -40,10 +38,11 @@ const PROOFS_MAX: u32 = 16;
 pub(super) struct Purses(Mutex<BTreeMap<Account, Arc<Purse>>>);
 
 /// The purse of one account.
+#[derive(Default)]
 struct Purse {
-    /// The thread that takes a portion holds this. Others that need one wait.
-    turn: Semaphore,
     contents: Mutex<Contents>,
+    /// Told whenever a thread is done with taking a portion.
+    taken: Condvar,
 }
 
 #[derive(Default)]
@@ -54,6 +53,8 @@ struct Contents {
     paid: Option<Balance>,
     /// The proofs that are not in the database yet.
     proofs: u32,
+    /// Whether a thread is taking a portion. Others that need one wait.
+    is_taking: bool,
 }
 
 /// What is to be written of a purse: messages that go back to the window with this end, and proofs.
@@ -115,14 +116,14 @@ impl Purses {
         let Some(purse) = lock(&self.0).get(&balance.account).cloned() else { return };
         let is_full = lock(&purse.contents).correct(balance).spent >= balance.budget.messages;
         // The balance may include a portion that is about to be put into the purse.
-        let _turn = is_full.then(|| purse.turn.acquire(deadline));
-        *balance = lock(&purse.contents).correct(balance);
+        let deadline = if is_full { deadline } else { Instant::now() };
+        *balance = purse.contents_until(deadline).correct(balance);
     }
 
     /// Empties all purses.
     pub(super) fn empty(&self) -> Vec<Rest> {
         let rest = |(account, purse): (Account, Arc<Purse>)| {
-            let Contents { left, paid, proofs } = mem::take(&mut *lock(&purse.contents));
+            let Contents { left, paid, proofs, .. } = mem::take(&mut *lock(&purse.contents));
             let ends = paid.map_or(Timestamp::EPOCH, |paid| paid.ends);
             Rest { account, messages: left, ends, proofs }
         };
@@ -131,8 +132,7 @@ impl Purses {
     }
 
     fn purse(&self, account: &Account) -> Arc<Purse> {
-        let new = || Arc::new(Purse { turn: Semaphore::new(1), contents: Mutex::default() });
-        Arc::clone(lock(&self.0).entry(account.clone()).or_insert_with(new))
+        Arc::clone(lock(&self.0).entry(account.clone()).or_default())
     }
 }
 
@@ -150,12 +150,13 @@ impl Purse {
         }
         // There is nothing to take from a budget of nothing.
         let first = entry.post(None).ok().flatten().ok_or_else(PostgresError::nothing)?;
-        let late = || PostgresError::Other(LATE.to_owned());
-        let _turn = self.turn.acquire(deadline).ok_or_else(late)?;
-        let mut contents = lock(&self.contents);
+        let mut contents = self.contents_until(deadline);
         // Another thread may have filled it meanwhile.
         if contents.pay(budget, now) {
             return Ok(());
+        }
+        if mem::replace(&mut contents.is_taking, true) {
+            return Err(PostgresError::Other(LATE.to_owned()));
         }
         let proofs = mem::take(&mut contents.proofs);
         drop(contents);
@@ -170,10 +171,20 @@ impl Purse {
             taken => taken,
         };
         let mut contents = lock(&self.contents);
+        contents.is_taking = false;
+        self.taken.notify_all();
         if taken.as_ref().is_err_and(PostgresError::is_harmless) {
             contents.proofs += proofs;
         }
         taken.map(|(messages, balance)| contents.fill(messages, balance))
+    }
+
+    /// The contents, once no portion is being taken, or at the deadline.
+    fn contents_until(&self, deadline: Instant) -> MutexGuard<'_, Contents> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let contents = lock(&self.contents);
+        let waited = self.taken.wait_timeout_while(contents, left, |it| it.is_taking);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 

@@ -7,12 +7,10 @@ use std::time::{Duration, Instant};
 use challenger_proto::Timestamp;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
 use challenger_proto::store::Account;
-use postgres::Client;
 use postgres::types::ToSql;
+use postgres::{Client, Config};
 
-use super::connection::no_thread;
-use super::error::PostgresError;
-use super::session::LATE;
+use super::error::{LATE, PostgresError};
 use super::{PostgresStore, schema, spending};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
 use crate::store::{Added, ClientSummary, Collected, Registry, Spending, StoreError, rest};
@@ -167,12 +165,12 @@ impl PostgresStore {
     /// each host, and none of them helps when the database hangs.
     pub(super) fn connect(&self) -> Result<Client, PostgresError> {
         let connector = self.database.connector().map_err(PostgresError::Other)?;
-        let config = self.database.maintenance_config();
+        let config = Config::from(self.database.maintenance_config());
         let (reply, connected) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name("database".to_owned())
             .spawn(move || reply.send(config.connect(connector)).ok())
-            .map_err(no_thread)?;
+            .map_err(|error| PostgresError::no_thread(&error))?;
         let made = connected.recv_timeout(CONNECT_TIMEOUT);
         Ok(made.map_err(|_| PostgresError::Unreachable(LATE.to_owned()))??)
     }

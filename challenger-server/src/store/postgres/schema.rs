@@ -1,6 +1,6 @@
 //! The schema: which version a database has, and how it gets to the newest.
 
-use postgres::{Client, GenericClient, Transaction};
+use postgres::{Client, GenericClient, Row, Transaction};
 
 use super::error::PostgresError;
 use crate::store::version;
@@ -14,30 +14,35 @@ const MIGRATIONS: [&str; 3] = [
 ];
 
 /// The version of the schema; 0 if there is no schema. Names of people need more than one alphabet,
-/// so a database in an encoding other than UTF-8 is refused.
-pub(super) fn version(client: &mut impl GenericClient) -> Result<usize, PostgresError> {
-    let encoding: String = client.query_one("SHOW server_encoding", &[])?.try_get(0)?;
+/// so a database in an encoding other than UTF-8 is refused. `ask` runs a query for one row.
+pub(super) fn version<E: Into<PostgresError>>(
+    mut ask: impl FnMut(&str) -> Result<Row, E>,
+) -> Result<usize, PostgresError> {
+    let mut ask = |sql: &str| ask(sql).map_err(Into::into);
+    let encoding: String = ask("SHOW server_encoding")?.try_get(0)?;
     if encoding != "UTF8" {
         return Err(other(format!(
             "is in {encoding}; create it anew with createdb -E UTF8 -T template0"
         )));
     }
-    let row = client.query_one(
-        "SELECT count(*), count(*) FILTER (WHERE relname = 'migrations') \
+    let row = ask("SELECT count(*), count(*) FILTER (WHERE relname = 'migrations') \
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        WHERE n.nspname = 'challenger'",
-        &[],
-    )?;
+        WHERE n.nspname = 'challenger'")?;
     match (row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?) {
         (0, _) => Ok(0),
         // For example the original Challenger, whose schema has the same name.
         (_, 0) => Err(other("has a schema \"challenger\" of another program".to_owned())),
         (_, _) => {
             let newest = "SELECT coalesce(max(version), 0) FROM challenger.migrations";
-            let version: i32 = client.query_one(newest, &[])?.try_get(0)?;
+            let version: i32 = ask(newest)?.try_get(0)?;
             usize::try_from(version).map_err(|_| other("has no such version".to_owned()))
         }
     }
+}
+
+/// The version of a tool's database.
+pub(super) fn version_of(client: &mut impl GenericClient) -> Result<usize, PostgresError> {
+    version(|sql| client.query_one(sql, &[]))
 }
 
 /// Checks that this program can begin to work with that version.
@@ -58,7 +63,7 @@ fn check_not_newer(version: usize) -> Result<(), PostgresError> {
 /// Runs the steps that the database has not seen yet.
 pub(super) fn migrate(client: &mut Client) -> Result<(), PostgresError> {
     let mut transaction = client.transaction()?;
-    let version = version(&mut transaction)?;
+    let version = version_of(&mut transaction)?;
     check_not_newer(version)?;
     migrate_from(&mut transaction, version)?;
     Ok(transaction.commit()?)
@@ -67,7 +72,7 @@ pub(super) fn migrate(client: &mut Client) -> Result<(), PostgresError> {
 /// Drops all tables and creates them again. The schema itself stays, with its privileges.
 pub(super) fn reset(client: &mut Client) -> Result<(), PostgresError> {
     let mut transaction = client.transaction()?;
-    version(&mut transaction)?;
+    version_of(&mut transaction)?;
     let tables = "SELECT format('DROP TABLE %I.%I CASCADE', schemaname, tablename) \
         FROM pg_catalog.pg_tables WHERE schemaname = 'challenger'";
     for row in transaction.query(tables, &[])? {

@@ -1,4 +1,4 @@
-//! Loads and commits: their statements, one round trip each.
+//! Loads and commits: their statements, and what the replies mean.
 
 use std::array;
 use std::sync::LazyLock;
@@ -8,11 +8,10 @@ use challenger_proto::oauth::{Client, Grant, GrantSerial};
 use challenger_proto::secret::{ClientSecretDigest, TokenDigest};
 use challenger_proto::store::{Account, Balance, Count, Entry, Event, Keys, Rows, Write};
 use postgres::Row;
-use postgres::types::ToSql;
 
 use super::error::PostgresError;
 use super::ledger;
-use super::session::Session;
+use super::task::{Call, Parameter, Reply};
 use crate::store::row::{
     ChangingColumns, ClientRow, Dialect, FixedColumns, GrantRow, ValidationRow, to_seconds,
 };
@@ -69,108 +68,128 @@ static REVOKE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Carries out a load. One statement for each row is faster than one for all: it has no joins, and
+/// The calls of a load. One statement for each row is faster than one for all: it has no joins, and
 /// mostly only one row is asked for. Two rows may be of two moments: a client that is deleted
 /// between them takes its validations along, so that a write which rests on both is a conflict.
-pub(super) fn load(session: &mut Session, load: &Keys) -> Result<Rows, PostgresError> {
-    let mut loaded = Rows::default();
-    if let Some(id) = load.client {
-        let row = session.find(&SELECT_CLIENT, &[&id.number()])?;
-        loaded.client = row.as_ref().map(|row| client(row, 0)).transpose()?;
+pub(super) fn load(keys: &Keys) -> Vec<Call> {
+    let mut calls = Vec::new();
+    if let Some(id) = keys.client {
+        calls.push(Call { sql: &SELECT_CLIENT, parameters: vec![Box::new(id.number())] });
     }
-    if let Some(accounts) = &load.accounts {
-        let id = load.validation.as_ref().map(|id| id.as_bytes().as_slice());
-        let (row, balances) = ledger::load(session, id, accounts)?;
+    if let Some(accounts) = &keys.accounts {
+        calls.push(ledger::load(keys.validation.as_ref(), accounts));
+    } else if let Some(id) = &keys.validation {
+        calls.push(find(&SELECT_VALIDATION, id.as_bytes()));
+    }
+    if let Some(token) = &keys.grant {
+        calls.push(find(&SELECT_GRANT, token.as_bytes()));
+    }
+    calls
+}
+
+fn find(sql: &'static str, key: &[u8]) -> Call {
+    Call { sql, parameters: vec![Box::new(key.to_vec())] }
+}
+
+/// What [`load`] found.
+pub(super) fn loaded(keys: &Keys, replies: Vec<Reply>) -> Result<Rows, PostgresError> {
+    let mut replies = replies.into_iter();
+    let mut next = || replies.next().unwrap_or_default();
+    let mut loaded = Rows::default();
+    if keys.client.is_some() {
+        loaded.client = next().rows.first().map(|row| client(row, 0)).transpose()?;
+    }
+    if let Some(accounts) = &keys.accounts {
+        let (row, balances) = ledger::loaded(next())?;
         let mut accounts = accounts.clone();
         if let Some(row) = row {
             let payer = client(&row, ledger::CLIENT)?;
             accounts.push(Account::Client(payer.id));
             loaded.validation = Some(validation(&row)?);
-            if load.client.is_none() {
+            if keys.client.is_none() {
                 loaded.client = Some(payer);
             }
         }
         loaded.balances = accounts.iter().filter_map(|it| balances.get(it).cloned()).collect();
-    } else if let Some(id) = &load.validation {
-        let row = session.find(&SELECT_VALIDATION, &[&id.as_bytes().as_slice()])?;
-        loaded.validation = row.as_ref().map(validation).transpose()?;
+    } else if keys.validation.is_some() {
+        loaded.validation = next().rows.first().map(validation).transpose()?;
     }
-    if let Some(token) = &load.grant {
-        let row = session.find(&SELECT_GRANT, &[&token.as_bytes().as_slice()])?;
-        loaded.grant = row.as_ref().map(grant).transpose()?;
+    if keys.grant.is_some() {
+        loaded.grant = next().rows.first().map(grant).transpose()?;
     }
     Ok(loaded)
 }
 
 /// Counts the validations of a client.
-pub(super) fn count(session: &mut Session, count: &Count) -> Result<u32, PostgresError> {
+pub(super) fn count(count: &Count) -> Call {
     let (client, now) = (count.client.number(), to_seconds(count.now));
-    let row = session.find(COUNT, &[&client, &now, &i64::from(count.most)])?;
+    let parameters: [Parameter; 3] =
+        [Box::new(client), Box::new(now), Box::new(i64::from(count.most))];
+    Call { sql: COUNT, parameters: parameters.into() }
+}
+
+/// What [`count`] found.
+pub(super) fn counted(replies: &[Reply]) -> Result<u32, PostgresError> {
+    let row = replies.first().and_then(|reply| reply.rows.first());
     let number: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
     Ok(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
-/// Carries out a write. Of its entries, it posts that of an address, and returns its balance if it
-/// was charged. Nothing to change is an error.
-pub(super) fn commit(
-    session: &mut Session,
-    write: &Write,
-) -> Result<Option<Balance>, PostgresError> {
-    let changed = match write {
-        Write::Open(validation, secret) => insert(session, validation, secret),
-        Write::Update(validation, entries) => {
-            match entries.iter().find(|entry| !entry.account.is_shared()) {
-                Some(message @ Entry { event: Event::Message { .. }, .. }) => {
-                    return ledger::update_and_charge(session, validation, message).map(Some);
-                }
-                Some(Entry { account, event: Event::Refund { charged } }) => {
-                    ledger::update_and_refund(session, validation, account, *charged)
-                }
-                Some(Entry { event: Event::Proof { .. }, .. }) | None => {
-                    update(session, validation)
-                }
+/// The entry to the account of an address that a write posts with its own statement.
+fn entry_of_address(write: &Write) -> Option<&Entry> {
+    let Write::Update(_, entries) = write else { return None };
+    entries.iter().find(|entry| !entry.account.is_shared())
+}
+
+/// The call of a write. Of its entries, it posts that of an address.
+pub(super) fn commit(write: &Write) -> Result<Call, PostgresError> {
+    Ok(match (write, entry_of_address(write)) {
+        (Write::Open(validation, secret), _) => insert(validation, secret),
+        (Write::Redeem(validation, grant), _) => redeem(validation, grant),
+        (Write::Revoke(validation, token), _) => revoke(validation, token),
+        (Write::Update(validation, _), entry) => match entry {
+            Some(message @ Entry { event: Event::Message { .. }, .. }) => {
+                ledger::update_and_charge(validation, message)?
             }
-        }
-        Write::Redeem(validation, grant) => redeem(session, validation, grant),
-        Write::Revoke(validation, token) => revoke(session, validation, token),
-    };
-    if changed? == 1 { Ok(None) } else { Err(PostgresError::nothing()) }
+            Some(Entry { account, event: Event::Refund { charged } }) => {
+                ledger::update_and_refund(validation, account, *charged)
+            }
+            Some(Entry { event: Event::Proof { .. }, .. }) | None => {
+                let parameters = ChangingColumns::from(validation).postgres_parameters();
+                Call { sql: &UPDATE, parameters }
+            }
+        },
+    })
 }
 
-fn insert(
-    session: &mut Session,
-    validation: &Validation,
-    secret: &ClientSecretDigest,
-) -> Result<u64, PostgresError> {
-    let (changing, fixed) = (ChangingColumns::from(validation), FixedColumns::from(validation));
-    let secret = secret.as_bytes().as_slice();
-    let client: [&(dyn ToSql + Sync); 2] = [&fixed.client, &secret];
-    let columns = [&changing.postgres_parameters()[..], &fixed.postgres_parameters(), &client];
-    session.execute(&INSERT, &columns.concat())
+/// What [`commit`] did: the balance of an address, if it was charged. Nothing to change is an
+/// error.
+pub(super) fn committed(write: &Write, reply: &Reply) -> Result<Option<Balance>, PostgresError> {
+    match entry_of_address(write).map(|entry| &entry.event) {
+        Some(Event::Message { .. }) => ledger::charged(reply).map(Some),
+        Some(Event::Proof { .. } | Event::Refund { .. }) | None if reply.count == 1 => Ok(None),
+        _ => Err(PostgresError::nothing()),
+    }
 }
 
-fn update(session: &mut Session, validation: &Validation) -> Result<u64, PostgresError> {
-    session.execute(&UPDATE, &ChangingColumns::from(validation).postgres_parameters())
+fn insert(validation: &Validation, secret: &ClientSecretDigest) -> Call {
+    let fixed = FixedColumns::from(validation);
+    let client: [Parameter; 2] = [Box::new(fixed.client), Box::new(secret.as_bytes().to_vec())];
+    let mut parameters = ChangingColumns::from(validation).postgres_parameters();
+    parameters.extend(fixed.postgres_parameters().into_iter().chain(client));
+    Call { sql: &INSERT, parameters }
 }
 
-fn redeem(
-    session: &mut Session,
-    validation: &Validation,
-    grant: &Grant,
-) -> Result<u64, PostgresError> {
-    let (row, grant) = (ChangingColumns::from(validation), GrantRow::from(grant));
-    let columns = [&row.postgres_parameters()[..], &grant.postgres_parameters()];
-    session.execute(&REDEEM, &columns.concat())
+fn redeem(validation: &Validation, grant: &Grant) -> Call {
+    let mut parameters = ChangingColumns::from(validation).postgres_parameters();
+    parameters.extend(GrantRow::from(grant).postgres_parameters());
+    Call { sql: &REDEEM, parameters }
 }
 
-fn revoke(
-    session: &mut Session,
-    validation: &Validation,
-    token: &TokenDigest,
-) -> Result<u64, PostgresError> {
-    let (row, token) = (ChangingColumns::from(validation), token.as_bytes().as_slice());
-    let token: [&(dyn ToSql + Sync); 1] = [&token];
-    session.execute(&REVOKE, &[&row.postgres_parameters()[..], &token].concat())
+fn revoke(validation: &Validation, token: &TokenDigest) -> Call {
+    let mut parameters = ChangingColumns::from(validation).postgres_parameters();
+    parameters.push(Box::new(token.as_bytes().to_vec()));
+    Call { sql: &REVOKE, parameters }
 }
 
 fn client(row: &Row, first: usize) -> Result<Client, PostgresError> {

@@ -12,9 +12,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use native_tls::{Certificate, TlsConnector};
-use postgres::Config;
-use postgres::config::{Host, SslMode};
 use postgres_native_tls::{MakeTlsConnector, set_postgresql_alpn};
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
 
 use super::host::remote_host;
 use crate::secrecy;
@@ -117,7 +117,7 @@ impl Encryption {
         if config.get_hosts().is_empty() {
             // The certificate may be for the address: there is no name.
             for address in config.get_hostaddrs().to_vec() {
-                config.host(&address.to_string());
+                config.host(address.to_string());
             }
         }
         match (config.get_ssl_mode(), self.verification, self.roots.as_deref()) {

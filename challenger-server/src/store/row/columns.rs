@@ -1,6 +1,9 @@
 //! The columns of the tables, each listed once, in the order in which statements name and bind
 //! them. The schema says what each of them holds.
 
+#[cfg(feature = "postgres")]
+use crate::store::postgres::Parameter;
+
 /// Declares a struct with a field for each column, the names of the columns, and how each database
 /// reads and binds them.
 macro_rules! columns {
@@ -36,10 +39,8 @@ macro_rules! columns {
 
             /// The parameters of a statement for PostgreSQL.
             #[cfg(feature = "postgres")]
-            pub(in crate::store) fn postgres_parameters(
-                &self,
-            ) -> [&(dyn ::postgres::types::ToSql + Sync); Self::COUNT] {
-                [$(&self.$column),*]
+            pub(in crate::store) fn postgres_parameters(self) -> Vec<Parameter> {
+                vec![$(Box::new(self.$column)),*]
             }
 
             /// Reads them from a row of SQLite, of which `first` is the index of the first.

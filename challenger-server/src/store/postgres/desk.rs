@@ -1,0 +1,335 @@
+//! The desk: which tasks travel to the database when, and on which connection.
+//!
+//! ```text
+//!   a connection is free ──▶ the task travels at once, alone
+//!   none is free         ──▶ the task waits
+//!                              ├─▶ a connection comes back: whoever waits longest leads the next
+//!                              │   trip, and takes along what waits then
+//!                              └─▶ too long: an error
+//! ```
+//!
+//! The thread of the request that leads makes the trip. So no thread stands between a request and
+//! the database, and nobody waits for others to come.
+//!
+//! A connection may be dead without being noticed, because the database was restarted. Checking it
+//! before each use would cost a round trip. Instead, the first connection that is found dead begins
+//! a new generation, and those of earlier ones are not used again.
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::error::{LATE, PostgresError};
+use super::task::{Answer, Task};
+use crate::store::lock;
+
+/// Maximum number of connections. More statements at once do not make a database faster.
+const CONNECTIONS_MAX: usize = 16;
+
+/// The same, with those that hang. They end when the database goes on or they break; until then, no
+/// more are made.
+const CONNECTIONS_MAX_WITH_HUNG: usize = 32;
+
+/// Maximum number of tasks that travel together.
+const TRIP_MAX: usize = 64;
+
+/// How long a request waits for a connection, for example while the database restarts.
+const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long to wait before connecting again, after that failed.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// A connection, as the desk sees it.
+pub(super) trait Wire: Send {
+    /// Makes a round trip for all of them, and answers them. The first leads: at its deadline, the
+    /// trip ends.
+    fn carry(&mut self, trip: &[Ticket]) -> Fate;
+
+    /// Waits until the database is done with it, however long that takes.
+    fn end(self: Box<Self>);
+}
+
+/// What becomes of a connection after a trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// The trip did not end in time, and the database may still be working on it.
+    Hung,
+    /// It is dead, and so may be all others that were made until now.
+    Lost,
+    /// It is not used again, which says nothing about others.
+    Spent,
+    /// It is used again.
+    Usable,
+}
+
+/// A task, and where its answer goes.
+#[derive(Clone)]
+pub(super) struct Ticket {
+    pub(super) task: Arc<Task>,
+    /// Whether it has to travel without others.
+    is_alone: bool,
+    turn: SyncSender<Turn>,
+}
+
+/// What comes to the thread that has a ticket.
+enum Turn {
+    Answer(Answer),
+    /// It leads a trip on this line.
+    Lead(Line),
+}
+
+/// A connection, and the generation in which it was begun.
+struct Line {
+    wire: Box<dyn Wire>,
+    generation: u64,
+}
+
+impl Ticket {
+    fn new(task: &Arc<Task>, is_alone: bool) -> (Self, Receiver<Turn>) {
+        let (turn, turns) = mpsc::sync_channel(1);
+        (Self { task: Arc::clone(task), is_alone, turn }, turns)
+    }
+
+    /// Answers it. Only the first answer counts.
+    pub(super) fn answer(&self, answer: Answer) {
+        // A caller who gave up does not need to know.
+        self.turn.try_send(Turn::Answer(answer)).ok();
+    }
+}
+
+/// Makes connections.
+type Connect = dyn Fn() -> Result<Box<dyn Wire>, PostgresError> + Send + Sync;
+
+/// Where tasks wait for connections.
+pub(super) struct Desk {
+    connect: Box<Connect>,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// In the order of their deadlines, so that a task that tries again keeps its place.
+    waiting: Vec<Ticket>,
+    /// The one that was used last is used next.
+    free: Vec<Line>,
+    /// How many there are: free, travelling, and being made.
+    connections: usize,
+    /// How many are being made.
+    connecting: usize,
+    /// How many more there are that hang.
+    hung: usize,
+    generation: u64,
+    /// Why the last attempt to connect failed, if it did: part of the error for all that wait.
+    failure: Option<PostgresError>,
+}
+
+impl Queue {
+    fn enter(&mut self, ticket: Ticket) {
+        let earlier = |it: &Ticket| it.task.deadline <= ticket.task.deadline;
+        self.waiting.insert(self.waiting.partition_point(earlier), ticket);
+    }
+
+    /// Takes a task out that waited in vain, unless it is under way.
+    fn leave(&mut self, task: &Arc<Task>) -> bool {
+        let place = self.waiting.iter().position(|it| Arc::ptr_eq(&it.task, task));
+        place.map(|place| self.waiting.remove(place)).is_some()
+    }
+
+    /// Takes out what travels with the task that leads.
+    fn companions(&mut self) -> Vec<Ticket> {
+        self.waiting.extract_if(.., |ticket| !ticket.is_alone).take(TRIP_MAX - 1).collect()
+    }
+
+    /// Takes a connection back. It goes to the task that has waited longest, or is kept. Returns
+    /// those that are not used again.
+    fn take_back(&mut self, line: Line, fate: Fate) -> Vec<Line> {
+        if fate == Fate::Lost {
+            self.generation = self.generation.max(line.generation.saturating_add(1));
+        }
+        let generation = self.generation;
+        let mut ended: Vec<Line> =
+            self.free.extract_if(.., |it| it.generation < generation).collect();
+        if fate != Fate::Usable || line.generation < generation {
+            ended.push(line);
+        } else if self.waiting.is_empty() {
+            self.free.push(line);
+        } else {
+            // Its thread is there: it leaves the queue before it goes.
+            self.waiting.remove(0).turn.try_send(Turn::Lead(line)).ok();
+        }
+        self.connections -= ended.len();
+        if fate == Fate::Hung {
+            self.hung += ended.len();
+        }
+        ended
+    }
+
+    /// Whether another connection would help. While connecting fails, one attempt at a time does.
+    fn needs_connection(&self) -> bool {
+        let most = if self.failure.is_some() { 1 } else { self.waiting.len() };
+        self.connecting < most.min(self.waiting.len())
+            && self.connections < CONNECTIONS_MAX
+            && self.connections + self.hung < CONNECTIONS_MAX_WITH_HUNG
+    }
+}
+
+impl Desk {
+    /// A desk without connections: they are made when they are needed.
+    pub(super) fn new(connect: Box<Connect>) -> Arc<Self> {
+        Arc::new(Self { connect, queue: Mutex::default() })
+    }
+
+    /// Carries out a task, without others if it has to be alone. It is over at its deadline.
+    pub(super) fn run(self: &Arc<Self>, task: &Arc<Task>, is_alone: bool) -> Answer {
+        let checkout = task.deadline.min(Instant::now() + CHECKOUT_TIMEOUT);
+        let (ticket, turns) = Ticket::new(task, is_alone);
+        let mut queue = lock(&self.queue);
+        if let Some(line) = queue.free.pop() {
+            drop(queue);
+            return self.lead(line, vec![ticket], &turns);
+        }
+        queue.enter(ticket.clone());
+        self.connect_if_needed(queue);
+        let turn = match turns.recv_timeout(left_until(checkout)) {
+            Ok(turn) => turn,
+            Err(_) if lock(&self.queue).leave(task) => return Err(self.timed_out()),
+            Err(_) => match turns.recv_timeout(left_until(task.deadline)) {
+                Ok(turn) => turn,
+                Err(_) => return Err(abandoned()),
+            },
+        };
+        match turn {
+            Turn::Answer(answer) => answer,
+            Turn::Lead(line) => {
+                let companions = match is_alone {
+                    true => Vec::new(),
+                    false => lock(&self.queue).companions(),
+                };
+                self.lead(line, [vec![ticket], companions].concat(), &turns)
+            }
+        }
+    }
+
+    /// Leads a trip, and returns the answer to the first ticket.
+    fn lead(self: &Arc<Self>, mut line: Line, trip: Vec<Ticket>, turns: &Receiver<Turn>) -> Answer {
+        let fate = line.wire.carry(&trip);
+        for ticket in trip {
+            ticket.answer(Err(abandoned()));
+        }
+        self.take_back(line, fate);
+        answer(turns)
+    }
+
+    /// Takes a connection back, or a new one.
+    fn take_back(self: &Arc<Self>, line: Line, fate: Fate) {
+        let mut queue = lock(&self.queue);
+        let ended = queue.take_back(line, fate);
+        self.connect_if_needed(queue);
+        // While nobody waits for the queue.
+        match fate {
+            Fate::Hung => self.await_end(ended),
+            Fate::Lost | Fate::Spent | Fate::Usable => drop(ended),
+        }
+    }
+
+    /// Waits for connections that hang, in a thread of their own.
+    fn await_end(self: &Arc<Self>, lines: Vec<Line>) {
+        let (desk, number) = (Arc::clone(self), lines.len());
+        let work = move || {
+            lines.into_iter().for_each(|line| line.wire.end());
+            let mut queue = lock(&desk.queue);
+            queue.hung -= number;
+            desk.connect_if_needed(queue);
+        };
+        if spawn(work).is_err() {
+            lock(&self.queue).hung -= number;
+        }
+    }
+
+    fn connect_if_needed(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) {
+        while queue.needs_connection() {
+            let desk = Arc::clone(self);
+            match spawn(move || desk.connect()) {
+                Ok(()) => {
+                    queue.connections += 1;
+                    queue.connecting += 1;
+                }
+                Err(error) => {
+                    queue.failure = Some(PostgresError::no_thread(&error));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Connects, and tries again as long as somebody waits for it.
+    fn connect(self: Arc<Self>) {
+        loop {
+            // Read first: whatever happens from now on may concern this connection.
+            let generation = lock(&self.queue).generation;
+            let made = (self.connect)();
+            let mut queue = lock(&self.queue);
+            queue.failure = made.as_ref().err().cloned();
+            if made.is_err() && queue.connecting == 1 && !queue.waiting.is_empty() {
+                drop(queue);
+                thread::sleep(PAUSE);
+                continue;
+            }
+            queue.connecting -= 1;
+            match made {
+                Err(_) => queue.connections -= 1,
+                Ok(wire) => {
+                    drop(queue);
+                    self.take_back(Line { wire, generation }, Fate::Usable);
+                }
+            }
+            return;
+        }
+    }
+
+    /// The error of a request that got no connection.
+    fn timed_out(&self) -> PostgresError {
+        let queue = lock(&self.queue);
+        let cause = match &queue.failure {
+            Some(failure) => failure.to_string(),
+            None if queue.connections >= CONNECTIONS_MAX => "all of them are in use".to_owned(),
+            None if queue.hung >= CONNECTIONS_MAX => "too many of them hang".to_owned(),
+            None => LATE.to_owned(),
+        };
+        PostgresError::Unreachable(format!("timed out waiting for a connection: {cause}"))
+    }
+}
+
+/// Makes one trip, without a desk.
+pub(super) fn travel(wire: &mut dyn Wire, tasks: Vec<Task>) -> (Vec<Answer>, Fate) {
+    let tickets = tasks.into_iter().map(|task| Ticket::new(&Arc::new(task), false));
+    let (trip, turns): (Vec<_>, Vec<_>) = tickets.unzip();
+    let fate = wire.carry(&trip);
+    (turns.iter().map(answer).collect(), fate)
+}
+
+/// The answer to a ticket that has travelled.
+fn answer(turns: &Receiver<Turn>) -> Answer {
+    match turns.try_recv() {
+        Ok(Turn::Answer(answer)) => answer,
+        Ok(Turn::Lead(_)) | Err(_) => Err(abandoned()),
+    }
+}
+
+fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name("database".to_owned()).spawn(work).map(drop)
+}
+
+fn left_until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// The error of a task that has no answer at its deadline.
+fn abandoned() -> PostgresError {
+    PostgresError::Abandoned(LATE.to_owned())
+}
