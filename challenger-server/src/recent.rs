@@ -44,7 +44,7 @@ impl fmt::Debug for Recent {
 impl Recent {
     /// The row as it was when it was last written or read here.
     pub(crate) fn find(&self, id: &NonceDigest) -> Option<Validation> {
-        self.lock().find(id, Instant::now())
+        self.lock().find(id, Instant::now()).cloned()
     }
 
     /// Learns from a load: a row that is not there any more is forgotten.
@@ -87,10 +87,9 @@ struct Generation {
 }
 
 impl Memory {
-    fn find(&mut self, id: &NonceDigest, now: Instant) -> Option<Validation> {
+    fn find(&mut self, id: &NonceDigest, now: Instant) -> Option<&Validation> {
         self.age(now);
-        let row = self.young.rows.get(id).or_else(|| self.old.rows.get(id))?;
-        Some(Validation::clone(row))
+        self.young.rows.get(id).or_else(|| self.old.rows.get(id)).map(|row| &**row)
     }
 
     /// Keeps a row, unless a later version is known.
@@ -115,7 +114,8 @@ impl Memory {
         }
     }
 
-    /// Lets time pass: rows are forgotten one to two generations after they came.
+    /// Lets time pass: rows are forgotten one to two minutes after they came, by the next request
+    /// that looks.
     fn age(&mut self, now: Instant) {
         let has_lasted = |begun: Instant, time| now.saturating_duration_since(begun) >= time;
         if self.young.begun.is_some_and(|begun| has_lasted(begun, GENERATION)) {

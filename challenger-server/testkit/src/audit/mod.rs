@@ -28,8 +28,8 @@
 //! - I14 At most `attempts` guesses are judged at an address for each message that it paid for, in
 //!   all validations together. So there are at most attempts × budget × windows.
 //! - I15 A message is only too many if somebody's budget was spent, and the answer says until when.
-//! - I16 No answer rests on a row that is only remembered: a guess leads to a commit or to nothing,
-//!   and after it or a conflict a request loads.
+//! - I16 No answer rests on a row that is only remembered: a guess leads to a commit or back to the
+//!   load, each request guesses once at most, and after a conflict it loads.
 //!
 //! I12, that honest people get through, is judged by the simulation, which plays them.
 
