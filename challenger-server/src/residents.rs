@@ -118,9 +118,9 @@ impl Residents {
         self.shared.command.program()
     }
 
-    /// Has a message delivered, which is one line of JSON, without its end. `private` is hidden in
-    /// what the helper says.
-    pub fn deliver(&self, message: &str, private: &[Private<'_>]) -> Delivered {
+    /// Has a message delivered, which is one line of JSON, without its end. An answer that has a
+    /// reference must have the message's. `private` is hidden in what the helper says.
+    pub fn deliver(&self, message: &str, reference: &str, private: &[Private<'_>]) -> Delivered {
         let shared = &*self.shared;
         let (begun, timeout) = (Instant::now(), shared.command.timeout());
         let resident = match shared.take(begun) {
@@ -128,7 +128,7 @@ impl Residents {
             Err(error) => return Delivered { result: Err(error), said: String::new() },
         };
         let passport = resident.passport;
-        let asked = resident.ask(message, timeout.saturating_sub(begun.elapsed()));
+        let asked = resident.ask(message, reference, timeout.saturating_sub(begun.elapsed()));
         let Asked { mut result, said: (said, is_cut), resident } = asked;
         if let Err(ResidentError::Process(ProcessErrorKind::TimedOut(time))) = &mut result {
             *time = timeout;
