@@ -185,7 +185,8 @@ impl Shared {
             if pause.is_zero() {
                 break;
             }
-            if pause > self.command.timeout().saturating_sub(begun.elapsed()) {
+            // Behind the pause, there has to be time enough to deliver the message.
+            if pause > (self.command.timeout() / 2).saturating_sub(begun.elapsed()) {
                 return Err(ResidentError::Paused(pause));
             }
             let waited = self.changed.wait_timeout(book, pause);

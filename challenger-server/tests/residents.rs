@@ -443,14 +443,18 @@ fn a_crash_loop_has_growing_pauses() {
     // After the first none, then 100, 200 and 400 ms.
     assert!(begun.elapsed() >= Duration::from_millis(700));
 
-    // A pause that is longer than the message may take is no use to it.
-    let crew = Crew::with("read -r line; exit 1", SHORT, LONG);
+    // A message that would have less than half of its time behind a pause does not wait for it.
+    let crew = Crew::with("read -r line; exit 1", READY, LONG);
     let mut tried = 0;
-    while let ResidentError::Process(_) = crew.deliver("{}").result.expect_err("it fails") {
-        tried += 1;
-    }
-    assert!(tried >= 4, "{tried}");
-    assert_eq!(tried, crew.started());
+    let pause = loop {
+        match crew.deliver("{}").result.expect_err("it fails") {
+            ResidentError::Paused(pause) => break pause,
+            _ => tried += 1,
+        }
+        assert_eq!(tried, crew.started());
+        assert!(tried < 12, "it waits for the longest pause");
+    };
+    assert!(tried >= 4 && pause < READY, "{tried} {pause:?}");
 }
 
 #[test]
