@@ -324,6 +324,20 @@ fn what_it_says_is_logged_with_its_message_and_without_personal_data() {
     let Delivered { result, said } = crew.residents.deliver("{}", REFERENCE, &private);
     assert!(result.is_ok() && said.is_empty(), "{said}");
 
+    // What comes as late as during the next message is logged with that one.
+    let crew = Crew::new(
+        "while read -r line; do
+             [ -z \"$before\" ] || echo \"sent to $before\" >&2
+             before=$line; echo '{\"status\":0}'
+         done",
+    );
+    let deliver =
+        |name: &str| crew.residents.deliver(name, REFERENCE, &[Private::Address(name)]).said;
+    assert_eq!(
+        ["ada@example.com", "bob@example.org", "cyd@example.net"].map(deliver),
+        ["", "sent to ***", "sent to ***"]
+    );
+
     let settings = [("API_KEY".to_owned(), "hunter2".to_owned())].into();
     let shell =
         "read -r line; echo \"nonsense: $API_KEY 1234-5678\"; echo $API_KEY >&2; sleep 1000";

@@ -16,8 +16,8 @@ use serde_json::Value;
 use super::children::Started;
 use super::pipes::{Exchanged, Pipes, has_ended};
 use super::{
-    HelperCommand, OUTPUT_GRACE, OUTPUT_MAX, ProcessErrorKind, TERM_GRACE, end_of, failure_of,
-    kill, pipe, terminate,
+    HelperCommand, Kept, OUTPUT_GRACE, OUTPUT_MAX, ProcessErrorKind, TERM_GRACE, end_of,
+    failure_of, kill, pipe, terminate,
 };
 
 /// The argument by which a program is asked to stay.
@@ -38,6 +38,8 @@ pub(crate) struct Resident {
     pipes: Pipes,
     /// That of the message that it has, or had last.
     reference: String,
+    /// What is private about that message: the program may speak of it late.
+    pub(crate) private: Vec<Kept>,
     pub(crate) passport: Passport,
 }
 
@@ -105,8 +107,8 @@ impl Resident {
             return Err(error);
         }
         let passport = Passport { process: child.id(), started: Instant::now() };
-        let reference = String::new();
-        Ok(Self { end: end_of(&child), child, pipes, reference, passport })
+        let (reference, private) = (String::new(), Vec::new());
+        Ok(Self { end: end_of(&child), child, pipes, reference, private, passport })
     }
 
     /// Whether it may get a message: it runs, listens, and has said nothing by itself. What it
