@@ -119,8 +119,8 @@ impl Residents {
     }
 
     /// Has a message delivered, which is one line of JSON, without its end. An answer that has a
-    /// reference must have the message's. `private` is hidden in what the helper says, and in what it says
-    /// during its next message.
+    /// reference must have the message's. `private` is hidden in what the helper says, and in what
+    /// it says during its next message.
     pub fn deliver(&self, message: &str, reference: &str, private: &[Private<'_>]) -> Delivered {
         let shared = &*self.shared;
         let (begun, timeout) = (Instant::now(), shared.command.timeout());

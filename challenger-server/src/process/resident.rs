@@ -149,10 +149,7 @@ impl Resident {
             Err(error) => return self.fail(ResidentError::Process(ProcessErrorKind::Lost(error))),
         }
         match self.answer() {
-            Some(Ok(answer)) => {
-                let said = said(answer.log.as_bytes(), &self.pipes);
-                Asked { result: answer.result(), said, resident: Ok(self) }
-            }
+            Some(Ok(answer)) => self.answered(&answer),
             Some(Err(problem)) => self.fail(ResidentError::Answer(problem)),
             None => self.fail(ResidentError::Answer("did not answer")),
         }
@@ -166,22 +163,24 @@ impl Resident {
         self.pipes.exchange(&mut self.child, self.end.as_ref(), limit, is_enough)
     }
 
+    fn answered(self, answer: &Answer) -> Asked {
+        let said = said(answer.log.as_bytes(), &self.pipes);
+        Asked { result: answer.result(), said, resident: Ok(self) }
+    }
+
     /// The outcome if it has ended: its answer counts if there is one. Then it goes back like any
     /// other, and is found to have ended.
     fn ended(self, status: ExitStatus) -> Asked {
-        let (error, log) = match self.answer() {
-            Some(Ok(answer)) => {
-                let said = said(answer.log.as_bytes(), &self.pipes);
-                return Asked { result: answer.result(), said, resident: Ok(self) };
-            }
-            Some(Err(problem)) => (ResidentError::Answer(problem), &self.pipes.output.kept),
+        let error = match self.answer() {
+            Some(Ok(answer)) => return self.answered(&answer),
+            Some(Err(problem)) => ResidentError::Answer(problem),
             None => {
                 let without = ResidentError::Answer("ended without an answer");
-                let error = failure_of(status).map_or(without, ResidentError::Process);
-                (error, &self.pipes.output.kept)
+                failure_of(status).map_or(without, ResidentError::Process)
             }
         };
-        let (said, how) = (said(log, &self.pipes), error.to_string());
+        let said = said(&self.pipes.output.kept, &self.pipes);
+        let how = error.to_string();
         Asked { result: Err(error), said, resident: Err(how) }
     }
 
