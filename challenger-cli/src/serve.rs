@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead, Read as _};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::exit::Exit;
 
@@ -19,6 +19,7 @@ pub(crate) struct Order {
     pub(crate) argument: String,
     pub(crate) message: String,
     language: Option<String>,
+    reference: Option<String>,
     subject: Option<String>,
 }
 
@@ -30,6 +31,7 @@ impl Order {
             argument: text(&mut members, "argument")??,
             message: text(&mut members, "message")??,
             language: text(&mut members, "language")?,
+            reference: text(&mut members, "reference")?,
             subject: text(&mut members, "subject")?,
         })
     }
@@ -78,7 +80,9 @@ fn answer_all(
             // Nobody waits for an answer to the rest of a line.
             return Ok(());
         }
-        let result = match Order::parse(&line) {
+        let mut order = Order::parse(&line);
+        let reference = order.as_mut().and_then(|order| order.reference.take());
+        let result = match order {
             _ if !is_whole => Err(Exit::broken(format!("the line has more than {LINE_MAX} bytes"))),
             None => Err(Exit::broken(
                 "the line is not a message: expected a JSON object with the texts argument and \
@@ -86,7 +90,7 @@ fn answer_all(
             )),
             Some(order) => deliver(order),
         };
-        writeln!(output, "{}", answer(&result))
+        writeln!(output, "{}", answer(&result, reference))
             .and_then(|()| output.flush())
             .map_err(failed("output"))?;
         if !is_whole {
@@ -95,11 +99,15 @@ fn answer_all(
     }
 }
 
-fn answer(result: &Result<(), Exit>) -> Value {
-    match result {
-        Ok(()) => json!({ "status": 0 }),
-        Err(exit) => json!({ "status": exit.code(), "log": log(exit.message()) }),
-    }
+/// The answer to the message that has this reference, so that it is never taken for another one's.
+fn answer(result: &Result<(), Exit>, reference: Option<String>) -> Value {
+    let (status, log) = match result {
+        Ok(()) => (0, None),
+        Err(exit) => (exit.code(), Some(log(exit.message()))),
+    };
+    let texts = [("log", log), ("reference", reference)];
+    let texts = texts.into_iter().filter_map(|(name, text)| Some((name, Value::from(text?))));
+    texts.chain([("status", status.into())]).collect()
 }
 
 /// The explanation in one line, which is not too long.
@@ -111,6 +119,8 @@ fn log(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const ORDER: &str = r#"{"argument":"ada","message":"1234-5678"}"#;
@@ -138,7 +148,9 @@ mod tests {
         assert_eq!(log(0), r#"("ada", "1234-5678", None, None)"#);
         assert_eq!(log(1), r#"("é", "m\n", Some("de"), Some("s"))"#);
         assert_eq!((answers.len(), &answers[0]["status"]), (2, &json!(75)));
-        assert_eq!(answer(&Ok(())).to_string(), r#"{"status":0}"#);
+        assert_eq!(answers[0].get("reference"), None);
+        assert_eq!(answers[1]["reference"], "ABCDEF");
+        assert_eq!(answer(&Ok(()), None).to_string(), r#"{"status":0}"#);
     }
 
     #[test]
@@ -183,7 +195,7 @@ mod tests {
     fn an_explanation_is_one_line_and_not_too_long() {
         assert_eq!(log("a\nb\u{1b}c\n"), "a b c");
         assert_eq!(log(&format!("a{}", "ü".repeat(LOG_MAX))).len(), LOG_MAX - 1);
-        let longest = answer(&Err(Exit::try_later("\"\\".repeat(LOG_MAX)))).to_string();
+        let longest = answer(&Err(Exit::try_later("\"\\".repeat(LOG_MAX))), None).to_string();
         assert!(longest.len() < 16 * 1024, "{}", longest.len());
     }
 }

@@ -104,15 +104,17 @@ impl Program {
                 (command.program(), outcome)
             }
             Self::Stays(residents) => {
+                let reference = nonce.digest().reference();
                 let line = json!({
                     "address": address.to_json(),
                     "argument": argument,
                     "language": language,
                     "message": text,
-                    "reference": nonce.digest().reference(),
+                    "reference": reference,
                     "subject": subject,
                 });
-                let Delivered { result, said } = residents.deliver(&line.to_string(), private);
+                let Delivered { result, said } =
+                    residents.deliver(&line.to_string(), &reference, private);
                 let failure = result.err();
                 let failure = failure.map(|it| Failure::new(kind_of_resident(&it), it.to_string()));
                 (residents.program(), Outcome { said, failure })

@@ -30,6 +30,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use children::Started;
 pub use children::reap_orphans;
 use pipes::{Exchanged, Pipes};
+pub(crate) use redact::Kept;
 pub use redact::Private;
 use redact::Redaction;
 

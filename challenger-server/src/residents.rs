@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::process::resident::{Asked, End, Passport, Resident};
-use crate::process::{HelperCommand, Private, ProcessErrorKind};
+use crate::process::{HelperCommand, Kept, Private, ProcessErrorKind};
 use crate::secrecy;
 
 pub use crate::process::resident::{ANSWER_MAX, ResidentError};
@@ -118,17 +118,20 @@ impl Residents {
         self.shared.command.program()
     }
 
-    /// Has a message delivered, which is one line of JSON, without its end. `private` is hidden in
-    /// what the helper says.
-    pub fn deliver(&self, message: &str, private: &[Private<'_>]) -> Delivered {
+    /// Has a message delivered, which is one line of JSON, without its end. An answer that has a
+    /// reference must have the message's. `private` is hidden in what the helper says, and in what
+    /// it says during its next message.
+    pub fn deliver(&self, message: &str, reference: &str, private: &[Private<'_>]) -> Delivered {
         let shared = &*self.shared;
         let (begun, timeout) = (Instant::now(), shared.command.timeout());
-        let resident = match shared.take(begun) {
+        let mut resident = match shared.take(begun) {
             Ok(resident) => resident,
             Err(error) => return Delivered { result: Err(error), said: String::new() },
         };
         let passport = resident.passport;
-        let asked = resident.ask(message, timeout.saturating_sub(begun.elapsed()));
+        let kept = private.iter().copied().map(Kept::from).collect();
+        let before = mem::replace(&mut resident.private, kept);
+        let asked = resident.ask(message, reference, timeout.saturating_sub(begun.elapsed()));
         let Asked { mut result, said: (said, is_cut), resident } = asked;
         if let Err(ResidentError::Process(ProcessErrorKind::TimedOut(time))) = &mut result {
             *time = timeout;
@@ -137,7 +140,9 @@ impl Residents {
             Ok(resident) => shared.give_back(resident),
             Err(how) => shared.failed(passport, &how),
         }
-        Delivered { result, said: shared.command.printable(&said, is_cut, private) }
+        let private: Vec<Private<'_>> =
+            private.iter().copied().chain(before.iter().map(Private::from)).collect();
+        Delivered { result, said: shared.command.printable(&said, is_cut, &private) }
     }
 
     /// Ends all that have no message, and from now on each after its message. Returns when they
@@ -185,7 +190,8 @@ impl Shared {
             if pause.is_zero() {
                 break;
             }
-            if pause > self.command.timeout().saturating_sub(begun.elapsed()) {
+            // Behind the pause, there has to be time enough to deliver the message.
+            if pause > (self.command.timeout() / 2).saturating_sub(begun.elapsed()) {
                 return Err(ResidentError::Paused(pause));
             }
             let waited = self.changed.wait_timeout(book, pause);

@@ -19,6 +19,9 @@ const LONG: Duration = Duration::from_secs(60);
 const READY: Duration = Duration::from_secs(8);
 const SHORT: Duration = Duration::from_millis(500);
 
+/// That of each message.
+const REFERENCE: &str = "ABCDEF";
+
 /// Answers each message well.
 const GOOD: &str = "while read -r line; do echo '{\"status\":0}'; done";
 
@@ -43,7 +46,7 @@ impl Crew {
     }
 
     fn deliver(&self, message: &str) -> Delivered {
-        self.residents.deliver(message, &[])
+        self.residents.deliver(message, REFERENCE, &[])
     }
 
     /// How a message failed, or an empty text.
@@ -108,7 +111,7 @@ fn it_is_asked_to_serve() {
 fn a_status_means_the_same_as_that_of_a_program_and_ends_nobody() {
     let crew = Crew::new(
         "while read -r status; do
-             printf '{\"status\":%s,\"log\":\"a\\\\nb\"}\\n' \"$status\"
+             printf '{\"status\":%s,\"log\":\"a\\\\nb\",\"reference\":\"ABCDEF\"}\\n' \"$status\"
          done",
     );
     for (status, expected) in
@@ -141,6 +144,8 @@ fn what_is_no_answer_costs_one_message_and_the_helper() {
         ("printf '{\"status\":0,\"log\":\"\\377\"}\\n'", object),
         ("printf '{\"status\":0}\\n{\"status\":0}\\n'", "answered with more than one line"),
         ("printf '{\"status\":0}\\n '", "answered with more than one line"),
+        ("echo '{\"status\":0,\"reference\":\"ABCDEG\"}'", "answered another message"),
+        ("echo '{\"status\":0,\"reference\":null}'", "answered another message"),
         (&format!("{long}; echo '{{\"status\":0}}'"), "answered with a line of more than 16 KiB"),
         (&format!("{long}; printf x; sleep 1000"), "answered with a line of more than 16 KiB"),
         ("exec yes", object),
@@ -308,7 +313,7 @@ fn what_it_says_is_logged_with_its_message_and_without_personal_data() {
          done",
     );
     let private = [Private::Address("ada@example.com")];
-    let Delivered { said, .. } = crew.residents.deliver("{}", &private);
+    let Delivered { said, .. } = crew.residents.deliver("{}", REFERENCE, &private);
     assert_eq!(said, r"450 ***\0 busy\nno ***");
     // What comes behind an answer belongs to no message.
     fs::write(crew.folder.path().join("late"), "").expect("a file");
@@ -316,8 +321,22 @@ fn what_it_says_is_logged_with_its_message_and_without_personal_data() {
         (!crew.lines("written").is_empty() || crew.folder.path().join("written").exists())
             .then_some(())
     });
-    let Delivered { result, said } = crew.residents.deliver("{}", &private);
+    let Delivered { result, said } = crew.residents.deliver("{}", REFERENCE, &private);
     assert!(result.is_ok() && said.is_empty(), "{said}");
+
+    // What comes as late as during the next message is logged with that one.
+    let crew = Crew::new(
+        "while read -r line; do
+             [ -z \"$before\" ] || echo \"sent to $before\" >&2
+             before=$line; echo '{\"status\":0}'
+         done",
+    );
+    let deliver =
+        |name: &str| crew.residents.deliver(name, REFERENCE, &[Private::Address(name)]).said;
+    assert_eq!(
+        ["ada@example.com", "bob@example.org", "cyd@example.net"].map(deliver),
+        ["", "sent to ***", "sent to ***"]
+    );
 
     let settings = [("API_KEY".to_owned(), "hunter2".to_owned())].into();
     let shell =
@@ -325,7 +344,7 @@ fn what_it_says_is_logged_with_its_message_and_without_personal_data() {
     let shell = HelperCommand::new("sh", LONG).with_arguments(&["-c", shell]);
     let residents = Residents::new(shell.with_environment(settings), LONG).expect("a thread");
     assert!(!format!("{residents:?}").contains("hunter2"));
-    let Delivered { said, .. } = residents.deliver("{}", &[Private::Text("1234-5678")]);
+    let Delivered { said, .. } = residents.deliver("{}", REFERENCE, &[Private::Text("1234-5678")]);
     assert!(said.starts_with("nonsense: *** ***"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
 }
@@ -438,14 +457,18 @@ fn a_crash_loop_has_growing_pauses() {
     // After the first none, then 100, 200 and 400 ms.
     assert!(begun.elapsed() >= Duration::from_millis(700));
 
-    // A pause that is longer than the message may take is no use to it.
-    let crew = Crew::with("read -r line; exit 1", SHORT, LONG);
+    // A message that would have less than half of its time behind a pause does not wait for it.
+    let crew = Crew::with("read -r line; exit 1", READY, LONG);
     let mut tried = 0;
-    while let ResidentError::Process(_) = crew.deliver("{}").result.expect_err("it fails") {
-        tried += 1;
-    }
-    assert!(tried >= 4, "{tried}");
-    assert_eq!(tried, crew.started());
+    let pause = loop {
+        match crew.deliver("{}").result.expect_err("it fails") {
+            ResidentError::Paused(pause) => break pause,
+            _ => tried += 1,
+        }
+        assert_eq!(tried, crew.started());
+        assert!(tried < 12, "it waits for the longest pause");
+    };
+    assert!(tried >= 4 && pause < READY, "{tried} {pause:?}");
 }
 
 #[test]
@@ -468,7 +491,7 @@ fn what_cannot_be_started_is_an_error_without_a_pause() {
     let missing = HelperCommand::new("no-such-helper-in-the-path", LONG);
     let residents = Residents::new(missing, LONG).expect("a thread");
     for _ in 0..20 {
-        let Delivered { result, .. } = residents.deliver("{}", &[]);
+        let Delivered { result, .. } = residents.deliver("{}", REFERENCE, &[]);
         let error = result.expect_err("it is not there").to_string();
         assert!(error.starts_with("could not be started: No such file"), "{error}");
     }

@@ -35,6 +35,14 @@ impl Answer {
     }
 }
 
+/// Reads the line of an answer.
+fn read(line: &str) -> Answer {
+    assert!(line.ends_with('\n') && line.len() <= 16 * 1024, "{line}");
+    let answer: Value = serde_json::from_str(line).unwrap();
+    let log = answer.get("log").map_or("", |log| log.as_str().unwrap()).to_owned();
+    Answer { status: answer["status"].as_u64().unwrap(), log }
+}
+
 impl Resident {
     /// Starts a program.
     pub(crate) fn start(command: &mut Command) -> Self {
@@ -56,11 +64,7 @@ impl Resident {
 
     /// Says a line, and reads the answer.
     pub(crate) fn answer(&mut self, line: &[u8]) -> Answer {
-        let line = self.say(line);
-        assert!(line.ends_with('\n') && line.len() <= 16 * 1024, "{line}");
-        let answer: Value = serde_json::from_str(&line).unwrap();
-        let log = answer.get("log").map_or("", |log| log.as_str().unwrap()).to_owned();
-        Answer { status: answer["status"].as_u64().unwrap(), log }
+        read(&self.say(line))
     }
 
     /// Gives it a message.
@@ -75,7 +79,9 @@ impl Resident {
             "address": fields, "argument": address, "message": message, "reference": "ABCDEF",
         });
         order.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        self.answer(order.to_string().as_bytes())
+        let answer = self.say(order.to_string().as_bytes());
+        assert!(answer.contains(r#""reference":"ABCDEF""#), "{answer}");
+        read(&answer)
     }
 
     /// The number of its process.

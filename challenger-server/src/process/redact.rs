@@ -47,6 +47,30 @@ pub enum Private<'a> {
     Text(&'a str),
 }
 
+/// A [`Private`] text that outlives its message.
+pub(crate) enum Kept {
+    Address(String),
+    Text(String),
+}
+
+impl From<Private<'_>> for Kept {
+    fn from(private: Private<'_>) -> Self {
+        match private {
+            Private::Address(text) => Self::Address(text.to_owned()),
+            Private::Text(text) => Self::Text(text.to_owned()),
+        }
+    }
+}
+
+impl<'a> From<&'a Kept> for Private<'a> {
+    fn from(kept: &'a Kept) -> Self {
+        match kept {
+            Kept::Address(text) => Self::Address(text),
+            Kept::Text(text) => Self::Text(text),
+        }
+    }
+}
+
 /// The texts that must not be logged, prepared for the search.
 #[derive(Default)]
 pub(super) struct Redaction {

@@ -16,8 +16,8 @@ use serde_json::Value;
 use super::children::Started;
 use super::pipes::{Exchanged, Pipes, has_ended};
 use super::{
-    HelperCommand, OUTPUT_GRACE, OUTPUT_MAX, ProcessErrorKind, TERM_GRACE, end_of, failure_of,
-    kill, pipe, terminate,
+    HelperCommand, Kept, OUTPUT_GRACE, OUTPUT_MAX, ProcessErrorKind, TERM_GRACE, end_of,
+    failure_of, kill, pipe, terminate,
 };
 
 /// The argument by which a program is asked to stay.
@@ -36,6 +36,10 @@ pub(crate) struct Resident {
     child: Started,
     end: Option<OwnedFd>,
     pipes: Pipes,
+    /// That of the message that it has, or had last.
+    reference: String,
+    /// What is private about that message: the program may speak of it late.
+    pub(crate) private: Vec<Kept>,
     pub(crate) passport: Passport,
 }
 
@@ -103,7 +107,8 @@ impl Resident {
             return Err(error);
         }
         let passport = Passport { process: child.id(), started: Instant::now() };
-        Ok(Self { end: end_of(&child), child, pipes, passport })
+        let (reference, private) = (String::new(), Vec::new());
+        Ok(Self { end: end_of(&child), child, pipes, reference, private, passport })
     }
 
     /// Whether it may get a message: it runs, listens, and has said nothing by itself. What it
@@ -114,8 +119,9 @@ impl Resident {
     }
 
     /// Gives it a message, which is a line without its end, and waits for the answer until the
-    /// time is up.
-    pub(crate) fn ask(mut self, message: &str, limit: Duration) -> Asked {
+    /// time is up. An answer that has a reference must have this one.
+    pub(crate) fn ask(mut self, message: &str, reference: &str, limit: Duration) -> Asked {
+        reference.clone_into(&mut self.reference);
         self.pipes.give(format!("{message}\n").as_bytes());
         let begun = Instant::now();
         let is_enough = |pipes: &Pipes| {
@@ -123,7 +129,7 @@ impl Resident {
             answer.contains(&b'\n') || answer.len() > ANSWER_MAX || pipes.is_broken()
         };
         let mut exchanged = self.exchange(limit, is_enough);
-        if matches!(exchanged, Ok(Exchanged::Enough)) && answer(&self.pipes).is_none() {
+        if matches!(exchanged, Ok(Exchanged::Enough)) && self.answer().is_none() {
             // It is probably about to end, and its status says more.
             let left = limit.saturating_sub(begun.elapsed());
             exchanged = self.exchange(left.min(END_GRACE), |_| false);
@@ -142,11 +148,8 @@ impl Resident {
             }
             Err(error) => return self.fail(ResidentError::Process(ProcessErrorKind::Lost(error))),
         }
-        match answer(&self.pipes) {
-            Some(Ok(answer)) => {
-                let said = said(answer.log.as_bytes(), &self.pipes);
-                Asked { result: answer.result(), said, resident: Ok(self) }
-            }
+        match self.answer() {
+            Some(Ok(answer)) => self.answered(&answer),
             Some(Err(problem)) => self.fail(ResidentError::Answer(problem)),
             None => self.fail(ResidentError::Answer("did not answer")),
         }
@@ -160,22 +163,24 @@ impl Resident {
         self.pipes.exchange(&mut self.child, self.end.as_ref(), limit, is_enough)
     }
 
+    fn answered(self, answer: &Answer) -> Asked {
+        let said = said(answer.log.as_bytes(), &self.pipes);
+        Asked { result: answer.result(), said, resident: Ok(self) }
+    }
+
     /// The outcome if it has ended: its answer counts if there is one. Then it goes back like any
     /// other, and is found to have ended.
     fn ended(self, status: ExitStatus) -> Asked {
-        let (error, log) = match answer(&self.pipes) {
-            Some(Ok(answer)) => {
-                let said = said(answer.log.as_bytes(), &self.pipes);
-                return Asked { result: answer.result(), said, resident: Ok(self) };
-            }
-            Some(Err(problem)) => (ResidentError::Answer(problem), &self.pipes.output.kept),
+        let error = match self.answer() {
+            Some(Ok(answer)) => return self.answered(&answer),
+            Some(Err(problem)) => ResidentError::Answer(problem),
             None => {
                 let without = ResidentError::Answer("ended without an answer");
-                let error = failure_of(status).map_or(without, ResidentError::Process);
-                (error, &self.pipes.output.kept)
+                failure_of(status).map_or(without, ResidentError::Process)
             }
         };
-        let (said, how) = (said(log, &self.pipes), error.to_string());
+        let said = said(&self.pipes.output.kept, &self.pipes);
+        let how = error.to_string();
         Asked { result: Err(error), said, resident: Err(how) }
     }
 
@@ -212,13 +217,35 @@ impl Resident {
             let _ = kill_process_group(Pid::from_child(&resident.child), Signal::TERM);
         }
         let warned = Instant::now();
-        for Self { child, end, mut pipes, passport } in stubborn {
+        for Self { child, end, mut pipes, passport, .. } in stubborn {
             let left = TERM_GRACE.saturating_sub(warned.elapsed());
             pipes.wait_for_end(&child, end.as_ref(), left);
             kill(child);
             ended.push((passport, End::Bad("did not end with its input".to_owned())));
         }
         ended
+    }
+
+    /// The answer among what was printed, once it is whole, or what is wrong with it.
+    fn answer(&self) -> Option<Result<Answer, &'static str>> {
+        let printed = &self.pipes.output.kept;
+        let end = printed.iter().position(|byte| *byte == b'\n');
+        let len = end.unwrap_or(printed.len());
+        if len > ANSWER_MAX {
+            return Some(Err("answered with a line of more than 16 KiB"));
+        }
+        let (line, rest) = printed.split_at_checked(end?)?;
+        if rest.len() > 1 {
+            return Some(Err("answered with more than one line"));
+        }
+        if !self.pipes.is_written() {
+            return Some(Err("answered before it had read the message"));
+        }
+        let answer: Value = serde_json::from_slice(line).unwrap_or_default();
+        if answer.get("reference").is_some_and(|it| it != self.reference.as_str()) {
+            return Some(Err("answered another message"));
+        }
+        Some(parse(&answer).ok_or("did not answer with an object that has a status from 0 to 255"))
     }
 
     fn end_with(&self, status: ExitStatus) -> End {
@@ -243,25 +270,6 @@ impl Answer {
             status => Err(ResidentError::Process(ProcessErrorKind::Status(status.into()))),
         }
     }
-}
-
-/// The answer among what was printed, once it is whole, or what is wrong with it.
-fn answer(pipes: &Pipes) -> Option<Result<Answer, &'static str>> {
-    let printed = &pipes.output.kept;
-    let end = printed.iter().position(|byte| *byte == b'\n');
-    let len = end.unwrap_or(printed.len());
-    if len > ANSWER_MAX {
-        return Some(Err("answered with a line of more than 16 KiB"));
-    }
-    let (line, rest) = printed.split_at_checked(end?)?;
-    if rest.len() > 1 {
-        return Some(Err("answered with more than one line"));
-    }
-    if !pipes.is_written() {
-        return Some(Err("answered before it had read the message"));
-    }
-    let answer = serde_json::from_slice(line).ok().as_ref().and_then(parse);
-    Some(answer.ok_or("did not answer with an object that has a status from 0 to 255"))
 }
 
 /// Other members are ignored: a later server may have a use for them.
