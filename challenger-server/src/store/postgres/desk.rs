@@ -1,11 +1,12 @@
 //! The desk: which tasks travel to the database when, and on which connection.
 //!
 //! ```text
-//!   a connection is free ──▶ the task travels at once, alone
-//!   none is free         ──▶ the task waits
-//!                              ├─▶ a connection comes back: whoever waits longest leads the next
-//!                              │   trip, and takes along what waits then
-//!                              └─▶ too long: an error
+//!   as many connections as tasks ──▶ each travels at once, alone
+//!   more tasks than connections  ──▶ they wait
+//!                                      ├─▶ fewer than four trips are under way: the task that has
+//!                                      │   waited longest leads the next one, and takes along what
+//!                                      │   waits then
+//!                                      └─▶ too long: an error
 //! ```
 //!
 //! The thread of the request that leads makes the trip. So no thread stands between a request and
@@ -19,6 +20,7 @@
 mod tests;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -30,6 +32,14 @@ use crate::store::lock;
 
 /// Maximum number of connections. More statements at once do not make a database faster.
 const CONNECTIONS_MAX: usize = 16;
+
+/// How many trips there are at a time once there are more tasks than connections. Fuller trips cost
+/// the database less than more of them, and together they still keep it busy.
+const TRIPS_OF_MANY: usize = 4;
+
+/// A trip that takes longer than this may wait for something, such as a locked row, and does not
+/// count as one of them.
+const SLOW: Duration = Duration::from_millis(500);
 
 /// The same, with those that hang. They end when the database goes on or they break; until then, no
 /// more are made.
@@ -87,6 +97,15 @@ enum Turn {
 struct Line {
     wire: Box<dyn Wire>,
     generation: u64,
+    number: u64,
+}
+
+/// A trip under way.
+struct Trip {
+    /// The number of the line.
+    line: u64,
+    tasks: usize,
+    begun: Instant,
 }
 
 impl Ticket {
@@ -117,6 +136,9 @@ struct Queue {
     waiting: Vec<Ticket>,
     /// The one that was used last is used next.
     free: Vec<Line>,
+    trips: Vec<Trip>,
+    /// How many connections were made.
+    made: u64,
     /// How many there are: free, travelling, and being made.
     connections: usize,
     /// How many are being made.
@@ -140,14 +162,37 @@ impl Queue {
         place.map(|place| self.waiting.remove(place)).is_some()
     }
 
-    /// Takes out what travels with the task that leads.
-    fn companions(&mut self) -> Vec<Ticket> {
-        self.waiting.extract_if(.., |ticket| !ticket.is_alone).take(TRIP_MAX - 1).collect()
+    /// Takes out what travels with the task that leads on this line.
+    fn companions(&mut self, line: u64) -> Vec<Ticket> {
+        let companions: Vec<Ticket> =
+            self.waiting.extract_if(.., |ticket| !ticket.is_alone).take(TRIP_MAX - 1).collect();
+        let mine = self.trips.iter_mut().find(|trip| trip.line == line);
+        mine.into_iter().for_each(|trip| trip.tasks += companions.len());
+        companions
     }
 
-    /// Takes a connection back. It goes to the task that has waited longest, or is kept. Returns
-    /// those that are not used again.
+    /// Whether another trip may begin. As long as there are as many connections as tasks, each
+    /// travels at once: PostgreSQL itself gathers the commits of many connections. After that, few
+    /// trips carry them all.
+    fn may_travel(&self) -> bool {
+        let under_way = self.trips.iter().map(|trip| trip.tasks).sum::<usize>();
+        let fast = self.trips.iter().filter(|trip| trip.begun.elapsed() < SLOW);
+        self.waiting.len() + under_way <= CONNECTIONS_MAX || fast.count() < TRIPS_OF_MANY
+    }
+
+    /// Gives free connections to those that have waited longest.
+    fn dispatch(&mut self) {
+        while !self.waiting.is_empty() && self.may_travel() {
+            let Some(line) = self.free.pop() else { return };
+            self.trips.push(Trip { line: line.number, tasks: 1, begun: Instant::now() });
+            // Its thread is there: it leaves the queue before it goes.
+            self.waiting.remove(0).turn.try_send(Turn::Lead(line)).ok();
+        }
+    }
+
+    /// Takes a connection back. Returns those that are not used again.
     fn take_back(&mut self, line: Line, fate: Fate) -> Vec<Line> {
+        self.trips.retain(|trip| trip.line != line.number);
         if fate == Fate::Lost {
             self.generation = self.generation.max(line.generation.saturating_add(1));
         }
@@ -156,16 +201,14 @@ impl Queue {
             self.free.extract_if(.., |it| it.generation < generation).collect();
         if fate != Fate::Usable || line.generation < generation {
             ended.push(line);
-        } else if self.waiting.is_empty() {
-            self.free.push(line);
         } else {
-            // Its thread is there: it leaves the queue before it goes.
-            self.waiting.remove(0).turn.try_send(Turn::Lead(line)).ok();
+            self.free.push(line);
         }
         self.connections -= ended.len();
         if fate == Fate::Hung {
             self.hung += ended.len();
         }
+        self.dispatch();
         ended
     }
 
@@ -173,6 +216,7 @@ impl Queue {
     fn needs_connection(&self) -> bool {
         let most = if self.failure.is_some() { 1 } else { self.waiting.len() };
         self.connecting < most.min(self.waiting.len())
+            && self.may_travel()
             && self.connections < CONNECTIONS_MAX
             && self.connections + self.hung < CONNECTIONS_MAX_WITH_HUNG
     }
@@ -188,27 +232,28 @@ impl Desk {
     pub(super) fn run(self: &Arc<Self>, task: &Arc<Task>, is_alone: bool) -> Answer {
         let checkout = task.deadline.min(Instant::now() + CHECKOUT_TIMEOUT);
         let (ticket, turns) = Ticket::new(task, is_alone);
-        let mut queue = lock(&self.queue);
-        if let Some(line) = queue.free.pop() {
-            drop(queue);
-            return self.lead(line, vec![ticket], &turns);
-        }
-        queue.enter(ticket.clone());
-        self.connect_if_needed(queue);
-        let turn = match turns.recv_timeout(left_until(checkout)) {
-            Ok(turn) => turn,
-            Err(_) if lock(&self.queue).leave(task) => return Err(self.timed_out()),
-            Err(_) => match turns.recv_timeout(left_until(task.deadline)) {
-                Ok(turn) => turn,
-                Err(_) => return Err(abandoned()),
-            },
+        lock(&self.queue).enter(ticket.clone());
+        let turn = loop {
+            let mut queue = lock(&self.queue);
+            queue.dispatch();
+            self.connect_if_needed(queue);
+            // Trips under way may become slow meanwhile.
+            match turns.recv_timeout(left_until(checkout).min(SLOW)) {
+                Ok(turn) => break turn,
+                Err(_) if Instant::now() < checkout => {}
+                Err(_) if lock(&self.queue).leave(task) => return Err(self.timed_out()),
+                Err(_) => match turns.recv_timeout(left_until(task.deadline)) {
+                    Ok(turn) => break turn,
+                    Err(_) => return Err(abandoned()),
+                },
+            }
         };
         match turn {
             Turn::Answer(answer) => answer,
             Turn::Lead(line) => {
                 let companions = match is_alone {
                     true => Vec::new(),
-                    false => lock(&self.queue).companions(),
+                    false => lock(&self.queue).companions(line.number),
                 };
                 self.lead(line, [vec![ticket], companions].concat(), &turns)
             }
@@ -217,7 +262,9 @@ impl Desk {
 
     /// Leads a trip, and returns the answer to the first ticket.
     fn lead(self: &Arc<Self>, mut line: Line, trip: Vec<Ticket>, turns: &Receiver<Turn>) -> Answer {
-        let fate = line.wire.carry(&trip);
+        // A fault of ours costs those who travel, and this connection.
+        let carried = catch_unwind(AssertUnwindSafe(|| line.wire.carry(&trip)));
+        let fate = carried.unwrap_or(Fate::Spent);
         for ticket in trip {
             ticket.answer(Err(abandoned()));
         }
@@ -272,7 +319,8 @@ impl Desk {
         loop {
             // Read first: whatever happens from now on may concern this connection.
             let generation = lock(&self.queue).generation;
-            let made = (self.connect)();
+            let fault = |_| Err(PostgresError::Unreachable("a fault of ours".to_owned()));
+            let made = catch_unwind(AssertUnwindSafe(|| (self.connect)())).unwrap_or_else(fault);
             let mut queue = lock(&self.queue);
             queue.failure = made.as_ref().err().cloned();
             if made.is_err() && queue.connecting == 1 && !queue.waiting.is_empty() {
@@ -284,8 +332,10 @@ impl Desk {
             match made {
                 Err(_) => queue.connections -= 1,
                 Ok(wire) => {
+                    queue.made += 1;
+                    let line = Line { wire, generation, number: queue.made };
                     drop(queue);
-                    self.take_back(Line { wire, generation }, Fate::Usable);
+                    self.take_back(line, Fate::Usable);
                 }
             }
             return;

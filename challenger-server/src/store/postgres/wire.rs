@@ -1,6 +1,7 @@
 //! A connection to the database. This is the only file in which anything is asynchronous: a call
 //! drives the connection in the thread of its caller, and returns at the deadline.
 
+mod bell;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +16,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::yield_now;
 use tokio::time::timeout_at;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Error, Row, Statement};
 
+use self::bell::together;
 use super::database::PostgresDatabase;
 use super::desk::{Fate, Ticket, Wire};
 use super::error::{LATE, PostgresError};
@@ -142,7 +145,7 @@ impl Link {
     fn wait<T>(&mut self, deadline: Instant, work: impl Future<Output = T>) -> Option<T> {
         let Self { runtime, driver, end } = self;
         let mut work = pin!(work);
-        let both = poll_fn(|context| {
+        let both = together(|context| {
             if let Some(it) = driver
                 && let Poll::Ready(ended) = it.as_mut().poll(context)
             {
@@ -232,6 +235,8 @@ impl Session {
         if !has_write || self.used.get().elapsed() < TRUST {
             return Ok(());
         }
+        // First reads what came meanwhile, such as the reason why it ended.
+        yield_now().await;
         self.client.batch_execute("").await.map_err(|error| self.error(error))
     }
 

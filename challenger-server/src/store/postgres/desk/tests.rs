@@ -23,6 +23,7 @@ impl Wire for Obedient {
         let row = |ticket: &Ticket| ticket.task.row.as_ref().unwrap()[0];
         let (end, told) = mpsc::channel();
         self.0.send(Trip { rows: trip.iter().map(row).collect(), end }).unwrap();
+        // Without an end, it panics.
         let fate = told.recv_timeout(PATIENCE).unwrap();
         if fate == Fate::Usable {
             trip.iter().for_each(|ticket| ticket.answer(Ok(Vec::new())));
@@ -266,4 +267,49 @@ fn while_connecting_fails_there_is_one_attempt_at_a_time() {
         assert_eq!(message(task), "timed out waiting for a connection: no more");
     }
     it.wait_until(|queue| queue.connecting == 0 && queue.connections == 0);
+}
+
+#[test]
+fn a_panic_costs_those_who_travel_and_no_place() {
+    let it = Fixture::new(usize::MAX);
+    for row in 0..40 {
+        let task = it.start(row);
+        drop(it.trip());
+        assert_eq!(message(task), LATE, "{row}");
+    }
+    let it = Fixture { desk: Desk::new(Box::new(|| panic!("there is a fault"))), ..it };
+    for row in 0..3 {
+        let task = it.spawn(row, Duration::from_millis(1), false);
+        assert!(task.join().unwrap().is_err());
+        it.wait_until(|queue| queue.failure.is_some() && queue.connections == 0);
+    }
+    assert!(it.desk.timed_out().to_string().ends_with(": a fault of ours"));
+}
+
+#[test]
+fn few_trips_carry_more_tasks_than_there_are_connections() {
+    let it = Fixture::new(usize::MAX);
+    let (mut tasks, mut trips): (Vec<_>, Vec<_>) =
+        (0..16).map(|row| (it.start(row), it.trip())).unzip();
+    let begin = |when| lock(&it.desk.queue).trips.iter_mut().for_each(|trip| trip.begun = when);
+    // However long this test takes.
+    begin(Instant::now() + PATIENCE);
+    tasks.extend(it.queue(16..56));
+    trips.drain(..12).for_each(|trip| trip.end(Fate::Usable));
+    it.wait_until(|queue| queue.free.len() == 12);
+    assert_eq!(lock(&it.desk.queue).waiting.len(), 40, "four trips are enough");
+    trips.remove(0).end(Fate::Usable);
+    let together = it.trip();
+    assert_eq!(together.rows, (16..56).collect::<Vec<_>>());
+    // Those that hang are not among the four.
+    begin(Instant::now() + PATIENCE);
+    tasks.extend(it.queue([56]));
+    assert_eq!(lock(&it.desk.queue).waiting.len(), 1);
+    begin(Instant::now() - SLOW);
+    let next = it.trip();
+    assert_eq!(next.rows, [56]);
+    trips.into_iter().chain([together, next]).for_each(|trip| trip.end(Fate::Usable));
+    for task in tasks {
+        assert!(task.join().unwrap().is_ok());
+    }
 }
