@@ -6,6 +6,9 @@ use std::sync::Arc;
 use challenger_proto::Timestamp;
 use challenger_proto::http::Status;
 
+/// As long as the head of a page, in bytes: most of it is about its security.
+const HEAD_LEN: usize = 1024;
+
 /// An answer to a request. The front adds `Date`, `Content-Length` and `Connection`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -44,7 +47,8 @@ impl Answer {
         if !self.is_sendable() {
             return Self::bare().into_parts(date, without_body, close);
         }
-        let mut text = format!("HTTP/1.1 {} {}\r\n", self.status.0, self.status.reason());
+        let mut text = String::with_capacity(HEAD_LEN);
+        text += &format!("HTTP/1.1 {} {}\r\n", self.status.0, self.status.reason());
         let mut add = |name: &str, value: &str| {
             for part in [name, ": ", value, "\r\n"] {
                 text.push_str(part);
