@@ -45,7 +45,8 @@ pub(super) async fn together<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T
         });
         let waker = Waker::from(Arc::clone(bell));
         for _ in 0..ROUNDS_MAX {
-            bell.state.store(POLLING, Ordering::Release);
+            // Not `store`: a ring until now was for something that this poll has to see.
+            bell.state.swap(POLLING, Ordering::AcqRel);
             if let Poll::Ready(done) = poll(&mut Context::from_waker(&waker)) {
                 return Poll::Ready(done);
             }
