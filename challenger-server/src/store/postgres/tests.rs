@@ -50,17 +50,16 @@ fn run(outcomes: &[Outcome], is_write: bool, limit: Duration) -> (usize, Answer)
 #[test]
 fn what_may_have_been_written_is_not_repeated_and_a_load_is() {
     let cause = String::new;
-    let (lost, unsent) = (PostgresError::Lost(cause()), PostgresError::Unsent(cause()));
-    let (done, other) = (Some(Ok(())), PostgresError::Other(cause()));
+    let done = Some(Ok(()));
     for (first, loads, writes) in [
         (done.clone(), 1, 1),
         (None, 2, 1),
-        (Some(Err(lost.clone())), 2, 1),
-        (Some(Err(unsent.clone())), 2, 2),
+        (Some(Err(PostgresError::Lost(cause()))), 2, 1),
+        (Some(Err(PostgresError::Unsent(cause()))), 2, 2),
         (Some(Err(PostgresError::Refused)), 2, 2),
         (Some(Err(PostgresError::Conflict(cause()))), 1, 1),
         (Some(Err(PostgresError::ReadOnly(cause()))), 1, 1),
-        (Some(Err(other)), 1, 1),
+        (Some(Err(PostgresError::Other(cause()))), 1, 1),
     ] {
         for (is_write, expected) in [(false, loads), (true, writes)] {
             let (trips, answer) = run(&[first.clone(), done.clone()], is_write, PATIENCE);

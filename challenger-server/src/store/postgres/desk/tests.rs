@@ -255,7 +255,11 @@ fn what_hangs_is_replaced_and_counted_until_it_ends() {
     assert!(patient.join().unwrap().is_ok());
     it.wait_until(|queue| queue.hung == 0 && queue.connections == 1);
     let hang = Arc::clone(&it.hang);
-    thread::spawn(move || drop((hang.lock().unwrap(), None::<u8>.unwrap()))).join().unwrap_err();
+    let fault = move || {
+        let _held = hang.lock().unwrap();
+        panic!("there is a fault")
+    };
+    assert!(thread::spawn(fault).join().is_err());
     let last = it.start(34);
     it.trip().end(Fate::Hung);
     assert_eq!(message(last), LATE);
