@@ -162,8 +162,8 @@ impl Queue {
         place.map(|place| self.waiting.remove(place)).is_some()
     }
 
-    /// Takes out what travels with the task that leads on this line. A trip ends with its leader, so
-    /// one that has little time left takes nobody along.
+    /// Takes out what travels with the task that leads on this line. A trip ends with its leader,
+    /// so one that has little time left takes nobody along.
     fn companions(&mut self, line: u64, leader: &Ticket) -> Vec<Ticket> {
         if leader.is_alone || left_until(leader.task.deadline) < SLOW {
             return Vec::new();

@@ -290,8 +290,8 @@ impl Session {
             found.map(|rows| Reply { count: rows.len() as u64, rows })
         };
         if done.as_ref().is_err_and(|error| error.code().is_some()) {
-            // The database may have forgotten or changed it. After an error of ours, another call of
-            // it may be about to be sent in this trip, and must not come after the COMMIT.
+            // The database may have forgotten or changed it. After an error of ours, another call
+            // may be about to use it: if it were prepared anew, that would come after the COMMIT.
             self.statements.borrow_mut().remove(call.sql);
         }
         done

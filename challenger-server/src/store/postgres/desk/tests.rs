@@ -15,8 +15,8 @@ struct Trip {
     end: Sender<Fate>,
 }
 
-/// A connection that asks how its trips end. If it hangs, it does so while this is locked, and has a
-/// fault if that is poisoned.
+/// A connection that asks how its trips end. If it hangs, it does so while this is locked; if this
+/// is poisoned, it has a fault.
 struct Obedient(Sender<Trip>, Arc<Mutex<()>>);
 
 impl Wire for Obedient {
