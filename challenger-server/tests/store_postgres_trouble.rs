@@ -6,10 +6,10 @@
 
 use std::io::{Read, Write as _};
 use std::iter;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::net::UnixListener;
-use std::sync::Arc;
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use challenger_server::store::{
 use challenger_testkit::{Cluster, End, send, wait_for};
 use conformance::{error_of, open, redemption, register, reload};
 use postgres::{Client as Connection, NoTls};
+use tempfile::TempDir;
 
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod conformance;
@@ -97,6 +98,77 @@ impl Fixture {
     }
 }
 
+/// Stands between a store and its database.
+struct Network {
+    uri: String,
+    traffic: Arc<Mutex<Traffic>>,
+    _folder: TempDir,
+}
+
+#[derive(Default)]
+struct Traffic {
+    ends: Vec<UnixStream>,
+    /// Whether everything is lost on its way.
+    is_silent: bool,
+    /// Whether the last that passed went to the database.
+    is_asking: bool,
+    round_trips: usize,
+}
+
+impl Network {
+    fn new(uri: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let traffic = Arc::<Mutex<Traffic>>::default();
+        let (start, rest) = uri.split_once("host=").unwrap();
+        let (place, rest) = rest.split_once('&').unwrap();
+        let uri = format!("{start}host={}&{rest}", folder.path().display());
+        let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).unwrap();
+        let (passing, place) = (Arc::clone(&traffic), format!("{place}/.s.PGSQL.5432"));
+        thread::spawn(move || {
+            for near in listener.incoming() {
+                let (near, far) = (near.unwrap(), UnixStream::connect(&place).unwrap());
+                let ends = || [&near, &far].map(|end| end.try_clone().unwrap());
+                passing.lock().unwrap().ends.extend(ends());
+                for (is_asking, [from, to]) in [(true, ends()), (false, [far, near])] {
+                    let passing = Arc::clone(&passing);
+                    thread::spawn(move || forward(from, to, is_asking, &passing));
+                }
+            }
+        });
+        Self { uri, traffic, _folder: folder }
+    }
+
+    fn fall_silent(&self) {
+        self.traffic.lock().unwrap().is_silent = true;
+    }
+
+    /// Works again, for new connections.
+    fn go_on(&self) {
+        let mut traffic = self.traffic.lock().unwrap();
+        traffic.is_silent = false;
+        for end in traffic.ends.drain(..) {
+            end.shutdown(Shutdown::Both).ok();
+        }
+    }
+
+    fn round_trips(&self) -> usize {
+        self.traffic.lock().unwrap().round_trips
+    }
+}
+
+fn forward(mut from: UnixStream, mut to: UnixStream, is_asking: bool, traffic: &Mutex<Traffic>) {
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        let mut traffic = traffic.lock().unwrap();
+        if !traffic.is_silent {
+            traffic.round_trips += usize::from(is_asking && !traffic.is_asking);
+            traffic.is_asking = is_asking;
+            to.write_all(&buffer[..length]).ok();
+        }
+    }
+    to.shutdown(Shutdown::Both).ok();
+}
+
 fn database(uri: &str) -> PostgresDatabase {
     PostgresDatabase::parse(uri, |_| None).unwrap()
 }
@@ -169,6 +241,40 @@ fn one_connection_that_hangs_harms_nobody_else() {
     let message = error_of(first.recv_timeout(PATIENCE).unwrap());
     assert!(message.ends_with(LATE), "{message}");
     assert!(send(connections[0], "CONT"));
+}
+
+#[test]
+fn what_a_silent_network_loses_is_an_error_in_time_and_no_harm() {
+    let it = Fixture::new(Cluster::shared(), "");
+    let network = Network::new(&it.cluster.uri(&it.name));
+    let far = Fixture { store: Arc::new(opened(&network.uri, OpenMode::Serve).unwrap()), ..it };
+    assert!(far.crowd().iter().all(Result::is_ok));
+    let row = far.recover();
+    network.fall_silent();
+    for result in far.crowd() {
+        let message = error_of(result);
+        let waited = message.contains(": timed out waiting for a connection: ");
+        assert!(waited || message.ends_with(LATE), "{message}");
+    }
+    network.go_on();
+    assert_eq!(far.recover(), row);
+    assert_eq!(far.store.commit(&Write::Update(row.clone(), Vec::new())), Ok(Commit::Done));
+    assert_eq!(far.recover().version, row.version.next());
+    assert!(far.crowd().iter().all(Result::is_ok));
+}
+
+#[test]
+fn the_rows_of_a_request_are_loaded_in_one_round_trip() {
+    let it = Fixture::new(Cluster::shared(), "");
+    let network = Network::new(&it.cluster.uri(&it.name));
+    let store = opened(&network.uri, OpenMode::Serve).unwrap();
+    // As `/token` does.
+    let both = Keys { client: Some(it.client.id), ..it.load() };
+    assert!(store.load(&both).is_ok(), "prepares the statements");
+    let before = network.round_trips();
+    let rows = store.load(&both).unwrap();
+    assert_eq!((rows.client, rows.validation), (Some(it.client), Some(it.row)));
+    assert_eq!(network.round_trips() - before, 1);
 }
 
 #[test]

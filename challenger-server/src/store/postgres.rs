@@ -39,12 +39,14 @@ mod schema;
 mod spending;
 mod statements;
 mod task;
+#[cfg(test)]
+mod tests;
 #[cfg_attr(not(feature = "tls"), path = "postgres/no_tls.rs")]
 mod tls;
 mod wire;
 
-/// How often to try a task that can be repeated. The second connection is a new one, and lost only
-/// if the database is stopping.
+/// How often to try a task that can be repeated. The second connection may be as dead as the first,
+/// if the loss of that is not known at the desk yet. The third is a new one.
 const TRIES: usize = 3;
 
 /// Keeps everything in a PostgreSQL database.

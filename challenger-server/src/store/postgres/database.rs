@@ -23,6 +23,9 @@ const ADDRESSES: u32 = 2;
 /// How long the rest of connecting may take: authentication, and a look at the schema.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The longest time to connect, whatever the operator set: a deadline must be a moment that exists.
+const CONNECT_LIMIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How long data may stay unacknowledged before a connection over TCP counts as lost. The
 /// database's own timeouts do not help when the network is gone.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -131,7 +134,7 @@ impl PostgresDatabase {
             some => u32::try_from(some.len()).unwrap_or(u32::MAX),
         };
         let each = self.config.get_connect_timeout().unwrap_or(&CONNECT_TIMEOUT);
-        each.saturating_mul(addresses).saturating_add(LOGIN_TIMEOUT)
+        each.saturating_mul(addresses).saturating_add(LOGIN_TIMEOUT).min(CONNECT_LIMIT_MAX)
     }
 
     /// The configuration with options of ours. Later options win, so the operator's come last.
@@ -340,6 +343,7 @@ mod tests {
             ("postgres:///c", 3 + 2),
             ("postgres:///c?connect_timeout=10", 10 + 2),
             ("postgres:///c?connect_timeout=0", 3 + 2),
+            ("postgres:///c?connect_timeout=9223372036854775807", 24 * 60 * 60),
             ("host=127.0.0.1,::1,/run/pg", 3 * 3 + 2),
             ("host=a,b,192.0.2.1 sslmode=disable connect_timeout=4", (2 + 2 + 1) * 4 + 2),
             ("host=a,b hostaddr=192.0.2.1,192.0.2.2 sslmode=disable", 2 * 3 + 2),

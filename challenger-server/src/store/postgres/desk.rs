@@ -162,8 +162,12 @@ impl Queue {
         place.map(|place| self.waiting.remove(place)).is_some()
     }
 
-    /// Takes out what travels with the task that leads on this line.
-    fn companions(&mut self, line: u64) -> Vec<Ticket> {
+    /// Takes out what travels with the task that leads on this line. A trip ends with its leader,
+    /// so one that has little time left takes nobody along.
+    fn companions(&mut self, line: u64, leader: &Ticket) -> Vec<Ticket> {
+        if leader.is_alone || left_until(leader.task.deadline) < SLOW {
+            return Vec::new();
+        }
         let companions: Vec<Ticket> =
             self.waiting.extract_if(.., |ticket| !ticket.is_alone).take(TRIP_MAX - 1).collect();
         let mine = self.trips.iter_mut().find(|trip| trip.line == line);
@@ -251,10 +255,7 @@ impl Desk {
         match turn {
             Turn::Answer(answer) => answer,
             Turn::Lead(line) => {
-                let companions = match is_alone {
-                    true => Vec::new(),
-                    false => lock(&self.queue).companions(line.number),
-                };
+                let companions = lock(&self.queue).companions(line.number, &ticket);
                 self.lead(line, [vec![ticket], companions].concat(), &turns)
             }
         }
@@ -288,7 +289,9 @@ impl Desk {
     fn await_end(self: &Arc<Self>, lines: Vec<Line>) {
         let (desk, number) = (Arc::clone(self), lines.len());
         let work = move || {
-            lines.into_iter().for_each(|line| line.wire.end());
+            for line in lines {
+                catch_unwind(AssertUnwindSafe(|| line.wire.end())).ok();
+            }
             let mut queue = lock(&desk.queue);
             queue.hung -= number;
             desk.connect_if_needed(queue);
@@ -323,10 +326,14 @@ impl Desk {
             let made = catch_unwind(AssertUnwindSafe(|| (self.connect)())).unwrap_or_else(fault);
             let mut queue = lock(&self.queue);
             queue.failure = made.as_ref().err().cloned();
-            if made.is_err() && queue.connecting == 1 && !queue.waiting.is_empty() {
+            if made.is_err() && queue.connecting == 1 {
                 drop(queue);
+                // Meanwhile it keeps its place, so that no other attempt begins.
                 thread::sleep(PAUSE);
-                continue;
+                queue = lock(&self.queue);
+                if !queue.waiting.is_empty() {
+                    continue;
+                }
             }
             queue.connecting -= 1;
             match made {

@@ -289,8 +289,9 @@ impl Session {
             let found = self.client.query(&statement, &parameters).await;
             found.map(|rows| Reply { count: rows.len() as u64, rows })
         };
-        if done.is_err() {
-            // The database may have forgotten or changed it.
+        if done.as_ref().is_err_and(|error| error.code().is_some()) {
+            // The database may have forgotten or changed it. After an error of ours, another call
+            // may be about to use it: if it were prepared anew, that would come after the COMMIT.
             self.statements.borrow_mut().remove(call.sql);
         }
         done

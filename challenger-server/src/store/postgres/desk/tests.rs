@@ -15,7 +15,8 @@ struct Trip {
     end: Sender<Fate>,
 }
 
-/// A connection that asks how its trips end. If it hangs, it does so while this is locked.
+/// A connection that asks how its trips end. If it hangs, it does so while this is locked; if this
+/// is poisoned, it has a fault.
 struct Obedient(Sender<Trip>, Arc<Mutex<()>>);
 
 impl Wire for Obedient {
@@ -32,7 +33,7 @@ impl Wire for Obedient {
     }
 
     fn end(self: Box<Self>) {
-        drop(lock(&self.1));
+        drop(self.1.lock().unwrap());
     }
 }
 
@@ -253,6 +254,51 @@ fn what_hangs_is_replaced_and_counted_until_it_ends() {
     trip.end(Fate::Usable);
     assert!(patient.join().unwrap().is_ok());
     it.wait_until(|queue| queue.hung == 0 && queue.connections == 1);
+    let hang = Arc::clone(&it.hang);
+    let fault = move || {
+        let _held = hang.lock().unwrap();
+        panic!("there is a fault")
+    };
+    assert!(thread::spawn(fault).join().is_err());
+    let last = it.start(34);
+    it.trip().end(Fate::Hung);
+    assert_eq!(message(last), LATE);
+    it.wait_until(|queue| queue.hung == 0 && queue.connections == 0);
+}
+
+#[test]
+fn what_has_little_time_left_takes_nobody_along() {
+    let mut queue = Queue::default();
+    let ticket = |limit, is_alone| {
+        let deadline = Instant::now() + limit;
+        Ticket::new(&Arc::new(Task { calls: Vec::new(), row: None, deadline }), is_alone).0
+    };
+    (0..3).for_each(|_| queue.enter(ticket(PATIENCE, false)));
+    assert!(queue.companions(0, &ticket(PATIENCE, true)).is_empty());
+    assert!(queue.companions(0, &ticket(SLOW / 2, false)).is_empty());
+    assert_eq!(queue.companions(0, &ticket(PATIENCE, false)).len(), 3);
+}
+
+#[test]
+fn between_two_attempts_to_connect_there_is_a_pause() {
+    let it = Fixture::new(0);
+    let asked = Arc::clone(&it.asked);
+    // When it fails, nobody waits any more.
+    let connect = move || {
+        asked.fetch_add(1, Ordering::Relaxed);
+        thread::sleep(PAUSE / 25);
+        Err(PostgresError::Unreachable("no".to_owned()))
+    };
+    let it = Fixture { desk: Desk::new(Box::new(connect)), ..it };
+    let begun = Instant::now();
+    while begun.elapsed() < PAUSE * 2 {
+        let task = it.spawn(0, Duration::from_millis(1), false);
+        assert!(task.join().unwrap().is_err());
+        thread::sleep(PAUSE / 10);
+    }
+    let asked = it.asked.load(Ordering::Relaxed);
+    let pauses = begun.elapsed().as_millis() / PAUSE.as_millis();
+    assert!(asked as u128 <= pauses + 1, "{asked} attempts, {pauses} pauses");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! A waker for futures that wake each other. The runtime's own would write to a file descriptor each
-//! time, and wait for it: of the system calls of a trip, that would be more than a third.
+//! A waker for futures that wake each other. The runtime's own would write to a file descriptor
+//! each time, and wait for it: of the system calls of a trip, that would be more than a third.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Wake for Bell {
     }
 }
 
-/// Polls until it is ready, and polls again at once when something in it wakes something else in it.
+/// Polls until it is ready, and polls again at once when one thing in it wakes another.
 pub(super) async fn together<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     let mut bell = None;
     poll_fn(|context| {
@@ -45,7 +45,8 @@ pub(super) async fn together<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T
         });
         let waker = Waker::from(Arc::clone(bell));
         for _ in 0..ROUNDS_MAX {
-            bell.state.store(POLLING, Ordering::Release);
+            // Not `store`: a ring until now was for something that this poll has to see.
+            bell.state.swap(POLLING, Ordering::AcqRel);
             if let Poll::Ready(done) = poll(&mut Context::from_waker(&waker)) {
                 return Poll::Ready(done);
             }

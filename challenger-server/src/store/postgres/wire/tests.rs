@@ -146,6 +146,17 @@ fn what_cannot_be_sent_does_not_undo_what_was() {
 }
 
 #[test]
+fn what_cannot_be_sent_does_not_keep_others_from_being_undone() {
+    let (it, mut wire) = Fixture::new();
+    let mut right = write(WRITE_WRONGLY, 2);
+    right.calls[0].parameters = vec![Box::new("2".to_owned())];
+    let trip = vec![write(WRITE_WRONGLY, 1), right, write(WRITE_TOO_MUCH, 3)];
+    let (answers, _) = travel(&mut wire, trip);
+    assert!(answers.iter().all(is_refused));
+    assert_eq!(it.written(), "", "each of them goes again");
+}
+
+#[test]
 fn a_lock_of_others_is_not_waited_for_together() {
     let (it, mut wire) = Fixture::new();
     let mut other = it.route.connect().unwrap();
