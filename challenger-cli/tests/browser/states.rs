@@ -43,8 +43,9 @@ pub struct Stage {
     /// It does not accept any more what the shop proposed; and a link from before.
     _tightened: Service,
     tightened_link: String,
-    /// Its database cannot be read any more; and a link to it.
-    _broken: Service,
+    /// Its database cannot be read any more; and a link to it. The row of the link is remembered, so
+    /// what only changes that would not notice.
+    broken: Service,
     broken_link: String,
 }
 
@@ -100,7 +101,7 @@ impl Stage {
             _served: served,
             _tightened: tightened,
             tightened_link,
-            _broken: broken,
+            broken,
             broken_link,
             _shop: shop,
         }
@@ -220,6 +221,7 @@ impl Stage {
         let third = [("CONTACT_EMAIL", "c@example.com")];
         let exhausted = sent(&self.eager);
         exhausted.guess_wrong();
+        let broken = Visit { service: &self.broken, link: self.broken_link.clone() };
         vec![
             Visit::new(email).sends_address("code-sent", 200, ada),
             sent(email).sends_address("code-not-sent-again-yet", 200, ada),
@@ -239,7 +241,7 @@ impl Stage {
             open("unknown-link", 404, unknown),
             open("link-with-a-slash-at-its-end", 404, slash),
             open("bad-request", 400, half),
-            open("internal-error", 500, self.broken_link.clone()),
+            broken.sends_address("internal-error", 500, ada),
         ]
     }
 }
