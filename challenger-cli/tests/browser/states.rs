@@ -43,8 +43,8 @@ pub struct Stage {
     /// It does not accept any more what the shop proposed; and a link from before.
     _tightened: Service,
     tightened_link: String,
-    /// Its database cannot be read any more; and a link to it. The row of the link is remembered, so
-    /// what only changes that would not notice.
+    /// Its database cannot be read any more; and a link to it. It remembers the row of the link, so
+    /// only what loads more than that row notices.
     broken: Service,
     broken_link: String,
 }
