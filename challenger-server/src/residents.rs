@@ -40,7 +40,9 @@ struct Shared {
     command: HelperCommand,
     idle_max: Duration,
     book: Mutex<Book>,
-    /// One has become idle or is leaving, or all is over.
+    /// One has come back, for those that wait behind a pause.
+    returned: Condvar,
+    /// One is leaving, or all is over, for the thread that attends them.
     changed: Condvar,
 }
 
@@ -105,8 +107,8 @@ impl Residents {
     /// # Errors
     /// The system has no thread for it.
     pub fn new(command: HelperCommand, idle_max: Duration) -> io::Result<Self> {
-        let (book, changed) = (Mutex::default(), Condvar::new());
-        let shared = Arc::new(Shared { command, idle_max, book, changed });
+        let (book, returned, changed) = (Mutex::default(), Condvar::new(), Condvar::new());
+        let shared = Arc::new(Shared { command, idle_max, book, returned, changed });
         let attended = Arc::clone(&shared);
         let attendant = thread::Builder::new().name("residents".to_string());
         let attendant = attendant.spawn(move || attended.attend())?;
@@ -194,7 +196,7 @@ impl Shared {
             if pause > (self.command.timeout() / 2).saturating_sub(begun.elapsed()) {
                 return Err(ResidentError::Paused(pause));
             }
-            let waited = self.changed.wait_timeout(book, pause);
+            let waited = self.returned.wait_timeout(book, pause);
             book = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(book);
@@ -216,7 +218,7 @@ impl Shared {
         }
         book.idle.push(Idle { resident, since: Instant::now() });
         drop(book);
-        self.changed.notify_all();
+        self.returned.notify_all();
     }
 
     /// Counts one that failed, and logs it.
@@ -247,9 +249,8 @@ impl Shared {
                 book = self.book();
             } else if is_over {
                 return;
-            } else if book.idle.is_empty() {
-                book = self.changed.wait(book).unwrap_or_else(PoisonError::into_inner);
             } else {
+                // Nobody wakes it for each message.
                 let waited = self.changed.wait_timeout(book, LOOK.min(self.idle_max));
                 book = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
