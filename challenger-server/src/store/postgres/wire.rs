@@ -2,7 +2,7 @@
 //! drives the connection in the thread of its caller, and returns at the deadline.
 
 mod bell;
-#[cfg(test)]
+#[cfg(all(test, feature = "testkit"))]
 mod tests;
 
 use std::cell::{Cell, RefCell};
