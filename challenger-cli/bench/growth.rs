@@ -89,9 +89,7 @@ impl Growth {
             .table(&HEAD, &days.iter().enumerate().map(row).collect::<Vec<_>>())
             .text("The first days beside the last:")
             .table(&["what", "first", "last", "last to first"], &ends(&days))
-            .text(
-                "What a flow leaves on the first day, of which nothing was deleted yet, in bytes:",
-            )
+            .text("What each flow of the first day leaves until it is deleted, in bytes:")
             .table(&["table", "rows", "indexes"], &footprints(&days));
         show(self.json, &json, tables)
     }
@@ -235,9 +233,9 @@ fn ends(days: &[Day]) -> Vec<Vec<String>> {
     add("flows/s".to_owned(), 0, &|day| day.run.flows_per_second());
     add("p50 of a request, ms".to_owned(), 2, &|day| day.run.percentile(None, 50));
     add("p99 of a request, ms".to_owned(), 2, &|day| day.run.percentile(None, 99));
-    for who in ["server", "database"] {
-        let cpu = |day: &Day| day.run.cpu_ms_per_flow(who).unwrap_or_default();
-        add(format!("{who} CPU ms/flow"), 3, &cpu);
+    for program in ["server", "database"] {
+        let cpu = |day: &Day| day.run.cpu_ms_per_flow(program).unwrap_or_default();
+        add(format!("{program} CPU ms/flow"), 3, &cpu);
     }
     add("WAL bytes/flow".to_owned(), 0, &|day| day.wal_per_flow);
     for (index, name) in TABLES.iter().enumerate() {

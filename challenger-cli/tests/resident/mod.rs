@@ -33,6 +33,15 @@ impl Answer {
     pub(crate) fn sent(&self) {
         assert_eq!((self.status, self.log.as_str()), (0, ""));
     }
+
+    /// Checks that it has none of these texts, which are in lower case.
+    #[track_caller]
+    pub(crate) fn without(self, private: &[&str]) -> Self {
+        for private in private {
+            assert!(!self.log.to_lowercase().contains(private), "{self:?}");
+        }
+        self
+    }
 }
 
 /// Reads the line of an answer.
@@ -53,7 +62,7 @@ impl Resident {
         Self { child, stdin, stdout }
     }
 
-    /// Says a line, and returns the line of the answer, which is empty if there is none.
+    /// Writes a line, and returns the line that comes back. It is empty if the helper has ended.
     pub(crate) fn say(&mut self, line: &[u8]) -> String {
         // It need not read all of it.
         let _ = self.stdin.write_all(&[line, b"\n"].concat());
@@ -62,7 +71,7 @@ impl Resident {
         answer
     }
 
-    /// Says a line, and reads the answer.
+    /// Writes a line, and reads the answer.
     pub(crate) fn answer(&mut self, line: &[u8]) -> Answer {
         read(&self.say(line))
     }
@@ -102,5 +111,11 @@ impl Resident {
         assert_eq!(rest, "");
         let output = self.child.wait_with_output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+
+    /// Ends its input. It succeeded, and has nothing to say to people.
+    #[track_caller]
+    pub(crate) fn end_well(self) {
+        assert_eq!(self.end(), (Some(0), String::new()));
     }
 }
