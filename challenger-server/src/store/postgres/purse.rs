@@ -160,6 +160,7 @@ impl Purse {
         }
         let proofs = mem::take(&mut contents.proofs);
         drop(contents);
+        let _taking = Taking(self);
         let take = |messages| {
             let taken = take(Balance { spent: messages, proved: proofs, ..first.clone() })?;
             Ok((messages, taken))
@@ -171,8 +172,6 @@ impl Purse {
             taken => taken,
         };
         let mut contents = lock(&self.contents);
-        contents.is_taking = false;
-        self.taken.notify_all();
         if taken.as_ref().is_err_and(PostgresError::is_harmless) {
             contents.proofs += proofs;
         }
@@ -185,6 +184,17 @@ impl Purse {
         let contents = lock(&self.contents);
         let waited = self.taken.wait_timeout_while(contents, left, |it| it.is_taking);
         waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// A thread is taking a portion, until this is dropped: also by a panic, or else the account could
+/// pay for nothing any more.
+struct Taking<'a>(&'a Purse);
+
+impl Drop for Taking<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.contents).is_taking = false;
+        self.0.taken.notify_all();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tests of `purse`, on a ledger in memory.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Barrier, mpsc};
 use std::thread;
@@ -245,4 +246,13 @@ fn a_balance_that_looks_full_waits_for_the_portion_under_way() {
         receive.recv().unwrap().join().unwrap()
     });
     assert_eq!(seen, 199);
+}
+
+#[test]
+fn a_panic_while_a_portion_is_taken_keeps_nobody_waiting() {
+    let (purses, account) = (Purses::default(), message(100, NOW));
+    let panics = || purses.pay(&account, deadline(), |_| panic!("there is a fault"));
+    assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+    let paid = purses.pay(&account, deadline(), Ok);
+    assert!(paid.is_ok(), "{paid:?}");
 }
