@@ -2,7 +2,8 @@
 //! drives the connection in the thread of its caller, and returns at the deadline.
 
 mod bell;
-#[cfg(all(test, feature = "testkit"))]
+#[cfg(test)]
+#[cfg(feature = "testkit")]
 mod tests;
 
 use std::cell::{Cell, RefCell};
