@@ -48,6 +48,7 @@ impl Server {
             redirect_uri: RedirectUri::parse("https://client.example/back").expect("a URI"),
             secret: HashedSecret::new("secret-token:tiny", draw()?),
             messages_per_day: None,
+            open: false,
         });
         Ok(Self { service, records })
     }

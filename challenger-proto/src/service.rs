@@ -59,6 +59,9 @@ pub struct Service {
     pub pages: PageSet,
     /// The languages of the messages; without any, messages are assumed to be in English.
     pub message_languages: BTreeSet<String>,
+    /// The issuer identifier (RFC 8414 §2): the address of the service without a slash at its end,
+    /// if it is known.
+    pub issuer: Option<String>,
     /// The terms of service.
     pub terms: Documents,
     /// The privacy policy.
@@ -78,6 +81,7 @@ impl Service {
             restrictions: Restrictions::default(),
             pages: PageSet::default(),
             message_languages: BTreeSet::new(),
+            issuer: None,
             terms: Documents::default(),
             privacy: Documents::default(),
         }

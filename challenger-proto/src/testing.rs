@@ -103,6 +103,7 @@ impl Challenger {
             redirect_uri: RedirectUri::parse(redirect_uri).expect("a redirect URI"),
             secret: HashedSecret::new(&secret, self.draw()),
             messages_per_day: None,
+            open: false,
         };
         self.records.insert_client(client);
         TestClient { id, secret, redirect_uri: redirect_uri.to_string() }

@@ -37,8 +37,9 @@ impl Scene {
         let outcome = world::decide(request, rows, START, 7, &self.service);
         if let Some(write) = &outcome.write {
             assert_eq!(self.records.commit(write), Commit::Done);
-            let row = self.load(&Keys { validation: Some(write.row().id), ..Keys::default() });
-            assert_eq!(row.validation, Some(write.row_after()));
+            let validation = write.row().map(|row| row.id);
+            let row = self.load(&Keys { validation, ..Keys::default() });
+            assert_eq!(row.validation, write.row_after());
         }
         outcome
     }

@@ -64,9 +64,8 @@ pub(crate) struct Purpose {
     version: RowVersion,
 }
 
-impl From<&Write> for Purpose {
-    fn from(write: &Write) -> Self {
-        let row = write.row();
+impl From<&Validation> for Purpose {
+    fn from(row: &Validation) -> Self {
         Self { client: row.client, validation: row.id, version: row.version }
     }
 }

@@ -58,12 +58,16 @@ impl Recent {
 
     /// Learns from a commit that is done.
     pub(crate) fn written(&self, write: &Write) {
-        self.lock().keep(write.row_after(), Instant::now());
+        if let Some(row) = write.row_after() {
+            self.lock().keep(row, Instant::now());
+        }
     }
 
     /// Learns that the row of a write is another one, or may be.
     pub(crate) fn disproved(&self, write: &Write) {
-        self.lock().forget(&write.row().id);
+        if let Some(row) = write.row() {
+            self.lock().forget(&row.id);
+        }
     }
 
     /// Also after a thread panicked with it: the worst that can be wrong is a row.

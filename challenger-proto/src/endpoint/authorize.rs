@@ -44,6 +44,7 @@ impl AuthorizeRequest {
             state: text("state"),
             scope: text("scope"),
             code_challenge: parse_code_challenge(&query)?,
+            names_redirect_uri: query.get("redirect_uri").is_some(),
         };
         Ok(Self { nonce, client, redirect_uri: text("redirect_uri"), request })
     }

@@ -8,8 +8,10 @@ use crate::http::Response;
 use crate::http::page::PageName;
 use crate::machine::validation::Validation;
 use crate::oauth::grant::AuthorizationCode;
+use crate::oauth::redirect::Outcome;
 use crate::refusal::{Refusal, Refused};
 use crate::secret::nonce::Nonce;
+use crate::service::Service;
 use crate::store::{Keys, Rows};
 use crate::time::Timestamp;
 
@@ -27,6 +29,16 @@ pub(super) fn live_validation(rows: Rows, now: Timestamp) -> Result<Validation, 
     rows.validation.ok_or(Refusal::ValidationUnknown)?.live(now)
 }
 
+/// The authorization response that leads back to the client of a validation.
+pub(super) fn back_to_client(
+    validation: &Validation,
+    outcome: Outcome<'_>,
+    service: &Service,
+) -> String {
+    let state = validation.authorization.as_ref().and_then(|request| request.state.as_deref());
+    validation.redirect_uri.respond(outcome, state, service.issuer.as_deref())
+}
+
 /// The answer to anything a person does after the right PIN: back to the client with the
 /// authorization response (RFC 6749 §4.1.2), until the code has been redeemed and a second visit
 /// there would only fail.
@@ -35,8 +47,7 @@ pub(super) fn completed(
     code: &AuthorizationCode,
     context: Context<'_>,
 ) -> Result<Response, Refused> {
-    let state = validation.authorization.as_ref().and_then(|request| request.state.as_deref());
-    let url = validation.redirect_uri.with_code(&code.to_text(), state);
+    let url = back_to_client(validation, Outcome::Code(&code.to_text()), context.service);
     if !context.audience.html {
         return Ok(Response::json(200, json!({"type": "completed", "redirect_url": url})));
     }

@@ -3,12 +3,14 @@
 use alloc::string::ToString;
 
 use crate::address::Address;
+use crate::endpoint::common::back_to_client;
 use crate::endpoint::decision::Context;
 use crate::endpoint::duration::at_most;
 use crate::endpoint::view::{field_list, view};
 use crate::http::json::insert;
 use crate::http::{Body, Response};
 use crate::machine::validation::Validation;
+use crate::oauth::redirect::Outcome;
 use crate::refusal::Refusal;
 use crate::secret::nonce::Nonce;
 use crate::service::Exhausted;
@@ -42,9 +44,8 @@ pub(super) fn over_budget(
         data.set("again", at_most(wait));
         data.set("in_time", until < validation.expires);
     }
-    let state = validation.authorization.as_ref().and_then(|it| it.state.as_deref());
-    let error = Refusal::OverBudget.oauth_error();
-    data.set("back_url", validation.redirect_uri.with_error(error, state));
+    let outcome = Outcome::Error(Refusal::OverBudget.oauth_error());
+    data.set("back_url", back_to_client(validation, outcome, context.service));
     let mut response = context.audience.refuse(context.service, &refused, view);
     if let Some(wait) = wait {
         let seconds = wait.as_seconds().max(1);

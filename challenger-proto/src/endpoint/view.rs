@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::address::country::COUNTRY;
 use crate::address::tidy::{shown, tidied};
 use crate::address::{Address, Channel, WrongFields, masked};
+use crate::endpoint::common::back_to_client;
 use crate::endpoint::decision::Context;
 use crate::endpoint::response::View;
 use crate::http::form::Form;
@@ -18,6 +19,7 @@ use crate::http::page::{PageName, Variables};
 use crate::http::{Response, TARGET_MAX};
 use crate::machine::budget::Budget;
 use crate::machine::validation::{Progress, Validation};
+use crate::oauth::redirect::Outcome;
 use crate::percent::push_percent_encoded;
 use crate::refusal::{Refusal, Refused};
 use crate::secret::nonce::Nonce;
@@ -134,8 +136,8 @@ pub(super) fn fixed(validation: &Validation, nonce: &Nonce, context: Context<'_>
     let mut view = view(validation, nonce, context, []);
     let refused = match validation.address().map(|address| context.service.check(address)) {
         Some(Err(wrong)) => {
-            let state = validation.authorization.as_ref().and_then(|it| it.state.as_deref());
-            let url = validation.redirect_uri.with_error("invalid_request", state);
+            let outcome = Outcome::Error("invalid_request");
+            let url = back_to_client(validation, outcome, context.service);
             view.data.set("stuck", json!({ "url": url }));
             wrong.into_first()
         }

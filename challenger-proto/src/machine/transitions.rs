@@ -141,6 +141,7 @@ impl Validation {
             read_only: read_only && prefill.is_some(),
             prefill,
             authorization: None,
+            request_uri_until: None,
             addresses_left: limits.address_changes,
             refunds_left: limits.refunds,
             earlier: Vec::new(),

@@ -46,6 +46,10 @@ pub struct Validation {
     pub read_only: bool,
     /// The latest authorization request.
     pub authorization: Option<AuthorizationRequest>,
+    /// Until when a `request_uri` leads to it (RFC 9126), if it was opened with its authorization
+    /// request. Then no other request may replace that one. A request that came with a browser has
+    /// no `request_uri`: its time is over from the beginning.
+    pub request_uri_until: Option<Timestamp>,
     /// How often the address may still be chosen.
     pub addresses_left: u8,
     /// How many failed deliveries will still be refunded.

@@ -104,6 +104,17 @@ pub struct Client {
     pub secret: HashedSecret,
     /// How many messages its validations may cost in a day; `None`: any number.
     pub messages_per_day: Option<u32>,
+    /// Whether anybody's browser may begin a validation for it, without a request that it pushed.
+    /// Without a budget for messages this has no effect.
+    pub open: bool,
+}
+
+impl Client {
+    /// Whether a browser may begin a validation by itself. Any visitor may then have messages sent,
+    /// so there has to be a limit to them.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.open && self.messages_per_day.is_some()
+    }
 }
 
 #[cfg(test)]

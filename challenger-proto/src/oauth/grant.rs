@@ -25,6 +25,9 @@ pub struct AuthorizationRequest {
     pub scope: Option<String>,
     /// PKCE (RFC 7636).
     pub code_challenge: Option<CodeChallenge>,
+    /// Whether it named the redirect URI, which `/token` then has to name as well (RFC 6749
+    /// §4.1.3).
+    pub names_redirect_uri: bool,
 }
 
 /// Shows which parameters are present, not their values: a state may be a session of the client.
@@ -34,6 +37,7 @@ impl fmt::Debug for AuthorizationRequest {
             .field("state", &self.state.is_some())
             .field("scope", &self.scope.is_some())
             .field("code_challenge", &self.code_challenge.as_ref().map(CodeChallenge::method))
+            .field("names_redirect_uri", &self.names_redirect_uri)
             .finish()
     }
 }

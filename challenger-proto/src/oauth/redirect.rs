@@ -157,31 +157,53 @@ impl RedirectUri {
         }
     }
 
-    /// The authorization response (RFC 6749 §4.1.2): the URI with `code` and `state` added to
-    /// whatever query it has.
-    pub(crate) fn with_code(&self, code: &str, state: Option<&str>) -> String {
-        self.with("code", code, state)
+    /// The page of a web site that has no path, on this scheme, host and port; `None` for a native
+    /// app.
+    pub(crate) fn origin(&self) -> Option<String> {
+        let scheme = self.scheme();
+        let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+        let (_, rest) = self.0.split_once("://").filter(|_| is_web)?;
+        Some(format!("{scheme}://{}/", authority_of(rest)))
     }
 
-    /// The error response (RFC 6749 §4.1.2.1).
-    pub(crate) fn with_error(&self, error: &str, state: Option<&str>) -> String {
-        self.with("error", error, state)
-    }
-
-    fn with(&self, name: &str, value: &str, state: Option<&str>) -> String {
+    /// The authorization response: the URI, with a code (RFC 6749 §4.1.2) or an error (§4.1.2.1),
+    /// the client's `state`, and the issuer (RFC 9207) added to whatever query it has.
+    pub(crate) fn respond(
+        &self,
+        outcome: Outcome<'_>,
+        state: Option<&str>,
+        issuer: Option<&str>,
+    ) -> String {
         let joint = match self.0.split_once('?') {
             None => "?",
             Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
             Some(_) => "&",
         };
+        let (name, value) = match outcome {
+            Outcome::Code(code) => ("code", code),
+            Outcome::Error(error) => ("error", error),
+        };
         let mut location = format!("{}{joint}{name}=", self.0);
         push_percent_encoded(&mut location, value);
-        if let Some(state) = state {
-            location.push_str("&state=");
-            push_percent_encoded(&mut location, state);
+        for (name, value) in [("state", state), ("iss", issuer)] {
+            if let Some(value) = value {
+                location.push('&');
+                location.push_str(name);
+                location.push('=');
+                push_percent_encoded(&mut location, value);
+            }
         }
         location
     }
+}
+
+/// What an authorization response says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome<'a> {
+    /// The authorization code.
+    Code(&'a str),
+    /// The `error` of RFC 6749 §4.1.2.1.
+    Error(&'a str),
 }
 
 fn authority_of(after_slashes: &str) -> &str {
@@ -285,22 +307,33 @@ mod tests {
     }
 
     #[test]
-    fn codes_join_any_query() {
-        let with = |text, state| RedirectUri::parse(text).unwrap().with_code("c-1", state);
-        assert_eq!(with("https://a/cb", None), "https://a/cb?code=c-1");
+    fn responses_join_any_query() {
+        let with = |text, state, issuer| {
+            RedirectUri::parse(text).unwrap().respond(Outcome::Code("c-1"), state, issuer)
+        };
+        assert_eq!(with("https://a/cb", None, None), "https://a/cb?code=c-1");
         assert_eq!(
-            with("https://a/cb?x=1", Some("a b&c")),
-            "https://a/cb?x=1&code=c-1&state=a%20b%26c"
+            with("https://a/cb?x=1", Some("a b&c"), Some("https://b/c")),
+            "https://a/cb?x=1&code=c-1&state=a%20b%26c&iss=https%3A%2F%2Fb%2Fc"
         );
-        assert_eq!(with("https://a/cb?", Some("")), "https://a/cb?code=c-1&state=");
-        assert_eq!(with("https://a/cb?x&", None), "https://a/cb?x&code=c-1");
+        assert_eq!(with("https://a/cb?", Some(""), None), "https://a/cb?code=c-1&state=");
+        assert_eq!(with("https://a/cb?x&", None, None), "https://a/cb?x&code=c-1");
+        let uri = RedirectUri::parse("https://a/cb?x=1").unwrap();
+        let back = "https://a/cb?x=1&error=invalid_request&state=a%20b";
+        assert_eq!(uri.respond(Outcome::Error("invalid_request"), Some("a b"), None), back);
     }
 
     #[test]
-    fn errors_lead_back_as_codes_do() {
-        let uri = RedirectUri::parse("https://a/cb?x=1").unwrap();
-        let back = "https://a/cb?x=1&error=invalid_request&state=a%20b";
-        assert_eq!(uri.with_error("invalid_request", Some("a b")), back);
+    fn web_sites_have_an_origin() {
+        for (text, origin) in [
+            ("https://client.example/cb?x=1", Some("https://client.example/")),
+            ("http://localhost:8080?x", Some("http://localhost:8080/")),
+            ("https://[::1]:8443", Some("https://[::1]:8443/")),
+            ("com.example.app:/cb", None),
+            ("com.example.app://client.example/cb", None),
+        ] {
+            assert_eq!(RedirectUri::parse(text).unwrap().origin().as_deref(), origin, "{text}");
+        }
     }
 
     #[test]

@@ -81,28 +81,32 @@ pub enum Write {
     Redeem(Validation, Grant),
     /// Replace the row in the same way, and delete the grant of this token if it still exists.
     Revoke(Validation, TokenDigest),
+    /// Delete the grant of this token if it still exists. This is never a conflict.
+    Discard(TokenDigest),
 }
 
 impl Write {
-    /// The row of the validation that is written, with the version that the decision rested on.
-    pub const fn row(&self) -> &Validation {
+    /// The row of the validation that is written, with the version that the decision rested on;
+    /// `None` if only a grant is deleted.
+    pub const fn row(&self) -> Option<&Validation> {
         match self {
             Self::Open(row, _)
             | Self::Update(row, _)
             | Self::Redeem(row, _)
-            | Self::Revoke(row, _) => row,
+            | Self::Revoke(row, _) => Some(row),
+            Self::Discard(_) => None,
         }
     }
 
     /// The row of the validation as it is once the write is done.
-    pub fn row_after(&self) -> Validation {
-        let row = self.row().clone();
-        match self {
+    pub fn row_after(&self) -> Option<Validation> {
+        let row = self.row()?.clone();
+        Some(match self {
             Self::Open(..) => row,
-            Self::Update(..) | Self::Redeem(..) | Self::Revoke(..) => {
+            Self::Update(..) | Self::Redeem(..) | Self::Revoke(..) | Self::Discard(_) => {
                 Validation { version: row.version.next(), ..row }
             }
-        }
+        })
     }
 }
 

@@ -77,6 +77,10 @@ impl Records {
                 }
                 commit
             }
+            Write::Discard(token) => {
+                self.grants.remove(token);
+                Commit::Done
+            }
         }
     }
 

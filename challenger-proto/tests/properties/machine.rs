@@ -77,8 +77,10 @@ proptest! {
         check_answer(&outcome.response);
         if let Some(write) = &outcome.write {
             match (write, &rows.validation) {
-                (Write::Open(..), _) => {}
-                (_, Some(old)) => check_transition(old, write.row(), outcome.message.is_some()),
+                (Write::Open(..) | Write::Discard(_), _) => {}
+                (_, Some(old)) => {
+                    check_transition(old, write.row().unwrap(), outcome.message.is_some());
+                }
                 (_, None) => prop_assert!(false, "a row from nowhere is written"),
             }
         }

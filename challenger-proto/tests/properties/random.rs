@@ -159,11 +159,12 @@ fn progress() -> BoxedStrategy<Progress> {
 
 fn authorization() -> BoxedStrategy<AuthorizationRequest> {
     let challenge = "[a-z.~-]{43}".prop_map(|it| CodeChallenge::from_parts("plain", &it).unwrap());
-    (option::of(".{0,20}"), option::of(".{0,9}"), option::of(challenge))
-        .prop_map(|(state, scope, code_challenge)| AuthorizationRequest {
+    (option::of(".{0,20}"), option::of(".{0,9}"), option::of(challenge), any::<bool>())
+        .prop_map(|(state, scope, code_challenge, names_redirect_uri)| AuthorizationRequest {
             state,
             scope,
             code_challenge,
+            names_redirect_uri,
         })
         .boxed()
 }
@@ -186,12 +187,13 @@ pub(crate) fn validation() -> BoxedStrategy<Validation> {
     let budget = (0_u8..4, 0_u8..4, vec(earlier(), 0..3));
     let proposal = (option::of(address()), any::<bool>());
     let birth = (0_u8..3, 1_i64..3, any::<i64>(), time());
-    (birth, proposal, option::of(authorization()), budget, progress())
+    (birth, proposal, option::of(authorization()), option::of(time()), budget, progress())
         .prop_map(
             |(
                 birth,
                 (prefill, read_only),
                 authorization,
+                request_uri_until,
                 (addresses_left, refunds_left, earlier),
                 progress,
             )| {
@@ -205,6 +207,7 @@ pub(crate) fn validation() -> BoxedStrategy<Validation> {
                     prefill,
                     read_only,
                     authorization,
+                    request_uri_until,
                     addresses_left,
                     refunds_left,
                     earlier,
@@ -222,6 +225,7 @@ pub(crate) fn loaded() -> BoxedStrategy<Rows> {
         redirect_uri: RedirectUri::parse(world::REDIRECT).unwrap(),
         secret: HashedSecret::new(world::SECRET, Entropy::new([0; 32])),
         messages_per_day: None,
+        open: false,
     });
     let grant = (any::<i64>(), any::<[u8; 32]>(), address(), time(), time()).prop_map(
         |(serial, token, address, valid_until, expires)| {

@@ -130,7 +130,7 @@ impl Store for SqliteStore {
             self.tally.opened(validation.client);
         }
         for balance in &charged {
-            warn(balance, 1, Some(write.row()));
+            warn(balance, 1, write.row());
         }
         Ok(commit)
     }
