@@ -1,5 +1,7 @@
 //! What several endpoints do: find the validation of a nonce, and lead back to the client.
 
+use alloc::string::String;
+
 use serde_json::json;
 
 use crate::endpoint::decision::Context;
