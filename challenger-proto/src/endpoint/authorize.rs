@@ -1,13 +1,14 @@
-//! `GET` and `POST /authorize/$NONCE`: a person arrives, with the client's authorization request.
+//! `GET` and `POST /authorize/$NONCE`: a person arrives at a validation that is open.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
+use crate::endpoint::authorization;
 use crate::endpoint::common::{completed, keys_of, live_validation, parse_nonce};
 use crate::endpoint::decision::{Context, Decision};
-use crate::endpoint::view::address_form;
+use crate::endpoint::view::{address_form, view};
 use crate::http::form::Form;
 use crate::http::json::insert;
 use crate::http::{Request, Response};
@@ -15,16 +16,21 @@ use crate::machine::transitions::AuthorizeOutcome;
 use crate::machine::validation::Validation;
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::AuthorizationRequest;
-use crate::oauth::pkce::CodeChallenge;
 use crate::refusal::{Refusal, Refused};
 use crate::secret::nonce::Nonce;
 use crate::service::Service;
 use crate::store::{Keys, Rows, Write};
 
-/// An authorization request (RFC 6749 §4.1.1), all of it from the query.
+/// A person who arrives, perhaps with an authorization request (RFC 6749 §4.1.1) in the query.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthorizeRequest {
     nonce: Nonce,
+    /// Without any of its parameters, this only looks, and changes nothing.
+    asked: Option<Asked>,
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
     client: ClientId,
     redirect_uri: Option<String>,
     request: AuthorizationRequest,
@@ -34,43 +40,50 @@ impl AuthorizeRequest {
     pub(crate) fn parse(request: &Request, argument: &str) -> Result<Self, Refused> {
         let nonce = parse_nonce(argument)?;
         let query = Form::parse(request.query().as_bytes())?;
-        if query.require("response_type")? != "code" {
-            return Err(Refusal::ParameterMalformed.about("response_type"));
+        if !authorization::is_there(&query) {
+            return Ok(Self { nonce, asked: None });
         }
-        let client = ClientId::parse(query.require("client_id")?)
-            .ok_or_else(|| Refusal::ParameterMalformed.about("client_id"))?;
-        let text = |name| query.get(name).map(ToString::to_string);
-        let request = AuthorizationRequest {
-            state: text("state"),
-            scope: text("scope"),
-            code_challenge: parse_code_challenge(&query)?,
-            names_redirect_uri: query.get("redirect_uri").is_some(),
-        };
-        Ok(Self { nonce, client, redirect_uri: text("redirect_uri"), request })
+        let request = authorization::request(&query)?;
+        let client = authorization::client_id(&query)?;
+        let redirect_uri = query.get("redirect_uri").map(ToString::to_string);
+        Ok(Self { nonce, asked: Some(Asked { client, redirect_uri, request }) })
     }
 
     pub(crate) fn keys(&self) -> Keys {
         keys_of(&self.nonce)
     }
 
+    /// Whether the row may change.
+    pub(crate) const fn asks(&self) -> bool {
+        self.asked.is_some()
+    }
+
     pub(crate) fn decide(&self, rows: Rows, context: Context<'_>) -> Result<Decision, Refused> {
         let validation = live_validation(rows, context.now)?;
+        let Some(Asked { client, redirect_uri, request }) = &self.asked else {
+            return Ok(Decision::Respond(self.respond(&validation, context)?));
+        };
         // Another client's nonce is reported as unknown.
-        if validation.client != self.client {
+        if validation.client != *client {
             return Err(Refusal::ValidationUnknown.into());
         }
         let registered = validation.redirect_uri.as_str();
-        if self.redirect_uri.as_deref().is_some_and(|given| given != registered) {
+        if redirect_uri.as_deref().is_some_and(|given| given != registered) {
             return Err(Refusal::RedirectUriForeign.into());
         }
         // The page is about the new request: its links lead back with the new `state`.
-        Ok(match validation.authorize(self.request.clone()) {
+        Ok(match validation.authorize(request.clone()) {
             AuthorizeOutcome::Changed(changed) => {
                 let response = self.respond(changed.row(), context)?;
                 Decision::Write(Write::Update(changed.into_row(), Vec::new()), response)
             }
             AuthorizeOutcome::Same(validation) => {
                 Decision::Respond(self.respond(&validation, context)?)
+            }
+            AuthorizeOutcome::Fixed(validation) => {
+                let view = view(&validation, &self.nonce, context, []);
+                let refused = Refusal::RequestFixed.into();
+                Decision::Respond(context.audience.refuse(context.service, &refused, view))
             }
         })
     }
@@ -83,18 +96,6 @@ impl AuthorizeRequest {
             return completed(validation, &code, context);
         }
         address_form(validation, &self.nonce, context, None)
-    }
-}
-
-/// PKCE's two parameters (RFC 7636 §4.3).
-fn parse_code_challenge(query: &Form) -> Result<Option<CodeChallenge>, Refused> {
-    let method = query.get("code_challenge_method");
-    match query.get("code_challenge") {
-        None if method.is_some() => Err(Refusal::ParameterMissing.about("code_challenge")),
-        None => Ok(None),
-        Some(challenge) => CodeChallenge::parse(challenge, method)
-            .map(Some)
-            .map_err(|parameter| Refusal::ParameterMalformed.about(parameter)),
     }
 }
 

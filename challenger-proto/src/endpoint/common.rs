@@ -6,8 +6,9 @@ use serde_json::json;
 
 use crate::endpoint::decision::Context;
 use crate::endpoint::response::View;
-use crate::http::Response;
+use crate::http::form::Form;
 use crate::http::page::PageName;
+use crate::http::{Request, Response};
 use crate::machine::validation::Validation;
 use crate::oauth::grant::AuthorizationCode;
 use crate::oauth::redirect::Outcome;
@@ -29,6 +30,15 @@ pub(super) fn keys_of(nonce: &Nonce) -> Keys {
 /// The validation that was loaded, if it exists and its time is not over.
 pub(super) fn live_validation(rows: Rows, now: Timestamp) -> Result<Validation, Refusal> {
     rows.validation.ok_or(Refusal::ValidationUnknown)?.live(now)
+}
+
+/// The form in the body of a request from a client. Some send JSON or multipart instead.
+pub(super) fn oauth_form(request: &Request) -> Result<Form, Refused> {
+    let body = request.body.trim_ascii_start();
+    if body.starts_with(b"{") || body.starts_with(b"--") {
+        return Err(Refusal::BodyNotForm.into());
+    }
+    Form::parse(&request.body)
 }
 
 /// The authorization response that leads back to the client of a validation.

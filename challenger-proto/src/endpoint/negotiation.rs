@@ -49,8 +49,10 @@ impl Audience {
             oauth: shape == Shape::OAuth,
             allow: route.map_or("", Route::allow),
             scheme: match route {
-                Some(Route::Info) => Some(Scheme::Bearer),
-                Some(Route::Token) if basic => Some(Scheme::Basic),
+                Some(Route::Info | Route::Status) => Some(Scheme::Bearer),
+                Some(Route::Introspect | Route::Par | Route::Revoke | Route::Token) if basic => {
+                    Some(Scheme::Basic)
+                }
                 _ => None,
             },
             posted: request.method == Method::Post,

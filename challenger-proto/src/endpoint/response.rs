@@ -106,7 +106,7 @@ impl Audience {
         }
         if self.oauth {
             insert(&mut body, "error", refusal.oauth_error());
-            insert(&mut body, "error_description", refusal.hint());
+            insert(&mut body, "error_description", refused.description());
         }
         Response::json(refusal.status(), body)
     }
@@ -128,10 +128,10 @@ impl Audience {
             (Some(Scheme::Basic), 401) if refusal.code() == CHALLENGER_GENERIC_CLIENT_UNKNOWN => {
                 response.set("WWW-Authenticate", "Basic realm=\"challenger\"");
             }
-            (Some(Scheme::Bearer), 403 | 404) => {
+            (Some(Scheme::Bearer), 401 | 403 | 404) if is_about_bearer(refusal) => {
                 // RFC 6750 §3.1: the answer to a request without any token names no error.
                 let mut challenge = String::from("Bearer realm=\"challenger\"");
-                if refusal != Refusal::BearerMissing {
+                if !matches!(refusal, Refusal::BearerMissing | Refusal::ClientSecretMissing) {
                     // Writing to a string cannot fail.
                     let _ = write!(challenge, ", error=\"{}\"", refusal.oauth_error());
                 }
@@ -140,4 +140,16 @@ impl Audience {
             _ => {}
         }
     }
+}
+
+/// Whether a refusal is about a bearer token, or about a client secret in the place of one.
+const fn is_about_bearer(refusal: Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::BearerMalformed
+            | Refusal::BearerMissing
+            | Refusal::ClientSecretMissing
+            | Refusal::ClientSecretWrong
+            | Refusal::GrantUnknown
+    )
 }

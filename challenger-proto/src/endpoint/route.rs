@@ -6,15 +6,21 @@ use crate::http::{Method, Request};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Authorize,
+    Begin,
     Challenge,
     Config,
     Info,
+    Introspect,
+    Metadata,
+    Par,
     Pp,
     Privacy,
+    Revoke,
     Robots,
     Root,
     Setup,
     Solve,
+    Status,
     Terms,
     Token,
 }
@@ -37,10 +43,15 @@ impl Route {
     pub(crate) fn find(path: &str) -> Option<(Self, &str)> {
         let route = match path {
             "/" => Self::Root,
+            "/.well-known/oauth-authorization-server" => Self::Metadata,
+            "/authorize" => Self::Begin,
             "/config" => Self::Config,
             "/info" => Self::Info,
+            "/introspect" => Self::Introspect,
+            "/par" => Self::Par,
             "/pp" => Self::Pp,
             "/privacy" => Self::Privacy,
+            "/revoke" => Self::Revoke,
             "/robots.txt" => Self::Robots,
             "/terms" => Self::Terms,
             "/token" => Self::Token,
@@ -56,6 +67,7 @@ impl Route {
             "challenge" => Self::Challenge,
             "setup" => Self::Setup,
             "solve" => Self::Solve,
+            "status" => Self::Status,
             _ => return None,
         };
         (!argument.is_empty() && !argument.contains('/')).then_some((route, argument))
@@ -65,15 +77,21 @@ impl Route {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Authorize => "/authorize/$NONCE",
+            Self::Begin => "/authorize",
             Self::Challenge => "/challenge/$NONCE",
             Self::Config => "/config",
             Self::Info => "/info",
+            Self::Introspect => "/introspect",
+            Self::Metadata => "/.well-known/oauth-authorization-server",
+            Self::Par => "/par",
             Self::Pp => "/pp",
             Self::Privacy => "/privacy",
+            Self::Revoke => "/revoke",
             Self::Robots => "/robots.txt",
             Self::Root => "/",
             Self::Setup => "/setup/$CLIENT_ID",
             Self::Solve => "/solve/$NONCE",
+            Self::Status => "/status/$NONCE",
             Self::Terms => "/terms",
             Self::Token => "/token",
         }
@@ -83,13 +101,22 @@ impl Route {
     pub(crate) const fn allow(self) -> &'static str {
         match self {
             Self::Authorize => "GET, HEAD, POST, OPTIONS",
-            Self::Challenge | Self::Setup | Self::Solve | Self::Token => "POST, OPTIONS",
-            Self::Config
+            Self::Challenge
+            | Self::Introspect
+            | Self::Par
+            | Self::Revoke
+            | Self::Setup
+            | Self::Solve
+            | Self::Token => "POST, OPTIONS",
+            Self::Begin
+            | Self::Config
             | Self::Info
+            | Self::Metadata
             | Self::Pp
             | Self::Privacy
             | Self::Robots
             | Self::Root
+            | Self::Status
             | Self::Terms => "GET, HEAD, OPTIONS",
         }
     }
@@ -101,10 +128,16 @@ impl Route {
 
     pub(crate) const fn shape(self) -> Shape {
         match self {
-            Self::Authorize | Self::Challenge => Shape::HtmlIfAsked,
-            Self::Info | Self::Token => Shape::OAuth,
+            Self::Authorize | Self::Begin | Self::Challenge => Shape::HtmlIfAsked,
+            Self::Info
+            | Self::Introspect
+            | Self::Par
+            | Self::Revoke
+            | Self::Status
+            | Self::Token => Shape::OAuth,
             Self::Solve => Shape::JsonIfAsked,
             Self::Config
+            | Self::Metadata
             | Self::Pp
             | Self::Privacy
             | Self::Robots

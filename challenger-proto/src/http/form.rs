@@ -27,7 +27,7 @@ impl Form {
     ///
     /// # Errors
     /// [`Refusal::ParameterMalformed`] for an escape without two hex digits, for what is not UTF-8,
-    /// for NUL, and for a name that repeats.
+    /// and for NUL; [`Refusal::ParameterRepeated`] for a name that is there twice.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refused> {
         let malformed = |detail: &str| Refusal::ParameterMalformed.about(detail);
         let decoded = percent_decode(bytes).ok_or_else(|| malformed("percent-encoding"))?;
@@ -45,7 +45,7 @@ impl Form {
             [first, second] if first == second => Some(*first),
             _ => None,
         }) {
-            return Err(malformed(repeated));
+            return Err(Refusal::ParameterRepeated.about(repeated));
         }
         Ok(Self(pairs))
     }

@@ -158,6 +158,7 @@ impl Status {
     pub const fn reason(self) -> &'static str {
         match self.0 {
             200 => "OK",
+            201 => "Created",
             204 => "No Content",
             302 => "Found",
             304 => "Not Modified",

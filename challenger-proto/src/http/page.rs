@@ -164,6 +164,12 @@ impl PageSet {
         self.0.get(&name)?.get(language)
     }
 
+    /// The languages in which a person can get through: those of the form for the PIN.
+    pub(crate) fn languages(&self) -> impl Iterator<Item = &str> {
+        let languages = self.0.get(&PageName::EnterTanForm);
+        languages.into_iter().flat_map(BTreeMap::keys).map(String::as_str)
+    }
+
     /// The page's language that `Accept-Language` ranks highest, else English; `None` when the page
     /// exists in neither.
     pub(crate) fn choose(&self, name: PageName, accept_language: Option<&str>) -> Option<&str> {

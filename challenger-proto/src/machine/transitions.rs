@@ -69,6 +69,8 @@ pub(crate) struct Charge {
 pub(crate) enum AuthorizeOutcome {
     /// The request is remembered.
     Changed(Changed),
+    /// It is another than the one that the validation was opened with, which stays as it is.
+    Fixed(Validation),
     /// It is the same as before, or the validation is solved and its answer fixed.
     Same(Validation),
 }
@@ -149,6 +151,12 @@ impl Validation {
         }
     }
 
+    /// A new validation together with its authorization request, which nobody can replace then. A
+    /// `request_uri` leads to it until this time.
+    pub(crate) fn with_request(self, request: AuthorizationRequest, until: Timestamp) -> Self {
+        Self { authorization: Some(request), request_uri_until: Some(until), ..self }
+    }
+
     /// The validation itself, unless it has expired.
     ///
     /// # Errors
@@ -161,6 +169,9 @@ impl Validation {
     pub(crate) fn authorize(mut self, request: AuthorizationRequest) -> AuthorizeOutcome {
         if self.is_solved() || self.authorization.as_ref() == Some(&request) {
             return AuthorizeOutcome::Same(self);
+        }
+        if self.request_uri_until.is_some() {
+            return AuthorizeOutcome::Fixed(self);
         }
         self.authorization = Some(request);
         AuthorizeOutcome::Changed(Changed(self))

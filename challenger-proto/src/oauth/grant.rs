@@ -113,6 +113,16 @@ impl AccessToken {
     }
 }
 
+impl Grant {
+    /// The subject (OpenID Connect Core §2): always the same for a client and an address, so that
+    /// the client knows a returning person, and different for each client, so that two of them
+    /// cannot compare theirs. Who guesses the address can make it, too.
+    pub(crate) fn subject(&self) -> String {
+        let client = self.client.number().to_be_bytes();
+        base32::encode(&sha256(&[b"sub", &client, self.address.to_json_text().as_bytes()]))
+    }
+}
+
 /// The number a store gives a grant when it keeps it; `/info` calls it `id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GrantSerial(pub i64);

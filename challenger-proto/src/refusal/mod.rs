@@ -1,5 +1,6 @@
 //! The table of refusals: every way of saying no, and how each looks on the wire.
 
+mod description;
 pub(crate) mod error_code;
 
 use alloc::string::String;
@@ -7,7 +8,7 @@ use core::fmt;
 
 use crate::refusal::error_code::*;
 
-// The `error` of RFC 6749 §5.2 and RFC 6750 §3.1.
+// The `error` of RFC 6749 §4.1.2.1 and §5.2, and RFC 6750 §3.1.
 const INVALID_CLIENT: &str = "invalid_client";
 const INVALID_GRANT: &str = "invalid_grant";
 const INVALID_REQUEST: &str = "invalid_request";
@@ -15,6 +16,7 @@ const INVALID_TOKEN: &str = "invalid_token";
 const SERVER_ERROR: &str = "server_error";
 const TEMPORARILY_UNAVAILABLE: &str = "temporarily_unavailable";
 const UNSUPPORTED_GRANT_TYPE: &str = "unsupported_grant_type";
+const UNSUPPORTED_RESPONSE_TYPE: &str = "unsupported_response_type";
 
 /// What a refusal becomes on the wire.
 struct Entry {
@@ -71,10 +73,16 @@ refusals! {
     /// `/info` was called without a bearer token.
     BearerMissing = 403, GENERIC_PARAMETER_MISSING, INVALID_REQUEST,
         "The Authorization header is missing.";
+    /// The body of a client's request is JSON or multipart.
+    BodyNotForm = 400, GENERIC_PARAMETER_MALFORMED, INVALID_REQUEST,
+        "The request body has to be form-encoded: application/x-www-form-urlencoded.";
     /// The body is longer than `BODY_MAX`, as sent or inflated, or its chunks have too much
     /// framing.
     BodyTooLarge = 413, GENERIC_UPLOAD_EXCEEDS_LIMIT, INVALID_REQUEST,
         "The request body is too large.";
+    /// A client asked `/status` without its secret.
+    ClientSecretMissing = 401, GENERIC_PARAMETER_MISSING, INVALID_CLIENT,
+        "The Authorization header has to be Bearer with the client secret.";
     /// A client presented the wrong secret at `/token`.
     ClientSecretWrong = 401, CHALLENGER_GENERIC_CLIENT_UNKNOWN, INVALID_CLIENT,
         "The client secret is wrong.";
@@ -127,6 +135,10 @@ refusals! {
     /// A mistake of the service.
     Internal = 500, GENERIC_INTERNAL_INVARIANT_FAILURE, SERVER_ERROR,
         "The service made a mistake.";
+    /// The service does not know its own address, because the operator did not set it.
+    IssuerUnknown = 404, GENERIC_ENDPOINT_UNKNOWN, INVALID_REQUEST,
+        "There is no metadata because the service does not know its address: the operator has to \
+         set BASE_URL.";
     /// The body is not the JSON that is wanted.
     JsonInvalid = 400, GENERIC_JSON_INVALID, INVALID_REQUEST,
         "The request body is not a JSON object.";
@@ -142,6 +154,9 @@ refusals! {
     /// A required parameter is missing.
     ParameterMissing = 400, GENERIC_PARAMETER_MISSING, INVALID_REQUEST,
         "A parameter is missing.";
+    /// A parameter is there more than once (RFC 6749 §3.1).
+    ParameterRepeated = 400, GENERIC_PARAMETER_MALFORMED, INVALID_REQUEST,
+        "A parameter is repeated.";
     /// The PIN is wrong, or cannot be judged.
     PinInvalid = 403, CHALLENGER_INVALID_PIN, INVALID_GRANT,
         "The code is wrong.";
@@ -151,9 +166,21 @@ refusals! {
     /// At `/token`, another `redirect_uri` than the registered one.
     RedirectUriMismatch = 401, CHALLENGER_GENERIC_CLIENT_FORBIDDEN_BAD_REDIRECT_URI, INVALID_GRANT,
         "The redirect URI is not the one of this client.";
+    /// The validation was opened with another authorization request, which stays as it is.
+    RequestFixed = 400, GENERIC_PARAMETER_MALFORMED, INVALID_REQUEST,
+        "This validation has an authorization request, which cannot be replaced.";
+    /// A client that is not open has its users begin without a request that it pushed.
+    RequestNotPushed = 400, GENERIC_PARAMETER_MISSING, INVALID_REQUEST,
+        "This client has to push its authorization request (RFC 9126).";
     /// The request did not arrive in time.
     RequestTimeout = 408, GENERIC_HTTP_HEADERS_MALFORMED, INVALID_REQUEST,
         "The request did not arrive in time.";
+    /// No such `request_uri`, or one that is another client's, was used, or has expired.
+    RequestUriUnknown = 404, CHALLENGER_GENERIC_VALIDATION_UNKNOWN, INVALID_REQUEST,
+        "The request_uri is unknown, was used before, or has expired.";
+    /// A `response_type` other than `code`.
+    ResponseTypeUnsupported = 400, GENERIC_PARAMETER_MALFORMED, UNSUPPORTED_RESPONSE_TYPE,
+        "The only response type is code.";
     /// The store could not be read.
     StorageUnreadable = 500, GENERIC_DB_FETCH_FAILED, SERVER_ERROR,
         "The database could not be read.";
@@ -169,6 +196,9 @@ refusals! {
     /// A page was asked for that has no template.
     TemplateMissing = 406, GENERIC_FAILED_TO_LOAD_TEMPLATE, INVALID_REQUEST,
         "This page has no template.";
+    /// An access token of another client.
+    TokenForeign = 400, CHALLENGER_GRANT_UNKNOWN, INVALID_GRANT,
+        "The access token was issued to another client.";
     /// A validation has used up its budget.
     TooManyAttempts = 429, CHALLENGER_TOO_MANY_ATTEMPTS, INVALID_REQUEST,
         "This validation has used up its attempts; start again from the site you came from.";

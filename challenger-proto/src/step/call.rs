@@ -1,15 +1,21 @@
 //! The calls of the protocol: the one file that knows all endpoints.
 
 use crate::endpoint::authorize::AuthorizeRequest;
+use crate::endpoint::begin::BeginRequest;
 use crate::endpoint::challenge::{ChallengeRequest, Postponed, Undelivered};
 use crate::endpoint::decision::{Context, Decision};
 use crate::endpoint::info::InfoRequest;
+use crate::endpoint::introspect::IntrospectRequest;
 use crate::endpoint::legal::{LegalRequest, Which};
+use crate::endpoint::par::ParRequest;
+use crate::endpoint::response::View;
+use crate::endpoint::revoke::RevokeRequest;
 use crate::endpoint::route::Route;
 use crate::endpoint::setup::SetupRequest;
 use crate::endpoint::solve::SolveRequest;
+use crate::endpoint::status::StatusRequest;
 use crate::endpoint::token::TokenRequest;
-use crate::endpoint::{config, root};
+use crate::endpoint::{config, metadata, root};
 use crate::http::{BODY_MAX, Body, HEAD_MAX, Method, Request, Response, TARGET_MAX};
 use crate::refusal::{Refusal, Refused};
 use crate::secret::digest::NonceDigest;
@@ -32,6 +38,7 @@ pub(crate) enum Call {
 pub(crate) enum Direct {
     Config,
     Legal(LegalRequest),
+    Metadata,
     Options,
     Robots,
     Root,
@@ -41,12 +48,17 @@ pub(crate) enum Direct {
 #[derive(Clone, Debug)]
 pub(crate) enum Stored {
     Authorize(AuthorizeRequest),
+    Begin(BeginRequest),
     Challenge(ChallengeRequest),
     Info(InfoRequest),
+    Introspect(IntrospectRequest),
+    Par(ParRequest),
     /// No helper was free in time for the message.
     Postponed(Postponed),
+    Revoke(RevokeRequest),
     Setup(SetupRequest),
     Solve(SolveRequest),
+    Status(StatusRequest),
     Token(TokenRequest),
     /// The helper could not send the message.
     Undelivered(Undelivered),
@@ -92,6 +104,7 @@ impl Call {
     ) -> Result<Self, Refused> {
         let stored = match route {
             Route::Config => return Ok(Self::Direct(Direct::Config)),
+            Route::Metadata => return Ok(Self::Direct(Direct::Metadata)),
             Route::Pp | Route::Privacy => {
                 return Ok(Self::Direct(Direct::Legal(LegalRequest::parse(
                     request,
@@ -104,12 +117,17 @@ impl Call {
                 return Ok(Self::Direct(Direct::Legal(LegalRequest::parse(request, Which::Terms))));
             }
             Route::Authorize => Stored::Authorize(AuthorizeRequest::parse(request, argument)?),
+            Route::Begin => Stored::Begin(BeginRequest::parse(request, service)?),
             Route::Challenge => {
                 Stored::Challenge(ChallengeRequest::parse(request, argument, service)?)
             }
             Route::Info => Stored::Info(InfoRequest::parse(request)?),
+            Route::Introspect => Stored::Introspect(IntrospectRequest::parse(request)?),
+            Route::Par => Stored::Par(ParRequest::parse(request, service)?),
+            Route::Revoke => Stored::Revoke(RevokeRequest::parse(request)?),
             Route::Setup => Stored::Setup(SetupRequest::parse(request, argument)?),
             Route::Solve => Stored::Solve(SolveRequest::parse(request, argument)?),
+            Route::Status => Stored::Status(StatusRequest::parse(request, argument)?),
             Route::Token => Stored::Token(TokenRequest::parse(request)?),
         };
         Ok(Self::Stored(stored))
@@ -121,6 +139,9 @@ impl Direct {
         match self {
             Self::Config => config::respond(context.service),
             Self::Legal(call) => call.respond(context),
+            Self::Metadata => metadata::respond(context.service).unwrap_or_else(|refused| {
+                context.audience.refuse(context.service, &refused, View::default())
+            }),
             Self::Options => options(),
             Self::Robots => root::robots(),
             Self::Root => root::landing(),
@@ -141,11 +162,16 @@ impl Stored {
     pub(crate) fn keys(&self, now: Timestamp, service: &Service) -> Keys {
         match self {
             Self::Authorize(call) => call.keys(),
+            Self::Begin(call) => call.keys(now, service),
             Self::Challenge(call) => call.keys(),
             Self::Info(call) => call.keys(),
+            Self::Introspect(call) => call.keys(),
+            Self::Par(call) => call.keys(now, service),
             Self::Postponed(call) => call.keys(),
+            Self::Revoke(call) => call.keys(),
             Self::Setup(call) => call.keys(now, service),
             Self::Solve(call) => call.keys(),
+            Self::Status(call) => call.keys(),
             Self::Token(call) => call.keys(),
             Self::Undelivered(call) => call.keys(),
         }
@@ -155,13 +181,19 @@ impl Stored {
     /// the write proves everything that can have changed.
     pub(crate) fn guessable(&self) -> Option<NonceDigest> {
         match self {
-            Self::Authorize(call) => call.keys().validation,
+            Self::Authorize(call) if call.asks() => call.keys().validation,
             Self::Solve(call) => call.keys().validation,
             Self::Token(call) => call.keys().validation,
-            Self::Challenge(_)
+            Self::Authorize(_)
+            | Self::Begin(_)
+            | Self::Challenge(_)
             | Self::Info(_)
+            | Self::Introspect(_)
+            | Self::Par(_)
             | Self::Postponed(_)
+            | Self::Revoke(_)
             | Self::Setup(_)
+            | Self::Status(_)
             | Self::Undelivered(_) => None,
         }
     }
@@ -175,11 +207,16 @@ impl Stored {
     ) -> Result<Decision, Refused> {
         match self {
             Self::Authorize(call) => call.decide(rows, context),
+            Self::Begin(call) => call.decide(rows, entropy, context),
             Self::Challenge(call) => call.decide(rows, entropy, context),
             Self::Info(call) => call.decide(rows, context),
+            Self::Introspect(call) => call.decide(rows, context),
+            Self::Par(call) => call.decide(rows, entropy, context),
             Self::Postponed(call) => call.decide(rows, entropy, context),
+            Self::Revoke(call) => call.decide(rows),
             Self::Setup(call) => call.decide(rows, entropy, context),
             Self::Solve(call) => call.decide(rows, context),
+            Self::Status(call) => call.decide(rows, context),
             Self::Token(call) => call.decide(rows, entropy, context),
             Self::Undelivered(call) => Ok(call.decide(rows, context)),
         }
