@@ -115,6 +115,7 @@ impl World {
             redirect_uri: RedirectUri::parse(REDIRECT_URI).map_err(|it| it.to_string())?,
             secret: HashedSecret::new(SECRET, Entropy::new([1; 32])),
             messages_per_day: None,
+            open: false,
         });
         Ok(Self { service, store, drawn: 1 })
     }

@@ -158,6 +158,7 @@ fn describe_write(write: &Write) -> String {
             },
         ),
         Write::Revoke(row, token) => format!("{}, grant {token:?}", describe("revoke", row)),
+        Write::Discard(token) => format!("! discard grant {token:?}"),
     }
 }
 

@@ -19,10 +19,9 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use challenger_proto::machine::RowVersion;
+use challenger_proto::machine::{RowVersion, Validation};
 use challenger_proto::oauth::ClientId;
 use challenger_proto::secret::NonceDigest;
-use challenger_proto::store::Write;
 
 use crate::front::Peer;
 
@@ -294,13 +293,12 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Notes that the message is paid for. Requests that wait to send it, too, look again.
-    pub(crate) fn paid(&self, write: &Write) {
+    /// Notes that this message is paid for. Requests that wait to send it, too, look again.
+    pub(crate) fn paid(&self, purpose: Purpose) {
         let mut book = self.places.book();
-        let row = write.row();
         let mine = book.taken.iter_mut().find(|taken| taken.number == self.number);
-        mine.into_iter().for_each(|taken| taken.paid_from = Some(row.version));
-        book.settle(row.id);
+        mine.into_iter().for_each(|taken| taken.paid_from = Some(purpose.version));
+        book.settle(purpose.validation);
     }
 }
 

@@ -173,6 +173,7 @@ mod tests {
             redirect_uri: RedirectUri::parse("https://client.example/cb").unwrap(),
             prefill: None,
             read_only: false,
+            request_uri_until: None,
             authorization: None,
             addresses_left: 3,
             refunds_left: 3,

@@ -9,7 +9,7 @@ use challenger_proto::store::{Commit, Rows};
 use challenger_proto::{Committing, Loading, Refusal, Refused, Service, Step, refuse};
 
 use crate::front::{Answer, Peer, Respond};
-use crate::places::{Place, Places, Turn};
+use crate::places::{Place, Places, Purpose, Turn};
 use crate::ports::{Clock, EntropySource, Helper, Pages};
 use crate::recent::Recent;
 use crate::store::{Store, StoreError};
@@ -93,8 +93,10 @@ impl Responder {
         it: Committing<'s>,
         waiter: &mut Waiter<'p>,
     ) -> Step<'s> {
-        if it.pays_for_message() && waiter.place.is_none() {
-            match self.places.take(it.write().into(), waiter.peer, waiter.until) {
+        let row = it.write().row().filter(|_| it.pays_for_message());
+        let message = row.map(Purpose::from);
+        if let (Some(message), None) = (message, &waiter.place) {
+            match self.places.take(message, waiter.peer, waiter.until) {
                 Turn::Now(place) => waiter.place = Some(place),
                 Turn::Later(place) => {
                     waiter.place = place;
@@ -106,8 +108,8 @@ impl Responder {
         match self.store.commit(it.write()) {
             Ok(Commit::Done) => {
                 self.recent.written(it.write());
-                if let (true, Some(place)) = (it.pays_for_message(), &waiter.place) {
-                    place.paid(it.write());
+                if let (Some(message), Some(place)) = (message, &waiter.place) {
+                    place.paid(message);
                 }
                 it.done()
             }

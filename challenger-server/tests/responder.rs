@@ -120,6 +120,7 @@ fn scene_of(places: places::Limits) -> Scene {
         redirect_uri: RedirectUri::parse("https://client.example/cb").unwrap(),
         secret: HashedSecret::new("s", Entropy::new([0; 32])),
         messages_per_day: None,
+        open: false,
     });
     let postman = Arc::new(Postman { diary: Arc::clone(&diary), ..Postman::default() });
     let mut service = Service::new(AddressType::new("email").unwrap());

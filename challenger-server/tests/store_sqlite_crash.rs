@@ -35,6 +35,7 @@ fn client() -> Client {
         redirect_uri: RedirectUri::parse("https://client.example/cb").unwrap(),
         secret: HashedSecret::new("x", Entropy::new([0; 32])),
         messages_per_day: None,
+        open: false,
     }
 }
 

@@ -39,16 +39,6 @@ fn now(turn: Turn<'_>) -> Place<'_> {
     }
 }
 
-impl Place<'_> {
-    /// As after the commit of a row of this wish.
-    fn paid_for(&self, wish: Purpose) {
-        let mut book = self.places.book();
-        let mine = book.taken.iter_mut().find(|taken| taken.number == self.number);
-        mine.unwrap().paid_from = Some(wish.version);
-        book.settle(wish.validation);
-    }
-}
-
 /// Requests that queue one after the other, and the order in which they get a place.
 struct Scene<'a> {
     places: &'a Places,
@@ -192,7 +182,7 @@ fn whoever_would_send_what_is_paid_for_looks_again() {
         // Whatever the limits are, it is not part of the queue.
         let same = scope.spawn(|| places.take(wish(1, 7), &Present, Instant::now()));
         wait_until(|| places.book().rivals.len() == 1);
-        first.paid_for(wish(1, 7));
+        first.paid(wish(1, 7));
         assert!(matches!(same.join().unwrap(), Turn::Later(None)), "while the helper runs");
         assert!(matches!(places.take(wish(1, 7), &Present, soon()), Turn::Later(None)));
         // A message that was decided on the outcome of the first one waits for its end.

@@ -230,6 +230,8 @@ pub struct ClientSummary {
     pub is_being_deleted: bool,
     /// How many messages its validations may cost in a day; `None`: any number.
     pub messages_per_day: Option<u32>,
+    /// Whether any visitor may begin a validation for it. It has a budget for messages then.
+    pub open: bool,
 }
 
 /// The number of rows that a garbage collection deleted.

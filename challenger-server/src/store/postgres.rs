@@ -158,7 +158,7 @@ impl PostgresStore {
         let entries = if let Write::Update(_, entries) = write { &entries[..] } else { &[] };
         self.purses.pay(entries, deadline, |first| self.take(&first, deadline))?;
         let written = statements::commit(write)
-            .and_then(|call| self.write(call, key_of(write), deadline))
+            .and_then(|call| self.write(call, statements::key_of(write), deadline))
             .and_then(|reply| statements::committed(write, &reply));
         if written.as_ref().err().is_none_or(PostgresError::is_harmless) {
             for rest in self.purses.settle(entries, written.is_ok()) {

@@ -44,6 +44,7 @@ impl TryFrom<ClientRow> for Client {
                 )?),
             },
             messages_per_day: messages_per_day(row.messages_per_day)?,
+            open: row.open,
         })
     }
 }
@@ -60,6 +61,7 @@ impl TryFrom<ClientSummaryRow> for ClientSummary {
             grants: total("clients.grants_collected", row.grants)?,
             is_being_deleted: row.is_being_deleted,
             messages_per_day: messages_per_day(row.messages_per_day)?,
+            open: row.open,
         })
     }
 }
@@ -72,6 +74,7 @@ impl From<&Validation> for FixedColumns {
             redirect_uri: validation.redirect_uri.as_str().to_owned(),
             prefill: validation.prefill.as_ref().map(Address::to_json_text),
             read_only: validation.read_only,
+            request_uri_until: validation.request_uri_until.map(to_seconds),
         }
     }
 }
@@ -84,6 +87,8 @@ impl From<&Validation> for ChangingColumns {
             addresses_left: validation.addresses_left.into(),
             refunds_left: validation.refunds_left.into(),
             earlier: earlier::to_text(&validation.earlier),
+            // Servers that do not know this column yet leave it as it is.
+            names_redirect_uri: true,
             ..Self::default()
         };
         if let Some(request) = &validation.authorization {
@@ -120,6 +125,7 @@ impl ChangingColumns {
         self.authorized = true;
         self.state.clone_from(&request.state);
         self.scope.clone_from(&request.scope);
+        self.names_redirect_uri = request.names_redirect_uri;
         if let Some(challenge) = &request.code_challenge {
             self.code_challenge = Some(challenge.value().to_owned());
             self.code_challenge_method = Some(challenge.method().to_owned());
@@ -149,6 +155,7 @@ impl TryFrom<ValidationRow> for Validation {
     fn try_from(row: ValidationRow) -> Result<Self, StoreError> {
         let ValidationRow { changing, fixed } = row;
         let prefill = fixed.prefill.as_deref();
+        let until = |seconds| timestamp("validations.request_uri_until", seconds);
         Ok(Self {
             id: NonceDigest::from_bytes(bytes("validations.id", changing.id.as_slice())?),
             client: client_id("validations.client", fixed.client)?,
@@ -158,6 +165,7 @@ impl TryFrom<ValidationRow> for Validation {
             prefill: prefill.map(|text| address("validations.prefill", text)).transpose()?,
             read_only: fixed.read_only,
             authorization: changing.authorization()?,
+            request_uri_until: fixed.request_uri_until.map(until).transpose()?,
             addresses_left: count("validations.addresses_left", changing.addresses_left)?,
             refunds_left: count("validations.refunds_left", changing.refunds_left)?,
             earlier: earlier::from_text(changing.earlier.as_deref())
@@ -181,8 +189,12 @@ impl ChangingColumns {
             (Some(_), None) => return Err(corrupt("validations.code_challenge")),
             (None, Some(_)) => return Err(corrupt("validations.code_challenge_method")),
         };
-        let (state, scope) = (self.state.clone(), self.scope.clone());
-        Ok(Some(AuthorizationRequest { state, scope, code_challenge }))
+        Ok(Some(AuthorizationRequest {
+            state: self.state.clone(),
+            scope: self.scope.clone(),
+            code_challenge,
+            names_redirect_uri: self.names_redirect_uri,
+        }))
     }
 
     fn progress(&self) -> Result<Progress, StoreError> {

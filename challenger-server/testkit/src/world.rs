@@ -80,6 +80,7 @@ pub fn records_with(messages_per_day: [Option<u32>; 2]) -> Records {
             redirect_uri: RedirectUri::parse(redirect).unwrap(),
             secret: HashedSecret::new(secret, Entropy::new([0; 32])),
             messages_per_day,
+            open: false,
         });
     }
     records

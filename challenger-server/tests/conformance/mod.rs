@@ -43,7 +43,7 @@ pub(crate) fn register(registry: &dyn Registry, uri: &str, secret: &str) -> Clie
     let Added::New(id) = registry.add_client(&redirect_uri, secret).unwrap() else {
         panic!("{uri} is registered already");
     };
-    Client { id, redirect_uri, secret, messages_per_day: None }
+    Client { id, redirect_uri, secret, messages_per_day: None, open: false }
 }
 
 /// A new validation that is not in the store.
@@ -59,6 +59,7 @@ pub(crate) fn fresh(client: &Client, id: [u8; 32]) -> Validation {
         prefill: None,
         read_only: false,
         authorization: None,
+        request_uri_until: None,
         addresses_left: limits.address_changes,
         refunds_left: limits.refunds,
         earlier: Vec::new(),

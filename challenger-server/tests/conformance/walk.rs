@@ -44,9 +44,10 @@ pub(crate) fn walk_like_records(
         walk.compare(&Keys { grant: Some(token), ..Keys::default() });
     }
     // A walk that never met one of these would show little.
-    for kind in ["open", "update", "charge", "redeem", "revoke"] {
+    for kind in ["open", "update", "charge", "redeem", "revoke", "discard"] {
         for commit in ["Conflict", "Done"] {
-            assert!(walk.met.contains_key(&format!("{kind} {commit}")), "{:?}", walk.met);
+            let met = walk.met.contains_key(&format!("{kind} {commit}"));
+            assert_eq!(met, (kind, commit) != ("discard", "Conflict"), "{:?}", walk.met);
         }
     }
 }
@@ -94,6 +95,7 @@ impl<'a> Walk<'a> {
         validation.expires = self.time();
         validation.prefill = self.dice.coin().then(|| email("proposed@example.com"));
         validation.read_only = self.dice.coin();
+        validation.request_uri_until = self.dice.coin().then(|| self.time());
         self.scramble(&mut validation);
         self.ids.push(validation.id);
         let mut secret = client.secret.digest;
@@ -123,7 +125,7 @@ impl<'a> Walk<'a> {
         let mut validation = self.dice.pick(&self.copies).clone();
         self.scramble(&mut validation);
         let token = *self.dice.pick(&self.tokens);
-        match self.dice.below(6) {
+        match self.dice.below(7) {
             0 => {
                 let (valid_until, expires) = (self.time(), self.time());
                 let address = email(self.dice.pick::<&str>(&["a@example.com", "b@example.com"]));
@@ -133,6 +135,7 @@ impl<'a> Walk<'a> {
             }
             1 => self.commit("revoke", &Write::Revoke(validation, token)),
             2 => self.commit("update", &Write::Update(validation, Vec::new())),
+            3 => self.commit("discard", &Write::Discard(token)),
             _ => self.post(validation),
         }
         self.compare(&Keys { grant: Some(token), ..Keys::default() });
@@ -195,10 +198,7 @@ impl<'a> Walk<'a> {
         let expected = self.records.commit(write);
         assert_eq!(self.store.commit(write), Ok(expected));
         *self.met.entry(format!("{kind} {expected:?}")).or_default() += 1;
-        let (Write::Open(validation, _)
-        | Write::Update(validation, _)
-        | Write::Redeem(validation, _)
-        | Write::Revoke(validation, _)) = write;
+        let Some(validation) = write.row() else { return };
         let load = Keys { validation: Some(validation.id), ..Keys::default() };
         self.compare(&load);
         let now_there = self.records.load(&load).validation;
@@ -267,7 +267,12 @@ impl<'a> Walk<'a> {
         ];
         let mut text = || self.dice.coin().then(|| (*self.dice.pick(&TEXTS)).to_owned());
         let (state, scope) = (text(), text());
-        AuthorizationRequest { state, scope, code_challenge: self.dice.pick(&challenges).clone() }
+        AuthorizationRequest {
+            state,
+            scope,
+            code_challenge: self.dice.pick(&challenges).clone(),
+            names_redirect_uri: self.dice.coin(),
+        }
     }
 
     fn time(&mut self) -> Timestamp {

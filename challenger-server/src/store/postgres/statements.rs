@@ -68,6 +68,8 @@ static REVOKE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+const DISCARD: &str = "DELETE FROM challenger.grants WHERE token = $1";
+
 /// The calls of a load. One statement for each row is faster than one for all: it has no joins, and
 /// mostly only one row is asked for. Two rows may be of two moments: a client that is deleted
 /// between them takes its validations along, so that a write which rests on both is a conflict.
@@ -147,6 +149,7 @@ pub(super) fn commit(write: &Write) -> Result<Call, PostgresError> {
         (Write::Open(validation, secret), _) => insert(validation, secret),
         (Write::Redeem(validation, grant), _) => redeem(validation, grant),
         (Write::Revoke(validation, token), _) => revoke(validation, token),
+        (Write::Discard(token), _) => find(DISCARD, token.as_bytes()),
         (Write::Update(validation, _), entry) => match entry {
             Some(message @ Entry { event: Event::Message { .. }, .. }) => {
                 ledger::update_and_charge(validation, message)?
@@ -162,12 +165,24 @@ pub(super) fn commit(write: &Write) -> Result<Call, PostgresError> {
     })
 }
 
+/// The row that a write changes, or, if it changes no validation, the token of the grant.
+pub(super) fn key_of(write: &Write) -> &[u8] {
+    match write {
+        Write::Discard(token) => token.as_bytes(),
+        Write::Open(row, _)
+        | Write::Update(row, _)
+        | Write::Redeem(row, _)
+        | Write::Revoke(row, _) => row.id.as_bytes(),
+    }
+}
+
 /// What [`commit`] did: the balance of an address, if it was charged. Nothing to change is an
-/// error.
+/// error, except when a grant was to be deleted.
 pub(super) fn committed(write: &Write, reply: &Reply) -> Result<Option<Balance>, PostgresError> {
     match entry_of_address(write).map(|entry| &entry.event) {
         Some(Event::Message { .. }) => ledger::charged(reply).map(Some),
         Some(Event::Proof { .. } | Event::Refund { .. }) | None if reply.count == 1 => Ok(None),
+        None if matches!(write, Write::Discard(_)) => Ok(None),
         _ => Err(PostgresError::nothing()),
     }
 }

@@ -76,6 +76,7 @@ columns! {
         secret_salt: Vec<u8>,
         secret_digest: Vec<u8>,
         messages_per_day: Option<i64>,
+        open: bool,
     }
 }
 
@@ -88,6 +89,7 @@ columns! {
         grants: i64,
         is_being_deleted: bool,
         messages_per_day: Option<i64>,
+        open: bool,
     }
 }
 
@@ -113,6 +115,7 @@ columns! {
         scope: Option<String>,
         code_challenge: Option<String>,
         code_challenge_method: Option<String>,
+        names_redirect_uri: bool,
         addresses_left: i16,
         refunds_left: i16,
         progress: String,
@@ -138,6 +141,7 @@ columns! {
         redirect_uri: String,
         prefill: Option<String>,
         read_only: bool,
+        request_uri_until: Option<i64>,
     }
 }
 

@@ -27,9 +27,14 @@ fn any_request() -> impl Strategy<Value = AuthorizationRequest> {
     ]
     .prop_map(|(method, text)| CodeChallenge::from_parts(method, &text).unwrap());
     let text = || proptest::option::of(any::<String>());
-    (text(), text(), proptest::option::of(challenge)).prop_map(|(state, scope, code_challenge)| {
-        AuthorizationRequest { state, scope, code_challenge }
-    })
+    (text(), text(), proptest::option::of(challenge), any::<bool>()).prop_map(
+        |(state, scope, code_challenge, names_redirect_uri)| AuthorizationRequest {
+            state,
+            scope,
+            code_challenge,
+            names_redirect_uri,
+        },
+    )
 }
 
 fn any_progress() -> impl Strategy<Value = Progress> {
@@ -86,14 +91,14 @@ fn any_earlier() -> impl Strategy<Value = Vec<Earlier>> {
 
 fn any_validation() -> impl Strategy<Value = Validation> {
     let prefill = (proptest::option::of(any_address()), any::<bool>());
-    let authorization = proptest::option::of(any_request());
+    let authorization = (proptest::option::of(any_request()), proptest::option::of(any_time()));
     let identity = (any::<[u8; 32]>(), 1..=i64::MAX, 1..=i64::MAX, any_time());
     let budget = (any::<(u8, u8)>(), any_earlier());
     (identity, prefill, authorization, budget, any_progress()).prop_map(
         |(
             (id, client, version, expires),
             (prefill, read_only),
-            authorization,
+            (authorization, request_uri_until),
             (left, earlier),
             progress,
         )| {
@@ -106,6 +111,7 @@ fn any_validation() -> impl Strategy<Value = Validation> {
                 prefill,
                 read_only,
                 authorization,
+                request_uri_until,
                 addresses_left: left.0,
                 refunds_left: left.1,
                 earlier,

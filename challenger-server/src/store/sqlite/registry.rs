@@ -27,7 +27,7 @@ const SELECT_CLIENTS: &str = "\
     SELECT clients.id, clients.redirect_uri, \
         clients.validations_collected + coalesce(opened.kept, 0), \
         clients.grants_collected + coalesce(granted.kept, 0), \
-        clients.deleting, clients.messages_per_day \
+        clients.deleting, clients.messages_per_day, clients.open \
     FROM clients \
     LEFT JOIN (SELECT client, count(*) AS kept FROM validations GROUP BY client) AS opened \
         ON opened.client = clients.id \

@@ -92,7 +92,7 @@ pub(super) fn count(connection: &Connection, count: &Count) -> Result<u32, Sqlit
 /// Whether a write is one statement, which is carried out whole or not at all.
 pub(super) const fn is_single(write: &Write) -> bool {
     match write {
-        Write::Open(..) => true,
+        Write::Open(..) | Write::Discard(_) => true,
         Write::Update(_, entries) => entries.is_empty(),
         Write::Redeem(..) | Write::Revoke(..) => false,
     }
@@ -116,6 +116,7 @@ pub(super) fn apply(
         },
         Write::Redeem(validation, grant) => redeem(connection, validation, grant),
         Write::Revoke(validation, token) => revoke(connection, validation, token),
+        Write::Discard(token) => delete_grant(connection, token).map(|()| Commit::Done),
     };
     match commit {
         Ok(Commit::Done) => Ok((Commit::Done, charged)),

@@ -181,7 +181,7 @@ impl Auditor {
     /// To be called when a write was committed, with the step that follows, before that is carried
     /// out.
     pub fn committed(&mut self, cause: Cause<'_>, write: &Write, next: &Step<'_>, now: Timestamp) {
-        let row = write.row();
+        let Some(row) = write.row() else { panic!("I9: {cause:?} deletes a grant") };
         let response = match next {
             Step::Respond(response) => Some(response),
             Step::Load(_) | Step::Commit(_) | Step::Send(_) => None,
@@ -325,7 +325,7 @@ impl Auditor {
                 ask => ask.nonce(),
             },
         };
-        let written = write.map(|write| write.row().id);
+        let written = write.and_then(Write::row).map(|row| row.id);
         self.cases.get(&written.or(named)?)
     }
 }

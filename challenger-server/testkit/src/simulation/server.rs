@@ -305,11 +305,13 @@ impl<'s> Server<'s> {
         }
         self.tell(Some(walker), "commits", None);
         let write = it.write().clone();
-        self.memory.keep(write.row_after());
+        write.row_after().into_iter().for_each(|row| self.memory.keep(row));
         if let What::Bent(bend) = walker.errand.what {
             panic!("I9: {bend} writes");
         }
-        self.tally.reached(name_of(&write.row().progress));
+        if let Some(row) = write.row() {
+            self.tally.reached(name_of(&row.progress));
+        }
         let next = it.done();
         self.auditor.committed(walker.cause(), &write, &next, walker.decided_at);
         self.auditor.ledger.assert_kept(self.records.balances());

@@ -78,6 +78,7 @@ impl Head {
             redirect_uri: RedirectUri::parse(&it.redirect_uri).unwrap(),
             secret: HashedSecret::new(&it.secret, Entropy::new([7; 32])),
             messages_per_day: it.messages_per_day,
+            open: false,
         })
     }
 }
