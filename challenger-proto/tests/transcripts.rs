@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use challenger_proto::http::{PageName, is_variable};
 use challenger_proto::machine::{Progress, Validation};
+use challenger_proto::oauth::AuthorizationRequest;
 use challenger_proto::store::{Balance, Commit, Entry, Event, Keys, Records, Rows, Write};
 use challenger_proto::{Entropy, Refusal, Service, Step, Timestamp, Transmission, refuse};
 use challenger_testkit::Dice;
@@ -143,7 +144,12 @@ fn describe_write(write: &Write) -> String {
             if let Some(address) = &row.prefill {
                 let _ = write!(text, ", prefill {}", address.to_json());
             }
-            text + if row.read_only { ", read only" } else { "" }
+            text.push_str(if row.read_only { ", read only" } else { "" });
+            if let (Some(request), Some(until)) = (&row.authorization, row.request_uri_until) {
+                text.push_str(&describe_request(request));
+                let _ = write!(text, ", request URI until {}", until.seconds());
+            }
+            text
         }
         Write::Update(row, entries) => describe("update", row) + &describe_entries(entries),
         Write::Redeem(row, grant) => format!(
@@ -180,19 +186,25 @@ fn describe_entries(entries: &[Entry]) -> String {
     text
 }
 
+fn describe_request(request: &AuthorizationRequest) -> String {
+    let mut text = String::new();
+    for (name, value) in [("state", &request.state), ("scope", &request.scope)] {
+        if let Some(value) = value {
+            let _ = write!(text, ", {name} {}", Value::from(value.as_str()));
+        }
+    }
+    if let Some(challenge) = &request.code_challenge {
+        let _ = write!(text, ", {} {}", challenge.method(), challenge.value());
+    }
+    text
+}
+
 fn describe(verb: &str, row: &Validation) -> String {
     let mut text = format!("! {verb} {:?}, version {}", row.id, row.version.next().0);
     match &row.progress {
         Progress::Open => {
             let Some(request) = &row.authorization else { return text };
-            for (name, value) in [("state", &request.state), ("scope", &request.scope)] {
-                if let Some(value) = value {
-                    let _ = write!(text, ", {name} {}", Value::from(value.as_str()));
-                }
-            }
-            if let Some(challenge) = &request.code_challenge {
-                let _ = write!(text, ", {} {}", challenge.method(), challenge.value());
-            }
+            text.push_str(&describe_request(request));
         }
         Progress::Challenged(challenge) => {
             let _ = write!(

@@ -134,7 +134,8 @@ impl Direct {
                 Decision::Write(Write::Open(row, client.secret.digest), lead_to(&nonce))
             }
             Err(refused) => {
-                let outcome = Outcome::Error(refused.refusal.oauth_error());
+                let description = refused.description();
+                let outcome = Outcome::Refused(refused.refusal.oauth_error(), &description);
                 let issuer = context.service.issuer.as_deref();
                 let location = client.redirect_uri.respond(outcome, self.state.as_deref(), issuer);
                 let mut response = Response::found(location);

@@ -102,7 +102,7 @@ impl TokenRequest {
     /// It is the registered one. It may be left out if the authorization request left it out (RFC
     /// 6749 §4.1.3).
     fn check_redirect_uri(&self, validation: &Validation) -> Result<(), Refused> {
-        let named = validation.authorization.as_ref().is_some_and(|it| it.names_redirect_uri);
+        let named = validation.authorization.as_ref().is_none_or(|it| it.names_redirect_uri);
         match self.redirect_uri.as_deref() {
             None if named => Err(Refusal::ParameterMissing.about("redirect_uri")),
             Some(given) if given != validation.redirect_uri.as_str() => {

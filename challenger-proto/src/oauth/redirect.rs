@@ -179,19 +179,27 @@ impl RedirectUri {
             Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
             Some(_) => "&",
         };
-        let (name, value) = match outcome {
-            Outcome::Code(code) => ("code", code),
-            Outcome::Error(error) => ("error", error),
+        let (code, error, description) = match outcome {
+            Outcome::Code(code) => (Some(code), None, None),
+            Outcome::Error(error) => (None, Some(error), None),
+            Outcome::Refused(error, description) => (None, Some(error), Some(description)),
         };
-        let mut location = format!("{}{joint}{name}=", self.0);
-        push_percent_encoded(&mut location, value);
-        for (name, value) in [("state", state), ("iss", issuer)] {
-            if let Some(value) = value {
-                location.push('&');
-                location.push_str(name);
-                location.push('=');
-                push_percent_encoded(&mut location, value);
-            }
+        let parameters = [
+            ("code", code),
+            ("error", error),
+            ("error_description", description),
+            ("state", state),
+            ("iss", issuer),
+        ];
+        let mut location = self.0.clone();
+        let mut separator = joint;
+        for (name, value) in parameters {
+            let Some(value) = value else { continue };
+            location.push_str(separator);
+            location.push_str(name);
+            location.push('=');
+            push_percent_encoded(&mut location, value);
+            separator = "&";
         }
         location
     }
@@ -204,6 +212,8 @@ pub(crate) enum Outcome<'a> {
     Code(&'a str),
     /// The `error` of RFC 6749 §4.1.2.1.
     Error(&'a str),
+    /// The `error` and `error_description` of a request that the client has to mend.
+    Refused(&'a str, &'a str),
 }
 
 fn authority_of(after_slashes: &str) -> &str {
@@ -321,6 +331,8 @@ mod tests {
         let uri = RedirectUri::parse("https://a/cb?x=1").unwrap();
         let back = "https://a/cb?x=1&error=invalid_request&state=a%20b";
         assert_eq!(uri.respond(Outcome::Error("invalid_request"), Some("a b"), None), back);
+        let described = "https://a/cb?x=1&error=e&error_description=a%20b.";
+        assert_eq!(uri.respond(Outcome::Refused("e", "a b."), None, None), described);
     }
 
     #[test]

@@ -26,7 +26,11 @@ impl Captures {
             Shown::Page(..) => Value::Null,
         };
         let member = |name: &str| body.get(name).and_then(Value::as_str);
-        if let Some(nonce) = member("nonce") {
+        let location = played.headers.iter().find(|(name, _)| name == "Location");
+        let pushed = member("request_uri").and_then(|uri| uri.rsplit_once(':'));
+        let begun = location.and_then(|(_, url)| url.split_once("authorize/"));
+        let named = pushed.or(begun).map(|(_, nonce)| nonce);
+        if let Some(nonce) = member("nonce").or(named) {
             let parsed = Nonce::parse(nonce).filter(|_| is_base32(nonce));
             let digest = parsed.unwrap_or_else(|| panic!("nonce {nonce}")).digest();
             let name = self.learn("nonce", nonce);
@@ -40,7 +44,6 @@ impl Captures {
                 self.alias(digest, &name);
             }
         }
-        let location = played.headers.iter().find(|(name, _)| name == "Location");
         let url = location.map(|(_, url)| url.as_str()).or_else(|| member("redirect_url"));
         if let Some((_, rest)) = url.and_then(|url| url.rsplit_once("code=")) {
             let code = rest.split('&').next().unwrap_or_default();

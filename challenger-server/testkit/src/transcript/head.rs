@@ -22,6 +22,8 @@ pub struct Registered {
     pub redirect_uri: String,
     /// How many messages it may have sent in a day; `None`: any number.
     pub messages_per_day: Option<u32>,
+    /// Whether browsers may begin by themselves.
+    pub open: bool,
 }
 
 impl Head {
@@ -78,7 +80,7 @@ impl Head {
             redirect_uri: RedirectUri::parse(&it.redirect_uri).unwrap(),
             secret: HashedSecret::new(&it.secret, Entropy::new([7; 32])),
             messages_per_day: it.messages_per_day,
-            open: false,
+            open: it.open,
         })
     }
 }
@@ -99,6 +101,7 @@ fn configure(service: &mut Service, option: &str, value: &str, story: &str) {
         "ADDRESS_PERIOD" => budget(&mut budgets.address).period = span(),
         "ADDRESS_RESTRICTIONS" => service.restrictions = Restrictions::parse(value).unwrap(),
         "ADDRESS_TYPE" => {}
+        "BASE_URL" => service.issuer = Some(value.trim_end_matches('/').into()),
         "AUTH_ADDRESS_FORMAT" if value == "plain" => service.address_format = AddressFormat::Plain,
         "CLIENT_VALIDATIONS_MAX" => limits.client_validations = Some(count().into()),
         "CODE_DURATION" => limits.code_duration = span(),
@@ -163,13 +166,15 @@ fn documents(lines: &[&str]) -> Documents {
     Documents::new(version, documents)
 }
 
-/// From `ID SECRET URI`, perhaps with the messages that it may have sent in a day.
+/// From `ID SECRET URI`, perhaps with the messages that it may have sent in a day, and then perhaps
+/// with `open`.
 fn client(line: &str) -> Registered {
     let mut words = line.split_whitespace();
     let mut word = || words.next().unwrap_or_else(|| panic!("client {line}")).to_owned();
     let (id, secret, redirect_uri) = (word().parse().unwrap(), word(), word());
     let messages_per_day = words.next().map(|it| it.parse().unwrap());
-    Registered { id, secret, redirect_uri, messages_per_day }
+    let open = words.next().is_some_and(|it| it == "open");
+    Registered { id, secret, redirect_uri, messages_per_day, open }
 }
 
 /// Reads `NAME` or `NAME: detail`.

@@ -5,7 +5,7 @@
 //! A sentence: the claim of the story.          > request      ~ helper fails KIND: how
 //! config  OPTION = VALUE                       # STATUS CODE CLAUSE, and why
 //! clock   2026-01-05T10:00:00Z                 = the keys to load
-//! client  ID SECRET URI [MESSAGES-PER-DAY]     ! the write and the message
+//! client  ID SECRET URI [MESSAGES [open]]     ! the write and the message
 //! pages   [except NAME …]                      < response
 //! terms   VERSION LANG.EXT TEXT                +5s, +2 days, -1h move the clock
 //! destination  PREFIX|DOMAIN|COUNTRY VALUE MESSAGES PERIOD
@@ -314,9 +314,15 @@ fn take_line(line: &str, place: &str, parts: &mut Vec<Part>, next: &mut Exchange
             next.status = word().parse().unwrap_or_else(|_| panic!("{place}"));
             let code = word();
             next.code = (code != "-").then(|| code.parse().unwrap_or_else(|_| panic!("{place}")));
-            let clause = word().trim_end_matches([':', ',']).trim_start_matches('Q');
+            // `RFC 6749 4.1.3`; `API`, for docs/api.md; or else of the protocol.
+            let mut clause = word();
+            if clause == "RFC" {
+                word().parse::<u16>().unwrap_or_else(|_| panic!("{place}: no RFC"));
+                clause = word();
+            }
+            let clause = clause.trim_end_matches([':', ',']).trim_start_matches('Q');
             let numbers = clause.split('.').all(|number| number.parse::<u8>().is_ok());
-            assert!(numbers, "{place}: no clause of the specification");
+            assert!(numbers || clause == "API", "{place}: no clause of the specification");
             assert!(!next.request.is_empty(), "{place}: no request");
             parts.push(Part::Exchange(std::mem::take(next)));
         }
