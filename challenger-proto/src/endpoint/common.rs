@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::endpoint::decision::Context;
 use crate::endpoint::response::View;
 use crate::http::form::Form;
-use crate::http::page::PageName;
+use crate::http::page::{PageName, Variables};
 use crate::http::{Request, Response};
 use crate::machine::validation::Validation;
 use crate::oauth::grant::AuthorizationCode;
@@ -64,7 +64,11 @@ pub(super) fn completed(
         return Ok(Response::json(200, json!({"type": "completed", "redirect_url": url})));
     }
     if validation.is_redeemed() {
-        let data = [("client", validation.redirect_uri.host().into())].into_iter().collect();
+        let mut data: Variables =
+            [("client", validation.redirect_uri.host().into())].into_iter().collect();
+        if let Some(url) = validation.redirect_uri.origin() {
+            data.set("home_url", url);
+        }
         let view = View { data, client: None };
         return context.audience.page(context.service, 200, PageName::AlreadyDone, view);
     }

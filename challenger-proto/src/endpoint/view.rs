@@ -13,14 +13,13 @@ use crate::address::{Address, Channel, WrongFields, masked};
 use crate::endpoint::common::back_to_client;
 use crate::endpoint::decision::Context;
 use crate::endpoint::response::View;
+use crate::http::Response;
 use crate::http::form::Form;
 use crate::http::json::{insert, object};
 use crate::http::page::{PageName, Variables};
-use crate::http::{Response, TARGET_MAX};
 use crate::machine::budget::Budget;
 use crate::machine::validation::{Progress, Validation};
 use crate::oauth::redirect::Outcome;
-use crate::percent::push_percent_encoded;
 use crate::refusal::{Refusal, Refused};
 use crate::secret::nonce::Nonce;
 use crate::service::Service;
@@ -59,15 +58,23 @@ pub(super) fn view<'a, const N: usize>(
     }
     // Before the first message, even an address that is fixed has to be confirmed there.
     if !validation.is_address_fixed() || !challenged {
-        let url = authorize_url(validation, &nonce);
-        // Percent-encoding may push a long `state` over the limit; then the only way back is the
-        // browser's own.
-        if url.len() < TARGET_MAX {
-            data.set("change_url", url);
-        }
+        data.set("change_url", format!("../authorize/{nonce}"));
+    }
+    if let Some(url) = cancel_url(validation, context.service) {
+        data.set("cancel_url", url);
     }
     data.set("nonce", nonce);
     View { data, client: Some(&validation.redirect_uri) }
+}
+
+/// Where a person who stops goes: back to the client, with the error of RFC 6749 §4.1.2.1 that says
+/// so; to its first page if it asked for nothing yet. Nowhere once the address is proved.
+fn cancel_url(validation: &Validation, service: &Service) -> Option<String> {
+    match &validation.authorization {
+        _ if validation.is_solved() => None,
+        Some(_) => Some(back_to_client(validation, Outcome::Error("access_denied"), service)),
+        None => validation.redirect_uri.origin(),
+    }
 }
 
 /// The variable that says how messages travel.
@@ -306,32 +313,6 @@ pub(super) fn field_list(address: &Address) -> Value {
         ])
     };
     fields.into_iter().map(member).collect()
-}
-
-/// The page with the address form, relative to the other pages, asking for the same as before.
-fn authorize_url(validation: &Validation, nonce: &str) -> String {
-    let client = validation.client;
-    let mut url = format!("../authorize/{nonce}?response_type=code&client_id={client}");
-    let mut add = |name: &str, value: &str| {
-        url.push('&');
-        url.push_str(name);
-        url.push('=');
-        push_percent_encoded(&mut url, value);
-    };
-    add("redirect_uri", validation.redirect_uri.as_str());
-    if let Some(request) = &validation.authorization {
-        if let Some(state) = &request.state {
-            add("state", state);
-        }
-        if let Some(scope) = &request.scope {
-            add("scope", scope);
-        }
-        if let Some(challenge) = &request.code_challenge {
-            add("code_challenge", challenge.value());
-            add("code_challenge_method", challenge.method());
-        }
-    }
-    url
 }
 
 #[cfg(test)]

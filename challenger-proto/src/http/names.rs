@@ -24,6 +24,7 @@ const VALIDATION: &[&str] = &[
     "can_ask_again",
     "can_retransmit",
     "can_retry",
+    "cancel_url",
     "change_url",
     "client",
     "fields.masked",
@@ -108,13 +109,14 @@ impl PageName {
     /// ```
     pub fn variables(self) -> Vec<&'static str> {
         let parts: &[&[&str]] = match self {
-            Self::AlreadyDone => &[EVERYWHERE, &["client"]],
+            Self::AlreadyDone => &[EVERYWHERE, &["client", "home_url"]],
             Self::EnterAddressForm => &[EVERYWHERE, VALIDATION, ADDRESS_FORM],
             Self::EnterTanForm => &[EVERYWHERE, VALIDATION, TAN_FORM],
-            Self::InternalError | Self::InvalidRequest => &[EVERYWHERE, VALIDATION, REFUSAL],
+            Self::InternalError => &[EVERYWHERE, VALIDATION, REFUSAL],
+            Self::InvalidRequest => &[EVERYWHERE, VALIDATION, REFUSAL, &["home_url"]],
             Self::InvalidPin => &[EVERYWHERE, VALIDATION, INVALID_PIN],
             Self::OverBudget => &[EVERYWHERE, VALIDATION, REFUSAL, OVER_BUDGET],
-            Self::ValidationUnknown => &[EVERYWHERE, REFUSAL],
+            Self::ValidationUnknown => &[EVERYWHERE, REFUSAL, &["client", "home_url"]],
         };
         parts.concat()
     }

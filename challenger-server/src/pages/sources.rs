@@ -36,7 +36,7 @@ const FILE_MAX: usize = 512 * 1024;
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
-const SHIPPED: [(&str, &str); 51] = shipped![
+const SHIPPED: [(&str, &str); 53] = shipped![
     "address-again.part.must",
     "again-form.part.must",
     "again-in.part.must",
@@ -44,6 +44,7 @@ const SHIPPED: [(&str, &str); 51] = shipped![
     "already-done.must",
     "body.part.must",
     "brand.part.must",
+    "cancel.part.must",
     "change.part.must",
     "code-form.part.must",
     "countdown.part.must",
@@ -65,6 +66,7 @@ const SHIPPED: [(&str, &str); 51] = shipped![
     "fr.countries",
     "fr.lang",
     "head.part.must",
+    "home.part.must",
     "internal-error.must",
     "invalid-pin.must",
     "invalid-request.must",
