@@ -37,10 +37,10 @@ struct Shop<'t, T> {
 impl<T: Transport> Shop<'_, T> {
     /// Where to send the customer's browser.
     fn begin(&mut self, state: &str) -> Option<String> {
-        let response = self.transport.exchange(&self.client.setup(""));
-        let nonce = response.member("nonce")?.as_str()?;
-        let id = self.client.id;
-        Some(format!("/authorize/{nonce}?response_type=code&client_id={id}&state={state}"))
+        let request = self.client.push(&format!("state={state}"));
+        let response = self.transport.exchange(&request);
+        let request_uri = response.member("request_uri")?.as_str()?;
+        Some(format!("/authorize?client_id={}&request_uri={request_uri}", self.client.id))
     }
 
     /// Ends the proof, when the customer comes back with a code.
@@ -48,7 +48,7 @@ impl<T: Transport> Shop<'_, T> {
         let response = self.transport.exchange(&self.client.token(code));
         let token = response.member("access_token")?.as_str()?.to_string();
         let info = self.transport.exchange(&self.client.info(&token));
-        let email = info.member("address")?.get("CONTACT_EMAIL")?.as_str()?.to_string();
+        let email = info.member("email")?.as_str()?.to_string();
         let expires = info.member("expires")?.get("t_s")?.as_u64()?;
         Some(Proof { email, expires })
     }
@@ -56,8 +56,9 @@ impl<T: Transport> Shop<'_, T> {
 
 /// The customer's browser, up to the address to which it is sent back.
 fn prove(challenger: &mut Challenger, link: &str, email: &str) -> String {
-    challenger.ask(&Request::get(link).with("Accept", "application/json"));
-    let nonce = link.split(['/', '?']).nth(2).expect("a nonce");
+    let response = challenger.ask(&Request::get(link));
+    let location = response.header("Location").expect("the page for the address");
+    let nonce = location.strip_prefix("authorize/").expect("a nonce");
     let body = format!("CONTACT_EMAIL={email}");
     challenger.ask(&Request::post(&format!("/challenge/{nonce}"), body));
     let pin = format!("pin={}", challenger.pin().expect("a message"));
@@ -92,7 +93,7 @@ mod tests {
         let link = shop.begin("basket-7").expect("a link");
         let back = prove(&mut challenger, &link, "ada%40example.com");
         assert!(back.starts_with("https://shop.example/back?code="), "{back}");
-        assert!(back.ends_with("&state=basket-7"), "{back}");
+        assert!(back.contains("&state=basket-7&iss=https%3A%2F%2Fchallenger.example"), "{back}");
         let mut shop = Shop { client, transport: &mut challenger };
         let proof = shop.finish(code_of(&back)).expect("a proof");
         assert_eq!(proof.email, "ada@example.com");

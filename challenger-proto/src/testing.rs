@@ -69,12 +69,15 @@ pub struct TestClient {
 }
 
 impl Challenger {
-    /// A service for a type of address, such as `email`.
+    /// A service for a type of address, such as `email`, at `https://challenger.example/`.
     ///
     /// # Panics
     /// The name is not one of an address type.
     pub fn new(address_type: &str) -> Self {
-        Self::with(Service::new(AddressType::new(address_type).expect("a type of address")))
+        let address_type = AddressType::new(address_type).expect("a type of address");
+        let mut service = Service::new(address_type);
+        service.issuer = Some("https://challenger.example".to_string());
+        Self::with(service)
     }
 
     /// A service with the operator's decisions.
@@ -184,19 +187,31 @@ impl TestClient {
             .with("Authorization", &format!("Bearer {}", self.secret))
     }
 
+    /// `POST /par`, with more parameters as a form, such as `state=xyz`; it may be empty.
+    pub fn push(&self, parameters: &str) -> Request {
+        let mut body = self.form(&[("response_type", "code")]);
+        if !parameters.is_empty() {
+            body.push('&');
+            body.push_str(parameters);
+        }
+        Request::post("/par", body)
+    }
+
     /// `POST /token`
     pub fn token(&self, code: &str) -> Request {
-        let mut body = format!("grant_type=authorization_code&client_id={}", self.id);
-        let fields = [
-            ("client_secret", &*self.secret),
-            ("redirect_uri", &self.redirect_uri),
-            ("code", code),
-        ];
-        for (name, value) in fields {
-            body.push_str(&format!("&{name}="));
-            push_percent_encoded(&mut body, value);
-        }
+        let body = self.form(&[("grant_type", "authorization_code"), ("code", code)]);
         Request::post("/token", body)
+    }
+
+    /// These parameters, beside the client's credentials and its redirect URI.
+    fn form(&self, parameters: &[(&str, &str)]) -> String {
+        let mut form = format!("client_id={}", self.id);
+        let mine = [("client_secret", &*self.secret), ("redirect_uri", &*self.redirect_uri)];
+        for (name, value) in mine.iter().chain(parameters) {
+            form.push_str(&format!("&{name}="));
+            push_percent_encoded(&mut form, value);
+        }
+        form
     }
 
     /// `GET /info`
