@@ -1,6 +1,7 @@
-//! Where a browser is sent after a proof: to the registered URI, with nothing but code and state.
+//! Where a browser is sent after a proof, or by somebody who stops: to the registered URI, with
+//! nothing but code or error, and state.
 
-use challenger_testkit::{code_of, escape, unescape, wrong};
+use challenger_testkit::{Reply, code_of, escape, unescape, wrong};
 
 use crate::grants::{ADA, HTML, token};
 use crate::harness::{authorize, everywhere};
@@ -151,6 +152,101 @@ fn a_state_as_long_as_may_be_comes_back() {
         assert_eq!(unescape(found), state);
         let longer = format!("{}&state={state}{state}", authorize(&nonce));
         assert_eq!(site.get(&longer, &[]).refusal(), (414, 31));
+    });
+}
+
+/// Where the links of a page lead that leave the service, as a browser reads them.
+fn ways_out(page: &Reply) -> Vec<String> {
+    let links = page.body.split("<a ").skip(1).map(|tag| {
+        let (_, rest) = tag.split_once("href=\"").unwrap();
+        let href = rest.split('"').next().unwrap();
+        href.replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&")
+    });
+    links.filter(|href| !href.starts_with("../")).collect()
+}
+
+/// The only way out of the page leads to the registered URI, with this state.
+fn leads_back(page: &Reply, state: &str) {
+    let ways = ways_out(page);
+    let back = format!("{REDIRECT_URI}&error=access_denied&state=");
+    let found = ways.first().and_then(|it| it.strip_prefix(&back)).unwrap_or_default();
+    let (found, issuer) = found.split_once('&').unwrap_or((found, ""));
+    assert_eq!(ways.len(), 1, "{ways:?}: {}", page.body);
+    assert!(["", "iss=https%3A%2F%2Fchallenger.example"].contains(&issuer), "{ways:?}");
+    assert!(found.bytes().all(|it| it.is_ascii_alphanumeric() || b"%-._~".contains(&it)));
+    assert_eq!(unescape(found), state, "{ways:?}");
+}
+
+#[test]
+fn the_way_back_leads_to_the_registered_uri_and_nowhere_else() {
+    let evil = "https://mallory.example/";
+    let headers = [
+        HTML,
+        ("Origin", "https://mallory.example"),
+        ("Referer", evil),
+        ("Forwarded", "host=mallory.example;proto=https"),
+        ("X-Forwarded-Host", "mallory.example"),
+    ];
+    let names = ["cancel_url", "home_url", "back_url", "change_url", "client", "iss", "error"];
+    let more: Vec<String> = names.iter().map(|it| format!("{it}={}", escape(evil))).collect();
+    let more = more.join("&");
+    everywhere("ADDRESS_MESSAGES = 2\nRETRANSMISSION_INTERVAL = 0 s", |site| {
+        let nonce = site.setup();
+        let is_good = |status: u16, page: Reply| {
+            assert_eq!(page.status, status, "{}", page.body);
+            assert!(!page.body.contains("mallory"), "{}", page.body);
+            leads_back(&page, "x");
+        };
+        is_good(200, site.get(&format!("{}&state=x&{more}", authorize(&nonce)), &headers));
+        let to = |step: &str| format!("{step}/{nonce}?{more}");
+        let mut peer = site.connect();
+        let head = format!("GET /{} HTTP/1.1\r\nAccept: text/html\r\n", to("authorize"));
+        assert!(peer.send(format!("{head}Host: mallory.example\r\n\r\n")));
+        is_good(200, peer.reply().unwrap());
+        // In the body of a form, nothing but the form's own fields counts.
+        let ada = format!("CONTACT_EMAIL={}", escape(ADA));
+        is_good(200, site.post(&to("challenge"), &headers, &ada));
+        is_good(400, site.post(&to("solve"), &headers, format!("pin=1&{more}")));
+        let code = wrong(&site.pin(ADA));
+        is_good(403, site.post(&to("solve"), &headers, format!("pin={code}&{more}")));
+        is_good(200, site.post(&to("challenge"), &headers, &ada));
+        is_good(429, site.post(&to("challenge"), &headers, &ada));
+        // Neither a foreign nonce nor a foreign client leads anywhere.
+        let unknown = "0".repeat(52);
+        for path in [authorize(&unknown), authorize(&nonce).replace("id=1", "id=2")] {
+            let page = site.get(&format!("{path}&{more}"), &headers);
+            assert_eq!((page.status, ways_out(&page)), (404, Vec::new()), "{}", page.body);
+        }
+        let page = site.post(&format!("challenge/{unknown}"), &headers, &ada);
+        assert_eq!((page.status, ways_out(&page)), (404, Vec::new()), "{}", page.body);
+    });
+}
+
+#[test]
+fn no_state_leads_elsewhere_or_out_of_the_link() {
+    let long = "\"><a href=//mallory.example>".repeat(150);
+    let states = [
+        "\"><a href=\"https://mallory.example/\">",
+        "' onclick='alert(1)",
+        "x\r\nLocation: https://mallory.example/\r\n\r\n",
+        "javascript:alert(1)",
+        "&error=none&code=forged&iss=https://mallory.example",
+        "&amp;quot;&#34;&#x22;",
+        "#x?y\\z",
+        "{{nonce}}{{{cancel_url}}}",
+        "\u{202e}\u{2028}\u{feff}\u{1f600}",
+        "",
+        &long,
+    ];
+    everywhere("", |site| {
+        for (number, state) in states.into_iter().enumerate() {
+            let nonce = site.setup();
+            let path = format!("{}&state={}", authorize(&nonce), escape(state));
+            leads_back(&site.get(&path, &[HTML]), state);
+            let form = format!("CONTACT_EMAIL=ada{number}%40example.com");
+            leads_back(&site.post(&format!("challenge/{nonce}"), &[HTML], form), state);
+            leads_back(&site.post(&format!("solve/{nonce}"), &[HTML], "pin=1"), state);
+        }
     });
 }
 

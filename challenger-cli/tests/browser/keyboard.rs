@@ -63,7 +63,7 @@ fn the_keyboard_is_enough() {
 }
 
 /// Presses the Tab key until the focus is on the element that the selector finds.
-fn go_to(browser: &Browser, css: &str) {
+pub fn go_to(browser: &Browser, css: &str) {
     let there = "return document.activeElement.matches(arguments[0])";
     for _ in 0..20 {
         if browser.script(there, &[css.into()]) == true {

@@ -10,6 +10,7 @@
 )]
 
 mod accessible;
+mod cancel;
 mod chromium;
 mod complaints;
 mod driver;

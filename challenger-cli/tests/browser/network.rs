@@ -11,7 +11,7 @@ const BYTES_MAX: u64 = 30_000;
 /// Something that the browser fetched for a page, or would have, had the policy allowed it.
 #[derive(Default)]
 pub struct Fetched {
-    url: String,
+    pub url: String,
     /// With the head of the answer.
     bytes: u64,
     headers: Value,

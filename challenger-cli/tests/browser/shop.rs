@@ -22,6 +22,7 @@ pub struct Shop {
     /// Where people with that state are sent on to.
     pub onward_uri: String,
     arrivals: Arc<Mutex<Vec<Arrival>>>,
+    failures: Arc<Mutex<Vec<Failure>>>,
     _fronts: [Front; 2],
 }
 
@@ -32,13 +33,22 @@ pub struct Arrival {
     pub state: String,
 }
 
+/// Somebody who came back without a proof.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    pub error: String,
+    pub state: String,
+}
+
 impl Shop {
     pub fn open() -> Self {
         let arrivals = Arc::<Mutex<Vec<Arrival>>>::default();
+        let failures = Arc::<Mutex<Vec<Failure>>>::default();
         let start = |host: &str, onward_uri: Option<String>| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let port = listener.local_addr().unwrap().port();
-            let desk = Desk { onward_uri, arrivals: Arc::clone(&arrivals) };
+            let (arrivals, failures) = (Arc::clone(&arrivals), Arc::clone(&failures));
+            let desk = Desk { onward_uri, arrivals, failures };
             let front = Front::start(listener, Arc::new(desk), Limits::default()).unwrap();
             (front, format!("http://{host}:{port}"))
         };
@@ -46,12 +56,17 @@ impl Shop {
         let onward_uri = format!("{origin}/arrived");
         let (shop, origin) = start("localhost", Some(onward_uri.clone()));
         let redirect_uri = format!("{origin}/callback?shop=1");
-        Self { redirect_uri, onward_uri, arrivals, _fronts: [shop, elsewhere] }
+        Self { redirect_uri, onward_uri, arrivals, failures, _fronts: [shop, elsewhere] }
     }
 
     /// Everybody who came back so far.
     pub fn arrivals(&self) -> Vec<Arrival> {
         self.arrivals.lock().unwrap().clone()
+    }
+
+    /// Everybody who came back without a proof so far.
+    pub fn failures(&self) -> Vec<Failure> {
+        self.failures.lock().unwrap().clone()
     }
 }
 
@@ -60,19 +75,25 @@ struct Desk {
     /// Where to send people on to; `None` where their way ends.
     onward_uri: Option<String>,
     arrivals: Arc<Mutex<Vec<Arrival>>>,
+    failures: Arc<Mutex<Vec<Failure>>>,
 }
 
 impl Respond for Desk {
     fn respond(&self, request: Request, _: &dyn Peer) -> Answer {
         let query = Form::parse(request.query().as_bytes()).unwrap();
-        if query.get("error").is_some() {
+        let state = query.get("state").unwrap_or_default();
+        if let Some(error) = query.get("error") {
+            let failure = Failure { error: error.to_string(), state: state.to_string() };
+            self.failures.lock().unwrap().push(failure);
             return page("Something went wrong");
+        }
+        if request.target == "/" {
+            return page("The shop's first page");
         }
         let Some(code) = query.get("code") else {
             // Browsers ask for an icon, too.
             return Answer { status: Status(204), headers: Vec::new(), body: [].into() };
         };
-        let state = query.get("state").unwrap_or_default();
         if let Some(place) = self.onward_uri.as_ref().filter(|_| state == ONWARD) {
             let place = format!("{place}?{}", request.query());
             return Answer {

@@ -206,6 +206,9 @@ impl Stage {
         let letter = Visit::new(&self.services[2]);
         let query = "response_type=code&client_id=1";
         let unknown = email.site.url(&format!("authorize/{}?{query}", "0".repeat(52)));
+        let pushed = "client_id=1&request_uri=urn:ietf:params:oauth:request_uri:0";
+        let pushed = email.site.url(&format!("authorize?{pushed}"));
+        let not_pushed = email.site.url(&format!("authorize?{query}"));
         let slash = Visit::new(email).link.replace("?", "/?");
         let half = Visit::new(email).link.replace("response_type", "type");
         let done = sent(email);
@@ -241,6 +244,8 @@ impl Stage {
             open("unknown-link", 404, unknown),
             open("link-with-a-slash-at-its-end", 404, slash),
             open("bad-request", 400, half),
+            open("pushed-request-is-over", 404, pushed),
+            open("request-was-not-pushed", 400, not_pushed),
             broken.sends_address("internal-error", 500, ada),
         ]
     }
