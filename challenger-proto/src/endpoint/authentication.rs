@@ -63,9 +63,6 @@ fn client_from_form(form: &Form) -> Result<(ClientId, Vec<String>), Refused> {
 /// §2.3.1), but many libraries do not.
 fn client_from_basic(credentials: &str, form: &Form) -> Result<(ClientId, Vec<String>), Refused> {
     let malformed = || Refusal::ParameterMalformed.about("Authorization");
-    if form.get("client_secret").is_some() {
-        return Err(Refusal::ParameterMalformed.about("client_secret"));
-    }
     let bytes = BASE64.decode(credentials.trim().as_bytes()).map_err(|_| malformed())?;
     let text = Zeroizing::new(String::from_utf8(bytes).map_err(|_| malformed())?);
     let (id, secret) = text.split_once(':').ok_or_else(malformed)?;
@@ -76,6 +73,10 @@ fn client_from_basic(credentials: &str, form: &Form) -> Result<(ClientId, Vec<St
     }
     let mut secrets = Vec::from([secret.to_owned()]);
     secrets.extend(urldecode(secret).filter(|decoded| decoded != secret));
+    // Some send it both ways, which RFC 6749 §2.3 forbids them. What is the same has one meaning.
+    if form.get("client_secret").is_some_and(|given| !secrets.iter().any(|it| it == given)) {
+        return Err(Refusal::ParameterMalformed.about("client_secret"));
+    }
     Ok((client, secrets))
 }
 
