@@ -2,6 +2,7 @@
 //! shows what is spent.
 
 mod budgets;
+mod clients;
 mod secret;
 
 use std::path::PathBuf;
@@ -9,14 +10,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use argh::FromArgs;
-use challenger_proto::oauth::{ClientId, RedirectUri, RedirectUriError};
-use challenger_proto::secret::Secret;
+use challenger_proto::oauth::{RedirectUri, RedirectUriError};
 use challenger_server::os;
-use challenger_server::store::{Added, ClientSummary, OpenMode, Registry, StoreError};
-use serde_json::{Value, json};
+use challenger_server::store::{OpenMode, Registry, StoreError};
+use serde_json::json;
 
 use self::budgets::{Overview, PerDay};
-use self::secret::{NewSecret, Obtained};
+use self::clients::{Report, Style, Use, end_unsolved};
+use self::secret::NewSecret;
 use crate::args;
 use crate::common::{load_config, open_registry, set_up_log};
 use crate::exit::{Exit, end, say};
@@ -28,7 +29,8 @@ const VALUED: &str = "aclLr";
 
 /// The actions, of which one has to be chosen.
 const ACTIONS: &str = "--add=SECRET, --generate, --rotate=SECRET, --regenerate, \
-                       --messages-per-day=N, --delete, --list, --budgets or --forgive=ADDRESS";
+                       --messages-per-day=N, --open, --close, --delete, --list, --budgets or \
+                       --forgive=ADDRESS";
 
 /// Register a client, which lives at a redirect URI, and print its client ID; or change, delete or
 /// list clients; or show what is spent of the budgets for messages, and give it back. The service
@@ -51,6 +53,9 @@ struct Arguments {
     /// list what is spent of the budgets that many people share, and when it ends
     #[argh(switch)]
     budgets: bool,
+    /// close an open client: it has to push its requests, or begin at /setup
+    #[argh(switch)]
+    close: bool,
     /// configuration file to use instead of the usual places
     #[argh(option, short = 'c', arg_name = "FILE")]
     config: Option<PathBuf>,
@@ -69,14 +74,18 @@ struct Arguments {
     /// with a new secret: leave the validations alone that were opened before and are not solved
     #[argh(switch)]
     keep_open: bool,
-    /// list all clients: how many validations each opened, how many access tokens it got, and how
-    /// many messages it may have in a day
+    /// list all clients: how many validations each opened, how many access tokens it got, how many
+    /// messages it may have in a day, and whether it is open
     #[argh(switch)]
     list: bool,
     /// how many messages a client may have in a day, or "unlimited": for a new client, or one that
     /// is registered
     #[argh(option, arg_name = "N")]
     messages_per_day: Option<String>,
+    /// open a client, new or registered, which needs a budget: any visitor may then have messages
+    /// sent, up to the budgets
+    #[argh(switch)]
+    open: bool,
     /// print the client ID, and a secret that was made, and nothing else
     #[argh(switch, short = 'q')]
     quiet: bool,
@@ -100,25 +109,13 @@ struct Arguments {
 
 /// The action that was chosen.
 enum Action {
-    Add(NewSecret, Option<PerDay>),
+    Add(NewSecret, Use),
     Budgets,
+    Change(Use),
     Delete,
     Forgive(String),
-    Limit(PerDay),
     List,
     Rotate(NewSecret),
-}
-
-/// The result of an action.
-struct Report {
-    /// As a sentence, up to the client's number.
-    sentence: &'static str,
-    id: ClientId,
-    redirect_uri: RedirectUri,
-    /// A secret that was just made, which nobody knows yet.
-    secret: Option<Secret<String>>,
-    /// The budget, if it was set.
-    per_day: Option<PerDay>,
 }
 
 /// Runs the program.
@@ -130,12 +127,15 @@ fn run() -> Result<(), Exit> {
     let arguments: Arguments = args::parse(PROGRAM, VALUED, std::env::args_os())?;
     set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref())?;
     let report = match arguments.action()? {
-        Action::Add(secret, per_day) => {
+        Action::Add(secret, allowed) => {
             let (redirect_uri, secret) = (arguments.new_redirect_uri()?, secret.obtain()?);
-            warn_about(&redirect_uri);
+            clients::warn_about(&redirect_uri);
             let registry = arguments.registry()?;
-            let report = add(&*registry, redirect_uri, secret)?;
-            return arguments.limit_and_print(report, per_day, &*registry);
+            let mut report = clients::add(&*registry, redirect_uri, secret)?;
+            let done = allowed.set_for_new(&*registry, &mut report);
+            // Whatever happened: nobody else knows the secret.
+            report.print(arguments.style(), None)?;
+            return done;
         }
         Action::Budgets => {
             let config = load_config(arguments.config.as_deref())?;
@@ -146,9 +146,13 @@ fn run() -> Result<(), Exit> {
             }
             return overview.print(arguments.quiet);
         }
+        Action::Change(allowed) => {
+            let redirect_uri = arguments.known_redirect_uri()?;
+            clients::change(&*arguments.registry()?, redirect_uri, allowed)?
+        }
         Action::Delete => {
             let redirect_uri = arguments.known_redirect_uri()?;
-            delete(&*arguments.registry()?, redirect_uri)?
+            clients::delete(&*arguments.registry()?, redirect_uri)?
         }
         Action::Forgive(address) => {
             let config = load_config(arguments.config.as_deref())?;
@@ -161,32 +165,28 @@ fn run() -> Result<(), Exit> {
                 (false, false) => say(&sentence),
             };
         }
-        Action::Limit(per_day) => {
-            let redirect_uri = arguments.known_redirect_uri()?;
-            limit(&*arguments.registry()?, redirect_uri, per_day)?
-        }
         Action::List => {
             let clients = arguments.registry()?.clients().map_err(failed)?;
-            return arguments.print_clients(&clients);
+            return clients::print(&clients, arguments.style());
         }
         Action::Rotate(secret) => {
             let (redirect_uri, secret) = (arguments.known_redirect_uri()?, secret.obtain()?);
             let registry = arguments.registry()?;
-            let report = rotate(&*registry, redirect_uri, secret)?;
+            let report = clients::rotate(&*registry, redirect_uri, secret)?;
             return arguments.print_and_end_unsolved(&report, &*registry);
         }
     };
-    arguments.print(&report, None)
+    report.print(arguments.style(), None)
 }
 
 impl Arguments {
     /// The one action that was chosen.
     fn action(&self) -> Result<Action, Exit> {
         let given = |secret: &String| NewSecret::Given(secret.clone());
-        let per_day = self.messages_per_day.as_deref().map(PerDay::parse).transpose()?;
+        let allowed = self.allowed()?;
         let chosen = [
-            self.add.as_ref().map(|secret| Action::Add(given(secret), per_day)),
-            self.generate.then_some(Action::Add(NewSecret::Generated, per_day)),
+            self.add.as_ref().map(|secret| Action::Add(given(secret), allowed)),
+            self.generate.then_some(Action::Add(NewSecret::Generated, allowed)),
             self.rotate.as_ref().map(|secret| Action::Rotate(given(secret))),
             self.regenerate.then_some(Action::Rotate(NewSecret::Generated)),
             self.delete.then_some(Action::Delete),
@@ -195,15 +195,38 @@ impl Arguments {
             self.forgive.clone().map(Action::Forgive),
         ];
         let mut chosen = chosen.into_iter().flatten();
-        let action = match (chosen.next(), chosen.next(), per_day) {
-            (None, _, None) => return Err(misused(&format!("{ACTIONS} is missing"))),
-            (None, _, Some(per_day)) => Action::Limit(per_day),
-            (Some(action), None, _) => action,
-            (Some(_), Some(_), _) => {
+        let action = match (chosen.next(), chosen.next()) {
+            (None, _) if allowed.is_unchanged() => {
+                return Err(misused(&format!("{ACTIONS} is missing")));
+            }
+            (None, _) => Action::Change(allowed),
+            (Some(action), None) => action,
+            (Some(_), Some(_)) => {
                 return Err(misused(&format!("only one of {ACTIONS} is possible")));
             }
         };
         self.check(&action).map(|()| action)
+    }
+
+    /// How a client may be used from now on.
+    fn allowed(&self) -> Result<Use, Exit> {
+        let per_day = self.messages_per_day.as_deref().map(PerDay::parse).transpose()?;
+        let is_open = match (self.open, self.close) {
+            (true, true) => {
+                return Err(misused("a client is either opened or closed: --open, --close"));
+            }
+            (false, false) => None,
+            (open, _) => Some(open),
+        };
+        let is_unlimited = matches!(per_day, Some(PerDay(None)));
+        let is_new = self.generate || self.add.is_some();
+        if self.open && (is_unlimited || (is_new && per_day.is_none())) {
+            return Err(misused("an open client needs a budget: add --messages-per-day=N"));
+        }
+        if self.close && is_new {
+            return Err(misused("a new client is closed: --close is for one that is registered"));
+        }
+        Ok(Use { per_day, is_open })
     }
 
     /// Refuses what does not belong to an action.
@@ -212,7 +235,7 @@ impl Arguments {
             Action::Budgets => Some("--budgets"),
             Action::Forgive(_) => Some("--forgive"),
             Action::List => Some("--list"),
-            Action::Add(..) | Action::Delete | Action::Limit(_) | Action::Rotate(_) => None,
+            Action::Add(..) | Action::Change(_) | Action::Delete | Action::Rotate(_) => None,
         };
         if let Some(option) = without_uri.filter(|_| self.redirect_uri.is_some()) {
             return Err(misused(&format!("{option} takes no REDIRECT_URI")));
@@ -220,10 +243,11 @@ impl Arguments {
         if self.keep_open && !matches!(action, Action::Rotate(_)) {
             return Err(misused("--keep-open belongs to --rotate=SECRET or --regenerate"));
         }
-        if self.messages_per_day.is_some() && !matches!(action, Action::Add(..) | Action::Limit(_))
-        {
+        let changes = self.messages_per_day.is_some() || self.open || self.close;
+        if changes && !matches!(action, Action::Add(..) | Action::Change(_)) {
             return Err(misused(
-                "--messages-per-day=N stands alone, or belongs to --add=SECRET or --generate",
+                "--messages-per-day=N, --open and --close stand alone, or belong to --add=SECRET \
+                 or --generate",
             ));
         }
         Ok(())
@@ -252,180 +276,28 @@ impl Arguments {
         open_registry(&load_config(self.config.as_deref())?, OpenMode::Use)
     }
 
-    /// Sets the budget of a new client, and prints the client whatever happens: nobody else knows
-    /// the secret.
-    fn limit_and_print(
-        &self,
-        mut report: Report,
-        per_day: Option<PerDay>,
-        registry: &dyn Registry,
-    ) -> Result<(), Exit> {
-        let set = per_day.map(|it| budgets::set(registry, &report.redirect_uri, it).map(|_| it));
-        let set = set.transpose();
-        report.per_day = set.as_ref().ok().copied().flatten();
-        self.print(&report, None)?;
-        set.map(drop).map_err(|error| {
-            Exit::failed(format!(
-                "the client was added, but may have any number of messages until \
-                 --messages-per-day=N is used again: {}",
-                error.message()
-            ))
-        })
+    const fn style(&self) -> Style {
+        Style { json: self.json, quiet: self.quiet }
     }
 
     /// Prints the new secret whatever happens then: nobody else knows it.
     fn print_and_end_unsolved(&self, report: &Report, registry: &dyn Registry) -> Result<(), Exit> {
         if self.keep_open {
-            return self.print(report, None);
+            return report.print(self.style(), None);
         }
         if self.json {
             let ended = end_unsolved(registry, report.id);
-            self.print(report, ended.as_ref().ok().copied())?;
+            report.print(self.style(), ended.as_ref().ok().copied())?;
             return ended.map(drop);
         }
-        self.print(report, None)?;
+        report.print(self.style(), None)?;
         let ended = end_unsolved(registry, report.id)?;
         if self.quiet { Ok(()) } else { say(&format!("Unsolved validations ended: {ended}")) }
-    }
-
-    fn print(&self, report: &Report, ended: Option<u64>) -> Result<(), Exit> {
-        let Report { sentence, id, redirect_uri, secret, per_day } = report;
-        let secret = secret.as_ref().map(Secret::expose);
-        if self.json {
-            let members = [
-                ("client_id", Some(json!(id.number()))),
-                ("client_secret", secret.map(|secret| json!(secret))),
-                ("messages_per_day", per_day.map(|it| json!(it.0))),
-                ("redirect_uri", Some(json!(redirect_uri.as_str()))),
-                ("validations_ended", ended.map(|ended| json!(ended))),
-            ];
-            let members = members.into_iter().filter_map(|(name, value)| Some((name, value?)));
-            return say(&members.collect::<Value>().to_string());
-        }
-        say(&if self.quiet { id.to_string() } else { format!("{sentence}: {id}") })?;
-        match secret {
-            None => {}
-            Some(secret) if self.quiet => say(secret)?,
-            Some(secret) => say(&format!("Client secret is: {secret}"))?,
-        }
-        match per_day.filter(|_| !self.quiet) {
-            None => Ok(()),
-            Some(per_day) => say(&format!("Messages per day: {per_day}")),
-        }
-    }
-
-    fn print_clients(&self, clients: &[ClientSummary]) -> Result<(), Exit> {
-        if self.json {
-            let objects = clients.iter().map(|client| {
-                json!({
-                    "client_id": client.id.number(),
-                    "redirect_uri": client.redirect_uri.as_str(),
-                    "validations": client.validations,
-                    "grants": client.grants,
-                    "messages_per_day": client.messages_per_day,
-                    "being_deleted": client.is_being_deleted,
-                })
-            });
-            return say(&Value::Array(objects.collect()).to_string());
-        }
-        if !self.quiet {
-            say(&row("ID", "VALIDATIONS", "GRANTS", "MESSAGES/DAY", "REDIRECT URI"))?;
-        }
-        for client in clients {
-            let id = client.id.to_string();
-            let (validations, grants) = (client.validations.to_string(), client.grants.to_string());
-            let per_day = PerDay(client.messages_per_day).to_string();
-            let mut last = client.redirect_uri.as_str().to_owned();
-            if client.is_being_deleted {
-                last.push_str(" (being deleted)");
-            }
-            say(&if self.quiet { id } else { row(&id, &validations, &grants, &per_day, &last) })?;
-        }
-        Ok(())
-    }
-}
-
-/// A line of the table.
-fn row(id: &str, validations: &str, grants: &str, per_day: &str, redirect_uri: &str) -> String {
-    format!("{id:>6}  {validations:>11}  {grants:>11}  {per_day:>12}  {redirect_uri}")
-}
-
-fn add(
-    registry: &dyn Registry,
-    redirect_uri: RedirectUri,
-    secret: Obtained,
-) -> Result<Report, Exit> {
-    match registry.add_client(&redirect_uri, secret.hashed).map_err(failed)? {
-        Added::New(id) => {
-            let sentence = "Client added. Client ID is";
-            Ok(Report { sentence, id, redirect_uri, secret: secret.to_print, per_day: None })
-        }
-        Added::BeingDeleted(id) => Err(Exit::failed(format!(
-            "client {id}, which has this redirect URI, is still being deleted; if nobody is at it, \
-             --delete goes on with it, and it can be added then"
-        ))),
-        Added::Exists(id) => Err(Exit::failed(format!(
-            "client {id} is registered with this redirect URI already; it was left as it is"
-        ))),
-    }
-}
-
-/// Ends the validations that were opened with a replaced secret, and returns their number.
-fn end_unsolved(registry: &dyn Registry, id: ClientId) -> Result<u64, Exit> {
-    let error = match registry.end_unsolved(id, os::now()) {
-        Ok(ended) => return Ok(ended),
-        Err(error) => error,
-    };
-    Err(Exit::failed(format!(
-        "the secret was replaced, but some validations that were opened before may go on, until \
-         this is done again: {error}"
-    )))
-}
-
-fn rotate(
-    registry: &dyn Registry,
-    redirect_uri: RedirectUri,
-    secret: Obtained,
-) -> Result<Report, Exit> {
-    let changed = registry.rotate_secret(&redirect_uri, secret.hashed).map_err(failed)?;
-    let id = changed.ok_or_else(unknown)?;
-    let sentence = "Secret replaced. Client ID is";
-    Ok(Report { sentence, id, redirect_uri, secret: secret.to_print, per_day: None })
-}
-
-fn limit(
-    registry: &dyn Registry,
-    redirect_uri: RedirectUri,
-    per_day: PerDay,
-) -> Result<Report, Exit> {
-    let id = budgets::set(registry, &redirect_uri, per_day)?;
-    let sentence = "Client changed. Client ID is";
-    Ok(Report { sentence, id, redirect_uri, secret: None, per_day: Some(per_day) })
-}
-
-fn delete(registry: &dyn Registry, redirect_uri: RedirectUri) -> Result<Report, Exit> {
-    let id = registry.delete_client(&redirect_uri).map_err(failed)?.ok_or_else(unknown)?;
-    let sentence = "Client deleted. Client ID was";
-    Ok(Report { sentence, id, redirect_uri, secret: None, per_day: None })
-}
-
-/// Warns about redirect URIs that are allowed, but risky.
-fn warn_about(redirect_uri: &RedirectUri) {
-    if !redirect_uri.is_confidential() {
-        log::warn!("authorization codes will travel to the client without TLS");
-    }
-    let scheme = redirect_uri.scheme().to_ascii_lowercase();
-    if !matches!(scheme.as_str(), "http" | "https") {
-        log::warn!("{}: is no scheme of web sites", redirect_uri.scheme());
     }
 }
 
 fn failed(error: StoreError) -> Exit {
     Exit::failed(error.to_string())
-}
-
-fn unknown() -> Exit {
-    Exit::failed("no client is registered with this redirect URI")
 }
 
 fn misused(complaint: &str) -> Exit {

@@ -70,7 +70,7 @@ fn each_command_prints_what_it_says() {
 fn who_is_not_there_cannot_be_changed() {
     let site = Site::new("");
     let rotate = format!("--rotate={SECRET}");
-    for action in ["--delete", &rotate, "--regenerate"] {
+    for action in ["--delete", &rotate, "--regenerate", "--open", "--close"] {
         for format in ["--quiet", "--json"] {
             let output = admin(&site, &[action, format, OTHER]);
             assert_eq!(output.status.code(), Some(1), "{action}");
@@ -87,7 +87,7 @@ fn who_is_not_there_cannot_be_changed() {
 fn one_action_at_a_time_is_possible() {
     let site = Site::bare("");
     let add = format!("--add={SECRET}");
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 16] = [
         (&[OTHER], "--budgets or --forgive=ADDRESS is missing"),
         (&["--json"], "--budgets or --forgive=ADDRESS is missing"),
         (&[&add, "--delete", OTHER], "only one of --add=SECRET"),
@@ -97,6 +97,13 @@ fn one_action_at_a_time_is_possible() {
         (&["--delete"], "REDIRECT_URI is missing"),
         (&["--rotate=", OTHER], "printable ASCII"),
         (&["--delete", "nowhere"], "redirect URI"),
+        (&["--open"], "REDIRECT_URI is missing"),
+        (&["--open", "--close", OTHER], "either opened or closed"),
+        (&["--close", "--delete", OTHER], "--open and --close stand alone, or belong to"),
+        (&["--generate", "--close", OTHER], "a new client is closed"),
+        (&["--generate", "--open", OTHER], "needs a budget: add --messages-per-day=N"),
+        (&[&add, "--open", "--messages-per-day=unlimited", OTHER], "needs a budget: add"),
+        (&["--open", "--messages-per-day=unlimited", OTHER], "needs a budget: add"),
     ];
     for (arguments, complaint) in cases {
         let output = admin(&site, arguments);
@@ -207,6 +214,7 @@ fn the_list_counts_what_was_collected_as_well() {
             "validations": 3,
             "grants": 1,
             "messages_per_day": null,
+            "open": false,
             "being_deleted": false,
         },
         {
@@ -215,6 +223,7 @@ fn the_list_counts_what_was_collected_as_well() {
             "validations": 0,
             "grants": 0,
             "messages_per_day": null,
+            "open": false,
             "being_deleted": false,
         },
     ]);

@@ -182,6 +182,71 @@ fn a_client_has_a_budget_of_its_own_on_postgresql() {
     a_client_has_a_budget_of_its_own(site);
 }
 
+fn an_open_client_keeps_its_budget(site: &Site) {
+    let refused = |arguments: &[&str], advice: &str| {
+        let output = admin(site, arguments);
+        let expected = "client 1 was left as it is: an open client needs a budget; ";
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));
+        assert!(stderr(&output).contains(&format!("{expected}{advice}")), "{}", stderr(&output));
+    };
+    let warns = |arguments: &[&str]| {
+        stderr(&admin(site, arguments)).contains(" WARNING any visitor may now have messages sent")
+    };
+    refused(&["--open", REDIRECT_URI], "add --messages-per-day=N");
+    assert!(warns(&["--open", "--messages-per-day=5", REDIRECT_URI]));
+    refused(&["--messages-per-day=unlimited", REDIRECT_URI], "close it first, with --close");
+    let open = "--messages-per-day=2 --open --json -L ERROR".split(' ').chain([REDIRECT_URI]);
+    let changed = json_of(site, &open.collect::<Vec<_>>());
+    let expected = json!({
+        "client_id": 1, "messages_per_day": 2, "open": true, "redirect_uri": REDIRECT_URI,
+    });
+    assert_eq!(changed, expected);
+    let made = told(site, &["-g", "--open", "--messages-per-day=500", "-L", "ERROR", OTHER]);
+    assert!(made.starts_with("Client added. Client ID is: 2\nClient secret is: "), "{made}");
+    assert!(made.ends_with("\nMessages per day: 500\nOpen: yes\n"), "{made}");
+    told(site, &["--generate", "https://a.example/"]);
+    let list = json_of(site, &["--list", "--json"]);
+    assert_eq!([0, 1, 2].map(|at| list[at]["open"].clone()), [true, true, false].map(Value::from));
+    let list = told(site, &["--list"]);
+    let marked = list.lines().map(|line| line.ends_with(" (open)")).collect::<Vec<_>>();
+    assert_eq!(marked, [false, true, true, false], "{list}");
+
+    assert!(!warns(&["--close", OTHER]));
+    assert_eq!(told(site, &["--close", OTHER]), "Client changed. Client ID is: 2\nOpen: no\n");
+    assert_eq!(
+        told(site, &["--messages-per-day=unlimited", "--close", REDIRECT_URI]),
+        "Client changed. Client ID is: 1\nMessages per day: unlimited\nOpen: no\n"
+    );
+    assert!(!told(site, &["--list"]).contains("(open)"));
+}
+
+#[test]
+fn an_open_client_keeps_its_budget_on_sqlite() {
+    an_open_client_keeps_its_budget(&Site::new(""));
+}
+
+#[test]
+fn an_open_client_keeps_its_budget_on_postgresql() {
+    let (_cluster, site) = on_postgres("");
+    an_open_client_keeps_its_budget(&site);
+}
+
+#[test]
+fn a_running_service_knows_at_once_whether_a_client_is_open() {
+    let mut site = Site::new("");
+    site.start();
+    let begun = || {
+        let reply = site.get("authorize?response_type=code&client_id=1", &[]);
+        (reply.status, reply.header("Location").is_some_and(|it| it.starts_with("authorize/")))
+    };
+    assert_eq!(begun(), (400, false));
+    told(&site, &["--open", "--messages-per-day=2", "-L", "ERROR", REDIRECT_URI]);
+    assert_eq!(begun(), (302, true));
+    told(&site, &["--close", REDIRECT_URI]);
+    assert_eq!(begun(), (400, false));
+    site.stop();
+}
+
 #[test]
 fn programs_get_what_is_spent_as_json() {
     let mut site = Site::new(&OPTIONS.replace("ADDRESS_MESSAGES = 2", "ADDRESS_MESSAGES = 1"));
@@ -265,7 +330,7 @@ fn an_address_is_read_from_standard_input_and_not_repeated() {
 fn what_makes_no_sense_is_refused() {
     let site = Site::bare("");
     let number = "expected a number from 0 to 4294967295, or unlimited";
-    let alone = "--messages-per-day=N stands alone, or belongs to";
+    let alone = "--messages-per-day=N, --open and --close stand alone, or belong to";
     let cases: [(&[&str], &str); 12] = [
         (&["--messages-per-day=-1", OTHER], number),
         (&["--messages-per-day=+1", OTHER], number),

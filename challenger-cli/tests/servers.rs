@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use challenger_testkit::{Cluster, End, at_once, code_of, pin_in, wait_for, wrong};
-use site::{SECRET, Site};
+use site::{ISS, SECRET, Site};
 
 /// Two servers, and a client that takes turns.
 struct Pair {
@@ -66,7 +66,7 @@ fn what_one_server_begins_another_continues() {
         assert_eq!(pair.next().solve(&nonce, &wrong(&pin)).refusal(), (403, 9758));
         let solved = pair.next().solve(&nonce, &pin);
         let location = solved.json()["redirect_url"].as_str().unwrap().to_string();
-        assert!(location.ends_with("&state=s"), "{location}");
+        assert!(location.ends_with(&format!("&state=s{ISS}")), "{location}");
         let token = pair.next().token(&code_of(&location));
         let token = token.json()["access_token"].as_str().unwrap().to_string();
         assert_eq!(pair.next().info(&token).json()["address"]["CONTACT_EMAIL"], email);

@@ -8,7 +8,7 @@ use std::thread;
 
 use challenger_testkit::{at_once, code_of, pin_in, wait_for, wrong};
 use serde_json::json;
-use site::{REDIRECT_URI, SECRET, Site};
+use site::{ISS, REDIRECT_URI, SECRET, Site};
 
 const ADA: &str = "ada@example.com";
 const HTML: [(&str, &str); 1] = [("Accept", "text/html")];
@@ -34,7 +34,7 @@ fn a_person_proves_an_address_and_a_client_reads_it() {
     assert_eq!(solved.status, 200);
     let url = solved.json()["redirect_url"].as_str().unwrap().to_string();
     assert!(url.starts_with(&format!("{REDIRECT_URI}&code=")), "{url}");
-    assert!(url.ends_with("&state=a%20b%26c"), "{url}");
+    assert!(url.ends_with(&format!("&state=a%20b%26c{ISS}")), "{url}");
     let token = site.token(&code_of(&url));
     assert_eq!(token.status, 200, "{}", token.body);
     assert_eq!(token.header("Cache-Control"), Some("no-store"));

@@ -227,7 +227,7 @@ impl PartialSettings {
         };
         let command = read_command(&mut reader);
         let stays = read_stays(&mut reader, command.as_ref());
-        let host = read_host(&mut reader);
+        let (host, issuer) = read_base_url(&mut reader);
         let database = database::read(&mut reader);
         let (limits, places) = read_limits(&mut reader, engine);
         let address_type = service.as_ref().map(|service| service.address_type.clone());
@@ -237,6 +237,7 @@ impl PartialSettings {
         let templates = read_templates(&mut reader, &sources);
         let are_complete = reader.errors.len() == mistakes;
         if let Some(service) = &mut service {
+            service.issuer = issuer;
             service.message_languages = messages.languages().map(str::to_owned).collect();
             service.pages = templates.page_set(&service.address_type);
             reader.warnings.extend(templates.dead_ends(service));
@@ -315,20 +316,27 @@ fn warn_about_unknown_options(reader: &mut OptionReader<'_>) {
     }
 }
 
-fn read_host(reader: &mut OptionReader<'_>) -> String {
+/// Reads the address of the service: its host, for messages, and the issuer that it is.
+fn read_base_url(reader: &mut OptionReader<'_>) -> (String, Option<String>) {
     let Some(url) = reader.text("BASE_URL") else {
         reader.warnings.push(format!(
-            "[{MAIN}] BASE_URL is not set, so messages cannot say on which site to enter the code"
+            "[{MAIN}] BASE_URL is not set, so messages cannot say on which site to enter the code, \
+             applications find no metadata, and answers to them name no issuer"
         ));
-        return String::new();
+        return (String::new(), None);
     };
     match RedirectUri::parse(&url) {
-        Ok(parsed) if matches!(parsed.scheme().to_ascii_lowercase().as_str(), "http" | "https") => {
-            parsed.host().to_string()
+        Ok(parsed)
+            if matches!(parsed.scheme().to_ascii_lowercase().as_str(), "http" | "https")
+                && !url.contains('?') =>
+        {
+            (parsed.host().to_string(), Some(url.trim_end_matches('/').to_owned()))
         }
         Ok(_) | Err(_) => {
-            reader.refuse("BASE_URL", "a URL such as https://challenger.example.com/");
-            String::new()
+            let expected = "a URL such as https://challenger.example.com/, perhaps with a path, \
+                            but without a user, a query or a fragment";
+            reader.refuse("BASE_URL", expected);
+            (String::new(), None)
         }
     }
 }

@@ -55,7 +55,10 @@ impl TestDatabase for ClusterDatabase {
 
     const INDEXES: [&'static str; 2] = ["pg_indexes", "indexname"];
 
-    const STEP_2: &'static str = include_str!("../src/store/sql/postgres/0002.sql");
+    const STEPS: [&'static str; 2] = [
+        include_str!("../src/store/sql/postgres/0002.sql"),
+        include_str!("../src/store/sql/postgres/0003.sql"),
+    ];
 
     fn create() -> Self {
         let cluster = Cluster::shared();
@@ -192,8 +195,22 @@ fn many_may_migrate_at_once() {
     });
     let versions = "SELECT string_agg(version::text, ' ' ORDER BY version) \
         FROM challenger.migrations";
-    assert_eq!(it.psql(versions), "1 2 3");
+    assert_eq!(it.psql(versions), "1 2 3 4");
     assert!(it.open(OpenMode::Serve).is_ok());
+}
+
+/// A table that is written anew is locked for as long as that takes.
+#[test]
+fn an_upgrade_from_version_3_writes_no_table_anew() {
+    let it = ClusterDatabase::create();
+    conformance::create_version_3(&it);
+    let files = || {
+        let file = |table| format!("pg_relation_filenode('challenger.{table}')");
+        it.psql(&format!("SELECT {}, {}", file("validations"), file("clients")))
+    };
+    let before = files();
+    it.migrate();
+    assert_eq!(files(), before);
 }
 
 #[test]

@@ -47,7 +47,10 @@ impl TestDatabase for File {
 
     const INDEXES: [&'static str; 2] = ["sqlite_schema", "name"];
 
-    const STEP_2: &'static str = include_str!("../src/store/sql/sqlite/0002.sql");
+    const STEPS: [&'static str; 2] = [
+        include_str!("../src/store/sql/sqlite/0002.sql"),
+        include_str!("../src/store/sql/sqlite/0003.sql"),
+    ];
 
     fn create() -> Self {
         let folder = tempfile::tempdir().unwrap();

@@ -27,7 +27,7 @@ use challenger_server::recent::Recent;
 use challenger_server::responder::Responder;
 use challenger_server::server::RenderedPages;
 use challenger_server::store::{
-    Added, OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, Store,
+    Added, Changed, OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, Store,
 };
 use challenger_testkit::transcript::{self, Cue, Played, Shown, Stage, Transcript};
 use challenger_testkit::{Cluster, Peer};
@@ -158,11 +158,10 @@ fn register(story: &Transcript, registry: &dyn Registry) {
         let redirect_uri = RedirectUri::parse(&client.redirect_uri).unwrap();
         let added = registry.add_client(&redirect_uri, hashed).unwrap();
         assert!(matches!(added, Added::New(new) if new.number() == client.id), "{}", story.name);
-        if let Some(messages) = client.messages_per_day {
-            assert!(
-                registry.set_messages_per_day(&redirect_uri, Some(messages)).unwrap().is_some()
-            );
-        }
+        let changed = registry.set_messages_per_day(&redirect_uri, client.messages_per_day);
+        assert_eq!(changed, Ok(Changed::Done(added.id())));
+        let changed = registry.set_open(&redirect_uri, client.open);
+        assert_eq!(changed, Ok(Changed::Done(added.id())), "{}", story.name);
     }
 }
 

@@ -63,8 +63,10 @@ member() {
 validate() {
     local id=$1 secret=$2 address=$3 nonce pin location code token
     # It comes back in a header, escaped to three times its length.
-    local state
+    local state iss
     state=the-state-of-the-shop$(printf '!%.0s' $(seq 2000))
+    iss=${site//:/%3A}
+    iss=${iss//\//%2F}
     nonce=$(request 200 --request POST --header "Authorization: Bearer $secret" "$site/setup/$id" |
         member nonce) || fail 'no nonce'
     echo "$nonce" >>"$secrets"
@@ -82,7 +84,7 @@ validate() {
     request 302 --header 'Accept: text/html' --data "pin=$pin" "$site/solve/$nonce" >/dev/null
     location=$(sed -n 's/^location: \(.*\)\r$/\1/ip' /root/head)
     case $location in
-        "$callback?code="*"&state=${state//!/%21}") ;;
+        "$callback?code="*"&state=${state//!/%21}&iss=$iss") ;;
         *) fail "redirected to '$location'" ;;
     esac
     code=${location#*code=}

@@ -5,39 +5,40 @@
 \set token random(1, 9000000000000000000)
 
 -- setup
-SELECT id, redirect_uri, secret_salt, secret_digest, messages_per_day
+SELECT id, redirect_uri, secret_salt, secret_digest, messages_per_day, open
   FROM challenger.clients WHERE id = 1 \gset
 INSERT INTO challenger.validations (
     id, version, authorized, state, scope, code_challenge, code_challenge_method,
-    addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
+    names_redirect_uri, addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
     attempts_left, solved_at, renewed_at, code, token, redeemed_at,
-    earlier, client, expires, redirect_uri, prefill, read_only)
-  SELECT sha256(int8send(:nonce)), 1, false, NULL, NULL, NULL, NULL, 3, 3,
+    earlier, client, expires, redirect_uri, prefill, read_only, request_uri_until)
+  SELECT sha256(int8send(:nonce)), 1, false, NULL, NULL, NULL, NULL, true, 3, 3,
     'open', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-    NULL, 1, 1790003600, 'https://client.example/callback', NULL, false
+    NULL, 1, 1790003600, 'https://client.example/callback', NULL, false, NULL
   FROM challenger.clients WHERE id = 1 AND secret_digest = :secret_digest FOR KEY SHARE
   ON CONFLICT (id) DO NOTHING;
 
 -- authorize
 SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
-    addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
+    names_redirect_uri, addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
     attempts_left, solved_at, renewed_at, code, token, redeemed_at,
-    earlier, client, expires, redirect_uri, prefill, read_only
+    earlier, client, expires, redirect_uri, prefill, read_only, request_uri_until
   FROM challenger.validations WHERE id = sha256(int8send(:nonce));
 UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
-    code_challenge_method = NULL, addresses_left = 3, refunds_left = 3, progress = 'open',
-    address = NULL, salt = NULL, sent_at = NULL, transmissions_left = NULL, attempts_left =
+    code_challenge_method = NULL, names_redirect_uri = false, addresses_left = 3,
+    refunds_left = 3, progress = 'open', address = NULL, salt = NULL, sent_at = NULL, transmissions_left = NULL, attempts_left =
     NULL, solved_at = NULL, renewed_at = NULL, code = NULL, token = NULL, redeemed_at = NULL,
     earlier = NULL
   WHERE id = sha256(int8send(:nonce)) AND version = 1;
 
 -- challenge
 SELECT v.id, v.version, v.authorized, v.state, v.scope, v.code_challenge,
-    v.code_challenge_method, v.addresses_left, v.refunds_left, v.progress, v.address, v.salt,
-    v.sent_at, v.transmissions_left, v.attempts_left, v.solved_at, v.renewed_at, v.code,
+    v.code_challenge_method, v.names_redirect_uri, v.addresses_left, v.refunds_left, v.progress,
+    v.address, v.salt, v.sent_at, v.transmissions_left, v.attempts_left, v.solved_at, v.renewed_at, v.code,
     v.token, v.redeemed_at, v.earlier, v.client, v.expires, v.redirect_uri, v.prefill,
-    v.read_only, c.id, c.redirect_uri, c.secret_salt, c.secret_digest, c.messages_per_day,
+    v.read_only, v.request_uri_until, c.id, c.redirect_uri, c.secret_salt, c.secret_digest,
+    c.messages_per_day, c.open,
     l.account, l.spent, l.proved, l.messages, l.period, l.ends
   FROM (VALUES (1)) one
   LEFT JOIN challenger.validations v ON v.id = sha256(int8send(:nonce))
@@ -46,7 +47,7 @@ SELECT v.id, v.version, v.authorized, v.state, v.scope, v.code_challenge,
     ON l.account = ANY ('{address:0}'::text[] || ARRAY['client:' || v.client]);
 WITH changed AS (UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
-    code_challenge_method = NULL, addresses_left = 2, refunds_left = 3, progress =
+    code_challenge_method = NULL, names_redirect_uri = false, addresses_left = 2, refunds_left = 3, progress =
     'challenged', address = '{"CONTACT_EMAIL":"person1.1@bench.example"}', salt =
     sha256(int8send(:token)), sent_at = 1790000000, transmissions_left = 2, attempts_left =
     3, solved_at = NULL, renewed_at = NULL, code = NULL, token = NULL, redeemed_at = NULL,
@@ -70,13 +71,13 @@ WITH changed AS (UPDATE challenger.validations SET version = version + 1,
 
 -- solve, wrong
 SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
-    addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
+    names_redirect_uri, addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
     attempts_left, solved_at, renewed_at, code, token, redeemed_at,
-    earlier, client, expires, redirect_uri, prefill, read_only
+    earlier, client, expires, redirect_uri, prefill, read_only, request_uri_until
   FROM challenger.validations WHERE id = sha256(int8send(:nonce));
 UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
-    code_challenge_method = NULL, addresses_left = 2, refunds_left = 3, progress =
+    code_challenge_method = NULL, names_redirect_uri = false, addresses_left = 2, refunds_left = 3, progress =
     'challenged', address = '{"CONTACT_EMAIL":"person1.1@bench.example"}', salt =
     sha256(int8send(:token)), sent_at = 1790000000, transmissions_left = 2, attempts_left =
     2, solved_at = NULL, renewed_at = NULL, code = NULL, token = NULL, redeemed_at = NULL,
@@ -85,14 +86,14 @@ UPDATE challenger.validations SET version = version + 1,
 
 -- solve, right
 SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
-    addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
+    names_redirect_uri, addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
     attempts_left, solved_at, renewed_at, code, token, redeemed_at,
-    earlier, client, expires, redirect_uri, prefill, read_only
+    earlier, client, expires, redirect_uri, prefill, read_only, request_uri_until
   FROM challenger.validations WHERE id = sha256(int8send(:nonce));
 UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
-    code_challenge_method = NULL, addresses_left = 2, refunds_left = 3, progress = 'solved',
-    address = '{"CONTACT_EMAIL":"person1.1@bench.example"}', salt =
+    code_challenge_method = NULL, names_redirect_uri = false, addresses_left = 2,
+    refunds_left = 3, progress = 'solved', address = '{"CONTACT_EMAIL":"person1.1@bench.example"}', salt =
     sha256(int8send(:token)), sent_at = NULL, transmissions_left = NULL, attempts_left =
     NULL, solved_at = 1790000000, renewed_at = 1790000000, code = sha256(int8send(:token)),
     token = NULL, redeemed_at = NULL,
@@ -100,16 +101,16 @@ UPDATE challenger.validations SET version = version + 1,
   WHERE id = sha256(int8send(:nonce)) AND version = 4;
 
 -- token
-SELECT id, redirect_uri, secret_salt, secret_digest, messages_per_day
+SELECT id, redirect_uri, secret_salt, secret_digest, messages_per_day, open
   FROM challenger.clients WHERE id = 1;
 SELECT id, version, authorized, state, scope, code_challenge, code_challenge_method,
-    addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
+    names_redirect_uri, addresses_left, refunds_left, progress, address, salt, sent_at, transmissions_left,
     attempts_left, solved_at, renewed_at, code, token, redeemed_at,
-    earlier, client, expires, redirect_uri, prefill, read_only
+    earlier, client, expires, redirect_uri, prefill, read_only, request_uri_until
   FROM challenger.validations WHERE id = sha256(int8send(:nonce));
 WITH changed AS (UPDATE challenger.validations SET version = version + 1,
     authorized = true, state = 'a1b2c3d4', scope = NULL, code_challenge = NULL,
-    code_challenge_method = NULL, addresses_left = 2, refunds_left = 3, progress =
+    code_challenge_method = NULL, names_redirect_uri = false, addresses_left = 2, refunds_left = 3, progress =
     'redeemed', address = '{"CONTACT_EMAIL":"person1.1@bench.example"}', salt =
     sha256(int8send(:token)), sent_at = NULL, transmissions_left = NULL, attempts_left =
     NULL, solved_at = 1790000000, renewed_at = 1790000000, code = sha256(int8send(:token)),

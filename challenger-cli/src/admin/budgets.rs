@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use challenger_proto::Timestamp;
-use challenger_proto::oauth::ClientId;
 use challenger_proto::store::{Account, Balance, MessageBudget};
 use challenger_server::config::Config;
 use challenger_server::settings::{SettingsError, SharedBudgets, addresses, shared_budgets};
@@ -212,19 +211,6 @@ pub(super) fn forgive(registry: &dyn Registry, account: &Account) -> Result<(boo
     let name = if account.is_shared() { account.to_text() } else { "The address".to_owned() };
     let what = if is_forgiven { "its whole budget again" } else { "spent nothing of its budget" };
     Ok((is_forgiven, format!("{name} has {what}.")))
-}
-
-/// Sets how many messages a client may have in a day.
-///
-/// # Errors
-/// There is no such client, or the store failed.
-pub(super) fn set(
-    registry: &dyn Registry,
-    redirect_uri: &challenger_proto::oauth::RedirectUri,
-    per_day: PerDay,
-) -> Result<ClientId, Exit> {
-    let changed = registry.set_messages_per_day(redirect_uri, per_day.0).map_err(failed)?;
-    changed.ok_or_else(super::unknown)
 }
 
 fn misconfigured(error: SettingsError) -> Exit {

@@ -3,7 +3,7 @@
 use challenger_testkit::{Reply, code_of, escape, request, wrong};
 
 use crate::harness::{authorize, everywhere, prove};
-use crate::site::{REDIRECT_URI, SECRET, Site, stdout};
+use crate::site::{ISS, REDIRECT_URI, SECRET, Site, stdout};
 
 pub const ADA: &str = "ada@example.com";
 pub const HTML: (&str, &str) = ("Accept", "text/html");
@@ -347,7 +347,7 @@ fn what_was_proved_for_one_request_does_not_count_for_another() {
         ] {
             assert_eq!(reply.status, 302);
             let location = reply.header("Location").unwrap();
-            assert_eq!(location, format!("{REDIRECT_URI}&code={code}&state=hers"));
+            assert_eq!(location, format!("{REDIRECT_URI}&code={code}&state=hers{ISS}"));
         }
         let granted = token(site, &code, &[]).json();
         let info = site.info(granted["access_token"].as_str().unwrap());

@@ -5,7 +5,7 @@ use challenger_testkit::{Reply, code_of, escape, unescape, wrong};
 
 use crate::grants::{ADA, HTML, token};
 use crate::harness::{authorize, everywhere};
-use crate::site::{REDIRECT_URI, SECRET, stderr, stdout};
+use crate::site::{ISS, REDIRECT_URI, SECRET, stderr, stdout};
 
 /// URIs that look almost like the registered one.
 const ELSEWHERE: [&str; 45] = [
@@ -125,6 +125,7 @@ fn no_parameter_writes_a_header_or_another_parameter() {
             assert_eq!(solved.status, 302);
             let location = solved.header("Location").unwrap();
             let (before, state) = location.rsplit_once("&state=").unwrap();
+            let state = state.strip_suffix(ISS).unwrap();
             assert_eq!(before, format!("{REDIRECT_URI}&code={}", code_of(location)));
             assert!(state.bytes().all(|it| it.is_ascii_alphanumeric() || b"%-._~".contains(&it)));
             assert_eq!(unescape(state), value);
@@ -149,7 +150,7 @@ fn a_state_as_long_as_may_be_comes_back() {
         assert_eq!(page.status, 403);
         let solved = site.post(&format!("solve/{nonce}"), &[], body);
         let (_, found) = solved.header("Location").unwrap().rsplit_once("&state=").unwrap();
-        assert_eq!(unescape(found), state);
+        assert_eq!(unescape(found.strip_suffix(ISS).unwrap()), state);
         let longer = format!("{}&state={state}{state}", authorize(&nonce));
         assert_eq!(site.get(&longer, &[]).refusal(), (414, 31));
     });

@@ -22,6 +22,9 @@ use ureq::Agent;
 pub(crate) const SECRET: &str = "secret-token:0123456789abcdef";
 pub(crate) const REDIRECT_URI: &str = "https://client.example/callback?shop=1";
 
+/// How authorization responses end: with the issuer, which is the site's `BASE_URL`.
+pub(crate) const ISS: &str = "&iss=https%3A%2F%2Fchallenger.example";
+
 /// Texts shorter than this are not secrets, but made up by a test.
 const SECRET_LEN_MIN: usize = 6;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use challenger_testkit::{Reply, code_of, escape, wrong};
 
 use super::caller::{Call, Caller, Trouble, label};
-use super::site::{REDIRECT_URI, SECRET};
+use super::site::{ISS, REDIRECT_URI, SECRET};
 
 /// Until the same message can be sent again, and a little more.
 pub const INTERVAL: Duration = Duration::from_millis(1100);
@@ -177,7 +177,7 @@ impl Visit {
             }
             let found: Vec<String> = replies.iter().filter_map(location).collect();
             let Some(first) = found.first() else { continue };
-            let state = format!("&state={}", self.state.replace('@', "%40"));
+            let state = format!("&state={}{ISS}", self.state.replace('@', "%40"));
             if !first.starts_with(REDIRECT_URI) || !first.ends_with(&state) {
                 return Err(Trouble::Broken("people are sent to the client", self.state.clone()));
             }

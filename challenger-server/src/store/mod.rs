@@ -155,7 +155,7 @@ pub trait Registry {
 
     /// Sets how many messages the validations of the client with this redirect URI may cost in a
     /// day; `None`: any number. It counts at once, also for messages that were sent today, unless
-    /// any number was allowed then. Returns `None` if there is no such client.
+    /// any number was allowed then. An open client keeps its budget: any number is refused for it.
     ///
     /// # Errors
     /// The store is unreachable, or cannot write.
@@ -163,7 +163,14 @@ pub trait Registry {
         &self,
         redirect_uri: &RedirectUri,
         messages: Option<u32>,
-    ) -> Result<Option<ClientId>, StoreError>;
+    ) -> Result<Changed, StoreError>;
+
+    /// Opens the client with this redirect URI, so that any visitor may begin a validation for it,
+    /// or closes it again. It counts at once. A client without a budget for messages is not opened.
+    ///
+    /// # Errors
+    /// The store is unreachable, or cannot write.
+    fn set_open(&self, redirect_uri: &RedirectUri, open: bool) -> Result<Changed, StoreError>;
 
     /// What is spent of all budgets in the windows of this time. What servers have set aside, to
     /// spend it soon, counts as spent.
@@ -213,6 +220,18 @@ impl Added {
             Self::BeingDeleted(id) | Self::Exists(id) | Self::New(id) => id,
         }
     }
+}
+
+/// The outcome of a change to how a client may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Changed {
+    /// This client was changed.
+    Done(ClientId),
+    /// Nothing was changed: this client would be open, and have no budget for messages.
+    NeedsBudget(ClientId),
+    /// There is no such client.
+    Unknown,
 }
 
 /// A client with its totals since it was added, which include rows that were deleted.

@@ -1,11 +1,13 @@
 //! The operator's changes of clients, and their effects on the server.
 
+use std::thread;
+
 use challenger_proto::machine::Validation;
 use challenger_proto::oauth::{Client, HashedSecret, RedirectUri};
-use challenger_proto::secret::ClientSecretDigest;
+use challenger_proto::secret::{ClientSecretDigest, TokenDigest};
 use challenger_proto::store::{Commit, Keys, Write};
 use challenger_proto::{Entropy, Span, Timestamp};
-use challenger_server::store::{Registry, Store};
+use challenger_server::store::{Changed, Registry, Store};
 
 use super::database::{TestDatabase, served};
 use super::{NOW, fresh, has_grant, open, redemption, register, reload};
@@ -118,4 +120,72 @@ pub(crate) fn what_is_left_of_a_client_is_collected<D: TestDatabase>() {
     assert!(!has_grant(&store, [1; 32]));
     assert_eq!(reload(&store, &his), Some(his));
     assert_eq!(store.clients().unwrap().len(), 1);
+}
+
+/// A client is opened only within a budget, and keeps it until it is closed.
+pub(crate) fn an_open_client_has_a_budget<D: TestDatabase>() {
+    let (it, store) = served::<D>();
+    let client = register(&store, "https://client.example/cb", "x");
+    let uri = &client.redirect_uri;
+    let (done, refused) = (Ok(Changed::Done(client.id)), Ok(Changed::NeedsBudget(client.id)));
+    let stands = |open, messages_per_day| {
+        let expected = Client { open, messages_per_day, ..client.clone() };
+        assert_eq!(find(&store, &client), Some(expected));
+        let summary = &store.clients().unwrap()[0];
+        assert_eq!((summary.open, summary.messages_per_day), (open, messages_per_day));
+    };
+    assert_eq!(store.set_open(uri, true), refused);
+    assert_eq!(store.set_open(uri, false), done);
+    stands(false, None);
+    assert_eq!(store.set_messages_per_day(uri, Some(0)), done);
+    assert_eq!(store.set_open(uri, true), done);
+    assert_eq!(store.set_open(uri, true), done);
+    assert_eq!(store.set_messages_per_day(uri, None), refused);
+    stands(true, Some(0));
+    assert_eq!(store.set_messages_per_day(uri, Some(5)), done);
+    stands(true, Some(5));
+    assert_eq!(store.set_open(uri, false), done);
+    assert_eq!(store.set_messages_per_day(uri, None), done);
+    stands(false, None);
+
+    it.execute("UPDATE clients SET deleting = true");
+    for open in [true, false] {
+        assert_eq!(store.set_open(uri, open), Ok(Changed::Unknown));
+    }
+    assert_eq!(store.delete_client(uri), Ok(Some(client.id)));
+    assert_eq!(store.set_open(uri, false), Ok(Changed::Unknown));
+}
+
+/// If one opens a client while another takes its budget away, one of them is refused.
+pub(crate) fn a_race_leaves_no_open_client_without_a_budget<D: TestDatabase>() {
+    let (_it, store) = served::<D>();
+    let client = register(&store, "https://client.example/cb", "x");
+    let uri = &client.redirect_uri;
+    for _ in 0..10 {
+        let _ = store.set_messages_per_day(uri, Some(1)).unwrap();
+        let changed = thread::scope(|scope| {
+            let opens = scope.spawn(|| store.set_open(uri, true).unwrap());
+            [store.set_messages_per_day(uri, None).unwrap(), opens.join().unwrap()]
+        });
+        let refused = changed.iter().filter(|it| **it == Changed::NeedsBudget(client.id));
+        assert_eq!(refused.count(), 1, "{changed:?}");
+        let _ = store.set_open(uri, false).unwrap();
+    }
+}
+
+/// A grant is deleted, whether it is there or not, and nothing else.
+pub(crate) fn a_grant_is_discarded_alone<D: TestDatabase>() {
+    let (_it, store) = served::<D>();
+    let client = register(&store, "https://client.example/cb", "x");
+    for id in [1, 2] {
+        let validation = open(&store, &client, [id; 32]);
+        assert_eq!(store.commit(&redemption(validation, [id; 32])), Ok(Commit::Done));
+    }
+    let before = reload(&store, &fresh(&client, [1; 32]));
+    for _ in 0..2 {
+        let discard = Write::Discard(TokenDigest::from_bytes([1; 32]));
+        assert_eq!(store.commit(&discard), Ok(Commit::Done));
+        assert!(!has_grant(&store, [1; 32]) && has_grant(&store, [2; 32]));
+    }
+    assert_eq!(reload(&store, &fresh(&client, [1; 32])), before);
 }

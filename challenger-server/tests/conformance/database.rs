@@ -36,8 +36,8 @@ pub(crate) trait TestDatabase: Sized {
     /// Creates the schema as a program of version 1 did.
     fn create_version_1(&self);
 
-    /// The step from version 1 to version 2.
-    const STEP_2: &'static str;
+    /// The steps from version 1 to version 2, and from there to version 3.
+    const STEPS: [&'static str; 2];
 
     /// Makes the schema claim another version.
     fn set_version(&self, version: i64);
@@ -120,6 +120,12 @@ macro_rules! laws {
             #[test]
             fn a_client_s_budget_is_set_and_loaded();
             #[test]
+            fn an_open_client_has_a_budget();
+            #[test]
+            fn a_race_leaves_no_open_client_without_a_budget();
+            #[test]
+            fn a_grant_is_discarded_alone();
+            #[test]
             fn balances_are_collected_when_windows_end();
             #[test]
             fn the_ledger_keeps_no_address();
@@ -127,6 +133,10 @@ macro_rules! laws {
             fn operators_hear_of_budgets_that_are_used_up();
             #[test]
             fn version_2_is_migrated_and_keeps_its_rows();
+            #[test]
+            fn version_3_is_migrated_and_keeps_its_rows();
+            #[test]
+            fn servers_of_version_3_go_on_with_the_tables_of_today();
             #[test]
             fn schemas_are_checked_before_serving();
             #[test]

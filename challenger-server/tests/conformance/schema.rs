@@ -1,14 +1,14 @@
 //! Schemas are checked, migrated and reset; rows are kept as they should be.
 
 use challenger_proto::Timestamp;
-use challenger_proto::machine::{Earlier, Progress, RowVersion};
-use challenger_proto::oauth::{ClientId, GrantSerial};
+use challenger_proto::machine::{Earlier, Progress, RowVersion, Validation};
+use challenger_proto::oauth::{AuthorizationRequest, ClientId, GrantSerial};
 use challenger_proto::secret::{AddressDigest, NonceDigest, TokenDigest};
 use challenger_proto::store::{Commit, Keys, Write};
-use challenger_server::store::{OpenMode, Registry, Store};
+use challenger_server::store::{Changed, OpenMode, Registry, Store};
 
 use super::database::{TestDatabase, error_of, served};
-use super::{NOW, email, has_grant, open, redemption, register, reload};
+use super::{NOW, email, fresh, has_grant, open, redemption, register, reload};
 
 /// A server begins with the version that it knows, and refuses others.
 pub(crate) fn schemas_are_checked_before_serving<D: TestDatabase>() {
@@ -22,7 +22,7 @@ pub(crate) fn schemas_are_checked_before_serving<D: TestDatabase>() {
 
     it.set_version(99);
     let error = format!(
-        "{place}: has schema version 99, but this program knows 3 at most; upgrade the program"
+        "{place}: has schema version 99, but this program knows 4 at most; upgrade the program"
     );
     assert_eq!(error_of(it.open(OpenMode::Serve)), error);
     assert_eq!(error_of(tool.migrate()), error);
@@ -68,7 +68,7 @@ pub(crate) fn version_1_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
     it.create_version_1();
     it.execute(&rows_of_version_1::<D>());
     let error = error_of(it.open(OpenMode::Serve));
-    let expected = "has schema version 1, but this program needs 3; run challenger-dbinit";
+    let expected = "has schema version 1, but this program needs 4; run challenger-dbinit";
     assert_eq!(error, format!("{}: {expected}", it.place()));
     it.migrate();
     let [catalogue, name] = D::INDEXES;
@@ -84,11 +84,11 @@ pub(crate) fn version_2_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
     let it = D::create();
     it.create_version_1();
     it.execute(&rows_of_version_1::<D>());
-    it.execute(D::STEP_2);
+    it.execute(D::STEPS[0]);
     it.set_version(2);
     it.execute("UPDATE clients SET deleting = true");
     let error = error_of(it.open(OpenMode::Serve));
-    let expected = "has schema version 2, but this program needs 3; run challenger-dbinit";
+    let expected = "has schema version 2, but this program needs 4; run challenger-dbinit";
     assert_eq!(error, format!("{}: {expected}", it.place()));
     it.migrate();
     let tool = it.open(OpenMode::Use).unwrap();
@@ -96,9 +96,60 @@ pub(crate) fn version_2_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
     assert!(summaries[0].is_being_deleted && summaries[0].messages_per_day.is_none());
     it.execute("UPDATE clients SET deleting = false");
     let uri = &summaries[0].redirect_uri;
-    assert_eq!(tool.set_messages_per_day(uri, Some(5)), Ok(Some(summaries[0].id)));
+    assert_eq!(tool.set_messages_per_day(uri, Some(5)), Ok(Changed::Done(summaries[0].id)));
     assert_eq!(tool.clients().unwrap()[0].messages_per_day, Some(5));
     rows_are_as_they_were(&it);
+}
+
+/// A database of version 3 has to be migrated; then its rows are as they were: no client is open,
+/// and each authorization request named its redirect URI.
+pub(crate) fn version_3_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
+    let it = D::create();
+    create_version_3(&it);
+    it.execute("UPDATE clients SET messages_per_day = 5");
+    it.execute("UPDATE validations SET authorized = true WHERE version = 3");
+    let error = error_of(it.open(OpenMode::Serve));
+    let expected = "has schema version 3, but this program needs 4; run challenger-dbinit";
+    assert_eq!(error, format!("{}: {expected}", it.place()));
+    it.migrate();
+    let store = it.serve();
+    let summary = &store.clients().unwrap()[0];
+    assert_eq!((summary.messages_per_day, summary.open), (Some(5), false));
+    assert_eq!(store.set_open(&summary.redirect_uri, true), Ok(Changed::Done(summary.id)));
+    let keys = Keys {
+        validation: Some(NonceDigest::from_bytes([0x22; 32])),
+        client: Some(summary.id),
+        ..Keys::default()
+    };
+    let rows = store.load(&keys).unwrap();
+    assert!(rows.client.unwrap().open);
+    let validation = rows.validation.unwrap();
+    assert_eq!(validation.request_uri_until, None);
+    assert!(validation.authorization.unwrap().names_redirect_uri);
+    rows_are_as_they_were(&it);
+}
+
+/// What a server of version 3 writes to newer tables can be read, by the same rules.
+pub(crate) fn servers_of_version_3_go_on_with_the_tables_of_today<D: TestDatabase>() {
+    let (it, store) = served::<D>();
+    it.execute(&rows_of_version_1::<D>());
+    rows_are_as_they_were(&it);
+    // This one was opened by a server of today.
+    it.execute("UPDATE validations SET authorized = true WHERE version = 1");
+    let keys = Keys { client: ClientId::new(3), ..Keys::default() };
+    let client = store.load(&keys).unwrap().client.unwrap();
+    let request = AuthorizationRequest { names_redirect_uri: true, ..Default::default() };
+    let row = Validation { authorization: Some(request), ..fresh(&client, [1; 32]) };
+    assert_eq!(reload(&store, &row), Some(row));
+}
+
+pub(crate) fn create_version_3<D: TestDatabase>(it: &D) {
+    it.create_version_1();
+    it.execute(&rows_of_version_1::<D>());
+    for (version, step) in (2..).zip(D::STEPS) {
+        it.execute(step);
+        it.set_version(version);
+    }
 }
 
 fn rows_are_as_they_were<D: TestDatabase>(it: &D) {

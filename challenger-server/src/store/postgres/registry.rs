@@ -13,7 +13,9 @@ use postgres::{Client, Config};
 use super::error::{LATE, PostgresError};
 use super::{PostgresStore, schema, spending};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
-use crate::store::{Added, ClientSummary, Collected, Registry, Spending, StoreError, rest};
+use crate::store::{
+    Added, Changed, ClientSummary, Collected, Registry, Spending, StoreError, rest,
+};
 
 /// The advisory lock that is held while creating, upgrading or cleaning up, so that only one
 /// process does so. Any number will do; this one spells `Chal`.
@@ -56,7 +58,14 @@ const UPDATE_SECRET: &str = "\
 
 const UPDATE_MESSAGES: &str = "\
     UPDATE challenger.clients SET messages_per_day = $2 \
-    WHERE redirect_uri = $1 AND NOT deleting RETURNING id";
+    WHERE redirect_uri = $1 AND NOT deleting AND (NOT open OR $2::bigint IS NOT NULL) \
+    RETURNING id";
+
+const UPDATE_OPEN: &str = "\
+    UPDATE challenger.clients SET open = $2 \
+    WHERE redirect_uri = $1 AND NOT deleting \
+        AND (NOT $2::boolean OR messages_per_day IS NOT NULL) \
+    RETURNING id";
 
 /// No secret has this digest.
 const VOID_SECRET: &str = "\
@@ -145,10 +154,13 @@ impl Registry for PostgresStore {
         &self,
         redirect_uri: &RedirectUri,
         messages: Option<u32>,
-    ) -> Result<Option<ClientId>, StoreError> {
+    ) -> Result<Changed, StoreError> {
         let messages = messages.map(i64::from);
-        let parameters: [&(dyn ToSql + Sync); 2] = [&redirect_uri.as_str(), &messages];
-        self.with_connection(|client| change_client(client, UPDATE_MESSAGES, &parameters))
+        self.with_connection(|it| within_budget(it, UPDATE_MESSAGES, redirect_uri, &messages))
+    }
+
+    fn set_open(&self, redirect_uri: &RedirectUri, open: bool) -> Result<Changed, StoreError> {
+        self.with_connection(|it| within_budget(it, UPDATE_OPEN, redirect_uri, &open))
     }
 
     fn spending(&self, now: Timestamp) -> Result<Spending, StoreError> {
@@ -321,6 +333,23 @@ fn change_client(
 ) -> Result<Option<ClientId>, PostgresError> {
     let Some(row) = client.query_opt(change, parameters)? else { return Ok(None) };
     Ok(Some(client_id("clients.id", row.try_get(0)?)?))
+}
+
+/// Makes a change that an open client may not allow.
+fn within_budget(
+    client: &mut Client,
+    change: &str,
+    redirect_uri: &RedirectUri,
+    value: &(dyn ToSql + Sync),
+) -> Result<Changed, PostgresError> {
+    let changed = change_client(client, change, &[&redirect_uri.as_str(), value])?;
+    if let Some(id) = changed {
+        return Ok(Changed::Done(id));
+    }
+    Ok(match find_client(client, redirect_uri)? {
+        Some(Added::Exists(id)) => Changed::NeedsBudget(id),
+        _ => Changed::Unknown,
+    })
 }
 
 fn add_client(

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use challenger_proto::Timestamp;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
 use challenger_proto::store::Account;
-use rusqlite::{Connection, OptionalExtension, Params, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Params, ToSql, Transaction, TransactionBehavior};
 
 use super::error::SqliteError;
 use super::{SqliteStore, ledger, schema, wal};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
-use crate::store::{Added, ClientSummary, Collected, Registry, Spending, Store, StoreError, rest};
+use crate::store::{
+    Added, Changed, ClientSummary, Collected, Registry, Spending, Store, StoreError, rest,
+};
 
 /// How many rows are deleted in one transaction: a running server waits for them, and they may lie
 /// in as many pages.
@@ -40,7 +42,12 @@ const UPDATE_SECRET: &str = "\
     WHERE redirect_uri = ?1 AND deleting = 0 RETURNING id";
 
 const UPDATE_MESSAGES: &str = "\
-    UPDATE clients SET messages_per_day = ?2 WHERE redirect_uri = ?1 AND deleting = 0 \
+    UPDATE clients SET messages_per_day = ?2 \
+    WHERE redirect_uri = ?1 AND deleting = 0 AND (open = 0 OR ?2 IS NOT NULL) RETURNING id";
+
+const UPDATE_OPEN: &str = "\
+    UPDATE clients SET open = ?2 \
+    WHERE redirect_uri = ?1 AND deleting = 0 AND (?2 = 0 OR messages_per_day IS NOT NULL) \
     RETURNING id";
 
 /// No secret has this digest.
@@ -113,9 +120,14 @@ impl Registry for SqliteStore {
         &self,
         redirect_uri: &RedirectUri,
         messages: Option<u32>,
-    ) -> Result<Option<ClientId>, StoreError> {
+    ) -> Result<Changed, StoreError> {
         let parameters = (redirect_uri.as_str(), messages);
-        self.maintain(|connection| change_client(connection, UPDATE_MESSAGES, parameters))
+        self.maintain(|connection| within_budget(connection, UPDATE_MESSAGES, parameters))
+    }
+
+    fn set_open(&self, redirect_uri: &RedirectUri, open: bool) -> Result<Changed, StoreError> {
+        let parameters = (redirect_uri.as_str(), open);
+        self.maintain(|connection| within_budget(connection, UPDATE_OPEN, parameters))
     }
 
     fn spending(&self, now: Timestamp) -> Result<Spending, StoreError> {
@@ -270,19 +282,9 @@ fn add_client(
     redirect_uri: &RedirectUri,
     secret: HashedSecret,
 ) -> Result<Added, SqliteError> {
-    let id = |number| client_id("clients.id", number);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let existing = transaction
-        .query_row(
-            "SELECT id, deleting FROM clients WHERE redirect_uri = ?1",
-            [redirect_uri.as_str()],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .optional()?;
-    match existing {
-        Some((number, true)) => return Ok(Added::BeingDeleted(id(number)?)),
-        Some((number, false)) => return Ok(Added::Exists(id(number)?)),
-        None => {}
+    if let Some(existing) = find_client(&transaction, redirect_uri.as_str())? {
+        return Ok(existing);
     }
     let number = transaction.query_row(
         "INSERT INTO clients (redirect_uri, secret_salt, secret_digest) VALUES (?1, ?2, ?3) \
@@ -291,7 +293,20 @@ fn add_client(
         |row| row.get(0),
     )?;
     transaction.commit()?;
-    Ok(Added::New(id(number)?))
+    Ok(Added::New(client_id("clients.id", number)?))
+}
+
+/// The client that has a redirect URI already.
+fn find_client(connection: &Connection, redirect_uri: &str) -> Result<Option<Added>, SqliteError> {
+    let find = "SELECT id, deleting FROM clients WHERE redirect_uri = ?1";
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let Some((number, is_being_deleted)) =
+        connection.query_row(find, [redirect_uri], read).optional()?
+    else {
+        return Ok(None);
+    };
+    let id = client_id("clients.id", number)?;
+    Ok(Some(if is_being_deleted { Added::BeingDeleted(id) } else { Added::Exists(id) }))
 }
 
 fn clients(connection: &Connection) -> Result<Vec<ClientSummary>, SqliteError> {
@@ -310,4 +325,21 @@ fn change_client(
     let number = transaction.query_row(statement, parameters, |row| row.get(0)).optional()?;
     transaction.commit()?;
     Ok(number.map(|number| client_id("clients.id", number)).transpose()?)
+}
+
+/// Makes a change that an open client may not allow. The first of the parameters is the redirect
+/// URI.
+fn within_budget(
+    connection: &mut Connection,
+    statement: &str,
+    (redirect_uri, value): (&str, impl ToSql),
+) -> Result<Changed, SqliteError> {
+    let changed = change_client(connection, statement, (redirect_uri, value))?;
+    if let Some(id) = changed {
+        return Ok(Changed::Done(id));
+    }
+    Ok(match find_client(connection, redirect_uri)? {
+        Some(Added::Exists(id)) => Changed::NeedsBudget(id),
+        _ => Changed::Unknown,
+    })
 }
