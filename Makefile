@@ -11,6 +11,9 @@ PROFILE_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
 # axe-core, which finds accessibility barriers on pages, for the tests only; and its directory.
 AXE_VERSION = 4.14.1
 AXE = $(or $(CARGO_TARGET_DIR),target)/browser
+# Libraries for Node.js that applications use, for the tests only; and their directory.
+LIBRARIES = testdata/integrators
+INTEGRATORS = $(or $(CARGO_TARGET_DIR),target)/integrators
 
 PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd \
 	challenger-send-email challenger-send-http
@@ -44,7 +47,7 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 
 .PHONY: all install uninstall demo selftest fuzz keep check simulate planted-bugs soak bench \
 	microbench check-instructions update-instructions programs deb check-package fmt \
-	packages postgresql openssl documents tools browser valgrind debhelper debian-tests
+	packages postgresql openssl documents tools browser integrators valgrind debhelper debian-tests
 
 all:
 	$(CARGO) build --release --locked
@@ -91,7 +94,7 @@ selftest:
 check: export PROPTEST_RNG_SEED ?= 20260105
 
 # Runs every check.
-check: postgresql openssl documents tools browser
+check: postgresql openssl documents tools browser integrators
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
@@ -259,6 +262,19 @@ browser:
 	@grep -q '"version": "$(AXE_VERSION)"' $(AXE)/node_modules/axe-core/package.json 2>/dev/null \
 	|| npm install --prefix $(AXE) --no-save --ignore-scripts --no-audit --no-fund --loglevel=error \
 	    axe-core@$(AXE_VERSION)
+
+# Applications are tested with the libraries that people use, and the code in the documents as it stands.
+# The libraries for Node.js are fetched into the build directory, in the versions that are locked.
+integrators:
+	$(call need,the tests run applications, \
+	    /usr/bin/python3 -c "import authlib; import requests" && command -v php && \
+	    command -v go && ls /usr/share/gocode/src/golang.org/x/oauth2, \
+	    golang-go golang-golang-x-oauth2-dev php-cli python3-authlib python3-requests)
+	$(call need,the tests run applications for Node.js,command -v npm,npm)
+	@cmp -s $(LIBRARIES)/package-lock.json $(INTEGRATORS)/installed.json || \
+	{ mkdir -p $(INTEGRATORS) && cp $(LIBRARIES)/package*.json $(INTEGRATORS) && \
+	npm ci --prefix $(INTEGRATORS) --ignore-scripts --no-audit --no-fund --loglevel=error && \
+	cp $(LIBRARIES)/package-lock.json $(INTEGRATORS)/installed.json; }
 
 # Valgrind counts instructions.
 valgrind:

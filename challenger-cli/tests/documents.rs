@@ -4,6 +4,7 @@
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod markdown;
 mod site;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,16 +13,9 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use markdown::{block, blocks, read, root, section};
 use serde_json::{Value, json};
-use site::{binary, stderr, stdout};
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap()
-}
+use site::{binary, free_port, stderr, stdout};
 
 /// All documents with their texts.
 fn documents() -> BTreeMap<PathBuf, String> {
@@ -35,34 +29,10 @@ fn documents() -> BTreeMap<PathBuf, String> {
         .collect()
 }
 
-/// The blocks of code in a language, without what a list indents them by.
-fn blocks(text: &str, language: &str) -> Vec<String> {
-    let mut blocks = Vec::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        let fence = line.trim_start();
-        if let Some(name) = fence.strip_prefix("```") {
-            let indent = line.len() - fence.len();
-            let code = lines.by_ref().take_while(|line| line.trim_start() != "```");
-            let code: Vec<&str> = code.map(|line| line.get(indent..).unwrap_or("")).collect();
-            if name == language {
-                blocks.push(code.join("\n") + "\n");
-            }
-        }
-    }
-    blocks
-}
-
 /// The text without its code.
 fn prose(text: &str) -> String {
     let outside: String = text.split("```").step_by(2).collect();
     outside.split('`').step_by(2).collect()
-}
-
-/// The part of a text below a heading of the second level.
-fn chapter<'a>(text: &'a str, title: &str) -> &'a str {
-    let (_, rest) = text.split_once(&format!("\n## {title}\n")).unwrap();
-    rest.split("\n## ").next().unwrap()
 }
 
 /// The name of a heading in a link.
@@ -202,27 +172,49 @@ fn what_readers_are_told_to_make_can_be_made() {
 
 #[test]
 fn the_walk_through_works_when_pasted() {
+    let reference = read("docs/api.md");
+    let walk = section(&reference, "### A walk through");
+    let told: Value = serde_json::from_str(&block(walk, "json")).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let walk = blocks(chapter(&read("docs/api.md"), "A walk through"), "sh").concat();
+    let port = free_port();
+    let somebody = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    // Twice in the same folder: on a port that somebody has, and on one that is free.
+    for held in [Some(somebody), None] {
+        let proof = paste(&blocks(walk, "sh").concat(), folder.path(), port);
+        assert_eq!(proof["address"], json!({"CONTACT_EMAIL": "ada@example.com"}));
+        let names = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&told), names(&proof));
+        let config = fs::read_to_string(folder.path().join("try.conf")).unwrap();
+        let is_there = config.contains(&format!("\nPORT = {port}\n"));
+        assert_eq!(is_there, held.is_none(), "{config}");
+    }
+}
+
+#[test]
+fn gnu_talers_protocol_works_when_pasted() {
+    let reference = read("docs/api.md");
+    let walk = blocks(section(&reference, "### A walk through"), "sh");
+    let other = block(section(&reference, "## GNU Taler's protocol"), "sh");
+    let folder = tempfile::tempdir().unwrap();
+    let commands = [&walk[0], &walk[1], &other].map(String::as_str).concat();
+    let state = paste(&commands, folder.path(), free_port());
+    assert_eq!(state["last_address"], json!({"CONTACT_EMAIL": "ada@example.com"}));
+}
+
+/// Pastes commands in a folder, with a port to begin at, and returns the JSON that is shown last.
+fn paste(commands: &str, folder: &Path, port: u16) -> Value {
     // Whatever goes wrong, no process is left.
-    let script = format!("set -eu\ntrap 'kill $SERVER || true' EXIT\n{walk}");
-    let script = script.replace("9967", &port.to_string());
+    let script = format!("set -eu\ntrap 'kill $SERVER || true' EXIT\n{commands}");
     let programs = Path::new(binary("challenger")).parent().unwrap().display();
     let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
     let mut shell = Command::new("timeout");
-    shell.args(["60", "sh", "-c", &script]).current_dir(&folder).env("PATH", path);
-    shell.env("HOME", folder.path()).env("CHALLENGER_BASE_CONFIG", folder.path().join("none"));
-    let output = shell.output().unwrap();
+    shell.args(["60", "sh", "-c", &script]).current_dir(folder).env("PATH", path);
+    shell.env("HOME", folder).env("CHALLENGER_BASE_CONFIG", folder.join("none"));
+    let output = shell.env("PORT", port.to_string()).output().unwrap();
     let (said, complained) = (stdout(&output), stderr(&output));
-    assert!(said.contains("serving on") && !complained.contains("not my state"), "{complained}");
-    let (_, proof) = said.rsplit_once("{\"address\":").unwrap_or_else(|| panic!("{complained}"));
-    let proof: Value = serde_json::from_str(&format!("{{\"address\":{proof}")).unwrap();
-    assert_eq!(proof["address"], json!({"CONTACT_EMAIL": "ada@example.com"}));
-    let told = blocks(chapter(&read("docs/api.md"), "A walk through"), "json");
-    let told: Value = serde_json::from_str(&told[0]).unwrap();
-    let names = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&told), names(&proof));
+    assert!(said.contains("serving on"), "{complained}");
+    let last = said.lines().last().unwrap();
+    serde_json::from_str(last).unwrap_or_else(|_| panic!("{said}{complained}"))
 }
 
 /// The names of all tests in a file.

@@ -10,6 +10,9 @@
 )]
 
 mod accessible;
+#[path = "../integrators/application.rs"]
+mod application;
+mod authjs;
 mod cancel;
 mod chromium;
 mod complaints;
@@ -20,6 +23,8 @@ mod focus;
 mod keyboard;
 mod language;
 mod layout;
+#[path = "../markdown/mod.rs"]
+mod markdown;
 mod mistakes;
 mod network;
 mod person;

@@ -105,19 +105,28 @@ pub struct Message {
 impl Service {
     /// Starts a service for a type of address; `options` are further lines of its configuration.
     pub fn start(kind: &'static Kind, shop: &Shop, options: &str) -> Self {
+        let mut service = Self::without_clients(kind, options);
+        service.register(&shop.redirect_uri, &[]);
+        service
+    }
+
+    /// Starts a service without a client.
+    pub fn without_clients(kind: &'static Kind, options: &str) -> Self {
         let types = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/address-types");
         let mut site = Site::bare(&format!("@inline@ {types}/{}.conf\n{options}", kind.name));
         site.set_helper(HELPER);
-        let redirect_uri = shop.redirect_uri.clone();
-        for (program, arguments) in [
-            ("challenger-dbinit", &[][..]),
-            ("challenger-admin", &["--add", SECRET, &redirect_uri]),
-        ] {
-            let output = site.run(program, arguments);
-            assert!(output.status.success(), "{}", stderr(&output));
-        }
+        let dbinit = site.run("challenger-dbinit", &[]);
+        assert!(dbinit.status.success(), "{}", stderr(&dbinit));
         site.start();
-        Self { site, kind, redirect_uri }
+        Self { site, kind, redirect_uri: String::new() }
+    }
+
+    /// Registers the client; `options` are further ones of `challenger-admin`.
+    pub fn register(&mut self, redirect_uri: &str, options: &[&str]) {
+        let arguments = [&["--add", SECRET], options, &[redirect_uri]].concat();
+        let admin = self.site.run("challenger-admin", &arguments);
+        assert!(admin.status.success(), "{}", stderr(&admin));
+        self.redirect_uri = redirect_uri.to_string();
     }
 
     /// Starts again with further lines of its configuration.

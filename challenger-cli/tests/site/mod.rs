@@ -70,7 +70,8 @@ impl Site {
         site
     }
 
-    /// A site with a configuration only. `$SITE` in the options is its directory.
+    /// A site with a configuration only. In the options, `$SITE` is its directory, and `$PORT` its
+    /// port.
     pub(crate) fn bare(options: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
@@ -86,6 +87,7 @@ impl Site {
             root = root.display(),
         );
         let config = config.replace("$SITE", root.to_str().unwrap());
+        let config = config.replace("$PORT", &port.to_string());
         fs::write(root.join("challenger.conf"), config).unwrap();
         let (log, secrets) = (Arc::default(), Mutex::default());
         let place = Place::Tcp(port);
@@ -464,7 +466,7 @@ fn read(mut response: ureq::http::Response<ureq::Body>) -> Reply {
 
 /// A port that was free a moment ago. It is below those that connections are given, or a crowd of
 /// another test could have it before the server does.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     iter::repeat_with(|| rand::random_range(10_000..32_000)).find(free).unwrap()
 }
