@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use site::{binary, stderr, stdout};
+use site::{binary, free_pair, stderr, stdout};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -200,20 +200,29 @@ fn what_readers_are_told_to_make_can_be_made() {
     assert!(told.len() >= 4, "{told:?}");
 }
 
-#[test]
-fn the_walk_through_works_when_pasted() {
+/// The names of the members of an object.
+fn names(object: &Value) -> Vec<&String> {
+    object.as_object().unwrap().keys().collect()
+}
+
+/// Pastes a script into a shell, for a service at another port.
+fn pasted(script: &str, port: u16) -> Output {
     let folder = tempfile::tempdir().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let walk = blocks(chapter(&read("docs/api.md"), "A walk through"), "sh").concat();
-    // Whatever goes wrong, no process is left.
-    let script = format!("set -eu\ntrap 'kill $SERVER || true' EXIT\n{walk}");
     let script = script.replace("9967", &port.to_string());
     let programs = Path::new(binary("challenger")).parent().unwrap().display();
     let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
     let mut shell = Command::new("timeout");
     shell.args(["60", "sh", "-c", &script]).current_dir(&folder).env("PATH", path);
     shell.env("HOME", folder.path()).env("CHALLENGER_BASE_CONFIG", folder.path().join("none"));
-    let output = shell.output().unwrap();
+    shell.output().unwrap()
+}
+
+#[test]
+fn the_walk_through_works_when_pasted() {
+    let walk = blocks(chapter(&read("docs/api.md"), "A walk through"), "sh").concat();
+    // Whatever goes wrong, no process is left.
+    let script = format!("set -eu\ntrap 'kill $SERVER || true' EXIT\n{walk}");
+    let output = pasted(&script, free_pair());
     let (said, complained) = (stdout(&output), stderr(&output));
     assert!(said.contains("serving on") && !complained.contains("not my state"), "{complained}");
     let (_, proof) = said.rsplit_once("{\"address\":").unwrap_or_else(|| panic!("{complained}"));
@@ -221,8 +230,32 @@ fn the_walk_through_works_when_pasted() {
     assert_eq!(proof["address"], json!({"CONTACT_EMAIL": "ada@example.com"}));
     let told = blocks(chapter(&read("docs/api.md"), "A walk through"), "json");
     let told: Value = serde_json::from_str(&told[0]).unwrap();
-    let names = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&told), names(&proof));
+}
+
+#[test]
+fn an_applications_own_tests_run_as_they_are_told() {
+    let reference = read("docs/api.md");
+    let told = chapter(&reference, "Testing your client");
+    let scripts = blocks(told, "sh");
+    assert_eq!(scripts.len(), 1);
+    let port = free_pair();
+    let output = pasted(&format!("{}curl -sf $INBOX\n", scripts[0]), port);
+    let (said, complained) = (stdout(&output), stderr(&output));
+    assert!(output.status.success(), "{complained}");
+    assert!(said.contains("The browser goes to http://127.0.0.1:3000/callback?code="), "{said}");
+    let (_, inbox) = said.rsplit_once("&state=xyz\n").unwrap();
+    let inbox: Value = serde_json::from_str(inbox).unwrap();
+    let message: Value = serde_json::from_str(&blocks(told, "json")[0]).unwrap();
+    assert_eq!(names(&message), names(&inbox[0]));
+    // The demonstration ended with the script: it would have kept the port.
+    assert!(TcpListener::bind(("127.0.0.1", port)).is_ok());
+
+    // If it cannot begin, nobody waits for it.
+    let _taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let output = pasted(&scripts[0], port);
+    assert!(!output.status.success() && output.status.code() != Some(124), "{output:?}");
+    assert!(stderr(&output).contains("--port"), "{}", stderr(&output));
 }
 
 /// The names of all tests in a file.
