@@ -105,6 +105,12 @@ fn form(fields: &[(&str, &str)]) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
+/// What stands after a word in what people read.
+fn fact<'a>(told: &'a str, label: &str) -> &'a str {
+    let found = told.lines().find_map(|line| line.strip_prefix(label)?.strip_prefix("  "));
+    found.unwrap_or_else(|| panic!("{label}: {told}")).trim()
+}
+
 /// An application that knows what the demonstration printed, and a person.
 struct Application(Value);
 
@@ -262,11 +268,7 @@ fn people_read_everything_in_the_terminal() {
         ("token_endpoint", "Token URL"),
         ("userinfo_endpoint", "User info URL"),
     ];
-    let fact = |label: &str| {
-        let line = told.lines().find_map(|line| line.strip_prefix(&format!("{label} ")));
-        line.unwrap_or_else(|| panic!("{label}: {told}")).trim().to_owned()
-    };
-    let facts = facts.map(|(name, label)| (name.to_owned(), Value::from(fact(label))));
+    let facts = facts.map(|(name, label)| (name.to_owned(), Value::from(fact(&told, label))));
     let application = Application(facts.into_iter().collect());
     let nonce = application.setup();
     application.challenge(&nonce, "en", &[("CONTACT_PHONE", "+41 79 123 45 67")]);
@@ -281,16 +283,27 @@ fn people_read_everything_in_the_terminal() {
 fn the_shop_has_an_inbox_beside_it() {
     let mut demo = Demo::start(&["--json"]);
     let facts: Value = serde_json::from_str(&demo.line()).unwrap();
-    let shop = get(facts["shop"].as_str().unwrap());
-    assert!(shop.body.contains("href=\"/inbox\""), "{}", shop.body);
-    assert_eq!(facts["inbox"], format!("{}inbox", facts["shop"].as_str().unwrap()));
-    assert_eq!(get(facts["inbox"].as_str().unwrap()).status, 200);
+    let site = format!("http://127.0.0.1:{}/", demo.port + 1);
+    assert_eq!(facts["shop"], site);
+    assert_eq!(facts["inbox"], format!("{site}inbox"));
     assert_eq!(facts["client_secret"], Value::Null);
+    let shop = get(&site);
+    assert!(shop.body.contains("href=\"/inbox\""), "{}", shop.body);
+    assert_eq!(get(&format!("{site}inbox")).status, 200);
+    demo.stop();
+
+    let mut demo = Demo::start(&[]);
+    let told = demo.lines_until("Messages are not sent anywhere");
+    let site = format!("http://127.0.0.1:{}/", demo.port + 1);
+    assert_eq!(fact(&told, "Demo shop"), site);
+    assert_eq!(fact(&told, "Inbox"), format!("{site}inbox"));
     demo.stop();
 }
 
 #[test]
 fn the_demonstration_tests_itself_with_each_type_of_address() {
+    // Another demonstration may have this port; this one finds others.
+    let _taken = TcpListener::bind(("127.0.0.1", 9967));
     for (kind, address) in [
         ("email", "ada@example.com"),
         ("phone", "+41791234567"),
@@ -302,6 +315,7 @@ fn the_demonstration_tests_itself_with_each_type_of_address() {
         let told = stdout(&output);
         let steps = told.lines().filter(|line| line.starts_with("  ok  ")).count();
         assert_eq!(steps, 9, "{told}");
+        assert!(!told.contains(":9967/"), "{told}");
         assert!(told.contains(&format!("  ok  The shop knows: {address} is")), "{told}");
         assert_eq!(stderr(&output), "", "{kind}");
     }

@@ -79,6 +79,7 @@ impl Demonstration {
         let inbox = Arc::new(Inbox::default());
         let service = service(demo.configuration)?;
         let address_type = service.address_type.clone();
+        // Tests make sure that what comes with the program has no errors.
         let (messages, _) = Messages::compile(&Sources::embedded(), Some(&address_type));
         let delivery = Delivery {
             inbox: Arc::clone(&inbox),
