@@ -137,21 +137,24 @@ impl Application {
         assert_eq!(reply.status, 200, "{}", reply.body);
     }
 
-    /// The person enters the code, and the application reads what is proved.
+    /// Fields of the authorization request, beside the client's ID.
+    const REQUEST: [(&str, &str); 3] =
+        [("response_type", "code"), ("redirect_uri", CALLBACK), ("state", "xyz")];
+
+    /// The browser goes to the service with the authorization request; then as [`Self::finish`].
     fn prove(&self, nonce: &str, code: &str) -> Value {
-        let link = [
-            ("response_type", "code"),
-            ("client_id", self.fact("client_id")),
-            ("redirect_uri", CALLBACK),
-            ("state", "xyz"),
-        ];
-        let authorize = self.url(&format!("authorize/{nonce}?{}", form(&link)));
-        assert_eq!(get(&authorize).status, 200);
+        let request = format!("client_id={}&{}", self.fact("client_id"), form(&Self::REQUEST));
+        assert_eq!(get(&self.url(&format!("authorize/{nonce}?{request}"))).status, 200);
+        self.finish(nonce, code)
+    }
+
+    /// The person enters the code, and the application reads what is proved.
+    fn finish(&self, nonce: &str, code: &str) -> Value {
         let solve = self.url(&format!("solve/{nonce}"));
         let solved = ask("POST", &solve, &[], &form(&[("pin", code)]));
         let back = solved.header("Location").unwrap();
         assert!(back.starts_with(&format!("{CALLBACK}&code=")), "{back}");
-        assert!(back.contains("&state=xyz"), "{back}");
+        assert!(back.contains("&state=xyz") && back.contains("&iss=http%3A"), "{back}");
         let fields = [
             ("grant_type", "authorization_code"),
             ("client_id", self.fact("client_id")),
@@ -195,6 +198,38 @@ fn an_application_of_ones_own_proves_addresses() {
     assert!(message["time"]["t_s"].as_u64().unwrap() > 1_700_000_000);
 
     let info = application.prove(&nonce, code);
+    assert_eq!(info["address"], json!({"CONTACT_EMAIL": "ada@example.com"}));
+    demo.stop();
+}
+
+#[test]
+fn a_library_finds_everything_in_the_metadata() {
+    let mut demo = Demo::start(&["--redirect-uri", CALLBACK, "--json"]);
+    let application = Application(serde_json::from_str(&demo.line()).unwrap());
+    let metadata = get(application.fact("metadata")).json();
+    for name in [
+        "issuer",
+        "authorization_endpoint",
+        "pushed_authorization_request_endpoint",
+        "token_endpoint",
+        "userinfo_endpoint",
+    ] {
+        assert_eq!(metadata[name], application.fact(name), "{name}");
+    }
+    let client = [
+        ("client_id", application.fact("client_id")),
+        ("client_secret", application.fact("client_secret")),
+    ];
+    let fields = [&client[..], &Application::REQUEST].concat();
+    let push = metadata["pushed_authorization_request_endpoint"].as_str().unwrap();
+    let pushed = ask("POST", push, &[], &form(&fields));
+    assert_eq!(pushed.status, 201, "{}", pushed.body);
+    let pushed = pushed.member("request_uri").unwrap();
+    let link = form(&[client[0], ("request_uri", &pushed)]);
+    let begun = get(&format!("{}?{link}", application.fact("authorization_endpoint")));
+    let nonce = begun.header("Location").unwrap().strip_prefix("authorize/").unwrap();
+    application.challenge(nonce, "en", &[("CONTACT_EMAIL", "ada@example.com")]);
+    let info = application.finish(nonce, demo.inbox()[0]["code"].as_str().unwrap());
     assert_eq!(info["address"], json!({"CONTACT_EMAIL": "ada@example.com"}));
     demo.stop();
 }

@@ -243,8 +243,10 @@ fn an_applications_own_tests_run_as_they_are_told() {
     let output = pasted(&format!("{}curl -sf $INBOX\n", scripts[0]), port);
     let (said, complained) = (stdout(&output), stderr(&output));
     assert!(output.status.success(), "{complained}");
-    assert!(said.contains("The browser goes to http://127.0.0.1:3000/callback?code="), "{said}");
-    let (_, inbox) = said.rsplit_once("&state=xyz\n").unwrap();
+    let (_, end) = said.rsplit_once("The browser goes to ").unwrap();
+    let (back, inbox) = end.split_once('\n').unwrap();
+    assert!(back.starts_with("http://127.0.0.1:3000/callback?code="), "{back}");
+    assert!(back.contains("&state=xyz"), "{back}");
     let inbox: Value = serde_json::from_str(inbox).unwrap();
     let message: Value = serde_json::from_str(&blocks(told, "json")[0]).unwrap();
     assert_eq!(names(&message), names(&inbox[0]));

@@ -77,7 +77,7 @@ impl Demonstration {
         };
 
         let inbox = Arc::new(Inbox::default());
-        let service = service(demo.configuration)?;
+        let service = service(demo.configuration, &service_url)?;
         let address_type = service.address_type.clone();
         // Tests make sure that what comes with the program has no errors.
         let (messages, _) = Messages::compile(&Sources::embedded(), Some(&address_type));
@@ -118,9 +118,14 @@ impl Demonstration {
             add("client_id", "Client ID", id.to_string());
             add("client_secret", "Client secret", secret.clone());
             add("redirect_uri", "Redirect URI", redirect_uri.clone());
-            add("setup_endpoint", "Setup URL", format!("{service_url}setup/{id}"));
-            add("token_endpoint", "Token URL", format!("{service_url}token"));
-            add("userinfo_endpoint", "User info URL", format!("{service_url}info"));
+            let url = |path: &str| format!("{service_url}{path}");
+            add("issuer", "Issuer", issuer(service_url));
+            add("metadata", "Metadata", url(".well-known/oauth-authorization-server"));
+            add("authorization_endpoint", "Authorization URL", url("authorize"));
+            add("pushed_authorization_request_endpoint", "Pushed request URL", url("par"));
+            add("token_endpoint", "Token URL", url("token"));
+            add("userinfo_endpoint", "User info URL", url("info"));
+            add("setup_endpoint", "Setup URL", url(&format!("setup/{id}")));
         } else {
             add("shop", "Demo shop", site_url.clone());
         }
@@ -154,12 +159,18 @@ fn open_shop(service_url: &str, client: Client) -> Shop {
     }
 }
 
+/// The issuer identifier of a service at this address.
+fn issuer(url: &str) -> String {
+    url.trim_end_matches('/').to_owned()
+}
+
 /// The service as its operator would configure it, but for budgets across validations: tests prove
 /// the same address again and again, and no message costs anything.
-fn service(configuration: &str) -> Result<Service, Exit> {
+fn service(configuration: &str, url: &str) -> Result<Service, Exit> {
     let config = Config::from_text(configuration, &Environment::default()).map_err(failed)?;
     let mut service = settings::addresses(&config).map_err(failed)?;
     service.budgets = Budgets::default();
+    service.issuer = Some(issuer(url));
     Ok(service)
 }
 
