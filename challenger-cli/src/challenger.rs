@@ -14,7 +14,7 @@ const PROGRAM: &str = "challenger";
 #[derive(FromArgs)]
 #[argh(
     example = "challenger demo\n\
-               challenger demo --selftest",
+               challenger demo --redirect-uri=http://127.0.0.1:3000/callback",
     note = "Exit status: 0, done; 1, failed; 2, wrong arguments.\n\
             More: challenger(1)."
 )]

@@ -114,11 +114,12 @@ pub(crate) fn complain(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Prints a result to standard output.
+/// Prints a result to standard output, at once: somebody may be waiting for the line.
 ///
 /// # Errors
 /// [`Exit::failed`] when it cannot be written: a script must not go on without the result.
 pub(crate) fn say(text: &str) -> Result<(), Exit> {
-    writeln!(std::io::stdout(), "{text}")
+    std::io::stdout()
+        .write_all(format!("{text}\n").as_bytes())
         .map_err(|error| Exit::failed(format!("standard output: {error}")))
 }

@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use markdown::{block, blocks, read, root, section};
 use serde_json::{Value, json};
-use site::{binary, free_port, stderr, stdout};
+use site::{binary, free_pair, free_port, stderr, stdout};
 
 /// All documents with their texts.
 fn documents() -> BTreeMap<PathBuf, String> {
@@ -201,20 +201,55 @@ fn gnu_talers_protocol_works_when_pasted() {
     assert_eq!(state["last_address"], json!({"CONTACT_EMAIL": "ada@example.com"}));
 }
 
+/// Pastes a script into a shell in a folder.
+fn run(script: &str, folder: &Path, port: u16) -> Output {
+    let programs = Path::new(binary("challenger")).parent().unwrap().display();
+    let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
+    let mut shell = Command::new("timeout");
+    shell.args(["60", "sh", "-c", script]).current_dir(folder).env("PATH", path);
+    shell.env("HOME", folder).env("CHALLENGER_BASE_CONFIG", folder.join("none"));
+    shell.env("PORT", port.to_string()).output().unwrap()
+}
+
 /// Pastes commands in a folder, with a port to begin at, and returns the JSON that is shown last.
 fn paste(commands: &str, folder: &Path, port: u16) -> Value {
     // Whatever goes wrong, no process is left.
     let script = format!("set -eu\ntrap 'kill $SERVER || true' EXIT\n{commands}");
-    let programs = Path::new(binary("challenger")).parent().unwrap().display();
-    let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
-    let mut shell = Command::new("timeout");
-    shell.args(["60", "sh", "-c", &script]).current_dir(folder).env("PATH", path);
-    shell.env("HOME", folder).env("CHALLENGER_BASE_CONFIG", folder.join("none"));
-    let output = shell.env("PORT", port.to_string()).output().unwrap();
+    let output = run(&script, folder, port);
     let (said, complained) = (stdout(&output), stderr(&output));
     assert!(said.contains("serving on"), "{complained}");
     let last = said.lines().last().unwrap();
     serde_json::from_str(last).unwrap_or_else(|_| panic!("{said}{complained}"))
+}
+
+#[test]
+fn an_applications_own_tests_run_as_they_are_told() {
+    let reference = read("docs/api.md");
+    let told = section(&reference, "## Testing your client");
+    let scripts = blocks(told, "sh");
+    assert_eq!(scripts.len(), 1);
+    let port = free_pair();
+    let folder = tempfile::tempdir().unwrap();
+    let script = scripts[0].replace("9967", &port.to_string());
+    let output = run(&format!("{script}curl -sf $INBOX\n"), folder.path(), port);
+    let (said, complained) = (stdout(&output), stderr(&output));
+    assert!(output.status.success(), "{complained}");
+    let (_, end) = said.rsplit_once("The browser goes to ").unwrap();
+    let (back, inbox) = end.split_once('\n').unwrap();
+    assert!(back.starts_with("http://127.0.0.1:3000/callback?code="), "{back}");
+    assert!(back.contains("&state=xyz"), "{back}");
+    let inbox: Value = serde_json::from_str(inbox).unwrap();
+    let message: Value = serde_json::from_str(&blocks(told, "json")[0]).unwrap();
+    let names = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&message), names(&inbox[0]));
+    // The demonstration ended with the script: it would have kept the port.
+    assert!(TcpListener::bind(("127.0.0.1", port)).is_ok());
+
+    // If it cannot begin, nobody waits for it.
+    let _taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let output = run(&script, folder.path(), port);
+    assert!(!output.status.success() && output.status.code() != Some(124), "{output:?}");
+    assert!(stderr(&output).contains("--port"), "{}", stderr(&output));
 }
 
 /// The names of all tests in a file.

@@ -146,16 +146,3 @@ fn a_missing_file_or_database_kind_is_named() {
     let complaint = "[challenger] DB = \"oracle\": expected postgres or sqlite";
     assert!(stderr(&output).contains(complaint), "{}", stderr(&output));
 }
-
-#[test]
-fn the_demonstration_tests_itself() {
-    let output = Command::new(binary("challenger"))
-        .args(["demo", "--selftest"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let steps = stdout(&output).lines().filter(|line| line.starts_with("  ok  ")).count();
-    assert_eq!(steps, 9, "{}", stdout(&output));
-    assert_eq!(stderr(&output), "");
-}

@@ -1,56 +1,69 @@
 //! The person of `--selftest`, who clicks, types, and mistypes once.
 
-use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use challenger_proto::address::AddressType;
+use challenger_server::pages::escape_html;
+use serde_json::Value;
 
 use super::browser::{Browser, Reply, attribute, resolve};
+use super::inbox::written;
 use crate::exit::say;
 
-/// The person's address.
-const ADDRESS: &str = "ada@example.com";
-
-/// How long the person waits for the message.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The person's addresses.
+const ADDRESS: [(&str, &str); 5] = [
+    ("ADDRESS_COUNTRY", "CH"),
+    ("ADDRESS_LINES", "Bahnhofstrasse 1\n8001 Zürich"),
+    ("CONTACT_EMAIL", "ada@example.com"),
+    ("CONTACT_NAME", "Ada Lovelace"),
+    ("CONTACT_PHONE", "+41791234567"),
+];
 
 /// Goes through the whole process over HTTP, and prints a line for each step.
 ///
 /// # Errors
 /// The first step that did not go as it should.
-pub(super) fn prove(client_url: &str, mailbox: &Receiver<String>) -> Result<(), String> {
+pub(super) fn prove(site_url: &str, address_type: &AddressType) -> Result<(), String> {
+    let fields = address_type.fields().unwrap_or_default();
+    let address = ADDRESS.into_iter().filter(|(name, _)| fields.contains(name));
+    let address: Vec<(&str, &str)> = address.collect();
+    let value = |field: &str| address.iter().find(|(name, _)| *name == field).map(|it| it.1);
+    let address_text = written(address_type, value);
+    let in_one_line = address_text.replace('\n', ", ");
+
     let browser = Browser::new();
-    let shop = expect(200, "the shop", browser.open(client_url)?)?;
+    let shop = expect(200, "the shop", browser.open(site_url)?)?;
     report("The person opens the demo shop.");
-    let start = form_action(&shop, client_url)?;
+    let start = form_action(&shop, site_url)?;
     let sent = expect(303, "the shop's button", browser.submit(&start, &[])?)?;
     let authorize = sent.location.ok_or("the shop sent the person nowhere")?;
     report("The shop calls /setup and sends the person to /authorize.");
 
     let form = expect(200, "/authorize", browser.open(&authorize)?)?;
     let challenge = form_action(&form, &authorize)?;
-    report("The service asks for an e-mail address.");
-    let form =
-        expect(200, "/challenge", browser.submit(&challenge, &[("CONTACT_EMAIL", ADDRESS)])?)?;
-    report(&format!("The person enters {ADDRESS}; the service sends a message there."));
+    report("The service asks for the address.");
+    let form = expect(200, "/challenge", browser.submit(&challenge, &address)?)?;
+    report(&format!("The person enters {in_one_line}; the service sends a message there."));
 
-    let message = mailbox.recv_timeout(PATIENCE).map_err(|_| "no message arrived".to_string())?;
-    let code = find_code(&message).ok_or("the message has no code")?;
+    let inbox = browser.open(&format!("{site_url}inbox.json"))?;
+    let inbox = expect(200, "the inbox", inbox)?;
+    let messages: Value = serde_json::from_str(&inbox.body).unwrap_or_default();
+    let code = messages.pointer("/0/code").and_then(Value::as_str).ok_or("no message arrived")?;
     report("The message arrives, with a code.");
     let solve = form_action(&form, &challenge)?;
-    let wrong = wrong_code(&code);
+    let wrong = wrong_code(code);
     expect(403, "/solve with a wrong code", browser.submit(&solve, &[("pin", &wrong)])?)?;
     report("The person mistypes the code; the service refuses it and counts.");
-    let right = browser.submit(&solve, &[("pin", &code)])?;
+    let right = browser.submit(&solve, &[("pin", code)])?;
     let right = expect(302, "/solve with the right code", right)?;
     let callback = right.location.ok_or("the service sent the person nowhere")?;
     report("The person enters the right code; the service sends them back to the shop.");
 
     let thanks = expect(200, "the shop's callback", browser.open(&callback)?)?;
-    let shown = thanks.body.contains(&format!("<strong id=\"address\">{ADDRESS}</strong>"));
-    if !shown {
+    let shown = format!("<strong id=\"address\">{}</strong>", escape_html(&address_text));
+    if !thanks.body.contains(&shown) {
         return Err("the shop does not show the address".to_string());
     }
     report("The shop exchanges the code at /token and reads the address at /info.");
-    report(&format!("The shop knows: {ADDRESS} is this person's address."));
+    report(&format!("The shop knows: {in_one_line} is this person's address."));
     Ok(())
 }
 
@@ -70,18 +83,6 @@ fn expect(status: u16, what: &str, reply: Reply) -> Result<Reply, String> {
 fn form_action(page: &Reply, url: &str) -> Result<String, String> {
     let action = attribute(&page.body, "<form", "action");
     action.map(|action| resolve(url, &action)).ok_or_else(|| "the page has no form".to_string())
-}
-
-/// The first `NNNN-NNNN` in a text.
-fn find_code(message: &str) -> Option<String> {
-    let is_code = |word: &&str| {
-        word.len() == 9
-            && word
-                .char_indices()
-                .all(|(at, c)| if at == 4 { c == '-' } else { c.is_ascii_digit() })
-    };
-    let words = message.split(|c: char| !(c.is_ascii_digit() || c == '-'));
-    words.into_iter().find(is_code).map(str::to_string)
 }
 
 /// Another code: the last digit is changed.

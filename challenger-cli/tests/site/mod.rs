@@ -471,6 +471,12 @@ pub(crate) fn free_port() -> u16 {
     iter::repeat_with(|| rand::random_range(10_000..32_000)).find(free).unwrap()
 }
 
+/// Such a port, after which comes another.
+pub(crate) fn free_pair() -> u16 {
+    let next_is_free = |port: &u16| TcpListener::bind(("127.0.0.1", port + 1)).is_ok();
+    iter::repeat_with(free_port).find(next_is_free).unwrap()
+}
+
 /// Runs `challenger-admin` on a site.
 pub(crate) fn admin(site: &Site, arguments: &[&str]) -> Output {
     site.run("challenger-admin", arguments)

@@ -1,4 +1,4 @@
-//! The demonstration's client: a small web site that wants to know an e-mail address for certain.
+//! The demonstration's shop: a small web site that wants to know an address for certain.
 //!
 //! It does what every client has to do, in the order an integrator would write it: `/setup`, send
 //! the browser to `/authorize`, take the code from the redirect, `/token`, `/info`.
@@ -6,20 +6,22 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use challenger_proto::Refused;
-use challenger_proto::http::{Form, Method, Request, Status};
-use challenger_server::front::{Answer, Peer, Respond};
+use challenger_proto::address::AddressType;
+use challenger_proto::http::{Form, Method, Request};
+use challenger_server::front::Answer;
 use challenger_server::pages::escape_html;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::browser::{Browser, Reply};
+use super::inbox::written;
+use super::site::{page, redirect};
 
 /// The maximum number of visits under way; older ones are forgotten.
 const STATES_MAX: usize = 1000;
 
-/// The client, as it was registered with the service.
-pub(super) struct DemoClient {
+/// The shop, as it was registered with the service.
+pub(super) struct Shop {
     pub(super) service_url: String,
     pub(super) client_id: i64,
     pub(super) secret: String,
@@ -30,14 +32,16 @@ pub(super) struct DemoClient {
     pub(super) browser: Browser,
 }
 
-impl Respond for DemoClient {
-    fn respond(&self, request: Request, _: &dyn Peer) -> Answer {
+impl Shop {
+    pub(super) fn respond(&self, request: &Request) -> Answer {
         match (request.method, request.path()) {
             (Method::Get | Method::Head, "/") => page(
                 200,
                 "Demo shop",
-                "<p>This shop sends its bills by e-mail and wants to be sure of your address.</p>\
-                 <form method=\"post\" action=\"start\"><button>Prove my address</button></form>",
+                "<p>This shop wants to be sure that its bills reach you.</p>\
+                 <form method=\"post\" action=\"start\"><button>Prove my address</button></form>\
+                 <p>Messages are not sent anywhere. They are in the \
+                 <a href=\"/inbox\" target=\"_blank\">inbox</a>.</p>",
             ),
             (Method::Post, "/start") => self.start().unwrap_or_else(|problem| sorry(&problem)),
             (Method::Get, "/callback") => {
@@ -47,12 +51,6 @@ impl Respond for DemoClient {
         }
     }
 
-    fn refuse(&self, _: Option<&Request>, refused: Refused) -> Answer {
-        page(refused.refusal.status(), "This request makes no sense", "")
-    }
-}
-
-impl DemoClient {
     /// Asks the service for a nonce and sends the person there.
     fn start(&self) -> Result<Answer, String> {
         let setup = format!("{}setup/{}", self.service_url, self.client_id);
@@ -100,15 +98,18 @@ impl DemoClient {
         let info = self.browser.get_as(&format!("{}info", self.service_url), &token)?;
         let info = json(&info)?;
         let address = info.get("address").ok_or("the service returned no address")?;
-        let email = text(address, "CONTACT_EMAIL")?;
+        let address_type = AddressType::new(&text(&info, "address_type")?);
+        let address_type = address_type.ok_or("the service returned no type of address")?;
+        let address = written(&address_type, |field| address.get(field)?.as_str());
         Ok(page(
             200,
             "Thank you",
             &format!(
-                "<p>You can receive messages at <strong id=\"address\">{}</strong>.</p>\
+                "<p>You can receive messages at this address:</p>\
+                 <p class=\"address\"><strong id=\"address\">{}</strong></p>\
                  <p>The shop read this at <code>/info</code>:</p><pre>{}</pre>\
                  <p><a href=\"/\">Once more</a></p>",
-                escape_html(&email),
+                escape_html(&address),
                 escape_html(&serde_json::to_string_pretty(&info).unwrap_or_default()),
             ),
         ))
@@ -133,24 +134,4 @@ fn text(value: &Value, name: &str) -> Result<String, String> {
 fn sorry(problem: &str) -> Answer {
     let text = format!("<p>{}</p><p><a href=\"/\">To the shop</a></p>", escape_html(problem));
     page(502, "That did not work", &text)
-}
-
-fn redirect(location: String) -> Answer {
-    let headers = vec![("Location", location.into()), ("Cache-Control", "no-store".into())];
-    Answer { status: Status(303), headers, body: [].into() }
-}
-
-fn page(status: u16, title: &str, content: &str) -> Answer {
-    let body = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{content}\n</main>\n\
-         </body>\n</html>\n"
-    );
-    let headers = vec![
-        ("Content-Type", "text/html; charset=utf-8".into()),
-        ("Cache-Control", "no-store".into()),
-        ("X-Content-Type-Options", "nosniff".into()),
-    ];
-    Answer { status: Status(status), headers, body: body.into_bytes().into() }
 }
