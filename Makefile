@@ -20,7 +20,7 @@ ADDRESS_TYPES = $(wildcard docs/address-types/*.conf)
 GATEWAYS = $(wildcard docs/gateways/*.conf)
 TERMS = $(wildcard docs/terms/*.rst)
 DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT
-CHAPTERS = $(wildcard docs/*.md docs/*.svg)
+CHAPTERS = $(wildcard docs/*.md docs/*.svg docs/*.yaml)
 
 # Lists of files are separated by spaces, and some are deleted.
 ifneq ($(words [$(DESTDIR)$(PREFIX)]),1)
