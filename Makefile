@@ -11,6 +11,8 @@ PROFILE_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
 # axe-core, which finds accessibility barriers on pages, for the tests only; and its directory.
 AXE_VERSION = 4.14.1
 AXE = $(or $(CARGO_TARGET_DIR),target)/browser
+# The directory of schemathesis, which compares the service with docs/openapi.yaml, for the tests only.
+SCHEMATHESIS = $(or $(CARGO_TARGET_DIR),target)/schemathesis
 
 PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd \
 	challenger-send-email challenger-send-http
@@ -44,7 +46,7 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 
 .PHONY: all install uninstall demo selftest fuzz keep check simulate planted-bugs soak bench \
 	microbench check-instructions update-instructions programs deb check-package fmt \
-	packages postgresql openssl documents tools browser valgrind debhelper debian-tests
+	packages postgresql openssl documents tools browser schemathesis valgrind debhelper debian-tests
 
 all:
 	$(CARGO) build --release --locked
@@ -91,7 +93,7 @@ selftest:
 check: export PROPTEST_RNG_SEED ?= 20260105
 
 # Runs every check.
-check: postgresql openssl documents tools browser
+check: postgresql openssl documents tools browser schemathesis
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
@@ -259,6 +261,15 @@ browser:
 	@grep -q '"version": "$(AXE_VERSION)"' $(AXE)/node_modules/axe-core/package.json 2>/dev/null \
 	|| npm install --prefix $(AXE) --no-save --ignore-scripts --no-audit --no-fund --loglevel=error \
 	    axe-core@$(AXE_VERSION)
+
+# The protocol's description is tested by schemathesis, in a Python environment of its own.
+schemathesis: testdata/openapi/requirements.txt
+	$(call need,the tests need an environment of Python, \
+	    /usr/bin/python3 -c "import ensurepip",python3-venv)
+	@cmp -s $< $(SCHEMATHESIS)/$(notdir $<) || { \
+	    /usr/bin/python3 -m venv --clear $(SCHEMATHESIS) && \
+	    $(SCHEMATHESIS)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $< && \
+	    cp $< $(SCHEMATHESIS); }
 
 # Valgrind counts instructions.
 valgrind:
