@@ -14,6 +14,8 @@ AXE = $(or $(CARGO_TARGET_DIR),target)/browser
 # Libraries for Node.js that applications use, for the tests only; and their directory.
 LIBRARIES = testdata/integrators
 INTEGRATORS = $(or $(CARGO_TARGET_DIR),target)/integrators
+# The directory of schemathesis, which compares the service with docs/openapi.yaml, for the tests only.
+SCHEMATHESIS = $(or $(CARGO_TARGET_DIR),target)/schemathesis
 
 PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd \
 	challenger-send-email challenger-send-http
@@ -23,7 +25,7 @@ ADDRESS_TYPES = $(wildcard docs/address-types/*.conf)
 GATEWAYS = $(wildcard docs/gateways/*.conf)
 TERMS = $(wildcard docs/terms/*.rst)
 DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT
-CHAPTERS = $(wildcard docs/*.md docs/*.svg)
+CHAPTERS = $(wildcard docs/*.md docs/*.svg docs/*.yaml)
 
 # Lists of files are separated by spaces, and some are deleted.
 ifneq ($(words [$(DESTDIR)$(PREFIX)]),1)
@@ -47,7 +49,8 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 
 .PHONY: all install uninstall demo selftest fuzz keep check simulate planted-bugs soak bench \
 	microbench check-instructions update-instructions programs deb check-package fmt \
-	packages postgresql openssl documents tools browser integrators valgrind debhelper debian-tests
+	packages postgresql openssl documents tools browser integrators schemathesis valgrind debhelper \
+	debian-tests
 
 all:
 	$(CARGO) build --release --locked
@@ -94,7 +97,7 @@ selftest:
 check: export PROPTEST_RNG_SEED ?= 20260105
 
 # Runs every check.
-check: postgresql openssl documents tools browser integrators
+check: postgresql openssl documents tools browser integrators schemathesis
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
@@ -275,6 +278,15 @@ integrators:
 	{ mkdir -p $(INTEGRATORS) && cp $(LIBRARIES)/package*.json $(INTEGRATORS) && \
 	npm ci --prefix $(INTEGRATORS) --ignore-scripts --no-audit --no-fund --loglevel=error && \
 	cp $(LIBRARIES)/package-lock.json $(INTEGRATORS)/installed.json; }
+
+# The protocol's description is tested by schemathesis, in a Python environment of its own.
+schemathesis: testdata/openapi/requirements.txt
+	$(call need,the tests need an environment of Python, \
+	    /usr/bin/python3 -c "import ensurepip",python3-venv)
+	@cmp -s $< $(SCHEMATHESIS)/$(notdir $<) || { \
+	    /usr/bin/python3 -m venv --clear $(SCHEMATHESIS) && \
+	    $(SCHEMATHESIS)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $< && \
+	    cp $< $(SCHEMATHESIS); }
 
 # Valgrind counts instructions.
 valgrind:

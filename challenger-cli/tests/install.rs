@@ -121,7 +121,7 @@ fn everything_has_its_place_and_can_be_taken_away() {
     for document in ["ARCHITECTURE.md", "CHANGELOG.md", "README.md", "SECURITY.md"] {
         expected.insert(format!("share/doc/challenger/{document}"));
     }
-    let is_chapter = |name: &&String| name.ends_with(".md") || name.ends_with(".svg");
+    let is_chapter = |name: &&String| [".md", ".svg", ".yaml"].iter().any(|it| name.ends_with(it));
     for document in names("docs").iter().filter(is_chapter) {
         expected.insert(format!("share/doc/challenger/docs/{document}"));
     }
