@@ -234,6 +234,31 @@ fn a_library_finds_everything_in_the_metadata() {
     demo.stop();
 }
 
+/// What an application asks the browser to open that knows three URLs and nothing else.
+fn link(application: &Application) -> String {
+    let client = [("client_id", application.fact("client_id"))];
+    let query = form(&[&client[..], &Application::REQUEST].concat());
+    format!("{}?{query}", application.fact("authorization_endpoint"))
+}
+
+#[test]
+fn three_urls_are_enough_for_an_open_application() {
+    let mut demo = Demo::start(&["--redirect-uri", CALLBACK, "--json", "--open"]);
+    let application = Application(serde_json::from_str(&demo.line()).unwrap());
+    let begun = get(&link(&application));
+    assert_eq!(begun.status, 302, "{}", begun.body);
+    let nonce = begun.header("Location").unwrap().strip_prefix("authorize/").unwrap();
+    application.challenge(nonce, "en", &[("CONTACT_EMAIL", "ada@example.com")]);
+    let info = application.finish(nonce, demo.inbox()[0]["code"].as_str().unwrap());
+    assert_eq!(info["address"], json!({"CONTACT_EMAIL": "ada@example.com"}));
+    demo.stop();
+
+    let mut demo = Demo::start(&["--redirect-uri", CALLBACK, "--json"]);
+    let application = Application(serde_json::from_str(&demo.line()).unwrap());
+    assert_eq!(get(&link(&application)).status, 400, "it is not open");
+    demo.stop();
+}
+
 #[test]
 fn the_inbox_belongs_to_the_demonstration_alone() {
     let mut demo = Demo::start(&["--redirect-uri", CALLBACK, "--json"]);
@@ -380,6 +405,7 @@ fn wrong_arguments_are_explained() {
         (&["--port=0"], "expected a number from 1 to 65534"),
         (&["--port=65535"], "expected a number from 1 to 65534"),
         (&["--port=http"], "expected a number from 1 to 65534"),
+        (&["--open"], "expected with --redirect-uri"),
         (&["--selftest", "--json"], "expected without --json"),
         (&["--selftest", "--redirect-uri=https://a.example/"], "expected without --json"),
     ] {

@@ -43,6 +43,10 @@ pub(crate) struct Demo {
     /// print everything that an application needs to know as one line of JSON, and no messages
     #[argh(switch)]
     json: bool,
+    /// let any browser begin a validation for the application, as one has to that can only be given
+    /// the three URLs of OAuth 2.0
+    #[argh(switch)]
+    open: bool,
     /// the port of the service on 127.0.0.1, after which comes that of the inbox; by default 9967,
     /// or any if that is taken
     #[argh(option, arg_name = "number", from_str_fn(port))]
@@ -86,6 +90,11 @@ impl Demo {
             return Err(Exit::invalid_argument(
                 "--selftest plays the person in the shop: expected without --json and \
                  --redirect-uri",
+            ));
+        }
+        if self.open && self.redirect_uri.is_none() {
+            return Err(Exit::invalid_argument(
+                "--open is for an application: expected with --redirect-uri",
             ));
         }
         let running = Demonstration::start(&self)?;

@@ -18,7 +18,7 @@ use challenger_server::ports::{EntropySource, Helper};
 use challenger_server::recent::Recent;
 use challenger_server::responder::Responder;
 use challenger_server::server::RenderedPages;
-use challenger_server::store::{OpenMode, Registry, SqliteStore};
+use challenger_server::store::{Changed, OpenMode, Registry, SqliteStore};
 use challenger_server::{listen, settings};
 use tempfile::TempDir;
 
@@ -35,6 +35,9 @@ const SITE_PORT: u16 = 9968;
 
 /// How many messages may be delivered at the same time.
 const HELPERS: usize = 4;
+
+/// The budget without which a client is not open: more than any tests ask for.
+const MESSAGES_PER_DAY: u32 = 1_000_000;
 
 /// The running demonstration. Dropping it stops everything and removes its files.
 pub(super) struct Demonstration {
@@ -69,10 +72,10 @@ impl Demonstration {
                 .map_err(failed)?;
         store.migrate().map_err(failed)?;
         let client = match &demo.redirect_uri {
-            Some(uri) => register(&store, uri.clone())?,
+            Some(uri) => register(&store, uri.clone(), demo.open)?,
             None => {
                 let callback = RedirectUri::parse(&format!("{site_url}callback"));
-                register(&store, callback.map_err(failed)?)?
+                register(&store, callback.map_err(failed)?, false)?
             }
         };
 
@@ -141,10 +144,20 @@ fn failed(error: impl Display) -> Exit {
 }
 
 /// Registers a client with a new secret.
-fn register(store: &SqliteStore, redirect_uri: RedirectUri) -> Result<Client, Exit> {
+fn register(store: &SqliteStore, redirect_uri: RedirectUri, open: bool) -> Result<Client, Exit> {
     let secret = generate_client_secret(OsEntropy.draw()).expose().clone();
     let hashed = HashedSecret::new(&secret, OsEntropy.draw());
     let id = store.add_client(&redirect_uri, hashed).map_err(failed)?.id();
+    if open {
+        for changed in [
+            store.set_messages_per_day(&redirect_uri, Some(MESSAGES_PER_DAY)),
+            store.set_open(&redirect_uri, true),
+        ] {
+            if changed.map_err(failed)? != Changed::Done(id) {
+                return Err(Exit::failed("the application cannot be opened"));
+            }
+        }
+    }
     Ok(Client { id, secret, redirect_uri: redirect_uri.as_str().to_owned() })
 }
 
