@@ -15,6 +15,8 @@
 
 #[path = "attack/addresses.rs"]
 mod addresses;
+#[path = "attack/asking.rs"]
+mod asking;
 #[path = "attack/bodies.rs"]
 mod bodies;
 #[path = "attack/budgets.rs"]
@@ -34,8 +36,12 @@ mod grants;
 #[path = "attack/harness.rs"]
 mod harness;
 mod holdings;
+#[path = "attack/open.rs"]
+mod open;
 #[path = "attack/pages.rs"]
 mod pages;
+#[path = "attack/pushed.rs"]
+mod pushed;
 #[path = "attack/queue.rs"]
 mod queue;
 #[path = "attack/redirects.rs"]

@@ -3,7 +3,8 @@
 use std::sync::OnceLock;
 
 use challenger_proto::address::Restrictions;
-use challenger_proto::http::{Method, PageName, Request};
+use challenger_proto::http::{BODY_MAX, Body, Method, PageName, Request, Response};
+use challenger_proto::oauth::{Client, HashedSecret, RedirectUri};
 use challenger_proto::store::{Commit, Records};
 use challenger_proto::testing::{Challenger, TestClient};
 use challenger_proto::{Entropy, Failure, FailureKind, Refusal, Step};
@@ -15,7 +16,8 @@ use challenger_proto::{Entropy, Failure, FailureKind, Refusal, Step};
 pub fn request(data: &[u8]) {
     static WORLD: OnceLock<World> = OnceLock::new();
     let world = WORLD.get_or_init(World::new);
-    let Some(request) = parse(&world.spell_out(data)) else { return };
+    let spelled = world.spell_out(data);
+    let Some(request) = parse(&spelled) else { return };
     let Challenger { service, records, now, .. } = &world.challenger;
     for records in [records, &Records::default()] {
         let mut records = records.clone();
@@ -51,7 +53,43 @@ pub fn request(data: &[u8]) {
         for (name, value) in &response.headers {
             assert!(!value.contains(char::is_control), "{name}");
         }
+        leads_home(&response);
+        world.keeps_secrets(&spelled, &response);
     }
+}
+
+/// The clients' redirect URIs. The second client is open.
+const URIS: [&str; 2] = ["https://client.example/cb", "https://open.example/cb?x=1"];
+
+/// How a redirect names the issuer.
+const ISS: &str = "iss=https%3A%2F%2Fchallenger.example";
+
+/// A redirect leads to a validation, relative to where the request was, or to a client, in whose
+/// URI nothing of the request's adds a parameter.
+fn leads_home(response: &Response) {
+    let Some(location) = response.header("Location") else { return };
+    assert_eq!(response.status.0, 302);
+    if let Some(nonce) = location.strip_prefix("authorize/") {
+        let is_plain = nonce.bytes().all(|it| it.is_ascii_alphanumeric());
+        return assert!(nonce.len() == 52 && is_plain, "{location}");
+    }
+    let [closed, open] = URIS;
+    let query = location.strip_prefix(closed).and_then(|it| it.strip_prefix('?'));
+    let query = query.or_else(|| location.strip_prefix(open)?.strip_prefix('&'));
+    let query = query.unwrap_or_else(|| panic!("{location}"));
+    let (answer, iss) = query.rsplit_once('&').expect("more than one parameter");
+    assert_eq!(iss, ISS);
+    let names: Vec<&str> =
+        answer.split('&').map(|it| it.split_once('=').expect("a value").0).collect();
+    let known: [&[&str]; 4] = [
+        &["code"],
+        &["code", "state"],
+        &["error", "error_description"],
+        &["error", "error_description", "state"],
+    ];
+    assert!(known.contains(&&names[..]), "{location}");
+    let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"-._~%=&".contains(&it);
+    assert!(answer.bytes().all(is_plain), "{location}");
 }
 
 fn parse(data: &[u8]) -> Option<Request> {
@@ -72,7 +110,10 @@ fn parse(data: &[u8]) -> Option<Request> {
     })
 }
 
-/// A service with pages, a client, and validations.
+/// The address in all validations.
+const ADDRESS: &str = "ada@example.com";
+
+/// A service with pages, two clients, and validations.
 struct World {
     challenger: Challenger,
     client: TestClient,
@@ -89,8 +130,18 @@ impl World {
         for name in PageName::ALL {
             challenger.service.pages.insert(name, "en");
         }
-        let client = challenger.register("https://client.example/cb");
+        let client = challenger.register(URIS[0]);
+        let open = challenger.register(URIS[1]);
+        challenger.records.insert_client(Client {
+            id: open.id,
+            redirect_uri: RedirectUri::parse(&open.redirect_uri).expect("it was registered"),
+            secret: HashedSecret::new(&open.secret, Entropy::new([8; 32])),
+            messages_per_day: Some(9),
+            open: true,
+        });
         let mut world = Self { challenger, client, words: Vec::new() };
+        world.push("PUSHED");
+        world.visit("VISITED");
         world.open("OPEN");
         let sent = world.open("SENT");
         let pin = world.challenge(&sent);
@@ -115,9 +166,26 @@ impl World {
         nonce
     }
 
+    /// The same for one with a request that the client pushed.
+    fn push(&mut self, word: &'static str) {
+        let response = self.challenger.ask(&self.client.push("state=s"));
+        let uri = response.member("request_uri").and_then(|it| it.as_str()).expect("a URI");
+        let (_, nonce) = uri.rsplit_once(':').expect("a nonce");
+        self.words.push((word, nonce.to_string()));
+    }
+
+    /// The same for one that a visitor of the open client began.
+    fn visit(&mut self, word: &'static str) {
+        let target = "/authorize?response_type=code&client_id=2&state=s";
+        let response = self.challenger.ask(&Request::get(target));
+        let location = response.header("Location").expect("a redirect");
+        let (_, nonce) = location.split_once('/').expect("a nonce");
+        self.words.push((word, nonce.to_string()));
+    }
+
     fn challenge(&mut self, nonce: &str) -> String {
         let target = format!("/challenge/{nonce}");
-        self.challenger.ask(&Request::post(&target, "CONTACT_EMAIL=ada%40example.com"));
+        self.challenger.ask(&Request::post(&target, format!("CONTACT_EMAIL={ADDRESS}")));
         self.challenger.pin().expect("a PIN").to_string()
     }
 
@@ -127,6 +195,32 @@ impl World {
         let location = response.header("Location").expect("a redirect");
         let (_, code) = location.split_once("code=").expect("a code");
         code.split('&').next().expect("a first part").to_string()
+    }
+
+    /// An answer has no secret but to a request that has it, no code but to one that has the nonce,
+    /// and nobody's address but to one that has the nonce or the token.
+    fn keeps_secrets(&self, request: &[u8], response: &Response) {
+        let body = match &response.body {
+            Body::Json(json) => json.to_string(),
+            Body::Page(page) => serde_json::Value::from(page.data.clone()).to_string(),
+            Body::Empty | Body::Document(_) | Body::Text(_) => String::new(),
+        };
+        assert!(body.len() <= 8 * BODY_MAX, "{} bytes", body.len());
+        let fields = response.headers.iter().map(|(_, value)| value.as_ref());
+        let answer: String = [body.as_str()].into_iter().chain(fields).collect();
+        let is_known =
+            |secret: &str| request.windows(secret.len()).any(|it| it == secret.as_bytes());
+        let (codes, others): (Vec<_>, Vec<_>) =
+            self.words.iter().partition(|(word, _)| ["CODE", "USED"].contains(word));
+        let knows_more = others.iter().any(|(_, secret)| is_known(secret));
+        for (word, secret) in others {
+            assert!(!answer.contains(secret) || is_known(secret), "{word} in {answer}");
+        }
+        for (word, code) in codes {
+            assert!(!answer.contains(code) || is_known(code) || knows_more, "{word} in {answer}");
+        }
+        assert!(!answer.contains(ADDRESS) || is_known(ADDRESS) || knows_more, "{answer}");
+        assert!(!answer.contains(&self.client.secret) || is_known(&self.client.secret));
     }
 
     /// The bytes with what the words stand for in the place of the words.
@@ -162,12 +256,27 @@ mod tests {
                  &redirect_uri=https%3A%2F%2Fclient.example%2Fcb"
             )
         };
+        let begin = |query: &str| format!("GET /authorize?{query}");
+        let asked = |path: &str, body: &str| format!("POST /{path}\n{basic}\n\n{body}");
         for (text, status) in [
             ("POST /challenge/OPEN\n\nCONTACT_EMAIL=a@b".to_string(), 200),
             ("POST /solve/SENT\n\npin=PIN".to_string(), 302),
             ("POST /solve/SENT\n\npin=12345678".to_string(), 403),
             ("POST /solve/OPEN\n\npin=PIN".to_string(), 403),
             ("POST /challenge/SOLVED\n\nCONTACT_EMAIL=a@b".to_string(), 200),
+            ("GET /authorize/PUSHED".to_string(), 200),
+            ("GET /authorize/PUSHED?response_type=code&client_id=1".to_string(), 400),
+            (begin("client_id=1&request_uri=urn:ietf:params:oauth:request_uri:PUSHED"), 302),
+            (begin("client_id=2&request_uri=urn:ietf:params:oauth:request_uri:PUSHED"), 404),
+            (begin("client_id=2&request_uri=urn:ietf:params:oauth:request_uri:VISITED"), 404),
+            (begin("client_id=2&response_type=code&state=x"), 302),
+            (begin("client_id=2&response_type=token&state=x"), 302),
+            (begin("client_id=1&response_type=code&state=x"), 400),
+            (asked("par", "response_type=code&login_hint=a@b"), 201),
+            (asked("introspect", "token=TOKEN"), 200),
+            (asked("revoke", "token=TOKEN"), 200),
+            ("GET /status/SENT\nAuthorization: Bearer secret-token:client-1".to_string(), 200),
+            ("GET /.well-known/oauth-authorization-server".to_string(), 200),
             (token("CODE"), 200),
             (token("USED"), 401),
             ("GET /info\nAuthorization: Bearer TOKEN".to_string(), 200),

@@ -184,8 +184,10 @@ fn crowds_of_fields_are_refused() {
                 assert!(peer.reply().is_none_or(|reply| reply.status == 413));
             }
             let (query, _) = many[..8000].rsplit_once('&').unwrap();
-            let reply = site.get(&format!("authorize/{nonce}?{query}"), &[]);
+            let reply = site.get(&format!("authorize/{nonce}?state=x&{query}"), &[]);
             assert_eq!(reply.refusal(), (400, 25));
+            // Nothing in the crowd is a parameter of a request.
+            assert_eq!(site.get(&format!("authorize/{nonce}?{query}"), &[]).status, 200);
         });
         let status = site.get(&authorize(&nonce), &[]).json();
         assert_eq!(status["changes_left"], 3, "nothing was charged: {status}");
@@ -253,8 +255,20 @@ fn paths_have_one_spelling() {
         "setup/1/",
         "setup/1/2",
         "setup/../config",
-        "authorize",
+        "authorize/",
         "authorize//",
+        "par/",
+        "par/1",
+        "Par",
+        "introspect/",
+        "revoke/x",
+        "status",
+        "status/",
+        "status//x",
+        ".well-known/openid-configuration",
+        ".well-known/",
+        ".well-known/../par",
+        "%2ewell-known/oauth-authorization-server",
         "info/x",
         "token/",
         "admin",

@@ -1,5 +1,7 @@
 //! Attacks on OAuth: with other people's codes, tokens and clients.
 
+use std::collections::BTreeMap;
+
 use challenger_testkit::{Reply, code_of, escape, request, wrong};
 
 use crate::harness::{authorize, everywhere, prove};
@@ -7,20 +9,30 @@ use crate::site::{ISS, REDIRECT_URI, SECRET, Site, stdout};
 
 pub const ADA: &str = "ada@example.com";
 pub const HTML: (&str, &str) = ("Accept", "text/html");
-const JSON: (&str, &str) = ("Accept", "application/json");
+pub const JSON: (&str, &str) = ("Accept", "application/json");
 
 /// Another client.
-const MALLORY: &str = "secret-token:mallory-mallory-mallory";
-const MALLORYS_URI: &str = "https://mallory.example/";
+pub const MALLORY: &str = "secret-token:mallory-mallory-mallory";
+pub const MALLORYS_URI: &str = "https://mallory.example/";
 
 /// Registers the other client, whose number is 2.
-fn add_mallory(site: &Site) {
+pub fn add_mallory(site: &Site) {
     site.remember(MALLORY);
     let added = site.run("challenger-admin", &["--add", MALLORY, MALLORYS_URI]);
     assert_eq!(stdout(&added), "Client added. Client ID is: 2\n");
 }
 
-/// A token request of the client, with some parameters changed or, if they are empty, left out.
+/// A form with these fields, some of them changed or, if they are empty, left out.
+pub fn form(usual: &[(&str, &str)], changes: &[(&str, &str)]) -> String {
+    let mut fields: BTreeMap<&str, &str> = usual.iter().copied().collect();
+    fields.extend(changes.iter().copied());
+    fields.retain(|_, value| !value.is_empty());
+    let pairs: Vec<String> =
+        fields.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
+    pairs.join("&")
+}
+
+/// A token request of the client, with some parameters changed or left out.
 pub fn token(site: &Site, code: &str, changes: &[(&str, &str)]) -> Reply {
     let usual = [
         ("grant_type", "authorization_code"),
@@ -29,13 +41,8 @@ pub fn token(site: &Site, code: &str, changes: &[(&str, &str)]) -> Reply {
         ("redirect_uri", REDIRECT_URI),
         ("code", code),
     ];
-    let mut fields: std::collections::BTreeMap<&str, &str> = usual.into();
-    fields.extend(changes.iter().copied());
-    fields.retain(|_, value| !value.is_empty());
-    let pairs: Vec<String> =
-        fields.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
     site.remember(code);
-    site.post("token", &[], pairs.join("&"))
+    site.post("token", &[], form(&usual, changes))
 }
 
 /// A validation of Ada's whose authorization request has these parameters, up to the code.
@@ -48,7 +55,7 @@ fn solved_with(site: &Site, parameters: &str) -> (String, String) {
 }
 
 /// An answer without the parts that depend on the time.
-fn looks(reply: &Reply) -> (u16, Vec<(String, String)>, String) {
+pub fn looks(reply: &Reply) -> (u16, Vec<(String, String)>, String) {
     let mut headers = reply.headers.clone();
     for (name, _) in &mut headers {
         name.make_ascii_lowercase();
@@ -111,8 +118,8 @@ fn codes_are_not_found_by_changing_some() {
 }
 
 /// RFC 7636, appendix B.
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 #[test]
 fn nothing_gets_around_a_code_challenge() {

@@ -2,7 +2,9 @@
 
 use challenger_testkit::{Reply, escape, wrong};
 
+use crate::grants::form;
 use crate::harness::{authorize, everywhere};
+use crate::pushed::{push, pushed};
 use crate::site::{SECRET, Site};
 
 const HTML: (&str, &str) = ("Accept", "text/html");
@@ -144,6 +146,22 @@ fn answers(site: &Site) -> Vec<(String, Reply)> {
         );
         add("no pin", site.post(&format!("solve/{nonce}"), &[accept], "pin=1"));
     }
+    let nonce = pushed(site, &[]);
+    let link =
+        format!("authorize?client_id=1&request_uri=urn:ietf:params:oauth:request_uri:{nonce}");
+    add("pushed", push(site, &[]));
+    add("push refused", push(site, &[("client_secret", "wrong")]));
+    add("status", site.get(&format!("status/{nonce}"), &[bearer]));
+    add("status refused", site.get(&format!("status/{nonce}"), &[]));
+    add("metadata", site.get(".well-known/oauth-authorization-server", &[]));
+    for accept in [HTML, JSON] {
+        add("link", site.get(&link, &[accept]));
+        add("link refused", site.get(&format!("{link}0"), &[accept]));
+        add("not pushed", site.get("authorize?client_id=1", &[accept]));
+        add("look", site.get(&format!("authorize/{nonce}"), &[accept]));
+        let fixed = site.get(&format!("{}&state=x", authorize(&nonce)), &[accept]);
+        add("fixed", fixed);
+    }
     let (nonce, code) = site.solved("eve@example.com");
     add("solved", site.get(&authorize(&nonce), &[HTML]));
     let granted = site.token(&code);
@@ -151,6 +169,11 @@ fn answers(site: &Site) -> Vec<(String, Reply)> {
     add("token", granted);
     add("token refused", site.token(&code));
     add("info", site.info(&token));
+    for path in ["introspect", "revoke"] {
+        let client = [("client_id", "1"), ("client_secret", SECRET)];
+        add(path, site.post(path, &[], form(&client, &[("token", &token)])));
+        add(&format!("token: {path} refused"), site.post(path, &[], form(&client, &[])));
+    }
     add("already done", site.get(&authorize(&nonce), &[HTML]));
     for bytes in ["GET / HTTP/2.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "\0"] {
         let mut peer = site.connect();

@@ -1,5 +1,5 @@
 //! Where a browser is sent after a proof, or by somebody who stops: to the registered URI, with
-//! nothing but code or error, and state.
+//! nothing but code or error, state and issuer.
 
 use challenger_testkit::{Reply, code_of, escape, unescape, wrong};
 
@@ -8,7 +8,7 @@ use crate::harness::{authorize, everywhere};
 use crate::site::{ISS, REDIRECT_URI, SECRET, stderr, stdout};
 
 /// URIs that look almost like the registered one.
-const ELSEWHERE: [&str; 45] = [
+pub const ELSEWHERE: [&str; 45] = [
     "https://mallory.example/",
     "https://client.example/callback",
     "https://client.example/callback?shop=2",

@@ -128,6 +128,11 @@ impl Site {
         for key in ["nonce", "access_token"] {
             self.remember(json[key].as_str().unwrap_or_default());
         }
+        let request_uri = json["request_uri"].as_str().unwrap_or_default();
+        self.remember(request_uri.rsplit(':').next().unwrap_or_default());
+        if let Some(nonce) = reply.header("Location").and_then(|it| it.strip_prefix("authorize/")) {
+            self.remember(nonce);
+        }
         for url in json["redirect_url"].as_str().into_iter().chain(reply.header("Location")) {
             let (_, query) = url.split_once('?').unwrap_or_default();
             for pair in query.split('&') {

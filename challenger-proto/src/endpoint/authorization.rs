@@ -1,7 +1,8 @@
 //! The parameters of an authorization request (RFC 6749 §4.1.1), on whatever way they come.
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 
+use crate::http::TARGET_MAX;
 use crate::http::form::Form;
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::AuthorizationRequest;
@@ -35,13 +36,21 @@ pub(super) fn request(form: &Form) -> Result<AuthorizationRequest, Refused> {
     if form.require("response_type")? != "code" {
         return Err(Refusal::ResponseTypeUnsupported.about("response_type"));
     }
-    let text = |name| form.get(name).map(ToString::to_string);
     Ok(AuthorizationRequest {
-        state: text("state"),
-        scope: text("scope"),
+        state: text(form, "state")?,
+        scope: text(form, "scope")?,
         code_challenge: code_challenge(form)?,
         names_redirect_uri: form.get("redirect_uri").is_some(),
     })
+}
+
+/// A parameter that is kept as it is. A body has room for one that no browser could bring along, and
+/// whose redirect no proxy would pass on.
+fn text(form: &Form, name: &'static str) -> Result<Option<String>, Refused> {
+    match form.get(name) {
+        Some(text) if text.len() > TARGET_MAX => Err(Refusal::ParameterMalformed.about(name)),
+        text => Ok(text.map(ToString::to_string)),
+    }
 }
 
 /// PKCE's two parameters (RFC 7636 §4.3).

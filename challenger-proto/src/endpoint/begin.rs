@@ -18,6 +18,7 @@ use crate::oauth::client::{Client, ClientId};
 use crate::oauth::grant::AuthorizationRequest;
 use crate::oauth::redirect::Outcome;
 use crate::refusal::{Refusal, Refused};
+use crate::secret::Secret;
 use crate::secret::entropy::Entropy;
 use crate::secret::nonce::Nonce;
 use crate::service::Service;
@@ -42,8 +43,9 @@ enum Way {
 #[derive(Clone, Debug)]
 struct Direct {
     redirect_uri: Option<String>,
-    /// Kept beside the request, so that an error can be answered with it.
-    state: Option<String>,
+    /// Kept beside the request, so that an error can be answered with it. It may be a session of the
+    /// client.
+    state: Secret<Option<String>>,
     request: Result<AuthorizationRequest, Refused>,
     proposal: Proposal,
 }
@@ -56,7 +58,7 @@ impl BeginRequest {
             Some(uri) => Way::Pushed(parse_request_uri(uri)),
             None => Way::Direct(Direct {
                 redirect_uri: query.get("redirect_uri").map(ToString::to_string),
-                state: query.get("state").map(ToString::to_string),
+                state: Secret::new(query.get("state").map(ToString::to_string)),
                 request: authorization::request(&query),
                 proposal: Proposal::of_hint(query.get("login_hint").unwrap_or_default(), service),
             }),
@@ -137,7 +139,8 @@ impl Direct {
                 let description = refused.description();
                 let outcome = Outcome::Refused(refused.refusal.oauth_error(), &description);
                 let issuer = context.service.issuer.as_deref();
-                let location = client.redirect_uri.respond(outcome, self.state.as_deref(), issuer);
+                let location =
+                    client.redirect_uri.respond(outcome, self.state.expose().as_deref(), issuer);
                 let mut response = Response::found(location);
                 response.refusal = Some(refused.refusal);
                 Decision::Respond(response)

@@ -50,9 +50,9 @@ impl Audience {
             allow: route.map_or("", Route::allow),
             scheme: match route {
                 Some(Route::Info | Route::Status) => Some(Scheme::Bearer),
-                Some(Route::Introspect | Route::Par | Route::Revoke | Route::Token) if basic => {
-                    Some(Scheme::Basic)
-                }
+                Some(Route::Introspect | Route::Par | Route::Revoke) => Some(Scheme::Basic),
+                // For a client that authenticates in the form, the protocol leaves it out.
+                Some(Route::Token) if basic => Some(Scheme::Basic),
                 _ => None,
             },
             posted: request.method == Method::Post,

@@ -43,9 +43,9 @@ impl StatusRequest {
             return Err(Refusal::ClientSecretWrong.into());
         }
         let budget = validation.budget(&context.service.limits);
-        let is_over = context.now >= validation.expires || budget.is_exhausted();
+        let in_time = context.now < validation.expires;
         let body = json!({
-            "state": state(&validation, is_over),
+            "state": state(&validation, in_time, budget.is_exhausted()),
             "expires": validation.expires.to_json(),
             "changes_left": budget.addresses,
             "retransmission_time": budget.next_transmission.to_json(),
@@ -56,13 +56,14 @@ impl StatusRequest {
     }
 }
 
-/// How far it has come.
-const fn state(validation: &Validation, is_over: bool) -> &'static str {
+/// How far it has come. A proof is as good when it was the last try.
+const fn state(validation: &Validation, in_time: bool, is_exhausted: bool) -> &'static str {
     match validation.progress {
         Progress::Redeemed { .. } | Progress::Revoked(_) => "redeemed",
-        _ if is_over => "over",
+        _ if !in_time => "over",
+        Progress::Solved(_) => "proved",
+        Progress::Open | Progress::Challenged(_) if is_exhausted => "over",
         Progress::Open => "open",
         Progress::Challenged(_) => "message_sent",
-        Progress::Solved(_) => "proved",
     }
 }

@@ -9,7 +9,7 @@ use crate::refusal::{Refusal, Refused};
 const CODE: &str = "43 to 128 letters, digits, -, ., _ and ~ (RFC 7636)";
 
 /// The value that each parameter should have.
-const ACCEPTED: [(&str, &str); 18] = [
+const ACCEPTED: [(&str, &str); 20] = [
     ("Authorization", "Basic with client ID and secret in base64"),
     ("address", "a JSON object with fields of an address, whose values are text"),
     ("client_id", "the number that the operator gave out, the same wherever it is"),
@@ -26,6 +26,8 @@ const ACCEPTED: [(&str, &str); 18] = [
     ("request", "nothing: requests in a JWT (RFC 9101) are not supported"),
     ("request_uri", "nothing: it is the result of this request"),
     ("response_type", "code"),
+    ("scope", "a text of at most 8192 bytes, which means nothing here"),
+    ("state", "a text of at most 8192 bytes"),
     ("token", "an access token of this service"),
     ("UTF-8", "text in UTF-8"),
 ];

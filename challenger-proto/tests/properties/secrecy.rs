@@ -107,6 +107,26 @@ proptest! {
 }
 
 #[test]
+fn no_debug_shows_a_state_or_a_proposed_address() {
+    let service = world::service(world::small_limits());
+    let hidden = ["a-session-of-hers", "ada@example.com", world::SECRET];
+    let parameters = format!(
+        "response_type=code&client_id=1&client_secret={}&state={}&login_hint={}",
+        world::SECRET,
+        hidden[0],
+        hidden[1]
+    );
+    for request in
+        [Request::get(&format!("/authorize?{parameters}")), Request::post("/par", parameters)]
+    {
+        let step = Step::begin(&request, &service, world::START);
+        let text = format!("{request:?} {step:?}");
+        assert!(matches!(step, Step::Load(_)), "{text}");
+        assert_eq!(hidden.iter().find(|it| text.contains(**it)), None, "{text}");
+    }
+}
+
+#[test]
 fn a_refusal_shows_no_detail() {
     let refused = Refusal::EndpointUnknown.about("/solve/a-nonce/");
     assert!(!format!("{refused:?}").contains("a-nonce"));
