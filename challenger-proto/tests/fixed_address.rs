@@ -105,3 +105,15 @@ fn an_address_of_another_type_leads_back_to_the_client() {
         assert_eq!(page(&response), (PageName::InvalidRequest, Some(back)));
     }
 }
+
+#[test]
+fn a_fixed_address_that_is_proved_is_not_over_for_its_client() {
+    let (mut challenger, nonce) = fixed("+41 79 123 45 67");
+    send(&mut challenger, &nonce, "%2B41791234567");
+    let pin = challenger.pin().unwrap().to_owned();
+    challenger.ask(&Request::post(&format!("/solve/{nonce}"), format!("pin={pin}")));
+    let status = Request::get(&format!("/status/{nonce}"));
+    let status = status.with("Authorization", "Bearer secret-token:client-1");
+    let response = challenger.ask(&status);
+    assert_eq!(response.member("state").and_then(|it| it.as_str()), Some("proved"));
+}

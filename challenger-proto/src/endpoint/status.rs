@@ -43,7 +43,8 @@ impl StatusRequest {
             return Err(Refusal::ClientSecretWrong.into());
         }
         let budget = validation.budget(&context.service.limits);
-        let is_over = context.now >= validation.expires || budget.is_exhausted();
+        let is_spent = budget.is_exhausted() && !validation.is_solved();
+        let is_over = is_spent || context.now >= validation.expires;
         let body = json!({
             "state": state(&validation, is_over),
             "expires": validation.expires.to_json(),
