@@ -59,6 +59,7 @@ impl Walk {
             }
             self.depth = self.depth.max(depth);
             node.check_status();
+            node.check_questions();
             node.check_bent_requests();
             node.check_void_codes();
             node.check_after_the_end();
@@ -134,6 +135,23 @@ fn every_history_of_one_mailbox_in_two_spellings_holds() {
 fn every_history_under_scarce_budgets_holds() {
     let walk = walk(Start::Scarce, 3613);
     assert!(walk.wrong_verdicts.contains_key(&429));
+}
+
+/// The arrows of a validation whose request stays.
+fn arrows_without_authorize() -> BTreeSet<(&'static str, &'static str, &'static str)> {
+    ARROWS.into_iter().filter(|(_, verb, _)| *verb != "authorize").collect()
+}
+
+#[test]
+fn every_history_of_a_pushed_request_holds() {
+    let walk = walk(Start::Pushed, 437);
+    assert_eq!(walk.arrows, arrows_without_authorize());
+}
+
+#[test]
+fn every_history_of_a_request_that_a_browser_brought_holds() {
+    let walk = walk(Start::Direct, 483);
+    assert_eq!(walk.arrows, arrows_without_authorize());
 }
 
 #[test]

@@ -8,6 +8,9 @@ use challenger_proto::testing::Challenger;
 use challenger_proto::{AddressFormat, Refusal};
 
 const QUERY: &str = "response_type=code&client_id=1&state=a%26b";
+/// Where pages lead back to.
+const BACK: &str = "https://client.example/cb?error=invalid_request&state=a%26b\
+                    &iss=https%3A%2F%2Fchallenger.example";
 
 /// A service with pages, and a validation whose address is fixed to a number.
 fn fixed(number: &str) -> (Challenger, String) {
@@ -51,7 +54,6 @@ fn an_address_that_is_not_accepted_any_more_leads_back_to_the_client() {
     // The next visit is the first with its state.
     let (mut challenger, nonce) = fixed("+49 151 12345678");
     allow_only_swiss_numbers(&mut challenger);
-    let back = "https://client.example/cb?error=invalid_request&state=a%26b";
     let responses = [
         visit(&mut challenger, &nonce),
         send(&mut challenger, &nonce, "%2B4915112345678"),
@@ -60,7 +62,7 @@ fn an_address_that_is_not_accepted_any_more_leads_back_to_the_client() {
     for response in responses {
         assert_eq!(response.status, Status(400));
         assert_eq!(response.refusal, Some(Refusal::ParameterMalformed));
-        assert_eq!(page(&response), (PageName::InvalidRequest, Some(back)));
+        assert_eq!(page(&response), (PageName::InvalidRequest, Some(BACK)));
     }
     assert!(challenger.inbox().is_empty());
 }
@@ -86,10 +88,9 @@ fn an_address_that_the_helper_cannot_get_is_not_fixed_and_leads_back_to_the_clie
     let client = challenger.register("https://other.example/cb");
     let response = challenger.ask(&client.setup(r#"{"CONTACT_PHONE": "-x", "read_only": true}"#));
     assert_eq!(response.refusal, Some(Refusal::ParameterMalformed));
-    let back = "https://client.example/cb?error=invalid_request&state=a%26b";
     let responses = [visit(&mut challenger, &nonce), send(&mut challenger, &nonce, "-x")];
     for response in responses {
-        assert_eq!(page(&response), (PageName::InvalidRequest, Some(back)));
+        assert_eq!(page(&response), (PageName::InvalidRequest, Some(BACK)));
     }
 }
 
@@ -97,11 +98,22 @@ fn an_address_that_the_helper_cannot_get_is_not_fixed_and_leads_back_to_the_clie
 fn an_address_of_another_type_leads_back_to_the_client() {
     let (mut challenger, nonce) = fixed("+41 79 123 45 67");
     challenger.service.address_type = AddressType::new("email").unwrap();
-    let back = "https://client.example/cb?error=invalid_request&state=a%26b";
     let responses =
         [visit(&mut challenger, &nonce), send(&mut challenger, &nonce, "%2B41791234567")];
     for response in responses {
         assert_eq!(response.refusal, Some(Refusal::ParameterMalformed));
-        assert_eq!(page(&response), (PageName::InvalidRequest, Some(back)));
+        assert_eq!(page(&response), (PageName::InvalidRequest, Some(BACK)));
     }
+}
+
+#[test]
+fn a_fixed_address_that_is_proved_is_not_over_for_its_client() {
+    let (mut challenger, nonce) = fixed("+41 79 123 45 67");
+    send(&mut challenger, &nonce, "%2B41791234567");
+    let pin = challenger.pin().unwrap().to_owned();
+    challenger.ask(&Request::post(&format!("/solve/{nonce}"), format!("pin={pin}")));
+    let status = Request::get(&format!("/status/{nonce}"));
+    let status = status.with("Authorization", "Bearer secret-token:client-1");
+    let response = challenger.ask(&status);
+    assert_eq!(response.member("state").and_then(|it| it.as_str()), Some("proved"));
 }

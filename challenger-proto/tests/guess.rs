@@ -125,6 +125,12 @@ fn only_a_validation_is_guessed_and_its_client_is_loaded() {
         // The client and the balances would have to be loaded in any case.
         (scene.challenge(), false, true),
         (world::setup(world::SECRET, ""), false, true),
+        (world::push(&world::CLIENTS[0], ""), false, true),
+        (world::begin_direct(1, "", JSON), false, true),
+        // A question writes nothing that could prove the row.
+        (world::look(&scene.nonce, JSON), false, false),
+        (world::status(&scene.nonce, world::SECRET), false, true),
+        (world::about_token("/revoke", &world::CLIENTS[0], "x"), false, true),
         (world::info(&Nonce::draw(Entropy::new([1; 32])).to_text()), false, true),
     ] {
         let it = scene.loading(&request);

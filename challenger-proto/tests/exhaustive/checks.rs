@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use challenger_proto::http::{Method, Request};
 use challenger_proto::secret::Nonce;
-use challenger_proto::{Entropy, Timestamp};
+use challenger_proto::{Entropy, Step, Timestamp};
 
-use super::{A, B, JSON, Node, TOKEN_SEED};
-use challenger_testkit::audit::Round;
+use super::{A, B, JSON, Node, Start, TOKEN_SEED};
+use challenger_testkit::audit::{Ask, Cause, Round};
 use challenger_testkit::bends::Honest;
 use challenger_testkit::world::{self, Outcome, Redemption};
 
@@ -22,7 +22,8 @@ impl Node {
     pub(crate) fn check_status(&self) {
         let limits = &self.service.limits;
         let case = self.case();
-        let outcome = self.answer(&world::authorize(&self.nonce, 1, "", JSON), self.now);
+        let outcome = self.answer(&world::look(&self.nonce, JSON), self.now);
+        assert!(outcome.write.is_none(), "I21: a look writes in {}", self.key());
         let response = &outcome.response;
         let (solved, fixed) = (case.solved.is_some(), case.opened.read_only);
         let [changes, messages, guesses] = case.budget(limits);
@@ -46,21 +47,51 @@ impl Node {
         // The token opens the address from its grant to its revocation.
         let token = Nonce::draw(Entropy::new([TOKEN_SEED; 32])).to_text();
         let told = self.answer(&world::info(&token), self.now).response.status.0;
-        let live = case.granted.is_some() && !case.is_revoked;
-        assert_eq!(told, if live { 200 } else { 404 }, "/info in {}", self.key());
+        assert_eq!(told, if case.has_token() { 200 } else { 404 }, "/info in {}", self.key());
+    }
+
+    /// Questions are answered truly, and change nothing. The auditor judges the answers.
+    pub(crate) fn check_questions(&self) {
+        let [client, other] = &world::CLIENTS;
+        let token = Nonce::draw(Entropy::new([TOKEN_SEED; 32])).to_text();
+        let uri = format!("urn:ietf:params:oauth:request_uri:{}", self.nonce);
+        let case = self.case();
+        for (request, status) in [
+            (world::status(&self.nonce, client.secret), 200),
+            (world::about_token("/introspect", client, &token), 200),
+            (world::about_token("/introspect", other, &token), 200),
+            (world::begin_pushed(1, &uri, self.accept()), {
+                let leads = case.is_linked(Some("1"), self.now) && case.stage() == "open";
+                if leads { 302 } else { 404 }
+            }),
+        ] {
+            let ask = Ask::read(&request);
+            let cause = Cause::Request(&ask);
+            let rows = world::rows(&request, &self.records, self.now, self.service);
+            let step = world::step(&request, rows, self.now, TOKEN_SEED, self.service);
+            self.auditor.decided(cause, &self.auditor.glimpse(cause), &step, self.now);
+            let path = request.path();
+            let Step::Respond(response) = step else { panic!("I21: {path} writes") };
+            assert_eq!(response.status.0, status, "{path} in {}", self.key());
+        }
     }
 
     /// I9: an honest request that was bent is refused, and nothing is written.
     pub(crate) fn check_bent_requests(&self) {
-        let key = format!("{} {:?}", self.code(), self.case().verifier);
+        let key = format!("{} {:?}", self.code(), self.case().request.verifier);
         let known = self.bent.borrow().get(&key).cloned();
         let bent = known.unwrap_or_else(|| {
             let [client, other] = &world::CLIENTS;
-            let (nonce, code, verifier) =
-                (&self.nonce, &self.code(), self.case().verifier.as_deref());
-            let honest = Honest { client, other, nonce, code, verifier };
+            let (nonce, code, asked) = (&self.nonce, &self.code(), &self.case().request);
+            let (verifier, names_redirect_uri) =
+                (asked.verifier.as_deref(), asked.names_redirect_uri);
+            let honest = Honest { client, other, nonce, code, verifier, names_redirect_uri };
+            let mut bent = honest.bent();
+            if self.start == Start::Pushed {
+                bent.extend(honest.bent_standard());
+            }
             let bent: Rc<[Bent]> =
-                honest.bent().into_iter().map(|(bend, request)| Bent { bend, request }).collect();
+                bent.into_iter().map(|(bend, request)| Bent { bend, request }).collect();
             self.bent.borrow_mut().insert(key, Rc::clone(&bent));
             bent
         });
@@ -75,7 +106,7 @@ impl Node {
     /// I6: the code of an earlier solution buys nothing, and takes nothing back.
     pub(crate) fn check_void_codes(&self) {
         for code in self.case().void_codes() {
-            let redemption = Redemption::honest(code, self.case().verifier.as_deref());
+            let redemption = Redemption::honest(code, self.case().request.verifier.as_deref());
             let outcome = self.answer(&redemption.request(), self.now);
             assert!(outcome.write.is_none(), "I6: a void code writes in {}", self.key());
             assert_eq!(outcome.response.status.0, 401, "I6: a void code in {}", self.key());
@@ -86,7 +117,7 @@ impl Node {
     pub(crate) fn check_after_the_end(&self) {
         let (nonce, accept) = (self.nonce.as_str(), self.accept());
         let code = self.code();
-        let verifier = self.case().verifier.as_deref();
+        let verifier = self.case().request.verifier.as_deref();
         let pin = self.case().round.as_ref().map_or("12345678", Round::pin_or_guess);
         for request in [
             world::authorize(nonce, 1, "&state=late", accept),

@@ -4,24 +4,26 @@
 mod checks;
 mod guesses;
 mod owed;
+mod start;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use challenger_proto::address::Destination;
 use challenger_proto::http::{Body, Request, Response};
 use challenger_proto::machine::{Progress, Validation};
 use challenger_proto::secret::{Nonce, NonceDigest};
-use challenger_proto::store::{Commit, Keys, MessageBudget, Records, Rows};
+use challenger_proto::store::{Commit, Keys, Records, Rows};
 use challenger_proto::{Entropy, Loading, Service, Span, Step, Timestamp, Transmission};
 
-use challenger_testkit::audit::{Ask, Auditor, Case, Cause, Round, name_of, query_of, redirect_of};
-use challenger_testkit::escape;
+use challenger_testkit::audit::{
+    Ask, Auditor, Case, Cause, Round, Way, led_to, name_of, query_of, redirect_of,
+};
 use challenger_testkit::world;
 use checks::Bent;
 use owed::Owed;
+pub(crate) use start::{Letter, Start};
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html";
@@ -34,80 +36,6 @@ const VERIFIER: &str = "a-plain-verifier-of-forty-three-characters.";
 const STATE: &str = "one & only=?";
 /// What the token is drawn from, so that its text is known beforehand.
 const TOKEN_SEED: u8 = 200;
-
-/// How a validation begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Start {
-    /// Without an address.
-    Blank,
-    /// With the first address as a proposal; people read pages here.
-    Proposed,
-    /// With the first address and no other; people read pages here.
-    Fixed,
-    /// With the first address as a proposal, which is then spelled in two ways.
-    Spelled,
-    /// Without an address, and with fewer messages for all than a validation has.
-    Scarce,
-}
-
-/// One step of a history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Letter {
-    Authorize,
-    Challenge(&'static str),
-    /// The helper reports that the message sent last failed.
-    Fail,
-    /// The helper reports that a message before that failed.
-    FailLate,
-    Redeem,
-    /// After the grace of an impatient client.
-    RedeemLate,
-    SolveRight,
-    SolveWrong,
-    /// Beyond the retransmission interval.
-    Wait,
-}
-
-impl Start {
-    /// The steps of its histories. Each more makes many more of them, so none has all.
-    pub(crate) const fn letters(self) -> &'static [Letter] {
-        use Letter::{
-            Authorize, Challenge, Fail, FailLate, Redeem, RedeemLate, SolveRight, SolveWrong, Wait,
-        };
-        match self {
-            Self::Blank | Self::Proposed | Self::Fixed => &[
-                Authorize,
-                Challenge(A),
-                Challenge(B),
-                Fail,
-                Redeem,
-                RedeemLate,
-                SolveRight,
-                SolveWrong,
-                Wait,
-            ],
-            Self::Spelled => {
-                &[Challenge(A), Challenge(A_TAGGED), Fail, FailLate, SolveRight, SolveWrong, Wait]
-            }
-            Self::Scarce => {
-                &[Challenge(A), Challenge(A_TAGGED), Fail, SolveRight, SolveWrong, Wait]
-            }
-        }
-    }
-
-    /// The service that people meet. The windows of a scarce one end within a validation's time.
-    fn service(self) -> Service {
-        let mut service = world::service(world::small_limits());
-        if self == Self::Scarce {
-            let budget =
-                |messages, seconds| MessageBudget { messages, period: Span::seconds(seconds) };
-            service.budgets.address = Some(budget(2, 100));
-            let domain = Destination::domain("example.com").unwrap();
-            service.budgets.destinations.insert(domain, budget(3, 110));
-        }
-        service
-    }
-}
 
 /// What a letter did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -164,11 +92,13 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn new(start: Start) -> Self {
         let service: &'static Service = Box::leak(Box::new(start.service()));
+        // Without a budget, no client is open.
+        let budgets = [(start == Start::Direct).then_some(1000), None];
         let mut node = Self {
             start,
-            auditor: world::auditor(service),
+            auditor: world::auditor_with(service, budgets),
             service,
-            records: world::records(),
+            records: world::records_with(budgets),
             now: world::START,
             nonce: String::new(),
             id: NonceDigest::from_bytes([0; 32]),
@@ -177,21 +107,20 @@ impl Node {
             old: None,
             bent: Rc::default(),
         };
-        let body = match start {
-            Start::Blank | Start::Scarce => "",
-            Start::Proposed | Start::Spelled => r#"{"CONTACT_EMAIL":"ada@example.com"}"#,
-            Start::Fixed => r#"{"CONTACT_EMAIL":"ada@example.com","read_only":true}"#,
-        };
-        let (response, _) = node.ask(&world::setup(world::SECRET, body), 7);
-        node.nonce = world::member(&response, "nonce").unwrap();
+        let (response, _) = node.ask(&start.request(), 7);
+        let nonce = world::member(&response, "nonce");
+        let uri = world::member(&response, "request_uri");
+        let uri = uri.and_then(|uri| Some(uri.rsplit_once(':')?.1.to_string()));
+        let link = led_to(&response).map(ToString::to_string);
+        node.nonce = nonce.or(uri).or(link).unwrap();
         node.id = Nonce::parse(&node.nonce).unwrap().digest();
         node
     }
 
     const fn accept(&self) -> &'static str {
         match self.start {
-            Start::Blank | Start::Scarce => JSON,
-            Start::Proposed | Start::Fixed | Start::Spelled => HTML,
+            Start::Blank | Start::Scarce | Start::Pushed => JSON,
+            Start::Proposed | Start::Fixed | Start::Spelled | Start::Direct => HTML,
         }
     }
 
@@ -230,7 +159,8 @@ impl Node {
             Progress::Revoked(_) => key.push_str(" X"),
         }
         let case = self.case();
-        write!(key, " | {} {} {}", case.paid, case.refunds, case.is_revoked).unwrap();
+        let fate = (case.is_revoked, case.is_given_up);
+        write!(key, " | {} {} {fate:?}", case.paid, case.refunds).unwrap();
         // Those that cannot come back matter to messages on their way alone.
         let can_change = case.paid < u32::from(self.service.limits.address_changes);
         let left = case.left.iter().filter(|_| can_change);
@@ -259,19 +189,10 @@ impl Node {
 
     /// Takes a step, if it makes sense here.
     pub(crate) fn take(&mut self, letter: Letter) -> Move {
-        let nonce = self.nonce.clone();
-        let accept = self.accept();
         match letter {
-            Letter::Authorize => {
-                let state = escape(STATE);
-                let uri = escape(world::REDIRECT);
-                let more = match self.start {
-                    Start::Proposed => format!("&redirect_uri={uri}&code_challenge={VERIFIER}"),
-                    _ => format!("&state={state}"),
-                };
-                self.step("authorize", &world::authorize(&nonce, 1, &more, accept), 0)
-            }
+            Letter::Authorize => self.authorize(),
             Letter::Challenge(address) => self.challenge(address),
+            Letter::Discard => self.discard(),
             Letter::Fail => {
                 let message = self.pending.take();
                 self.fail(message)
@@ -294,6 +215,32 @@ impl Node {
         }
     }
 
+    /// Asks for the client, or, where a request stays, as somebody who would replace it.
+    fn authorize(&mut self) -> Move {
+        let stays = self.case().way != Way::Setup;
+        let more = if stays { "&state=mallory".to_string() } else { self.start.asked() };
+        let request = world::authorize(&self.nonce, 1, &more, self.accept());
+        let step = self.step("authorize", &request, 0);
+        if stays {
+            let refused = (self.case().solved.is_none()).then_some(400);
+            assert_eq!((step.wrote, step.refused), (None, refused), "I17: in {}", self.key());
+        }
+        step
+    }
+
+    /// Gives the token up, if there is one: also if it was given up before.
+    fn discard(&mut self) -> Move {
+        let had_token = self.case().has_token();
+        let token = Nonce::draw(Entropy::new([TOKEN_SEED; 32])).to_text();
+        let [client, other] = &world::CLIENTS;
+        let (response, wrote) = self.ask(&world::about_token("/revoke", other, &token), 0);
+        let found = (response.status.0, wrote);
+        assert_eq!(found, (if had_token { 400 } else { 200 }, false), "I20: in {}", self.key());
+        let (response, wrote) = self.ask(&world::about_token("/revoke", client, &token), 0);
+        assert_eq!((response.status.0, wrote), (200, had_token), "I20: in {}", self.key());
+        Move { moved: wrote, ..Move::default() }
+    }
+
     /// Submits an address, and checks what the history owes to the person.
     fn challenge(&mut self, address: &str) -> Move {
         let owed = self.owed_to_challenge(address);
@@ -306,7 +253,7 @@ impl Node {
         let seed = u8::try_from(rounds).unwrap() + first;
         let request = world::challenge(&self.nonce, address, self.accept());
         let seen = self.auditor.glimpse(Cause::Request(&Ask::read(&request)));
-        let is_full = seen.full_until(self.now).is_some();
+        let is_full = seen.payers.full_until(self.now).is_some();
         let step = self.step("challenge", &request, seed);
         let owed = match owed {
             // Over budget, nothing changes, not even the address.
@@ -350,7 +297,7 @@ impl Node {
 
     fn redeem(&mut self) -> Move {
         let owed = self.owed_to_redeem();
-        let (code, verifier) = (self.code(), self.case().verifier.clone());
+        let (code, verifier) = (self.code(), self.case().request.verifier.clone());
         let redemption = world::Redemption::honest(&code, verifier.as_deref());
         let step = self.step("redeem", &redemption.request(), TOKEN_SEED);
         assert_eq!((step.wrote.is_some(), step.refused), owed, "the code in {}", self.key());
@@ -414,7 +361,8 @@ impl Node {
             |rows, message| Some(Pending { request: request.clone(), rows, at, seed, message });
         let (response, wrote) = self.carry_out(Cause::Request(&ask), step, seed, pending);
         let is_page = matches!(response.body, Body::Page(_) | Body::Empty);
-        assert_eq!(is_page, wants_page, "pages for people, JSON for programs");
+        let is_empty = ask.opens() || matches!(ask, Ask::Revoke(_));
+        assert!(is_empty || is_page == wants_page, "pages for people, JSON for programs");
         self.auditor.responded(&ask, &response, self.now);
         (response, wrote)
     }
@@ -441,7 +389,9 @@ impl Node {
                 Step::Commit(it) => {
                     let write = it.write().clone();
                     let named = Keys { validation: Some(self.id), ..Keys::default() };
-                    self.old = self.records.load(&named).validation;
+                    if write.row().is_some() {
+                        self.old = self.records.load(&named).validation;
+                    }
                     assert_eq!(self.records.commit(&write), Commit::Done);
                     wrote = true;
                     let step = it.done();

@@ -10,6 +10,7 @@ use challenger_proto::{Entropy, Loading, Refusal, Service, Step, Timestamp};
 use proptest::prelude::*;
 
 use crate::random;
+use challenger_testkit::audit::{Ask, redirect_of};
 use challenger_testkit::world;
 use challenger_testkit::world::Outcome;
 
@@ -19,6 +20,8 @@ fn check_answer(response: &Response) {
     assert_ne!(status.reason(), "Unknown", "{}", status.0);
     assert_ne!(response.refusal, Some(Refusal::Internal));
     let is_documented = match response.refusal {
+        // An open client is told of a mistake by a redirect.
+        Some(_) if status.0 == 302 => redirect_of(response).is_some(),
         Some(refusal) => refusal.status() == status.0,
         // A service without terms or a privacy policy says so.
         None => status.0 < 400 || status.0 == 501,
@@ -36,6 +39,8 @@ fn check_transition(old: &Validation, new: &Validation, sends: bool) {
     assert_eq!(new.refunds_left, old.refunds_left, "only a failure spends refunds");
     assert!(!old.is_solved() || new.address() == old.address(), "a proved address stays");
     assert!(!old.is_solved() || new.authorization == old.authorization);
+    assert_eq!(new.request_uri_until, old.request_uri_until);
+    assert!(old.request_uri_until.is_none() || new.authorization == old.authorization, "I17");
     let (Progress::Challenged(was), Progress::Challenged(is)) = (&old.progress, &new.progress)
     else {
         return;
@@ -75,6 +80,8 @@ proptest! {
     ) {
         let outcome = decide(&request, rows.clone(), now, &service);
         check_answer(&outcome.response);
+        let ask = Ask::read(&request);
+        prop_assert!(outcome.write.is_none() || !ask.is_question(), "I21");
         if let Some(write) = &outcome.write {
             match (write, &rows.validation) {
                 (Write::Open(..) | Write::Discard(_), _) => {}
@@ -150,7 +157,10 @@ proptest! {
             _ => false,
         };
         let outcome = decide(&request, rows, now, &service);
-        prop_assert!(matches!(outcome.write, None | Some(Write::Open(..))), "I8");
+        let is_other = matches!(outcome.write, None | Some(Write::Open(..) | Write::Discard(_)));
+        prop_assert!(is_other, "I8");
+        // Only its client may ask how it ended.
+        let asks = asks && !matches!(Ask::read(&request), Ask::Status { .. });
         prop_assert!(!asks || outcome.response.status.0 >= 400, "I8");
     }
 

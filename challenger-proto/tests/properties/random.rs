@@ -44,6 +44,12 @@ fn body() -> BoxedStrategy<Vec<u8>> {
             let code = format!("{name}-{}", "0".repeat(52));
             world::Redemption::honest(&code, verifier.as_deref()).request().body
         }),
+        (1_i64..3, 0_u8..3, "(&(login_hint|address|scope|token|request)=[a-z@%0-9]{0,9})?")
+            .prop_map(|(number, which, more)| {
+                let party = world::Party { number, ..world::CLIENTS[0] };
+                let token = format!("&token={}", nonce(which).to_text());
+                world::push(&party, &(token + &more)).body
+            }),
     ]
     .boxed()
 }
@@ -58,11 +64,19 @@ fn target() -> BoxedStrategy<String> {
         Just(String::new()),
         "\\?.{0,40}",
         "\\?response_type=code&client_id=[12](&state=[a-z%0-9]{0,9})?(&scope=s)?",
-        "\\?response_type=code&client_id=1&code_challenge=[a-z.~-]{43}",
+        "\\?response_type=(code|token)&client_id=[12]&code_challenge=[a-z.~-]{43}",
+        (0_u8..3, 1_u8..3).prop_map(|(which, client)| {
+            let nonce = nonce(which).to_text();
+            format!("?client_id={client}&request_uri=urn:ietf:params:oauth:request_uri:{nonce}")
+        }),
     ];
-    let known = "(authorize|challenge|setup|solve|config|info|terms|privacy|pp|token|robots.txt)";
+    let known = "(authorize|challenge|setup|solve|config|info|terms|privacy|pp|token|robots.txt|\
+                 par|status|introspect|revoke|.well-known)";
+    let standard = "/(authorize|par|token|introspect|revoke|\
+                    .well-known/oauth-authorization-server)";
     prop_oneof![
         1 => ".{0,60}",
+        3 => (standard, query.clone()).prop_map(|(path, query)| path + &query),
         9 => (known, option::weighted(0.8, argument), query).prop_map(|(endpoint, it, query)| {
             let argument = it.map_or(String::new(), |it| format!("/{it}"));
             format!("/{endpoint}{argument}{query}")
@@ -220,16 +234,18 @@ pub(crate) fn validation() -> BoxedStrategy<Validation> {
 
 /// Rows that may have nothing to do with each other, or with what was asked for.
 pub(crate) fn loaded() -> BoxedStrategy<Rows> {
-    let client = (1_i64..3).prop_map(|number| Client {
+    let budget = option::of(0_u32..3);
+    let client = (1_i64..3, budget, any::<bool>()).prop_map(|(number, budget, open)| Client {
         id: ClientId::new(number).unwrap(),
         redirect_uri: RedirectUri::parse(world::REDIRECT).unwrap(),
         secret: HashedSecret::new(world::SECRET, Entropy::new([0; 32])),
-        messages_per_day: None,
-        open: false,
+        messages_per_day: budget,
+        open,
     });
-    let grant = (any::<i64>(), any::<[u8; 32]>(), address(), time(), time()).prop_map(
-        |(serial, token, address, valid_until, expires)| {
-            let client = ClientId::new(1).unwrap();
+    let serial = (any::<i64>(), 1_i64..3);
+    let grant = (serial, any::<[u8; 32]>(), address(), time(), time()).prop_map(
+        |((serial, client), token, address, valid_until, expires)| {
+            let client = ClientId::new(client).unwrap();
             let token = TokenDigest::from_bytes(token);
             (GrantSerial(serial), Grant { token, client, address, valid_until, expires })
         },
@@ -263,9 +279,10 @@ pub(crate) fn limits() -> BoxedStrategy<Limits> {
 
 /// A service with or without pages, that hands addresses over in either way.
 pub(crate) fn service() -> BoxedStrategy<Service> {
-    (limits(), any::<bool>(), any::<bool>())
-        .prop_map(|(limits, has_pages, is_plain)| {
+    (limits(), any::<bool>(), any::<bool>(), any::<bool>())
+        .prop_map(|(limits, has_pages, is_plain, has_issuer)| {
             let mut service = world::service(limits);
+            service.issuer = has_issuer.then(|| "https://challenger.example".into());
             if !has_pages {
                 service.pages = challenger_proto::http::PageSet::default();
             }

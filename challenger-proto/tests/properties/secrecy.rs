@@ -70,7 +70,16 @@ fn follow(seed: [u8; 32], accept: &str) -> (challenger_testkit::audit::Auditor, 
     let token = ask(&mut auditor, Redemption::honest(&code, Some(verifier)).request());
     let token = world::member(&token, "access_token").unwrap();
     assert_eq!(ask(&mut auditor, world::info(&token)).status.0, 200);
+    let client = &world::CLIENTS[0];
+    for path in ["/introspect", "/revoke"] {
+        assert_eq!(ask(&mut auditor, world::about_token(path, client, &token)).status.0, 200);
+    }
     ask(&mut auditor, Redemption::honest(&code, Some(verifier)).request());
+    assert_eq!(ask(&mut auditor, world::status(&nonce, world::SECRET)).status.0, 200);
+    ask(&mut auditor, world::look(&nonce, accept));
+    let pushed = ask(&mut auditor, world::push(client, &more));
+    let uri = world::member(&pushed, "request_uri").unwrap();
+    assert_eq!(ask(&mut auditor, world::begin_pushed(1, &uri, accept)).status.0, 302);
     (auditor, nonce)
 }
 
@@ -93,6 +102,9 @@ proptest! {
             format!("/authorize/?nonce={nonce}"),
             format!("/authorize/x{nonce}?response_type={nonce}&client_id={nonce}"),
             format!("/setup/{nonce}"),
+            format!("/status/{nonce}/"),
+            format!("/authorize?client_id=1&request_uri={nonce}"),
+            format!("/authorize?client_id=1&request_uri=urn:ietf:params:oauth:request_uri:{nonce}"),
         ] {
             for method in [Method::Get, Method::Post] {
                 let request = Request::new(method, &target, "");

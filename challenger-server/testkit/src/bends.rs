@@ -16,6 +16,8 @@ pub struct Honest<'a> {
     /// The code, or, before there is one, a text that could be it.
     pub code: &'a str,
     pub verifier: Option<&'a str>,
+    /// Whether the authorization request names the redirect URI.
+    pub names_redirect_uri: bool,
 }
 
 impl Honest<'_> {
@@ -40,6 +42,34 @@ impl Honest<'_> {
         bent
     }
 
+    /// The same for what the standard way adds.
+    pub fn bent_standard(&self) -> Vec<(&'static str, Request)> {
+        let Self { client, other, nonce, .. } = *self;
+        let impostor = Party { secret: other.secret, ..*client };
+        let stranger = Nonce::draw(Entropy::new([99; 32])).to_text();
+        let uri = |nonce: &str| format!("urn:ietf:params:oauth:request_uri:{nonce}");
+        let begin = world::begin_pushed;
+        let foreign = format!("&redirect_uri={}", crate::escape(other.redirect));
+        let closed = world::CLIENTS[1].number;
+        let (push, about, direct) = (world::push, world::about_token, world::begin_direct);
+        vec![
+            ("a foreign client's request_uri", begin(other.number, &uri(nonce), "text/html")),
+            ("a stranger's request_uri", begin(client.number, &uri(&stranger), JSON)),
+            ("a nonce for a request_uri", begin(client.number, nonce, JSON)),
+            ("a push with a wrong secret", push(&impostor, "")),
+            ("a push of a foreign redirect URI", push(client, &foreign)),
+            ("a push of a request_uri", push(client, "&request_uri=urn:x")),
+            ("a push of a method without a challenge", push(client, "&code_challenge_method=S256")),
+            ("a foreign redirect URI at /authorize", direct(client.number, &foreign, "text/html")),
+            ("a closed client at /authorize", direct(closed, "", JSON)),
+            ("an unknown client at /authorize", direct(3, "", JSON)),
+            ("a revocation with a wrong secret", about("/revoke", &impostor, &stranger)),
+            ("an introspection with a wrong secret", about("/introspect", &impostor, &stranger)),
+            ("a status with a wrong secret", world::status(nonce, other.secret)),
+            ("a stranger's status", world::status(&stranger, client.secret)),
+        ]
+    }
+
     fn bent_redemptions(&self) -> Vec<(&'static str, Request)> {
         let honest = Redemption::of(self.client, self.code, self.verifier);
         let wrong_secret = self.other.secret;
@@ -59,6 +89,10 @@ impl Honest<'_> {
             ),
             ("a code of another client", Redemption::of(self.other, self.code, self.verifier)),
         ]);
+        if self.names_redirect_uri {
+            let left_out = Redemption { redirect: "", ..honest.clone() };
+            bent.push(("a redirect URI that is left out", left_out));
+        }
         let wrong = self.verifier.map(|verifier| verifier.replace(['a', 'J'], "b"));
         match &wrong {
             Some(wrong) => {

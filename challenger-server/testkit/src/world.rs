@@ -23,7 +23,7 @@ pub const OTHER_SECRET: &str = "secret-token:second-client";
 /// Where the second client's users return to.
 pub const OTHER_REDIRECT: &str = "https://other.example/cb";
 /// A client as it knows itself.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Party {
     pub number: i64,
     pub secret: &'static str,
@@ -35,6 +35,9 @@ pub const CLIENTS: [Party; 2] = [
     Party { number: 1, secret: SECRET, redirect: REDIRECT },
     Party { number: 2, secret: OTHER_SECRET, redirect: OTHER_REDIRECT },
 ];
+
+/// The client that is open: it lets browsers begin by themselves, if it has a budget.
+pub const OPEN: i64 = CLIENTS[0].number;
 
 /// When the world begins.
 pub const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
@@ -80,7 +83,7 @@ pub fn records_with(messages_per_day: [Option<u32>; 2]) -> Records {
             redirect_uri: RedirectUri::parse(redirect).unwrap(),
             secret: HashedSecret::new(secret, Entropy::new([0; 32])),
             messages_per_day,
-            open: false,
+            open: *number == OPEN,
         });
     }
     records
@@ -95,7 +98,11 @@ pub fn auditor(service: &Service) -> Auditor {
 pub fn auditor_with(service: &Service, messages_per_day: [Option<u32>; 2]) -> Auditor {
     let mut auditor = Auditor::new(service);
     for (Party { number, secret, redirect }, messages) in CLIENTS.iter().zip(messages_per_day) {
-        let registered = Registered { secret: (*secret).into(), redirect_uri: (*redirect).into() };
+        let registered = Registered {
+            secret: (*secret).into(),
+            redirect_uri: (*redirect).into(),
+            is_open: *number == OPEN,
+        };
         let id = ClientId::new(*number).unwrap();
         auditor.know(id, registered);
         auditor.ledger.know(id, messages);
@@ -197,6 +204,42 @@ pub fn setup_as(client: i64, secret: &str, body: &str) -> Request {
 pub fn authorize(nonce: &str, client: i64, more: &str, accept: &str) -> Request {
     let target = format!("/authorize/{nonce}?response_type=code&client_id={client}{more}");
     Request::get(&target).with("Accept", accept)
+}
+
+/// `GET /authorize/$NONCE` without anything that asks for more than a look.
+pub fn look(nonce: &str, accept: &str) -> Request {
+    Request::get(&format!("/authorize/{nonce}")).with("Accept", accept)
+}
+
+/// `POST /par`, with more parameters as they are.
+pub fn push(party: &Party, more: &str) -> Request {
+    Request::post("/par", format!("response_type=code&{}{more}", credentials(party)))
+}
+
+/// `GET /authorize` with what a push returned.
+pub fn begin_pushed(client: i64, request_uri: &str, accept: &str) -> Request {
+    let target = format!("/authorize?client_id={client}&request_uri={}", escape(request_uri));
+    Request::get(&target).with("Accept", accept)
+}
+
+/// `GET /authorize` with the request itself, and more parameters as they are.
+pub fn begin_direct(client: i64, more: &str, accept: &str) -> Request {
+    let target = format!("/authorize?response_type=code&client_id={client}{more}");
+    Request::get(&target).with("Accept", accept)
+}
+
+/// `GET /status/$NONCE`
+pub fn status(nonce: &str, secret: &str) -> Request {
+    Request::get(&format!("/status/{nonce}")).with("Authorization", &format!("Bearer {secret}"))
+}
+
+/// `POST /revoke` or `/introspect`, as the path says.
+pub fn about_token(path: &str, party: &Party, token: &str) -> Request {
+    Request::post(path, format!("{}&token={}", credentials(party), escape(token)))
+}
+
+fn credentials(Party { number, secret, .. }: &Party) -> String {
+    format!("client_id={number}&client_secret={}", escape(secret))
 }
 
 /// `POST /challenge/$NONCE`

@@ -3,23 +3,20 @@
 use challenger_proto::address::Address;
 use challenger_proto::http::{Body, Form, Response};
 use challenger_proto::machine::{Limits, Validation};
-use challenger_proto::oauth::Grant;
+use challenger_proto::oauth::{ClientId, Grant};
 use challenger_proto::secret::TokenDigest;
 use challenger_proto::{Span, Timestamp, Transmission};
 
+use super::query_of;
+use super::request::{Asked, Registered, Way};
 use super::round::{Round, is_early, mailbox, tidied};
-use super::{S256_CHALLENGE, S256_VERIFIER, query_of};
 
 /// A second use of a code within this time is forgiven (protocol, Q11), and a PIN that is entered
 /// again means the same code.
 const GRACE: Span = Span::seconds(10);
 
-/// The registration of a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registered {
-    pub secret: String,
-    pub redirect_uri: String,
-}
+/// How long a `request_uri` is good for.
+const REQUEST_URI_LIFETIME: Span = Span::seconds(300);
 
 /// A right PIN that was accepted.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,11 +31,10 @@ pub struct Case {
     /// The row at birth: its client, its end and its proposed address stay true.
     pub opened: Validation,
     pub nonce: String,
+    pub way: Way,
+    opened_at: Timestamp,
     pub version: i64,
-    pub state: Option<String>,
-    /// Whether there is a PKCE challenge, and its verifier if the auditor knows that.
-    has_challenge: bool,
-    pub verifier: Option<String>,
+    pub request: Asked,
     /// The address under test, and those that were before.
     pub round: Option<Round>,
     pub left: Vec<Round>,
@@ -61,6 +57,8 @@ pub struct Case {
     pub(super) codes: Vec<String>,
     pub granted: Option<(Grant, Timestamp)>,
     pub is_revoked: bool,
+    /// Whether the client gave its token up.
+    pub is_given_up: bool,
     /// Whether an operator's tool deleted the row.
     pub is_deleted: bool,
 }
@@ -73,14 +71,14 @@ impl std::fmt::Debug for Case {
 }
 
 impl Case {
-    pub fn new(opened: Validation, nonce: String) -> Self {
+    pub fn new(opened: Validation, nonce: String, way: Way, opened_at: Timestamp) -> Self {
         Self {
             version: opened.version.0,
             opened,
             nonce,
-            state: None,
-            has_challenge: false,
-            verifier: None,
+            way,
+            opened_at,
+            request: Asked::default(),
             round: None,
             left: Vec::new(),
             was_set_back: false,
@@ -96,6 +94,7 @@ impl Case {
             codes: Vec::new(),
             granted: None,
             is_revoked: false,
+            is_given_up: false,
             is_deleted: false,
         }
     }
@@ -154,18 +153,8 @@ impl Case {
     /// A commit stored an authorization request.
     pub(super) fn authorized(&mut self, form: &Form, registered: &Registered) {
         assert!(self.solved.is_none(), "I5: the state of an answered request changes");
-        let client = self.opened.client.to_string();
-        assert_eq!(form.get("client_id"), Some(client.as_str()), "I9: a foreign client");
-        let uri = form.get("redirect_uri");
-        assert!(uri.is_none_or(|it| it == registered.redirect_uri), "I9: a foreign URI");
-        self.state = form.get("state").map(ToString::to_string);
-        let challenge = form.get("code_challenge");
-        self.has_challenge = challenge.is_some();
-        let verifier = match form.get("code_challenge_method") {
-            None | Some("plain") => challenge,
-            Some(_) => challenge.filter(|it| *it == S256_CHALLENGE).map(|_| S256_VERIFIER),
-        };
-        self.verifier = verifier.map(ToString::to_string);
+        assert_eq!(self.way, Way::Setup, "I17: the request that a validation began with changes");
+        self.request = Asked::read(form, self.opened.client, registered);
     }
 
     /// A commit paid for a message.
@@ -311,16 +300,10 @@ impl Case {
         let client = self.opened.client.to_string();
         assert_eq!(form.get("client_id"), Some(client.as_str()), "I9: a foreign client");
         assert_eq!(form.get("client_secret"), Some(registered.secret.as_str()), "I9: the secret");
-        let uri = form.get("redirect_uri");
-        assert_eq!(uri, Some(registered.redirect_uri.as_str()), "I9: a foreign URI");
         let code = form.get("code").unwrap_or_default();
         assert!(self.gave_out(code), "I9: a code was never given out");
         assert_eq!(Some(code), self.code(), "I6: the code of an earlier solution");
-        let verifier = form.get("code_verifier");
-        assert_eq!(verifier.is_some(), self.has_challenge, "I9: a verifier without a challenge");
-        if self.verifier.is_some() {
-            assert_eq!(verifier, self.verifier.as_deref(), "I9: the verifier");
-        }
+        self.request.presented(form, registered);
     }
 
     /// A commit made a grant.
@@ -360,12 +343,49 @@ impl Case {
         self.is_revoked = true;
     }
 
+    /// A commit deleted the grant of a token, because a client asked for that.
+    pub(super) fn given_up(&mut self, client: ClientId, token: TokenDigest) {
+        assert_eq!(client, self.opened.client, "I20: another client revokes a token");
+        let (grant, _) = self.granted.as_ref().expect("I20: a token without a grant");
+        assert_eq!(token, grant.token, "I20: another token is revoked");
+        self.is_given_up = true;
+    }
+
+    /// Whether its access token opens the address, as long as its time is not over.
+    pub const fn has_token(&self) -> bool {
+        self.granted.is_some() && !self.is_revoked && !self.is_given_up
+    }
+
+    /// How far it has come, in the words of `/status`.
+    pub const fn stage(&self) -> &'static str {
+        match (&self.granted, &self.solved, &self.round) {
+            (Some(_), _, _) => "redeemed",
+            (None, Some(_), _) => "proved",
+            (None, None, Some(_)) => "message_sent",
+            (None, None, None) => "open",
+        }
+    }
+
+    /// Whether a `request_uri` leads here, as long as no message was asked for.
+    pub fn is_linked(&self, client: Option<&str>, now: Timestamp) -> bool {
+        let is_its = client == Some(self.opened.client.to_string().as_str());
+        let in_time = now < self.opened_at.plus(REQUEST_URI_LIFETIME) && now < self.opened.expires;
+        self.way == Way::Pushed && is_its && in_time
+    }
+
+    /// The addresses that it is about.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
+        let rounds = self.left.iter().chain(&self.round).map(|round| &round.address);
+        rounds.chain(&self.opened.prefill)
+    }
+
     /// An answer sent its reader back to the client.
-    pub(super) fn redirected(&self, url: &str, registered: &Registered) {
+    pub(super) fn redirected(&self, url: &str, registered: &Registered, issuer: Option<&str>) {
         assert!(self.solved.is_some(), "I4: a redirect without a solve");
         assert!(url.starts_with(&registered.redirect_uri), "I5: a redirect elsewhere");
         let query = query_of(url);
-        assert_eq!(query.get("state"), self.state.as_deref(), "I5: another state");
+        assert_eq!(query.get("state"), self.request.state.as_deref(), "I5: another state");
+        assert_eq!(query.get("iss"), issuer, "I5: another issuer");
         // It may have been on its way while the PIN was entered again.
         let code = query.get("code").expect("I6: a redirect without a code");
         assert!(self.gave_out(code), "I6: another code");
@@ -377,7 +397,11 @@ impl Case {
         assert!(now < grant.expires, "a stale token is good");
         let Body::Json(body) = &response.body else { panic!("/info speaks JSON") };
         assert_eq!(body.get("address"), Some(&grant.address.to_json()), "I4: another address");
-        assert_eq!(body.get("expires"), Some(&grant.valid_until.to_json()));
+        for name in ["address_expiration", "expires"] {
+            assert_eq!(body.get(name), Some(&grant.valid_until.to_json()));
+        }
+        let email = body.get("email").and_then(|it| it.as_str());
+        assert_eq!(email, grant.address.only_value(), "I4: another address");
     }
 }
 

@@ -43,7 +43,7 @@ struct Mailbox {
 /// Those who pay for a message, as they were when the rows were read: whatever is decided on the
 /// rows, this was true.
 #[derive(Clone, Debug, Default)]
-pub struct Glimpse(Vec<(String, MessageBudget, Option<Window>)>);
+pub struct Payers(Vec<(String, MessageBudget, Option<Window>)>);
 
 impl Window {
     /// Whether it is that of a time. Clocks may differ by a period; a window that ends even later
@@ -67,6 +67,11 @@ impl Ledger {
         self.clients.extend(messages_per_day.map(|messages| (client, messages)));
     }
 
+    /// Whether a client's messages are limited.
+    pub fn limits(&self, client: ClientId) -> bool {
+        self.clients.contains_key(&client)
+    }
+
     /// Those who pay for a message, by name, and their budgets.
     fn payers(&self, to: &Address, client: ClientId) -> Vec<(String, MessageBudget)> {
         let Budgets { address, destinations, service, .. } = &self.budgets;
@@ -88,12 +93,12 @@ impl Ledger {
         payers.into_iter().flatten().collect()
     }
 
-    pub fn glimpse(&self, to: &Address, client: ClientId) -> Glimpse {
+    pub fn glimpse(&self, to: &Address, client: ClientId) -> Payers {
         let with_window = |(name, budget): (String, MessageBudget)| {
             let window = self.windows.get(&name).copied();
             (name, budget, window)
         };
-        Glimpse(self.payers(to, client).into_iter().map(with_window).collect())
+        Payers(self.payers(to, client).into_iter().map(with_window).collect())
     }
 
     /// A message is paid for.
@@ -183,7 +188,7 @@ impl Ledger {
     }
 }
 
-impl Glimpse {
+impl Payers {
     /// Until when some of the accounts are full, and whether all messages are too many then;
     /// [`Timestamp::NEVER`] if nothing may ever be sent.
     pub fn full_until(&self, now: Timestamp) -> Option<(Timestamp, bool)> {

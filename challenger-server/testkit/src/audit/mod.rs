@@ -14,12 +14,14 @@
 //! - I3 A validation yields one grant at most.
 //! - I4 A solve is first accepted on the secret that was sent, and the grant's address is where it
 //!   was sent.
-//! - I5 Every redirect goes to the registered URI, with that request's state.
+//! - I5 Every redirect, and every link of a page back to the client, goes to the registered URI, with
+//!   that request's state, and with the issuer if the service has one.
 //! - I6 A solution has one code, also if it is asked for twice within ten seconds. Once another
 //!   replaced it, it buys nothing and is not given out again.
 //! - I7 No message without a committed write, and write before send.
 //! - I8 An expired or deleted validation is only refused, and never written.
-//! - I9 A bent request writes nothing.
+//! - I9 A bent request writes nothing. What a client presents with a code has to fit the request:
+//!   its secret, the verifier, and the redirect URI, unless the request left that out.
 //! - I10 Versions rise by one with each commit, and no transition touches them.
 //! - I11 No secret in any answer but its own, none in any `Debug`.
 //! - I13 The messages of an account in a window never exceed its budget, however an address is
@@ -31,29 +33,44 @@
 //! - I16 No answer rests on a row that is only remembered: a guess leads to a commit or back to the
 //!   load, each request guesses once at most, and after a conflict it loads.
 //!
+//! - I17 The request that was pushed, or that a browser began with, stays, whatever is sent later.
+//! - I18 A `request_uri` leads only to its own validation, only for its client, only in its 300
+//!   seconds, and only as long as no message was asked for.
+//! - I19 A browser begins without a pushed request only for an open client with a budget.
+//! - I20 Only its client can revoke a token, or learns anything about it. Then it opens nothing.
+//! - I21 Questions change nothing: `/info`, `/introspect`, `/status`, a `request_uri`, and
+//!   `/authorize/$NONCE` without parameters. `/status` says what is true, and shows no address.
+//! - I22 The subject is the same for a client and an address, and differs between any two.
+//!
 //! I12, that honest people get through, is judged by the simulation, which plays them.
 
+mod answer;
 mod ask;
 mod case;
 mod ledger;
+mod questions;
+mod request;
 mod round;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use challenger_proto::http::{Body, Form, Response};
+use challenger_proto::http::{Body, Response};
 use challenger_proto::machine::{Limits, Progress, Validation};
 use challenger_proto::oauth::ClientId;
-use challenger_proto::secret::NonceDigest;
+use challenger_proto::secret::{Nonce, NonceDigest, TokenDigest};
 use challenger_proto::store::Write;
 use challenger_proto::{Refusal, Service, Step, Timestamp, Transmission};
-use serde_json::Value;
 
+use answer::{judges, member, shows, text_of};
+pub use answer::{led_to, query_of, redirect_of};
 pub use ask::Ask;
 use case::address_of;
-pub use case::{Case, Registered, Solved};
-pub use ledger::{Glimpse, Ledger};
-
+pub use case::{Case, Solved};
+pub use ledger::{Ledger, Payers};
+pub use questions::Stand;
+use questions::{Subjects, opening};
+pub use request::{Asked, Registered, Way};
 pub use round::{Round, is_early};
 
 /// The challenge by hash of which the auditor knows the verifier (RFC 7636, appendix B).
@@ -69,14 +86,27 @@ pub enum Cause<'a> {
     Request(&'a Ask),
 }
 
+/// The auditor's knowledge when the rows of a request were read: whatever is decided on them, this
+/// was true.
+#[derive(Clone, Debug, Default)]
+pub struct Glimpse {
+    /// Those who pay for a message.
+    pub payers: Payers,
+    pub stand: Option<Stand>,
+    /// Whether the token opened something, as long as its time is not over.
+    has_token: bool,
+}
+
 /// Watches a service.
 #[derive(Clone, Debug)]
 pub struct Auditor {
     limits: Limits,
+    issuer: Option<String>,
     pub ledger: Ledger,
     clients: BTreeMap<ClientId, Registered>,
     cases: BTreeMap<NonceDigest, Case>,
     tokens: BTreeMap<String, NonceDigest>,
+    subjects: Subjects,
 }
 
 impl Auditor {
@@ -84,10 +114,12 @@ impl Auditor {
     pub fn new(service: &Service) -> Self {
         Self {
             limits: service.limits.clone(),
+            issuer: service.issuer.clone(),
             ledger: Ledger::new(&service.budgets),
             clients: BTreeMap::new(),
             cases: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            subjects: Subjects::default(),
         }
     }
 
@@ -98,7 +130,7 @@ impl Auditor {
 
     /// The auditor's knowledge of a validation.
     pub fn case(&self, nonce: &str) -> Option<&Case> {
-        self.case_of(&challenger_proto::secret::Nonce::parse(nonce)?.digest())
+        self.case_of(&Nonce::parse(nonce)?.digest())
     }
 
     /// A validation, by the name of its row.
@@ -114,7 +146,7 @@ impl Auditor {
     /// Whether a request that loads now must not be answered 200: its token was revoked.
     pub fn denies(&self, ask: &Ask) -> bool {
         let Ask::Info(token) = ask else { return false };
-        self.case_of_token(token).is_some_and(|case| case.is_revoked)
+        self.case_of_token(token).is_some_and(|case| !case.has_token())
     }
 
     /// The validation that an access token came from.
@@ -124,10 +156,26 @@ impl Auditor {
 
     /// To be called when rows are read for a request.
     pub fn glimpse(&self, cause: Cause<'_>) -> Glimpse {
-        let Cause::Request(Ask::Challenge(nonce, form)) = cause else { return Glimpse::default() };
-        let (case, address) = (self.cases.get(nonce), address_of(form));
-        let glimpse = case.zip(address).map(|(it, to)| self.ledger.glimpse(&to, it.opened.client));
-        glimpse.unwrap_or_default()
+        let ask = match cause {
+            Cause::Failure(_) => return Glimpse::default(),
+            Cause::Request(ask) => ask,
+        };
+        let mut glimpse = Glimpse::default();
+        match ask {
+            Ask::Challenge(nonce, form) => {
+                let (case, address) = (self.cases.get(nonce), address_of(form));
+                let payers =
+                    case.zip(address).map(|(it, to)| self.ledger.glimpse(&to, it.opened.client));
+                glimpse.payers = payers.unwrap_or_default();
+            }
+            Ask::Introspect(form) => {
+                let case = form.get("token").and_then(|token| self.case_of_token(token));
+                glimpse.has_token = case.is_some_and(Case::has_token);
+            }
+            _ => {}
+        }
+        glimpse.stand = ask.nonce().and_then(|id| self.stand(&id));
+        glimpse
     }
 
     /// To be called with the step that follows from a decision, before it is carried out, and with
@@ -135,9 +183,18 @@ impl Auditor {
     pub fn decided(&self, cause: Cause<'_>, seen: &Glimpse, step: &Step<'_>, now: Timestamp) {
         self.assert_hidden(step);
         match step {
-            Step::Commit(it) if it.pays_for_message() => seen.assert_pays(now),
+            Step::Commit(it) if it.pays_for_message() => seen.payers.assert_pays(now),
             Step::Respond(response) if response.refusal == Some(Refusal::OverBudget) => {
-                seen.assert_refuses(response, now);
+                seen.payers.assert_refuses(response, now);
+            }
+            _ => {}
+        }
+        match (cause, step) {
+            (Cause::Request(ask), Step::Respond(response)) => {
+                self.answered(ask, seen, response, now);
+            }
+            (Cause::Request(ask), Step::Commit(_)) => {
+                assert!(!ask.is_question(), "I21: {ask:?} writes");
             }
             _ => {}
         }
@@ -147,7 +204,8 @@ impl Auditor {
             Step::Load(_) | Step::Send(_) => panic!("I7: a decision leads to {step:?}"),
         };
         let Some(case) = self.subject(cause, write) else { return };
-        if now >= case.opened.expires {
+        let is_status = matches!(cause, Cause::Request(Ask::Status { .. }));
+        if now >= case.opened.expires && !is_status {
             let Step::Respond(response) = step else { panic!("I8: an expired one is written") };
             let status = response.status.0;
             assert!(status >= 400, "I8: an expired validation is answered {status}");
@@ -181,13 +239,13 @@ impl Auditor {
     /// To be called when a write was committed, with the step that follows, before that is carried
     /// out.
     pub fn committed(&mut self, cause: Cause<'_>, write: &Write, next: &Step<'_>, now: Timestamp) {
-        let Some(row) = write.row() else { panic!("I9: {cause:?} deletes a grant") };
         let response = match next {
             Step::Respond(response) => Some(response),
             Step::Load(_) | Step::Commit(_) | Step::Send(_) => None,
         };
         let ask = match cause {
             Cause::Failure(transmission) => {
+                let row = write.row().expect("I9: a failure deletes a grant");
                 assert!(matches!(write, Write::Update(..)), "a failure only updates");
                 assert!(response.is_some(), "I7: a failure sends a message");
                 assert_eq!(transmission.nonce.digest(), row.id, "I9: another row is refunded");
@@ -199,9 +257,13 @@ impl Auditor {
             }
             Cause::Request(ask) => ask,
         };
-        if let Write::Open(..) = write {
-            return self.opened(ask, row, response.expect("an answer"), now);
-        }
+        let row = match write {
+            Write::Discard(token) => return self.given_up(ask, *token),
+            Write::Open(row, _) => {
+                return self.opened(ask, row, response.expect("an answer"), now);
+            }
+            Write::Update(row, _) | Write::Redeem(row, _) | Write::Revoke(row, _) => row,
+        };
         let case = self.cases.get_mut(&row.id).expect("I9: a row that nobody opened is written");
         case.moved(row);
         let registered = self.clients.get(&case.opened.client).expect("I9: a registered client");
@@ -211,6 +273,8 @@ impl Auditor {
         match (ask, write, response) {
             (Ask::Authorize(_, form), Write::Update(..), Some(_)) => {
                 case.authorized(form, registered);
+                let state = case.request.state.clone();
+                self.linked(ask, response.expect("an answer"), state.as_deref());
             }
             (Ask::Challenge(_, form), Write::Update(..), Some(_)) => {
                 case.changed(form, now, &self.limits);
@@ -258,10 +322,10 @@ impl Auditor {
         let text = text_of(response);
         for case in self.cases.values() {
             assert!(!case.pins().any(|pin| shows(&text, pin)), "I11: a PIN in an answer");
-            let its_own =
-                matches!(ask, Ask::Setup { .. }) || matches!(response.body, Body::Page(_));
-            assert!(its_own || !text.contains(&case.nonce), "I11: a nonce in an answer");
             let its_own = ask.nonce() == Some(case.opened.id);
+            let may_name = matches!(response.body, Body::Page(_)) || matches!(ask, Ask::Begin(..));
+            let may_name = ask.opens() || (its_own && may_name);
+            assert!(may_name || !text.contains(&case.nonce), "I11: a nonce in an answer");
             let shows_code = case.codes.iter().any(|code| text.contains(code));
             assert!(its_own || !shows_code, "I11: a code elsewhere");
         }
@@ -275,16 +339,19 @@ impl Auditor {
             let case = self.case_of_token(token);
             case.expect("I3: a token that was never issued").informed(response, now);
         }
+        self.identified(ask, response);
         if let Ask::Solve(id, form) = ask
             && judges(form, response)
         {
             self.cases.get_mut(id).expect("I9: a stranger's guess is judged").refused_guess();
         }
-        let Some(url) = redirect_of(response) else { return };
+        let Some(url) = redirect_of(response).filter(|_| !matches!(ask, Ask::Begin(..))) else {
+            return; // Those of errors were judged when they were decided on.
+        };
         let case = ask.nonce().and_then(|nonce| self.cases.get(&nonce));
         let case = case.expect("I5: a redirect of nobody's");
         let registered = self.clients.get(&case.opened.client).expect("a registered client");
-        case.redirected(&url, registered);
+        case.redirected(&url, registered, self.issuer.as_deref());
     }
 
     /// I11 for anything that could be logged.
@@ -301,15 +368,45 @@ impl Auditor {
     }
 
     fn opened(&mut self, ask: &Ask, row: &Validation, response: &Response, now: Timestamp) {
-        let Ask::Setup { client, secret } = ask else { panic!("I9: {ask:?} opens a validation") };
-        assert_eq!(*client, Some(row.client), "I9: somebody else's validation");
-        let registered = self.clients.get(&row.client).expect("I9: a stranger opens a validation");
-        assert_eq!(secret.as_ref(), Some(&registered.secret), "I9: a wrong secret opens one");
+        let (way, nonce) = opening(ask, response);
+        let (client, registered, form) = match ask {
+            Ask::Setup { client, secret } => {
+                let client = client.expect("I9: nobody opens a validation");
+                let registered = self.clients.get(&client).expect("I9: a stranger opens one");
+                assert_eq!(secret.as_ref(), Some(&registered.secret), "I9: a wrong secret");
+                (client, registered, None)
+            }
+            Ask::Par(form) => {
+                let client = self.authenticated(form);
+                let (client, registered) = client.expect("I9: a stranger pushes a request");
+                (client, registered, Some(form))
+            }
+            Ask::Begin(_, form) => {
+                assert!(ask.opens(), "I18: a request_uri opens a validation");
+                let (client, registered) = self.open_client(form);
+                (client, registered, Some(form))
+            }
+            _ => panic!("I9: {ask:?} opens a validation"),
+        };
+        assert_eq!(client, row.client, "I9: somebody else's validation");
         assert_eq!(row.redirect_uri.as_str(), registered.redirect_uri, "I5: another address");
         assert_eq!(row.expires, now.plus(self.limits.validation_duration), "I8: another end");
-        let nonce = member(response, "nonce").expect("a nonce");
-        let case = Case::new(row.clone(), nonce);
+        let named = Nonce::parse(&nonce).map(|it| it.digest());
+        assert_eq!(named, Some(row.id), "I18: another validation is opened");
+        let mut case = Case::new(row.clone(), nonce, way, now);
+        if let Some(form) = form {
+            case.request = Asked::read(form, client, registered);
+        }
         assert!(self.cases.insert(row.id, case).is_none(), "I10: a nonce was drawn twice");
+    }
+
+    /// A client gave a token up.
+    fn given_up(&mut self, ask: &Ask, digest: TokenDigest) {
+        let Ask::Revoke(form) = ask else { panic!("I20: {ask:?} revokes a token") };
+        let (client, _) = self.authenticated(form).expect("I20: a stranger revokes a token");
+        let token = form.get("token").and_then(|token| self.tokens.get(token));
+        let case = token.copied().and_then(|id| self.cases.get_mut(&id));
+        case.expect("I20: a token that was never issued").given_up(client, digest);
     }
 
     /// The validation that a decision is about.
@@ -330,21 +427,6 @@ impl Auditor {
     }
 }
 
-/// Where an answer sends its reader.
-pub fn redirect_of(response: &Response) -> Option<String> {
-    let location = response.header("Location").map(ToString::to_string);
-    location.or_else(|| member(response, "redirect_url"))
-}
-
-/// Whether a PIN occurs in a text, and is not a part of some longer number, such as a time.
-fn shows(text: &str, pin: &str) -> bool {
-    text.match_indices(pin).any(|(at, _)| {
-        let before = text[..at].ends_with(|it: char| it.is_ascii_digit());
-        let after = text[at + pin.len()..].starts_with(|it: char| it.is_ascii_digit());
-        !before && !after
-    })
-}
-
 /// The name of a row's progress.
 pub const fn name_of(progress: &Progress) -> &'static str {
     match progress {
@@ -354,45 +436,4 @@ pub const fn name_of(progress: &Progress) -> &'static str {
         Progress::Redeemed { .. } => "Redeemed",
         Progress::Revoked(_) => "Revoked",
     }
-}
-
-/// Whether an answer says that a PIN was judged and wrong. To programs that send what they saw,
-/// an old form's answer looks like that, too.
-fn judges(form: &Form, response: &Response) -> bool {
-    let is = |value: Option<&Value>, what| value.and_then(Value::as_bool) == Some(what);
-    match &response.body {
-        Body::Json(data) => {
-            let sees = form.get("budget_seen").is_some();
-            !sees && is(data.get("exhausted"), false) && is(data.get("no_challenge"), false)
-        }
-        Body::Page(page) => is(page.data.get("wrong"), true),
-        Body::Empty | Body::Document(_) | Body::Text(_) => false,
-    }
-}
-
-/// The parameters of a URL's query.
-pub fn query_of(url: &str) -> Form {
-    let (_, query) = url.split_once('?').expect("a query");
-    Form::parse(query.as_bytes()).expect("a form")
-}
-
-fn member(response: &Response, name: &str) -> Option<String> {
-    let Body::Json(value) = &response.body else { return None };
-    value.get(name).and_then(|value| value.as_str()).map(ToString::to_string)
-}
-
-/// Everything that leaves with an answer.
-fn text_of(response: &Response) -> String {
-    let mut text = match &response.body {
-        Body::Json(value) => value.to_string(),
-        Body::Page(page) => Value::from(page.data.clone()).to_string(),
-        Body::Empty | Body::Document(_) => String::new(),
-        Body::Text(text) => (*text).to_string(),
-    };
-    for (name, value) in &response.headers {
-        assert!(!value.contains(char::is_control), "{name} has a control character");
-        text.push('\n');
-        text.push_str(value);
-    }
-    text
 }

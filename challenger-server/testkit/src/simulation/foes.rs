@@ -1,7 +1,8 @@
 //! People who want things that are not theirs: each hazard needs an actor.
 
-use challenger_proto::http::{BODY_MAX, Method, Request, TARGET_MAX};
+use challenger_proto::http::Request;
 
+use super::bunglers::nonsense;
 use super::journey::Journey;
 use super::server::{Arrival, Errand, Server, What};
 use crate::Dice;
@@ -188,6 +189,15 @@ impl Foe {
             server.tally.did("Mallory changes a fixed address");
             return self.send(What::Other("a fixed address"), request, server);
         }
+        if dice.below(3) == 0 {
+            let schemes = journey.schemes();
+            if schemes.is_empty() {
+                return;
+            }
+            let (deed, request) = dice.pick(&schemes).clone();
+            server.tally.did(deed);
+            return self.send(What::Other(deed), request, server);
+        }
         let bent = journey.bent();
         if bent.is_empty() {
             return;
@@ -197,36 +207,10 @@ impl Foe {
         self.send(What::Bent(bend), request, server);
     }
 
-    /// Requests that no client or person who knows the protocol would send.
     fn bungle(&mut self, server: &mut Server<'_>, dice: &mut Dice) {
         server.tally.did("a bungler sends nonsense");
-        let json = ("Accept", JSON);
-        let bearer = format!("Bearer {}", world::SECRET);
-        let bearer = ("Authorization", bearer.as_str());
-        let deflate = ("Content-Encoding", "deflate");
-        let ask = |method, target: &str, headers: &[(&str, &str)], body: &str| {
-            let request = Request::new(method, target, body);
-            headers.iter().fold(request, |it, (name, value)| it.with(name, value))
-        };
-        let (get, post) = (Method::Get, Method::Post);
-        let token = "grant_type=password&code=x&client_id=1&client_secret=x&redirect_uri=x";
-        let (name, request) = match dice.below(11) {
-            0 => ("no path", ask(get, "/nowhere", &[json], "")),
-            1 => ("no method", ask(Method::Other, "/token", &[json], "")),
-            2 => ("a long target", ask(get, &"/x".repeat(TARGET_MAX), &[json], "")),
-            3 => ("a long body", ask(post, "/token", &[json], &"x".repeat(BODY_MAX + 1))),
-            4 => ("no bearer", ask(get, "/info", &[json], "")),
-            5 => ("a bad bearer", ask(get, "/info", &[("Authorization", "Bearer x")], "")),
-            6 => ("no parameters", ask(post, "/token", &[json], "")),
-            7 => ("another grant type", ask(post, "/token", &[json], token)),
-            8 => ("no JSON", ask(post, "/setup/1", &[bearer], "x")),
-            9 => ("no zlib", ask(post, "/setup/1", &[bearer, deflate], "x")),
-            _ => (
-                "a page that is not there",
-                ask(get, "/challenge/x", &[("Accept", "text/html")], ""),
-            ),
-        };
-        self.send(What::Bent(name), request, server);
+        let (what, request) = nonsense(dice);
+        self.send(what, request, server);
     }
 }
 

@@ -2,6 +2,7 @@
 //! in `sense`, what they learn in `answers`, and what they do wrong in `mistakes`.
 
 mod answers;
+mod client;
 mod mistakes;
 mod requests;
 mod sense;
@@ -15,8 +16,8 @@ use challenger_proto::secret::{Nonce, NonceDigest};
 use super::screen::{Screen, View};
 use super::server::{Errand, Server, What};
 use crate::Dice;
-use crate::audit::Case;
-use crate::world::{self, Party, Redemption};
+use crate::audit::{Case, Way};
+use crate::world::{self, Party};
 
 /// How a client means to prove that it is the one that asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,7 @@ enum Proposal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Address(String, Option<String>),
+    Arrive,
     Code(String, Option<String>),
     GiveUp,
     Info,
@@ -59,8 +61,11 @@ pub(crate) struct Journey {
     has_pages: bool,
     proposal: Proposal,
     pkce: Pkce,
+    way: Way,
     /// How often the client sent the person here for the same validation.
     visits: usize,
+    /// The `request_uri` that the client has for the person.
+    link: Option<String>,
     nonce: Option<String>,
     screen: Screen,
     /// Forms of pages that are still open, with the number of crashes before them.
@@ -82,17 +87,31 @@ pub(crate) struct Journey {
     renewals: usize,
     code: Option<String>,
     token: Option<String>,
+    /// Whether the client gave the token up.
+    has_revoked: bool,
     spares: usize,
     pub(crate) requests: usize,
     pub(crate) is_done: bool,
 }
 
 impl Journey {
-    pub(crate) fn new(who: usize, can_see_pages: bool, dice: &mut Dice) -> Self {
+    pub(crate) fn new(
+        who: usize,
+        can_see_pages: bool,
+        budgets: [Option<u32>; 2],
+        dice: &mut Dice,
+    ) -> Self {
         let side = dice.below(2);
-        Self {
+        let client = &world::CLIENTS[side];
+        let is_open = client.number == world::OPEN && budgets[side].is_some();
+        let way = match dice.below(4) {
+            0 | 1 => Way::Setup,
+            2 if is_open => Way::Direct,
+            _ => Way::Pushed,
+        };
+        let mut journey = Self {
             who,
-            client: &world::CLIENTS[side],
+            client,
             other: &world::CLIENTS[1 - side],
             has_pages: can_see_pages && dice.below(4) > 0,
             proposal: *dice.pick(&[
@@ -103,7 +122,9 @@ impl Journey {
                 Proposal::Fixed,
             ]),
             pkce: *dice.pick(&[Pkce::None, Pkce::Plain, Pkce::S256]),
+            way,
             visits: 0,
+            link: None,
             nonce: None,
             screen: Screen::Nothing,
             tabs: Vec::new(),
@@ -118,14 +139,21 @@ impl Journey {
             renewals: 0,
             code: None,
             token: None,
+            has_revoked: false,
             spares: 0,
             requests: 0,
             is_done: false,
+        };
+        // A browser can bring a hint only.
+        if way == Way::Direct && journey.proposal == Proposal::Fixed {
+            journey.proposal = Proposal::Right;
         }
+        journey
     }
 
     /// Another validation for the same person.
     fn start_over(&mut self) {
+        self.link = None;
         self.nonce = None;
         self.screen = Screen::Nothing;
         self.tabs.clear();
@@ -161,7 +189,7 @@ impl Journey {
 
     /// Does something: mostly the sensible thing, but people are people, and clients are programs.
     pub(crate) fn act(&mut self, server: &mut Server<'_>, dice: &mut Dice) {
-        let deed = dice.below(20);
+        let deed = dice.below(24);
         match deed {
             0 if self.in_flight > 0 => self.again("a person double-clicks", server),
             1 => self.again("a person reloads", server),
@@ -174,7 +202,7 @@ impl Journey {
             5 => self.use_old_form(server, dice),
             6 if self.nonce.is_some() && dice.below(4) == 0 => {
                 server.tally.did("a client asks twice");
-                self.take(Step::Setup, server);
+                self.take(if self.way == Way::Direct { Step::Arrive } else { Step::Setup }, server);
             }
             7 if self.code.is_some() => {
                 let late = self.token.is_some() || self.is_done;
@@ -183,11 +211,14 @@ impl Journey {
                 server.tally.did(deed);
                 self.take(Step::Token, server);
             }
-            8 if self.code.is_none() && self.nonce.is_some() => {
+            8 if self.code.is_none() && self.nonce.is_some() && self.way == Way::Setup => {
                 server.tally.did("a client changes its state");
                 self.visits += 1;
                 self.take(Step::Visit(None), server);
             }
+            20 if self.link.is_some() => self.open_link(server),
+            21 if self.nonce.is_some() => self.ask_for_status(server),
+            22 | 23 if self.token.is_some() => self.ask_about_token(server, dice),
             _ if self.in_flight > 0 => {}
             _ => match self.sensible(server) {
                 Step::GiveUp if self.has_looked => self.give_up(server),
@@ -234,13 +265,14 @@ impl Journey {
     }
 
     pub(crate) fn take(&mut self, step: Step, server: &mut Server<'_>) {
-        let Self { client, .. } = *self;
         let nonce = self.nonce.clone().unwrap_or_default();
         let seen =
             |seen: Option<String>| seen.map_or(String::new(), |it| format!("&budget_seen={it}"));
         let (what, request) = match step {
             Step::GiveUp | Step::Rest | Step::Wait(_) => return,
+            Step::Setup if self.way == Way::Pushed => (What::Push, self.push(server)),
             Step::Setup => (What::Setup, self.setup(server)),
+            Step::Arrive => (What::Arrive, self.arrive(server)),
             Step::Visit(Some(url)) => {
                 (What::Visit, Request::get(&url).with("Accept", self.accept()))
             }
@@ -277,8 +309,7 @@ impl Journey {
             }
             Step::Token => {
                 server.tally.did("a client redeems");
-                let code = self.code.clone().unwrap_or_default();
-                (What::Token, Redemption::of(client, &code, self.verifier()).request())
+                (What::Token, self.redemption())
             }
             Step::Info => {
                 server.tally.did("a client reads the address");
@@ -290,7 +321,7 @@ impl Journey {
 
     fn send(&mut self, what: What, request: Request, server: &mut Server<'_>) {
         server.tally.did(if self.has_pages { "pages" } else { "JSON" });
-        if matches!(what, What::Address | What::Code | What::Visit) {
+        if matches!(what, What::Address | What::Arrive | What::Code | What::Visit) {
             self.last = Some((what, request.clone()));
         }
         self.has_looked &= what == What::Visit;

@@ -2,10 +2,11 @@
 //! whose world fails, all by the throws of dice.
 //!
 //! In the first phase faults strike and the auditor watches that nothing unsafe happens (I1 to
-//! I11, I13 to I16). Then the faults stop, the foes go, and within a bounded number of requests
+//! I11, I13 to I22). Then the faults stop, the foes go, and within a bounded number of requests
 //! every honest person must hold a grant (I12), and start over only for a reason.
 #![allow(clippy::print_stdout, reason = "a failure tells its history")]
 
+mod bunglers;
 mod faults;
 mod foes;
 pub mod history;
@@ -57,6 +58,7 @@ pub fn play(mut dice: Dice) -> Tally {
     let mut service = world::service(limits(&mut dice));
     let Scarcity { budgets, clients } = Scarcity::draw(&mut dice);
     service.budgets = budgets;
+    service.issuer = dice.coin().then(|| "https://challenger.example/x".into());
     let has_pages = dice.below(8) > 0;
     if !has_pages {
         service.pages = PageSet::default();
@@ -76,8 +78,9 @@ impl<'s> Simulation<'s> {
         let servers = 1 + dice.below(3);
         let behind = |_| Span::seconds([0, 0, 1, 8][dice.below(4)]);
         server.clocks = (0..servers).map(behind).collect();
-        let journeys: Vec<Journey> =
-            (0..2 + dice.below(3)).map(|who| Journey::new(who, has_pages, &mut dice)).collect();
+        let journeys: Vec<Journey> = (0..2 + dice.below(3))
+            .map(|who| Journey::new(who, has_pages, clients, &mut dice))
+            .collect();
         let foes = Foe::all(journeys.len(), &mut dice);
         Self { dice, server, journeys, foes }
     }

@@ -37,7 +37,11 @@ impl Scarcity {
                 budgets.destinations.insert(Destination::domain(domain).unwrap(), budget);
             }
         }
-        let clients = [(); 2].map(|()| (dice.below(5) == 0).then(|| few(8, dice).messages));
+        // Without a budget, no client is open.
+        let clients = [2, 5].map(|rarely| {
+            let messages = dice.one_in(rarely).then(|| few(8, dice).messages)?;
+            Some(if dice.coin() { messages } else { 1000 })
+        });
         Self { budgets, clients }
     }
 }

@@ -385,9 +385,23 @@ impl<'s> Server<'s> {
             | Refusal::ClientUnknown
             | Refusal::AddressNeverGiven
             | Refusal::AddressReadOnly
+            | Refusal::BodyNotForm
+            | Refusal::ClientSecretMissing
+            | Refusal::ParameterRepeated
             | Refusal::RedirectUriForeign
             | Refusal::RedirectUriMismatch
+            | Refusal::RequestFixed
+            | Refusal::RequestNotPushed
+            | Refusal::ResponseTypeUnsupported
+            | Refusal::TokenForeign
             | Refusal::VerifierMismatch => false,
+            // People leave fields empty, and mistype.
+            Refusal::ParameterMalformed | Refusal::ParameterMissing => {
+                matches!(what, What::Address | What::Code)
+            }
+            Refusal::RequestUriUnknown => {
+                walker.sight.is_gone || !self.auditor.leads(&walker.ask, &walker.glimpse, at)
+            }
             Refusal::ValidationUnknown | Refusal::ValidationUnknownToCode => {
                 case.is_some_and(|case| case.opened.expires <= at || case.is_deleted)
             }
@@ -395,7 +409,7 @@ impl<'s> Server<'s> {
             Refusal::CodeSpent => granted.is_some(),
             Refusal::CodeExpired => walker.sight.stale_at.is_some_and(|stale_at| stale_at <= at),
             Refusal::GrantUnknown => {
-                case.is_some_and(|case| case.is_revoked)
+                case.is_some_and(|case| !case.has_token())
                     || granted.is_some_and(|(grant, _)| grant.expires <= at)
             }
             Refusal::PinInvalid | Refusal::TooManyAttempts | Refusal::HelperFailed => {

@@ -20,13 +20,21 @@ pub struct Errand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     Address,
+    /// By the client's link, before there is a page.
+    Arrive,
     /// One thing is bent, and nothing may come of it.
     Bent(&'static str),
     Code,
     Info,
+    Introspect,
     /// A request that looks like an honest person's, for something that this person may not have.
     Other(&'static str),
+    /// A program looks at a link before a person does.
+    Preview,
+    Push,
+    Revoke,
     Setup,
+    Status,
     Token,
     Visit,
 }

@@ -4,7 +4,7 @@ use challenger_proto::http::{Body, Response};
 use challenger_proto::{Refusal, Span};
 
 use super::{Journey, Proposal};
-use crate::audit::{Ask, query_of, redirect_of};
+use crate::audit::{Ask, led_to, query_of, redirect_of};
 use crate::simulation::screen::Screen;
 use crate::simulation::server::{Arrival, Server, What};
 use crate::world;
@@ -16,6 +16,10 @@ impl Journey {
         let Some(response) = &arrival.response else { return };
         let is_mine = match &arrival.ask {
             Ask::Setup { .. } => self.nonce.is_none(),
+            Ask::Par(_) => self.nonce.is_none() && self.link.is_none(),
+            Ask::Begin(_, form) => {
+                self.nonce.is_none() && form.get("request_uri") == self.link.as_deref()
+            }
             Ask::Token(form) => form.get("code") == self.code.as_deref(),
             Ask::Info(token) => Some(token) == self.token.as_ref(),
             ask => ask.nonce() == self.id(),
@@ -30,8 +34,24 @@ impl Journey {
             What::Visit | What::Address | What::Code => {
                 self.receive_page(&arrival.ask, response, server);
             }
-            What::Bent(_) | What::Other(_) => {}
+            What::Push => self.link = world::member(response, "request_uri"),
+            What::Arrive => self.receive_link(response, server),
+            What::Bent(_)
+            | What::Introspect
+            | What::Other(_)
+            | What::Preview
+            | What::Revoke
+            | What::Status => {}
         }
+    }
+
+    /// The link leads to the validation, or it is too old, and the client makes another.
+    fn receive_link(&mut self, response: &Response, server: &mut Server<'_>) {
+        if response.refusal == Some(Refusal::RequestUriUnknown) {
+            server.tally.did("a person comes too late");
+            self.start_over();
+        }
+        self.nonce = led_to(response).map(ToString::to_string);
     }
 
     /// No message may be sent there for now. People go back to the link, wait as long as the answer

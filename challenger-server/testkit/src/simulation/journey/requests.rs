@@ -5,10 +5,10 @@ use challenger_proto::http::Request;
 use challenger_proto::secret::Nonce;
 
 use super::{Journey, Pkce, Proposal};
-use crate::audit::{S256_CHALLENGE, S256_VERIFIER};
+use crate::audit::{S256_CHALLENGE, S256_VERIFIER, Way};
 use crate::bends::Honest;
 use crate::simulation::server::Server;
-use crate::world;
+use crate::world::{self, Redemption};
 
 const HTML: &str = "text/html";
 const JSON: &str = "application/json";
@@ -38,6 +38,15 @@ impl Journey {
 
     /// The link that the client gave to the person.
     pub(super) fn visit(&self, nonce: &str, server: &mut Server<'_>) -> Request {
+        if self.way != Way::Setup {
+            return world::look(nonce, self.accept());
+        }
+        let more = self.asked(server);
+        world::authorize(nonce, self.client.number, &more, self.accept())
+    }
+
+    /// The parameters of the client's authorization request.
+    fn asked(&self, server: &mut Server<'_>) -> String {
         let mut more = format!("&scope=address&state=visit-{}", self.visits);
         let (deed, challenge) = match self.pkce {
             Pkce::None => ("a client uses no PKCE", String::new()),
@@ -49,11 +58,65 @@ impl Journey {
         };
         server.tally.did(deed);
         more.push_str(&challenge);
-        if self.who.is_multiple_of(2) {
+        if self.names_redirect_uri() {
             more.push_str("&redirect_uri=");
             more.push_str(&crate::escape(self.client.redirect));
         }
-        world::authorize(nonce, self.client.number, &more, self.accept())
+        more
+    }
+
+    const fn names_redirect_uri(&self) -> bool {
+        self.who.is_multiple_of(2)
+    }
+
+    /// The request that the client pushes, with an address in one of two ways.
+    pub(super) fn push(&self, server: &mut Server<'_>) -> Request {
+        server.tally.did("a client pushes a request");
+        let mut more = self.asked(server);
+        match self.proposal {
+            Proposal::Fixed => {
+                let address =
+                    format!(r#"{{"CONTACT_EMAIL":"{}","read_only":true}}"#, self.address(0));
+                more.push_str(&format!("&address={}", crate::escape(&address)));
+            }
+            Proposal::Nothing | Proposal::Right | Proposal::Wrong => more.push_str(&self.hint()),
+        }
+        world::push(self.client, &more)
+    }
+
+    fn hint(&self) -> String {
+        let address = match self.proposal {
+            Proposal::Nothing => return String::new(),
+            Proposal::Wrong => self.typo(),
+            Proposal::Fixed | Proposal::Right => self.address(0),
+        };
+        format!("&login_hint={}", crate::escape(&address))
+    }
+
+    /// The link by which the person comes, or the request that their browser brings.
+    pub(super) fn arrive(&self, server: &mut Server<'_>) -> Request {
+        let (client, accept) = (self.client.number, self.accept());
+        match &self.link {
+            Some(uri) => {
+                server.tally.did("a person comes by a pushed request");
+                world::begin_pushed(client, uri, accept)
+            }
+            None => {
+                server.tally.did("a person comes by themselves");
+                let more = self.asked(server) + &self.hint();
+                world::begin_direct(client, &more, accept)
+            }
+        }
+    }
+
+    /// The client's request for a token. It may leave out the redirect URI that it never named.
+    pub(super) fn redemption(&self) -> Request {
+        let code = self.code.as_deref().unwrap_or_default();
+        let mut redemption = Redemption::of(self.client, code, self.verifier());
+        if !self.names_redirect_uri() && self.visits.is_multiple_of(2) {
+            redemption.redirect = "";
+        }
+        redemption.request()
     }
 
     pub(super) const fn verifier(&self) -> Option<&'static str> {
@@ -72,7 +135,13 @@ impl Journey {
         let unknown = format!("{name}-{}", "0".repeat(52));
         let code = self.code.as_deref().unwrap_or(&unknown);
         let Self { client, other, .. } = *self;
-        Honest { client, other, nonce, code, verifier: self.verifier() }.bent()
+        // A browser may have brought none of the client's requests yet.
+        let names_redirect_uri = self.names_redirect_uri() && self.code.is_some();
+        let verifier = self.verifier();
+        let honest = Honest { client, other, nonce, code, verifier, names_redirect_uri };
+        let mut bent = honest.bent();
+        bent.extend(honest.bent_standard());
+        bent
     }
 
     /// Another address for a validation whose address is fixed.

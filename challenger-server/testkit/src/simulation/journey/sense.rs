@@ -3,7 +3,7 @@
 use challenger_proto::machine::Limits;
 
 use super::{Journey, Step};
-use crate::audit::Case;
+use crate::audit::{Case, Way};
 use crate::simulation::screen::{Screen, View};
 use crate::simulation::server::{Message, Server};
 
@@ -23,7 +23,8 @@ impl Journey {
             return Step::Rest;
         }
         if self.nonce.is_none() {
-            return Step::Setup;
+            let has_link = self.link.is_some() || self.way == Way::Direct;
+            return if has_link { Step::Arrive } else { Step::Setup };
         }
         if self.token.is_some() {
             return Step::Info;
