@@ -13,6 +13,7 @@ const APP: &str = "com.example.app:/cb";
 /// A service with pages, and a client.
 fn service(redirect_uri: &str) -> (Challenger, TestClient) {
     let mut it = Challenger::new("email");
+    it.service.issuer = None;
     for name in PageName::ALL {
         it.service.pages.insert(name, "en");
     }
@@ -134,5 +135,5 @@ fn the_form_for_the_address_is_a_short_link_whatever_was_asked() {
     let form = format!("../authorize/{nonce}");
     assert_eq!(link(&page, "change_url").1, Some(&*form));
     let (_, found) = cancel(&page).1.unwrap().split_once("&state=").unwrap();
-    assert_eq!(found, state.replace('!', "%21"));
+    assert!(found == state.replace('!', "%21"), "{} bytes", found.len());
 }
