@@ -13,7 +13,10 @@ const ACCEPTED: [(&str, &str); 20] = [
     ("Authorization", "Basic with client ID and secret in base64"),
     ("address", "a JSON object with fields of an address, whose values are text"),
     ("client_id", "the number that the operator gave out, the same wherever it is"),
-    ("client_secret", "the secret that the operator gave out; in the form and by HTTP Basic, it is the same"),
+    (
+        "client_secret",
+        "the secret that the operator gave out; in the form and by HTTP Basic, it is the same",
+    ),
     ("code", "the code that came with the browser"),
     ("code_challenge", CODE),
     ("code_challenge_method", "S256 or plain"),
