@@ -15,7 +15,7 @@ use std::process::Command;
 
 use challenger_testkit::{code_of, escape, request};
 use serde_json::Value;
-use site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
+use site::{REDIRECT_URI, SECRET, Site, admin, stderr, stdout};
 
 /// The file that knows all routes.
 const ROUTES: &str = include_str!("../../../challenger-proto/src/endpoint/route.rs");
@@ -44,7 +44,7 @@ fn document() -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// A running site with legal documents.
+/// A running site with legal documents, and a client that is open.
 fn site(options: &str) -> Site {
     let mut site = Site::bare(&format!("{OPTIONS}{options}"));
     let legal = site.directory.path().join("legal/en");
@@ -53,9 +53,8 @@ fn site(options: &str) -> Site {
         fs::write(legal.join(format!("v1.{ending}")), text).unwrap();
     }
     site.initialize();
-    let database = site.directory.path().join("data/challenger.sqlite");
-    let database = rusqlite::Connection::open(database).unwrap();
-    database.execute("UPDATE clients SET open = 1, messages_per_day = 100000", []).unwrap();
+    let opened = admin(&site, &["--messages-per-day=100000", "--open", REDIRECT_URI]);
+    assert!(opened.status.success(), "{}", stderr(&opened));
     site.start();
     site
 }
