@@ -6,15 +6,16 @@ use crate::grants::{ADA, HTML, JSON, form};
 use crate::harness::{everywhere, prove, under};
 use crate::pushed::{change, database, push, validations};
 use crate::redirects::ELSEWHERE;
-use crate::site::{ISS, REDIRECT_URI, SECRET, Site};
+use crate::site::{ISS, REDIRECT_URI, SECRET, Site, admin, stderr, told};
 
 /// The number of messages that an open client may have sent in a day.
 const BUDGET: usize = 3;
 
 /// Opens the client for any visitor.
 fn open_client(site: &Site) {
-    let sql = format!("UPDATE clients SET open = 1, messages_per_day = {BUDGET} WHERE id = 1");
-    assert_eq!(change(site, &sql), 1);
+    // It says on standard error what that means.
+    let opened = admin(site, &["--open", &format!("--messages-per-day={BUDGET}"), REDIRECT_URI]);
+    assert!(opened.status.success(), "{}", stderr(&opened));
 }
 
 /// The path with which a visitor begins, with some parameters changed or left out.
@@ -55,7 +56,7 @@ fn a_client_is_closed_until_it_is_opened_and_has_a_budget() {
         assert_eq!(reply.refusal(), (401, 9750));
         let reply = site.post("setup/1", &[("Authorization", "Bearer x")], "");
         assert_eq!(reply.refusal(), (404, 9750));
-        change(site, "UPDATE clients SET open = 0");
+        told(site, &["--close", REDIRECT_URI]);
         assert_eq!(site.get(&path(&[]), &[]).refusal(), (400, 25));
     });
 }
@@ -187,6 +188,7 @@ fn a_visitor_begins_by_get_and_with_the_request_in_the_query() {
         let mut peer = site.connect();
         peer.send(request("OPTIONS", &path(&[]), &[], b""));
         assert_eq!(peer.reply().unwrap().status, 204);
+        assert_eq!(validations(site), rows);
         for odd in
             ["authorize", "authorize?", "authorize/", "authorize?client_id=1%26x", "authorize?x"]
         {
@@ -199,7 +201,7 @@ fn a_visitor_begins_by_get_and_with_the_request_in_the_query() {
             assert_eq!(reply.refusal(), (400, 26), "{id}");
         }
         assert_eq!(validations(site), rows);
-        change(site, "UPDATE clients SET messages_per_day = 1000");
+        told(site, &["--messages-per-day=1000", REDIRECT_URI]);
         under(site, || {
             let mut crowd = site.connect();
             for _ in 0..200 {
