@@ -44,8 +44,8 @@ pub(super) fn request(form: &Form) -> Result<AuthorizationRequest, Refused> {
     })
 }
 
-/// A parameter that is kept as it is. A body has room for one that no browser could bring along, and
-/// whose redirect no proxy would pass on.
+/// A parameter that is kept as it is. A body has room for one that no browser could bring along,
+/// and whose redirect no proxy would pass on.
 fn text(form: &Form, name: &'static str) -> Result<Option<String>, Refused> {
     match form.get(name) {
         Some(text) if text.len() > TARGET_MAX => Err(Refusal::ParameterMalformed.about(name)),
