@@ -99,7 +99,7 @@ impl BeginRequest {
     fn resume(&self, nonce: Option<&Nonce>, rows: &Rows, context: Context<'_>) -> Response {
         let is_good = |row: &Validation| {
             let until = row.request_uri_until.filter(|_| row.client == self.client);
-            let in_time = until.is_some_and(|until| context.now < until.min(row.expires));
+            let in_time = until.is_some_and(|until| context.now < until);
             in_time && row.progress == Progress::Open
         };
         match nonce {

@@ -25,7 +25,8 @@ use crate::time::{Span, Timestamp};
 /// What a `request_uri` begins with (RFC 9126 §2.2). The nonce follows.
 const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 
-/// How long a `request_uri` is good for. The client redirects the browser at once.
+/// How long a `request_uri` is good for, unless its validation ends before. The client redirects the
+/// browser at once.
 const LIFETIME: Span = Span::seconds(300);
 
 /// A pushed authorization request.
@@ -68,9 +69,10 @@ impl ParRequest {
             return Err(Refusal::RedirectUriForeign.about("redirect_uri"));
         }
         let (nonce, validation) = open(&client, rows.count, &self.proposal, entropy, context)?;
-        let until = context.now.plus(LIFETIME);
+        let until = validation.expires.min(context.now.plus(LIFETIME));
         let validation = validation.with_request(self.request.clone(), until);
-        let body = json!({"request_uri": request_uri(&nonce), "expires_in": LIFETIME.as_seconds()});
+        let expires_in = until.since(context.now).as_seconds();
+        let body = json!({"request_uri": request_uri(&nonce), "expires_in": expires_in});
         let response = Response::json(201, body);
         Ok(Decision::Write(Write::Open(validation, client.secret.digest), response))
     }

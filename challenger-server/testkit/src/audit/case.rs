@@ -15,8 +15,8 @@ use super::round::{Round, is_early, mailbox, tidied};
 /// again means the same code.
 const GRACE: Span = Span::seconds(10);
 
-/// How long a `request_uri` is good for.
-const REQUEST_URI_LIFETIME: Span = Span::seconds(300);
+/// How long a `request_uri` is good for, unless its validation ends before.
+pub(super) const REQUEST_URI_LIFETIME: Span = Span::seconds(300);
 
 /// A right PIN that was accepted.
 #[derive(Clone, PartialEq, Eq)]

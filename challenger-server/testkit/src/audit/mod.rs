@@ -368,7 +368,7 @@ impl Auditor {
     }
 
     fn opened(&mut self, ask: &Ask, row: &Validation, response: &Response, now: Timestamp) {
-        let (way, nonce) = opening(ask, response);
+        let (way, nonce) = opening(ask, response, self.limits.validation_duration);
         let (client, registered, form) = match ask {
             Ask::Setup { client, secret } => {
                 let client = client.expect("I9: nobody opens a validation");

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use challenger_proto::Timestamp;
 use challenger_proto::address::Address;
 use challenger_proto::http::{Body, Form, Page, Response};
 use challenger_proto::oauth::ClientId;
 use challenger_proto::secret::{Nonce, NonceDigest};
+use challenger_proto::{Span, Timestamp};
 use serde_json::Value;
 
 use super::answer::{led_to, member, query_of, redirect_of, text_of, ways_back};
+use super::case::REQUEST_URI_LIFETIME;
 use super::request::{Registered, Way};
 use super::{Ask, Auditor, Glimpse};
 
@@ -198,14 +199,15 @@ impl Auditor {
     }
 }
 
-/// The nonce of the validation that an answer opened, and how.
-pub(super) fn opening(ask: &Ask, response: &Response) -> (Way, String) {
+/// The nonce of the validation that an answer opened, and how. The validation lasts so long.
+pub(super) fn opening(ask: &Ask, response: &Response, lasts: Span) -> (Way, String) {
     let (way, nonce) = match ask {
         Ask::Setup { .. } => (Way::Setup, member(response, "nonce")),
         Ask::Par(_) => {
             let uri = member(response, "request_uri").expect("I18: no request_uri");
             let Body::Json(body) = &response.body else { panic!("/par speaks JSON") };
-            assert_eq!(body.get("expires_in"), Some(&300.into()), "I18: another time");
+            let seconds = REQUEST_URI_LIFETIME.min(lasts).as_seconds();
+            assert_eq!(body.get("expires_in"), Some(&seconds.into()), "I18: another time");
             (Way::Pushed, super::ask::nonce_in(&uri).map(ToString::to_string))
         }
         Ask::Begin(..) => (Way::Direct, led_to(response).map(ToString::to_string)),
