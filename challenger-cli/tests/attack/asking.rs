@@ -115,6 +115,7 @@ fn a_client_sees_how_its_own_validations_stand() {
     let bearer = format!("Bearer {SECRET}");
     everywhere("", |site| {
         add_mallory(site);
+        site.remember("a-session-of-hers");
         let nonce = pushed(site, &[("login_hint", ADA), ("state", "a-session-of-hers")]);
         let basic = |id: &str, secret: &str| {
             format!("Basic {}", BASE64.encode(format!("{id}:{secret}").as_bytes()))
