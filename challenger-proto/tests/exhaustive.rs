@@ -59,10 +59,10 @@ impl Walk {
             }
             self.depth = self.depth.max(depth);
             node.check_status();
-            node.check_questions();
             node.check_bent_requests();
             node.check_void_codes();
             node.check_after_the_end();
+            node.check_questions();
             assert!(self.seen.len() < 100_000, "the walk does not close");
             for letter in start.letters().iter().copied() {
                 let mut next = node.clone();

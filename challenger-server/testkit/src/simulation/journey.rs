@@ -211,6 +211,7 @@ impl Journey {
                 server.tally.did(deed);
                 self.take(Step::Token, server);
             }
+            8 if self.is_done && self.in_flight == 0 && dice.coin() => self.go_elsewhere(server),
             8 if self.code.is_none() && self.nonce.is_some() && self.way == Way::Setup => {
                 server.tally.did("a client changes its state");
                 self.visits += 1;
@@ -231,6 +232,18 @@ impl Journey {
                 step => self.take(step, server),
             },
         }
+    }
+
+    /// The other client wants the same person's address, too.
+    fn go_elsewhere(&mut self, server: &mut Server<'_>) {
+        server.tally.did("a person proves an address at another client");
+        self.start_over();
+        std::mem::swap(&mut self.client, &mut self.other);
+        if self.way == Way::Direct {
+            self.way = Way::Pushed;
+        }
+        self.has_revoked = false;
+        self.is_done = false;
     }
 
     fn give_up(&mut self, server: &mut Server<'_>) {

@@ -21,7 +21,7 @@ pub(crate) const UNREACHABLE: [(Refusal, &str); 7] = [
 const STATES: [&str; 5] = ["Open", "Challenged", "Solved", "Redeemed", "Revoked"];
 
 /// The deeds of people, clients and others.
-const DEEDS: [&str; 52] = [
+const DEEDS: [&str; 53] = [
     "a person comes back by a bookmark",
     "a person comes by a pushed request",
     "a person comes by themselves",
@@ -37,6 +37,7 @@ const DEEDS: [&str; 52] = [
     "a person opens a link again",
     "a program looks at a link first",
     "a person mistypes the address",
+    "a person proves an address at another client",
     "a person reloads",
     "a person renews a code",
     "a person submits an old form",
