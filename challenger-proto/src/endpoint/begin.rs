@@ -59,7 +59,7 @@ impl BeginRequest {
             None => Way::Direct(Direct {
                 redirect_uri: query.get("redirect_uri").map(ToString::to_string),
                 state: Secret::new(query.get("state").map(ToString::to_string)),
-                request: authorization::request(&query),
+                request: direct_request(&query),
                 proposal: Proposal::of_hint(query.get("login_hint").unwrap_or_default(), service),
             }),
         };
@@ -146,6 +146,14 @@ impl Direct {
                 Decision::Respond(response)
             }
         })
+    }
+}
+
+/// The request in a query. One in a JWT (RFC 9101) would not be read, so it is refused.
+fn direct_request(query: &Form) -> Result<AuthorizationRequest, Refused> {
+    match query.get("request") {
+        Some(_) => Err(Refusal::ParameterMalformed.about("request")),
+        None => authorization::request(query),
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct IntrospectRequest {
 impl IntrospectRequest {
     pub(crate) fn parse(request: &Request) -> Result<Self, Refused> {
         let form = oauth_form(request)?;
-        let credentials = Credentials::parse(request, &form)?;
+        let credentials = Credentials::require(request, &form)?;
         Ok(Self { credentials, token: AccessToken::parse(form.require("token")?) })
     }
 

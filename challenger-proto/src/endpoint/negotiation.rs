@@ -16,6 +16,8 @@ pub(crate) struct Audience {
     pub(crate) html: bool,
     /// Whether errors carry OAuth's fields.
     pub(crate) oauth: bool,
+    /// Whether links that are relative to the path of a validation lead where they should.
+    pub(crate) has_links: bool,
     /// The methods of the path, for `Allow`; empty when there is no such path.
     pub(crate) allow: &'static str,
     /// The scheme it has to authenticate by, for `WWW-Authenticate`, where answers name it.
@@ -47,6 +49,7 @@ impl Audience {
                 Shape::JsonIfAsked => !media::wants_json(accept),
             },
             oauth: shape == Shape::OAuth,
+            has_links: route.is_some_and(|route| route != Route::Begin),
             allow: route.map_or("", Route::allow),
             scheme: match route {
                 Some(Route::Info | Route::Status) => Some(Scheme::Bearer),
@@ -65,6 +68,7 @@ impl Audience {
         Self {
             html: false,
             oauth: false,
+            has_links: false,
             allow: "",
             scheme: None,
             posted: false,

@@ -41,7 +41,7 @@ pub(crate) struct ParRequest {
 impl ParRequest {
     pub(crate) fn parse(request: &Request, service: &Service) -> Result<Self, Refused> {
         let form = oauth_form(request)?;
-        let credentials = Credentials::parse(request, &form)?;
+        let credentials = Credentials::require(request, &form)?;
         // A request about a request (§2.1), and one in a JWT (RFC 9101), which this does not read.
         if let Some(name) = ["request", "request_uri"].iter().find(|it| form.get(it).is_some()) {
             return Err(Refusal::ParameterMalformed.about(*name));

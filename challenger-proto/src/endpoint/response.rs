@@ -37,11 +37,9 @@ impl Audience {
     ) -> Result<Response, Refused> {
         let View { mut data, client } = view;
         let language = self.language(service, name)?;
-        // Links are relative to an endpoint, and from another path would lead nowhere.
-        let has_links = !self.allow.is_empty();
         for (name, documents) in [("has_terms", &service.terms), ("has_privacy", &service.privacy)]
         {
-            if has_links && !documents.is_empty() {
+            if self.has_links && !documents.is_empty() {
                 data.set(name, true);
             }
         }

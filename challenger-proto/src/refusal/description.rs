@@ -9,13 +9,13 @@ use crate::refusal::{Refusal, Refused};
 const CODE: &str = "43 to 128 letters, digits, -, ., _ and ~ (RFC 7636)";
 
 /// The value that each parameter should have.
-const ACCEPTED: [(&str, &str); 20] = [
+const EXPECTED: [(&str, &str); 20] = [
     ("Authorization", "Basic with client ID and secret in base64"),
     ("address", "a JSON object with fields of an address, whose values are text"),
-    ("client_id", "the number that the operator gave out, the same wherever it is"),
+    ("client_id", "the number that the operator gave out; in the form and by HTTP Basic, the same"),
     (
         "client_secret",
-        "the secret that the operator gave out; in the form and by HTTP Basic, it is the same",
+        "the secret that the operator gave out; in the form and by HTTP Basic, the same",
     ),
     ("code", "the code that came with the browser"),
     ("code_challenge", CODE),
@@ -26,8 +26,8 @@ const ACCEPTED: [(&str, &str); 20] = [
     ("percent-encoding", "two hexadecimal digits after each %"),
     ("read_only", "true or false, with an address whose fields are all known and complete"),
     ("redirect_uri", "the one that the operator registered, byte for byte"),
-    ("request", "nothing: requests in a JWT (RFC 9101) are not supported"),
-    ("request_uri", "nothing: it is the result of this request"),
+    ("request", "nothing, because requests in a JWT (RFC 9101) are not supported"),
+    ("request_uri", "nothing, because it is the result of this request"),
     ("response_type", "code"),
     ("scope", "a text of at most 8192 bytes, which means nothing here"),
     ("state", "a text of at most 8192 bytes"),
@@ -48,9 +48,9 @@ impl Refused {
         let Some(name) = self.detail.as_deref().filter(|it| is_plain(it)) else {
             return self.refusal.hint().to_string();
         };
-        let accepted = ACCEPTED.iter().find(|(known, _)| *known == name);
-        match accepted.filter(|_| self.refusal != Refusal::ParameterRepeated) {
-            Some((_, accepted)) => format!("{name} is {flaw}; accepted is {accepted}."),
+        let expected = EXPECTED.iter().find(|(known, _)| *known == name);
+        match expected.filter(|_| self.refusal != Refusal::ParameterRepeated) {
+            Some((_, expected)) => format!("{name} is {flaw}; expected: {expected}."),
             None => format!("{name} is {flaw}."),
         }
     }
@@ -66,17 +66,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_description_names_the_parameter_and_what_is_accepted() {
+    fn a_description_names_the_parameter_and_what_is_expected() {
         let description = |refusal: Refusal, name: &str| refusal.about(name).description();
         let malformed = Refusal::ParameterMalformed;
         assert_eq!(
             description(malformed, "code_verifier"),
-            "code_verifier is malformed; accepted is 43 to 128 letters, digits, -, ., _ and ~ \
+            "code_verifier is malformed; expected: 43 to 128 letters, digits, -, ., _ and ~ \
              (RFC 7636)."
         );
         assert_eq!(
             description(Refusal::ParameterMissing, "grant_type"),
-            "grant_type is missing; accepted is authorization_code."
+            "grant_type is missing; expected: authorization_code."
         );
         assert_eq!(description(Refusal::ParameterRepeated, "code"), "code is repeated.");
         assert_eq!(description(malformed, "CONTACT_EMAIL"), "CONTACT_EMAIL is malformed.");
@@ -88,10 +88,10 @@ mod tests {
 
     #[test]
     fn every_description_is_what_the_standard_allows() {
-        for (name, accepted) in ACCEPTED {
+        for (name, expected) in EXPECTED {
             assert!(is_plain(name), "{name}");
             let is_allowed = |byte: u8| matches!(byte, 0x20..=0x7e) && !b"\"\\".contains(&byte);
-            assert!(accepted.bytes().all(is_allowed), "{name}");
+            assert!(expected.bytes().all(is_allowed), "{name}");
         }
     }
 }

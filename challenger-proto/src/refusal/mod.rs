@@ -80,9 +80,9 @@ refusals! {
     /// framing.
     BodyTooLarge = 413, GENERIC_UPLOAD_EXCEEDS_LIMIT, INVALID_REQUEST,
         "The request body is too large.";
-    /// A client asked `/status` without its secret.
+    /// A client did not authenticate where the standard demands it.
     ClientSecretMissing = 401, GENERIC_PARAMETER_MISSING, INVALID_CLIENT,
-        "The Authorization header has to be Bearer with the client secret.";
+        "The client has to authenticate with its secret.";
     /// A client presented the wrong secret at `/token`.
     ClientSecretWrong = 401, CHALLENGER_GENERIC_CLIENT_UNKNOWN, INVALID_CLIENT,
         "The client secret is wrong.";
