@@ -43,8 +43,8 @@ enum Way {
 #[derive(Clone, Debug)]
 struct Direct {
     redirect_uri: Option<String>,
-    /// Kept beside the request, so that an error can be answered with it. It may be a session of the
-    /// client.
+    /// Kept beside the request, so that an error can be answered with it. It may be a session of
+    /// the client.
     state: Secret<Option<String>>,
     request: Result<AuthorizationRequest, Refused>,
     proposal: Proposal,
