@@ -130,9 +130,8 @@ impl Site {
         }
         let request_uri = json["request_uri"].as_str().unwrap_or_default();
         self.remember(request_uri.rsplit(':').next().unwrap_or_default());
-        if let Some(nonce) = reply.header("Location").and_then(|it| it.strip_prefix("authorize/")) {
-            self.remember(nonce);
-        }
+        let location = reply.header("Location").unwrap_or_default();
+        self.remember(location.strip_prefix("authorize/").unwrap_or_default());
         for url in json["redirect_url"].as_str().into_iter().chain(reply.header("Location")) {
             let (_, query) = url.split_once('?').unwrap_or_default();
             for pair in query.split('&') {
