@@ -56,7 +56,8 @@ fn what_cannot_be_an_issuer_is_refused() {
 fn without_it_applications_and_people_miss_something() {
     let settings = read("").unwrap();
     assert_eq!((settings.host.as_str(), settings.service.issuer), ("", None));
-    let expected = "[challenger] BASE_URL is not set, so messages cannot say on which site to enter \
-                    the code, applications find no metadata, and answers to them name no issuer";
+    let expected = "[challenger] BASE_URL is not set, so messages cannot say on which site to \
+                    enter the code, applications find no metadata, and answers to them name no \
+                    issuer";
     assert_eq!(settings.warnings, [expected]);
 }
