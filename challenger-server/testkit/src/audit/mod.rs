@@ -14,8 +14,8 @@
 //! - I3 A validation yields one grant at most.
 //! - I4 A solve is first accepted on the secret that was sent, and the grant's address is where it
 //!   was sent.
-//! - I5 Every redirect, and every link of a page back to the client, goes to the registered URI, with
-//!   that request's state, and with the issuer if the service has one.
+//! - I5 Every redirect, and every link of a page back to the client, goes to the registered URI,
+//!   with that request's state, and with the issuer if the service has one.
 //! - I6 A solution has one code, also if it is asked for twice within ten seconds. Once another
 //!   replaced it, it buys nothing and is not given out again.
 //! - I7 No message without a committed write, and write before send.
