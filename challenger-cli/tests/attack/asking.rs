@@ -60,8 +60,8 @@ fn a_client_asks_about_its_own_tokens_only() {
         let bearer = [("Authorization", bearer.as_str())];
         let body = format!("token={access}");
         for path in ["introspect", "revoke"] {
-            assert_eq!(site.post(path, &bearer, &body).refusal(), (400, 25), "{path}");
-            assert_eq!(site.post(path, &[], &body).refusal(), (400, 25), "{path}");
+            assert_eq!(site.post(path, &bearer, &body).refusal(), (401, 25), "{path}");
+            assert_eq!(site.post(path, &[], &body).refusal(), (401, 25), "{path}");
             for (id, secret) in [("1", MALLORY), ("2", SECRET), ("99", SECRET)] {
                 let reply = ask(site, path, (id, secret), &access);
                 assert_eq!(reply.refusal(), (401, 9750), "{path} {id}");
@@ -301,7 +301,7 @@ fn a_script_in_a_browser_gets_no_further_than_any_stranger() {
         let evil = [("Origin", "https://evil.example"), ("Content-Type", "text/plain")];
         for path in ["par", "introspect", "revoke"] {
             let reply = site.post(path, &evil, format!("response_type=code&token={access}"));
-            assert_eq!(reply.refusal(), (400, 25), "{path}");
+            assert_eq!(reply.refusal(), (401, 25), "{path}");
         }
         assert_eq!(site.info(&access).status, 200);
     });

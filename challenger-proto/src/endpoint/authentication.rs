@@ -34,7 +34,7 @@ impl Credentials {
     /// like one that fails to (RFC 6749 §5.2). At `/token`, the protocol says 400.
     pub(super) fn require(request: &Request, form: &Form) -> Result<Self, Refused> {
         let is_there = |name| form.get(name).is_some();
-        let basic = request.header("Authorization").is_some();
+        let basic = request.credentials("Basic").is_some();
         if basic || (is_there("client_id") && is_there("client_secret")) {
             return Self::parse(request, form);
         }

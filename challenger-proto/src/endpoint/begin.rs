@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 use crate::endpoint::authorization;
+use crate::endpoint::common::keys_of;
 use crate::endpoint::decision::{Context, Decision};
 use crate::endpoint::opening::{keys_to_open, open};
 use crate::endpoint::par::parse_request_uri;
@@ -16,7 +17,7 @@ use crate::http::{Request, Response};
 use crate::machine::validation::{Progress, Validation};
 use crate::oauth::client::{Client, ClientId};
 use crate::oauth::grant::AuthorizationRequest;
-use crate::oauth::redirect::Outcome;
+use crate::oauth::redirect::{Outcome, RedirectUri};
 use crate::refusal::{Refusal, Refused};
 use crate::secret::Secret;
 use crate::secret::entropy::Entropy;
@@ -34,8 +35,8 @@ pub(crate) struct BeginRequest {
 
 #[derive(Clone, Debug)]
 enum Way {
-    /// With the nonce of a request that was pushed (RFC 9126 §4); `None` if it is malformed.
-    Pushed(Option<Nonce>),
+    /// With the nonce of a request that was pushed (RFC 9126 §4).
+    Pushed(Nonce),
     /// With the request itself (RFC 6749 §4.1.1).
     Direct(Direct),
 }
@@ -55,7 +56,7 @@ impl BeginRequest {
         let query = Form::parse(request.query().as_bytes())?;
         let client = authorization::client_id(&query)?;
         let way = match query.get("request_uri") {
-            Some(uri) => Way::Pushed(parse_request_uri(uri)),
+            Some(uri) => Way::Pushed(parse_request_uri(uri).ok_or(Refusal::RequestUriUnknown)?),
             None => Way::Direct(Direct {
                 redirect_uri: query.get("redirect_uri").map(ToString::to_string),
                 state: Secret::new(query.get("state").map(ToString::to_string)),
@@ -68,11 +69,7 @@ impl BeginRequest {
 
     pub(crate) fn keys(&self, now: Timestamp, service: &Service) -> Keys {
         match &self.way {
-            Way::Pushed(nonce) => Keys {
-                client: Some(self.client),
-                validation: nonce.as_ref().map(Nonce::digest),
-                ..Keys::default()
-            },
+            Way::Pushed(nonce) => keys_of(nonce),
             Way::Direct(_) => keys_to_open(self.client, now, service),
         }
     }
@@ -84,9 +81,7 @@ impl BeginRequest {
         context: Context<'_>,
     ) -> Result<Decision, Refused> {
         match &self.way {
-            Way::Pushed(nonce) => {
-                Ok(Decision::Respond(self.resume(nonce.as_ref(), &rows, context)))
-            }
+            Way::Pushed(nonce) => Ok(Decision::Respond(self.resume(nonce, rows, context))),
             Way::Direct(direct) => {
                 let client = rows.client.ok_or(Refusal::ClientUnknown)?;
                 direct.begin(&client, rows.count, entropy, context)
@@ -96,15 +91,15 @@ impl BeginRequest {
 
     /// Leads to the validation, until somebody has asked for a message there. Up to then a link may
     /// be opened again: people reload, and programs look at links before people do.
-    fn resume(&self, nonce: Option<&Nonce>, rows: &Rows, context: Context<'_>) -> Response {
+    fn resume(&self, nonce: &Nonce, rows: Rows, context: Context<'_>) -> Response {
+        let mine = rows.validation.filter(|row| row.client == self.client);
         let is_good = |row: &Validation| {
-            let until = row.request_uri_until.filter(|_| row.client == self.client);
-            let in_time = until.is_some_and(|until| context.now < until);
+            let in_time = row.request_uri_until.is_some_and(|until| context.now < until);
             in_time && row.progress == Progress::Open
         };
-        match nonce {
-            Some(nonce) if rows.validation.as_ref().is_some_and(is_good) => lead_to(nonce),
-            _ => refuse(Refusal::RequestUriUnknown, rows.client.as_ref(), context),
+        match &mine {
+            Some(row) if is_good(row) => lead_to(nonce),
+            _ => refuse(Refusal::RequestUriUnknown, mine.map(|row| row.redirect_uri), context),
         }
     }
 }
@@ -119,10 +114,12 @@ impl Direct {
         entropy: Entropy,
         context: Context<'_>,
     ) -> Result<Decision, Refused> {
-        if !client.is_open() {
-            return Ok(Decision::Respond(refuse(Refusal::RequestNotPushed, Some(client), context)));
-        }
         let registered = client.redirect_uri.as_str();
+        if !client.is_open() {
+            let named = self.redirect_uri.as_deref() == Some(registered);
+            let home = named.then(|| client.redirect_uri.clone());
+            return Ok(Decision::Respond(refuse(Refusal::RequestNotPushed, home, context)));
+        }
         if self.redirect_uri.as_deref().is_some_and(|given| given != registered) {
             return Err(Refusal::RedirectUriForeign.into());
         }
@@ -163,12 +160,13 @@ fn lead_to(nonce: &Nonce) -> Response {
     Response::found(format!("authorize/{}", nonce.to_text()))
 }
 
-/// Says no on a page, which leads to the client's site, if the client is known.
-fn refuse(refusal: Refusal, client: Option<&Client>, context: Context<'_>) -> Response {
+/// Says no on a page, which leads to the client's site if the link proves that it is the client's.
+/// Otherwise anybody could read off which sites use the service.
+fn refuse(refusal: Refusal, client: Option<RedirectUri>, context: Context<'_>) -> Response {
     let mut data = Variables::default();
-    if let Some(Client { redirect_uri, .. }) = client {
-        data.set("client", redirect_uri.host());
-        if let Some(origin) = redirect_uri.origin() {
+    if let Some(client) = client {
+        data.set("client", client.host());
+        if let Some(origin) = client.origin() {
             data.set("home_url", origin);
         }
     }
