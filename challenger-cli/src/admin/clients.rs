@@ -18,7 +18,7 @@ pub(super) struct Style {
     pub(super) quiet: bool,
 }
 
-/// How a client may be used from now on, as far as that is to change.
+/// What is to change about how a client may be used.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Use {
     pub(super) per_day: Option<PerDay>,
@@ -30,7 +30,7 @@ impl Use {
         self.per_day.is_none() && self.is_open.is_none()
     }
 
-    /// Changes a client. `done` is what was changed, also if something else cannot be.
+    /// Changes a client. `done` gets what was changed, even if something else then fails.
     ///
     /// # Errors
     /// There is no such client, it would be open without a budget, or the store failed.
@@ -227,7 +227,7 @@ pub(super) fn warn_about(redirect_uri: &RedirectUri) {
     }
     let scheme = redirect_uri.scheme().to_ascii_lowercase();
     if !matches!(scheme.as_str(), "http" | "https") {
-        log::warn!("{}: is no scheme of web sites", redirect_uri.scheme());
+        log::warn!("{}: is not a scheme of web sites", redirect_uri.scheme());
     }
 }
 

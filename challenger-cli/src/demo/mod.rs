@@ -43,8 +43,8 @@ pub(crate) struct Demo {
     /// print everything that an application needs to know as one line of JSON, and no messages
     #[argh(switch)]
     json: bool,
-    /// let any browser begin a validation for the application, as one has to that can only be given
-    /// the three URLs of OAuth 2.0
+    /// let any browser begin a validation, for an application that can only be given the three URLs
+    /// of OAuth 2.0
     #[argh(switch)]
     open: bool,
     /// the port of the service on 127.0.0.1, after which comes that of the inbox; by default 9967,
