@@ -1,7 +1,7 @@
 //! The demonstration's shop: a small web site that wants to know an address for certain.
 //!
-//! It does what every client has to do, in the order an integrator would write it: `/setup`, send
-//! the browser to `/authorize`, take the code from the redirect, `/token`, `/info`.
+//! It does what a client of GNU Taler's protocol does, in the order an integrator would write it:
+//! `/setup`, send the browser to `/authorize`, take the code from the redirect, `/token`, `/info`.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! The parameters of an authorization request (RFC 6749 §4.1.1), on whatever way they come.
+//! The parameters of an authorization request (RFC 6749 §4.1.1), whichever way they come.
 
 use alloc::string::{String, ToString};
 
@@ -44,8 +44,8 @@ pub(super) fn request(form: &Form) -> Result<AuthorizationRequest, Refused> {
     })
 }
 
-/// A parameter that is kept as it is. A body has room for one that no browser could bring along,
-/// and whose redirect no proxy would pass on.
+/// A parameter that is kept as it is. One in a body could be longer than any in a browser's
+/// request, and no proxy would pass on a redirect with it.
 fn text(form: &Form, name: &'static str) -> Result<Option<String>, Refused> {
     match form.get(name) {
         Some(text) if text.len() > TARGET_MAX => Err(Refusal::ParameterMalformed.about(name)),

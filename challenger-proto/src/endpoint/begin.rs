@@ -154,13 +154,13 @@ fn direct_request(query: &Form) -> Result<AuthorizationRequest, Refused> {
     }
 }
 
-/// To the pages of a validation. The link is relative, because only the proxy knows the path before
-/// it.
+/// Redirects to the pages of a validation. The link is relative, because only the proxy knows the
+/// path in front of it.
 fn lead_to(nonce: &Nonce) -> Response {
     Response::found(format!("authorize/{}", nonce.to_text()))
 }
 
-/// Says no on a page, which leads to the client's site if the link proves that it is the client's.
+/// Refuses on a page, which leads to the client's site if the link proves that it is the client's.
 /// Otherwise anybody could read off which sites use the service.
 fn refuse(refusal: Refusal, client: Option<RedirectUri>, context: Context<'_>) -> Response {
     let mut data = Variables::default();

@@ -76,7 +76,7 @@ impl Audience {
         }
     }
 
-    /// Whether the client authenticates by HTTP Basic.
+    /// Whether a client at `/token` authenticates by HTTP Basic.
     pub(crate) fn used_basic(&self) -> bool {
         self.scheme == Some(Scheme::Basic)
     }

@@ -1,4 +1,4 @@
-//! How a validation is opened, whoever asks for it.
+//! Opening a validation, for each endpoint that does it.
 
 use crate::endpoint::decision::Context;
 use crate::endpoint::proposal::Proposal;
@@ -20,7 +20,7 @@ pub(super) fn keys_to_open(client: ClientId, now: Timestamp, service: &Service) 
 /// A new validation for a client that was allowed to open one, unless it has too many.
 ///
 /// # Errors
-/// The proposal is not acceptable, or there are too many.
+/// The proposal is not acceptable, or the client has too many validations.
 pub(super) fn open(
     client: &Client,
     count: u32,

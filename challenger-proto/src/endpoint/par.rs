@@ -25,8 +25,8 @@ use crate::time::{Span, Timestamp};
 /// What a `request_uri` begins with (RFC 9126 §2.2). The nonce follows.
 const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 
-/// How long a `request_uri` is good for, unless its validation ends before. The client redirects
-/// the browser at once.
+/// How long a `request_uri` is good, unless its validation ends before: the client redirects the
+/// browser at once.
 const LIFETIME: Span = Span::seconds(300);
 
 /// A pushed authorization request.

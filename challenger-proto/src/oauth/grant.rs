@@ -116,7 +116,7 @@ impl AccessToken {
 impl Grant {
     /// The subject (OpenID Connect Core §2): always the same for a client and an address, so that
     /// the client knows a returning person, and different for each client, so that two of them
-    /// cannot compare theirs. Who guesses the address can make it, too.
+    /// cannot compare theirs. Whoever guesses the address can compute it.
     pub(crate) fn subject(&self) -> String {
         let client = self.client.number().to_be_bytes();
         base32::encode(&sha256(&[b"sub", &client, self.address.to_json_text().as_bytes()]))

@@ -157,8 +157,8 @@ impl RedirectUri {
         }
     }
 
-    /// The page of a web site that has no path, on this scheme, host and port; `None` for a native
-    /// app.
+    /// The first page of the client's web site: scheme, host and port, without a path; `None` for a
+    /// native app.
     pub(crate) fn origin(&self) -> Option<String> {
         let scheme = self.scheme();
         let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));

@@ -8,7 +8,7 @@ use crate::refusal::{Refusal, Refused};
 /// What a code verifier or challenge consists of (RFC 7636 §4.1, §4.2).
 const CODE: &str = "43 to 128 letters, digits, -, ., _ and ~ (RFC 7636)";
 
-/// The value that each parameter should have.
+/// What would be accepted, by the name of the parameter or by what is wrong with the form.
 const EXPECTED: [(&str, &str); 20] = [
     ("Authorization", "Basic with client ID and secret in base64"),
     ("address", "a JSON object with fields of an address, whose values are text"),

@@ -83,7 +83,8 @@ refusals! {
     /// A client did not authenticate where the standard demands it.
     ClientSecretMissing = 401, GENERIC_PARAMETER_MISSING, INVALID_CLIENT,
         "The client has to authenticate with its secret.";
-    /// A client presented the wrong secret at `/token`.
+    /// A client presented the wrong secret. Where the standard decides, also a client that does not
+    /// exist.
     ClientSecretWrong = 401, CHALLENGER_GENERIC_CLIENT_UNKNOWN, INVALID_CLIENT,
         "The client secret is wrong.";
     /// No such client, or at `/setup` the wrong secret.
@@ -169,7 +170,7 @@ refusals! {
     /// The validation was opened with another authorization request, which stays as it is.
     RequestFixed = 400, GENERIC_PARAMETER_MALFORMED, INVALID_REQUEST,
         "This validation has an authorization request, which cannot be replaced.";
-    /// A client that is not open has its users begin without a request that it pushed.
+    /// A browser came without a pushed request, for a client that is not open.
     RequestNotPushed = 400, GENERIC_PARAMETER_MISSING, INVALID_REQUEST,
         "This client has to push its authorization request (RFC 9126).";
     /// The request did not arrive in time.

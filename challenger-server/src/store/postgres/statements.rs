@@ -81,15 +81,15 @@ pub(super) fn load(keys: &Keys) -> Vec<Call> {
     if let Some(accounts) = &keys.accounts {
         calls.push(ledger::load(keys.validation.as_ref(), accounts));
     } else if let Some(id) = &keys.validation {
-        calls.push(find(&SELECT_VALIDATION, id.as_bytes()));
+        calls.push(with_key(&SELECT_VALIDATION, id.as_bytes()));
     }
     if let Some(token) = &keys.grant {
-        calls.push(find(&SELECT_GRANT, token.as_bytes()));
+        calls.push(with_key(&SELECT_GRANT, token.as_bytes()));
     }
     calls
 }
 
-fn find(sql: &'static str, key: &[u8]) -> Call {
+fn with_key(sql: &'static str, key: &[u8]) -> Call {
     Call { sql, parameters: vec![Box::new(key.to_vec())] }
 }
 
@@ -149,7 +149,7 @@ pub(super) fn commit(write: &Write) -> Result<Call, PostgresError> {
         (Write::Open(validation, secret), _) => insert(validation, secret),
         (Write::Redeem(validation, grant), _) => redeem(validation, grant),
         (Write::Revoke(validation, token), _) => revoke(validation, token),
-        (Write::Discard(token), _) => find(DISCARD, token.as_bytes()),
+        (Write::Discard(token), _) => with_key(DISCARD, token.as_bytes()),
         (Write::Update(validation, _), entry) => match entry {
             Some(message @ Entry { event: Event::Message { .. }, .. }) => {
                 ledger::update_and_charge(validation, message)?
