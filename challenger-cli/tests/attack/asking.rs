@@ -60,7 +60,9 @@ fn a_client_asks_about_its_own_tokens_only() {
         let bearer = [("Authorization", bearer.as_str())];
         let body = format!("token={access}");
         for path in ["introspect", "revoke"] {
-            assert_eq!(site.post(path, &bearer, &body).refusal(), (401, 25), "{path}");
+            let reply = site.post(path, &bearer, &body);
+            assert_eq!(reply.refusal(), (401, 25), "{path}");
+            assert!(reply.header("WWW-Authenticate").is_some(), "{path}");
             assert_eq!(site.post(path, &[], &body).refusal(), (401, 25), "{path}");
             for (id, secret) in [("1", MALLORY), ("2", SECRET), ("99", SECRET)] {
                 let reply = ask(site, path, (id, secret), &access);

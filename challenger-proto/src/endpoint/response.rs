@@ -10,7 +10,6 @@ use crate::http::json::insert;
 use crate::http::page::{Page, PageName, Variables};
 use crate::http::{Body, Response};
 use crate::oauth::redirect::RedirectUri;
-use crate::refusal::error_code::CHALLENGER_GENERIC_CLIENT_UNKNOWN;
 use crate::refusal::{Refusal, Refused};
 use crate::service::Service;
 
@@ -123,7 +122,7 @@ impl Audience {
             response.set("Pragma", "no-cache");
         }
         match (self.scheme, refusal.status()) {
-            (Some(Scheme::Basic), 401) if refusal.code() == CHALLENGER_GENERIC_CLIENT_UNKNOWN => {
+            (Some(Scheme::Basic), 401) if is_about_secret(refusal) => {
                 response.set("WWW-Authenticate", "Basic realm=\"challenger\"");
             }
             (Some(Scheme::Bearer), 401 | 403 | 404) if is_about_bearer(refusal) => {
@@ -140,14 +139,16 @@ impl Audience {
     }
 }
 
+/// Whether a refusal is about a client secret.
+const fn is_about_secret(refusal: Refusal) -> bool {
+    matches!(refusal, Refusal::ClientSecretMissing | Refusal::ClientSecretWrong)
+}
+
 /// Whether a refusal is about a bearer token, or about a client secret in the place of one.
 const fn is_about_bearer(refusal: Refusal) -> bool {
-    matches!(
-        refusal,
-        Refusal::BearerMalformed
-            | Refusal::BearerMissing
-            | Refusal::ClientSecretMissing
-            | Refusal::ClientSecretWrong
-            | Refusal::GrantUnknown
-    )
+    is_about_secret(refusal)
+        || matches!(
+            refusal,
+            Refusal::BearerMalformed | Refusal::BearerMissing | Refusal::GrantUnknown
+        )
 }
