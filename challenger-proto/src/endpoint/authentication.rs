@@ -35,10 +35,14 @@ impl Credentials {
     pub(super) fn require(request: &Request, form: &Form) -> Result<Self, Refused> {
         let is_there = |name| form.get(name).is_some();
         let basic = request.credentials("Basic").is_some();
-        if basic || (is_there("client_id") && is_there("client_secret")) {
-            return Self::parse(request, form);
+        let in_form = is_there("client_id") && is_there("client_secret");
+        if !basic && !in_form {
+            return Err(Refusal::ClientSecretMissing.into());
         }
-        Err(Refusal::ClientSecretMissing.into())
+        Self::parse(request, form).map_err(|refused| match refused.detail.as_deref() {
+            Some("Authorization") => Refusal::ClientSecretMissing.into(),
+            Some(_) | None => refused,
+        })
     }
 
     /// The client, if this is its secret.

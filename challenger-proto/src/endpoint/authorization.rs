@@ -36,21 +36,20 @@ pub(super) fn request(form: &Form) -> Result<AuthorizationRequest, Refused> {
     if form.require("response_type")? != "code" {
         return Err(Refusal::ResponseTypeUnsupported.about("response_type"));
     }
+    let text = |name| form.get(name).map(ToString::to_string);
+    let (state, scope) = (text("state"), text("scope"));
+    // A body has room for a state that no browser could bring along, and whose redirect no proxy
+    // would pass on.
+    let length: usize = [&state, &scope].into_iter().flatten().map(String::len).sum();
+    if length > TARGET_MAX {
+        return Err(Refusal::ParameterMalformed.about("state"));
+    }
     Ok(AuthorizationRequest {
-        state: text(form, "state")?,
-        scope: text(form, "scope")?,
+        state,
+        scope,
         code_challenge: code_challenge(form)?,
         names_redirect_uri: form.get("redirect_uri").is_some(),
     })
-}
-
-/// A parameter that is kept as it is. One in a body could be longer than any in a browser's
-/// request, and no proxy would pass on a redirect with it.
-fn text(form: &Form, name: &'static str) -> Result<Option<String>, Refused> {
-    match form.get(name) {
-        Some(text) if text.len() > TARGET_MAX => Err(Refusal::ParameterMalformed.about(name)),
-        text => Ok(text.map(ToString::to_string)),
-    }
 }
 
 /// PKCE's two parameters (RFC 7636 §4.3).

@@ -16,6 +16,8 @@ use crate::service::Service;
 pub(super) struct Proposal {
     members: Map<String, Value>,
     read_only: bool,
+    /// Whether it is a `login_hint`.
+    is_hint: bool,
 }
 
 /// Without the members, which are an address.
@@ -36,7 +38,7 @@ impl Proposal {
             Some(Value::Bool(flag)) => *flag,
             Some(_) => return Err(Refusal::ParameterMalformed.about(READ_ONLY)),
         };
-        Ok(Self { members, read_only })
+        Ok(Self { members, read_only, is_hint: false })
     }
 
     /// Reads a `login_hint` (OpenID Connect Core §3.1.2.1), which proposes an address of one field.
@@ -45,12 +47,15 @@ impl Proposal {
         let fields = service.fields();
         let ([field], false) = (fields.as_slice(), hint.is_empty()) else { return Self::default() };
         let member = ((*field).to_string(), Value::String(hint.to_string()));
-        Self { members: [member].into_iter().collect(), read_only: false }
+        Self { members: [member].into_iter().collect(), read_only: false, is_hint: true }
     }
 
     /// The proposed address, if it has any, and whether no other will do.
     pub(super) fn address(&self, service: &Service) -> Result<(Option<Address>, bool), Refused> {
-        let address = service.address_from_client(&self.members, self.read_only)?;
+        let address = service.address_from_client(&self.members, self.read_only);
+        // The client does not know the name of the field.
+        let hint = || Refusal::ParameterMalformed.about("login_hint");
+        let address = address.map_err(|refused| if self.is_hint { hint() } else { refused })?;
         // A client whose fields are all empty must not believe that it fixed an address.
         let names_fields = self.members.keys().any(|name| name != READ_ONLY);
         if self.read_only && address.is_none() && names_fields {

@@ -9,7 +9,7 @@ use crate::refusal::{Refusal, Refused};
 const CODE: &str = "43 to 128 letters, digits, -, ., _ and ~ (RFC 7636)";
 
 /// What would be accepted, by the name of the parameter or by what is wrong with the form.
-const EXPECTED: [(&str, &str); 20] = [
+const EXPECTED: [(&str, &str); 19] = [
     ("Authorization", "Basic with client ID and secret in base64"),
     ("address", "a JSON object with fields of an address, whose values are text"),
     ("client_id", "the number that the operator gave out; in the form and by HTTP Basic, the same"),
@@ -29,10 +29,9 @@ const EXPECTED: [(&str, &str); 20] = [
     ("request", "nothing, because requests in a JWT (RFC 9101) are not supported"),
     ("request_uri", "nothing, because it is the result of this request"),
     ("response_type", "code"),
-    ("scope", "a text of at most 8192 bytes, which means nothing here"),
-    ("state", "a text of at most 8192 bytes"),
+    ("state", "a text of at most 8192 bytes, together with scope"),
     ("token", "an access token of this service"),
-    ("UTF-8", "text in UTF-8"),
+    ("UTF-8", "a body in UTF-8"),
 ];
 
 impl Refused {
