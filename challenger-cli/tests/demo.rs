@@ -3,6 +3,8 @@
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "demo/shop.rs"]
+mod shop;
 mod site;
 
 use std::fs;
@@ -336,27 +338,6 @@ fn people_read_everything_in_the_terminal() {
     assert!(shown.contains("┌── Text message to +41791234567\n"), "{shown}");
     let info = application.prove(&nonce, &pin_in(&shown).unwrap());
     assert_eq!(info["address"], json!({"CONTACT_PHONE": "+41791234567"}));
-    demo.stop();
-}
-
-#[test]
-fn the_shop_has_an_inbox_beside_it() {
-    let mut demo = Demo::start(&["--json"]);
-    let facts: Value = serde_json::from_str(&demo.line()).unwrap();
-    let site = format!("http://127.0.0.1:{}/", demo.port + 1);
-    assert_eq!(facts["shop"], site);
-    assert_eq!(facts["inbox"], format!("{site}inbox"));
-    assert_eq!(facts["client_secret"], Value::Null);
-    let shop = get(&site);
-    assert!(shop.body.contains("href=\"/inbox\""), "{}", shop.body);
-    assert_eq!(get(&format!("{site}inbox")).status, 200);
-    demo.stop();
-
-    let mut demo = Demo::start(&[]);
-    let told = demo.lines_until("Messages are not sent anywhere");
-    let site = format!("http://127.0.0.1:{}/", demo.port + 1);
-    assert_eq!(fact(&told, "Demo shop"), site);
-    assert_eq!(fact(&told, "Inbox"), format!("{site}inbox"));
     demo.stop();
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Browser(Agent);
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) location: Option<String>,
+    /// Name and value of a cookie that it sets.
+    pub(super) cookie: Option<String>,
     pub(super) body: String,
 }
 
@@ -34,6 +36,11 @@ impl Browser {
         read(self.0.get(url).header("Accept", "text/html").call())
     }
 
+    /// Opens a page with a cookie that was set before.
+    pub(super) fn open_with(&self, url: &str, cookie: &str) -> Result<Reply, String> {
+        read(self.0.get(url).header("Accept", "text/html").header("Cookie", cookie).call())
+    }
+
     /// Submits a form, as a browser would.
     pub(super) fn submit(&self, url: &str, fields: &[(&str, &str)]) -> Result<Reply, String> {
         let request = self.0.post(url).header("Accept", "text/html");
@@ -45,11 +52,6 @@ impl Browser {
         read(self.0.post(url).send_form(fields.iter().copied()))
     }
 
-    /// Calls an API with a bearer token and nothing else.
-    pub(super) fn post_as(&self, url: &str, token: &str) -> Result<Reply, String> {
-        read(self.0.post(url).header("Authorization", format!("Bearer {token}")).send_empty())
-    }
-
     /// Reads from an API with a bearer token.
     pub(super) fn get_as(&self, url: &str, token: &str) -> Result<Reply, String> {
         read(self.0.get(url).header("Authorization", format!("Bearer {token}")).call())
@@ -58,10 +60,11 @@ impl Browser {
 
 fn read(result: Result<Response<Body>, ureq::Error>) -> Result<Reply, String> {
     let mut response = result.map_err(|error| format!("no answer: {error}"))?;
-    let location = response.headers().get("location").and_then(|it| it.to_str().ok());
-    let location = location.map(str::to_string);
+    let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_string());
+    let location = header("location");
+    let cookie = header("set-cookie").and_then(|it| Some(it.split_once(';')?.0.to_string()));
     let body = response.body_mut().read_to_string().map_err(|error| format!("no body: {error}"))?;
-    Ok(Reply { status: response.status().as_u16(), location, body })
+    Ok(Reply { status: response.status().as_u16(), location, cookie, body })
 }
 
 /// The URL that a link on a page means: absolute, from the root, or relative to the page.

@@ -6,6 +6,7 @@ mod browser;
 mod inbox;
 mod person;
 mod running;
+mod sessions;
 mod shop;
 mod site;
 

@@ -35,8 +35,12 @@ pub(super) fn prove(site_url: &str, address_type: &AddressType) -> Result<(), St
     let start = form_action(&shop, site_url)?;
     let sent = expect(303, "the shop's button", browser.submit(&start, &[])?)?;
     let authorize = sent.location.ok_or("the shop sent the person nowhere")?;
-    report("The shop calls /setup and sends the person to /authorize.");
+    let cookie = sent.cookie.ok_or("the shop set no cookie")?;
+    report("The shop pushes its request to /par and sends the person to /authorize.");
 
+    let led = expect(302, "/authorize", browser.open(&authorize)?)?;
+    let led = led.location.ok_or("the service sent the person nowhere")?;
+    let authorize = resolve(&authorize, &led);
     let form = expect(200, "/authorize", browser.open(&authorize)?)?;
     let challenge = form_action(&form, &authorize)?;
     report("The service asks for the address.");
@@ -57,7 +61,7 @@ pub(super) fn prove(site_url: &str, address_type: &AddressType) -> Result<(), St
     let callback = right.location.ok_or("the service sent the person nowhere")?;
     report("The person enters the right code; the service sends them back to the shop.");
 
-    let thanks = expect(200, "the shop's callback", browser.open(&callback)?)?;
+    let thanks = expect(200, "the shop's callback", browser.open_with(&callback, &cookie)?)?;
     let shown = format!("<strong id=\"address\">{}</strong>", escape_html(&address_text));
     if !thanks.body.contains(&shown) {
         return Err("the shop does not show the address".to_string());

@@ -1,10 +1,9 @@
 //! The parts of the demonstration, and how they are put together.
 
-use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use challenger_proto::address::AddressType;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri, generate_client_secret};
@@ -24,6 +23,7 @@ use tempfile::TempDir;
 
 use super::browser::Browser;
 use super::inbox::{Delivery, Inbox};
+use super::sessions::Sessions;
 use super::shop::Shop;
 use super::site::Site;
 use super::{Demo, Fact};
@@ -94,7 +94,7 @@ impl Demonstration {
         let responder = responder(service, store, delivery)?;
         let (shop, application) = match demo.redirect_uri {
             Some(_) => (None, Some(client)),
-            None => (Some(open_shop(&service_url, client)), None),
+            None => (Some(open_shop(&service_url, &site_url, client)), None),
         };
         let start = |listener, respond: Arc<dyn Respond>| {
             Front::start(listener, respond, Limits::default()).map_err(failed)
@@ -161,13 +161,14 @@ fn register(store: &SqliteStore, redirect_uri: RedirectUri, open: bool) -> Resul
     Ok(Client { id, secret, redirect_uri: redirect_uri.as_str().to_owned() })
 }
 
-fn open_shop(service_url: &str, client: Client) -> Shop {
+fn open_shop(service_url: &str, site_url: &str, client: Client) -> Shop {
     Shop {
-        service_url: service_url.to_owned(),
-        client_id: client.id.number(),
+        service: issuer(service_url),
+        client_id: client.id.number().to_string(),
         secret: client.secret,
         redirect_uri: client.redirect_uri,
-        states: Mutex::new(BTreeSet::new()),
+        url: site_url.to_owned(),
+        sessions: Sessions::default(),
         browser: Browser::new(),
     }
 }

@@ -16,6 +16,7 @@ mod authjs;
 mod cancel;
 mod chromium;
 mod complaints;
+mod demo;
 mod driver;
 mod fields;
 mod flow;
