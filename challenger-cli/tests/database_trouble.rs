@@ -12,7 +12,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use challenger_testkit::{Cluster, End, Reply, send, wait_for};
+use challenger_testkit::{Cluster, End, Reply, notified, send, wait_for};
 use rusqlite::Connection;
 use site::{SECRET, Site, stderr};
 
@@ -171,9 +171,7 @@ fn a_service_may_start_before_its_database() {
     let mut server = site.server();
     server.env("NOTIFY_SOCKET", &path);
     site.start_as(server);
-    let mut told = [0; 64];
-    let length = manager.recv(&mut told).unwrap();
-    assert_eq!(&told[..length], b"READY=1");
+    assert_eq!(notified(&manager), "READY=1");
     let warning = "serving without it until it can be reached";
     wait_for("the warning", || site.log().contains(warning).then_some(()));
     assert_eq!(site.get("config", &[]).status, 200);

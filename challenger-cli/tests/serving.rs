@@ -13,6 +13,7 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use challenger_testkit::notified;
 use site::{Site, stderr};
 
 /// Longer than anything takes.
@@ -208,19 +209,14 @@ fn the_service_manager_is_told() {
     for (name, manager) in managers {
         let manager = manager.unwrap();
         manager.set_read_timeout(Some(WAIT)).unwrap();
-        let told = || {
-            let mut bytes = [0; 100];
-            let length = manager.recv(&mut bytes).unwrap();
-            String::from_utf8(bytes[..length].to_vec()).unwrap()
-        };
         let mut site = Site::new("");
         let mut server = site.server();
         server.env("NOTIFY_SOCKET", &name);
         site.start_as(server);
-        assert_eq!(told(), "READY=1");
+        assert_eq!(notified(&manager), "READY=1");
         assert_eq!(site.get("config", &[]).status, 200, "nobody has to try twice");
         site.signal("TERM");
-        assert_eq!(told(), "STOPPING=1");
+        assert_eq!(notified(&manager), "STOPPING=1");
         assert_eq!(site.wait(), Some(0), "{}", site.log());
     }
 }

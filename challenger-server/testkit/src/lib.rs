@@ -23,4 +23,4 @@ pub use dice::Dice;
 pub use http::{Head, Peer, Place, Reply, WAIT, read_head, request};
 pub use postgres::{Cluster, End, send};
 pub use text::{code_of, escape, pin_in, unescape, wrong};
-pub use threads::{Raise, at_once, try_for, wait_for};
+pub use threads::{Raise, at_once, notified, try_for, wait_for};

@@ -1,6 +1,8 @@
 //! Waiting, and doing things at the same time.
 
+use std::io::ErrorKind;
 use std::iter;
+use std::os::unix::net::UnixDatagram;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -13,6 +15,17 @@ const LOOKS: usize = 6000;
 /// Waits until `look` finds something.
 pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     try_for(look).unwrap_or_else(|| panic!("waited in vain for {what}"))
+}
+
+/// The next message of a service to its manager. A signal may interrupt the wait for it.
+pub fn notified(manager: &UnixDatagram) -> String {
+    let mut bytes = [0; 100];
+    loop {
+        match manager.recv(&mut bytes) {
+            Ok(length) => return String::from_utf8(bytes[..length].to_vec()).unwrap(),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}"),
+        }
+    }
 }
 
 /// Waits until `look` finds something, unless that takes too long.
