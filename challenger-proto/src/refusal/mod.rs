@@ -69,7 +69,7 @@ refusals! {
         "The address of this validation must not be changed.";
     /// `/info` was called with something that is not a bearer token.
     BearerMalformed = 403, GENERIC_PARAMETER_MALFORMED, INVALID_TOKEN,
-        "The Authorization header holds no bearer token.";
+        "The Authorization header holds no bearer token, or a malformed one.";
     /// `/info` was called without a bearer token.
     BearerMissing = 403, GENERIC_PARAMETER_MISSING, INVALID_REQUEST,
         "The Authorization header is missing.";
@@ -86,7 +86,7 @@ refusals! {
     /// A client presented the wrong secret. Where the standard decides, also a client that does not
     /// exist.
     ClientSecretWrong = 401, CHALLENGER_GENERIC_CLIENT_UNKNOWN, INVALID_CLIENT,
-        "The client secret is wrong.";
+        "The client ID or its secret is wrong.";
     /// No such client, or at `/setup` the wrong secret.
     ClientUnknown = 404, CHALLENGER_GENERIC_CLIENT_UNKNOWN, INVALID_CLIENT,
         "The client is unknown or not authorized.";
@@ -217,7 +217,8 @@ refusals! {
         "The validation of this code is unknown or has expired.";
     /// The PKCE verifier does not fit the challenge (RFC 7636 §4.6).
     VerifierMismatch = 401, CHALLENGER_GRANT_UNKNOWN, INVALID_GRANT,
-        "The code verifier does not fit the code challenge.";
+        "The code verifier is missing or wrong, or there is no code challenge for it; without a \
+         method, a challenge is plain.";
     /// A version other than HTTP/1.0 and HTTP/1.1.
     VersionUnsupported = 505, GENERIC_HTTP_HEADERS_MALFORMED, INVALID_REQUEST,
         "The HTTP versions served are 1.0 and 1.1.";
