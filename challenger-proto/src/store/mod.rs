@@ -8,7 +8,7 @@ pub use records::Records;
 
 use alloc::vec::Vec;
 
-use crate::machine::validation::Validation;
+use crate::machine::validation::{Progress, Validation};
 use crate::oauth::client::{Client, ClientId};
 use crate::oauth::grant::{Grant, GrantSerial};
 use crate::secret::digest::{ClientSecretDigest, NonceDigest, TokenDigest};
@@ -98,6 +98,21 @@ impl Write {
         }
     }
 
+    /// How far the write brings its validation, if that is further than before.
+    pub fn milestone(&self) -> Option<Milestone> {
+        match self {
+            Self::Open(..) => Some(Milestone::Opened),
+            // When a proof is repeated, so that its code is renewed, the first time stays.
+            Self::Update(Validation { progress: Progress::Solved(it), .. }, _)
+                if it.at == it.renewed_at =>
+            {
+                Some(Milestone::Proved)
+            }
+            Self::Redeem(..) => Some(Milestone::Redeemed),
+            Self::Update(..) | Self::Revoke(..) | Self::Discard(_) => None,
+        }
+    }
+
     /// The row of the validation as it is once the write is done.
     pub fn row_after(&self) -> Option<Validation> {
         let row = self.row()?.clone();
@@ -107,6 +122,32 @@ impl Write {
                 Validation { version: row.version.next(), ..row }
             }
         })
+    }
+}
+
+/// How far a write brings a validation, for those who count and log how many get there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Milestone {
+    /// It was opened.
+    Opened,
+    /// Its address was proved, for the first time.
+    Proved,
+    /// Its code was exchanged for an access token.
+    Redeemed,
+}
+
+impl Milestone {
+    /// All of them, in the order in which a validation comes to them.
+    pub const ALL: &'static [Self] = &[Self::Opened, Self::Proved, Self::Redeemed];
+
+    /// It in one word, for logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Proved => "proved",
+            Self::Redeemed => "redeemed",
+        }
     }
 }
 
