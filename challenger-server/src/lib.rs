@@ -37,4 +37,5 @@ pub mod secrecy;
 pub mod server;
 pub mod settings;
 pub mod store;
+mod subject;
 pub mod this_process;
