@@ -24,6 +24,7 @@ mod files;
 pub mod front;
 pub mod helper;
 pub mod listen;
+pub mod logging;
 pub mod notify;
 pub mod os;
 pub mod pages;
