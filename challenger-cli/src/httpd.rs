@@ -20,7 +20,7 @@ use signal_hook::iterator::Signals;
 use crate::args;
 use crate::common::{VALUED, load_config, set_up_queued_log};
 use crate::exit::{Exit, complain, end, say};
-use crate::logger::{Flushed, Logger};
+use crate::logger::{Flushed, Logger, log_panics};
 
 const PROGRAM: &str = "challenger-httpd";
 
@@ -69,6 +69,7 @@ fn run() -> Result<(), Exit> {
     }
     let logger = set_up_queued_log(arguments.log.as_deref(), arguments.logfile.as_deref())?;
     let _written_at_the_end = Flushed;
+    log_panics();
     let given = activated().map_err(|error| Exit::failed(error.to_string()))?;
     let config = load_config(arguments.config.as_deref())?;
     let mut settings = Settings::read(&config, given).map_err(|error| {
