@@ -34,6 +34,7 @@ fn check_answer(response: &Response) {
 fn check_transition(old: &Validation, new: &Validation, sends: bool) {
     assert_eq!((new.id, new.client, new.version), (old.id, old.client, old.version));
     assert_eq!((new.expires, &new.redirect_uri), (old.expires, &old.redirect_uri));
+    assert_eq!((new.created, &new.client_name), (old.created, &old.client_name));
     assert_eq!((&new.prefill, new.read_only), (&old.prefill, old.read_only));
     assert!(new.addresses_left <= old.addresses_left);
     assert_eq!(new.refunds_left, old.refunds_left, "only a failure spends refunds");

@@ -79,11 +79,13 @@ pub fn records_with(messages_per_day: [Option<u32>; 2]) -> Records {
         CLIENTS.iter().zip(messages_per_day)
     {
         records.insert_client(Client {
-            id: ClientId::new(*number).unwrap(),
-            redirect_uri: RedirectUri::parse(redirect).unwrap(),
-            secret: HashedSecret::new(secret, Entropy::new([0; 32])),
             messages_per_day,
             open: *number == OPEN,
+            ..Client::new(
+                ClientId::new(*number).unwrap(),
+                RedirectUri::parse(redirect).unwrap(),
+                HashedSecret::new(secret, Entropy::new([0; 32])),
+            )
         });
     }
     records

@@ -76,11 +76,13 @@ impl Head {
     /// The clients as a store keeps them.
     pub fn registered(&self) -> impl Iterator<Item = Client> {
         self.clients.iter().map(|it| Client {
-            id: ClientId::new(it.id).unwrap(),
-            redirect_uri: RedirectUri::parse(&it.redirect_uri).unwrap(),
-            secret: HashedSecret::new(&it.secret, Entropy::new([7; 32])),
             messages_per_day: it.messages_per_day,
             open: it.open,
+            ..Client::new(
+                ClientId::new(it.id).unwrap(),
+                RedirectUri::parse(&it.redirect_uri).unwrap(),
+                HashedSecret::new(&it.secret, Entropy::new([7; 32])),
+            )
         })
     }
 }
