@@ -36,6 +36,7 @@ mod ledger;
 mod purse;
 mod registry;
 mod schema;
+mod session;
 mod spending;
 mod statements;
 mod task;
