@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!   socket ──▶ front ──▶ responder ──▶ (challenger-proto)
-//!                          ├──▶ store, recent, helper, os
+//!                          ├──▶ store, recent, statistics, helper, os
 //!                          └──▶ pages
 //! ```
 //!
@@ -36,5 +36,6 @@ pub mod responder;
 pub mod secrecy;
 pub mod server;
 pub mod settings;
+pub mod statistics;
 pub mod store;
 pub mod this_process;

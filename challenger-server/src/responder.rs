@@ -12,6 +12,7 @@ use crate::front::{Answer, Peer, Respond};
 use crate::places::{Place, Places, Purpose, Turn};
 use crate::ports::{Clock, EntropySource, Helper, Pages};
 use crate::recent::Recent;
+use crate::statistics::{self, Statistics};
 use crate::store::{Store, StoreError};
 
 /// Everything that it takes to answer requests.
@@ -32,13 +33,19 @@ pub struct Responder {
     pub places: Places,
     /// The rows that requests are decided on until the store proves or disproves them.
     pub recent: Recent,
+    /// What happens to validations, for the operator.
+    pub statistics: Arc<Statistics>,
 }
 
 impl Responder {
     /// Carries out one request.
     fn carry_out(&self, request: &Request, peer: &dyn Peer) -> Response {
-        let mut waiter =
-            Waiter { peer, until: Instant::now() + self.places.patience(), place: None };
+        let mut waiter = Waiter {
+            peer,
+            until: Instant::now() + self.places.patience(),
+            place: None,
+            paid: None,
+        };
         let mut step = Step::begin(request, &self.service, self.clock.now());
         loop {
             step = match step {
@@ -49,6 +56,9 @@ impl Responder {
                 Step::Send(it) => {
                     let sent = self.helper.send(it.message());
                     waiter.place = None;
+                    if let Some(account) = waiter.paid.take() {
+                        self.statistics.sent(account, sent.is_err());
+                    }
                     match sent {
                         Ok(()) => it.sent(),
                         Err(failure) => it.failed(failure),
@@ -108,8 +118,10 @@ impl Responder {
         match self.store.commit(it.write()) {
             Ok(Commit::Done) => {
                 self.recent.written(it.write());
+                self.statistics.written(it.write());
                 if let (Some(message), Some(place)) = (message, &waiter.place) {
                     place.paid(message);
+                    waiter.paid = Statistics::account(it.write());
                 }
                 it.done()
             }
@@ -131,6 +143,8 @@ struct Waiter<'p> {
     peer: &'p dyn Peer,
     until: Instant,
     place: Option<Place<'p>>,
+    /// What its message counts for, once it is paid for.
+    paid: Option<statistics::Account>,
 }
 
 impl Respond for Responder {

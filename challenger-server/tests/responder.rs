@@ -52,6 +52,10 @@ impl Store for Shelf {
         Ok(self.records.lock().unwrap().load(keys))
     }
 
+    fn add_to_statistics(&self, _: &[Statistic]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
         if self.unwritable.load(Ordering::SeqCst) {
             return Err(StoreError("no pencil".to_string()));
@@ -136,6 +140,7 @@ fn scene_of(places: places::Limits) -> Scene {
         pages: Arc::new(OnePage),
         places: Places::new(places),
         recent: Recent::default(),
+        statistics: Arc::default(),
     };
     Scene { responder, shelf, postman, diary }
 }
