@@ -15,7 +15,7 @@ use challenger_server::places::{self, Places};
 use challenger_server::ports::{Clock, EntropySource, Helper, Pages};
 use challenger_server::recent::Recent;
 use challenger_server::responder::Responder;
-use challenger_server::store::{Store, StoreError};
+use challenger_server::store::{Statistic, Store, StoreError};
 
 /// A server that meets the same rows again and again: what it commits leads nowhere.
 pub struct Served {

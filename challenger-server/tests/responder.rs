@@ -20,7 +20,7 @@ use challenger_server::places::{self, Places};
 use challenger_server::ports::{Helper, Pages};
 use challenger_server::recent::Recent;
 use challenger_server::responder::Responder;
-use challenger_server::store::{Store, StoreError};
+use challenger_server::store::{Statistic, Store, StoreError};
 use challenger_testkit::at_once;
 use challenger_testkit::audit::query_of;
 use doubles::{CountingEntropy, ManualClock};
