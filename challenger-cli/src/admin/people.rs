@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use challenger_proto::address::{Address, is_invisible};
 use challenger_proto::machine::{Challenge, LastFailure, Progress, Validation};
 use challenger_proto::oauth::{Grant, GrantSerial};
+use challenger_proto::secret::TokenDigest;
 use challenger_proto::store::Balance;
 use challenger_proto::{Service, Timestamp};
 use challenger_server::config::Config;
@@ -140,8 +141,9 @@ pub(super) fn find(
     let found = registry.find(whom).map_err(failed)?;
     let Found { validations, grants, balances, has_more } = &found;
     if style.json {
+        let bought = Bought::of(grants);
         let members = json!({
-            "validations": validations.iter().map(|it| json_of(it, grants, now)).collect::<Value>(),
+            "validations": validations.iter().map(|it| json_of(it, &bought, now)).collect::<Value>(),
             "access_tokens": grants.iter().map(json_of_grant).collect::<Value>(),
             "budgets": balances.iter().map(|it| json_of_balance(it, now)).collect::<Value>(),
             "complete": !has_more,
@@ -165,15 +167,15 @@ pub(super) fn find(
 
 fn say_all(found: &Found, now: Timestamp) -> Result<(), Exit> {
     let Found { validations, grants, balances, has_more } = found;
+    let mut bought = Bought::of(grants);
     for validation in validations {
         say(&format!("Validation {}", validation.id.reference()))?;
-        let grant = grant_of(validation, grants);
-        say_lines(&lines_of(validation, grant, now))?;
+        say_lines(&lines_of(validation, bought.by(validation), now))?;
     }
-    let alone = |serial: &GrantSerial| {
-        validations.iter().filter_map(|it| grant_of(it, grants)).all(|(other, _)| other != serial)
-    };
-    for (serial, grant) in grants.iter().filter(|(serial, _)| alone(serial)) {
+    for validation in validations {
+        bought.forget(validation);
+    }
+    for (serial, grant) in bought.0.into_values() {
         say(&format!("Access token {}, whose validation is over", serial.0))?;
         say_lines(&[
             ("Client", Some(grant.client.to_string())),
@@ -236,7 +238,7 @@ fn lines_of(
 }
 
 /// A validation for programs.
-fn json_of(validation: &Validation, grants: &[(GrantSerial, Grant)], now: Timestamp) -> Value {
+fn json_of(validation: &Validation, bought: &Bought<'_>, now: Timestamp) -> Value {
     let challenge = challenge(validation);
     let failure = validation.last_failure;
     json!({
@@ -258,7 +260,7 @@ fn json_of(validation: &Validation, grants: &[(GrantSerial, Grant)], now: Timest
         "auth_attempts_left": challenge.map(|it| it.attempts_left),
         "failure": failure.map(|it| it.kind.name()),
         "failed": failure.map(|it| it.at.to_json()),
-        "access_token": grant_of(validation, grants).map(|(serial, _)| serial.0),
+        "access_token": bought.by(validation).map(|(serial, _)| serial.0),
     })
 }
 
@@ -323,13 +325,25 @@ const fn redeemed(validation: &Validation) -> Option<Timestamp> {
     }
 }
 
-/// The grant that the code of a validation bought, if it is still there.
-fn grant_of<'g>(
-    validation: &Validation,
-    grants: &'g [(GrantSerial, Grant)],
-) -> Option<&'g (GrantSerial, Grant)> {
-    let Progress::Redeemed { token, .. } = &validation.progress else { return None };
-    grants.iter().find(|(_, grant)| grant.token == *token)
+/// Grants by their tokens.
+struct Bought<'g>(BTreeMap<TokenDigest, &'g (GrantSerial, Grant)>);
+
+impl<'g> Bought<'g> {
+    fn of(grants: &'g [(GrantSerial, Grant)]) -> Self {
+        Self(grants.iter().map(|grant| (grant.1.token, grant)).collect())
+    }
+
+    /// The one that the code of a validation bought, if it is still there.
+    fn by(&self, validation: &Validation) -> Option<&'g (GrantSerial, Grant)> {
+        let Progress::Redeemed { token, .. } = &validation.progress else { return None };
+        self.0.get(token).copied()
+    }
+
+    fn forget(&mut self, validation: &Validation) {
+        if let Progress::Redeemed { token, .. } = &validation.progress {
+            self.0.remove(token);
+        }
+    }
 }
 
 /// The messages that count now.
