@@ -31,7 +31,7 @@ const CHANGES: &[(&[&str], &[&str])] = &[
     (&["--forgive=Ada@Example.com"], &["action=forgive budget=address"]),
     (&["--forgive=ada@example.com"], &[]),
     (&["--find=ada@example.com"], &[]),
-    (&["--forget=Ada@example.com"], &["action=forget validations=1 access_tokens=0 balances=0"]),
+    (&["--forget=Ada@example.com"], &["action=forget validations=0 access_tokens=0 balances=0"]),
     (&["--delete", OTHER], &["action=delete client=2"]),
     (&["--delete", OTHER], &[]),
 ];
