@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use challenger_proto::Transmission;
 use challenger_proto::machine::Progress;
 use challenger_proto::oauth::ClientId;
 use challenger_proto::store::{Milestone, Write};
@@ -30,7 +31,10 @@ const ROWS_MAX: usize = 10_000;
 #[derive(Default)]
 pub struct Statistics(Mutex<Rows>);
 
-type Rows = BTreeMap<(Day, ClientId), Counts>;
+type Rows = BTreeMap<Account, Counts>;
+
+/// What is counted alone.
+type Account = (Day, ClientId);
 
 /// Without the numbers.
 impl fmt::Debug for Statistics {
@@ -38,9 +42,6 @@ impl fmt::Debug for Statistics {
         f.write_str("Statistics")
     }
 }
-
-/// The day and the client that a message counts for.
-pub(crate) type Account = (Day, ClientId);
 
 impl Statistics {
     /// Counts a write that is done, on the day that it happened.
@@ -60,16 +61,9 @@ impl Statistics {
         });
     }
 
-    /// Where the message counts that a write pays for.
-    pub(crate) fn account(write: &Write) -> Option<Account> {
-        let row = write.row()?;
-        let Progress::Challenged(challenge) = &row.progress else { return None };
-        Some((Day::of(challenge.sent_at?), row.client))
-    }
-
-    /// Counts a message that the helper had.
-    pub(crate) fn sent(&self, account: Account, has_failed: bool) {
-        self.count(account, |counts| {
+    /// Counts a message that the helper had, on the day that it was decided on.
+    pub(crate) fn sent(&self, message: &Transmission, has_failed: bool) {
+        self.count((Day::of(message.now), message.client), |counts| {
             counts.messages += 1;
             counts.failed += u64::from(has_failed);
         });
@@ -178,14 +172,20 @@ mod tests {
         (Day::of(noon), ClientId::new(client).unwrap())
     }
 
+    impl Statistics {
+        fn message(&self, account: Account, failed: u64) {
+            self.count(account, |it| it.add(&Counts { messages: 1, failed, ..Counts::default() }));
+        }
+    }
+
     #[test]
     fn what_the_store_does_not_take_is_added_the_next_time() {
         let (statistics, book) = (Statistics::default(), Book::default());
         assert!(statistics.save(&book), "there is nothing to add");
-        statistics.sent(account(1, 7), false);
+        statistics.message(account(1, 7), 0);
         assert!(!statistics.save(&book));
-        statistics.sent(account(1, 7), true);
-        statistics.sent(account(2, 7), false);
+        statistics.message(account(1, 7), 1);
+        statistics.message(account(2, 7), 0);
         *book.0.lock().unwrap() = Some(Vec::new());
         assert!(statistics.save(&book) && statistics.save(&book));
         let taken = book.0.lock().unwrap().take().unwrap();
@@ -200,11 +200,11 @@ mod tests {
     fn a_store_that_is_away_for_long_costs_no_more_memory() {
         let (statistics, book) = (Statistics::default(), Book::default());
         for client in 1..=2 * ROWS_MAX {
-            statistics.sent(account(1, client.try_into().unwrap()), false);
+            statistics.message(account(1, client.try_into().unwrap()), 0);
         }
         assert!(!statistics.save(&book));
         assert_eq!(statistics.lock().len(), ROWS_MAX);
-        statistics.sent(account(1, 1), false);
+        statistics.message(account(1, 1), 0);
         assert_eq!(statistics.lock()[&account(1, 1)].messages, 2, "it is counted on");
     }
 
@@ -213,7 +213,7 @@ mod tests {
         let statistics = Arc::new(Statistics::default());
         let book = Arc::new(Book(Mutex::new(Some(Vec::new()))));
         let saver = Saver::start(Arc::clone(&statistics), Arc::clone(&book) as _).unwrap();
-        statistics.sent(account(1, 7), false);
+        statistics.message(account(1, 7), 0);
         saver.finish();
         assert_eq!(book.0.lock().unwrap().as_ref().unwrap().len(), 1);
     }

@@ -37,6 +37,7 @@ mod people;
 mod purse;
 mod registry;
 mod schema;
+mod session;
 mod spending;
 mod statements;
 mod statistics;

@@ -65,7 +65,7 @@ pub(crate) fn a_person_is_found_in_any_spelling_and_forgotten<D: TestDatabase>()
     }
     let whom = Whom::Reference(redeemed.id.reference());
     let found = store.find(&whom).unwrap();
-    assert_eq!((found.validations, found.grants.len()), (vec![redeemed.clone()], 1));
+    assert_eq!((found.validations, found.grants.len()), (vec![redeemed], 1));
     assert_eq!(store.find(&Whom::Reference("ABCDEF".to_owned())), Ok(Found::default()));
 
     let forgotten = store.forget(&email("ada@example.com"));
