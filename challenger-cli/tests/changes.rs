@@ -33,6 +33,8 @@ const CHANGES: &[(&[&str], &[&str])] = &[
     (&["--forgive=service"], &["action=forgive budget=service"]),
     (&["--forgive=Ada@Example.com"], &["action=forgive budget=address"]),
     (&["--forgive=ada@example.com"], &[]),
+    (&["--find=ada@example.com"], &[]),
+    (&["--forget=Ada@example.com"], &["action=forget validations=0 access_tokens=0 balances=0"]),
     (&["--delete", OTHER], &["action=delete client=2"]),
     (&["--delete", OTHER], &[]),
 ];

@@ -130,6 +130,18 @@ impl Service {
         Address::new(values).map_err(|refused| WrongFields::one(self.name_first_field(refused)))
     }
 
+    /// The address that would be kept of these fields, whether the service accepts it or not: for
+    /// those who look for one that a client proposed, or that was accepted under other restrictions.
+    ///
+    /// # Errors
+    /// No address has such fields.
+    pub fn unjudged_address<'a>(
+        &self,
+        fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Address, Refused> {
+        Address::new(self.tidied(fields.into_iter()))
+    }
+
     /// The wrong fields of an address that a client proposes, or that was accepted under other
     /// restrictions.
     ///
