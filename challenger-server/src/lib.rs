@@ -36,5 +36,6 @@ pub mod responder;
 pub mod secrecy;
 pub mod server;
 pub mod settings;
+mod spelling;
 pub mod store;
 pub mod this_process;

@@ -7,6 +7,7 @@ use challenger_proto::http::is_variable;
 
 use super::expand::{Expanded, Written};
 use super::lint::Kind;
+use crate::spelling::differences;
 
 /// How many letters a name may differ from the one that was probably meant, if it is not short.
 const SLIP_MAX: usize = 2;
@@ -80,22 +81,4 @@ pub(super) fn unknown(
         }
     }
     warnings
-}
-
-/// The number of letters that have to be added, left out or replaced (Levenshtein's distance).
-fn differences(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().enumerate() {
-        let (mut corner, mut left) = (line, line + 1);
-        let first = [left];
-        let rest = other.iter().zip(row.windows(2)).map(|(it, above)| {
-            let [before, above] = above else { return left };
-            corner = *before + usize::from(*it != letter);
-            left = corner.min(left + 1).min(*above + 1);
-            left
-        });
-        row = first.into_iter().chain(rest).collect();
-    }
-    row.last().copied().unwrap_or_default()
 }

@@ -1,0 +1,64 @@
+//! How far apart two names are, to find the one that was probably meant.
+
+/// The number of letters that have to be added, left out or replaced, or swapped with the next one,
+/// to make one word of the other (the distance of optimal string alignment).
+pub(crate) fn differences(one: &str, other: &str) -> usize {
+    let one: Vec<char> = one.chars().collect();
+    let other: Vec<char> = other.chars().collect();
+    let mut last: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, letter) in one.iter().enumerate() {
+        let mut next = vec![line + 1];
+        for (column, it) in other.iter().enumerate() {
+            let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX);
+            let replaced = at(&row, column) + usize::from(it != letter);
+            let changed = at(&next, column).min(at(&row, column + 1)) + 1;
+            let is_swap = line > 0
+                && column > 0
+                && one.get(line - 1) == Some(it)
+                && other.get(column - 1) == Some(letter);
+            let swapped = if is_swap { at(&last, column - 1) + 1 } else { usize::MAX };
+            next.push(replaced.min(changed).min(swapped));
+        }
+        last = std::mem::replace(&mut row, next);
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+/// The name that is nearest to a word, in any case, and how far it is.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<(&'a str, usize)> {
+    let word = word.to_ascii_lowercase();
+    let apart = |name: &str| differences(&name.to_ascii_lowercase(), &word);
+    let names = names.into_iter().map(|name| (name, apart(name)));
+    names.min_by_key(|(_, apart)| *apart)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_any_kind_counts_as_one() {
+        for (one, other, expected) in [
+            ("email", "email", 0),
+            ("email", "emial", 1),
+            ("email", "emai", 1),
+            ("email", "emmail", 1),
+            ("email", "enail", 1),
+            ("email", "meail", 1),
+            ("email", "maile", 2),
+            ("", "mail", 4),
+            ("käse", "kase", 1),
+            ("abcd", "badc", 2),
+            // Each letter is moved once at most.
+            ("ca", "abc", 3),
+        ] {
+            assert_eq!(differences(one, other), expected, "{one} {other}");
+            assert_eq!(differences(other, one), expected, "{other} {one}");
+        }
+        assert_eq!(nearest("Emial", ["phone", "email"]), Some(("email", 1)));
+    }
+}
