@@ -12,9 +12,9 @@ use lettre::message::Mailbox;
 
 use super::conversation::{Login, Secret};
 use super::smtp::name;
-use super::smtp::stream::Tls;
 use super::{address, text};
 use crate::authorities;
+use crate::stream::Tls;
 
 /// The usual path of the program that takes mail, whichever mail server provides it.
 const SENDMAIL: &str = "/usr/sbin/sendmail";
