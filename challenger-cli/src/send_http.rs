@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use argh::FromArgs;
 
 use crate::args;
-use crate::common::helper_settings;
+use crate::common::{helper_settings, of_helper};
 use crate::exit::{Exit, end, say};
 use crate::message::{plain, read_message, tidy_message};
 use crate::private::Private;
@@ -53,7 +53,8 @@ const SAMPLE_SUBJECT: &str = "Your code for shop.example";
             More: challenger-send-http(1), with all settings."
 )]
 struct Arguments {
-    /// print the request for a test message, with *** in place of secrets, and send nothing
+    /// print the request for a test message, with *** in place of secrets, and say whether the
+    /// gateway is there; send nothing
     #[argh(switch)]
     check: bool,
 
@@ -93,24 +94,43 @@ fn run() -> Result<(), Exit> {
     let address = arguments.address.or(sample).ok_or_else(|| usage("ADDRESS is missing"))?;
     let fields = fields(&address).map_err(|complaint| usage(&format!("ADDRESS: {complaint}")))?;
     let mut variables = variables(arguments.config.as_deref())?;
-    // A log has one line for all mistakes, and a person one for each.
-    let between = if arguments.check { format!("\n{PROGRAM}: ") } else { "; ".to_owned() };
-    let settings = read_settings(&variables, &between)?;
     if arguments.check {
         let subject = variables.entry("CHALLENGER_SUBJECT".to_owned());
         subject.or_insert_with(|| SAMPLE_SUBJECT.to_owned());
-        let values = values(&settings, &variable(&variables), fields, &address, SAMPLE_MESSAGE);
-        let shown = settings.request.show(&values).map_err(|error| match error {
-            RequestError::Lacking(why) if is_sample => {
-                Exit::misconfigured(format!("{why}: expected an ADDRESS after --check that has it"))
-            }
-            error => refuse(error),
-        });
-        return say(&shown?);
+        return check(&variables, fields, &address, is_sample);
     }
+    let settings = read_settings(&variables)?;
     let message = read_message().map_err(Exit::unavailable)?;
     let values = values(&settings, &variable(&variables), fields, &address, &message);
     deliver(&settings, &values, &mut Gateway::default())
+}
+
+/// Shows the request, and says whether there is a gateway for it.
+fn check(
+    variables: &BTreeMap<String, String>,
+    fields: Values,
+    address: &str,
+    is_sample: bool,
+) -> Result<(), Exit> {
+    let found = |finding: String| Exit::misconfigured(of_helper(&finding));
+    // A log has one line for all mistakes, and a person one for each.
+    let settings = Settings::read(variables)
+        .map_err(|mistakes| found(mistakes.join(&format!("\n{PROGRAM}: {}", of_helper("")))))?;
+    let values = values(&settings, &variable(variables), fields, address, SAMPLE_MESSAGE);
+    let (shown, request) = match (settings.request.show(&values), settings.request.render(&values))
+    {
+        (Ok(shown), Ok(request)) => (shown, request),
+        (Err(RequestError::Lacking(why)), _) if is_sample => {
+            return Err(found(format!("{why}: expected an ADDRESS after --check that has it")));
+        }
+        (Err(error), _) | (_, Err(error)) => return Err(refuse(error)),
+    };
+    say(&shown)?;
+    exchange::reach(&request.url, &settings).map_err(|error| match error {
+        ExchangeError::TryLater(why) => Exit::try_later(of_helper(&format!("HTTP_URL: {why}"))),
+        ExchangeError::Misconfigured(why) => found(format!("HTTP_URL: {why}")),
+        ExchangeError::Failed(why) => Exit::unavailable(of_helper(&format!("HTTP_URL: {why}"))),
+    })
 }
 
 /// Sends one message after the other. The settings are read once, as soon as there are no mistakes
@@ -125,7 +145,7 @@ fn stay(config: Option<&Path>) -> Result<(), Exit> {
             fields(address).map_err(|complaint| usage(&format!("ADDRESS: {complaint}")))?;
         let settings = match &mut settings {
             Some(settings) => settings,
-            none => none.insert(read_settings(&variables, "; ")?),
+            none => none.insert(read_settings(&variables)?),
         };
         let message = tidy_message(order.message.as_bytes());
         let message = message.map_err(Exit::unavailable)?;
@@ -149,8 +169,8 @@ fn fields(address: &str) -> Result<Values, &'static str> {
 }
 
 /// The settings, or all mistakes in them.
-fn read_settings(variables: &BTreeMap<String, String>, between: &str) -> Result<Settings, Exit> {
-    Settings::read(variables).map_err(|mistakes| Exit::misconfigured(mistakes.join(between)))
+fn read_settings(variables: &BTreeMap<String, String>) -> Result<Settings, Exit> {
+    Settings::read(variables).map_err(|mistakes| Exit::misconfigured(mistakes.join("; ")))
 }
 
 /// What finds a variable.
