@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use argh::FromArgs;
+use challenger_server::shipped::SAMPLE;
+use serde_json::json;
 
 use crate::args;
 use crate::common::{helper_settings, of_helper};
@@ -26,11 +28,6 @@ use verdict::{Answer, Verdict};
 
 const PROGRAM: &str = "challenger-send-http";
 
-/// The address of `--check`: it has the fields of all types that are shipped.
-const SAMPLE_ADDRESS: &str = concat!(
-    r#"{"CONTACT_PHONE":"+41791234567","CONTACT_EMAIL":"ada@example.com","CONTACT_NAME":"Ada","#,
-    r#""ADDRESS_LINES":"Bahnhofstrasse 1\n8001 Zürich","ADDRESS_COUNTRY":"CH","filename":"ada"}"#,
-);
 /// The message of `--check`: it has what might break out of its place.
 const SAMPLE_MESSAGE: &str =
     "1234-5678 is a code \"for tests\" only;\nit costs 100 % & more \\o/ ☃";
@@ -90,7 +87,7 @@ fn run() -> Result<(), Exit> {
         };
     }
     let is_sample = arguments.check && arguments.address.is_none();
-    let sample = is_sample.then(|| SAMPLE_ADDRESS.to_owned());
+    let sample = is_sample.then(|| json!(BTreeMap::from(SAMPLE)).to_string());
     let address = arguments.address.or(sample).ok_or_else(|| usage("ADDRESS is missing"))?;
     let fields = fields(&address).map_err(|complaint| usage(&format!("ADDRESS: {complaint}")))?;
     let mut variables = variables(arguments.config.as_deref())?;

@@ -137,7 +137,12 @@ fn what_is_right_is_not_refused() {
         &[("HTTP_URL", "http://[::1]:1/")],
         &[("HTTP_URL", "http://sms.test/"), ("HTTP_ALLOW_PLAIN", "YES")],
         // Empty is not set, and that of the system is not ours.
-        &[("HTTP_URL", "https://x.test/"), ("HTTP_JSON", ""), ("HTTP_FORM", "{}"), ("HTTP_PROXY", "x")],
+        &[
+            ("HTTP_URL", "https://x.test/"),
+            ("HTTP_JSON", ""),
+            ("HTTP_FORM", "{}"),
+            ("HTTP_PROXY", "x"),
+        ],
     ] {
         run(&["--check"], right, "").has_no_mistake();
     }

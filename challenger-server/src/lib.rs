@@ -36,6 +36,7 @@ pub mod responder;
 pub mod secrecy;
 pub mod server;
 pub mod settings;
+pub mod shipped;
 mod spelling;
 pub mod store;
 pub mod this_process;

@@ -25,15 +25,28 @@ pub(crate) fn differences(one: &str, other: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// The name that is nearest to a word, in any case, and how far it is.
-pub(crate) fn nearest<'a>(
+/// How many letters a name may differ from the one that was probably meant, if it is not short.
+const SLIP_MAX: usize = 2;
+
+/// Whether somebody may have written one name and meant the other.
+pub(crate) fn is_slip(written: &str, meant: &str) -> bool {
+    differences(written, meant) <= SLIP_MAX.min(written.len() / 3)
+}
+
+/// The name that was probably meant by a word, in any case.
+pub(crate) fn suggestion<'a>(
     word: &str,
     names: impl IntoIterator<Item = &'a str>,
-) -> Option<(&'a str, usize)> {
+) -> Option<&'a str> {
     let word = word.to_ascii_lowercase();
-    let apart = |name: &str| differences(&name.to_ascii_lowercase(), &word);
-    let names = names.into_iter().map(|name| (name, apart(name)));
-    names.min_by_key(|(_, apart)| *apart)
+    let names = names.into_iter().map(|name| (name, name.to_ascii_lowercase()));
+    let near = names.filter(|(_, lower)| is_slip(&word, lower));
+    near.min_by_key(|(_, lower)| differences(&word, lower)).map(|(name, _)| name)
+}
+
+/// A suggestion as the end of a complaint; nothing without one.
+pub(crate) fn did_you_mean(suggestion: Option<&str>) -> String {
+    suggestion.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -59,6 +72,20 @@ mod tests {
             assert_eq!(differences(one, other), expected, "{one} {other}");
             assert_eq!(differences(other, one), expected, "{other} {one}");
         }
-        assert_eq!(nearest("Emial", ["phone", "email"]), Some(("email", 1)));
+    }
+
+    #[test]
+    fn the_nearest_name_is_suggested() {
+        let names = ["PIN_ATTEMPTS", "PORT", "Postal"];
+        for (word, expected) in [
+            ("PIN_ATEMPTS", Some("PIN_ATTEMPTS")),
+            ("pin_atempt", Some("PIN_ATTEMPTS")),
+            ("postla", Some("Postal")),
+            ("PROT", Some("PORT")),
+            ("PIN", None),
+            ("", None),
+        ] {
+            assert_eq!(suggestion(word, names), expected, "{word}");
+        }
     }
 }

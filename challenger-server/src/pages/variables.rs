@@ -7,10 +7,7 @@ use challenger_proto::http::is_variable;
 
 use super::expand::{Expanded, Written};
 use super::lint::Kind;
-use crate::spelling::differences;
-
-/// How many letters a name may differ from the one that was probably meant, if it is not short.
-const SLIP_MAX: usize = 2;
+use crate::spelling::is_slip;
 
 /// The variables that some templates may name.
 pub(super) struct Scope<'a> {
@@ -42,8 +39,7 @@ impl Scope<'_> {
 
     fn complain(&self, tag: &Written<'_>) -> String {
         let name = tag.piece.name;
-        let slip = SLIP_MAX.min(name.len() / 3);
-        let near = self.names.iter().find(|it| differences(it, name) <= slip);
+        let near = self.names.iter().find(|it| is_slip(name, it));
         let near = near.map(|it| format!("{it}, or another ")).unwrap_or_default();
         format!(
             "{}: {}: {}: expected {near}one of those in challenger.conf(5)",
