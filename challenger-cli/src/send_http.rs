@@ -120,6 +120,9 @@ fn check(
         (Err(RequestError::Lacking(why)), _) if is_sample => {
             return Err(found(format!("{why}: expected an ADDRESS after --check that has it")));
         }
+        (Err(RequestError::Lacking(why)), _) => {
+            return Err(found(format!("{why}: do the settings fit ADDRESS_TYPE?")));
+        }
         (Err(error), _) | (_, Err(error)) => return Err(refuse(error)),
     };
     say(&shown)?;

@@ -68,10 +68,6 @@ fn in_a_line(found: impl fmt::Display) -> String {
 
 /// Checks the place to listen. If somebody listens there already, it may be this service.
 fn check_place(listen: &Listen, report: &mut Report) {
-    let option = match listen {
-        Listen::Tcp(_) => "PORT",
-        Listen::Unix { .. } | Listen::Given(_) => "UNIXPATH",
-    };
     match listen.check() {
         Ok(Place::Free) => {}
         Ok(Place::Taken(address)) => match neighbour::ask(address) {
@@ -84,7 +80,7 @@ fn check_place(listen: &Listen, report: &mut Report) {
                  it does not answer"
             )),
         },
-        Err(error) => report.errors.push(format!("[{MAIN}] {option}: {error}")),
+        Err((option, error)) => report.errors.push(format!("[{MAIN}] {option}: {error}")),
     }
 }
 

@@ -52,16 +52,23 @@ impl Listen {
     /// could connect meanwhile, and nothing is created.
     ///
     /// # Errors
-    /// The message says what is in the way.
-    pub(crate) fn check(&self) -> Result<Place, ListenError> {
+    /// The option that has to be changed, and what is in the way.
+    pub(crate) fn check(&self) -> Result<Place, (&'static str, ListenError)> {
         match self {
-            Self::Unix { path, .. } => SocketFile::check(path).map(|()| Place::Free),
+            Self::Unix { path, .. } => match SocketFile::check(path) {
+                Ok(()) => Ok(Place::Free),
+                Err(error) => Err(("UNIXPATH", error)),
+            },
             Self::Tcp(address) => match with_fallback(*address, bind) {
                 Ok(_) => Ok(Place::Free),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                     Ok(Place::Taken(*address))
                 }
-                Err(error) => Err(ListenError::new(address, error)),
+                Err(error) => {
+                    let is_elsewhere = error.kind() == io::ErrorKind::AddrNotAvailable;
+                    let option = if is_elsewhere { "BIND_TO" } else { "PORT" };
+                    Err((option, ListenError::new(address, error)))
+                }
             },
             Self::Given(_) => Ok(Place::Free),
         }

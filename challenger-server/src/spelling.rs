@@ -38,10 +38,14 @@ pub(crate) fn suggestion<'a>(
     word: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    let is_near = |name: &&str| is_slip(&word.to_ascii_lowercase(), &name.to_ascii_lowercase());
+    nearest(word, names).filter(is_near)
+}
+
+/// The name that has most in common with a word, in any case.
+pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_ascii_lowercase();
-    let names = names.into_iter().map(|name| (name, name.to_ascii_lowercase()));
-    let near = names.filter(|(_, lower)| is_slip(&word, lower));
-    near.min_by_key(|(_, lower)| differences(&word, lower)).map(|(name, _)| name)
+    names.into_iter().min_by_key(|name| differences(&word, &name.to_ascii_lowercase()))
 }
 
 /// A suggestion as the end of a complaint; nothing without one.

@@ -229,8 +229,8 @@ impl Environment<'_> {
             Ok(program)
         } else {
             Err(format!(
-                "there is no program {program}: expected a mail server in SMTP_HOST, or the path \
-                 of a sendmail program in SENDMAIL"
+                "SENDMAIL: there is no program {program}: expected its path, or a mail server in \
+                 SMTP_HOST"
             ))
         }
     }

@@ -8,7 +8,7 @@ use super::reader::OptionReader;
 use crate::config::Section;
 use crate::secrecy;
 use crate::shipped::SECTION as HELPER;
-use crate::spelling::{did_you_mean, suggestion};
+use crate::spelling::{did_you_mean, nearest, suggestion};
 
 /// All sections that are ours. Names may follow [`DESTINATION`] and a dash.
 const OURS: [&str; 7] =
@@ -22,15 +22,20 @@ pub(super) fn warn_about_unknown_sections(reader: &mut OptionReader<'_>) {
         if OURS.contains(&name.as_str()) || name.starts_with(DESTINATION) {
             continue;
         }
-        let meant = suggestion(&name, OURS).or_else(|| {
-            let head = name.match_indices('-').nth(1).and_then(|(at, _)| name.get(..at));
-            suggestion(head?, [DESTINATION])
-        });
-        if meant.is_some() || name.starts_with(MAIN) {
-            let (origin, name) = (origin(section), secrecy::quote(&section.name));
-            let meant = did_you_mean(meant.map(|it| format!("[{it}]")).as_deref());
-            reader.warnings.push(format!("{origin}there is no section [{name}]; ignored{meant}"));
-        }
+        let is_like_ours = name.starts_with(MAIN);
+        let meant = if is_like_ours { nearest(&name, OURS) } else { suggestion(&name, OURS) };
+        // The name of a destination may be long.
+        let head = name.match_indices('-').nth(1).and_then(|(at, _)| name.get(..at));
+        let meant = match head.and_then(|head| suggestion(head, [DESTINATION])).or(meant) {
+            None => continue,
+            Some(DESTINATION) => format!("[{DESTINATION}-NAME]"),
+            Some(meant) => format!("[{meant}]"),
+        };
+        let (origin, name) = (origin(section), secrecy::quote(&section.name));
+        reader.warnings.push(format!(
+            "{origin}there is no section [{name}]; ignored{}",
+            did_you_mean(Some(&meant))
+        ));
     }
 }
 
