@@ -216,13 +216,14 @@ fn each_mistake_is_said_as_the_table_says() {
     let blocks = table.split("\n\n").filter(|block| !block.starts_with('#'));
     let blocks: Vec<&str> = blocks.map(str::trim_end).collect();
     assert!(blocks.len() > 80, "{}", blocks.len());
+    let site = Site::new("");
+    write_files(site.directory.path());
+    let good_text = fs::read_to_string(site.config()).unwrap();
+    let conf = site.config().display().to_string();
+    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/helpers");
+    let (here, port) = (site.directory.path().display().to_string(), site.port.to_string());
     for block in blocks {
         let Mistake { added, replaced, said, end } = Mistake::read(block);
-        let site = site("", &[]);
-        let (here, conf) = (site.directory.path(), site.config().display().to_string());
-        write_files(here);
-        let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/helpers");
-        let (here, port) = (here.display().to_string(), site.port.to_string());
         let names = [
             ("$HERE", here.as_str()),
             ("$CONF", &conf),
@@ -234,7 +235,7 @@ fn each_mistake_is_said_as_the_table_says() {
         let fill = |text: &str| {
             names.iter().fold(text.to_owned(), |text, (name, it)| text.replace(name, it))
         };
-        let mut text = fs::read_to_string(site.config()).unwrap();
+        let mut text = good_text.clone();
         for (old, new) in replaced {
             let old = fill(&format!("{old}\n"));
             assert!(text.contains(&old), "{block}");
