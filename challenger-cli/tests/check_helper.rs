@@ -9,7 +9,10 @@ mod script;
 mod site;
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::Output;
+use std::thread;
 
 use email::server::{Instead, MailServer, PASSWORD, Security, TOKEN, USER};
 use email::{Outcome, Setting};
@@ -194,22 +197,25 @@ fn a_gateway_is_looked_for_and_gets_no_request() {
     let authority = |name: &str| ("HTTP_CA_FILE", folder.path().join(name).display().to_string());
     finds_nothing(&check(&plain.url(), &[]));
     finds_nothing(&check(&protected.url(), &[authority("ca.pem")]));
-    for (url, more, with) in [
+    // One that speaks no TLS, and says so.
+    let clear = TcpListener::bind("127.0.0.1:0").unwrap();
+    let clear_url = format!("https://localhost:{}", clear.local_addr().unwrap().port());
+    thread::spawn(move || {
+        let (mut stream, _) = clear.accept().unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    for (url, authority, with) in [
         (protected.url(), authority("other.pem"), "the gateway's certificate is refused: "),
-        (
-            plain.url().replace("http://127.0.0.1", "https://localhost"),
-            authority("ca.pem"),
-            "TLS with the gateway failed: ",
-        ),
+        (clear_url, authority("ca.pem"), "TLS with the gateway failed: "),
     ] {
-        let output = check(&url, &[more]);
+        let output = check(&url, &[authority]);
         let said = stderr(&output);
-        let expected = format!("[challenger-helper] HTTP_URL: {with}");
-        assert!(said.starts_with(&expected), "{said}");
+        assert!(said.starts_with(&format!("[challenger-helper] HTTP_URL: {with}")), "{said}");
         assert_eq!(output.status.code(), Some(6), "{said}");
     }
     // It takes the connection, and nothing more.
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://localhost:{}", silent.local_addr().unwrap().port());
     let output = check(&url, &[("HTTP_TIMEOUT", "1".to_owned())]);
     let expected =
