@@ -43,7 +43,8 @@ struct Arguments {
     #[argh(option, short = 'c', arg_name = "FILE")]
     config: Option<PathBuf>,
     /// do not serve, but say everything that is wrong with the configuration, with the files and
-    /// the program that it names, and with the database; change nothing
+    /// the program that it names, with the place to listen and with the database; send and change
+    /// nothing
     #[argh(switch)]
     check: bool,
     /// close each connection after one request
@@ -114,13 +115,18 @@ fn print(report: &Report) -> Result<(), Exit> {
     for warning in &report.warnings {
         complain(&format!("warning: {warning}"));
     }
-    for error in report.errors.iter().chain(&report.database) {
+    for error in report.errors.iter().chain(&report.database).chain(&report.helper) {
         complain(error);
     }
-    match (report.errors.is_empty(), &report.database) {
-        (true, None) => say(&format!("{PROGRAM}: the configuration is good")),
-        (true, Some(_)) => Err(Exit::failed("the database cannot be used")),
-        (false, _) => Err(Exit::not_configured("the configuration is not good")),
+    let Report { errors, database, helper, .. } = report;
+    if !errors.is_empty() {
+        Err(Exit::not_configured("the configuration is not good"))
+    } else if database.is_some() {
+        Err(Exit::failed("the database cannot be used"))
+    } else if !helper.is_empty() {
+        Err(Exit::failed("the helper cannot send messages now"))
+    } else {
+        say(&format!("{PROGRAM}: the configuration is good"))
     }
 }
 
