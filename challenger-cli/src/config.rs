@@ -170,9 +170,8 @@ fn perform(config: &mut Config, action: &Action, show_secrets: bool) -> Result<(
 }
 
 fn print_section(config: &Config, name: &str) -> Result<(), Exit> {
-    let Some(section) = config.section(name) else {
-        return Err(Exit::not_configured(format!("there is no section [{name}]")));
-    };
+    // As in the original, a section without options is like none.
+    let Some(section) = config.section(name) else { return Ok(()) };
     if let Some(file) = &section.hidden_in {
         let (name, file) = (secrecy::quote(name), secrecy::path(file));
         return Err(Exit::not_configured(format!("[{name}] is in {file}, which cannot be read")));

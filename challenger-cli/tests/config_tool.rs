@@ -127,18 +127,34 @@ fn values_are_printed() {
     let sections = "PATHS\nsection1\nsection2\nsection-x\nchallenger-postgres\n";
     assert_eq!((run.code, run.out.as_str()), (Some(0), sections));
     assert_eq!(run.err.lines().count(), 1, "a heading: {}", run.err);
+    let run = etc.run(&["-s", "nothing"]);
+    assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (Some(0), "", ""));
     let run = etc.run(&["-f", "-s", "section-x", "-o", "none"]);
     assert_eq!(run.code, Some(0));
     assert!(run.out.ends_with("/$NONE\n") && run.err.contains("$NONE"), "{run:?}");
 }
 
 #[test]
+fn a_section_that_a_secret_file_leaves_empty_is_listed() {
+    let etc = Etc::new("[empty]\n@inline-secret@ a a.conf\n@inline-secret@ b b.conf\n[s]\nA = 1\n");
+    etc.write("a.conf", "[a]\n");
+    etc.write("b.conf", "");
+    let run = etc.run(&["-S"]);
+    assert_eq!((run.code, run.out.as_str()), (Some(0), "PATHS\na\nb\ns\n"));
+    for section in ["a", "b", "empty"] {
+        let run = etc.run(&["-s", section]);
+        assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (Some(0), "", ""), "{section}");
+    }
+    assert_eq!(etc.run(&["-r"]).code, Some(0));
+    assert!(etc.read("main.conf").starts_with("@inline-secret@ a a.conf\n@inline-secret@ b"));
+}
+
+#[test]
 fn what_is_missing_or_makes_no_sense_has_its_own_code() {
     let etc = Etc::new("[s]\nA = 1\nempty =\n");
-    let cases: [(&[&str], i32, &str); 17] = [
+    let cases: [(&[&str], i32, &str); 16] = [
         (&["-s", "s", "-o", "B"], 6, "[s] B is missing"),
         (&["-s", "t", "-o", "A"], 6, "[t] A is missing"),
-        (&["-s", "t"], 6, "no section [t]"),
         (&["-f", "-s", "s", "-o", "empty"], 6, "expected a file name"),
         (&[], 2, "expected --section"),
         (&["-F"], 2, "expected --section"),

@@ -10,8 +10,6 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use challenger_server::config::{Config, Environment};
-use challenger_server::settings::Settings;
 use site::{binary, stderr, stdout};
 use tempfile::TempDir;
 
@@ -232,34 +230,4 @@ fn programs_find_what_was_installed_with_them() {
     let output = serve();
     assert_eq!(output.status.code(), Some(6));
     assert!(stderr(&output).contains(page.to_str().unwrap()), "{}", stderr(&output));
-}
-
-#[test]
-fn the_defaults_that_are_installed_are_those_that_are_built_in() {
-    let text = fs::read_to_string(root().join("docs/config.d/challenger.conf")).unwrap();
-    let environment = Environment { directory: PathBuf::from("/"), ..Environment::default() };
-    let read = |text: &str| Config::from_text(text, &environment).unwrap();
-    let as_it_is = read(&text);
-    for section in as_it_is.sections().iter().filter(|section| section.name != "PATHS") {
-        assert!(section.settings.is_empty(), "[{}] is all comments", section.name);
-    }
-
-    let mut count = 0;
-    let mut uncommented = String::new();
-    for line in text.lines() {
-        let option =
-            line.strip_prefix('#').filter(|rest| !rest.is_empty() && !rest.starts_with(' '));
-        count += usize::from(option.is_some());
-        uncommented.push_str(&format!("{}\n", option.unwrap_or(line)));
-    }
-    assert!(count >= 16, "{count} options");
-    let required = "[challenger]\nADDRESS_TYPE = email\nAUTH_COMMAND = true\nSERVE = unix\n";
-    let settings = |text: &str| {
-        let settings = Settings::read(&read(&format!("{required}{text}")), None).unwrap();
-        let Settings { service, listen, command, host, database, warnings, .. } = settings;
-        format!("{service:#?} {listen:#?} {command:#?} {host} {database:#?} {warnings:#?}")
-    };
-    assert_eq!(settings(&uncommented), settings(""));
-    let changed = uncommented.replace("CODE_DURATION = 10 minutes", "CODE_DURATION = 9 minutes");
-    assert_ne!(settings(&changed), settings(""), "differences show");
 }
