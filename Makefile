@@ -103,6 +103,9 @@ check: postgresql openssl documents tools browser integrators schemathesis
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	$(CARGO) build --package challenger-cli --no-default-features --features postgres --locked
 	$(CARGO) build --package challenger-cli --no-default-features --features sqlite --locked
+	@# Only the demonstration and the helper for gateways need a client for HTTP.
+	! $(CARGO) tree --package challenger-cli --no-default-features --features postgres --edges normal \
+	    --locked | grep ureq
 	$(CARGO) test --workspace --locked
 	$(CARGO) run --package challenger-proto --example in_memory --locked --quiet
 	$(MAKE) packages
