@@ -29,7 +29,7 @@ pub struct Transmission {
     /// The language it should be in, of those that the service has.
     pub language: String,
     /// The host of the site that asked for the proof.
-    pub client_host: String,
+    pub client: String,
     /// When the PIN can no longer be entered.
     pub expires: Timestamp,
     /// When the decision to send it was made.
@@ -85,7 +85,7 @@ impl Transmission {
     pub fn variables(&self, host: &str) -> Variables {
         let variables = [
             ("address", self.address.to_json()),
-            ("client", self.client_host.as_str().into()),
+            ("client", self.client.as_str().into()),
             ("expires", self.expires.to_text().into()),
             ("host", host.into()),
             ("minutes", self.expires.since(self.now).as_minutes().into()),

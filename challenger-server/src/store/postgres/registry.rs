@@ -44,7 +44,8 @@ const SELECT_CLIENTS: &str = "\
     SELECT c.id, c.redirect_uri, \
         c.validations_collected + coalesce(opened.kept, 0), \
         c.grants_collected + coalesce(granted.kept, 0), \
-        c.deleting, c.messages_per_day, c.open \
+        c.deleting, c.messages_per_day, c.open, c.name, c.disabled, c.created, \
+        c.earlier_until \
     FROM challenger.clients c \
     LEFT JOIN (SELECT client, count(*) AS kept FROM challenger.validations GROUP BY client) opened \
         ON opened.client = c.id \
