@@ -28,6 +28,7 @@ pub use database::{Database, OpenMode};
 pub use postgres::{PostgresDatabase, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+pub use version::Migrated;
 
 /// How long a load or a commit may take in all: waiting for a connection or for others, all tries,
 /// and the work itself, for which databases have shorter limits. People are waiting, and a database
@@ -90,7 +91,7 @@ pub trait Registry {
     ///
     /// # Errors
     /// The store is unreachable, cannot write, or has a newer schema than this program.
-    fn migrate(&self) -> Result<(), StoreError>;
+    fn migrate(&self) -> Result<Migrated, StoreError>;
 
     /// Drops everything, then creates the schema.
     ///

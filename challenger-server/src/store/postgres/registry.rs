@@ -14,7 +14,7 @@ use super::error::{LATE, PostgresError};
 use super::{PostgresStore, schema, spending};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
 use crate::store::{
-    Added, Changed, ClientSummary, Collected, Registry, Spending, StoreError, rest,
+    Added, Changed, ClientSummary, Collected, Migrated, Registry, Spending, StoreError, rest,
 };
 
 /// The advisory lock that is held while creating, upgrading or cleaning up, so that only one
@@ -103,7 +103,7 @@ const DELETE_UNSOLVED: &str = "\
     SELECT number FROM counted";
 
 impl Registry for PostgresStore {
-    fn migrate(&self) -> Result<(), StoreError> {
+    fn migrate(&self) -> Result<Migrated, StoreError> {
         self.maintain(schema::migrate)
     }
 

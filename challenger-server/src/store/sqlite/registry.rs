@@ -11,7 +11,7 @@ use super::error::SqliteError;
 use super::{SqliteStore, ledger, schema, wal};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
 use crate::store::{
-    Added, Changed, ClientSummary, Collected, Registry, Spending, Store, StoreError, rest,
+    Added, Changed, ClientSummary, Collected, Migrated, Registry, Spending, Store, StoreError, rest,
 };
 
 /// How many rows are deleted in one transaction: a running server waits for them, and they may lie
@@ -67,7 +67,7 @@ const DELETE_UNSOLVED: &str = "\
     DELETE FROM validations WHERE id = ?1 AND progress IN ('open', 'challenged')";
 
 impl Registry for SqliteStore {
-    fn migrate(&self) -> Result<(), StoreError> {
+    fn migrate(&self) -> Result<Migrated, StoreError> {
         self.maintain(schema::migrate)
     }
 
