@@ -14,7 +14,7 @@ use challenger_server::secrecy;
 
 use crate::args;
 use crate::common::{load_config, set_up_log};
-use crate::exit::{Exit, end, say};
+use crate::exit::{Exit, complain, end, say};
 
 const PROGRAM: &str = "challenger-config";
 
@@ -102,7 +102,9 @@ fn run() -> Result<(), Exit> {
     }
     done?;
     if rewrites {
-        rewrite::rewrite(&config, arguments.full, arguments.show_secrets)?;
+        let main = rewrite::rewrite(&config, arguments.full, arguments.show_secrets)?;
+        // Not among the values, which somebody may read.
+        complain(&format!("Wrote {}.", secrecy::path(&main)));
     }
     Ok(())
 }
