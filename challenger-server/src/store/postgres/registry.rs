@@ -16,8 +16,8 @@ use super::tls::Connector;
 use super::{PostgresStore, schema, session, spending, statistics};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
 use crate::store::{
-    Added, Changed, ClientSummary, Collected, DAYS_KEPT, Day, Forgotten, Found, Registry, Spending,
-    Statistic, StoreError, Whom, people, rest,
+    Added, Changed, ClientSummary, Collected, DAYS_KEPT, Day, Forgotten, Found, Migrated, Registry,
+    Spending, Statistic, StoreError, Whom, people, rest,
 };
 
 /// The advisory lock that is held while creating, upgrading or cleaning up, so that only one
@@ -106,7 +106,7 @@ const DELETE_UNSOLVED: &str = "\
     SELECT number FROM counted";
 
 impl Registry for PostgresStore {
-    fn migrate(&self) -> Result<(), StoreError> {
+    fn migrate(&self) -> Result<Migrated, StoreError> {
         self.maintain(schema::migrate)
     }
 

@@ -12,8 +12,8 @@ use super::error::SqliteError;
 use super::{SqliteStore, ledger, schema, statistics, wal};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
 use crate::store::{
-    Added, Changed, ClientSummary, Collected, DAYS_KEPT, Day, Forgotten, Found, Registry, Spending,
-    Statistic, Store, StoreError, Whom, people, rest,
+    Added, Changed, ClientSummary, Collected, DAYS_KEPT, Day, Forgotten, Found, Migrated, Registry,
+    Spending, Statistic, Store, StoreError, Whom, people, rest,
 };
 
 /// How many rows are deleted in one transaction: a running server waits for them, and they may lie
@@ -69,7 +69,7 @@ const DELETE_UNSOLVED: &str = "\
     DELETE FROM validations WHERE id = ?1 AND progress IN ('open', 'challenged')";
 
 impl Registry for SqliteStore {
-    fn migrate(&self) -> Result<(), StoreError> {
+    fn migrate(&self) -> Result<Migrated, StoreError> {
         self.maintain(schema::migrate)
     }
 
