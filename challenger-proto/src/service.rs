@@ -272,7 +272,7 @@ impl Service {
     /// # Errors
     /// [`Refusal::ParameterMalformed`] for an address that has no plain form, or one that the
     /// helper would read as an option.
-    pub(crate) fn address_argument(&self, address: &Address) -> Result<String, Refused> {
+    pub fn address_argument(&self, address: &Address) -> Result<String, Refused> {
         match self.address_format {
             AddressFormat::Json => Ok(address.to_json_text()),
             AddressFormat::Plain => match address.only_value() {

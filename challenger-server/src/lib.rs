@@ -37,6 +37,8 @@ pub mod responder;
 pub mod secrecy;
 pub mod server;
 pub mod settings;
+pub mod shipped;
+mod spelling;
 pub mod statistics;
 pub mod store;
 mod subject;

@@ -192,9 +192,8 @@ impl PostgresStore {
     /// A connection for a tool, made in another thread: the limits of the postgres crate are for
     /// each host, and none of them helps when the database hangs.
     pub(super) fn connect(&self) -> Result<Client, PostgresError> {
-        self.route.check_sessions()?;
+        let config = Config::from(self.route.place()?);
         let connector = self.database.connector().map_err(PostgresError::Other)?;
-        let config = Config::from(self.database.config());
         let (reply, connected) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name("database".to_owned())
