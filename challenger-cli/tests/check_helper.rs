@@ -152,7 +152,8 @@ fn what_a_mail_server_does_not_like_is_said_with_the_setting() {
     let settings = [&server.settings("localhost")[..], &wrong].concat();
     let output = check("challenger-send-email", "", &settings);
     let expected = format!(
-        "[challenger-helper] SMTP_USER: localhost:{} refused the login: 535 5.7.8 ***: not with ***",
+        "[challenger-helper] SMTP_USER: localhost:{} refused the login: 535 5.7.8 ***: not with \
+         ***",
         server.port
     );
     finds(&output, &expected, WRONG);
