@@ -24,7 +24,8 @@ pub fn check(config: &Config) -> Report {
     let PartialSettings { parts, mut errors, warnings } =
         PartialSettings::read(config, Given::Unasked);
     errors.extend(parts.command.as_ref().and_then(helper_missing));
-    let distrusted = parts.listen.as_ref().and_then(|listen| listen.check().err());
+    let places = parts.listen.iter().chain(&parts.metrics);
+    let distrusted = places.filter_map(|listen| listen.check().err());
     errors.extend(distrusted.map(|error| error.to_string()));
     let database = parts.database.and_then(|database| database.check().err());
     Report {

@@ -1,5 +1,6 @@
 //! Carries out the steps that the core asks for, and turns responses into bytes.
 
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,6 +10,7 @@ use challenger_proto::store::{Commit, Rows};
 use challenger_proto::{Committing, Loading, Refusal, Refused, Service, Step, refuse};
 
 use crate::front::{Answer, Peer, Respond};
+use crate::metrics::Metrics;
 use crate::places::{Place, Places, Purpose, Turn};
 use crate::ports::{Clock, EntropySource, Helper, Pages};
 use crate::recent::Recent;
@@ -32,6 +34,8 @@ pub struct Responder {
     pub places: Places,
     /// The rows that requests are decided on until the store proves or disproves them.
     pub recent: Recent,
+    /// Where it tells what it does.
+    pub metrics: Metrics,
 }
 
 impl Responder {
@@ -40,15 +44,20 @@ impl Responder {
         let mut waiter =
             Waiter { peer, until: Instant::now() + self.places.patience(), place: None };
         let mut step = Step::begin(request, &self.service, self.clock.now());
+        let mut has_loaded = false;
         loop {
             step = match step {
-                Step::Load(it) => {
-                    self.guess(request, it).unwrap_or_else(|it| self.load(request, it))
-                }
+                Step::Load(it) => self.guess(request, it).unwrap_or_else(|it| {
+                    if mem::replace(&mut has_loaded, true) {
+                        self.metrics.retried();
+                    }
+                    self.load(request, it)
+                }),
                 Step::Commit(it) => self.commit(request, it, &mut waiter),
                 Step::Send(it) => {
-                    let sent = self.helper.send(it.message());
+                    let sent = self.metrics.send(|| self.helper.send(it.message()));
                     waiter.place = None;
+                    has_loaded = false; // What follows a failure is another decision.
                     match sent {
                         Ok(()) => it.sent(),
                         Err(failure) => it.failed(failure),
@@ -64,7 +73,8 @@ impl Responder {
     #[expect(clippy::result_large_err, reason = "neither is an error, and a step is as large")]
     fn guess<'s>(&self, request: &Request, it: Loading<'s>) -> Result<Step<'s>, Loading<'s>> {
         let Some(row) = it.guessable().and_then(|id| self.recent.find(id)) else { return Err(it) };
-        let beside = it.beside().map_or_else(|| Ok(Rows::default()), |keys| self.store.load(&keys));
+        let load = |keys| self.metrics.load(|| self.store.load(&keys));
+        let beside = it.beside().map_or_else(|| Ok(Rows::default()), load);
         match beside {
             Ok(beside) => {
                 let guessed = it.guess(row, beside, self.clock.now(), self.entropy.draw());
@@ -76,7 +86,7 @@ impl Responder {
 
     /// Decides on rows that are loaded.
     fn load<'s>(&self, request: &Request, it: Loading<'s>) -> Step<'s> {
-        match self.store.load(it.keys()) {
+        match self.metrics.load(|| self.store.load(it.keys())) {
             Ok(rows) => {
                 self.recent.loaded(it.keys(), &rows);
                 it.loaded(rows, self.clock.now(), self.entropy.draw())
@@ -105,7 +115,7 @@ impl Responder {
                 Turn::Never => return it.busy(),
             }
         }
-        match self.store.commit(it.write()) {
+        match self.metrics.commit(it.write(), || self.store.commit(it.write())) {
             Ok(Commit::Done) => {
                 self.recent.written(it.write());
                 if let (Some(message), Some(place)) = (message, &waiter.place) {
@@ -156,9 +166,10 @@ impl Responder {
         let (answer, refusal) = self.render(response, head);
         let method = head.map_or("-", |head| head.method.as_str());
         let route = head.map_or("-", Request::route);
+        let status = answer.status.0;
+        self.metrics.answered(route, status, refusal, begun);
         let ms = begun.map(|begun| begun.elapsed().as_millis());
         let refusal = refusal.map(Refusal::name);
-        let status = answer.status.0;
         log::info!(method, route, status, refusal, ms; "request");
         answer
     }
