@@ -22,6 +22,8 @@ pub(crate) const PREFIX: &str = "challenger";
 
 /// A label with its value.
 type Label<T = &'static str> = [(&'static str, T); 1];
+/// Two labels with their values.
+type Labels = [(&'static str, &'static str); 2];
 
 /// Where the service tells what it did. It records nothing unless it is made to.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +31,7 @@ pub struct Metrics(Option<Arc<Recorder>>);
 
 #[derive(Debug)]
 struct Recorder {
-    requests: Family<([(&'static str, &'static str); 2], Label<u16>), Counter>,
+    requests: Family<(Labels, Label<u16>), Counter>,
     request_durations: Family<Label, Timing>,
     sent: Counter,
     failed: Family<Label, Counter>,
@@ -39,7 +41,7 @@ struct Recorder {
     conflicts: Counter,
     retries: Counter,
     validations: Family<(Label<i64>, Label), Counter>,
-    alerts: Family<[(&'static str, &'static str); 2], Counter>,
+    alerts: Family<Labels, Counter>,
     /// The balances of the service and of clients, as they were when a message was charged last.
     budgets: Mutex<BTreeMap<Account, Balance>>,
     registry: Registry,
