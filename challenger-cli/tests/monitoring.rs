@@ -53,9 +53,7 @@ fn family(sample: &str) -> String {
 
 #[test]
 fn alerts_fire_when_they_should() {
-    for arguments in
-        [["check", "rules", "alerts.yaml"], ["test", "rules", "alerts-test.yaml"]]
-    {
+    for arguments in [["check", "rules", "alerts.yaml"], ["test", "rules", "alerts-test.yaml"]] {
         let output = promtool(&arguments, "");
         assert!(output.status.success(), "{} {}", stdout(&output), stderr(&output));
     }

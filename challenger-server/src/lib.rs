@@ -24,6 +24,7 @@ mod files;
 pub mod front;
 pub mod helper;
 pub mod listen;
+pub mod logging;
 pub mod metrics;
 #[cfg_attr(not(feature = "metrics"), path = "monitor/nothing.rs")]
 mod monitor;
@@ -40,4 +41,5 @@ pub mod secrecy;
 pub mod server;
 pub mod settings;
 pub mod store;
+mod subject;
 pub mod this_process;

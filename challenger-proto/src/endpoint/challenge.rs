@@ -128,6 +128,7 @@ impl ChallengeRequest {
                     pin,
                     nonce: self.nonce.clone(),
                     language: context.audience.message_language(context.service),
+                    client: changed.row().client,
                     client_host: changed.row().redirect_uri.host().to_string(),
                     expires: changed.row().expires,
                     now: context.now,

@@ -10,6 +10,7 @@ use crate::address::Address;
 use crate::endpoint::duration::at_least;
 use crate::http::json::insert;
 use crate::http::page::Variables;
+use crate::oauth::client::ClientId;
 use crate::secret::nonce::Nonce;
 use crate::secret::pin::Pin;
 use crate::time::Timestamp;
@@ -28,7 +29,9 @@ pub struct Transmission {
     pub nonce: Nonce,
     /// The language it should be in, of those that the service has.
     pub language: String,
-    /// The host of the site that asked for the proof.
+    /// The client that asked for the proof.
+    pub client: ClientId,
+    /// The host of its site.
     pub client_host: String,
     /// When the PIN can no longer be entered.
     pub expires: Timestamp,

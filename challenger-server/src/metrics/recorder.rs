@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use challenger_proto::store::{Account, Alert, Balance, Commit, Write};
+use challenger_proto::oauth::ClientId;
+use challenger_proto::store::{Account, Alert, Balance, Commit, Milestone, Write};
 use challenger_proto::{Failure, FailureKind, Refusal, Timestamp};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -104,9 +105,7 @@ impl Metrics {
             Ok(Commit::Conflict) => drop(it.conflicts.inc()),
             Ok(Commit::Done) => {
                 if let (Some(row), Some(milestone)) = (write.row(), write.milestone()) {
-                    let client = [("client", row.client.number())];
-                    let labels = (client, [("milestone", milestone.name())]);
-                    it.validations.get_or_create(&labels).inc();
+                    it.count_validation(row.client, milestone);
                 }
             }
             Err(_) => {}
@@ -234,6 +233,18 @@ impl Recorder {
             "Budgets of messages that were used up, or nearly",
             self.alerts.clone(),
         );
+    }
+
+    fn count_validation(&self, client: ClientId, milestone: Milestone) {
+        let labels = |it: Milestone| ([("client", client.number())], [("milestone", it.name())]);
+        if let Some(count) = self.validations.get(&labels(milestone)) {
+            count.inc();
+            return;
+        }
+        // All of them, so that they can be compared.
+        for each in Milestone::ALL {
+            self.validations.get_or_create(&labels(*each)).inc_by(u64::from(*each == milestone));
+        }
     }
 
     /// Times an operation of the store, and counts its errors.

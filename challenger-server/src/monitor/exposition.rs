@@ -12,6 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::readiness::Readiness;
 use crate::front::{Pulse, Traffic};
+use crate::logging::lost_lines;
 use crate::metrics::PREFIX;
 use crate::os;
 use crate::places::{Limits, Usage};
@@ -127,6 +128,8 @@ impl Exposition {
             self.register_connections(ours, pulse.traffic());
         }
         self.register_budgets(ours);
+        let lost = ConstCounter::new(lost_lines());
+        ours.register("log_lines_lost", "Lines of the log that nobody took in time", lost);
         registry
     }
 
