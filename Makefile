@@ -26,6 +26,7 @@ GATEWAYS = $(wildcard docs/gateways/*.conf)
 TERMS = $(wildcard docs/terms/*.rst)
 DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT
 CHAPTERS = $(wildcard docs/*.md docs/*.svg docs/*.yaml)
+MONITORING = $(wildcard docs/monitoring/*)
 
 # Lists of files are separated by spaces, and some are deleted.
 ifneq ($(words [$(DESTDIR)$(PREFIX)]),1)
@@ -45,12 +46,12 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 	$(addprefix $(OURS)/terms/,$(notdir $(TERMS))) \
 	$(addprefix $(MAN)/man1/,$(notdir $(wildcard docs/man/*.1)) challenger-send-email.sh.1) \
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
-	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS))
+	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS) $(MONITORING))
 
 .PHONY: all install uninstall demo selftest fuzz keep check simulate planted-bugs soak bench \
 	microbench check-instructions update-instructions programs deb check-package fmt \
-	packages postgresql openssl documents tools browser integrators schemathesis valgrind debhelper \
-	debian-tests
+	packages postgresql openssl documents tools prometheus browser integrators schemathesis valgrind \
+	debhelper debian-tests
 
 all:
 	$(CARGO) build --release --locked
@@ -76,12 +77,14 @@ install:
 	install -m 644 $(wildcard docs/man/*.5) $(MAN)/man5
 	install -m 644 $(DOCUMENTS) $(DOC)
 	install -m 644 $(CHAPTERS) $(DOC)/docs
+	install -d $(DOC)/docs/monitoring
+	install -m 644 $(MONITORING) $(DOC)/docs/monitoring
 
 # Removes what was installed, and those of our directories that are empty then.
 uninstall:
 	rm -f $(INSTALLED)
 	@[ "$$(readlink $(TALER_NAME))" != challenger-terms-generator ] || rm $(TALER_NAME)
-	@for folder in $(OURS)/templates $(OURS)/address-types $(OURS)/gateways $(OURS)/terms $(OURS)/config.d $(OURS) $(DOC)/docs $(DOC); do \
+	@for folder in $(OURS)/templates $(OURS)/address-types $(OURS)/gateways $(OURS)/terms $(OURS)/config.d $(OURS) $(DOC)/docs/monitoring $(DOC)/docs $(DOC); do \
 	    [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; \
 	done
 
@@ -97,7 +100,7 @@ selftest:
 check: export PROPTEST_RNG_SEED ?= 20260105
 
 # Runs every check.
-check: postgresql openssl documents tools browser integrators schemathesis
+check: postgresql openssl documents tools prometheus browser integrators schemathesis
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
@@ -254,6 +257,11 @@ tools:
 	    command -v shellcheck && test -x /usr/sbin/postfix && \
 	    command -v weasyprint && ls /usr/share/iso-codes/json/iso_3166-1.json, \
 	    curl iso-codes jq patch poppler-utils postfix shellcheck weasyprint)
+
+# The metrics are read by a Prometheus, and its tool tries the alerts.
+prometheus:
+	$(call need,the tests run a Prometheus of their own, \
+	    command -v prometheus && command -v promtool,prometheus)
 
 # The pages are tested in Chromium, with its driver, and with axe-core, which finds barriers for people
 # who cannot see them or use a mouse. axe-core is fetched into the build directory.

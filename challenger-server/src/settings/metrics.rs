@@ -53,7 +53,7 @@ fn warn_about_unused_options(reader: &mut OptionReader<'_>) {
             reader.warnings.push(format!("{origin}: [{SECTION}] has no option {name}; ignored"));
         }
     }
-    if !section.settings.iter().any(|it| is(&it.name, "SERVE")) {
+    if !section.settings.is_empty() && !section.settings.iter().any(|it| is(&it.name, "SERVE")) {
         let warning = format!("[{SECTION}] has no SERVE, so neither health nor metrics are served");
         reader.warnings.push(warning);
     }
