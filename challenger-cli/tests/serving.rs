@@ -235,7 +235,8 @@ fn with_watchdog(site: &Site, variables: &[(&str, &str)]) -> (Command, UnixDatag
 #[test]
 fn the_watchdog_is_fed_while_the_service_answers_itself() {
     let mut site = Site::new("MAX_CONNECTIONS = 2\nMAX_CONNECTIONS_PER_PEER = 2");
-    site.set_helper("#!/bin/sh\nuntil [ -e \"$(dirname \"$0\")/go\" ]; do sleep 0.05; done\n");
+    let waits = "cd \"$(dirname \"$0\")\"\ntouch outbox/$$\nuntil [ -e go ]; do sleep 0.05; done";
+    site.set_helper(&format!("#!/bin/sh\n{waits}\n"));
     let (server, manager) = with_watchdog(&site, &[("WATCHDOG_USEC", "400000")]);
     site.start_as(server);
     assert_eq!(notified(&manager), "READY=1");
@@ -247,8 +248,10 @@ fn the_watchdog_is_fed_while_the_service_answers_itself() {
     thread::scope(|scope| {
         let ask = |number: usize| site.challenge(&nonces[number], &format!("p{number}@a.example"));
         let peers = [scope.spawn(move || ask(0)), scope.spawn(move || ask(1))];
-        let connect = || TcpStream::connect(("127.0.0.1", site.port));
-        wait_for("a full house", || config_over(connect()).is_none().then_some(()));
+        let outbox = site.directory.path().join("outbox");
+        let at_work = || fs::read_dir(&outbox).unwrap().count() == peers.len();
+        wait_for("a full house", || at_work().then_some(()));
+        assert_eq!(config_over(TcpStream::connect(("127.0.0.1", site.port))), None);
         for _ in 0..5 {
             assert_eq!(notified(&manager), "WATCHDOG=1");
         }

@@ -43,7 +43,8 @@ pub(super) fn read_metrics(reader: &mut OptionReader<'_>) -> Option<Listen> {
     })
 }
 
-/// Warns about options that do nothing: unknown ones, and all without `SERVE`.
+/// Warns about options that do nothing: unknown ones, and a port without `SERVE`. The others may be
+/// defaults.
 fn warn_about_unused_options(reader: &mut OptionReader<'_>) {
     let Some(section) = reader.config.section(SECTION) else { return };
     let is = |name: &str, option: &str| option.eq_ignore_ascii_case(name);
@@ -53,7 +54,8 @@ fn warn_about_unused_options(reader: &mut OptionReader<'_>) {
             reader.warnings.push(format!("{origin}: [{SECTION}] has no option {name}; ignored"));
         }
     }
-    if !section.settings.is_empty() && !section.settings.iter().any(|it| is(&it.name, "SERVE")) {
+    let has = |option: &str| section.settings.iter().any(|it| is(&it.name, option));
+    if has("PORT") && !has("SERVE") {
         let warning = format!("[{SECTION}] has no SERVE, so neither health nor metrics are served");
         reader.warnings.push(warning);
     }
