@@ -110,13 +110,11 @@ impl World {
         service.address_fields = Fields::parse("NOTE").map_err(|it| it.to_string())?;
         service.pages = templates.page_set(&address_type);
         let mut store = Records::default();
-        store.insert_client(Client {
-            id: ClientId::new(1).ok_or("1 is no client")?,
-            redirect_uri: RedirectUri::parse(REDIRECT_URI).map_err(|it| it.to_string())?,
-            secret: HashedSecret::new(SECRET, Entropy::new([1; 32])),
-            messages_per_day: None,
-            open: false,
-        });
+        store.insert_client(Client::new(
+            ClientId::new(1).ok_or("1 is no client")?,
+            RedirectUri::parse(REDIRECT_URI).map_err(|it| it.to_string())?,
+            HashedSecret::new(SECRET, Entropy::new([1; 32])),
+        ));
         Ok(Self { service, store, drawn: 1 })
     }
 

@@ -43,13 +43,11 @@ impl Server {
     fn new() -> io::Result<Self> {
         let service = Service::new(AddressType::new("email").expect("a type of address"));
         let mut records = Records::default();
-        records.insert_client(Client {
-            id: ClientId::new(1).expect("an identifier"),
-            redirect_uri: RedirectUri::parse("https://client.example/back").expect("a URI"),
-            secret: HashedSecret::new("secret-token:tiny", draw()?),
-            messages_per_day: None,
-            open: false,
-        });
+        records.insert_client(Client::new(
+            ClientId::new(1).expect("an identifier"),
+            RedirectUri::parse("https://client.example/back").expect("a URI"),
+            HashedSecret::new("secret-token:tiny", draw()?),
+        ));
         Ok(Self { service, records })
     }
 

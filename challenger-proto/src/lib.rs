@@ -80,7 +80,7 @@
 //!    was neither loaded nor proved by a commit.
 //! 4. The wire ([`http`]) and the machine ([`machine`], [`store`]) do not know each other. The
 //!    service, the endpoints and the steps above them see both.
-//! 5. A row's nonce, client, expiry and version are never changed by a transition.
+//! 5. A row's nonce, client, creation, expiry and version are never changed by a transition.
 //! 6. No secret appears in a `Debug`, or in a response other than the one that exists to carry it.
 #![no_std]
 
@@ -93,6 +93,7 @@ extern crate alloc;
 
 pub mod address;
 mod endpoint;
+mod failure;
 pub mod http;
 pub mod machine;
 mod media;
@@ -107,8 +108,8 @@ pub mod testing;
 mod text;
 mod time;
 
-pub use endpoint::failure::{Failure, FailureKind};
 pub use endpoint::transmission::Transmission;
+pub use failure::{Failure, FailureKind};
 pub use refusal::{Refusal, Refused};
 pub use secret::entropy::Entropy;
 pub use service::{AddressFormat, Budgets, Service};

@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::address::AddressType;
-use crate::endpoint::failure::Failure;
 use crate::endpoint::transmission::Transmission;
+use crate::failure::Failure;
 use crate::http::{Request, Response};
 use crate::oauth::client::{Client, ClientId, HashedSecret};
 use crate::oauth::redirect::RedirectUri;
@@ -101,13 +101,11 @@ impl Challenger {
         self.clients += 1;
         let id = ClientId::new(self.clients).expect("a positive number");
         let secret = format!("secret-token:client-{id}");
-        let client = Client {
+        let client = Client::new(
             id,
-            redirect_uri: RedirectUri::parse(redirect_uri).expect("a redirect URI"),
-            secret: HashedSecret::new(&secret, self.draw()),
-            messages_per_day: None,
-            open: false,
-        };
+            RedirectUri::parse(redirect_uri).expect("a redirect URI"),
+            HashedSecret::new(&secret, self.draw()),
+        );
         self.records.insert_client(client);
         TestClient { id, secret, redirect_uri: redirect_uri.to_string() }
     }

@@ -3,7 +3,8 @@
 //! Executed here: listening ([`listen`]), reading requests from strangers ([`front`]), loading and
 //! committing rows ([`store`]), running helpers ([`process`], [`residents`]), rendering templates
 //! ([`pages`]), reading the configuration ([`config`], [`settings`], [`check`]), counting what is
-//! done ([`metrics`]). Not decided here: any status code, any error text, any comparison of a secret.
+//! done ([`metrics`]). Not decided here: any status code, any error text, any comparison of a
+//! secret.
 //!
 //! ```text
 //!   socket ──▶ front ──▶ responder ──▶ (challenger-proto)

@@ -116,13 +116,11 @@ fn scene_with(helpers: usize) -> Scene {
 fn scene_of(places: places::Limits) -> Scene {
     let diary = Diary::default();
     let shelf = Arc::new(Shelf { diary: Arc::clone(&diary), ..Shelf::default() });
-    shelf.records.lock().unwrap().insert_client(Client {
-        id: ClientId::new(1).unwrap(),
-        redirect_uri: RedirectUri::parse("https://client.example/cb").unwrap(),
-        secret: HashedSecret::new("s", Entropy::new([0; 32])),
-        messages_per_day: None,
-        open: false,
-    });
+    shelf.records.lock().unwrap().insert_client(Client::new(
+        ClientId::new(1).unwrap(),
+        RedirectUri::parse("https://client.example/cb").unwrap(),
+        HashedSecret::new("s", Entropy::new([0; 32])),
+    ));
     let postman = Arc::new(Postman { diary: Arc::clone(&diary), ..Postman::default() });
     let mut service = Service::new(AddressType::new("email").unwrap());
     for name in PageName::ALL {

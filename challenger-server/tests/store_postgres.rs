@@ -195,7 +195,7 @@ fn many_may_migrate_at_once() {
     });
     let versions = "SELECT string_agg(version::text, ' ' ORDER BY version) \
         FROM challenger.migrations";
-    assert_eq!(it.psql(versions), "1 2 3 4");
+    assert_eq!(it.psql(versions), "1 2 3 4 5");
     assert!(it.open(OpenMode::Serve).is_ok());
 }
 

@@ -30,13 +30,11 @@ const DATABASE: &str = "CHALLENGER_TEST_DATABASE";
 const ROUND: &str = "CHALLENGER_TEST_ROUND";
 
 fn client() -> Client {
-    Client {
-        id: ClientId::new(1).unwrap(),
-        redirect_uri: RedirectUri::parse("https://client.example/cb").unwrap(),
-        secret: HashedSecret::new("x", Entropy::new([0; 32])),
-        messages_per_day: None,
-        open: false,
-    }
+    Client::new(
+        ClientId::new(1).unwrap(),
+        RedirectUri::parse("https://client.example/cb").unwrap(),
+        HashedSecret::new("x", Entropy::new([0; 32])),
+    )
 }
 
 fn create(path: &Path) {

@@ -1,6 +1,7 @@
 //! A site that is watched, and what it tells.
 
 #![allow(dead_code, reason = "each test uses its part of it")]
+#![allow(clippy::float_arithmetic, reason = "samples are such numbers")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -12,6 +12,7 @@ use crate::http::form::Form;
 use crate::oauth::client::{Client, ClientId, compare_with_nobody};
 use crate::refusal::{Refusal, Refused};
 use crate::secret::Secret;
+use crate::time::Timestamp;
 
 /// Who a client says that it is.
 #[derive(Clone, Debug)]
@@ -48,23 +49,41 @@ impl Credentials {
     /// The client, if this is its secret.
     ///
     /// # Errors
-    /// [`Refusal::ClientSecretWrong`], or the refusal for a client that does not exist.
+    /// [`Refusal::ClientSecretWrong`], [`Refusal::ClientDisabled`], or the refusal for a client that
+    /// does not exist.
     pub(super) fn authenticate(
         &self,
         client: Option<Client>,
         unknown: Refusal,
+        now: Timestamp,
     ) -> Result<Client, Refused> {
+        let secrets = self.secrets.expose();
         let Some(client) = client else {
-            self.secrets.expose().iter().for_each(|secret| compare_with_nobody(secret));
+            secrets.iter().for_each(|secret| compare_with_nobody(secret));
             return Err(unknown.into());
         };
-        // No early end, so that the response time does not reveal how many spellings there are.
-        let right = self
-            .secrets
-            .expose()
-            .iter()
-            .fold(false, |right, secret| client.secret.matches(secret) | right);
-        if right { Ok(client) } else { Err(Refusal::ClientSecretWrong.into()) }
+        admit(&client, secrets, Refusal::ClientSecretWrong, now)?;
+        Ok(client)
+    }
+}
+
+/// Admits a client that knows its secret, or the one of before as long as that is good. The secret
+/// may have several spellings.
+///
+/// # Errors
+/// `wrong`, or [`Refusal::ClientDisabled`].
+pub(super) fn admit(
+    client: &Client,
+    secrets: &[String],
+    wrong: Refusal,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    // No early end, so that the response time does not reveal how many spellings there are.
+    let is_right = |right, secret: &String| client.has_secret(secret, now) | right;
+    match secrets.iter().fold(false, is_right) {
+        false => Err(wrong),
+        true if client.disabled => Err(Refusal::ClientDisabled),
+        true => Ok(()),
     }
 }
 

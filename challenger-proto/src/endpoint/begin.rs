@@ -15,7 +15,7 @@ use crate::http::form::Form;
 use crate::http::page::Variables;
 use crate::http::{Request, Response};
 use crate::machine::validation::{Progress, Validation};
-use crate::oauth::client::{Client, ClientId};
+use crate::oauth::client::{Client, ClientId, ClientName, shown_name};
 use crate::oauth::grant::AuthorizationRequest;
 use crate::oauth::redirect::{Outcome, RedirectUri};
 use crate::refusal::{Refusal, Refused};
@@ -99,7 +99,11 @@ impl BeginRequest {
         };
         match &mine {
             Some(row) if is_good(row) => lead_to(nonce),
-            _ => refuse(Refusal::RequestUriUnknown, mine.map(|row| row.redirect_uri), context),
+            _ => refuse(
+                Refusal::RequestUriUnknown,
+                mine.as_ref().map(|row| (&row.redirect_uri, row.client_name.as_ref())),
+                context,
+            ),
         }
     }
 }
@@ -115,10 +119,12 @@ impl Direct {
         context: Context<'_>,
     ) -> Result<Decision, Refused> {
         let registered = client.redirect_uri.as_str();
-        if !client.is_open() {
+        if client.disabled || !client.is_open() {
             let named = self.redirect_uri.as_deref() == Some(registered);
-            let home = named.then(|| client.redirect_uri.clone());
-            return Ok(Decision::Respond(refuse(Refusal::RequestNotPushed, home, context)));
+            let home = named.then_some((&client.redirect_uri, client.name.as_ref()));
+            let refusal =
+                if client.disabled { Refusal::ClientDisabled } else { Refusal::RequestNotPushed };
+            return Ok(Decision::Respond(refuse(refusal, home, context)));
         }
         if self.redirect_uri.as_deref().is_some_and(|given| given != registered) {
             return Err(Refusal::RedirectUriForeign.into());
@@ -162,11 +168,15 @@ fn lead_to(nonce: &Nonce) -> Response {
 
 /// Refuses on a page, which leads to the client's site if the link proves that it is the client's.
 /// Otherwise anybody could read off which sites use the service.
-fn refuse(refusal: Refusal, client: Option<RedirectUri>, context: Context<'_>) -> Response {
+fn refuse(
+    refusal: Refusal,
+    client: Option<(&RedirectUri, Option<&ClientName>)>,
+    context: Context<'_>,
+) -> Response {
     let mut data = Variables::default();
-    if let Some(client) = client {
-        data.set("client", client.host());
-        if let Some(origin) = client.origin() {
+    if let Some((redirect_uri, name)) = client {
+        data.set("client", shown_name(name, redirect_uri));
+        if let Some(origin) = redirect_uri.origin() {
             data.set("home_url", origin);
         }
     }

@@ -11,7 +11,6 @@ use crate::address::fields::BUDGET_SEEN;
 use crate::address::{Address, WrongFields};
 use crate::endpoint::common::{completed, keys_of, live_validation, parse_nonce};
 use crate::endpoint::decision::{Context, Decision, Message};
-use crate::endpoint::failure::Failure;
 use crate::endpoint::over_budget::over_budget;
 use crate::endpoint::response::View;
 use crate::endpoint::transmission::Transmission;
@@ -19,6 +18,7 @@ use crate::endpoint::view::{
     PinError, address_form, field_list, fixed, is_challenged, is_unsent, next_time_text,
     pin_refused, view,
 };
+use crate::failure::Failure;
 use crate::http::form::Form;
 use crate::http::json::{insert, object};
 use crate::http::page::PageName;
@@ -82,6 +82,11 @@ impl ChallengeRequest {
         if let Some(code) = validation.authorization_code(&self.nonce) {
             return Ok(Decision::Respond(completed(&validation, &code, context)?));
         }
+        if client.as_ref().is_some_and(|client| client.disabled) {
+            let view = view(&validation, &self.nonce, context, []);
+            let refused = Refusal::ClientDisabled.into();
+            return Ok(Decision::Respond(context.audience.refuse(context.service, &refused, view)));
+        }
         let Recipient { address, argument, payers } = match &self.recipient {
             Ok(found) => found,
             Err(wrong) => return self.reject(&validation, wrong, context),
@@ -129,7 +134,7 @@ impl ChallengeRequest {
                     nonce: self.nonce.clone(),
                     language: context.audience.message_language(context.service),
                     client: changed.row().client,
-                    client_host: changed.row().redirect_uri.host().to_string(),
+                    client_name: changed.row().shown_client(),
                     expires: changed.row().expires,
                     now: context.now,
                 };
@@ -243,13 +248,17 @@ impl Undelivered {
             return Decision::Respond(refuse(View::default()));
         };
         let refuse = |validation| refuse(view(validation, &self.nonce, context, []));
-        match validation.undelivered(&self.charge, context.now) {
+        match validation.undelivered(&self.charge, *kind, context.now) {
             RefundOutcome::Refunded(changed) => {
                 let response = refuse(changed.row());
                 let entries = self.entries.iter().filter_map(Entry::refund).collect();
                 Decision::Write(Write::Update(changed.into_row(), entries), response)
             }
-            RefundOutcome::Charged(validation) => Decision::Respond(refuse(&validation)),
+            RefundOutcome::Charged(changed) => {
+                let response = refuse(changed.row());
+                Decision::Write(Write::Update(changed.into_row(), Vec::new()), response)
+            }
+            RefundOutcome::Unchanged(validation) => Decision::Respond(refuse(&validation)),
         }
     }
 }

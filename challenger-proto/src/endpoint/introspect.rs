@@ -36,7 +36,7 @@ impl IntrospectRequest {
     /// Another client's token is not active to this one, which learns nothing about it (§2.2).
     pub(crate) fn decide(&self, mut rows: Rows, context: Context<'_>) -> Result<Decision, Refused> {
         let unknown = Refusal::ClientSecretWrong;
-        let client = self.credentials.authenticate(rows.client.take(), unknown)?;
+        let client = self.credentials.authenticate(rows.client.take(), unknown, context.now)?;
         let mine = |grant: &Grant| grant.client == client.id && context.now < grant.expires;
         let Some(grant) = rows.grant.map(|(_, grant)| grant).filter(mine) else {
             return Ok(Decision::Respond(Response::json(200, json!({"active": false}))));

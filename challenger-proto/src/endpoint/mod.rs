@@ -12,7 +12,6 @@ mod common;
 pub(crate) mod config;
 pub(crate) mod decision;
 mod duration;
-pub(crate) mod failure;
 pub(crate) mod info;
 pub(crate) mod introspect;
 pub(crate) mod legal;

@@ -63,7 +63,7 @@ impl ParRequest {
         context: Context<'_>,
     ) -> Result<Decision, Refused> {
         let unknown = Refusal::ClientSecretWrong;
-        let client = self.credentials.authenticate(rows.client.take(), unknown)?;
+        let client = self.credentials.authenticate(rows.client.take(), unknown, context.now)?;
         let registered = client.redirect_uri.as_str();
         if self.redirect_uri.as_deref().is_some_and(|given| given != registered) {
             return Err(Refusal::RedirectUriForeign.about("redirect_uri"));

@@ -7,6 +7,7 @@ use crate::http::{Body, Request, Response};
 use crate::oauth::grant::AccessToken;
 use crate::refusal::{Refusal, Refused};
 use crate::store::{Keys, Rows, Write};
+use crate::time::Timestamp;
 
 /// A revocation request (RFC 7009 §2.1).
 #[derive(Clone, Debug)]
@@ -28,9 +29,9 @@ impl RevokeRequest {
         Keys { client: Some(self.credentials.client), grant, ..Keys::default() }
     }
 
-    pub(crate) fn decide(&self, mut rows: Rows) -> Result<Decision, Refused> {
+    pub(crate) fn decide(&self, mut rows: Rows, now: Timestamp) -> Result<Decision, Refused> {
         let unknown = Refusal::ClientSecretWrong;
-        let client = self.credentials.authenticate(rows.client.take(), unknown)?;
+        let client = self.credentials.authenticate(rows.client.take(), unknown, now)?;
         let response = Response::new(200, Body::Empty);
         match rows.grant {
             // The purpose is reached (§2.2).

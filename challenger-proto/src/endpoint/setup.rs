@@ -13,6 +13,7 @@ use miniz_oxide::inflate::core::inflate_flags::{
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 use serde_json::json;
 
+use crate::endpoint::authentication::admit;
 use crate::endpoint::decision::{Context, Decision};
 use crate::endpoint::opening::{keys_to_open, open};
 use crate::endpoint::proposal::Proposal;
@@ -29,7 +30,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug)]
 pub(crate) struct SetupRequest {
     client: ClientId,
-    secret: Secret<String>,
+    secret: Secret<[String; 1]>,
     proposal: Proposal,
 }
 
@@ -49,7 +50,7 @@ impl SetupRequest {
         } else {
             Proposal::parse(&decoded_body(request)?)?
         };
-        Ok(Self { client, secret: Secret::new(secret.to_string()), proposal })
+        Ok(Self { client, secret: Secret::new([secret.to_string()]), proposal })
     }
 
     pub(crate) fn keys(&self, now: Timestamp, service: &Service) -> Keys {
@@ -63,12 +64,10 @@ impl SetupRequest {
         context: Context<'_>,
     ) -> Result<Decision, Refused> {
         let Some(client) = &rows.client else {
-            compare_with_nobody(self.secret.expose());
+            self.secret.expose().iter().for_each(|it| compare_with_nobody(it));
             return Err(Refusal::ClientUnknown.into());
         };
-        if !client.secret.matches(self.secret.expose()) {
-            return Err(Refusal::ClientUnknown.into());
-        }
+        admit(client, self.secret.expose(), Refusal::ClientUnknown, context.now)?;
         let (nonce, validation) = open(client, rows.count, &self.proposal, entropy, context)?;
         let response = Response::json(200, json!({"nonce": nonce.to_text()}));
         Ok(Decision::Write(Write::Open(validation, client.secret.digest), response))

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use serde_json::json;
 
+use crate::endpoint::authentication::admit;
 use crate::endpoint::common::{keys_of, parse_nonce};
 use crate::endpoint::decision::{Context, Decision};
 use crate::http::{Request, Response};
@@ -19,13 +20,13 @@ use crate::store::{Keys, Rows};
 #[derive(Clone, Debug)]
 pub(crate) struct StatusRequest {
     nonce: Nonce,
-    secret: Secret<String>,
+    secret: Secret<[String; 1]>,
 }
 
 impl StatusRequest {
     pub(crate) fn parse(request: &Request, argument: &str) -> Result<Self, Refused> {
         let secret = request.credentials("Bearer").ok_or(Refusal::ClientSecretMissing)?;
-        Ok(Self { nonce: parse_nonce(argument)?, secret: Secret::new(secret.to_string()) })
+        Ok(Self { nonce: parse_nonce(argument)?, secret: Secret::new([secret.to_string()]) })
     }
 
     /// With accounts, however few, comes the client of the validation.
@@ -36,12 +37,10 @@ impl StatusRequest {
     pub(crate) fn decide(&self, rows: Rows, context: Context<'_>) -> Result<Decision, Refused> {
         let secret = self.secret.expose();
         let (Some(validation), Some(client)) = (rows.validation, rows.client) else {
-            compare_with_nobody(secret);
+            secret.iter().for_each(|it| compare_with_nobody(it));
             return Err(Refusal::ValidationUnknown.into());
         };
-        if !client.secret.matches(secret) {
-            return Err(Refusal::ClientSecretWrong.into());
-        }
+        admit(&client, secret, Refusal::ClientSecretWrong, context.now)?;
         let budget = validation.budget(&context.service.limits);
         let in_time = context.now < validation.expires;
         let body = json!({

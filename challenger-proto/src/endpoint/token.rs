@@ -59,7 +59,7 @@ impl TokenRequest {
         // RFC 6749 §5.2 demands 401 of a failure of HTTP Basic; otherwise the protocol says 404.
         let basic = context.audience.used_basic();
         let unknown = if basic { Refusal::ClientSecretWrong } else { Refusal::ClientUnknown };
-        let client = self.credentials.authenticate(rows.client.take(), unknown)?;
+        let client = self.credentials.authenticate(rows.client.take(), unknown, context.now)?;
         let code = self.code.as_ref().ok_or(Refusal::CodeMismatch)?;
         let validation = rows
             .validation

@@ -31,8 +31,8 @@ pub struct Transmission {
     pub language: String,
     /// The client that asked for the proof.
     pub client: ClientId,
-    /// The host of its site.
-    pub client_host: String,
+    /// Its name for people.
+    pub client_name: String,
     /// When the PIN can no longer be entered.
     pub expires: Timestamp,
     /// When the decision to send it was made.
@@ -88,7 +88,7 @@ impl Transmission {
     pub fn variables(&self, host: &str) -> Variables {
         let variables = [
             ("address", self.address.to_json()),
-            ("client", self.client_host.as_str().into()),
+            ("client", self.client_name.as_str().into()),
             ("expires", self.expires.to_text().into()),
             ("host", host.into()),
             ("minutes", self.expires.since(self.now).as_minutes().into()),

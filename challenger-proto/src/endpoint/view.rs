@@ -46,7 +46,7 @@ pub(super) fn view<'a, const N: usize>(
         ("can_ask_again", again.into()),
         ("can_retransmit", (again && wait.as_seconds() == 0).into()),
         ("can_retry", (challenged && budget.attempts > 0).into()),
-        ("client", validation.redirect_uri.host().into()),
+        ("client", validation.shown_client().into()),
         ("fields", validation.address().map_or(Value::Null, field_list)),
         ("next_tx_time", next_time_text(&budget).into()),
         ("pin_transmissions_left", budget.transmissions.into()),

@@ -8,4 +8,4 @@ pub(crate) mod transitions;
 pub(crate) mod validation;
 
 pub use limits::Limits;
-pub use validation::{Challenge, Earlier, Progress, RowVersion, Solution, Validation};
+pub use validation::{Challenge, Earlier, LastFailure, Progress, RowVersion, Solution, Validation};

@@ -17,14 +17,17 @@
 //!
 //! Every transition consumes the old row and returns what becomes of it: a row that [`Changed`], or
 //! the same one. What a row may do follows from the row, the clock and the limits alone. The row's
-//! identity, client, expiry and version never change.
+//! identity, client, creation, expiry and version never change.
 
 use alloc::vec::Vec;
 
 use crate::address::Address;
+use crate::failure::FailureKind;
 use crate::machine::earlier::turn_to;
 use crate::machine::limits::{Limits, REPLAY_GRACE};
-use crate::machine::validation::{Challenge, Earlier, Progress, RowVersion, Solution, Validation};
+use crate::machine::validation::{
+    Challenge, Earlier, LastFailure, Progress, RowVersion, Solution, Validation,
+};
 use crate::oauth::client::Client;
 use crate::oauth::grant::{AuthorizationCode, AuthorizationRequest, Grant};
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
@@ -109,7 +112,9 @@ pub(crate) enum SolveOutcome {
 #[derive(Clone, Debug)]
 pub(crate) enum RefundOutcome {
     /// The message stays charged.
-    Charged(Validation),
+    Charged(Changed),
+    /// The validation has expired or is solved, so it is left alone.
+    Unchanged(Validation),
     /// The message is refunded.
     Refunded(Changed),
 }
@@ -137,8 +142,10 @@ impl Validation {
             id: nonce.digest(),
             client: client.id,
             version: RowVersion::FIRST,
+            created: Some(now),
             expires: now.plus(limits.validation_duration),
             redirect_uri: client.redirect_uri.clone(),
+            client_name: client.name.clone(),
             // Without an address there is nothing to fix.
             read_only: read_only && prefill.is_some(),
             prefill,
@@ -146,6 +153,7 @@ impl Validation {
             request_uri_until: None,
             addresses_left: limits.address_changes,
             refunds_left: limits.refunds,
+            last_failure: None,
             earlier: Vec::new(),
             progress: Progress::Open,
         }
@@ -235,21 +243,27 @@ impl Validation {
         }
     }
 
-    /// Refunds a failed message to its address, be that the current one or not, if it is the latest
-    /// one there, none of its guesses was used, and refunds are left. An expired row is left alone.
-    pub(crate) fn undelivered(mut self, charge: &Charge, now: Timestamp) -> RefundOutcome {
-        match self.refund(charge, now) {
+    /// Remembers that a message failed, and refunds it to its address, be that the current one or
+    /// not, if it is the latest one there, none of its guesses was used, and refunds are left.
+    pub(crate) fn undelivered(
+        mut self,
+        charge: &Charge,
+        kind: FailureKind,
+        now: Timestamp,
+    ) -> RefundOutcome {
+        if now >= self.expires || self.challenged().is_none() {
+            return RefundOutcome::Unchanged(self);
+        }
+        self.last_failure = Some(LastFailure { kind, at: now });
+        match self.refund(charge) {
             Some(()) => RefundOutcome::Refunded(Changed(self)),
-            None => RefundOutcome::Charged(self),
+            None => RefundOutcome::Charged(Changed(self)),
         }
     }
 
     /// Refunds the message, or changes nothing.
-    fn refund(&mut self, charge: &Charge, now: Timestamp) -> Option<()> {
+    fn refund(&mut self, charge: &Charge) -> Option<()> {
         let Progress::Challenged(challenge) = &mut self.progress else { return None };
-        if now >= self.expires {
-            return None;
-        }
         let (sent_at, messages, guesses) = if charge.is_latest_of(challenge) {
             let it = challenge;
             (&mut it.sent_at, &mut it.transmissions_left, &mut it.attempts_left)

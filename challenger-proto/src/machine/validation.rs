@@ -1,10 +1,12 @@
 //! One validation from `/setup` to `/token`: its row. What may become of it is in `transitions.rs`.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::address::Address;
+use crate::failure::FailureKind;
 use crate::machine::limits::Limits;
-use crate::oauth::client::ClientId;
+use crate::oauth::client::{ClientId, ClientName, shown_name};
 use crate::oauth::grant::{AuthorizationCode, AuthorizationRequest};
 use crate::oauth::redirect::RedirectUri;
 use crate::secret::digest::{AddressDigest, CodeDigest, NonceDigest, TokenDigest};
@@ -36,10 +38,14 @@ pub struct Validation {
     pub client: ClientId,
     /// The version of the row.
     pub version: RowVersion,
+    /// When it was opened; `None` in rows of before this was kept.
+    pub created: Option<Timestamp>,
     /// When it expires. From then on, it counts as unknown.
     pub expires: Timestamp,
     /// Where its user returns to, copied from the client when it was opened.
     pub redirect_uri: RedirectUri,
+    /// The client's name for people, if it had one then.
+    pub client_name: Option<ClientName>,
     /// The address that the client proposed.
     pub prefill: Option<Address>,
     /// Whether only the proposed address is accepted.
@@ -54,10 +60,21 @@ pub struct Validation {
     pub addresses_left: u8,
     /// How many failed deliveries will still be refunded.
     pub refunds_left: u8,
+    /// The latest failed delivery, for the operator.
+    pub last_failure: Option<LastFailure>,
     /// The addresses that were challenged before the current one, until it is solved.
     pub earlier: Vec<Earlier>,
     /// How far it has come.
     pub progress: Progress,
+}
+
+/// A delivery that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastFailure {
+    /// What it meant to the person.
+    pub kind: FailureKind,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// How far a validation has come.
@@ -133,6 +150,11 @@ pub struct Solution {
 }
 
 impl Validation {
+    /// The name of its client for people.
+    pub(crate) fn shown_client(&self) -> String {
+        shown_name(self.client_name.as_ref(), &self.redirect_uri)
+    }
+
     /// The address under test or proved, else the one the client proposed.
     pub const fn address(&self) -> Option<&Address> {
         match &self.progress {

@@ -1,7 +1,8 @@
 //! OAuth 2.0 clients (RFC 6749 §2): an identifier, a secret, and exactly one redirection endpoint.
 
+use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::fmt;
 
 use crate::oauth::redirect::RedirectUri;
@@ -9,6 +10,8 @@ use crate::secret::Secret;
 use crate::secret::base32;
 use crate::secret::digest::{ClientSecretDigest, sha256};
 use crate::secret::entropy::Entropy;
+use crate::text;
+use crate::time::Timestamp;
 
 /// What a client secret should begin with (RFC 8959), so that scanners recognise a leaked one.
 pub const SECRET_PREFIX: &str = "secret-token:";
@@ -52,6 +55,35 @@ impl fmt::Display for ClientId {
 /// ```
 pub fn generate_client_secret(entropy: Entropy) -> Secret<String> {
     Secret::new(format!("{SECRET_PREFIX}{}", base32::encode(&entropy.spend())))
+}
+
+/// What people read as the name of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientName(String);
+
+/// The maximum length of a client's name, in characters: it has to fit into a heading on a phone.
+pub const CLIENT_NAME_MAX: usize = 60;
+
+impl ClientName {
+    /// A name of 1 to [`CLIENT_NAME_MAX`] characters, without spaces around it and without
+    /// characters that control or reorder text.
+    ///
+    /// ```
+    /// use challenger_proto::oauth::ClientName;
+    ///
+    /// assert_eq!(ClientName::parse("Ada's Shop").unwrap().as_str(), "Ada's Shop");
+    /// assert!(ClientName::parse(" Ada's Shop").is_none());
+    /// ```
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=CLIENT_NAME_MAX).contains(&text.chars().count());
+        let is_plain = text.trim() == text && !text.contains(text::is_control);
+        (fits && is_plain).then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// A client's secret as the store keeps it: salted and hashed.
@@ -100,21 +132,56 @@ pub struct Client {
     pub id: ClientId,
     /// Where its users are sent back to.
     pub redirect_uri: RedirectUri,
+    /// What people read as its name; without it, the host of its redirect URI.
+    pub name: Option<ClientName>,
     /// The secret that it authenticates with, hashed.
     pub secret: HashedSecret,
+    /// The secret of before, if it is still good for a while, and until when.
+    pub earlier_secret: Option<(HashedSecret, Timestamp)>,
     /// How many messages its validations may cost in a day; `None`: any number.
     pub messages_per_day: Option<u32>,
     /// Whether anybody's browser may begin a validation for it, without a request that it pushed.
     /// Without a budget for messages this has no effect.
     pub open: bool,
+    /// Whether the operator has disabled it: it opens nothing, its validations send no messages, and
+    /// it is refused wherever it authenticates. Its access tokens stay good.
+    pub disabled: bool,
 }
 
 impl Client {
+    /// A client as it is registered: closed, without a name or a budget.
+    pub const fn new(id: ClientId, redirect_uri: RedirectUri, secret: HashedSecret) -> Self {
+        Self {
+            id,
+            redirect_uri,
+            name: None,
+            secret,
+            earlier_secret: None,
+            messages_per_day: None,
+            open: false,
+            disabled: false,
+        }
+    }
+
+    /// Whether it is the one of these secrets that it has now.
+    pub(crate) fn has_secret(&self, secret: &str, now: Timestamp) -> bool {
+        let is_good = |(earlier, until): &(HashedSecret, Timestamp)| {
+            // Without an early end, so that the time does not show which of them it is.
+            earlier.matches(secret) & (now < *until)
+        };
+        self.secret.matches(secret) | self.earlier_secret.as_ref().is_some_and(is_good)
+    }
+
     /// Whether a browser may begin a validation by itself. Any visitor may then have messages sent,
     /// so there has to be a limit to them.
     pub(crate) const fn is_open(&self) -> bool {
         self.open && self.messages_per_day.is_some()
     }
+}
+
+/// The name of a client for people.
+pub(crate) fn shown_name(name: Option<&ClientName>, redirect_uri: &RedirectUri) -> String {
+    name.map_or_else(|| redirect_uri.host().to_string(), |name| name.0.clone())
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@ pub(crate) mod grant;
 pub(crate) mod pkce;
 pub(crate) mod redirect;
 
-pub use client::{Client, ClientId, HashedSecret, SECRET_PREFIX, generate_client_secret};
+pub use client::{
+    CLIENT_NAME_MAX, Client, ClientId, ClientName, HashedSecret, SECRET_PREFIX,
+    generate_client_secret,
+};
 pub use grant::{AuthorizationRequest, Grant, GrantSerial};
 pub use pkce::CodeChallenge;
 pub use redirect::{REDIRECT_URI_MAX, RedirectUri, RedirectUriError};

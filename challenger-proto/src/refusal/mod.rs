@@ -15,6 +15,7 @@ const INVALID_REQUEST: &str = "invalid_request";
 const INVALID_TOKEN: &str = "invalid_token";
 const SERVER_ERROR: &str = "server_error";
 const TEMPORARILY_UNAVAILABLE: &str = "temporarily_unavailable";
+const UNAUTHORIZED_CLIENT: &str = "unauthorized_client";
 const UNSUPPORTED_GRANT_TYPE: &str = "unsupported_grant_type";
 const UNSUPPORTED_RESPONSE_TYPE: &str = "unsupported_response_type";
 
@@ -80,6 +81,9 @@ refusals! {
     /// framing.
     BodyTooLarge = 413, GENERIC_UPLOAD_EXCEEDS_LIMIT, INVALID_REQUEST,
         "The request body is too large.";
+    /// The operator has disabled the client.
+    ClientDisabled = 403, CHALLENGER_GENERIC_CLIENT_UNKNOWN, UNAUTHORIZED_CLIENT,
+        "The operator has disabled this client.";
     /// A client did not authenticate where the standard demands it.
     ClientSecretMissing = 401, GENERIC_PARAMETER_MISSING, INVALID_CLIENT,
         "The client has to authenticate with its secret.";

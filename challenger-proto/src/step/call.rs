@@ -213,7 +213,7 @@ impl Stored {
             Self::Introspect(call) => call.decide(rows, context),
             Self::Par(call) => call.decide(rows, entropy, context),
             Self::Postponed(call) => call.decide(rows, entropy, context),
-            Self::Revoke(call) => call.decide(rows),
+            Self::Revoke(call) => call.decide(rows, context.now),
             Self::Setup(call) => call.decide(rows, entropy, context),
             Self::Solve(call) => call.decide(rows, context),
             Self::Status(call) => call.decide(rows, context),

@@ -19,11 +19,11 @@ use core::fmt;
 
 use crate::endpoint::challenge::{Postponed, Undelivered};
 use crate::endpoint::decision::{Context, Decision, Message};
-use crate::endpoint::failure::Failure;
 use crate::endpoint::negotiation::Audience;
 use crate::endpoint::response::View;
 use crate::endpoint::route::Route;
 use crate::endpoint::transmission::Transmission;
+use crate::failure::Failure;
 use crate::http::{Request, Response};
 use crate::machine::validation::Validation;
 use crate::refusal::{Refusal, Refused};

@@ -70,8 +70,8 @@ pub struct Rows {
 /// version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// Insert the row. Its client must exist and still have this secret, by which the request was
-    /// allowed, and its nonce must not exist.
+    /// Insert the row. Its client must exist, not be disabled, and still have this secret, which it
+    /// had when the request was allowed; and its nonce must not exist.
     Open(Validation, ClientSecretDigest),
     /// Replace the row, if it still has this version; the version then goes up by one. With it,
     /// post these entries, of which each account has one at most, and one at most is of an address.

@@ -87,7 +87,7 @@ impl Records {
     fn open(&mut self, validation: &Validation, secret: &ClientSecretDigest) -> Commit {
         let known = self.validations.contains_key(&validation.id);
         let client = self.clients.get(&validation.client);
-        if known || client.is_none_or(|client| client.secret.digest != *secret) {
+        if known || client.is_none_or(|client| client.disabled || client.secret.digest != *secret) {
             return Commit::Conflict;
         }
         self.validations.insert(validation.id, validation.clone());

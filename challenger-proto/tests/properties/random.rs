@@ -5,15 +5,15 @@ use std::num::NonZeroU8;
 use challenger_proto::address::Address;
 use challenger_proto::http::{Method, Request};
 use challenger_proto::machine::{
-    Challenge, Earlier, Limits, Progress, RowVersion, Solution, Validation,
+    Challenge, Earlier, LastFailure, Limits, Progress, RowVersion, Solution, Validation,
 };
 use challenger_proto::oauth::{
-    AuthorizationRequest, Client, ClientId, CodeChallenge, Grant, GrantSerial, HashedSecret,
-    RedirectUri,
+    AuthorizationRequest, Client, ClientId, ClientName, CodeChallenge, Grant, GrantSerial,
+    HashedSecret, RedirectUri,
 };
 use challenger_proto::secret::{AddressDigest, CodeDigest, Nonce, Salt, TokenDigest};
 use challenger_proto::store::Rows;
-use challenger_proto::{AddressFormat, Entropy, Service, Span, Timestamp};
+use challenger_proto::{AddressFormat, Entropy, FailureKind, Service, Span, Timestamp};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -200,7 +200,7 @@ fn earlier() -> BoxedStrategy<Earlier> {
 pub(crate) fn validation() -> BoxedStrategy<Validation> {
     let budget = (0_u8..4, 0_u8..4, vec(earlier(), 0..3));
     let proposal = (option::of(address()), any::<bool>());
-    let birth = (0_u8..3, 1_i64..3, any::<i64>(), time());
+    let birth = (0_u8..3, 1_i64..3, any::<i64>(), option::of(time()), time());
     (birth, proposal, option::of(authorization()), option::of(time()), budget, progress())
         .prop_map(
             |(
@@ -211,19 +211,22 @@ pub(crate) fn validation() -> BoxedStrategy<Validation> {
                 (addresses_left, refunds_left, earlier),
                 progress,
             )| {
-                let (which, client, version, expires) = birth;
+                let (which, client, version, created, expires) = birth;
                 Validation {
                     id: nonce(which).digest(),
                     client: ClientId::new(client).unwrap(),
                     version: RowVersion(version),
+                    created,
                     expires,
                     redirect_uri: RedirectUri::parse(world::REDIRECT).unwrap(),
+                    client_name: ClientName::parse("Ada's Shop").filter(|_| read_only),
                     prefill,
                     read_only,
                     authorization,
                     request_uri_until,
                     addresses_left,
                     refunds_left,
+                    last_failure: created.map(|at| LastFailure { kind: FailureKind::TryLater, at }),
                     earlier,
                     progress,
                 }
@@ -235,13 +238,20 @@ pub(crate) fn validation() -> BoxedStrategy<Validation> {
 /// Rows that may have nothing to do with each other, or with what was asked for.
 pub(crate) fn loaded() -> BoxedStrategy<Rows> {
     let budget = option::of(0_u32..3);
-    let client = (1_i64..3, budget, any::<bool>()).prop_map(|(number, budget, open)| Client {
-        id: ClientId::new(number).unwrap(),
-        redirect_uri: RedirectUri::parse(world::REDIRECT).unwrap(),
-        secret: HashedSecret::new(world::SECRET, Entropy::new([0; 32])),
-        messages_per_day: budget,
-        open,
-    });
+    let flags = any::<(bool, bool)>();
+    let client = (1_i64..3, budget, flags, option::of(time())).prop_map(
+        |(number, messages_per_day, (open, disabled), until)| {
+            let secret = |salt| HashedSecret::new(world::SECRET, Entropy::new([salt; 32]));
+            let redirect_uri = RedirectUri::parse(world::REDIRECT).unwrap();
+            Client {
+                earlier_secret: until.map(|until| (secret(1), until)),
+                messages_per_day,
+                open,
+                disabled,
+                ..Client::new(ClientId::new(number).unwrap(), redirect_uri, secret(0))
+            }
+        },
+    );
     let serial = (any::<i64>(), 1_i64..3);
     let grant = (serial, any::<[u8; 32]>(), address(), time(), time()).prop_map(
         |((serial, client), token, address, valid_until, expires)| {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use challenger_proto::Timestamp;
-use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
+use challenger_proto::oauth::{ClientId, ClientName, HashedSecret, RedirectUri};
 use challenger_proto::secret::{NonceDigest, TokenDigest};
 use challenger_proto::store::{Account, Balance, Commit, Keys, Rows, Write};
 
@@ -273,6 +273,14 @@ pub struct ClientSummary {
     pub messages_per_day: Option<u32>,
     /// Whether any visitor may begin a validation for it. It has a budget for messages then.
     pub open: bool,
+    /// What people read as its name, if it has one.
+    pub name: Option<ClientName>,
+    /// Whether the operator has disabled it.
+    pub disabled: bool,
+    /// When it was registered; `None` if that was before this was kept.
+    pub created: Option<Timestamp>,
+    /// Until when its secret of before is good, too. That may be over.
+    pub earlier_secret_until: Option<Timestamp>,
 }
 
 /// The number of rows that a garbage collection deleted.

@@ -5,13 +5,16 @@
 mod tests;
 
 use challenger_proto::address::Address;
-use challenger_proto::machine::{Challenge, Progress, RowVersion, Solution, Validation};
+use challenger_proto::machine::{
+    Challenge, LastFailure, Progress, RowVersion, Solution, Validation,
+};
 use challenger_proto::oauth::{
-    AuthorizationRequest, Client, ClientId, CodeChallenge, Grant, HashedSecret, RedirectUri,
+    AuthorizationRequest, Client, ClientId, ClientName, CodeChallenge, Grant, HashedSecret,
+    RedirectUri,
 };
 use challenger_proto::secret::{ClientSecretDigest, CodeDigest, NonceDigest, Salt, TokenDigest};
 use challenger_proto::store::{Account, Balance, MessageBudget};
-use challenger_proto::{Span, Timestamp};
+use challenger_proto::{FailureKind, Span, Timestamp};
 
 mod columns;
 mod earlier;
@@ -45,6 +48,21 @@ impl TryFrom<ClientRow> for Client {
             },
             messages_per_day: messages_per_day(row.messages_per_day)?,
             open: row.open,
+            name: name("clients.name", row.name)?,
+            disabled: row.disabled,
+            earlier_secret: match row.earlier_until {
+                None => None,
+                Some(until) => Some((
+                    HashedSecret {
+                        salt: bytes("clients.earlier_salt", row.earlier_salt.as_deref())?,
+                        digest: ClientSecretDigest::from_bytes(bytes(
+                            "clients.earlier_digest",
+                            row.earlier_digest.as_deref(),
+                        )?),
+                    },
+                    timestamp("clients.earlier_until", until)?,
+                )),
+            },
         })
     }
 }
@@ -62,6 +80,10 @@ impl TryFrom<ClientSummaryRow> for ClientSummary {
             is_being_deleted: row.is_being_deleted,
             messages_per_day: messages_per_day(row.messages_per_day)?,
             open: row.open,
+            name: name("clients.name", row.name)?,
+            disabled: row.disabled,
+            created: optional_timestamp("clients.created", row.created)?,
+            earlier_secret_until: optional_timestamp("clients.earlier_until", row.earlier_until)?,
         })
     }
 }
@@ -75,6 +97,8 @@ impl From<&Validation> for FixedColumns {
             prefill: validation.prefill.as_ref().map(Address::to_json_text),
             read_only: validation.read_only,
             request_uri_until: validation.request_uri_until.map(to_seconds),
+            created: validation.created.map(to_seconds),
+            client_name: validation.client_name.as_ref().map(|it| it.as_str().to_owned()),
         }
     }
 }
@@ -93,6 +117,10 @@ impl From<&Validation> for ChangingColumns {
         };
         if let Some(request) = &validation.authorization {
             row.authorize(request);
+        }
+        if let Some(LastFailure { kind, at }) = validation.last_failure {
+            row.failure = Some(kind.name().to_owned());
+            row.failed_at = Some(to_seconds(at));
         }
         row.progress = match &validation.progress {
             Progress::Open => "open",
@@ -155,19 +183,24 @@ impl TryFrom<ValidationRow> for Validation {
     fn try_from(row: ValidationRow) -> Result<Self, StoreError> {
         let ValidationRow { changing, fixed } = row;
         let prefill = fixed.prefill.as_deref();
-        let until = |seconds| timestamp("validations.request_uri_until", seconds);
         Ok(Self {
             id: NonceDigest::from_bytes(bytes("validations.id", changing.id.as_slice())?),
             client: client_id("validations.client", fixed.client)?,
             version: RowVersion(changing.version),
+            created: optional_timestamp("validations.created", fixed.created)?,
             expires: timestamp("validations.expires", fixed.expires)?,
             redirect_uri: redirect_uri("validations.redirect_uri", &fixed.redirect_uri)?,
+            client_name: name("validations.client_name", fixed.client_name)?,
             prefill: prefill.map(|text| address("validations.prefill", text)).transpose()?,
             read_only: fixed.read_only,
             authorization: changing.authorization()?,
-            request_uri_until: fixed.request_uri_until.map(until).transpose()?,
+            request_uri_until: optional_timestamp(
+                "validations.request_uri_until",
+                fixed.request_uri_until,
+            )?,
             addresses_left: count("validations.addresses_left", changing.addresses_left)?,
             refunds_left: count("validations.refunds_left", changing.refunds_left)?,
+            last_failure: changing.last_failure()?,
             earlier: earlier::from_text(changing.earlier.as_deref())
                 .ok_or_else(|| corrupt("validations.earlier"))?,
             progress: changing.progress()?,
@@ -197,6 +230,12 @@ impl ChangingColumns {
         }))
     }
 
+    fn last_failure(&self) -> Result<Option<LastFailure>, StoreError> {
+        let Some(name) = &self.failure else { return Ok(None) };
+        let kind = FailureKind::parse(name).ok_or_else(|| corrupt("validations.failure"))?;
+        Ok(Some(LastFailure { kind, at: timestamp("validations.failed_at", self.failed_at)? }))
+    }
+
     fn progress(&self) -> Result<Progress, StoreError> {
         Ok(match self.progress.as_str() {
             "open" => Progress::Open,
@@ -213,11 +252,10 @@ impl ChangingColumns {
     }
 
     fn challenged(&self) -> Result<Challenge, StoreError> {
-        let sent_at = self.sent_at.map(|seconds| timestamp("validations.sent_at", seconds));
         Ok(Challenge {
             address: address("validations.address", self.address.as_deref())?,
             salt: Salt::from_bytes(bytes("validations.salt", self.salt.as_deref())?),
-            sent_at: sent_at.transpose()?,
+            sent_at: optional_timestamp("validations.sent_at", self.sent_at)?,
             transmissions_left: count("validations.transmissions_left", self.transmissions_left)?,
             attempts_left: count("validations.attempts_left", self.attempts_left)?,
         })
@@ -340,6 +378,10 @@ fn messages_per_day(number: Option<i64>) -> Result<Option<u32>, StoreError> {
     number.map(read).transpose()
 }
 
+fn name(column: &'static str, text: Option<String>) -> Result<Option<ClientName>, StoreError> {
+    text.map(|text| ClientName::parse(&text).ok_or_else(|| corrupt(column))).transpose()
+}
+
 fn redirect_uri(column: &'static str, text: &str) -> Result<RedirectUri, StoreError> {
     RedirectUri::parse_registered(text).map_err(|_| corrupt(column))
 }
@@ -353,6 +395,13 @@ fn timestamp(
         .and_then(|seconds| seconds.try_into().ok())
         .map(Timestamp::from_seconds)
         .ok_or_else(|| corrupt(column))
+}
+
+fn optional_timestamp(
+    column: &'static str,
+    seconds: Option<i64>,
+) -> Result<Option<Timestamp>, StoreError> {
+    seconds.map(|seconds| timestamp(column, seconds)).transpose()
 }
 
 fn corrupt(column: &'static str) -> StoreError {

@@ -36,6 +36,13 @@ pub const CLIENTS: [Party; 2] = [
     Party { number: 2, secret: OTHER_SECRET, redirect: OTHER_REDIRECT },
 ];
 
+/// A secret that both clients had once, whose time is over when the world begins.
+pub const SECRET_OF_BEFORE: &str = "secret-token:of-before";
+
+/// A client that the operator has disabled, of which nothing must come.
+pub const DISABLED: Party =
+    Party { number: 3, secret: "secret-token:third-client", redirect: "https://third.example/cb" };
+
 /// The client that is open: it lets browsers begin by themselves, if it has a budget.
 pub const OPEN: i64 = CLIENTS[0].number;
 
@@ -67,7 +74,7 @@ pub fn service(limits: Limits) -> Service {
     service
 }
 
-/// A store with two clients.
+/// A store with two clients, and one that is disabled.
 pub fn records() -> Records {
     records_with([None; 2])
 }
@@ -75,17 +82,22 @@ pub fn records() -> Records {
 /// The same, whose clients may send so many messages a day.
 pub fn records_with(messages_per_day: [Option<u32>; 2]) -> Records {
     let mut records = Records::default();
-    for (Party { number, secret, redirect }, messages_per_day) in
-        CLIENTS.iter().zip(messages_per_day)
-    {
-        records.insert_client(Client {
-            id: ClientId::new(*number).unwrap(),
-            redirect_uri: RedirectUri::parse(redirect).unwrap(),
-            secret: HashedSecret::new(secret, Entropy::new([0; 32])),
-            messages_per_day,
-            open: *number == OPEN,
-        });
+    let row = |Party { number, secret, redirect }: &Party| {
+        Client::new(
+            ClientId::new(*number).unwrap(),
+            RedirectUri::parse(redirect).unwrap(),
+            HashedSecret::new(secret, Entropy::new([0; 32])),
+        )
+    };
+    for (party, messages_per_day) in CLIENTS.iter().zip(messages_per_day) {
+        let open = party.number == OPEN;
+        let over = HashedSecret::new(SECRET_OF_BEFORE, Entropy::new([1; 32]));
+        let earlier_secret = Some((over, START));
+        records.insert_client(Client { messages_per_day, open, earlier_secret, ..row(party) });
     }
+    let messages_per_day = Some(9);
+    let disabled = Client { messages_per_day, open: true, disabled: true, ..row(&DISABLED) };
+    records.insert_client(disabled);
     records
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn register(registry: &dyn Registry, uri: &str, secret: &str) -> Clie
     let Added::New(id) = registry.add_client(&redirect_uri, secret).unwrap() else {
         panic!("{uri} is registered already");
     };
-    Client { id, redirect_uri, secret, messages_per_day: None, open: false }
+    Client::new(id, redirect_uri, secret)
 }
 
 /// A new validation that is not in the store.
@@ -54,14 +54,17 @@ pub(crate) fn fresh(client: &Client, id: [u8; 32]) -> Validation {
         id: nonce.digest(),
         client: client.id,
         version: RowVersion::FIRST,
+        created: Some(NOW),
         expires: NOW.plus(limits.validation_duration),
         redirect_uri: client.redirect_uri.clone(),
+        client_name: client.name.clone(),
         prefill: None,
         read_only: false,
         authorization: None,
         request_uri_until: None,
         addresses_left: limits.address_changes,
         refunds_left: limits.refunds,
+        last_failure: None,
         earlier: Vec::new(),
         progress: Progress::Open,
     }

@@ -22,7 +22,7 @@ pub(crate) fn schemas_are_checked_before_serving<D: TestDatabase>() {
 
     it.set_version(99);
     let error = format!(
-        "{place}: has schema version 99, but this program knows 4 at most; upgrade the program"
+        "{place}: has schema version 99, but this program knows 5 at most; upgrade the program"
     );
     assert_eq!(error_of(it.open(OpenMode::Serve)), error);
     assert_eq!(error_of(tool.migrate()), error);
@@ -68,7 +68,7 @@ pub(crate) fn version_1_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
     it.create_version_1();
     it.execute(&rows_of_version_1::<D>());
     let error = error_of(it.open(OpenMode::Serve));
-    let expected = "has schema version 1, but this program needs 4; run challenger-dbinit";
+    let expected = "has schema version 1, but this program needs 5; run challenger-dbinit";
     assert_eq!(error, format!("{}: {expected}", it.place()));
     it.migrate();
     let [catalogue, name] = D::INDEXES;
@@ -88,7 +88,7 @@ pub(crate) fn version_2_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
     it.set_version(2);
     it.execute("UPDATE clients SET deleting = true");
     let error = error_of(it.open(OpenMode::Serve));
-    let expected = "has schema version 2, but this program needs 4; run challenger-dbinit";
+    let expected = "has schema version 2, but this program needs 5; run challenger-dbinit";
     assert_eq!(error, format!("{}: {expected}", it.place()));
     it.migrate();
     let tool = it.open(OpenMode::Use).unwrap();
@@ -109,7 +109,7 @@ pub(crate) fn version_3_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
     it.execute("UPDATE clients SET messages_per_day = 5");
     it.execute("UPDATE validations SET authorized = true WHERE version = 3");
     let error = error_of(it.open(OpenMode::Serve));
-    let expected = "has schema version 3, but this program needs 4; run challenger-dbinit";
+    let expected = "has schema version 3, but this program needs 5; run challenger-dbinit";
     assert_eq!(error, format!("{}: {expected}", it.place()));
     it.migrate();
     let store = it.serve();

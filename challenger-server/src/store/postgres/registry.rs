@@ -11,7 +11,8 @@ use postgres::types::ToSql;
 use postgres::{Client, Config};
 
 use super::error::{LATE, PostgresError};
-use super::{PostgresStore, schema, spending};
+use super::tls::Connector;
+use super::{PostgresStore, schema, session, spending};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
 use crate::store::{
     Added, Changed, ClientSummary, Collected, Registry, Spending, StoreError, rest,
@@ -44,7 +45,8 @@ const SELECT_CLIENTS: &str = "\
     SELECT c.id, c.redirect_uri, \
         c.validations_collected + coalesce(opened.kept, 0), \
         c.grants_collected + coalesce(granted.kept, 0), \
-        c.deleting, c.messages_per_day, c.open \
+        c.deleting, c.messages_per_day, c.open, c.name, c.disabled, c.created, \
+        c.earlier_until \
     FROM challenger.clients c \
     LEFT JOIN (SELECT client, count(*) AS kept FROM challenger.validations GROUP BY client) opened \
         ON opened.client = c.id \
@@ -176,15 +178,16 @@ impl PostgresStore {
     /// A connection for a tool, made in another thread: the limits of the postgres crate are for
     /// each host, and none of them helps when the database hangs.
     pub(super) fn connect(&self) -> Result<Client, PostgresError> {
+        self.route.check_sessions()?;
         let connector = self.database.connector().map_err(PostgresError::Other)?;
-        let config = Config::from(self.database.maintenance_config());
+        let config = Config::from(self.database.config());
         let (reply, connected) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name("database".to_owned())
-            .spawn(move || reply.send(config.connect(connector)).ok())
+            .spawn(move || reply.send(begin(&config, connector)).ok())
             .map_err(|error| PostgresError::no_thread(&error))?;
         let made = connected.recv_timeout(CONNECT_TIMEOUT);
-        Ok(made.map_err(|_| PostgresError::Unreachable(LATE.to_owned()))??)
+        made.map_err(|_| PostgresError::Unreachable(LATE.to_owned()))?
     }
 
     /// Runs a task beside others.
@@ -208,6 +211,18 @@ impl PostgresStore {
         let done = locked.and_then(|mut client| task(&mut client));
         done.map_err(|error| self.error(error))
     }
+}
+
+/// Connects, and begins a session.
+fn begin(config: &Config, connector: Connector) -> Result<Client, PostgresError> {
+    let connected = config.connect(connector);
+    let mut client = connected.map_err(|error| PostgresError::of_connecting(&error))?;
+    session::settle(&mut |sql| say(&mut client, sql), session::MAINTAIN)?;
+    Ok(client)
+}
+
+fn say(client: &mut Client, sql: &str) -> Result<Option<String>, PostgresError> {
+    Ok(session::first_value(&client.simple_query(sql)?))
 }
 
 /// Runs a task again after a conflict: a request that redeems a code may lock a client's rows in

@@ -7,11 +7,12 @@ use crate::store::version;
 
 /// The steps from version to version, in order and never changed once released. The version of a
 /// database is the number of steps it has seen.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../sql/postgres/0001.sql"),
     include_str!("../sql/postgres/0002.sql"),
     include_str!("../sql/postgres/0003.sql"),
     include_str!("../sql/postgres/0004.sql"),
+    include_str!("../sql/postgres/0005.sql"),
 ];
 
 /// The version of a schema that has seen them all.

@@ -77,6 +77,11 @@ columns! {
         secret_digest: Vec<u8>,
         messages_per_day: Option<i64>,
         open: bool,
+        name: Option<String>,
+        disabled: bool,
+        earlier_salt: Option<Vec<u8>>,
+        earlier_digest: Option<Vec<u8>>,
+        earlier_until: Option<i64>,
     }
 }
 
@@ -90,6 +95,10 @@ columns! {
         is_being_deleted: bool,
         messages_per_day: Option<i64>,
         open: bool,
+        name: Option<String>,
+        disabled: bool,
+        created: Option<i64>,
+        earlier_until: Option<i64>,
     }
 }
 
@@ -130,6 +139,8 @@ columns! {
         token: Option<Vec<u8>>,
         redeemed_at: Option<i64>,
         earlier: Option<String>,
+        failure: Option<String>,
+        failed_at: Option<i64>,
     }
 }
 
@@ -142,6 +153,8 @@ columns! {
         prefill: Option<String>,
         read_only: bool,
         request_uri_until: Option<i64>,
+        created: Option<i64>,
+        client_name: Option<String>,
     }
 }
 

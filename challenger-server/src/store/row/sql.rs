@@ -21,7 +21,7 @@ impl Dialect {
     }
 
     /// The statement that inserts a validation, unless its identity is taken or its client has
-    /// another secret by now. The parameters are the columns, the client once more, and the digest
+    /// another secret by now, or is disabled. The parameters are the columns, the client once more, and the digest
     /// of its secret. `lock` is the clause that locks the client's row, if any.
     pub(in crate::store) fn insert_validation(&self, lock: &str) -> String {
         let Self { schema, sigil } = self;
@@ -31,7 +31,7 @@ impl Dialect {
         format!(
             "INSERT INTO {schema}validations ({columns}) SELECT {values} \
             FROM {schema}clients WHERE id = {sigil}{client} AND secret_digest = {sigil}{secret} \
-            {lock} ON CONFLICT (id) DO NOTHING"
+            AND NOT disabled {lock} ON CONFLICT (id) DO NOTHING"
         )
     }
 

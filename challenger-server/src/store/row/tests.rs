@@ -74,6 +74,10 @@ fn any_progress() -> impl Strategy<Value = Progress> {
     ]
 }
 
+fn any_name() -> impl Strategy<Value = ClientName> {
+    "[A-Za-zÄ\\p{Han}']{1,60}".prop_map(|name| ClientName::parse(&name).unwrap())
+}
+
 fn any_earlier() -> impl Strategy<Value = Vec<Earlier>> {
     let digests = any::<[[u8; 32]; 3]>();
     let one = (digests, proptest::option::of(any_time()), any::<(u8, u8)>()).prop_map(
@@ -93,27 +97,36 @@ fn any_validation() -> impl Strategy<Value = Validation> {
     let prefill = (proptest::option::of(any_address()), any::<bool>());
     let authorization = (proptest::option::of(any_request()), proptest::option::of(any_time()));
     let identity = (any::<[u8; 32]>(), 1..=i64::MAX, 1..=i64::MAX, any_time());
+    let failure = (0..FailureKind::ALL.len(), any_time());
+    let told = (any_time(), any_name(), failure).prop_map(|(created, name, (kind, at))| {
+        (created, name, LastFailure { kind: FailureKind::ALL[kind], at })
+    });
     let budget = (any::<(u8, u8)>(), any_earlier());
-    (identity, prefill, authorization, budget, any_progress()).prop_map(
+    let told = proptest::option::of(told);
+    (identity, prefill, authorization, budget, any_progress(), told).prop_map(
         |(
             (id, client, version, expires),
             (prefill, read_only),
             (authorization, request_uri_until),
             (left, earlier),
             progress,
+            told,
         )| {
             Validation {
                 id: NonceDigest::from_bytes(id),
                 client: ClientId::new(client).unwrap(),
                 version: RowVersion(version),
+                created: told.as_ref().map(|it| it.0),
                 expires,
                 redirect_uri: RedirectUri::parse("https://client.example/cb?x=1").unwrap(),
+                client_name: told.as_ref().map(|it| it.1.clone()),
                 prefill,
                 read_only,
                 authorization,
                 request_uri_until,
                 addresses_left: left.0,
                 refunds_left: left.1,
+                last_failure: told.map(|it| it.2),
                 earlier,
                 progress,
             }
@@ -146,6 +159,14 @@ proptest! {
         prop_assert!(says(|row| row.changing.id.truncate(31), "id"));
         prop_assert!(says(|row| row.fixed.client = 0, "client"));
         prop_assert!(says(|row| row.fixed.expires = -1, "expires"));
+        prop_assert!(says(|row| row.fixed.created = Some(-1), "created"));
+        prop_assert!(says(|row| row.fixed.client_name = Some(" ".into()), "client_name"));
+        prop_assert!(says(|row| row.changing.failure = Some("x".into()), "failure"));
+        let no_time = |row: &mut ValidationRow| {
+            row.changing.failure = Some("later".into());
+            row.changing.failed_at = None;
+        };
+        prop_assert!(says(no_time, "failed_at"));
         prop_assert!(says(|row| row.fixed.redirect_uri.clear(), "redirect_uri"));
         prop_assert!(says(|row| row.fixed.prefill = Some("[]".into()), "prefill"));
         prop_assert!(says(|row| row.changing.addresses_left = 256, "addresses_left"));

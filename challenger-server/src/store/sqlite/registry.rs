@@ -29,7 +29,8 @@ const SELECT_CLIENTS: &str = "\
     SELECT clients.id, clients.redirect_uri, \
         clients.validations_collected + coalesce(opened.kept, 0), \
         clients.grants_collected + coalesce(granted.kept, 0), \
-        clients.deleting, clients.messages_per_day, clients.open \
+        clients.deleting, clients.messages_per_day, clients.open, clients.name, clients.disabled, clients.created, \
+        clients.earlier_until \
     FROM clients \
     LEFT JOIN (SELECT client, count(*) AS kept FROM validations GROUP BY client) AS opened \
         ON opened.client = clients.id \

@@ -10,11 +10,12 @@ const APPLICATION_ID: i64 = 0x4368_616c;
 
 /// The steps from version to version, in order and never changed once released. The version of a
 /// file is the number of steps it has seen.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../sql/sqlite/0001.sql"),
     include_str!("../sql/sqlite/0002.sql"),
     include_str!("../sql/sqlite/0003.sql"),
     include_str!("../sql/sqlite/0004.sql"),
+    include_str!("../sql/sqlite/0005.sql"),
 ];
 
 /// The version of a schema that has seen them all.

@@ -22,8 +22,8 @@ impl FailureKind {
     pub const ALL: &'static [Self] =
         &[Self::AddressRefused, Self::Misconfigured, Self::TryLater, Self::Unknown];
 
-    /// The kind in one word. Logs print it, and templates ask for it as `failure.address`, so it
-    /// stays what it is.
+    /// The kind in one word. Logs print it, stores keep it, and templates ask for it as
+    /// `failure.address`, so it stays what it is.
     pub const fn name(self) -> &'static str {
         match self {
             Self::AddressRefused => "address",
@@ -31,6 +31,11 @@ impl FailureKind {
             Self::TryLater => "later",
             Self::Unknown => "unknown",
         }
+    }
+
+    /// The kind with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 
     /// The kind in a few words, for the `detail` of an answer.
