@@ -242,8 +242,8 @@ fn unreadable<'s>(it: Loading<'s>, subject: &mut Subject, error: &StoreError) ->
 
 fn log_store_error(subject: &Subject, refusal: Refusal, error: &StoreError) {
     log::error!(
-        route = subject.route, refusal = refusal.name(), error:%,
-        client = subject.client(), reference = subject.reference();
+        route = subject.route, refusal = refusal.name(),
+        client = subject.client(), reference = subject.reference(), error:%;
         "database"
     );
 }
