@@ -1,9 +1,12 @@
-//! `challenger-admin`: registers clients, lists them, changes their secrets and their budgets, and
-//! shows what is spent.
+//! `challenger-admin`: registers clients, lists them, changes their secrets and their budgets, shows
+//! what is spent and what happened, and finds and forgets people.
 
+mod audit;
 mod budgets;
 mod clients;
+mod people;
 mod secret;
+mod statistics;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,12 +15,14 @@ use std::sync::Arc;
 use argh::FromArgs;
 use challenger_proto::oauth::{RedirectUri, RedirectUriError};
 use challenger_server::os;
+use challenger_server::settings::{self, SettingsError};
 use challenger_server::store::{OpenMode, Registry, StoreError};
 use serde_json::json;
 
 use self::budgets::{Overview, PerDay};
 use self::clients::{Report, Style, Use, end_unsolved};
 use self::secret::NewSecret;
+use self::statistics::Statistics;
 use crate::args;
 use crate::common::{load_config, open_registry, set_up_log};
 use crate::exit::{Exit, end, say};
@@ -29,20 +34,20 @@ const VALUED: &str = "aclLr";
 
 /// The actions, of which one has to be chosen.
 const ACTIONS: &str = "--add=SECRET, --generate, --rotate=SECRET, --regenerate, \
-                       --messages-per-day=N, --open, --close, --delete, --list, --budgets or \
-                       --forgive=ADDRESS";
+                       --messages-per-day=N, --open, --close, --delete, --list, --stats, \
+                       --budgets, --forgive=ADDRESS, --find=WHOM or --forget=ADDRESS";
 
 /// Register a client, which lives at a redirect URI, and print its client ID; or change, delete or
-/// list clients; or show what is spent of the budgets for messages, and give it back. The service
-/// may be running, and knows at once.
+/// list clients; or show what is spent of the budgets for messages, and give it back; or find and
+/// forget a person. The service may be running, and knows at once.
 ///
-/// A SECRET or ADDRESS of - is read from standard input, one line.
+/// A SECRET, ADDRESS or WHOM of - is read from standard input, one line.
 #[derive(FromArgs)]
 #[argh(
     example = "challenger-admin --generate https://shop.example/callback\n\
                challenger-admin --messages-per-day=500 https://shop.example/callback\n\
                challenger-admin --list\n\
-               challenger-admin --forgive=ada@example.com",
+               challenger-admin --find=ada@example.com",
     note = "Exit status: 0, done; 1, failed; 2, wrong arguments; 6, wrong configuration.\n\
             More: challenger-admin(1)."
 )]
@@ -59,9 +64,20 @@ struct Arguments {
     /// configuration file to use instead of the usual places
     #[argh(option, short = 'c', arg_name = "FILE")]
     config: Option<PathBuf>,
+    /// with --stats: how many days to add up, today included (default: 7)
+    #[argh(option, arg_name = "N")]
+    days: Option<String>,
     /// delete a client, its validations and its access tokens
     #[argh(switch, short = 'd')]
     delete: bool,
+    /// show the validations of a person: of an address, in any spelling, or of the six letters of
+    /// a reference
+    #[argh(option, arg_name = "WHOM")]
+    find: Option<String>,
+    /// delete everything that is kept about an address: its validations, its access tokens and
+    /// what is spent of its budget
+    #[argh(option, arg_name = "ADDRESS")]
+    forget: Option<String>,
     /// give an address its budget back; or another budget, by its name in --budgets
     #[argh(option, arg_name = "ADDRESS")]
     forgive: Option<String>,
@@ -96,6 +112,10 @@ struct Arguments {
     /// give a client this secret instead of its old one; end its unsolved validations
     #[argh(option, short = 'r', arg_name = "SECRET")]
     rotate: Option<String>,
+    /// count by client, today and in the last days: validations opened, messages sent and failed,
+    /// addresses proved, and codes exchanged for an access token
+    #[argh(switch)]
+    stats: bool,
     /// least important events to log: NONE, ERROR, WARNING (default), INFO or DEBUG
     #[argh(option, short = 'L', arg_name = "LEVEL")]
     log: Option<String>,
@@ -113,9 +133,12 @@ enum Action {
     Budgets,
     Change(Use),
     Delete,
+    Find(String),
+    Forget(String),
     Forgive(String),
     List,
     Rotate(NewSecret),
+    Stats(u64),
 }
 
 /// Runs the program.
@@ -154,6 +177,19 @@ fn run() -> Result<(), Exit> {
             let redirect_uri = arguments.known_redirect_uri()?;
             clients::delete(&*arguments.registry()?, redirect_uri)?
         }
+        Action::Find(text) => {
+            let config = load_config(arguments.config.as_deref())?;
+            let whom = people::whom(&config, &text)?;
+            let registry = open_registry(&config, OpenMode::Use)?;
+            return people::find(&*registry, &whom, os::now(), arguments.style());
+        }
+        Action::Forget(text) => {
+            let config = load_config(arguments.config.as_deref())?;
+            let address = people::whose(&config, &text)?;
+            let database = settings::database(&config).map_err(misconfigured)?;
+            let registry = open_registry(&config, OpenMode::Use)?;
+            return people::forget(&*registry, &database, &address, arguments.style());
+        }
         Action::Forgive(address) => {
             let config = load_config(arguments.config.as_deref())?;
             let account = budgets::account(&config, &address)?;
@@ -175,6 +211,10 @@ fn run() -> Result<(), Exit> {
             let report = clients::rotate(&*registry, redirect_uri, secret)?;
             return arguments.print_and_end_unsolved(&report, &*registry);
         }
+        Action::Stats(days) => {
+            let registry = arguments.registry()?;
+            return Statistics::new(&*registry, os::now(), days)?.print(arguments.style());
+        }
     };
     report.print(arguments.style(), None)
 }
@@ -184,6 +224,7 @@ impl Arguments {
     fn action(&self) -> Result<Action, Exit> {
         let given = |secret: &String| NewSecret::Given(secret.clone());
         let allowed = self.allowed()?;
+        let days = statistics::days(self.days.as_deref())?;
         let chosen = [
             self.add.as_ref().map(|secret| Action::Add(given(secret), allowed)),
             self.generate.then_some(Action::Add(NewSecret::Generated, allowed)),
@@ -193,6 +234,9 @@ impl Arguments {
             self.list.then_some(Action::List),
             self.budgets.then_some(Action::Budgets),
             self.forgive.clone().map(Action::Forgive),
+            self.find.clone().map(Action::Find),
+            self.forget.clone().map(Action::Forget),
+            self.stats.then_some(Action::Stats(days)),
         ];
         let mut chosen = chosen.into_iter().flatten();
         let action = match (chosen.next(), chosen.next()) {
@@ -233,8 +277,11 @@ impl Arguments {
     fn check(&self, action: &Action) -> Result<(), Exit> {
         let without_uri = match action {
             Action::Budgets => Some("--budgets"),
+            Action::Find(_) => Some("--find"),
+            Action::Forget(_) => Some("--forget"),
             Action::Forgive(_) => Some("--forgive"),
             Action::List => Some("--list"),
+            Action::Stats(_) => Some("--stats"),
             Action::Add(..) | Action::Change(_) | Action::Delete | Action::Rotate(_) => None,
         };
         if let Some(option) = without_uri.filter(|_| self.redirect_uri.is_some()) {
@@ -242,6 +289,9 @@ impl Arguments {
         }
         if self.keep_open && !matches!(action, Action::Rotate(_)) {
             return Err(misused("--keep-open belongs to --rotate=SECRET or --regenerate"));
+        }
+        if self.days.is_some() && !matches!(action, Action::Stats(_)) {
+            return Err(misused("--days=N belongs to --stats"));
         }
         let changes = self.messages_per_day.is_some() || self.open || self.close;
         if changes && !matches!(action, Action::Add(..) | Action::Change(_)) {
@@ -298,6 +348,10 @@ impl Arguments {
 
 fn failed(error: StoreError) -> Exit {
     Exit::failed(error.to_string())
+}
+
+fn misconfigured(error: SettingsError) -> Exit {
+    Exit::not_configured(error.to_string())
 }
 
 fn misused(complaint: &str) -> Exit {

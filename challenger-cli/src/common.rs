@@ -1,5 +1,6 @@
 //! Code that the operator's programs share: the configuration, the log, the store.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +14,16 @@ use crate::logger::Logger;
 
 /// The short options with a value that all programs have: configuration, log file, log level.
 pub(crate) const VALUED: &str = "clL";
+
+/// The section of a helper's settings.
+#[cfg(any(feature = "email", feature = "http"))]
+const HELPER: &str = "challenger-helper";
+
+/// What a helper's `--check` finds about a setting, with the section where that belongs.
+#[cfg(any(feature = "email", feature = "http"))]
+pub(crate) fn of_helper(finding: &str) -> String {
+    format!("[{HELPER}] {finding}")
+}
 
 /// Loads the configuration.
 ///
@@ -39,13 +50,12 @@ pub(crate) fn load_config_from(files: &dyn Files, file: Option<&Path>) -> Result
 /// [`Exit::misconfigured`] with the place of the mistake, or the file that this user may not read.
 #[cfg(any(feature = "email", feature = "http"))]
 pub(crate) fn helper_settings(file: &Path) -> Result<Vec<(String, String)>, Exit> {
-    const SECTION: &str = "challenger-helper";
     let config =
         load_config(Some(file)).map_err(|exit| Exit::misconfigured(exit.message().to_owned()))?;
-    let section = config.section(SECTION);
+    let section = config.section(HELPER);
     if let Some(hidden) = section.and_then(|section| section.hidden_in.as_deref()) {
         return Err(Exit::misconfigured(format!(
-            "[{SECTION}] is in {}, which cannot be read: expected the service's user, or root",
+            "[{HELPER}] is in {}, which cannot be read: expected the service's user, or root",
             hidden.display()
         )));
     }
@@ -66,6 +76,25 @@ pub(crate) fn log_warnings(config: &Config) {
 /// [`Exit::invalid_argument`] for a level that does not exist, [`Exit::failed`] for a file that
 /// cannot be written.
 pub(crate) fn set_up_log(level: Option<&str>, file: Option<&Path>) -> Result<Arc<Logger>, Exit> {
+    set_up(Logger::start, level, file)
+}
+
+/// The same for a service, which must not wait for who reads its log.
+///
+/// # Errors
+/// As for [`set_up_log`].
+pub(crate) fn set_up_queued_log(
+    level: Option<&str>,
+    file: Option<&Path>,
+) -> Result<Arc<Logger>, Exit> {
+    set_up(Logger::start_queued, level, file)
+}
+
+fn set_up(
+    start: fn(LevelFilter, Option<&Path>) -> io::Result<Arc<Logger>>,
+    level: Option<&str>,
+    file: Option<&Path>,
+) -> Result<Arc<Logger>, Exit> {
     let least = match level.map(str::to_ascii_uppercase).as_deref() {
         Some("NONE") => LevelFilter::Off,
         Some("ERROR") => LevelFilter::Error,
@@ -80,7 +109,7 @@ pub(crate) fn set_up_log(level: Option<&str>, file: Option<&Path>) -> Result<Arc
         }
     };
     let place = file.unwrap_or_else(|| Path::new("standard error")).display();
-    Logger::start(least, file).map_err(|error| Exit::failed(format!("{place}: {error}")))
+    start(least, file).map_err(|error| Exit::failed(format!("{place}: {error}")))
 }
 
 /// The store, for an operator's program.

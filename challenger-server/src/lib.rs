@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!   socket ──▶ front ──▶ responder ──▶ (challenger-proto)
-//!                          ├──▶ store, recent, helper, os
+//!                          ├──▶ store, recent, statistics, helper, os
 //!                          └──▶ pages
 //! ```
 //!
@@ -24,6 +24,7 @@ mod files;
 pub mod front;
 pub mod helper;
 pub mod listen;
+pub mod logging;
 pub mod notify;
 pub mod os;
 pub mod pages;
@@ -36,5 +37,9 @@ pub mod responder;
 pub mod secrecy;
 pub mod server;
 pub mod settings;
+pub mod shipped;
+mod spelling;
+pub mod statistics;
 pub mod store;
+mod subject;
 pub mod this_process;

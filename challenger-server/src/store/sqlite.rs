@@ -18,14 +18,16 @@ use self::file::DatabaseFile;
 use self::writer::Writer;
 use super::ledger::warn;
 use super::tally::Tally;
-use super::{OpenMode, Store, StoreError, lock};
+use super::{OpenMode, Statistic, Store, StoreError, lock};
 
 mod error;
 mod file;
 mod ledger;
+mod people;
 mod registry;
 mod schema;
 mod statements;
+mod statistics;
 mod wal;
 mod writer;
 
@@ -133,6 +135,11 @@ impl Store for SqliteStore {
             warn(balance, 1, write.row());
         }
         Ok(commit)
+    }
+
+    fn add_to_statistics(&self, counted: &[Statistic]) -> Result<(), StoreError> {
+        let mut connection = self.file.connect()?;
+        statistics::add(&mut connection, counted).map_err(|error| self.file.error(error))
     }
 
     fn finish(&self) -> Result<(), StoreError> {

@@ -5,16 +5,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use challenger_proto::Timestamp;
+use challenger_proto::address::Address;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
 use challenger_proto::store::Account;
 use postgres::types::ToSql;
 use postgres::{Client, Config};
 
 use super::error::{LATE, PostgresError};
-use super::{PostgresStore, schema, spending};
+use super::tls::Connector;
+use super::{PostgresStore, schema, session, spending, statistics};
 use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
 use crate::store::{
-    Added, Changed, ClientSummary, Collected, Migrated, Registry, Spending, StoreError, rest,
+    Added, Changed, ClientSummary, Collected, DAYS_KEPT, Day, Forgotten, Found, Migrated, Registry,
+    Spending, Statistic, StoreError, Whom, people, rest,
 };
 
 /// The advisory lock that is held while creating, upgrading or cleaning up, so that only one
@@ -25,7 +28,7 @@ const LOCK: i64 = 0x4368_616c;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many rows are deleted in one statement: a server may wait for them.
-const PIECE_ROWS: i64 = 1000;
+pub(super) const PIECE_ROWS: i64 = 1000;
 
 /// How often a tool tries a change that meets a conflict.
 const TRIES: u32 = 5;
@@ -171,21 +174,33 @@ impl Registry for PostgresStore {
     fn forgive(&self, account: &Account) -> Result<bool, StoreError> {
         self.with_connection(|client| spending::forgive(client, account))
     }
+
+    fn find(&self, whom: &Whom) -> Result<Found, StoreError> {
+        people::find(self, whom)
+    }
+
+    fn forget(&self, address: &Address) -> Result<Forgotten, StoreError> {
+        people::forget(self, address)
+    }
+
+    fn statistics(&self, since: Day) -> Result<Vec<Statistic>, StoreError> {
+        self.with_connection(|client| statistics::since(client, since))
+    }
 }
 
 impl PostgresStore {
     /// A connection for a tool, made in another thread: the limits of the postgres crate are for
     /// each host, and none of them helps when the database hangs.
     pub(super) fn connect(&self) -> Result<Client, PostgresError> {
+        let config = Config::from(self.route.place()?);
         let connector = self.database.connector().map_err(PostgresError::Other)?;
-        let config = Config::from(self.database.maintenance_config());
         let (reply, connected) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name("database".to_owned())
-            .spawn(move || reply.send(config.connect(connector)).ok())
+            .spawn(move || reply.send(begin(&config, connector)).ok())
             .map_err(|error| PostgresError::no_thread(&error))?;
         let made = connected.recv_timeout(CONNECT_TIMEOUT);
-        Ok(made.map_err(|_| PostgresError::Unreachable(LATE.to_owned()))??)
+        made.map_err(|_| PostgresError::Unreachable(LATE.to_owned()))?
     }
 
     /// Runs a task beside others.
@@ -211,9 +226,23 @@ impl PostgresStore {
     }
 }
 
+/// Connects, and begins a session.
+fn begin(config: &Config, connector: Connector) -> Result<Client, PostgresError> {
+    let connected = config.connect(connector);
+    let mut client = connected.map_err(|error| PostgresError::of_connecting(&error))?;
+    session::settle(&mut |sql| say(&mut client, sql), session::MAINTAIN)?;
+    Ok(client)
+}
+
+fn say(client: &mut Client, sql: &str) -> Result<Option<String>, PostgresError> {
+    Ok(session::first_value(&client.simple_query(sql)?))
+}
+
 /// Runs a task again after a conflict: a request that redeems a code may lock a client's rows in
 /// another order.
-fn retry<T>(mut task: impl FnMut() -> Result<T, PostgresError>) -> Result<T, PostgresError> {
+pub(super) fn retry<T>(
+    mut task: impl FnMut() -> Result<T, PostgresError>,
+) -> Result<T, PostgresError> {
     for _ in 1..TRIES {
         match task() {
             Err(PostgresError::Conflict(_)) => thread::sleep(PAUSE),
@@ -235,6 +264,7 @@ fn collect(client: &mut Client, now: Timestamp) -> Result<Collected, PostgresErr
         }
     }
     collected.balances = delete_balances(client, now)?;
+    statistics::delete_before(client, Day::of(now).before(DAYS_KEPT))?;
     Ok(collected)
 }
 

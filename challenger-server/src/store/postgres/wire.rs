@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::ptr;
+use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Error, Row, Statement};
 
@@ -26,9 +27,9 @@ use self::bell::together;
 use super::database::PostgresDatabase;
 use super::desk::{Fate, Ticket, Wire};
 use super::error::{LATE, PostgresError};
-use super::schema;
 use super::task::{Call, Reply};
 use super::tls::Connector;
+use super::{host, schema, session};
 
 /// For how long after its last use a connection is believed to be alive. No database restarts so
 /// fast, and where many requests make checks expensive, connections are seldom idle for so long.
@@ -40,20 +41,23 @@ const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = '500ms'";
 
 /// How to get to the database.
 pub(super) struct Route {
-    config: Config,
+    hosts: Vec<Config>,
     connector: Connector,
-    /// How long it may take to connect. That may be longer than any request waits; later requests
-    /// then find the connection.
+    /// How long each address of a host may take to let us in. All together may take longer than any
+    /// request waits; later requests then find the connection.
     limit: Duration,
     /// Whether there was a connection. From then on, the schema may be newer than ours.
     has_begun: AtomicBool,
+    /// Whether connections are known to be sessions of their own. After a loss, there may be a
+    /// pooler in another mode.
+    are_sessions: Arc<AtomicBool>,
 }
 
 impl Route {
     pub(super) fn new(database: &PostgresDatabase) -> Result<Self, String> {
-        let (config, connector) = (database.serving_config(), database.connector()?);
+        let (hosts, connector) = (database.hosts()?, database.connector()?);
         let (limit, has_begun) = (database.connect_limit(), AtomicBool::new(false));
-        Ok(Self { config, connector, limit, has_begun })
+        Ok(Self { hosts, connector, limit, has_begun, are_sessions: Arc::default() })
     }
 
     /// Connects, and checks the schema: it may not be the database of the last time.
@@ -62,36 +66,74 @@ impl Route {
             true => schema::check_not_older,
             false => schema::check,
         };
+        let mut connection = self.open()?;
         let deadline = Instant::now() + self.limit;
-        let mut connection = self.open(deadline)?;
-        match schema::version(|sql| connection.ask(sql, deadline)).and_then(check) {
-            Err(PostgresError::Lost(cause)) => return Err(PostgresError::Unreachable(cause)),
-            checked => checked?,
-        }
+        session::settle(&mut |sql| connection.say(sql, deadline), session::SERVE)
+            .and_then(|()| schema::version(|sql| connection.ask(sql, deadline)))
+            .and_then(check)
+            .map_err(PostgresError::while_connecting)?;
         self.has_begun.store(true, Ordering::Relaxed);
         Ok(connection)
     }
 
-    fn open(&self, deadline: Instant) -> Result<Connection, PostgresError> {
+    /// The host to connect to now, with one of its addresses.
+    pub(super) fn place(&self) -> Result<Config, PostgresError> {
+        self.open().map(|connection| connection.place)
+    }
+
+    /// Connects, and checks that connections are sessions of their own, which takes two of them to
+    /// find out.
+    fn open(&self) -> Result<Connection, PostgresError> {
+        let mut one = self.open_any(&self.hosts)?;
+        if !self.are_sessions.load(Ordering::Relaxed) {
+            let mut other = self.open_any(slice::from_ref(&one.place))?;
+            let deadline = Instant::now() + self.limit;
+            let mut ask = |sql: &str| one.say(sql, deadline);
+            session::check_own(&mut ask, &mut |sql| other.say(sql, deadline))
+                .map_err(PostgresError::while_connecting)?;
+            self.are_sessions.store(true, Ordering::Relaxed);
+        }
+        Ok(one)
+    }
+
+    /// Connects to the first host that accepts it.
+    fn open_any(&self, hosts: &[Config]) -> Result<Connection, PostgresError> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             PostgresError::Unreachable(format!("cannot wait for a connection: {error}"))
         })?;
-        let connect = self.config.connect(Connector::clone(&self.connector));
-        let connected = runtime.block_on(async { timeout_at(deadline.into(), connect).await });
-        let (client, driver) = match connected {
-            Ok(Ok(connected)) => connected,
-            failed => {
-                // A thread of it may still look for a host.
-                runtime.shutdown_background();
-                let late = || PostgresError::Unreachable(LATE.to_owned());
-                let error = failed.ok().and_then(Result::err);
-                return Err(error.map_or_else(late, |error| PostgresError::of_connecting(&error)));
+        let mut failures = Vec::new();
+        for host in hosts {
+            match runtime.block_on(self.reach(host)) {
+                Err(failure) => failures.push((host::names(host).concat(), failure)),
+                Ok((client, driver, place)) => {
+                    let end = End::default();
+                    let link = Link { runtime, driver: Some(driver), end: Arc::clone(&end) };
+                    let session = Session::new(client, end, Arc::clone(&self.are_sessions));
+                    return Ok(Connection { session, link, place });
+                }
             }
-        };
-        let (end, fate) = (End::default(), Cell::new(Fate::Usable));
-        let link = Link { runtime, driver: Some(Box::pin(driver)), end: Arc::clone(&end) };
-        let (statements, used) = (RefCell::default(), Cell::new(Instant::now()));
-        Ok(Connection { session: Session { client, statements, used, fate, end }, link })
+        }
+        // A thread of it may still look for a host.
+        runtime.shutdown_background();
+        Err(PostgresError::of_hosts(failures))
+    }
+
+    /// Connects to the first address of a host that accepts it. Each has its time, so that one that
+    /// hangs does not use up that of the next.
+    async fn reach(&self, host: &Config) -> Result<(Client, Driver, Config), PostgresError> {
+        let found = timeout(self.limit, host::addresses(host)).await.map_err(|_| late())?;
+        let unknown = |error| format!("error connecting to server: {error}");
+        let found = found.map_err(|error| PostgresError::Unreachable(unknown(error)))?;
+        let mut failure = PostgresError::Unreachable("the host has no address".to_owned());
+        for place in found {
+            let connect = place.connect(Connector::clone(&self.connector));
+            match timeout(self.limit, connect).await {
+                Ok(Ok((client, driver))) => return Ok((client, Box::pin(driver), place)),
+                Ok(Err(error)) => failure = PostgresError::of_connecting(&error),
+                Err(_) => failure = late(),
+            }
+        }
+        Err(failure)
     }
 }
 
@@ -99,14 +141,21 @@ impl Route {
 pub(super) struct Connection {
     session: Session,
     link: Link,
+    place: Config,
 }
 
 impl Connection {
     /// Runs a query that returns one row.
     fn ask(&mut self, sql: &str, deadline: Instant) -> Result<Row, PostgresError> {
         let asked = self.link.wait(deadline, self.session.client.query_one(sql, &[]));
-        let late = || PostgresError::Unreachable(LATE.to_owned());
         asked.ok_or_else(late)?.map_err(|error| self.session.error(error))
+    }
+
+    /// Runs SQL without preparing it, and returns the first value.
+    fn say(&mut self, sql: &str, deadline: Instant) -> Result<Option<String>, PostgresError> {
+        let said = self.link.wait(deadline, self.session.client.simple_query(sql));
+        let said = said.ok_or_else(late)?.map_err(|error| self.session.error(error))?;
+        Ok(session::first_value(&said))
     }
 }
 
@@ -118,7 +167,7 @@ impl Wire for Connection {
     }
 
     fn end(self: Box<Self>) {
-        let Self { session, mut link } = *self;
+        let Self { session, mut link, .. } = *self;
         // Without it, the driver stops as soon as there is no more to come.
         drop(session);
         if let Some(driver) = link.driver.take() {
@@ -180,9 +229,15 @@ struct Session {
     /// What becomes of the connection, by what is known of it.
     fate: Cell<Fate>,
     end: End,
+    are_sessions: Arc<AtomicBool>,
 }
 
 impl Session {
+    fn new(client: Client, end: End, are_sessions: Arc<AtomicBool>) -> Self {
+        let (used, fate) = (Cell::new(Instant::now()), Cell::new(Fate::Usable));
+        Self { client, statements: RefCell::default(), used, fate, end, are_sessions }
+    }
+
     /// Makes a trip. First come the loads, so that they need not wait for the disk; each has its
     /// answer as soon as it is there.
     async fn carry(&self, leader: &Ticket, trip: &[Ticket]) {
@@ -318,13 +373,20 @@ impl Session {
             error => error,
         };
         match error {
-            PostgresError::Lost(_) => self.fate.set(Fate::Lost),
+            PostgresError::Lost(_) | PostgresError::Unsent(_) => {
+                self.are_sessions.store(false, Ordering::Relaxed);
+                self.fate.set(Fate::Lost);
+            }
             // It stays read-only, even when new ones may write again.
             PostgresError::ReadOnly(_) => self.fate.set(Fate::Spent),
             _ => {}
         }
         error
     }
+}
+
+fn late() -> PostgresError {
+    PostgresError::Unreachable(LATE.to_owned())
 }
 
 fn boxed<'a, T>(work: impl Iterator<Item = impl Future<Output = T> + 'a>) -> Vec<Work<'a, T>> {
