@@ -1,5 +1,5 @@
-//! `challenger-admin`: registers clients, lists them, changes their secrets and their budgets, shows
-//! what is spent and what happened, and finds and forgets people.
+//! `challenger-admin`: registers clients, lists them, changes their secrets and their budgets,
+//! shows what is spent and what happened, and finds and forgets people.
 
 mod audit;
 mod budgets;

@@ -130,8 +130,8 @@ impl Service {
         Address::new(values).map_err(|refused| WrongFields::one(self.name_first_field(refused)))
     }
 
-    /// The address that would be kept of these fields, whether the service accepts it or not: for
-    /// those who look for one that a client proposed, or that was accepted under other restrictions.
+    /// The address that would be kept of these fields, whether the service accepts it or not: to
+    /// look for one that a client proposed, or that was accepted under other restrictions.
     ///
     /// # Errors
     /// No address has such fields.

@@ -142,8 +142,9 @@ pub(super) fn find(
     let Found { validations, grants, balances, has_more } = &found;
     if style.json {
         let bought = Bought::of(grants);
+        let validations = validations.iter().map(|it| json_of(it, &bought, now));
         let members = json!({
-            "validations": validations.iter().map(|it| json_of(it, &bought, now)).collect::<Value>(),
+            "validations": validations.collect::<Value>(),
             "access_tokens": grants.iter().map(json_of_grant).collect::<Value>(),
             "budgets": balances.iter().map(|it| json_of_balance(it, now)).collect::<Value>(),
             "complete": !has_more,
@@ -393,17 +394,18 @@ pub(super) fn forget(
         return Ok(());
     }
     say(&format!(
-        "Deleted: validations {validations}, access tokens {grants}, balances of budgets {balances}."
+        "Deleted: validations {validations}, access tokens {grants}, balances of budgets \
+         {balances}."
     ))?;
     say(
-        "Out of reach: backups, the logs of the helper and of mail servers or gateways, and what the \
-         clients have.",
+        "Out of reach: backups, the logs of the helper and of mail servers or gateways, and what \
+         the clients have.",
     )?;
     match database {
         #[cfg(feature = "postgres")]
         Database::Postgres(_) => say(
-            "PostgreSQL overwrites deleted rows after a vacuum; to have it done now, as their owner: \
-             VACUUM challenger.validations, challenger.grants, challenger.ledger",
+            "PostgreSQL overwrites deleted rows after a vacuum; to have it done now, as their \
+             owner: VACUUM challenger.validations, challenger.grants, challenger.ledger",
         ),
         #[cfg(feature = "sqlite")]
         Database::Sqlite(_) => Ok(()),

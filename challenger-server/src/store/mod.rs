@@ -234,16 +234,16 @@ pub trait Registry {
     fn find(&self, whom: &Whom) -> Result<Found, StoreError>;
 
     /// Deletes what is kept about an address in any spelling: validations that have it or began
-    /// with it, grants, and its balance. Rows are counted in the totals of their clients. What begins
-    /// meanwhile may stay.
+    /// with it, grants, and its balance. Rows are counted in the totals of their clients. What
+    /// begins meanwhile may stay.
     ///
     /// # Errors
     /// The store is unreachable, cannot write, or a row is corrupt. Rows that were deleted until
     /// then stay deleted.
     fn forget(&self, address: &Address) -> Result<Forgotten, StoreError>;
 
-    /// What happened to the validations of each client on each day from this one on, in the order of
-    /// days and clients. Servers add to it every few seconds.
+    /// What happened to the validations of each client on each day from this one on, in the order
+    /// of days and clients. Servers add to it every few seconds.
     ///
     /// # Errors
     /// The store is unreachable, or a row is corrupt.

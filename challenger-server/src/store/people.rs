@@ -1,4 +1,4 @@
-//! What is kept about a person: found by an address in any spelling, or by a reference, and deleted.
+//! What is kept about a person: found by an address in any spelling or by a reference, and deleted.
 //!
 //! No index has addresses, and what makes two spellings one mailbox is known to the core alone, so
 //! the tables are read from one end to the other.
