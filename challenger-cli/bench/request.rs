@@ -53,7 +53,7 @@ impl Served {
             pages: world,
             places: Places::new(places::Limits::default()),
             recent: Recent::default(),
-            metrics: Metrics::recording(),
+            metrics: Metrics::default(),
         };
         Self { responder, limits: Limits::default(), bytes: bytes(request) }
     }
