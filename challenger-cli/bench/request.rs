@@ -54,7 +54,7 @@ impl Served {
             places: Places::new(places::Limits::default()),
             recent: Recent::default(),
             statistics: Arc::default(),
-            metrics: Metrics::recording(),
+            metrics: Metrics::default(),
         };
         Self { responder, limits: Limits::default(), bytes: bytes(request) }
     }
