@@ -1,6 +1,7 @@
 //! `challenger-admin`: registers clients, lists them, changes their secrets and their budgets, and
 //! shows what is spent.
 
+mod audit;
 mod budgets;
 mod clients;
 mod secret;

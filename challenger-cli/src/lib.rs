@@ -24,3 +24,4 @@ pub mod send_email;
 pub mod send_http;
 #[cfg(any(feature = "email", feature = "http"))]
 mod serve;
+mod syslog;

@@ -18,6 +18,12 @@ use challenger_server::os;
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::syslog;
+
+/// The target of records about what operators changed. They are kept in the file, or else in the
+/// log of the system, under this name.
+pub(crate) const CHANGES: &str = "challenger-admin";
+
 /// Writes the records of the `log` crate.
 pub struct Logger {
     /// Where lines go instead of stderr.
@@ -73,6 +79,10 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
+        if record.target() == CHANGES && self.file.is_none() {
+            syslog::send(CHANGES, &event(record));
+            return;
+        }
         let line = line(os::now(), record);
         // One write, so that the lines of two threads do not mix. If it fails, there is no place
         // left to report that.
@@ -88,7 +98,6 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// Control characters become spaces, so that nothing in a record can pass for another line.
 fn line(time: Timestamp, record: &Record<'_>) -> String {
     let level = match record.level() {
         Level::Error => "ERROR",
@@ -96,14 +105,19 @@ fn line(time: Timestamp, record: &Record<'_>) -> String {
         Level::Info => "INFO",
         Level::Debug | Level::Trace => "DEBUG",
     };
-    let mut line = format!("{} {level} {}", time.to_rfc3339(), record.args());
+    format!("{} {level} {}\n", time.to_rfc3339(), event(record))
+}
+
+/// What happened, and what is known about it. Control characters become spaces, so that nothing in
+/// a record can pass for another line.
+fn event(record: &Record<'_>) -> String {
+    let mut event = record.args().to_string();
     // Fails only if `Pairs` does, which it never does.
-    let _ = record.key_values().visit(&mut Pairs(&mut line));
-    if line.contains(char::is_control) {
-        line = line.replace(char::is_control, " ");
+    let _ = record.key_values().visit(&mut Pairs(&mut event));
+    if event.contains(char::is_control) {
+        event = event.replace(char::is_control, " ");
     }
-    line.push('\n');
-    line
+    event
 }
 
 /// Appends ` key=value` for each pair whose value is known.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustix::process::{Resource, Rlimit, getpid, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getpid, getrlimit, getuid, setrlimit};
 #[cfg(feature = "tiny-http")]
 use rustix::process::{Signal, kill_process};
 
@@ -38,6 +38,11 @@ pub fn limit_memory(bytes: u64) -> io::Result<()> {
 /// Whether this is process 1 of a container, which becomes the parent of orphans.
 pub fn is_init() -> bool {
     getpid().is_init()
+}
+
+/// The number of the user who runs this process.
+pub fn user() -> u32 {
+    getuid().as_raw()
 }
 
 /// Stops the service as the service manager does, with SIGTERM.

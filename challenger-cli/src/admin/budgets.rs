@@ -10,12 +10,13 @@ use challenger_server::settings::{SettingsError, SharedBudgets, addresses, share
 use challenger_server::store::{ClientSummary, Registry, Spending};
 use serde_json::{Value, json};
 
+use super::audit::recorded;
 use super::secret::{FROM_STDIN, read_line};
 use super::{failed, misused};
 use crate::exit::{Exit, say};
 
 /// How a client without a budget is spelled.
-const UNLIMITED: &str = "unlimited";
+pub(super) const UNLIMITED: &str = "unlimited";
 
 /// How many messages a client may have in a day.
 #[derive(Clone, Copy)]
@@ -208,7 +209,13 @@ pub(super) fn account(config: &Config, text: &str) -> Result<Account, Exit> {
 /// The store failed.
 pub(super) fn forgive(registry: &dyn Registry, account: &Account) -> Result<(bool, String), Exit> {
     let is_forgiven = registry.forgive(account).map_err(failed)?;
-    let name = if account.is_shared() { account.to_text() } else { "The address".to_owned() };
+    let name = account.is_shared().then(|| account.to_text());
+    if is_forgiven {
+        // Without the address.
+        let budget = name.as_deref().unwrap_or("address");
+        recorded("forgive", None, &[("budget", budget.into())]);
+    }
+    let name = name.as_deref().unwrap_or("The address");
     let what = if is_forgiven { "its whole budget again" } else { "spent nothing of its budget" };
     Ok((is_forgiven, format!("{name} has {what}.")))
 }

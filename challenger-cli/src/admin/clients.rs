@@ -6,7 +6,8 @@ use challenger_server::os;
 use challenger_server::store::{Added, Changed, ClientSummary, Registry, StoreError};
 use serde_json::{Value, json};
 
-use super::budgets::PerDay;
+use super::audit::recorded;
+use super::budgets::{PerDay, UNLIMITED};
 use super::failed;
 use super::secret::Obtained;
 use crate::exit::{Exit, say};
@@ -45,17 +46,21 @@ impl Use {
         // A client that is to lose its budget is closed before, and one that gets one is opened
         // afterwards.
         if self.is_open == Some(false) {
-            id = Some(open(false, "")?);
-            done.is_open = self.is_open;
+            let closed = open(false, "")?;
+            recorded("close", Some(closed), &[]);
+            (id, done.is_open) = (Some(closed), self.is_open);
         }
         if let Some(PerDay(messages)) = self.per_day {
             let set = registry.set_messages_per_day(redirect_uri, messages);
-            id = Some(changed(set, "close it first, with --close")?);
-            done.per_day = self.per_day;
+            let limited = changed(set, "close it first, with --close")?;
+            let messages = messages.map_or_else(|| UNLIMITED.into(), Into::into);
+            recorded("messages-per-day", Some(limited), &[("messages", messages)]);
+            (id, done.per_day) = (Some(limited), self.per_day);
         }
         if self.is_open == Some(true) {
-            id = Some(open(true, "add --messages-per-day=N")?);
-            done.is_open = self.is_open;
+            let opened = open(true, "add --messages-per-day=N")?;
+            recorded("open", Some(opened), &[]);
+            (id, done.is_open) = (Some(opened), self.is_open);
             log::warn!(
                 "any visitor may now have messages sent for this client, up to the budgets of the \
                  client, of addresses, of destinations and of the service"
@@ -156,6 +161,7 @@ pub(super) fn add(
 ) -> Result<Report, Exit> {
     match registry.add_client(&redirect_uri, secret.hashed).map_err(failed)? {
         Added::New(id) => {
+            recorded("add", Some(id), &[]);
             let report = Report::new("Client added. Client ID is", id, redirect_uri);
             Ok(Report { secret: secret.to_print, ..report })
         }
@@ -194,6 +200,7 @@ pub(super) fn rotate(
 ) -> Result<Report, Exit> {
     let changed = registry.rotate_secret(&redirect_uri, secret.hashed).map_err(failed)?;
     let id = changed.ok_or_else(unknown)?;
+    recorded("rotate", Some(id), &[]);
     let report = Report::new("Secret replaced. Client ID is", id, redirect_uri);
     Ok(Report { secret: secret.to_print, ..report })
 }
@@ -217,6 +224,7 @@ pub(super) fn end_unsolved(registry: &dyn Registry, id: ClientId) -> Result<u64,
 /// There is no such client, or the store failed.
 pub(super) fn delete(registry: &dyn Registry, redirect_uri: RedirectUri) -> Result<Report, Exit> {
     let id = registry.delete_client(&redirect_uri).map_err(failed)?.ok_or_else(unknown)?;
+    recorded("delete", Some(id), &[]);
     Ok(Report::new("Client deleted. Client ID was", id, redirect_uri))
 }
 
