@@ -28,6 +28,7 @@ use super::ledger::warn;
 use super::tally::Tally;
 use super::{LIMIT, OpenMode, Store, StoreError};
 
+mod clients;
 mod database;
 mod desk;
 mod error;

@@ -20,6 +20,7 @@ use super::ledger::warn;
 use super::tally::Tally;
 use super::{OpenMode, Store, StoreError, lock};
 
+mod clients;
 mod error;
 mod file;
 mod ledger;
