@@ -319,10 +319,12 @@ impl Node {
         let case = self.case();
         let forgiven = self.forgiven(message).is_some();
         let left = case.refunds < u32::from(self.service.limits.refunds);
-        let owed = forgiven && left && case.solved.is_none() && self.now < case.opened.expires;
+        let noted = case.solved.is_none() && self.now < case.opened.expires;
+        let refunds = case.refunds + u32::from(noted && forgiven && left);
         let step = Step::Load(pending.failed(self.service));
         let (response, wrote) = self.carry_out(Cause::Failure(message), step, 0, |_, _| None);
-        assert_eq!((wrote, response.status.0), (owed, 502), "a failure in {}", self.key());
+        assert_eq!((wrote, response.status.0), (noted, 502), "a failure in {}", self.key());
+        assert_eq!(self.case().refunds, refunds, "a refund in {}", self.key());
         Move { moved: true, wrote: wrote.then_some("undelivered"), refused: Some(502) }
     }
 

@@ -36,6 +36,10 @@ pub const CLIENTS: [Party; 2] = [
     Party { number: 2, secret: OTHER_SECRET, redirect: OTHER_REDIRECT },
 ];
 
+/// A client that the operator has disabled, of which nothing must come.
+pub const DISABLED: Party =
+    Party { number: 3, secret: "secret-token:third-client", redirect: "https://third.example/cb" };
+
 /// The client that is open: it lets browsers begin by themselves, if it has a budget.
 pub const OPEN: i64 = CLIENTS[0].number;
 
@@ -67,7 +71,7 @@ pub fn service(limits: Limits) -> Service {
     service
 }
 
-/// A store with two clients.
+/// A store with two clients, and one that is disabled.
 pub fn records() -> Records {
     records_with([None; 2])
 }
@@ -75,19 +79,20 @@ pub fn records() -> Records {
 /// The same, whose clients may send so many messages a day.
 pub fn records_with(messages_per_day: [Option<u32>; 2]) -> Records {
     let mut records = Records::default();
-    for (Party { number, secret, redirect }, messages_per_day) in
-        CLIENTS.iter().zip(messages_per_day)
-    {
-        records.insert_client(Client {
-            messages_per_day,
-            open: *number == OPEN,
-            ..Client::new(
-                ClientId::new(*number).unwrap(),
-                RedirectUri::parse(redirect).unwrap(),
-                HashedSecret::new(secret, Entropy::new([0; 32])),
-            )
-        });
+    let row = |Party { number, secret, redirect }: &Party| {
+        Client::new(
+            ClientId::new(*number).unwrap(),
+            RedirectUri::parse(redirect).unwrap(),
+            HashedSecret::new(secret, Entropy::new([0; 32])),
+        )
+    };
+    for (party, messages_per_day) in CLIENTS.iter().zip(messages_per_day) {
+        let open = party.number == OPEN;
+        records.insert_client(Client { messages_per_day, open, ..row(party) });
     }
+    let messages_per_day = Some(9);
+    let disabled = Client { messages_per_day, open: true, disabled: true, ..row(&DISABLED) };
+    records.insert_client(disabled);
     records
 }
 

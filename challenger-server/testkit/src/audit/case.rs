@@ -237,6 +237,11 @@ impl Case {
         assert!(self.runs - self.failed <= bound, "I1: too many deliveries");
     }
 
+    /// Whether a commit that remembers a failure gives the message back, too.
+    pub(super) fn is_refund(&self, row: &Validation, limits: &Limits) -> bool {
+        u32::from(row.refunds_left) + self.refunds < u32::from(limits.refunds)
+    }
+
     /// A commit gave a message back.
     pub(super) fn refunded(&mut self, send: &Transmission, limits: &Limits) {
         assert!(self.solved.is_none(), "a refund after the solve");

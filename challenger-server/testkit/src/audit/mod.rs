@@ -248,9 +248,13 @@ impl Auditor {
                 let row = write.row().expect("I9: a failure deletes a grant");
                 assert!(matches!(write, Write::Update(..)), "a failure only updates");
                 assert!(response.is_some(), "I7: a failure sends a message");
-                assert_eq!(transmission.nonce.digest(), row.id, "I9: another row is refunded");
+                assert_eq!(transmission.nonce.digest(), row.id, "I9: another row is changed");
+                assert!(row.last_failure.is_some_and(|it| it.at == now), "it is remembered");
                 let case = self.cases.get_mut(&row.id).expect("I9: a failure of nobody's message");
                 case.moved(row);
+                if !case.is_refund(row, &self.limits) {
+                    return;
+                }
                 case.refunded(transmission, &self.limits);
                 let (to, client) = (&transmission.address, case.opened.client);
                 return self.ledger.refund(to, client, transmission.now);

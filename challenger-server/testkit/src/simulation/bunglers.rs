@@ -49,7 +49,7 @@ fn nonsense_of_clients(dice: &mut Dice) -> (What, Request) {
     let metadata = "/.well-known/oauth-authorization-server";
     let another_type = format!("/authorize?response_type=token&client_id={}&state=x", open.number);
     let page = ("Accept", "text/html");
-    let (name, request) = match dice.below(15) {
+    let (name, request) = match dice.below(18) {
         0 => ("a JSON body", push(r#"{"response_type":"code"}"#)),
         1 => ("a multipart body", ask(post, "/token", &[], "--x\r\n")),
         2 => ("a repeated parameter", ask(post, "/token", &[], TWICE)),
@@ -68,6 +68,13 @@ fn nonsense_of_clients(dice: &mut Dice) -> (What, Request) {
             let request = world::begin_direct(open.number, "", page.1);
             return (What::Other("a stray browser"), request);
         }
+        14 => ("a push of one that is disabled", world::push(&world::DISABLED, "")),
+        15 => ("a setup of one that is disabled", {
+            world::setup_as(world::DISABLED.number, world::DISABLED.secret, "")
+        }),
+        16 => ("a browser for one that is disabled", {
+            world::begin_direct(world::DISABLED.number, "", page.1)
+        }),
         // Without an issuer, there is none.
         _ => return (What::Other("metadata"), ask(get, metadata, &[], "")),
     };

@@ -382,6 +382,7 @@ impl<'s> Server<'s> {
         let what = walker.errand.what;
         let fair = match refusal {
             Refusal::ClientSecretWrong
+            | Refusal::ClientDisabled
             | Refusal::ClientUnknown
             | Refusal::AddressNeverGiven
             | Refusal::AddressReadOnly

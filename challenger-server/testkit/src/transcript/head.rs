@@ -2,7 +2,7 @@
 
 use challenger_proto::address::{AddressType, Destination, Fields, Restrictions};
 use challenger_proto::http::{Document, Documents, Inline, PageName};
-use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
+use challenger_proto::oauth::{Client, ClientId, ClientName, HashedSecret, RedirectUri};
 use challenger_proto::store::MessageBudget;
 use challenger_proto::{
     AddressFormat, Entropy, Failure, FailureKind, Refusal, Refused, Service, Span, Timestamp,
@@ -24,6 +24,10 @@ pub struct Registered {
     pub messages_per_day: Option<u32>,
     /// Whether browsers may begin by themselves.
     pub open: bool,
+    /// Whether the operator has disabled it.
+    pub disabled: bool,
+    /// What people read as its name.
+    pub name: Option<ClientName>,
 }
 
 impl Head {
@@ -78,6 +82,8 @@ impl Head {
         self.clients.iter().map(|it| Client {
             messages_per_day: it.messages_per_day,
             open: it.open,
+            disabled: it.disabled,
+            name: it.name.clone(),
             ..Client::new(
                 ClientId::new(it.id).unwrap(),
                 RedirectUri::parse(&it.redirect_uri).unwrap(),
@@ -174,9 +180,26 @@ fn client(line: &str) -> Registered {
     let mut words = line.split_whitespace();
     let mut word = || words.next().unwrap_or_else(|| panic!("client {line}")).to_owned();
     let (id, secret, redirect_uri) = (word().parse().unwrap(), word(), word());
-    let messages_per_day = words.next().map(|it| it.parse().unwrap());
-    let open = words.next().is_some_and(|it| it == "open");
-    Registered { id, secret, redirect_uri, messages_per_day, open }
+    let mut client = Registered {
+        id,
+        secret,
+        redirect_uri,
+        messages_per_day: None,
+        open: false,
+        disabled: false,
+        name: None,
+    };
+    while let Some(word) = words.next() {
+        match word {
+            "disabled" => client.disabled = true,
+            "named" => {
+                client.name = ClientName::parse(&words.by_ref().collect::<Vec<_>>().join(" "))
+            }
+            "open" => client.open = true,
+            number => client.messages_per_day = Some(number.parse().unwrap()),
+        }
+    }
+    client
 }
 
 /// Reads `NAME` or `NAME: detail`.

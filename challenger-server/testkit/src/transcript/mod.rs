@@ -5,9 +5,10 @@
 //! A sentence: the claim of the story.          > request      ~ helper fails KIND: how
 //! config  OPTION = VALUE                       # STATUS CODE CLAUSE, and why
 //! clock   2026-01-05T10:00:00Z                 = the keys to load
-//! client  ID SECRET URI [MESSAGES [open]]     ! the write and the message
-//! pages   [except NAME …]                      < response
-//! terms   VERSION LANG.EXT TEXT                +5s, +2 days, -1h move the clock
+//! client  ID SECRET URI [MESSAGES] [open]     ! the write and the message
+//!         [disabled] [named NAME]              < response
+//! pages   [except NAME …]                      +5s, +2 days, -1h move the clock
+//! terms   VERSION LANG.EXT TEXT
 //! destination  PREFIX|DOMAIN|COUNTRY VALUE MESSAGES PERIOD
 //! ```
 //!
