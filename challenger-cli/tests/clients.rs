@@ -17,7 +17,7 @@ use serde_json::Value;
 use site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
 
 const OTHER: &str = "https://other.example/cb";
-const NEW_SECRET: &str = "secret-token:fedcba9876543210";
+const NEW_SECRET: &str = "secret-token:9HT3XW5ZB7KQ0DJ6YN2VRC8M4P";
 
 /// How many rows a client has that is deleted: so many that it takes a while.
 const ON_SQLITE: u32 = 10_000;

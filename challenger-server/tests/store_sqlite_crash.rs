@@ -18,7 +18,7 @@ use challenger_proto::machine::{RowVersion, Validation};
 use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
 use challenger_proto::store::{Commit, Write};
 use challenger_server::store::{NewClient, OpenMode, Registry, SqliteStore, Store};
-use conformance::{fresh, reload};
+use conformance::{NOW, fresh, reload};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]

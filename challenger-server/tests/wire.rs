@@ -27,7 +27,8 @@ use challenger_server::recent::Recent;
 use challenger_server::responder::Responder;
 use challenger_server::server::RenderedPages;
 use challenger_server::store::{
-    Added, NewClient, OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, Store,
+    Added, Changed, Changes, NewClient, OpenMode, PostgresDatabase, PostgresStore, Registry,
+    SqliteStore, Store,
 };
 use challenger_testkit::transcript::{self, Cue, Played, Shown, Stage, Transcript};
 use challenger_testkit::{Cluster, Peer};
@@ -158,11 +159,14 @@ fn register(story: &Transcript, registry: &dyn Registry) {
         let redirect_uri = RedirectUri::parse(&client.redirect_uri).unwrap();
         let new = NewClient {
             messages_per_day: client.messages_per_day,
+            name: client.name.clone(),
             open: client.open,
             ..NewClient::new(redirect_uri, hashed)
         };
-        let added = registry.add_client(&new, START).unwrap();
+        let added = registry.add_client(&new, story.head.start).unwrap();
         assert!(matches!(added, Added::New(new) if new.number() == client.id), "{}", story.name);
+        let disabled = Changes { disabled: Some(client.disabled), ..Changes::default() };
+        assert_eq!(registry.change_client(added.id(), &disabled), Ok(Changed::Done));
     }
 }
 

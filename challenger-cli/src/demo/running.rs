@@ -10,7 +10,7 @@ use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri, generate_clie
 use challenger_proto::{Budgets, Service};
 use challenger_server::config::{Config, Environment};
 use challenger_server::front::{Front, Limits, Respond};
-use challenger_server::os::{OsEntropy, SystemClock};
+use challenger_server::os::{self, OsEntropy, SystemClock};
 use challenger_server::pages::{Messages, Sources, Templates};
 use challenger_server::places::{self, Places};
 use challenger_server::ports::{EntropySource, Helper};

@@ -50,7 +50,7 @@ fn examples(document: &Value) -> BTreeMap<String, Value> {
     found
 }
 
-const BEARER: (&str, &str) = ("Authorization", "Bearer secret-token:0123456789abcdef");
+const BEARER: (&str, &str) = ("Authorization", "Bearer secret-token:6V2QK8ZJ0XN4T9BWYD3M7RHC5F");
 const JSON: (&str, &str) = ("Accept", "application/json");
 
 /// Asks by a form, as the client if it has no secret yet.

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use ureq::Agent;
 
-pub(crate) const SECRET: &str = "secret-token:0123456789abcdef";
+pub(crate) const SECRET: &str = "secret-token:6V2QK8ZJ0XN4T9BWYD3M7RHC5F";
 pub(crate) const REDIRECT_URI: &str = "https://client.example/callback?shop=1";
 
 /// How authorization responses end: with the issuer, which is the site's `BASE_URL`.

@@ -11,7 +11,7 @@ use challenger_proto::store::{Commit, Keys, Write};
 use challenger_server::store::{Added, NewClient, Registry, Store};
 
 use super::database::{TestDatabase, served};
-use super::{has_grant, open, redemption, register, reload, walk_like_records};
+use super::{NOW, has_grant, open, redemption, register, reload, walk_like_records};
 
 /// Whatever is loaded and committed, the store answers as the reference store does.
 pub(crate) fn a_random_walk_goes_as_in_the_reference_store<D: TestDatabase>() {

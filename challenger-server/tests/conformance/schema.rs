@@ -178,7 +178,8 @@ pub(crate) fn servers_of_version_4_go_on_with_the_tables_of_today<D: TestDatabas
     let load = Keys { client: Some(id), ..Keys::default() };
     let client = store.load(&load).unwrap().client.unwrap();
     let ours = open(&store, &client, [2; 32]);
-    let (name, digest) = (D::bytes(&"02".repeat(32)), D::bytes(&"07".repeat(32)));
+    let hex: String = ours.id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let (name, digest) = (D::bytes(&hex), D::bytes(&"07".repeat(32)));
     // As version 4 opens a validation, changes one, and takes another secret.
     it.execute(&format!(
         "INSERT INTO validations (id, version, client, expires, redirect_uri, read_only, \
@@ -189,7 +190,8 @@ pub(crate) fn servers_of_version_4_go_on_with_the_tables_of_today<D: TestDatabas
         UPDATE validations SET version = version + 1, addresses_left = 1 WHERE id = {name}; \
         UPDATE clients SET secret_digest = {digest}, messages_per_day = 5, open = true",
     ));
-    let theirs = reload(&store, &fresh(&client, [7; 32])).unwrap();
+    let theirs = Keys { validation: Some(NonceDigest::from_bytes([7; 32])), ..Keys::default() };
+    let theirs = store.load(&theirs).unwrap().validation.unwrap();
     assert_eq!((theirs.created, theirs.client_name, theirs.last_failure), (None, None, None));
     let changed = Validation { version: ours.version.next(), addresses_left: 1, ..ours };
     assert_eq!(reload(&store, &changed), Some(changed));

@@ -44,17 +44,17 @@ const UPDATE: &str = "\
         name = CASE WHEN $5::boolean THEN $6::text ELSE name END, \
         open = coalesce($7::boolean, open), \
         redirect_uri = coalesce($8::text, redirect_uri) \
-    WHERE id = $1 AND NOT deleting AND (NOT coalesce($7, open) \
-        OR CASE WHEN $3 THEN $4 ELSE messages_per_day END IS NOT NULL)";
+    WHERE id = $1 AND NOT deleting AND (NOT coalesce($7::boolean, open) \
+        OR CASE WHEN $3::boolean THEN $4::bigint ELSE messages_per_day END IS NOT NULL)";
 
 const UPDATE_SECRET: &str = "\
     UPDATE challenger.clients SET \
         secret_salt = $2, secret_digest = $3, \
         earlier_salt = CASE WHEN $4::bigint IS NOT NULL THEN secret_salt END, \
-        earlier_digest = CASE WHEN $4 IS NOT NULL THEN secret_digest END, \
-        earlier_until = $4 \
+        earlier_digest = CASE WHEN $4::bigint IS NOT NULL THEN secret_digest END, \
+        earlier_until = $4::bigint \
     WHERE id = $1 AND NOT deleting \
-        AND ($4 IS NULL OR earlier_until IS NULL OR earlier_until <= $5::bigint)";
+        AND ($4::bigint IS NULL OR earlier_until IS NULL OR earlier_until <= $5::bigint)";
 
 /// No secret has this digest.
 const VOID: &str = "\
