@@ -69,6 +69,7 @@ fn every_example_has_the_shape_of_an_answer() {
     standard(&site, &mut replies);
     protocol(&site, &mut replies);
     mistakes(&site, &mut replies);
+    disabled(&site, &mut replies);
     let examples = examples(&document());
     assert!(examples.keys().eq(replies.0.keys()), "{:?}, {:?}", examples.keys(), replies.0.keys());
     for (name, example) in examples {
@@ -119,6 +120,22 @@ fn protocol(site: &Site, replies: &mut Replies) {
     replies.add("solve", "wrong", site.solve(&nonce, "00000000"));
     let solved = replies.add("solve", "solved", site.solve(&nonce, &site.pin("grace@example.com")));
     assert!(code_of(solved.json()["redirect_url"].as_str().unwrap()).len() > 52);
+}
+
+/// What becomes of a client that the operator disables.
+fn disabled(site: &Site, replies: &mut Replies) {
+    let nonce = site.setup();
+    let output = admin(site, &["--disable", "1"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let mut add = |name, reply| drop(replies.add(name, "disabled", reply));
+    add("pushAuthorizationRequest", post(site, "par", "response_type=code"));
+    add("openAuthorization", site.get("authorize?response_type=code&client_id=1", &[]));
+    add("exchangeCode", site.token("nothing"));
+    add("revokeToken", post(site, "revoke", "token=nothing"));
+    add("introspectToken", post(site, "introspect", "token=nothing"));
+    add("setup", site.post("setup/1", &[BEARER], ""));
+    add("getStatus", site.get(&format!("status/{nonce}"), &[BEARER]));
+    add("challenge", site.challenge(&nonce, "eve@example.com"));
 }
 
 /// What goes wrong.

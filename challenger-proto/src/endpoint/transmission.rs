@@ -28,7 +28,7 @@ pub struct Transmission {
     pub nonce: Nonce,
     /// The language it should be in, of those that the service has.
     pub language: String,
-    /// The host of the site that asked for the proof.
+    /// The name of the site that asked for the proof, for people.
     pub client: String,
     /// When the PIN can no longer be entered.
     pub expires: Timestamp,
