@@ -36,6 +36,9 @@ pub const CLIENTS: [Party; 2] = [
     Party { number: 2, secret: OTHER_SECRET, redirect: OTHER_REDIRECT },
 ];
 
+/// A secret that both clients had once, whose time is over when the world begins.
+pub const SECRET_OF_BEFORE: &str = "secret-token:of-before";
+
 /// A client that the operator has disabled, of which nothing must come.
 pub const DISABLED: Party =
     Party { number: 3, secret: "secret-token:third-client", redirect: "https://third.example/cb" };
@@ -88,7 +91,9 @@ pub fn records_with(messages_per_day: [Option<u32>; 2]) -> Records {
     };
     for (party, messages_per_day) in CLIENTS.iter().zip(messages_per_day) {
         let open = party.number == OPEN;
-        records.insert_client(Client { messages_per_day, open, ..row(party) });
+        let over = HashedSecret::new(SECRET_OF_BEFORE, Entropy::new([1; 32]));
+        let earlier_secret = Some((over, START));
+        records.insert_client(Client { messages_per_day, open, earlier_secret, ..row(party) });
     }
     let messages_per_day = Some(9);
     let disabled = Client { messages_per_day, open: true, disabled: true, ..row(&DISABLED) };

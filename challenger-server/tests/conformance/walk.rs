@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::slice;
 
 use challenger_proto::address::Destination;
-use challenger_proto::machine::{Challenge, Earlier, Progress, Solution, Validation};
-use challenger_proto::oauth::{AuthorizationRequest, Client, ClientId, CodeChallenge, Grant};
+use challenger_proto::machine::{Challenge, Earlier, LastFailure, Progress, Solution, Validation};
+use challenger_proto::oauth::{
+    AuthorizationRequest, Client, ClientId, ClientName, CodeChallenge, Grant,
+};
 use challenger_proto::secret::{
     AddressDigest, ClientSecretDigest, CodeDigest, NonceDigest, Salt, TokenDigest,
 };
 use challenger_proto::store::{Account, Commit, Entry, Event, Keys, MessageBudget, Records, Write};
-use challenger_proto::{Span, Timestamp};
+use challenger_proto::{FailureKind, Span, Timestamp};
 use challenger_server::store::{Registry, Store};
 use challenger_testkit::Dice;
 
@@ -95,6 +97,9 @@ impl<'a> Walk<'a> {
         validation.expires = self.time();
         validation.prefill = self.dice.coin().then(|| email("proposed@example.com"));
         validation.read_only = self.dice.coin();
+        let name = self.dice.coin().then_some("Ada's \"Shop\"");
+        validation.client_name = name.and_then(ClientName::parse);
+        validation.created = self.dice.coin().then(|| self.time());
         validation.request_uri_until = self.dice.coin().then(|| self.time());
         self.scramble(&mut validation);
         self.ids.push(validation.id);
@@ -220,6 +225,9 @@ impl<'a> Walk<'a> {
         validation.authorization = self.dice.coin().then(|| self.request());
         validation.addresses_left = self.dice.byte();
         validation.refunds_left = self.dice.byte();
+        let kind = *self.dice.pick(FailureKind::ALL);
+        let failed = self.dice.coin();
+        validation.last_failure = failed.then(|| LastFailure { kind, at: self.time() });
         validation.earlier = (0..self.dice.below(3)).map(|_| self.earlier()).collect();
         let address = email(self.dice.pick::<&str>(&["ada@example.com", "\"quoted\\\""]));
         let salt = Salt::from_bytes(self.dice.bytes());

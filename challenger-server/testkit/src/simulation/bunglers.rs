@@ -49,7 +49,7 @@ fn nonsense_of_clients(dice: &mut Dice) -> (What, Request) {
     let metadata = "/.well-known/oauth-authorization-server";
     let another_type = format!("/authorize?response_type=token&client_id={}&state=x", open.number);
     let page = ("Accept", "text/html");
-    let (name, request) = match dice.below(18) {
+    let (name, request) = match dice.below(20) {
         0 => ("a JSON body", push(r#"{"response_type":"code"}"#)),
         1 => ("a multipart body", ask(post, "/token", &[], "--x\r\n")),
         2 => ("a repeated parameter", ask(post, "/token", &[], TWICE)),
@@ -74,6 +74,12 @@ fn nonsense_of_clients(dice: &mut Dice) -> (What, Request) {
         }),
         16 => ("a browser for one that is disabled", {
             world::begin_direct(world::DISABLED.number, "", page.1)
+        }),
+        17 => ("a setup with a secret of before", {
+            world::setup_as(open.number, world::SECRET_OF_BEFORE, "")
+        }),
+        18 => ("a push with a secret of before", {
+            world::push(&world::Party { secret: world::SECRET_OF_BEFORE, ..*closed }, "")
         }),
         // Without an issuer, there is none.
         _ => return (What::Other("metadata"), ask(get, metadata, &[], "")),
