@@ -234,6 +234,9 @@ endef
 postgresql:
 	$(call need,the tests run a PostgreSQL of their own, \
 	    ls /usr/lib/postgresql/*/bin/initdb || { command -v initdb && command -v psql; }, postgresql)
+	@# For poolers in front of it.
+	$(call need,the tests run a PgBouncer of their own, \
+	    test -x /usr/sbin/pgbouncer || command -v pgbouncer, pgbouncer)
 
 # TLS to PostgreSQL uses the system's library, and the tests make certificates with its program.
 openssl:

@@ -1,5 +1,6 @@
 //! Code that the operator's programs share: the configuration, the log, the store.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -66,6 +67,25 @@ pub(crate) fn log_warnings(config: &Config) {
 /// [`Exit::invalid_argument`] for a level that does not exist, [`Exit::failed`] for a file that
 /// cannot be written.
 pub(crate) fn set_up_log(level: Option<&str>, file: Option<&Path>) -> Result<Arc<Logger>, Exit> {
+    set_up(Logger::start, level, file)
+}
+
+/// The same for a service, which must not wait for who reads its log.
+///
+/// # Errors
+/// As for [`set_up_log`].
+pub(crate) fn set_up_queued_log(
+    level: Option<&str>,
+    file: Option<&Path>,
+) -> Result<Arc<Logger>, Exit> {
+    set_up(Logger::start_queued, level, file)
+}
+
+fn set_up(
+    start: fn(LevelFilter, Option<&Path>) -> io::Result<Arc<Logger>>,
+    level: Option<&str>,
+    file: Option<&Path>,
+) -> Result<Arc<Logger>, Exit> {
     let least = match level.map(str::to_ascii_uppercase).as_deref() {
         Some("NONE") => LevelFilter::Off,
         Some("ERROR") => LevelFilter::Error,
@@ -80,7 +100,7 @@ pub(crate) fn set_up_log(level: Option<&str>, file: Option<&Path>) -> Result<Arc
         }
     };
     let place = file.unwrap_or_else(|| Path::new("standard error")).display();
-    Logger::start(least, file).map_err(|error| Exit::failed(format!("{place}: {error}")))
+    start(least, file).map_err(|error| Exit::failed(format!("{place}: {error}")))
 }
 
 /// The store, for an operator's program.

@@ -18,9 +18,9 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::args;
-use crate::common::{VALUED, load_config, set_up_log};
+use crate::common::{VALUED, load_config, set_up_queued_log};
 use crate::exit::{Exit, complain, end, say};
-use crate::logger::Logger;
+use crate::logger::{Flushed, Logger};
 
 const PROGRAM: &str = "challenger-httpd";
 
@@ -67,7 +67,8 @@ fn run() -> Result<(), Exit> {
     if arguments.check {
         return print(&check(&load_config(arguments.config.as_deref())?));
     }
-    let logger = set_up_log(arguments.log.as_deref(), arguments.logfile.as_deref())?;
+    let logger = set_up_queued_log(arguments.log.as_deref(), arguments.logfile.as_deref())?;
+    let _written_at_the_end = Flushed;
     let given = activated().map_err(|error| Exit::failed(error.to_string()))?;
     let config = load_config(arguments.config.as_deref())?;
     let mut settings = Settings::read(&config, given).map_err(|error| {
@@ -76,6 +77,7 @@ fn run() -> Result<(), Exit> {
         }
         Exit::not_configured(error.to_string())
     })?;
+    logger.set_format(settings.log_format);
     // Caught before the first request, so that an early signal cuts none off.
     let orphaned = is_init().then_some(SIGCHLD);
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM].into_iter().chain(orphaned))
@@ -127,11 +129,7 @@ fn wait_for_the_end(signals: &mut Signals, logger: &Logger) {
     for signal in signals.forever() {
         match signal {
             SIGCHLD => reap_orphans(),
-            SIGHUP => {
-                if let Err(error) = logger.reopen() {
-                    log::error!(error:%; "log not reopened");
-                }
-            }
+            SIGHUP => logger.reopen(),
             _ => return,
         }
     }
@@ -140,5 +138,6 @@ fn wait_for_the_end(signals: &mut Signals, logger: &Logger) {
 /// Ends the process without waiting. Acknowledged commits are kept all the same.
 fn end_now() {
     log::warn!("stopped by a second signal");
+    log::logger().flush();
     std::process::exit(1);
 }

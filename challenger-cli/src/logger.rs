@@ -8,16 +8,22 @@
 //! A line never contains anything that a stranger sent: no request targets (they carry nonces), no
 //! values of headers (secrets), no bodies (addresses).
 
+mod line;
+mod queue;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use challenger_proto::Timestamp;
+use challenger_server::logging::LogFormat;
 use challenger_server::os;
-use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use self::line::{event, line};
+use self::queue::Queue;
 use crate::syslog;
 
 /// The target of records about what operators changed. They are kept in the file, or else in the
@@ -26,46 +32,97 @@ pub(crate) const CHANGES: &str = "challenger-admin";
 
 /// Writes the records of the `log` crate.
 pub struct Logger {
-    /// Where lines go instead of stderr.
-    file: Option<(PathBuf, RwLock<File>)>,
+    way: Way,
+    is_json: AtomicBool,
+}
+
+/// How lines get where they go.
+enum Way {
+    /// Each is written before its program goes on.
+    Direct(Output),
+    /// A thread writes them, and the program does not wait.
+    Queued(Queue),
+}
+
+/// Where lines go.
+enum Output {
+    File(PathBuf, File),
+    Stderr,
 }
 
 impl Logger {
     /// Makes a new logger the one of this process. It writes records of level `least` and more
-    /// important ones to stderr, or appends them to a file.
+    /// important ones to stderr, or appends them to a file, before the program goes on.
     ///
     /// # Errors
     /// The file cannot be opened for writing, or the process has a logger already.
     pub fn start(least: LevelFilter, path: Option<&Path>) -> io::Result<Arc<Self>> {
-        let logger = Arc::new(Self::open(path)?);
-        log::set_boxed_logger(Box::new(Arc::clone(&logger))).map_err(io::Error::other)?;
-        log::set_max_level(least);
+        Self::new(Way::Direct(Output::open(path)?)).install(least)
+    }
+
+    /// The same for a service, which goes on at once: lines that nobody takes are lost in the end,
+    /// and counted. [`Flushed`] is for its end.
+    ///
+    /// # Errors
+    /// As for [`Self::start`], or there is no thread to write.
+    pub fn start_queued(least: LevelFilter, path: Option<&Path>) -> io::Result<Arc<Self>> {
+        Self::queued(Output::open(path)?)?.install(least)
+    }
+
+    fn queued(output: Output) -> io::Result<Arc<Self>> {
+        let logger = Self::new(Way::Queued(Queue::default()));
+        let writer = Arc::clone(&logger);
+        let write = move || {
+            if let Way::Queued(queue) = &writer.way {
+                queue.write(output, |lost| writer.report(lost), |error| writer.complaint(error));
+            }
+        };
+        thread::Builder::new().name("log".to_owned()).spawn(write)?;
         Ok(logger)
     }
 
-    fn open(path: Option<&Path>) -> io::Result<Self> {
-        let file = match path {
-            Some(path) => Some((path.to_owned(), RwLock::new(append_to(path)?))),
-            None => None,
-        };
-        Ok(Self { file })
+    fn new(way: Way) -> Arc<Self> {
+        Arc::new(Self { way, is_json: AtomicBool::new(false) })
     }
 
-    /// Opens the file again under its name, because the old one was moved away.
-    ///
-    /// # Errors
-    /// The file cannot be opened for writing; the old one stays in use.
-    pub fn reopen(&self) -> io::Result<()> {
-        if let Some((path, file)) = &self.file {
-            let new = append_to(path)?;
-            *file.write().unwrap_or_else(PoisonError::into_inner) = new;
+    fn install(self: Arc<Self>, least: LevelFilter) -> io::Result<Arc<Self>> {
+        log::set_boxed_logger(Box::new(Arc::clone(&self))).map_err(io::Error::other)?;
+        log::set_max_level(least);
+        Ok(self)
+    }
+
+    /// Has lines look like this from now on; at first they are text.
+    pub fn set_format(&self, format: LogFormat) {
+        self.is_json.store(format == LogFormat::Json, Ordering::Relaxed);
+    }
+
+    /// Has the file opened again under its name, because the old one was moved away. If that fails,
+    /// it is logged, and the old one stays in use. Does nothing without a queue.
+    pub fn reopen(&self) {
+        if let Way::Queued(queue) = &self.way {
+            queue.reopen();
         }
-        Ok(())
     }
-}
 
-fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    fn line(&self, record: &Record<'_>) -> String {
+        let is_json = self.is_json.load(Ordering::Relaxed);
+        line(if is_json { LogFormat::Json } else { LogFormat::Text }, os::now(), record)
+    }
+
+    /// The line that says how many are missing.
+    fn report(&self, lost: u64) -> String {
+        let mut record = Record::builder();
+        record.level(Level::Warn).args(format_args!("log lines"));
+        self.line(&record.key_values(&[("lost", lost)]).build())
+    }
+
+    /// The line that says why the file was not opened again.
+    fn complaint(&self, error: &io::Error) -> String {
+        let error = error.to_string();
+        let mut record = Record::builder();
+        record.level(Level::Error).args(format_args!("log not reopened"));
+        self.line(&record.key_values(&[("error", error.as_str())]).build())
+    }
 }
 
 impl Log for Logger {
@@ -79,139 +136,86 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        if record.target() == CHANGES && self.file.is_none() {
-            syslog::send(CHANGES, &event(record));
-            return;
-        }
-        let line = line(os::now(), record);
-        // One write, so that the lines of two threads do not mix. If it fails, there is no place
-        // left to report that.
-        let _ = match &self.file {
-            Some((_, file)) => {
-                let file = file.read().unwrap_or_else(PoisonError::into_inner);
-                (&*file).write_all(line.as_bytes())
+        match &self.way {
+            Way::Direct(Output::Stderr) if record.target() == CHANGES => {
+                syslog::send(CHANGES, &event(record));
             }
-            None => io::stderr().write_all(line.as_bytes()),
-        };
-    }
-
-    fn flush(&self) {}
-}
-
-fn line(time: Timestamp, record: &Record<'_>) -> String {
-    let level = match record.level() {
-        Level::Error => "ERROR",
-        Level::Warn => "WARNING",
-        Level::Info => "INFO",
-        Level::Debug | Level::Trace => "DEBUG",
-    };
-    format!("{} {level} {}\n", time.to_rfc3339(), event(record))
-}
-
-/// What happened, and what is known about it. Control characters become spaces, so that nothing in
-/// a record can pass for another line.
-fn event(record: &Record<'_>) -> String {
-    let mut event = record.args().to_string();
-    // Fails only if `Pairs` does, which it never does.
-    let _ = record.key_values().visit(&mut Pairs(&mut event));
-    if event.contains(char::is_control) {
-        event = event.replace(char::is_control, " ");
-    }
-    event
-}
-
-/// Appends ` key=value` for each pair whose value is known.
-struct Pairs<'a>(&'a mut String);
-
-impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
-    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        if is_unknown(&value) {
-            return Ok(());
+            // If it fails, there is no place left to report that.
+            Way::Direct(output) => drop(output.write(&self.line(record))),
+            Way::Queued(queue) => queue.push(self.line(record)),
         }
-        let value = value.to_string();
-        let is_word = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '"' | '=');
-        self.0.extend([" ", key.as_str(), "="]);
-        if !value.is_empty() && value.chars().all(is_word) {
-            self.0.push_str(&value);
-        } else {
-            self.0.extend(["\"", &value.replace('"', "'"), "\""]);
+    }
+
+    /// Waits until the queue is written, or for two seconds.
+    fn flush(&self) {
+        if let Way::Queued(queue) = &self.way {
+            queue.flush();
+        }
+    }
+}
+
+impl Output {
+    fn open(path: Option<&Path>) -> io::Result<Self> {
+        Ok(match path {
+            Some(path) => Self::File(path.to_owned(), append_to(path)?),
+            None => Self::Stderr,
+        })
+    }
+
+    /// In one write, so that the lines of two threads or programs do not mix.
+    fn write(&self, line: &str) -> io::Result<()> {
+        match self {
+            Self::File(_, file) => (&*file).write_all(line.as_bytes()),
+            Self::Stderr => io::stderr().write_all(line.as_bytes()),
+        }
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        if let Self::File(path, file) = self {
+            *file = append_to(path)?;
         }
         Ok(())
     }
 }
 
-/// Whether a value is the `None` of an `Option`.
-fn is_unknown(value: &Value<'_>) -> bool {
-    struct Unknown(bool);
-    impl VisitValue<'_> for Unknown {
-        fn visit_any(&mut self, _: Value<'_>) -> Result<(), kv::Error> {
-            Ok(())
-        }
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
 
-        fn visit_null(&mut self) -> Result<(), kv::Error> {
-            self.0 = true;
-            Ok(())
-        }
+/// Writes what is queued when a program ends, be it by a panic.
+pub struct Flushed;
+
+impl Drop for Flushed {
+    fn drop(&mut self) {
+        log::logger().flush();
     }
-    let mut unknown = Unknown(false);
-    let _ = value.visit(&mut unknown);
-    unknown.0
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::{BufRead, BufReader, pipe};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::fs::symlink;
+    use std::sync::mpsc;
+
+    use challenger_server::logging::lost_lines;
 
     use super::*;
 
-    /// The line for a record of these pairs, without its time.
-    fn written(level: Level, what: &str, pairs: &[(&str, Value<'_>)]) -> String {
-        let time = Timestamp::from_seconds(1_767_607_267);
-        let args = format_args!("{what}");
-        let record = Record::builder().level(level).args(args).key_values(&pairs).build();
-        let line = line(time, &record);
-        line.strip_prefix("2026-01-05T10:01:07Z ").expect("the time comes first").to_owned()
-    }
-
-    #[test]
-    fn an_event_is_one_line() {
-        assert_eq!(
-            written(Level::Warn, "too many things\r\nERROR forged", &[]),
-            "WARNING too many things  ERROR forged\n"
-        );
-        let forged = [("said", Value::from("a\nb"))];
-        assert_eq!(written(Level::Error, "helper", &forged), "ERROR helper said=\"a b\"\n");
-    }
-
-    #[test]
-    fn what_is_known_can_be_taken_apart() {
-        let pairs = [
-            ("route", Value::from("/solve/$NONCE")),
-            ("status", Value::from(403)),
-            ("refusal", Value::null()),
-            ("a", Value::from("")),
-            ("b", Value::from("c=d")),
-            ("e", Value::from("f g")),
-        ];
-        assert_eq!(
-            written(Level::Info, "request", &pairs),
-            "INFO request route=/solve/$NONCE status=403 a=\"\" b=\"c=d\" e=\"f g\"\n"
-        );
-        let forged = [("said", Value::from("\" status=200 x=\""))];
-        assert_eq!(
-            written(Level::Debug, "helper", &forged),
-            "DEBUG helper said=\"' status=200 x='\"\n"
-        );
+    fn event_of(target: &str, logger: &Logger) {
+        let args = format_args!("from {target}");
+        logger.log(&Record::builder().target(target).args(args).build());
     }
 
     #[test]
     fn only_records_of_our_own_crates_are_written() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("log");
-        let logger = Logger::open(Some(&path)).expect("a file");
+        let output = Output::open(Some(&path)).expect("a file");
+        let logger = Logger::new(Way::Direct(output));
         for target in ["tokio_postgres::prepare", "challenger_server::helper", "rustls", "ureq"] {
-            let args = format_args!("from {target}");
-            logger.log(&Record::builder().target(target).args(args).build());
+            event_of(target, &logger);
         }
         let text = fs::read_to_string(&path).expect("what was written");
         assert!(text.ends_with(" INFO from challenger_server::helper\n"), "{text}");
@@ -222,14 +226,91 @@ mod tests {
     fn a_file_that_was_moved_away_is_opened_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let [path, old] = ["log", "log.1"].map(|name| folder.path().join(name));
-        let logger = Logger::open(Some(&path)).expect("a file");
-        let event = Record::builder().target("challenger").args(format_args!("event")).build();
-        logger.log(&event);
+        let logger = Logger::queued(Output::open(Some(&path)).expect("a file")).expect("a thread");
+        event_of("challenger", &logger);
+        logger.flush();
         fs::rename(&path, &old).expect("moved");
-        logger.log(&event);
-        logger.reopen().expect("opened again");
-        logger.log(&event);
-        let lines = [old, path].map(|path| fs::read_to_string(path).expect("a file"));
+        event_of("challenger", &logger);
+        logger.flush();
+        logger.reopen();
+        event_of("challenger", &logger);
+        logger.flush();
+        let lines = [&old, &path].map(|path| fs::read_to_string(path).expect("a file"));
         assert_eq!(lines.map(|text| text.lines().count()), [2, 1]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_again_stays_in_use() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).expect("a folder");
+        let path = inner.join("log");
+        let logger = Logger::queued(Output::open(Some(&path)).expect("a file")).expect("a thread");
+        let old = folder.path().join("log.1");
+        fs::rename(&path, &old).expect("moved");
+        fs::remove_dir(&inner).expect("gone");
+        logger.reopen();
+        event_of("challenger", &logger);
+        logger.flush();
+        let text = fs::read_to_string(&old).expect("a file");
+        let [complaint, event] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+        assert!(complaint.contains(" ERROR log not reopened error=\"No such file"), "{text}");
+        assert!(event.ends_with(" INFO from challenger"), "{text}");
+    }
+
+    #[test]
+    fn what_nobody_reads_is_lost_and_counted_and_nobody_waits() {
+        const EVENTS: u64 = 20_000;
+        let (reader, writer) = pipe().expect("a pipe");
+        let output = Output::File(PathBuf::new(), File::from(OwnedFd::from(writer)));
+        let logger = Logger::queued(output).expect("a thread");
+        logger.set_format(LogFormat::Json);
+        let (send, lines) = mpsc::channel();
+        let before = lost_lines();
+        (0..EVENTS).for_each(|_| event_of("challenger::before", &logger));
+        // Other tests may lose some, too.
+        let lost_by_now = lost_lines() - before;
+        assert!(lost_by_now > 1000, "{lost_by_now}");
+        thread::spawn(move || {
+            for line in BufReader::new(reader).lines() {
+                let json: serde_json::Value =
+                    serde_json::from_str(&line.expect("a line")).expect("JSON");
+                send.send(json).expect("somebody waits");
+            }
+        });
+        let (mut written, mut lost) = (0, 0);
+        while written + lost < EVENTS {
+            let line = lines.recv().expect("a line");
+            match line["lost"].as_u64() {
+                Some(number) => lost += number,
+                None => written += 1,
+            }
+            assert!(lost == 0 || written + lost == EVENTS, "the gap is at the end: {line}");
+        }
+        assert!(lost <= lost_by_now, "{lost} of {lost_by_now}");
+        // Once there is room, nothing is lost.
+        event_of("challenger::after", &logger);
+        assert_eq!(lines.recv().expect("a line")["event"], "from challenger::after");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_reported_when_something_can() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [path, good] = ["log", "good"].map(|name| folder.path().join(name));
+        symlink("/dev/full", &path).expect("a link");
+        let logger = Logger::queued(Output::open(Some(&path)).expect("a file")).expect("a thread");
+        for _ in 0..3 {
+            event_of("challenger", &logger);
+            logger.flush();
+        }
+        fs::remove_file(&path).expect("gone");
+        symlink(&good, &path).expect("a link");
+        logger.reopen();
+        event_of("challenger", &logger);
+        logger.flush();
+        let text = fs::read_to_string(&good).expect("a file");
+        let [report, event] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+        assert!(report.ends_with(" WARNING log lines lost=3"), "{text}");
+        assert!(event.ends_with(" INFO from challenger"), "{text}");
     }
 }

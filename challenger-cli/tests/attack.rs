@@ -36,6 +36,8 @@ mod grants;
 #[path = "attack/harness.rs"]
 mod harness;
 mod holdings;
+#[path = "attack/logs.rs"]
+mod logs;
 #[path = "attack/open.rs"]
 mod open;
 #[path = "attack/pages.rs"]

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod markdown;
 mod site;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 
+use markdown::{read, root, section};
 use site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
 
 const OTHER: &str = "https://other.example/cb";
@@ -116,4 +119,23 @@ fn where_nobody_keeps_a_log_changes_are_made_all_the_same() {
     let output = with_journal(&program, None).output().unwrap();
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
     assert!(stdout(&output).starts_with("2\n"), "{}", stdout(&output));
+}
+
+#[test]
+fn the_manual_has_each_change() {
+    let mut changes = BTreeSet::new();
+    for entry in fs::read_dir(root().join("challenger-cli/src/admin")).unwrap() {
+        let source = fs::read_to_string(entry.unwrap().path()).unwrap();
+        let calls = source.split("recorded(").skip(1).map(str::trim_start);
+        let actions = calls.filter_map(|call| call.strip_prefix('"')?.split('"').next());
+        changes.extend(actions.map(str::to_owned));
+    }
+    let manual = read("docs/operate.md");
+    let (_, table) = section(&manual, "## The log").split_once("| `action` |").unwrap();
+    let rows = table.lines().skip(2).take_while(|row| row.starts_with('|'));
+    let first = rows.filter_map(|row| row.split('|').nth(1));
+    let told: BTreeSet<String> =
+        first.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
+    assert!(changes.len() >= 7, "{changes:?}");
+    assert_eq!(told, changes);
 }

@@ -69,7 +69,9 @@ impl Helper for AuthCommand {
             Some(it) => (Level::Warn, Some(it.kind.name()), Some(it.detail.as_str())),
             None => (Level::Info, None, None),
         };
-        log::log!(level, program:%, ms, failure = kind, error, said; "message");
+        let client = transmission.client.number();
+        let reference = transmission.nonce.digest().reference();
+        log::log!(level, program:%, ms, failure = kind, error, said, client, reference; "message");
         failure.map_or(Ok(()), Err)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use challenger_proto::http::{Request, Response};
-use challenger_proto::store::{Commit, Rows};
+use challenger_proto::store::{Commit, Rows, Write};
 use challenger_proto::{Committing, Loading, Refusal, Refused, Service, Step, refuse};
 
 use crate::front::{Answer, Peer, Respond};
@@ -13,6 +13,7 @@ use crate::places::{Place, Places, Purpose, Turn};
 use crate::ports::{Clock, EntropySource, Helper, Pages};
 use crate::recent::Recent;
 use crate::store::{Store, StoreError};
+use crate::subject::Subject;
 
 /// Everything that it takes to answer requests.
 pub struct Responder {
@@ -35,17 +36,17 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// Carries out one request.
-    fn carry_out(&self, request: &Request, peer: &dyn Peer) -> Response {
+    /// Carries out one request, and learns what it is about.
+    fn carry_out(&self, request: &Request, peer: &dyn Peer, subject: &mut Subject) -> Response {
         let mut waiter =
             Waiter { peer, until: Instant::now() + self.places.patience(), place: None };
         let mut step = Step::begin(request, &self.service, self.clock.now());
         loop {
             step = match step {
                 Step::Load(it) => {
-                    self.guess(request, it).unwrap_or_else(|it| self.load(request, it))
+                    self.guess(it, subject).unwrap_or_else(|it| self.load(it, subject))
                 }
-                Step::Commit(it) => self.commit(request, it, &mut waiter),
+                Step::Commit(it) => self.commit(it, &mut waiter, subject),
                 Step::Send(it) => {
                     let sent = self.helper.send(it.message());
                     waiter.place = None;
@@ -62,26 +63,28 @@ impl Responder {
     /// Decides on the row that is remembered, if the request may: its commit proves the row. If
     /// there is nothing to commit, returns what has to be loaded.
     #[expect(clippy::result_large_err, reason = "neither is an error, and a step is as large")]
-    fn guess<'s>(&self, request: &Request, it: Loading<'s>) -> Result<Step<'s>, Loading<'s>> {
+    fn guess<'s>(&self, it: Loading<'s>, subject: &mut Subject) -> Result<Step<'s>, Loading<'s>> {
         let Some(row) = it.guessable().and_then(|id| self.recent.find(id)) else { return Err(it) };
+        subject.learn_from_row(&row);
         let beside = it.beside().map_or_else(|| Ok(Rows::default()), |keys| self.store.load(&keys));
         match beside {
             Ok(beside) => {
                 let guessed = it.guess(row, beside, self.clock.now(), self.entropy.draw());
                 guessed.map(Step::Commit)
             }
-            Err(error) => Ok(unreadable(request, it, &error)),
+            Err(error) => Ok(unreadable(it, subject, &error)),
         }
     }
 
     /// Decides on rows that are loaded.
-    fn load<'s>(&self, request: &Request, it: Loading<'s>) -> Step<'s> {
+    fn load<'s>(&self, it: Loading<'s>, subject: &mut Subject) -> Step<'s> {
         match self.store.load(it.keys()) {
             Ok(rows) => {
+                subject.learn(&rows);
                 self.recent.loaded(it.keys(), &rows);
                 it.loaded(rows, self.clock.now(), self.entropy.draw())
             }
-            Err(error) => unreadable(request, it, &error),
+            Err(error) => unreadable(it, subject, &error),
         }
     }
 
@@ -89,10 +92,13 @@ impl Responder {
     /// that cannot be sent costs nothing.
     fn commit<'s, 'p>(
         &'p self,
-        request: &Request,
         it: Committing<'s>,
         waiter: &mut Waiter<'p>,
+        subject: &mut Subject,
     ) -> Step<'s> {
+        if let Some(row) = it.write().row() {
+            subject.learn_from_row(row);
+        }
         let row = it.write().row().filter(|_| it.pays_for_message());
         let message = row.map(Purpose::from);
         if let (Some(message), None) = (message, &waiter.place) {
@@ -108,6 +114,7 @@ impl Responder {
         match self.store.commit(it.write()) {
             Ok(Commit::Done) => {
                 self.recent.written(it.write());
+                log_milestone(it.write(), subject);
                 if let (Some(message), Some(place)) = (message, &waiter.place) {
                     place.paid(message);
                 }
@@ -119,7 +126,7 @@ impl Responder {
             }
             Err(error) => {
                 self.recent.disproved(it.write()); // It may have been written.
-                log_store_error(request, Refusal::StorageUnwritable, &error);
+                log_store_error(subject, Refusal::StorageUnwritable, &error);
                 it.failed()
             }
         }
@@ -136,35 +143,60 @@ struct Waiter<'p> {
 impl Respond for Responder {
     fn respond(&self, request: Request, peer: &dyn Peer) -> Answer {
         let begun = Instant::now();
+        let mut subject = Subject::of(Some(&request));
         // The core keeps no state, so a panic costs this one answer and nothing else.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(&request, peer)));
+        let carry_out = AssertUnwindSafe(|| self.carry_out(&request, peer, &mut subject));
+        let outcome = catch_unwind(carry_out);
         let response = outcome.unwrap_or_else(|_| {
-            log::error!(route = request.route(); "bug");
+            let Subject { route, .. } = subject;
+            log::error!(
+                route, client = subject.client(), reference = subject.reference();
+                "bug"
+            );
             refuse(Some(&request), &Refusal::Internal.into(), &self.service)
         });
-        self.answer(response, Some(&request), Some(begun))
+        self.answer(response, Some(&request), Some(begun), &subject)
     }
 
     fn refuse(&self, head: Option<&Request>, refused: Refused) -> Answer {
-        self.answer(refuse(head, &refused, &self.service), head, None)
+        let response = refuse(head, &refused, &self.service);
+        self.answer(response, head, None, &Subject::of(head))
     }
 }
 
 impl Responder {
     /// Turns a response into bytes, and logs it. `head` is the request, as far as it is known.
-    fn answer(&self, response: Response, head: Option<&Request>, begun: Option<Instant>) -> Answer {
-        let (answer, refusal) = self.render(response, head);
+    fn answer(
+        &self,
+        response: Response,
+        head: Option<&Request>,
+        begun: Option<Instant>,
+        subject: &Subject,
+    ) -> Answer {
+        let (answer, refusal) = self.render(response, head, subject);
         let method = head.map_or("-", |head| head.method.as_str());
-        let route = head.map_or("-", Request::route);
+        let Subject { route, .. } = *subject;
         let ms = begun.map(|begun| begun.elapsed().as_millis());
         let refusal = refusal.map(Refusal::name);
         let status = answer.status.0;
-        log::info!(method, route, status, refusal, ms; "request");
+        if (route, status) == ("/info", 200) {
+            log::info!(client = subject.client(), grant = subject.grant(); "fetched");
+        }
+        log::info!(
+            method, route, status, refusal, ms,
+            client = subject.client(), reference = subject.reference();
+            "request"
+        );
         answer
     }
 
     /// Turns a response into bytes. If its page has no usable template, the answer is a refusal.
-    fn render(&self, response: Response, head: Option<&Request>) -> (Answer, Option<Refusal>) {
+    fn render(
+        &self,
+        response: Response,
+        head: Option<&Request>,
+        subject: &Subject,
+    ) -> (Answer, Option<Refusal>) {
         let Response { status, headers, body, refusal, .. } = response;
         let page = match body.into_bytes() {
             Ok(body) => return (Answer { status, headers, body }, refusal),
@@ -175,7 +207,9 @@ impl Responder {
         }
         let template = page.name.template(&self.service.address_type);
         log::error!(
-            name = template, language:% = page.language, error = "cannot be rendered"; "template"
+            name = template, language:% = page.language, error = "cannot be rendered",
+            client = subject.client(), reference = subject.reference();
+            "template"
         );
         let refused = Refusal::TemplateBroken.about(template);
         let Response { status, headers, body, refusal, .. } = refuse(head, &refused, &self.service);
@@ -184,11 +218,24 @@ impl Responder {
     }
 }
 
-fn unreadable<'s>(request: &Request, it: Loading<'s>, error: &StoreError) -> Step<'s> {
-    log_store_error(request, Refusal::StorageUnreadable, error);
+fn unreadable<'s>(it: Loading<'s>, subject: &mut Subject, error: &StoreError) -> Step<'s> {
+    subject.learn_from_keys(it.keys());
+    log_store_error(subject, Refusal::StorageUnreadable, error);
     it.failed()
 }
 
-fn log_store_error(request: &Request, refusal: Refusal, error: &StoreError) {
-    log::error!(route = request.route(), refusal = refusal.name(), error:%; "database");
+fn log_store_error(subject: &Subject, refusal: Refusal, error: &StoreError) {
+    log::error!(
+        route = subject.route, refusal = refusal.name(), error:%,
+        client = subject.client(), reference = subject.reference();
+        "database"
+    );
+}
+
+/// Logs how far a change brought its validation.
+fn log_milestone(write: &Write, subject: &Subject) {
+    if let Some(milestone) = write.milestone() {
+        let event = milestone.name();
+        log::info!(client = subject.client(), reference = subject.reference(); "{event}");
+    }
 }

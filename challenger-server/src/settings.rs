@@ -23,6 +23,7 @@ use self::service::{read_addresses, read_service};
 use crate::config::{Config, Entry};
 use crate::front::{Engine, Limits, Listener};
 use crate::listen::Listen;
+use crate::logging::LogFormat;
 use crate::pages::{Messages, Sources, Templates};
 use crate::places;
 use crate::process::HelperCommand;
@@ -56,6 +57,7 @@ pub const OPTIONS: &[&str] = &[
     "HELPERS_MAX",
     "HELPERS_WAIT",
     "IDLE_TIMEOUT",
+    "LOG_FORMAT",
     "MAX_CONNECTIONS",
     "MAX_CONNECTIONS_PER_PEER",
     "MESSAGE_TEMPLATE_FILE",
@@ -78,6 +80,9 @@ pub const OPTIONS: &[&str] = &[
     "VALIDATION_DURATION",
     "VALIDATION_EXPIRATION",
 ];
+
+/// How lines of the log can look.
+const LOG_FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
 
 /// Everything the server needs to know.
 pub struct Settings {
@@ -103,6 +108,8 @@ pub struct Settings {
     pub places: places::Limits,
     /// The limits of connections.
     pub limits: Limits,
+    /// How lines of the log look.
+    pub log_format: LogFormat,
     /// Settings that work, but may not be intended.
     pub warnings: Vec<String>,
 }
@@ -211,6 +218,7 @@ pub(crate) struct Parts {
     pub(crate) database: Option<Database>,
     places: places::Limits,
     limits: Limits,
+    log_format: LogFormat,
     engine: Engine,
 }
 
@@ -230,6 +238,7 @@ impl PartialSettings {
         let (host, issuer) = read_base_url(&mut reader);
         let database = database::read(&mut reader);
         let (limits, places) = read_limits(&mut reader, engine);
+        let log_format = reader.optional("LOG_FORMAT", |it| it.choice(LOG_FORMATS));
         let address_type = service.as_ref().map(|service| service.address_type.clone());
         let mut sources = read_sources(&mut reader);
         let messages = read_messages(&mut reader, address_type.as_ref(), &mut sources);
@@ -264,6 +273,7 @@ impl PartialSettings {
             database,
             places,
             limits,
+            log_format: log_format.unwrap_or_default(),
             engine,
         };
         Self { parts, errors, warnings }
@@ -290,6 +300,7 @@ impl Parts {
             stays: self.stays,
             places: self.places,
             limits: self.limits,
+            log_format: self.log_format,
             engine: self.engine,
             warnings,
         })

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
 
@@ -60,6 +61,17 @@ pub fn everywhere_with(
             thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, happen).unwrap();
         }
     });
+}
+
+/// Has something happen in the same way while nobody reads the servers' logs, until it drops what
+/// it gets.
+pub fn everywhere_with_unread_log(options: &str, happens: impl Fn(&Site, Sender<()>)) {
+    for mut site in [Site::new(options), Site::at_socket(options)] {
+        let unread = site.start_unread(site.server());
+        site.wait_for_server();
+        happens(&site, unread);
+        site.stop();
+    }
 }
 
 /// No line reports a fault of the server, and every line is its own.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use challenger_testkit::{Reply, code_of, escape};
 use serde_json::Value;
 
-use crate::site::{SECRET, Site};
+use crate::site::{SECRET, Site, admin, stderr};
 use crate::{document, object, operations, resolved, site};
 
 /// Answers by what they are examples of: operation, status, name.

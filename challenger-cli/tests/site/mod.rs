@@ -2,22 +2,26 @@
 
 #![allow(dead_code, reason = "each test uses its part of it")]
 
+mod running;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::iter;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
-use challenger_testkit::{Peer, Place, Reply, code_of, escape, pin_in, request, wait_for};
+use challenger_testkit::{Peer, Place, Reply, code_of, escape, pin_in, request};
 use serde_json::Value;
 use tempfile::TempDir;
 use ureq::Agent;
+
+use self::running::Running;
 
 pub(crate) const SECRET: &str = "secret-token:6V2QK8ZJ0XN4T9BWYD3M7RHC5F";
 pub(crate) const REDIRECT_URI: &str = "https://client.example/callback?shop=1";
@@ -39,11 +43,6 @@ pub(crate) struct Site {
     log: Arc<Mutex<String>>,
     /// Texts that must not be in the log: nonces, PINs, codes, tokens, secrets and addresses.
     secrets: Mutex<BTreeSet<String>>,
-}
-
-struct Running {
-    child: Child,
-    listener: JoinHandle<()>,
 }
 
 impl Site {
@@ -180,79 +179,6 @@ impl Site {
         command.arg("-c").arg(self.config());
         command.env("CHALLENGER_BASE_CONFIG", self.directory.path().join("config.d"));
         command
-    }
-
-    /// The server, not started yet.
-    pub(crate) fn server(&self) -> Command {
-        let mut command = self.command("challenger-httpd");
-        command.args(["-L", "DEBUG"]).stdin(Stdio::null());
-        // Where tests look for files that must not be there.
-        command.current_dir(self.directory.path());
-        command
-    }
-
-    /// Starts the server and waits until it answers.
-    pub(crate) fn start(&mut self) {
-        self.start_as(self.server());
-        self.wait_for_server();
-    }
-
-    /// Waits until somebody can connect to the server.
-    pub(crate) fn wait_for_server(&mut self) {
-        let place = self.place.clone();
-        self.wait_until(|| place.connect().is_ok());
-    }
-
-    /// Starts the server by another command.
-    pub(crate) fn start_as(&mut self, mut command: Command) {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let log = Arc::clone(&self.log);
-        let listener = thread::spawn(move || {
-            let mut line = String::new();
-            while lines.read_line(&mut line).unwrap_or(0) > 0 {
-                log.lock().unwrap().push_str(&line);
-                line.clear();
-            }
-        });
-        self.server = Some(Running { child, listener });
-    }
-
-    /// Waits until the server answers; it must not end before.
-    pub(crate) fn wait_until(&mut self, answers: impl Fn() -> bool) {
-        wait_for("the server to answer", || {
-            let running = self.server.as_mut().unwrap();
-            if let Some(status) = running.child.try_wait().unwrap() {
-                panic!("the server ended with {status}: {}", self.log.lock().unwrap());
-            }
-            answers().then_some(())
-        });
-    }
-
-    /// The process of the server.
-    pub(crate) fn process(&self) -> u32 {
-        self.server.as_ref().unwrap().child.id()
-    }
-
-    /// Sends a signal to the server.
-    pub(crate) fn signal(&self, name: &str) {
-        let process = self.process().to_string();
-        let kill = Command::new("sh").args(["-c", "kill -$0 $1", name, &process]).status();
-        assert!(kill.unwrap().success());
-    }
-
-    /// Waits until the server has ended, and returns its exit code.
-    pub(crate) fn wait(&mut self) -> Option<i32> {
-        let mut running = self.server.take().unwrap();
-        let status = running.child.wait().unwrap();
-        running.listener.join().unwrap();
-        status.code()
-    }
-
-    /// Stops the server in good order.
-    pub(crate) fn stop(&mut self) {
-        self.signal("TERM");
-        assert_eq!(self.wait(), Some(0), "{}", self.log());
     }
 
     /// Everything that the server has printed so far.

@@ -133,7 +133,8 @@ impl ChallengeRequest {
                     pin,
                     nonce: self.nonce.clone(),
                     language: context.audience.message_language(context.service),
-                    client: changed.row().shown_client(),
+                    client: changed.row().client,
+                    client_name: changed.row().shown_client(),
                     expires: changed.row().expires,
                     now: context.now,
                 };

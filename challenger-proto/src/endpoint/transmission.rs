@@ -10,6 +10,7 @@ use crate::address::Address;
 use crate::endpoint::duration::at_least;
 use crate::http::json::insert;
 use crate::http::page::Variables;
+use crate::oauth::client::ClientId;
 use crate::secret::nonce::Nonce;
 use crate::secret::pin::Pin;
 use crate::time::Timestamp;
@@ -28,8 +29,10 @@ pub struct Transmission {
     pub nonce: Nonce,
     /// The language it should be in, of those that the service has.
     pub language: String,
-    /// The name of the site that asked for the proof, for people.
-    pub client: String,
+    /// The client that asked for the proof.
+    pub client: ClientId,
+    /// Its name for people.
+    pub client_name: String,
     /// When the PIN can no longer be entered.
     pub expires: Timestamp,
     /// When the decision to send it was made.
@@ -85,7 +88,7 @@ impl Transmission {
     pub fn variables(&self, host: &str) -> Variables {
         let variables = [
             ("address", self.address.to_json()),
-            ("client", self.client.as_str().into()),
+            ("client", self.client_name.as_str().into()),
             ("expires", self.expires.to_text().into()),
             ("host", host.into()),
             ("minutes", self.expires.since(self.now).as_minutes().into()),

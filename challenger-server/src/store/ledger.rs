@@ -21,8 +21,8 @@ pub(super) fn warn(balance: &Balance, charged: u32, row: Option<&Validation>) {
     // Nobody can be found by an address's digest in a log, but by the page that a person shows.
     match (budget, row) {
         (Account::Address(_), Some(row)) => {
-            let (client, reference) = (row.client, row.id.reference());
-            log::warn!(budget:%, messages, ends, client:%, reference; "{event}");
+            let (client, reference) = (row.client.number(), row.id.reference());
+            log::warn!(budget:%, messages, ends, client, reference; "{event}");
         }
         _ => log::warn!(budget:%, messages, ends; "{event}"),
     }

@@ -37,6 +37,7 @@ mod ledger;
 mod purse;
 mod registry;
 mod schema;
+mod session;
 mod spending;
 mod statements;
 mod task;

@@ -12,6 +12,7 @@ pub mod audit;
 pub mod bends;
 mod dice;
 mod http;
+mod pooler;
 mod postgres;
 pub mod simulation;
 mod text;
@@ -21,6 +22,7 @@ pub mod world;
 
 pub use dice::Dice;
 pub use http::{Head, Peer, Place, Reply, WAIT, read_head, request};
+pub use pooler::Pooler;
 pub use postgres::{Cluster, End, send};
 pub use text::{code_of, escape, pin_in, unescape, wrong};
 pub use threads::{Raise, at_once, notified, try_for, wait_for};

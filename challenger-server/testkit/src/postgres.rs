@@ -75,9 +75,7 @@ impl Cluster {
         let programs = find_programs();
         let directory = tempfile::Builder::new().prefix("challenger-pg-").tempdir().unwrap();
         let user = unprivileged(directory.path());
-        if let Some((user, group)) = user {
-            chown(directory.path(), Some(user), Some(group)).unwrap();
-        }
+        give(directory.path(), user);
         let (postmaster, databases) = (Mutex::new(None), AtomicUsize::new(0));
         let cluster = Self { programs, directory, user, fsync, tls_port, postmaster, databases };
         let mut initdb = cluster.command("initdb");
@@ -277,7 +275,8 @@ impl Cluster {
         command
     }
 
-    fn command_at(&self, program: &Path) -> Command {
+    /// A program, run by the same user.
+    pub(crate) fn command_at(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C");
         command.current_dir(self.directory.path()).stdin(Stdio::null());
@@ -290,6 +289,18 @@ impl Cluster {
     /// What PostgreSQL has logged.
     pub fn logged(&self) -> String {
         fs::read_to_string(self.log()).unwrap()
+    }
+
+    /// A new directory of the same user.
+    pub(crate) fn directory_for(&self, prefix: &str) -> TempDir {
+        let directory = tempfile::Builder::new().prefix(prefix).tempdir().unwrap();
+        give(directory.path(), self.user);
+        directory
+    }
+
+    /// Where it listens.
+    pub(crate) fn sockets(&self) -> &Path {
+        self.directory.path()
     }
 
     fn data(&self) -> PathBuf {
@@ -311,6 +322,13 @@ impl Drop for Cluster {
             send(child.id(), "QUIT");
             let _ = child.wait();
         }
+    }
+}
+
+/// Makes a user the owner of a directory.
+fn give(directory: &Path, user: Option<(u32, u32)>) {
+    if let Some((user, group)) = user {
+        chown(directory, Some(user), Some(group)).unwrap();
     }
 }
 

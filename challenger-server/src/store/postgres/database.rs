@@ -40,17 +40,6 @@ const KEEPALIVE_RETRIES: u32 = 3;
 /// The default of the postgres crate, which is too late for people who wait.
 const KEEPALIVE_IDLE_UNSET: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// Options for a server's connections, which precede those of the operator. A statement is a matter
-/// of milliseconds, and people are waiting. Each statement finds its rows by an index: otherwise a
-/// plan that was made while PostgreSQL knew the table to be empty would be kept. A statement that
-/// waited for a lock must see the changes that were made meanwhile, such as a new secret.
-const SERVE_OPTIONS: &str = "-c statement_timeout=5s -c lock_timeout=3s -c enable_seqscan=off \
-    -c default_transaction_isolation=read\\ committed";
-
-/// Options for the connections of the operator's tools. Their statements may take long, but when a
-/// lock cannot be had, an error is better than servers that queue behind.
-const MAINTAIN_OPTIONS: &str = "-c statement_timeout=0 -c lock_timeout=60s";
-
 /// The error for a text that cannot be read. It does not quote the text, because of the password.
 const EXPECTED: &str = "a URI such as postgres:///challenger or \
      postgres://USER@HOST/DATABASE?sslmode=disable, with options that this program knows";
@@ -106,16 +95,6 @@ impl PostgresDatabase {
         secrecy::conceal(message, &names.into_iter().flatten().collect::<Vec<_>>())
     }
 
-    /// The configuration of a server's connections.
-    pub(super) fn serving_config(&self) -> Config {
-        self.with_options(SERVE_OPTIONS)
-    }
-
-    /// The configuration of connections that create, upgrade and clean up.
-    pub(super) fn maintenance_config(&self) -> Config {
-        self.with_options(MAINTAIN_OPTIONS)
-    }
-
     /// Makes the connections, with certificates as they are now.
     pub(super) fn connector(&self) -> Result<Connector, String> {
         self.encryption.connector()
@@ -137,14 +116,9 @@ impl PostgresDatabase {
         each.saturating_mul(addresses).saturating_add(LOGIN_TIMEOUT).min(CONNECT_LIMIT_MAX)
     }
 
-    /// The configuration with options of ours. Later options win, so the operator's come last.
-    fn with_options(&self, ours: &str) -> Config {
+    /// How to connect, with defaults for what the operator left open.
+    pub(super) fn config(&self) -> Config {
         let mut config = Config::clone(&self.config);
-        let options = match config.get_options() {
-            None => ours.to_owned(),
-            Some(theirs) => format!("{ours} {theirs}"),
-        };
-        config.options(&options);
         if config.get_application_name().is_none() {
             config.application_name("challenger");
         }
@@ -354,17 +328,8 @@ mod tests {
     }
 
     #[test]
-    fn our_options_come_before_the_operators() {
-        let options = |text: &str| {
-            let database = parse(text).unwrap();
-            let both = [database.serving_config(), database.maintenance_config()];
-            both.map(|config| config.get_options().unwrap().to_owned())
-        };
-        assert_eq!(options("dbname=c"), [SERVE_OPTIONS, MAINTAIN_OPTIONS]);
-        let own = "postgres:///c?options=-c%20statement_timeout%3D1s";
-        assert!(options(own).iter().all(|it| it.ends_with(" -c statement_timeout=1s")));
-        let config =
-            parse("postgres:///c?connect_timeout=9&application_name=x").unwrap().serving_config();
+    fn the_operators_parameters_win() {
+        let config = parse("postgres:///c?connect_timeout=9&application_name=x").unwrap().config();
         assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(9)));
         assert_eq!(config.get_application_name(), Some("x"));
     }

@@ -10,6 +10,12 @@ use crate::store::StoreError;
 /// Error for a database that does not answer, though it may be working on it.
 pub(super) const LATE: &str = "the database did not answer in time";
 
+/// How PgBouncer refuses what else it could not keep apart, with a code that it has for everything.
+const NO_OPTIONS: &str = "unsupported startup parameter";
+
+const WITHOUT_OPTIONS: &str = ": a connection pooler takes no options; leave them out of CONFIG, \
+    and set them for the role with ALTER ROLE";
+
 /// Why something failed, without the name of the database.
 #[derive(Clone, Debug)]
 pub(super) enum PostgresError {
@@ -30,7 +36,7 @@ pub(super) enum PostgresError {
     Refused,
     /// The database cannot be reached now, and perhaps later. Nothing was changed.
     Unreachable(String),
-    /// The connection was lost before the statement was sent.
+    /// The connection was lost before the statement was sent, or had another session.
     Unsent(String),
 }
 
@@ -45,7 +51,9 @@ impl PostgresError {
         // Keeps the number, because sentences are translated. Details would quote values.
         let code = refusal.code();
         let message = format!("{} (SQLSTATE {})", refusal.message(), code.code());
-        if matches!(refusal.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) {
+        let is_last = matches!(refusal.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+        // PgBouncer says it in the field that PostgreSQL translates, and only there.
+        if is_last || refusal.severity() == "FATAL" {
             return Self::Lost(message);
         }
         match *code {
@@ -56,6 +64,10 @@ impl PostgresError {
             | SqlState::T_R_DEADLOCK_DETECTED
             | SqlState::T_R_SERIALIZATION_FAILURE => Self::Conflict(message),
             SqlState::READ_ONLY_SQL_TRANSACTION => Self::ReadOnly(message),
+            // The session is not the one in which we prepared it. Another may be ours.
+            SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::DUPLICATE_PSTATEMENT => {
+                Self::Unsent(message)
+            }
             _ => Self::Other(message),
         }
     }
@@ -73,7 +85,18 @@ impl PostgresError {
     /// An error of connecting.
     pub(super) fn of_connecting(error: &postgres::Error) -> Self {
         let seen = Self::new(error);
+        if error.as_db_error().is_some_and(|it| it.message().contains(NO_OPTIONS)) {
+            return Self::Other(format!("{seen}{WITHOUT_OPTIONS}"));
+        }
         if may_pass(error) { Self::Unreachable(seen.to_string()) } else { seen }
+    }
+
+    /// The same, for one that came before there was a session.
+    pub(super) fn while_connecting(self) -> Self {
+        match self {
+            Self::Lost(cause) | Self::Unsent(cause) => Self::Unreachable(cause),
+            error => error,
+        }
     }
 
     /// Whether it is certain that nothing was changed.

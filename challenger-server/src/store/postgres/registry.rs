@@ -10,7 +10,8 @@ use challenger_proto::{Span, Timestamp};
 use postgres::{Client, Config};
 
 use super::error::{LATE, PostgresError};
-use super::{PostgresStore, clients, schema, spending};
+use super::tls::Connector;
+use super::{PostgresStore, clients, schema, session, spending};
 use crate::store::row::to_seconds;
 use crate::store::{
     Added, Changed, Changes, ClientKey, ClientSummary, Collected, NewClient, Registry, Rotated,
@@ -136,15 +137,16 @@ impl PostgresStore {
     /// A connection for a tool, made in another thread: the limits of the postgres crate are for
     /// each host, and none of them helps when the database hangs.
     pub(super) fn connect(&self) -> Result<Client, PostgresError> {
+        self.route.check_sessions()?;
         let connector = self.database.connector().map_err(PostgresError::Other)?;
-        let config = Config::from(self.database.maintenance_config());
+        let config = Config::from(self.database.config());
         let (reply, connected) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name("database".to_owned())
-            .spawn(move || reply.send(config.connect(connector)).ok())
+            .spawn(move || reply.send(begin(&config, connector)).ok())
             .map_err(|error| PostgresError::no_thread(&error))?;
         let made = connected.recv_timeout(CONNECT_TIMEOUT);
-        Ok(made.map_err(|_| PostgresError::Unreachable(LATE.to_owned()))??)
+        made.map_err(|_| PostgresError::Unreachable(LATE.to_owned()))?
     }
 
     /// Runs a task beside others.
@@ -168,6 +170,18 @@ impl PostgresStore {
         let done = locked.and_then(|mut client| task(&mut client));
         done.map_err(|error| self.error(error))
     }
+}
+
+/// Connects, and begins a session.
+fn begin(config: &Config, connector: Connector) -> Result<Client, PostgresError> {
+    let connected = config.connect(connector);
+    let mut client = connected.map_err(|error| PostgresError::of_connecting(&error))?;
+    session::settle(&mut |sql| say(&mut client, sql), session::MAINTAIN)?;
+    Ok(client)
+}
+
+fn say(client: &mut Client, sql: &str) -> Result<Option<String>, PostgresError> {
+    Ok(session::first_value(&client.simple_query(sql)?))
 }
 
 /// Runs a task again after a conflict: a request that redeems a code may lock a client's rows in

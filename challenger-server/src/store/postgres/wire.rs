@@ -26,9 +26,9 @@ use self::bell::together;
 use super::database::PostgresDatabase;
 use super::desk::{Fate, Ticket, Wire};
 use super::error::{LATE, PostgresError};
-use super::schema;
 use super::task::{Call, Reply};
 use super::tls::Connector;
+use super::{schema, session};
 
 /// For how long after its last use a connection is believed to be alive. No database restarts so
 /// fast, and where many requests make checks expensive, connections are seldom idle for so long.
@@ -47,13 +47,16 @@ pub(super) struct Route {
     limit: Duration,
     /// Whether there was a connection. From then on, the schema may be newer than ours.
     has_begun: AtomicBool,
+    /// Whether connections are known to be sessions of their own. After a loss, there may be a
+    /// pooler in another mode.
+    are_sessions: Arc<AtomicBool>,
 }
 
 impl Route {
     pub(super) fn new(database: &PostgresDatabase) -> Result<Self, String> {
-        let (config, connector) = (database.serving_config(), database.connector()?);
+        let (config, connector) = (database.config(), database.connector()?);
         let (limit, has_begun) = (database.connect_limit(), AtomicBool::new(false));
-        Ok(Self { config, connector, limit, has_begun })
+        Ok(Self { config, connector, limit, has_begun, are_sessions: Arc::default() })
     }
 
     /// Connects, and checks the schema: it may not be the database of the last time.
@@ -62,14 +65,29 @@ impl Route {
             true => schema::check_not_older,
             false => schema::check,
         };
+        self.check_sessions()?;
         let deadline = Instant::now() + self.limit;
         let mut connection = self.open(deadline)?;
-        match schema::version(|sql| connection.ask(sql, deadline)).and_then(check) {
-            Err(PostgresError::Lost(cause)) => return Err(PostgresError::Unreachable(cause)),
-            checked => checked?,
-        }
+        session::settle(&mut |sql| connection.say(sql, deadline), session::SERVE)
+            .and_then(|()| schema::version(|sql| connection.ask(sql, deadline)))
+            .and_then(check)
+            .map_err(PostgresError::while_connecting)?;
         self.has_begun.store(true, Ordering::Relaxed);
         Ok(connection)
+    }
+
+    /// Checks that connections are sessions of their own, which takes two of them to find out.
+    pub(super) fn check_sessions(&self) -> Result<(), PostgresError> {
+        if self.are_sessions.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.limit;
+        let (mut one, mut other) = (self.open(deadline)?, self.open(deadline)?);
+        let (mut one, mut other) =
+            (|sql: &str| one.say(sql, deadline), |sql: &str| other.say(sql, deadline));
+        session::check_own(&mut one, &mut other).map_err(PostgresError::while_connecting)?;
+        self.are_sessions.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     fn open(&self, deadline: Instant) -> Result<Connection, PostgresError> {
@@ -83,7 +101,6 @@ impl Route {
             failed => {
                 // A thread of it may still look for a host.
                 runtime.shutdown_background();
-                let late = || PostgresError::Unreachable(LATE.to_owned());
                 let error = failed.ok().and_then(Result::err);
                 return Err(error.map_or_else(late, |error| PostgresError::of_connecting(&error)));
             }
@@ -91,7 +108,9 @@ impl Route {
         let (end, fate) = (End::default(), Cell::new(Fate::Usable));
         let link = Link { runtime, driver: Some(Box::pin(driver)), end: Arc::clone(&end) };
         let (statements, used) = (RefCell::default(), Cell::new(Instant::now()));
-        Ok(Connection { session: Session { client, statements, used, fate, end }, link })
+        let are_sessions = Arc::clone(&self.are_sessions);
+        let session = Session { client, statements, used, fate, end, are_sessions };
+        Ok(Connection { session, link })
     }
 }
 
@@ -105,8 +124,14 @@ impl Connection {
     /// Runs a query that returns one row.
     fn ask(&mut self, sql: &str, deadline: Instant) -> Result<Row, PostgresError> {
         let asked = self.link.wait(deadline, self.session.client.query_one(sql, &[]));
-        let late = || PostgresError::Unreachable(LATE.to_owned());
         asked.ok_or_else(late)?.map_err(|error| self.session.error(error))
+    }
+
+    /// Runs SQL without preparing it, and returns the first value.
+    fn say(&mut self, sql: &str, deadline: Instant) -> Result<Option<String>, PostgresError> {
+        let said = self.link.wait(deadline, self.session.client.simple_query(sql));
+        let said = said.ok_or_else(late)?.map_err(|error| self.session.error(error))?;
+        Ok(session::first_value(&said))
     }
 }
 
@@ -180,6 +205,7 @@ struct Session {
     /// What becomes of the connection, by what is known of it.
     fate: Cell<Fate>,
     end: End,
+    are_sessions: Arc<AtomicBool>,
 }
 
 impl Session {
@@ -318,13 +344,20 @@ impl Session {
             error => error,
         };
         match error {
-            PostgresError::Lost(_) => self.fate.set(Fate::Lost),
+            PostgresError::Lost(_) | PostgresError::Unsent(_) => {
+                self.are_sessions.store(false, Ordering::Relaxed);
+                self.fate.set(Fate::Lost);
+            }
             // It stays read-only, even when new ones may write again.
             PostgresError::ReadOnly(_) => self.fate.set(Fate::Spent),
             _ => {}
         }
         error
     }
+}
+
+fn late() -> PostgresError {
+    PostgresError::Unreachable(LATE.to_owned())
 }
 
 fn boxed<'a, T>(work: impl Iterator<Item = impl Future<Output = T> + 'a>) -> Vec<Work<'a, T>> {

@@ -237,3 +237,28 @@ fn sessions_end_with_a_goodbye() {
         WHERE datname = current_database()";
     assert_eq!(it.psql(abandoned), "0");
 }
+
+#[test]
+fn our_settings_hold_unless_the_operator_made_them_in_options() {
+    let (it, _) = Fixture::new();
+    let set = "SET default_transaction_isolation = serializable";
+    it.psql(&format!("ALTER DATABASE {} {set}", it.name));
+    let setting = |wire: &mut Connection, name: &str| {
+        wire.say(&format!("SHOW {name}"), Instant::now() + PATIENCE).unwrap().unwrap()
+    };
+    let mut wire = it.route.connect().unwrap();
+    for (name, value) in [
+        ("statement_timeout", "5s"),
+        ("lock_timeout", "3s"),
+        ("enable_seqscan", "off"),
+        ("default_transaction_isolation", "read committed"),
+        ("application_name", "challenger"),
+    ] {
+        assert_eq!(setting(&mut wire, name), value, "{name}");
+    }
+    let uri = it.cluster.uri(&it.name) + "&options=-c%20lock_timeout%3D7s";
+    let database = PostgresDatabase::parse(&uri, |_| None).unwrap();
+    let mut wire = Route::new(&database).unwrap().connect().unwrap();
+    assert_eq!(setting(&mut wire, "lock_timeout"), "7s");
+    assert_eq!(setting(&mut wire, "statement_timeout"), "5s");
+}
