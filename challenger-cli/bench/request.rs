@@ -15,7 +15,7 @@ use challenger_server::places::{self, Places};
 use challenger_server::ports::{Clock, EntropySource, Helper, Pages};
 use challenger_server::recent::Recent;
 use challenger_server::responder::Responder;
-use challenger_server::store::{Store, StoreError};
+use challenger_server::store::{Statistic, Store, StoreError};
 
 /// A server that meets the same rows again and again: what it commits leads nowhere.
 pub struct Served {
@@ -52,6 +52,7 @@ impl Served {
             pages: world,
             places: Places::new(places::Limits::default()),
             recent: Recent::default(),
+            statistics: Arc::default(),
         };
         Self { responder, limits: Limits::default(), bytes: bytes(request) }
     }
@@ -93,6 +94,10 @@ impl Store for World {
 
     fn commit(&self, _: &Write) -> Result<Commit, StoreError> {
         Ok(Commit::Done)
+    }
+
+    fn add_to_statistics(&self, _: &[Statistic]) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

@@ -1,11 +1,13 @@
-//! `challenger-admin`: registers clients, lists them, changes their secrets and their budgets, and
-//! shows what is spent.
+//! `challenger-admin`: registers clients, lists them, changes their secrets and their budgets, shows
+//! what is spent and what happened, and finds and forgets people.
 
 mod audit;
 mod budgets;
 mod changes;
 mod clients;
+mod people;
 mod secret;
+mod statistics;
 mod strength;
 
 use std::path::PathBuf;
@@ -17,12 +19,14 @@ use challenger_proto::Span;
 use challenger_proto::oauth::{ClientId, RedirectUri, RedirectUriError};
 use challenger_server::config::TimeSpan;
 use challenger_server::os;
+use challenger_server::settings::{self, SettingsError};
 use challenger_server::store::{Changes, ClientKey, OpenMode, Registry, StoreError};
 use serde_json::json;
 
 use self::budgets::Overview;
 use self::clients::{Report, Style, Subject, end_unsolved};
 use self::secret::NewSecret;
+use self::statistics::Statistics;
 use crate::args;
 use crate::common::{load_config, open_registry, set_up_log};
 use crate::exit::{Exit, end, say};
@@ -35,26 +39,26 @@ const VALUED: &str = "aclLr";
 /// The actions, of which one has to be chosen.
 const ACTIONS: &str = "--add=SECRET, --generate, --rotate=SECRET, --regenerate, \
                        --messages-per-day=N, --name=NAME, --open, --close, --disable, --enable, \
-                       --set-redirect-uri=URI, --delete, --list, --budgets or \
-                       --forgive=ADDRESS";
+                       --set-redirect-uri=URI, --delete, --list, --stats, --budgets, \
+                       --forgive=ADDRESS, --find=WHOM or --forget=ADDRESS";
 
 /// The longest time in which a client may have two secrets: to change one takes days, not months.
 const KEEP_OLD_MAX: Span = Span::days(30);
 
 /// Register a client, which lives at a redirect URI, and print its client ID; or change, delete or
-/// list clients; or show what is spent of the budgets for messages, and give it back. The service
-/// may be running, and knows at once.
+/// list clients; or show what is spent of the budgets for messages, and give it back; or find and
+/// forget a person. The service may be running, and knows at once.
 ///
 /// A CLIENT is the redirect URI of a client; or, once it is registered, its client ID.
 ///
-/// A SECRET or ADDRESS of - is read from standard input, one line.
+/// A SECRET, ADDRESS or WHOM of - is read from standard input, one line.
 #[derive(FromArgs)]
 #[argh(
     example = "challenger-admin --generate --name=\"Ada's Shop\" https://shop.example/callback\n\
                challenger-admin --messages-per-day=500 https://shop.example/callback\n\
                challenger-admin --regenerate --keep-old=\"1 day\" 1\n\
                challenger-admin --list\n\
-               challenger-admin --forgive=ada@example.com",
+               challenger-admin --find=ada@example.com",
     note = "Exit status: 0, done; 1, failed; 2, wrong arguments; 6, wrong configuration.\n\
             More: challenger-admin(1)."
 )]
@@ -71,6 +75,9 @@ struct Arguments {
     /// configuration file to use instead of the usual places
     #[argh(option, short = 'c', arg_name = "FILE")]
     config: Option<PathBuf>,
+    /// with --stats: how many days to add up, today included (default: 7)
+    #[argh(option, arg_name = "N")]
+    days: Option<String>,
     /// delete a client, its validations and its access tokens
     #[argh(switch, short = 'd')]
     delete: bool,
@@ -80,6 +87,14 @@ struct Arguments {
     /// enable a client that is disabled
     #[argh(switch)]
     enable: bool,
+    /// show the validations of a person: of an address, in any spelling, or of the six letters of
+    /// a reference
+    #[argh(option, arg_name = "WHOM")]
+    find: Option<String>,
+    /// delete everything that is kept about an address: its validations, its access tokens and
+    /// what is spent of its budget
+    #[argh(option, arg_name = "ADDRESS")]
+    forget: Option<String>,
     /// give an address its budget back; or another budget, by its name in --budgets
     #[argh(option, arg_name = "ADDRESS")]
     forgive: Option<String>,
@@ -124,6 +139,10 @@ struct Arguments {
     /// send a client's users to this URI from now on; validations that it has opened keep the old one
     #[argh(option, arg_name = "URI")]
     set_redirect_uri: Option<String>,
+    /// count by client, today and in the last days: validations opened, messages sent and failed,
+    /// addresses proved, and codes exchanged for an access token
+    #[argh(switch)]
+    stats: bool,
     /// accept a SECRET that could be found by trying
     #[argh(switch)]
     weak: bool,
@@ -144,9 +163,12 @@ enum Action {
     Budgets,
     Change(Changes),
     Delete,
+    Find(String),
+    Forget(String),
     Forgive(String),
     List,
     Rotate(NewSecret, Option<Span>),
+    Stats(u64),
 }
 
 /// Runs the program.
@@ -184,6 +206,19 @@ fn run() -> Result<(), Exit> {
             let registry = arguments.registry()?;
             clients::delete(&*registry, Subject::find(&*registry, key)?)?
         }
+        Action::Find(text) => {
+            let config = load_config(arguments.config.as_deref())?;
+            let whom = people::whom(&config, &text)?;
+            let registry = open_registry(&config, OpenMode::Use)?;
+            return people::find(&*registry, &whom, os::now(), arguments.style());
+        }
+        Action::Forget(text) => {
+            let config = load_config(arguments.config.as_deref())?;
+            let address = people::whose(&config, &text)?;
+            let database = settings::database(&config).map_err(misconfigured)?;
+            let registry = open_registry(&config, OpenMode::Use)?;
+            return people::forget(&*registry, &database, &address, arguments.style());
+        }
         Action::Forgive(address) => {
             let config = load_config(arguments.config.as_deref())?;
             let account = budgets::account(&config, &address)?;
@@ -206,6 +241,10 @@ fn run() -> Result<(), Exit> {
             let report = clients::rotate(&*registry, subject, secret, keep_old)?;
             return arguments.print_and_end_unsolved(&report, &*registry);
         }
+        Action::Stats(days) => {
+            let registry = arguments.registry()?;
+            return Statistics::new(&*registry, os::now(), days)?.print(arguments.style());
+        }
     };
     report.print(arguments.style(), None)
 }
@@ -215,6 +254,7 @@ impl Arguments {
     fn action(&self) -> Result<Action, Exit> {
         let given = |secret: &String| NewSecret::Given(secret.clone());
         let (set, keep_old) = (changes::asked_for(self)?, self.keep_old()?);
+        let days = statistics::days(self.days.as_deref())?;
         let chosen = [
             self.add.as_ref().map(|secret| Action::Add(given(secret), set.clone())),
             self.generate.then(|| Action::Add(NewSecret::Generated, set.clone())),
@@ -224,6 +264,9 @@ impl Arguments {
             self.list.then_some(Action::List),
             self.budgets.then_some(Action::Budgets),
             self.forgive.clone().map(Action::Forgive),
+            self.find.clone().map(Action::Find),
+            self.forget.clone().map(Action::Forget),
+            self.stats.then_some(Action::Stats(days)),
         ];
         let mut chosen = chosen.into_iter().flatten();
         let action = match (chosen.next(), chosen.next()) {
@@ -260,8 +303,11 @@ impl Arguments {
     fn check(&self, action: &Action, set: &Changes) -> Result<(), Exit> {
         let without_client = match action {
             Action::Budgets => Some("--budgets"),
+            Action::Find(_) => Some("--find"),
+            Action::Forget(_) => Some("--forget"),
             Action::Forgive(_) => Some("--forgive"),
             Action::List => Some("--list"),
+            Action::Stats(_) => Some("--stats"),
             Action::Add(..) | Action::Change(_) | Action::Delete | Action::Rotate(..) => None,
         };
         if let Some(option) = without_client.filter(|_| self.client.is_some()) {
@@ -279,6 +325,9 @@ impl Arguments {
         }
         if self.weak && self.add.is_none() && self.rotate.is_none() {
             return Err(misused("--weak belongs to --add=SECRET or --rotate=SECRET"));
+        }
+        if self.days.is_some() && !matches!(action, Action::Stats(_)) {
+            return Err(misused("--days=N belongs to --stats"));
         }
         if *set != Changes::default() && !matches!(action, Action::Add(..) | Action::Change(_)) {
             return Err(misused(
@@ -338,6 +387,10 @@ fn invalid(text: &str, error: RedirectUriError) -> Exit {
 
 fn failed(error: StoreError) -> Exit {
     Exit::failed(error.to_string())
+}
+
+fn misconfigured(error: SettingsError) -> Exit {
+    Exit::not_configured(error.to_string())
 }
 
 fn misused(complaint: &str) -> Exit {

@@ -15,6 +15,16 @@ use crate::logger::Logger;
 /// The short options with a value that all programs have: configuration, log file, log level.
 pub(crate) const VALUED: &str = "clL";
 
+/// The section of a helper's settings.
+#[cfg(any(feature = "email", feature = "http"))]
+const HELPER: &str = "challenger-helper";
+
+/// What a helper's `--check` finds about a setting, with the section where that belongs.
+#[cfg(any(feature = "email", feature = "http"))]
+pub(crate) fn of_helper(finding: &str) -> String {
+    format!("[{HELPER}] {finding}")
+}
+
 /// Loads the configuration.
 ///
 /// # Errors
@@ -40,13 +50,12 @@ pub(crate) fn load_config_from(files: &dyn Files, file: Option<&Path>) -> Result
 /// [`Exit::misconfigured`] with the place of the mistake, or the file that this user may not read.
 #[cfg(any(feature = "email", feature = "http"))]
 pub(crate) fn helper_settings(file: &Path) -> Result<Vec<(String, String)>, Exit> {
-    const SECTION: &str = "challenger-helper";
     let config =
         load_config(Some(file)).map_err(|exit| Exit::misconfigured(exit.message().to_owned()))?;
-    let section = config.section(SECTION);
+    let section = config.section(HELPER);
     if let Some(hidden) = section.and_then(|section| section.hidden_in.as_deref()) {
         return Err(Exit::misconfigured(format!(
-            "[{SECTION}] is in {}, which cannot be read: expected the service's user, or root",
+            "[{HELPER}] is in {}, which cannot be read: expected the service's user, or root",
             hidden.display()
         )));
     }

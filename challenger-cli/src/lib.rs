@@ -24,4 +24,6 @@ pub mod send_email;
 pub mod send_http;
 #[cfg(any(feature = "email", feature = "http"))]
 mod serve;
+#[cfg(any(feature = "email", feature = "http"))]
+mod stream;
 mod syslog;

@@ -102,8 +102,8 @@ fn one_action_at_a_time_is_possible() {
     let site = Site::bare("");
     let add = format!("--add={SECRET}");
     let cases: [(&[&str], &str); 35] = [
-        (&[OTHER], "--budgets or --forgive=ADDRESS is missing"),
-        (&["--json"], "--budgets or --forgive=ADDRESS is missing"),
+        (&[OTHER], "--find=WHOM or --forget=ADDRESS is missing"),
+        (&["--json"], "--find=WHOM or --forget=ADDRESS is missing"),
         (&[&add, "--delete", OTHER], "only one of --add=SECRET"),
         (&["--generate", "--regenerate", OTHER], "only one of"),
         (&["--list", "--delete"], "only one of"),

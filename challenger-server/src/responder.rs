@@ -12,6 +12,7 @@ use crate::front::{Answer, Peer, Respond};
 use crate::places::{Place, Places, Purpose, Turn};
 use crate::ports::{Clock, EntropySource, Helper, Pages};
 use crate::recent::Recent;
+use crate::statistics::Statistics;
 use crate::store::{Store, StoreError};
 use crate::subject::Subject;
 
@@ -33,6 +34,8 @@ pub struct Responder {
     pub places: Places,
     /// The rows that requests are decided on until the store proves or disproves them.
     pub recent: Recent,
+    /// What happens to validations, for the operator.
+    pub statistics: Arc<Statistics>,
 }
 
 impl Responder {
@@ -50,6 +53,7 @@ impl Responder {
                 Step::Send(it) => {
                     let sent = self.helper.send(it.message());
                     waiter.place = None;
+                    self.statistics.sent(it.message(), sent.is_err());
                     match sent {
                         Ok(()) => it.sent(),
                         Err(failure) => it.failed(failure),
@@ -114,6 +118,7 @@ impl Responder {
         match self.store.commit(it.write()) {
             Ok(Commit::Done) => {
                 self.recent.written(it.write());
+                self.statistics.written(it.write());
                 log_milestone(it.write(), subject);
                 if let (Some(message), Some(place)) = (message, &waiter.place) {
                     place.paid(message);

@@ -21,6 +21,7 @@ use crate::recent::Recent;
 use crate::residents::{self, Residents};
 use crate::responder::Responder;
 use crate::settings::Settings;
+use crate::statistics::{Saver, Statistics};
 use crate::store::{Store, StoreError};
 use crate::this_process;
 
@@ -30,6 +31,7 @@ pub struct Server {
     socket_file: Option<SocketFile>,
     engine: Running,
     store: Arc<dyn Store>,
+    saver: Saver,
     /// The helpers, if they stay.
     residents: Option<Arc<Residents>>,
 }
@@ -94,6 +96,7 @@ impl Server {
         } else {
             (Program::Once(settings.command), None)
         };
+        let statistics = Arc::new(Statistics::default());
         let responder: Arc<dyn Respond> = Arc::new(Responder {
             service: settings.service,
             store: Arc::clone(&store),
@@ -110,6 +113,7 @@ impl Server {
             }),
             places: Places::new(settings.places),
             recent: Recent::default(),
+            statistics: Arc::clone(&statistics),
         });
         let (listener, socket_file) = settings.listen.open().map_err(StartError::Listen)?;
         let engine = match settings.engine {
@@ -126,7 +130,8 @@ impl Server {
             }
         };
         let engine = engine.map_err(StartError::Front)?;
-        let server = Self { socket_file, engine, store, residents };
+        let saver = Saver::start(statistics, Arc::clone(&store)).map_err(StartError::Front)?;
+        let server = Self { socket_file, engine, store, saver, residents };
         log::info!(place = server.place(); "serving");
         Ok(server)
     }
@@ -152,6 +157,7 @@ impl Server {
         if let Some(residents) = &self.residents {
             residents.finish();
         }
+        self.saver.finish();
         if let Err(error) = self.store.finish() {
             log::warn!("{error}");
         }

@@ -69,6 +69,7 @@ impl Site {
             pages: Arc::new(NoPages),
             places: Places::new(places::Limits::default()),
             recent: Recent::default(),
+            statistics: Arc::default(),
         });
         let site = Self { servers, tool, clock, postbag, secret: "first" };
         let secret = HashedSecret::new(site.secret, Entropy::new([3; 32]));

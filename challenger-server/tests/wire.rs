@@ -122,6 +122,7 @@ impl<E: Engine> Wire<E> {
             pages: Arc::clone(&pages) as Arc<dyn Pages>,
             places: Places::new(places::Limits { helpers: 1, ..places::Limits::default() }),
             recent: Recent::default(),
+            statistics: Arc::default(),
         };
         Self { engine: E::start(Arc::new(responder)), address_type, clock, postbag, pages }
     }

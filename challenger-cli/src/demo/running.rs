@@ -200,6 +200,7 @@ fn responder(
         pages: Arc::new(RenderedPages { templates: Arc::new(templates), address_type }),
         places: Places::new(places::Limits { helpers: HELPERS, ..places::Limits::default() }),
         recent: Recent::default(),
+        statistics: Arc::default(),
     })
 }
 

@@ -127,7 +127,9 @@ fn disabled(site: &Site, replies: &mut Replies) {
     let nonce = site.setup();
     let output = admin(site, &["--disable", "1"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    let mut add = |name, reply| drop(replies.add(name, "disabled", reply));
+    let mut add = |name, reply| {
+        replies.add(name, "disabled", reply);
+    };
     add("pushAuthorizationRequest", post(site, "par", "response_type=code"));
     add("openAuthorization", site.get("authorize?response_type=code&client_id=1", &[]));
     add("exchangeCode", site.token("nothing"));

@@ -8,11 +8,9 @@ use crate::store::Database;
 use crate::store::PostgresDatabase;
 
 /// The section of the embedded store.
-#[cfg(feature = "sqlite")]
-const SQLITE: &str = "challengerdb-sqlite";
+pub(super) const SQLITE: &str = "challengerdb-sqlite";
 /// The section of the store in PostgreSQL, and its name in the original's manual.
-#[cfg(feature = "postgres")]
-const POSTGRES: [&str; 2] = ["challengerdb-postgres", "challenger-postgres"];
+pub(super) const POSTGRES: [&str; 2] = ["challengerdb-postgres", "challenger-postgres"];
 /// The default place of that store.
 #[cfg(feature = "postgres")]
 const POSTGRES_CONFIG: &str = "postgres:///challenger";

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use challenger_proto::address::Address;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
 use challenger_proto::store::{Account, Balance, Commit, Keys, Rows, Write};
 use challenger_proto::{Span, Timestamp};
@@ -16,20 +17,24 @@ compile_error!("a server needs a store: enable the feature postgres, sqlite, or 
 mod clients;
 mod database;
 mod ledger;
+mod people;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod statistics;
 mod tally;
 mod version;
 
 pub use clients::{Added, Changed, Changes, ClientKey, ClientSummary, NewClient, Rotated};
 pub use database::{Database, OpenMode};
+pub use people::{Forgotten, Found, Whom};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresDatabase, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+pub use statistics::{Counts, DAYS_KEPT, Day, Statistic};
 
 /// How long a load or a commit may take in all: waiting for a connection or for others, all tries,
 /// and the work itself, for which databases have shorter limits. People are waiting, and a database
@@ -75,6 +80,14 @@ pub trait Store: Send + Sync {
     /// whether something was written: the connection may have been lost afterwards.
     fn commit(&self, write: &Write) -> Result<Commit, StoreError>;
 
+    /// Adds to the statistics of days and clients, all or nothing, what happened since the last
+    /// time. Of clients that do not exist any more, nothing is kept.
+    ///
+    /// # Errors
+    /// Nothing was added, and the same may be tried again. If it is not known whether it was, that
+    /// is no error, so that nothing is counted twice.
+    fn add_to_statistics(&self, counted: &[Statistic]) -> Result<(), StoreError>;
+
     /// Cleans up at the end of a process, as far as the store can: removes the last traces of
     /// deleted rows, and gives back what it has set aside of budgets.
     ///
@@ -101,7 +114,7 @@ pub trait Registry {
     fn reset(&self) -> Result<(), StoreError>;
 
     /// Deletes expired rows, and counts them in the totals of their clients. Also finishes
-    /// deletions of clients that were interrupted.
+    /// deletions of clients that were interrupted, and deletes statistics after [`DAYS_KEPT`].
     ///
     /// # Errors
     /// The store is unreachable, or cannot write. Rows that were deleted until then are counted.
@@ -189,6 +202,32 @@ pub trait Registry {
     /// # Errors
     /// The store is unreachable, or cannot write.
     fn forgive(&self, account: &Account) -> Result<bool, StoreError>;
+
+    /// Finds what is kept about a person. This reads the tables from one end to the other, without
+    /// keeping others waiting.
+    ///
+    /// An address that was replaced by another in its validation is not found there: only a digest
+    /// of it is kept, under the nonce, which nobody can compare who has not got that.
+    ///
+    /// # Errors
+    /// The store is unreachable, or a row is corrupt.
+    fn find(&self, whom: &Whom) -> Result<Found, StoreError>;
+
+    /// Deletes what is kept about an address in any spelling: validations that have it or began
+    /// with it, grants, and its balance. Rows are counted in the totals of their clients. What begins
+    /// meanwhile may stay.
+    ///
+    /// # Errors
+    /// The store is unreachable, cannot write, or a row is corrupt. Rows that were deleted until
+    /// then stay deleted.
+    fn forget(&self, address: &Address) -> Result<Forgotten, StoreError>;
+
+    /// What happened to the validations of each client on each day from this one on, in the order of
+    /// days and clients. Servers add to it every few seconds.
+    ///
+    /// # Errors
+    /// The store is unreachable, or a row is corrupt.
+    fn statistics(&self, since: Day) -> Result<Vec<Statistic>, StoreError>;
 }
 
 /// What is spent of all budgets.

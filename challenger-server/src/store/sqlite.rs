@@ -18,15 +18,17 @@ use self::file::DatabaseFile;
 use self::writer::Writer;
 use super::ledger::warn;
 use super::tally::Tally;
-use super::{OpenMode, Store, StoreError, lock};
+use super::{OpenMode, Statistic, Store, StoreError, lock};
 
 mod clients;
 mod error;
 mod file;
 mod ledger;
+mod people;
 mod registry;
 mod schema;
 mod statements;
+mod statistics;
 mod wal;
 mod writer;
 
@@ -134,6 +136,11 @@ impl Store for SqliteStore {
             warn(balance, 1, write.row());
         }
         Ok(commit)
+    }
+
+    fn add_to_statistics(&self, counted: &[Statistic]) -> Result<(), StoreError> {
+        let mut connection = self.file.connect()?;
+        statistics::add(&mut connection, counted).map_err(|error| self.file.error(error))
     }
 
     fn finish(&self) -> Result<(), StoreError> {

@@ -108,6 +108,14 @@ macro_rules! laws {
             #[test]
             fn garbage_is_collected_in_pieces();
             #[test]
+            fn a_person_is_found_in_any_spelling_and_forgotten();
+            #[test]
+            fn a_person_is_forgotten_in_pieces();
+            #[test]
+            fn statistics_of_servers_add_up();
+            #[test]
+            fn statistics_are_kept_for_so_many_days();
+            #[test]
             fn balances_go_as_in_the_reference_store();
             #[test]
             fn what_is_over_budget_changes_nothing();

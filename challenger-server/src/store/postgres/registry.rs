@@ -4,6 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use challenger_proto::address::Address;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
 use challenger_proto::store::Account;
 use challenger_proto::{Span, Timestamp};
@@ -11,11 +12,11 @@ use postgres::{Client, Config};
 
 use super::error::{LATE, PostgresError};
 use super::tls::Connector;
-use super::{PostgresStore, clients, schema, session, spending};
+use super::{PostgresStore, clients, schema, session, spending, statistics};
 use crate::store::row::to_seconds;
 use crate::store::{
-    Added, Changed, Changes, ClientKey, ClientSummary, Collected, NewClient, Registry, Rotated,
-    Spending, StoreError, rest,
+    Added, Changed, Changes, ClientKey, ClientSummary, Collected, DAYS_KEPT, Day, Forgotten, Found,
+    NewClient, Registry, Rotated, Spending, Statistic, StoreError, Whom, people, rest,
 };
 
 /// The advisory lock that is held while creating, upgrading or cleaning up, so that only one
@@ -26,7 +27,7 @@ const LOCK: i64 = 0x4368_616c;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many rows are deleted in one statement: a server may wait for them.
-const PIECE_ROWS: i64 = 1000;
+pub(super) const PIECE_ROWS: i64 = 1000;
 
 /// How often a tool tries a change that meets a conflict.
 const TRIES: u32 = 5;
@@ -131,15 +132,26 @@ impl Registry for PostgresStore {
     fn forgive(&self, account: &Account) -> Result<bool, StoreError> {
         self.with_connection(|client| spending::forgive(client, account))
     }
+
+    fn find(&self, whom: &Whom) -> Result<Found, StoreError> {
+        people::find(self, whom)
+    }
+
+    fn forget(&self, address: &Address) -> Result<Forgotten, StoreError> {
+        people::forget(self, address)
+    }
+
+    fn statistics(&self, since: Day) -> Result<Vec<Statistic>, StoreError> {
+        self.with_connection(|client| statistics::since(client, since))
+    }
 }
 
 impl PostgresStore {
     /// A connection for a tool, made in another thread: the limits of the postgres crate are for
     /// each host, and none of them helps when the database hangs.
     pub(super) fn connect(&self) -> Result<Client, PostgresError> {
-        self.route.check_sessions()?;
+        let config = Config::from(self.route.place()?);
         let connector = self.database.connector().map_err(PostgresError::Other)?;
-        let config = Config::from(self.database.config());
         let (reply, connected) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name("database".to_owned())
@@ -186,7 +198,9 @@ fn say(client: &mut Client, sql: &str) -> Result<Option<String>, PostgresError> 
 
 /// Runs a task again after a conflict: a request that redeems a code may lock a client's rows in
 /// another order.
-fn retry<T>(mut task: impl FnMut() -> Result<T, PostgresError>) -> Result<T, PostgresError> {
+pub(super) fn retry<T>(
+    mut task: impl FnMut() -> Result<T, PostgresError>,
+) -> Result<T, PostgresError> {
     for _ in 1..TRIES {
         match task() {
             Err(PostgresError::Conflict(_)) => thread::sleep(PAUSE),
@@ -208,6 +222,7 @@ fn collect(client: &mut Client, now: Timestamp) -> Result<Collected, PostgresErr
         }
     }
     collected.balances = delete_balances(client, now)?;
+    statistics::delete_before(client, Day::of(now).before(DAYS_KEPT))?;
     Ok(collected)
 }
 

@@ -2,22 +2,23 @@
 
 use std::time::{Duration, Instant};
 
+use challenger_proto::address::Address;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
 use challenger_proto::store::Account;
 use challenger_proto::{Span, Timestamp};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::SqliteError;
-use super::{SqliteStore, clients, ledger, schema, wal};
+use super::{SqliteStore, clients, ledger, schema, statistics, wal};
 use crate::store::row::to_seconds;
 use crate::store::{
-    Added, Changed, Changes, ClientKey, ClientSummary, Collected, NewClient, Registry, Rotated,
-    Spending, Store, StoreError, rest,
+    Added, Changed, Changes, ClientKey, ClientSummary, Collected, DAYS_KEPT, Day, Forgotten, Found,
+    NewClient, Registry, Rotated, Spending, Statistic, Store, StoreError, Whom, people, rest,
 };
 
 /// How many rows are deleted in one transaction: a running server waits for them, and they may lie
 /// in as many pages.
-const PIECE_ROWS: u32 = 100;
+pub(super) const PIECE_ROWS: u32 = 100;
 
 /// Clients of which rows have expired, and clients that are being deleted.
 const SELECT_DUE: &str = "\
@@ -97,11 +98,23 @@ impl Registry for SqliteStore {
     fn forgive(&self, account: &Account) -> Result<bool, StoreError> {
         self.maintain(|connection| ledger::forgive(connection, account))
     }
+
+    fn find(&self, whom: &Whom) -> Result<Found, StoreError> {
+        people::find(self, whom)
+    }
+
+    fn forget(&self, address: &Address) -> Result<Forgotten, StoreError> {
+        people::forget(self, address)
+    }
+
+    fn statistics(&self, since: Day) -> Result<Vec<Statistic>, StoreError> {
+        self.with_connection(|connection| statistics::since(connection, since))
+    }
 }
 
 impl SqliteStore {
     /// Runs a task that changes something, and takes the old rows out of the write-ahead log.
-    fn maintain<T>(
+    pub(super) fn maintain<T>(
         &self,
         task: impl FnOnce(&mut Connection) -> Result<T, SqliteError>,
     ) -> Result<T, StoreError> {
@@ -140,6 +153,7 @@ fn collect(connection: &mut Connection, now: Timestamp) -> rusqlite::Result<Coll
     collected.balances = in_pieces(connection, |transaction| {
         ledger::delete_ended(transaction, now, PIECE_ROWS, &mut last)
     })?;
+    statistics::delete_before(connection, Day::of(now).before(DAYS_KEPT))?;
     Ok(collected)
 }
 
@@ -172,7 +186,7 @@ fn delete_rows(
 }
 
 /// Counts deleted rows of a table in a client's totals.
-fn count(
+pub(super) fn count(
     transaction: &Transaction<'_>,
     table: &str,
     client: i64,
@@ -213,7 +227,7 @@ fn end_unsolved(
 
 /// Repeats a transaction until it has fewer rows than [`PIECE_ROWS`], and lets others have the
 /// database in between. Returns the number of rows in all.
-fn in_pieces(
+pub(super) fn in_pieces(
     connection: &mut Connection,
     mut piece: impl FnMut(&Transaction<'_>) -> rusqlite::Result<u32>,
 ) -> rusqlite::Result<u64> {
