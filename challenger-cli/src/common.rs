@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use challenger_server::config::{Config, Disk, Environment, Files};
 use challenger_server::settings;
-use challenger_server::store::{OpenMode, Registry};
+use challenger_server::store::{Database, OpenMode, Registry};
 use log::LevelFilter;
 
 use crate::exit::Exit;
@@ -118,8 +118,15 @@ fn set_up(
 /// [`Exit::not_configured`] without a usable configuration, [`Exit::failed`] when the store cannot
 /// be opened.
 pub(crate) fn open_registry(config: &Config, mode: OpenMode) -> Result<Arc<dyn Registry>, Exit> {
+    read_database(config)?.registry(mode).map_err(|error| Exit::failed(error.to_string()))
+}
+
+/// The database that the configuration names.
+///
+/// # Errors
+/// [`Exit::not_configured`] without a usable configuration.
+pub(crate) fn read_database(config: &Config) -> Result<Database, Exit> {
     let database = settings::database(config);
     log_warnings(config);
-    let database = database.map_err(|error| Exit::not_configured(error.to_string()))?;
-    database.registry(mode).map_err(|error| Exit::failed(error.to_string()))
+    database.map_err(|error| Exit::not_configured(error.to_string()))
 }

@@ -4,12 +4,12 @@ pub mod admin;
 mod args;
 #[cfg(any(feature = "email", feature = "http"))]
 mod authorities;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "demo")]
 pub mod challenger;
 mod common;
 pub mod config;
 pub mod dbinit;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "demo")]
 mod demo;
 mod exit;
 pub mod httpd;

@@ -1,5 +1,5 @@
-//! The connection of a helper to a server, in clear or encrypted. Everything on it has to be done by
-//! a deadline.
+//! The connection of a helper to a server, in clear or encrypted. Everything on it has to be done
+//! by a deadline.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};

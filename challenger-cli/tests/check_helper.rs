@@ -78,72 +78,76 @@ fn a_mail_server_that_takes_the_sender_is_asked_and_left_alone() {
     }
 }
 
+/// What a server does at a command, what is said of that, where `$` is the server, and how the check
+/// ends.
+type Dislike = (&'static str, Instead, &'static str, (i32, &'static str));
+
+const DISLIKES: &[Dislike] = &[
+    (
+        "GREETING",
+        Instead::Say("554 not you"),
+        "SMTP_HOST: $ refused the connection: 554 not you",
+        WRONG,
+    ),
+    ("GREETING", Instead::Say("421 busy"), "SMTP_HOST: $ refused the connection: 421 busy", ABSENT),
+    (
+        "GREETING",
+        Instead::Say("HTTP/1.1 400 Bad Request"),
+        "SMTP_HOST: $, at the connection: the answer is not one of a mail server",
+        WRONG,
+    ),
+    (
+        "GREETING",
+        Instead::Close,
+        "SMTP_HOST: $, at the connection: the connection was closed",
+        ABSENT,
+    ),
+    (
+        "GREETING",
+        Instead::Hang,
+        "SMTP_HOST: no answer from $ about the connection in time; SMTP_TIMEOUT is 1 s",
+        ABSENT,
+    ),
+    (
+        "EHLO",
+        Instead::Say("550 who are you"),
+        "SMTP_HOST: $ refused EHLO: 550 who are you; SMTP_HELO can be a name that it accepts",
+        WRONG,
+    ),
+    (
+        "EHLO",
+        Instead::Say("250 mx"),
+        "SMTP_HOST: $ offers no login for these settings: SMTP_PASSWORD needs PLAIN or LOGIN, \
+         SMTP_OAUTH2_TOKEN_FILE needs XOAUTH2; it offers none",
+        WRONG,
+    ),
+    (
+        "AUTH",
+        Instead::Say("535 5.7.8 no such account"),
+        "SMTP_USER: $ refused the login: 535 5.7.8 no such account",
+        WRONG,
+    ),
+    ("AUTH", Instead::Say("454 later"), "SMTP_USER: $ refused the login: 454 later", ABSENT),
+    (
+        "MAIL",
+        Instead::Say("553 not your domain"),
+        "EMAIL_FROM: $ refused the sender: 553 not your domain",
+        WRONG,
+    ),
+    ("MAIL", Instead::Say("451 later"), "EMAIL_FROM: $ refused the sender: 451 later", ABSENT),
+    ("MAIL", Instead::Close, "EMAIL_FROM: $, at the sender: the connection was closed", ABSENT),
+];
+
 #[test]
 fn what_a_mail_server_does_not_like_is_said_with_the_setting() {
-    let say = Instead::Say;
-    for (when, instead, expected, end) in [
-        ("GREETING", say("554 not you"), "SMTP_HOST: $ refused the connection: 554 not you", WRONG),
-        ("GREETING", say("421 busy"), "SMTP_HOST: $ refused the connection: 421 busy", ABSENT),
-        (
-            "GREETING",
-            say("HTTP/1.1 400 Bad Request"),
-            "SMTP_HOST: $, at the connection: the answer is not one of a mail server",
-            WRONG,
-        ),
-        (
-            "GREETING",
-            Instead::Close,
-            "SMTP_HOST: $, at the connection: the connection was closed",
-            ABSENT,
-        ),
-        (
-            "GREETING",
-            Instead::Hang,
-            "SMTP_HOST: no answer from $ about the connection in time; SMTP_TIMEOUT is 1 s",
-            ABSENT,
-        ),
-        (
-            "EHLO",
-            say("550 who are you"),
-            "SMTP_HOST: $ refused EHLO: 550 who are you; SMTP_HELO can be a name that it accepts",
-            WRONG,
-        ),
-        (
-            "EHLO",
-            say("250 mx"),
-            "SMTP_HOST: $ offers no login for these settings: SMTP_PASSWORD needs PLAIN or LOGIN, \
-             SMTP_OAUTH2_TOKEN_FILE needs XOAUTH2; it offers none",
-            WRONG,
-        ),
-        (
-            "AUTH",
-            say("535 5.7.8 no such account"),
-            "SMTP_USER: $ refused the login: 535 5.7.8 no such account",
-            WRONG,
-        ),
-        ("AUTH", say("454 later"), "SMTP_USER: $ refused the login: 454 later", ABSENT),
-        (
-            "MAIL",
-            say("553 not your domain"),
-            "EMAIL_FROM: $ refused the sender: 553 not your domain",
-            WRONG,
-        ),
-        ("MAIL", say("451 later"), "EMAIL_FROM: $ refused the sender: 451 later", ABSENT),
-        ("MAIL", Instead::Close, "EMAIL_FROM: $, at the sender: the connection was closed", ABSENT),
-        (
-            "MAIL",
-            Instead::Hang,
-            "EMAIL_FROM: no answer from $ about the sender in time; SMTP_TIMEOUT is 1 s",
-            ABSENT,
-        ),
-    ] {
-        let server = MailServer::with(Security::None, &[(when, instead)]);
+    for (when, instead, expected, end) in DISLIKES {
+        let server = MailServer::with(Security::None, &[(*when, *instead)]);
         let timeout = ("SMTP_TIMEOUT", if matches!(instead, Instead::Hang) { "1" } else { "15" });
         let settings = [server.settings("localhost"), account("SMTP_PASSWORD", PASSWORD).into()];
         let settings = email::with(&settings.concat(), &[timeout]);
         let output = check("challenger-send-email", "", &settings);
         let place = format!("localhost:{}", server.port);
-        finds(&output, &format!("[challenger-helper] {}", expected.replace('$', &place)), end);
+        finds(&output, &format!("[challenger-helper] {}", expected.replace('$', &place)), *end);
         assert_eq!(server.mails().len(), 0);
     }
     // A wrong password, which the server repeats.
@@ -152,7 +156,8 @@ fn what_a_mail_server_does_not_like_is_said_with_the_setting() {
     let settings = [&server.settings("localhost")[..], &wrong].concat();
     let output = check("challenger-send-email", "", &settings);
     let expected = format!(
-        "[challenger-helper] SMTP_USER: localhost:{} refused the login: 535 5.7.8 ***: not with ***",
+        "[challenger-helper] SMTP_USER: localhost:{} refused the login: 535 5.7.8 ***: not with \
+         ***",
         server.port
     );
     finds(&output, &expected, WRONG);

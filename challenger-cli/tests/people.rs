@@ -181,7 +181,7 @@ fn in_words(site: &Site, waiting: &str, refused: &str, redeemed: &str) {
     for name in ["Opened", "Last message", "Expires", "Until"] {
         let is_time =
             |line: &&str| line.starts_with(&format!("  {name}: ")) && line.ends_with(" UTC");
-        assert!(lines.iter().any(|line| is_time(line)), "{name}: {said}");
+        assert!(lines.iter().any(is_time), "{name}: {said}");
     }
     for name in ["Proposed", "Proved", "Exchanged", "Last failure", "Access token"] {
         assert!(!said.contains(name), "{name}: {said}");

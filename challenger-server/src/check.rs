@@ -28,10 +28,10 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
-/// Checks a configuration, the templates, documents and helper that it names, whether this user could
-/// listen there and others could not replace the socket's file, and whether the database can be
-/// read. A shipped helper checks its own settings, and whether its server is there. Nothing is sent
-/// or changed. An error does not keep the rest from being checked.
+/// Checks a configuration, the templates, documents and helper that it names, whether this user
+/// could listen there and others could not replace the socket's file, and whether the database can
+/// be read. A shipped helper checks its own settings, and whether its server is there. Nothing is
+/// sent or changed. An error does not keep the rest from being checked.
 pub fn check(config: &Config) -> Report {
     let PartialSettings { parts, errors, warnings } = PartialSettings::read(config, Given::Unasked);
     let mut report = Report { errors, ..Report::default() };

@@ -84,8 +84,8 @@ fn read(file: &Path, language: &str, version: &str) -> io::Result<Option<Documen
     Ok(Some(document))
 }
 
-/// A warning about what is left to be filled in: in double brackets, as in the texts that are shipped.
-/// What is not text, such as PDF, is not searched.
+/// A warning about what is left to be filled in: in double brackets, as in the texts that are
+/// shipped. What is not text, such as PDF, is not searched.
 fn unfinished(file: &Path, body: &[u8]) -> Option<String> {
     let text = str::from_utf8(body).ok()?;
     let mut marks = text.match_indices("[[").filter_map(|(at, _)| {

@@ -165,8 +165,8 @@ impl HelperCommand {
         }
     }
 
-    /// Runs the program with these arguments and without a message. Returns the lines that it printed
-    /// about errors, each as [`Self::run`] returns them, and how it failed, if it did.
+    /// Runs the program with these arguments and without a message. Returns the lines that it
+    /// printed about errors, each as [`Self::run`] returns them, and how it failed, if it did.
     pub(crate) fn examine(&self, arguments: &[&str]) -> (Vec<String>, Option<ProcessErrorKind>) {
         let Some((last, others)) = arguments.split_last() else { return (Vec::new(), None) };
         let command = self.clone().with_arguments(others);

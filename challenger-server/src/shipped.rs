@@ -5,8 +5,9 @@ use std::path::Path;
 /// The section whose options are the helper's settings.
 pub const SECTION: &str = "challenger-helper";
 
-/// The argument by which a helper says what is wrong with its settings, each mistake in a line about
-/// errors. An address may follow, which the helper has to be able to read. There is no message.
+/// The argument by which a helper says what is wrong with its settings, each mistake in a line
+/// about errors. An address may follow, which the helper has to be able to read. There is no
+/// message.
 pub(crate) const CHECK: &str = "--check";
 
 /// The variable by which many programs find a proxy. It is nobody's setting here.

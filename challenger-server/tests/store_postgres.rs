@@ -190,7 +190,7 @@ fn many_may_migrate_at_once() {
         for _ in 0..8 {
             scope.spawn(|| {
                 let tool = it.open(OpenMode::Maintain).unwrap();
-                assert_eq!(tool.migrate(), Ok(()));
+                assert!(tool.migrate().is_ok());
                 assert_eq!(tool.collect_garbage(NOW), Ok(Collected::default()));
             });
         }

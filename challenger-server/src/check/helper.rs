@@ -60,8 +60,8 @@ fn place(line: &str) -> String {
     }
 }
 
-/// An address that nobody has, as the helper would get it. Without one, settings are checked that do
-/// not depend on it.
+/// An address that nobody has, as the helper would get it. Without one, only what does not depend
+/// on it is checked.
 fn sample(service: &Service) -> Option<String> {
     let value = |field: &str| SAMPLE.iter().find(|(name, _)| *name == field);
     let value = |field: &str| value(field).map_or(UNKNOWN, |(_, value)| *value).to_owned();

@@ -9,8 +9,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How much of an answer is read, in bytes.
 const ANSWER_MAX: usize = 16 * 1024;
 
-const REQUEST: &[u8] =
-    b"GET /config HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: application/json\r\n\r\n";
+const REQUEST: &[u8] = b"GET /config HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 /// What the answer to that has in it, if it is this service's.
 const OURS: &str = r#""name":"challenger""#;
 

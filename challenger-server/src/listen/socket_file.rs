@@ -59,9 +59,9 @@ impl SocketFile {
         Self::try_bind(path, mode).map_err(|cause| ListenError::new(secrecy::path(path), cause))
     }
 
-    /// Checks whether this user could bind, and others could replace such a file. Nothing is created.
-    /// A socket that is served is a good sign: nobody but we or root can have put it there, so it is
-    /// this service's, or the service manager's for it.
+    /// Checks whether this user could bind, and others could replace such a file. Nothing is
+    /// created. A socket that is served is a good sign: nobody but we or root can have put it
+    /// there, so it is this service's, or the service manager's for it.
     ///
     /// # Errors
     /// The message says what is in the way.

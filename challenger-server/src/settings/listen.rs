@@ -8,6 +8,8 @@ use crate::config::Entry;
 use crate::listen::{Listen, PATH_MAX};
 use crate::secrecy;
 
+/// The default port.
+const PORT: u16 = 9967;
 /// The default file name of the socket, in the runtime directory.
 const SOCKET_NAME: &str = "httpd.sock";
 /// The default permissions of the socket: for us, and our group, to which the reverse proxy
@@ -23,13 +25,21 @@ pub(super) fn read_listen(reader: &mut OptionReader<'_>, may_pass: bool) -> Opti
         ("unix", read_unix),
         ("systemd", if may_pass { read_later } else { read_activated }),
     ];
-    let read = reader.required("SERVE", |it| it.choice(&choices))?;
+    if reader.text("SERVE").is_none() {
+        return read_unix(reader);
+    }
+    let read = reader.optional("SERVE", |it| it.choice(&choices))?;
     read(reader)
 }
 
 fn read_tcp(reader: &mut OptionReader<'_>) -> Option<Listen> {
-    let port = reader.required("PORT", |it| it.number(1..=65535));
-    let port = port.and_then(|port| u16::try_from(port).ok());
+    let port = match reader.text("PORT") {
+        None => Some(PORT),
+        Some(_) => {
+            let port = reader.optional("PORT", |it| it.number(1..=65535));
+            port.and_then(|port| u16::try_from(port).ok())
+        }
+    };
     let Some(name) = reader.text("BIND_TO") else {
         return port.map(|port| Listen::Tcp((Ipv6Addr::UNSPECIFIED, port).into()));
     };

@@ -35,6 +35,7 @@ pub use postgres::{PostgresDatabase, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use statistics::{Counts, DAYS_KEPT, Day, Statistic};
+pub use version::Migrated;
 
 /// How long a load or a commit may take in all: waiting for a connection or for others, all tries,
 /// and the work itself, for which databases have shorter limits. People are waiting, and a database
@@ -105,7 +106,7 @@ pub trait Registry {
     ///
     /// # Errors
     /// The store is unreachable, cannot write, or has a newer schema than this program.
-    fn migrate(&self) -> Result<(), StoreError>;
+    fn migrate(&self) -> Result<Migrated, StoreError>;
 
     /// Drops everything, then creates the schema.
     ///

@@ -122,7 +122,7 @@ pub(super) fn find(tables: &impl Tables, whom: &Whom) -> Result<Found, StoreErro
             let account = Account::of_address(address);
             let validations = with_address(tables, Table::Validations, &account)?;
             let grants = with_address(tables, Table::Grants, &account)?;
-            (validations, grants, Vec::from([account]))
+            (validations, grants, BTreeSet::from([account]))
         }
         Whom::Reference(reference) => {
             let mut validations = BTreeSet::new();
@@ -132,7 +132,7 @@ pub(super) fn find(tables: &impl Tables, whom: &Whom) -> Result<Found, StoreErro
                 }
                 Ok(())
             })?;
-            (validations, BTreeSet::new(), Vec::new())
+            (validations, BTreeSet::new(), BTreeSet::new())
         }
     };
     let has_more = validations.len().max(grants.len()) > FOUND_MAX;
@@ -152,8 +152,8 @@ pub(super) fn find(tables: &impl Tables, whom: &Whom) -> Result<Found, StoreErro
         let keys = Keys { grant: Some(TokenDigest::from_bytes(token)), ..Keys::default() };
         found.grants.extend(tables.load(&keys)?.grant);
     }
-    accounts.dedup();
-    found.balances = tables.load(&Keys { accounts: Some(accounts), ..Keys::default() })?.balances;
+    let accounts = Keys { accounts: Some(accounts.into_iter().collect()), ..Keys::default() };
+    found.balances = tables.load(&accounts)?.balances;
     found.validations.sort_by_key(|it| it.expires);
     found.grants.sort_by_key(|(serial, _)| *serial);
     Ok(found)

@@ -167,6 +167,9 @@ impl fmt::Debug for PostgresDatabase {
 /// The part of the parser's error that is certain not to quote the text.
 fn parse_error(error: &tokio_postgres::Error) -> String {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    if ["invalid value for option `sslmode`", "unknown option `sslrootcert`"].contains(&&*cause) {
+        return Encryption::MODES.to_owned();
+    }
     match cause.strip_prefix("invalid value for option ") {
         None => EXPECTED.to_owned(),
         Some(option) => format!("another value for its option {}", option.replace('`', "")),
@@ -277,10 +280,13 @@ mod tests {
     #[cfg(not(feature = "tls"))]
     #[test]
     fn a_network_has_to_be_trusted() {
+        let built_without = "sslmode=disable, because this program was built without TLS";
         for (text, expected) in [
-            ("postgres://ada:secret@/c?sslrootcert=/x", EXPECTED),
-            ("postgres:///c?sslmode=verify-full", "another value for its option sslmode"),
-            ("postgres:///c?sslmode=require", "sslmode=disable, because"),
+            ("postgres://ada:secret@/c?sslrootcert=/x", built_without),
+            ("postgres://db.example/c?sslmode=verify-full", built_without),
+            ("host=h sslmode=verify-ca sslrootcert=/x", built_without),
+            ("host=h sslmode=no", built_without),
+            ("postgres:///c?sslmode=require", built_without),
             ("postgres://ada:secret@db.example/c", "sslmode=disable for the host db.example"),
             ("postgres://localhost,db.example/c", "sslmode=disable for the host db.example"),
             ("host=localhost hostaddr=192.0.2.1", "sslmode=disable for the host 192.0.2.1"),
@@ -309,7 +315,7 @@ mod tests {
             ("host=h sslmode=disable sslrootcert=/x", "sslmode=verify-full with sslrootcert,"),
             ("postgres://h/c?sslmode=verify-ca", "sslrootcert=FILE with sslmode=verify-ca"),
             ("host=h sslmode=require sslrootcert=system", "sslmode=verify-full with sslrootcert="),
-            ("postgres:///c?sslmode=verify", "another value for its option sslmode"),
+            ("postgres:///c?sslmode=verify", "another value for its option sslmode: "),
             ("postgres://ada:secret@h/c?sslcert=/x", EXPECTED),
         ] {
             assert_refused(text, expected);

@@ -16,7 +16,7 @@ use super::{PostgresStore, clients, schema, session, spending, statistics};
 use crate::store::row::to_seconds;
 use crate::store::{
     Added, Changed, Changes, ClientKey, ClientSummary, Collected, DAYS_KEPT, Day, Forgotten, Found,
-    NewClient, Registry, Rotated, Spending, Statistic, StoreError, Whom, people, rest,
+    Migrated, NewClient, Registry, Rotated, Spending, Statistic, StoreError, Whom, people, rest,
 };
 
 /// The advisory lock that is held while creating, upgrading or cleaning up, so that only one
@@ -70,7 +70,7 @@ const DELETE_UNSOLVED: &str = "\
     SELECT number FROM counted";
 
 impl Registry for PostgresStore {
-    fn migrate(&self) -> Result<(), StoreError> {
+    fn migrate(&self) -> Result<Migrated, StoreError> {
         self.maintain(schema::migrate)
     }
 

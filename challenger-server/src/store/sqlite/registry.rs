@@ -13,7 +13,8 @@ use super::{SqliteStore, clients, ledger, schema, statistics, wal};
 use crate::store::row::to_seconds;
 use crate::store::{
     Added, Changed, Changes, ClientKey, ClientSummary, Collected, DAYS_KEPT, Day, Forgotten, Found,
-    NewClient, Registry, Rotated, Spending, Statistic, Store, StoreError, Whom, people, rest,
+    Migrated, NewClient, Registry, Rotated, Spending, Statistic, Store, StoreError, Whom, people,
+    rest,
 };
 
 /// How many rows are deleted in one transaction: a running server waits for them, and they may lie
@@ -37,7 +38,7 @@ const DELETE_UNSOLVED: &str = "\
     DELETE FROM validations WHERE id = ?1 AND progress IN ('open', 'challenged')";
 
 impl Registry for SqliteStore {
-    fn migrate(&self) -> Result<(), StoreError> {
+    fn migrate(&self) -> Result<Migrated, StoreError> {
         self.maintain(schema::migrate)
     }
 
