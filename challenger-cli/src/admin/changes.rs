@@ -122,8 +122,10 @@ pub(super) fn record(id: ClientId, changes: &Changes) {
     if let Some(redirect_uri) = redirect_uri {
         recorded("set-redirect-uri", &[("redirect_uri", redirect_uri.as_str().into())]);
     }
-    if let Some(disabled) = disabled {
-        recorded(if *disabled { "disable" } else { "enable" }, &[]);
+    match disabled {
+        Some(true) => recorded("disable", &[]),
+        Some(false) => recorded("enable", &[]),
+        None => {}
     }
 }
 
