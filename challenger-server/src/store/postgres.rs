@@ -29,6 +29,7 @@ use super::tally::Tally;
 use super::{LIMIT, OpenMode, Statistic, Store, StoreError, one_of_each};
 use crate::metrics::Metrics;
 
+mod clients;
 mod database;
 mod desk;
 mod error;

@@ -21,6 +21,7 @@ use super::tally::Tally;
 use super::{OpenMode, Statistic, Store, StoreError, lock, one_of_each};
 use crate::metrics::Metrics;
 
+mod clients;
 mod error;
 mod file;
 mod ledger;
