@@ -403,10 +403,10 @@ pub(super) fn forget(
     )?;
     match database {
         #[cfg(feature = "postgres")]
-        Database::Postgres(_) => say(
-            "PostgreSQL overwrites deleted rows after a vacuum; to have it done now, as their \
-             owner: VACUUM challenger.validations, challenger.grants, challenger.ledger",
-        ),
+        Database::Postgres(_) => {
+            say("PostgreSQL overwrites deleted rows after a vacuum; to have it done now, as their \
+             owner: VACUUM challenger.validations, challenger.grants, challenger.ledger")
+        }
         #[cfg(feature = "sqlite")]
         Database::Sqlite(_) => Ok(()),
     }
