@@ -28,6 +28,11 @@ const CHANGES: &[(&[&str], &[&str])] = &[
         &["--messages-per-day=unlimited", "--close", OTHER],
         &["action=close client=2", "action=messages-per-day client=2 messages=unlimited"],
     ),
+    (
+        &["--name=Shop", "--disable", OTHER],
+        &["action=name client=2 name=Shop", "action=disable client=2"],
+    ),
+    (&["--enable", "2"], &["action=enable client=2"]),
     (&["--rotate", SECRET, REDIRECT_URI], &["action=rotate client=1"]),
     (&["--regenerate", OTHER], &["action=rotate client=2"]),
     (&["--forgive=service"], &["action=forgive budget=service"]),

@@ -354,8 +354,8 @@ fn what_is_no_person_is_refused_without_repeating_it() {
         (&["--find=abc-oil"], 2, "no reference has an I, L, O or U: expected six letters"),
         (&["--find="], 2, "--find: no address: check "),
         (&["--forget= "], 2, "--forget: no address: check "),
-        (&["--find=ada@example.com", REDIRECT_URI], 2, "--find takes no REDIRECT_URI"),
-        (&["--forget=ada@example.com", REDIRECT_URI], 2, "--forget takes no REDIRECT_URI"),
+        (&["--find=ada@example.com", REDIRECT_URI], 2, "--find takes no CLIENT"),
+        (&["--forget=ada@example.com", REDIRECT_URI], 2, "--forget takes no CLIENT"),
         (&["--forget=ada@example.com", "--find=ada@example.com"], 2, "only one of --add=SECRET"),
     ] {
         let output = admin(&site, arguments);

@@ -65,8 +65,12 @@ fn clients_get_numbers() {
         assert!(!stderr(&output).contains(SECRET));
     }
     let weak = add(&["--add=abc", "http://e.example/"]);
+    assert_eq!((weak.status.code(), stdout(&weak).as_str()), (Some(2), ""));
+    assert!(stderr(&weak).contains("the secret is weak: it has 3 characters"), "{}", stderr(&weak));
+    let weak = add(&["--weak", "--add=abc", "http://e.example/"]);
     assert_eq!(stdout(&weak), "Client added. Client ID is: 4\n");
     assert!(stderr(&weak).contains("RFC 8959") && stderr(&weak).contains("TLS"));
+    assert!(stderr(&weak).contains("WARNING the secret is weak"), "{}", stderr(&weak));
 }
 
 #[test]

@@ -384,7 +384,7 @@ fn name(column: &'static str, text: Option<String>) -> Result<Option<ClientName>
     text.map(|text| ClientName::parse(&text).ok_or_else(|| corrupt(column))).transpose()
 }
 
-fn redirect_uri(column: &'static str, text: &str) -> Result<RedirectUri, StoreError> {
+pub(super) fn redirect_uri(column: &'static str, text: &str) -> Result<RedirectUri, StoreError> {
     RedirectUri::parse_registered(text).map_err(|_| corrupt(column))
 }
 
@@ -399,7 +399,7 @@ fn timestamp(
         .ok_or_else(|| corrupt(column))
 }
 
-fn optional_timestamp(
+pub(super) fn optional_timestamp(
     column: &'static str,
     seconds: Option<i64>,
 ) -> Result<Option<Timestamp>, StoreError> {
