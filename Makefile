@@ -5,6 +5,12 @@ CARGO ?= cargo
 # The place to install to, and the directory that collects everything for a package.
 PREFIX ?= /usr/local
 DESTDIR ?=
+# With SYSTEMD=1, units, the site for nginx and a first configuration go to where systemd, nginx and
+# Challenger look for them. Otherwise they are examples, below $(DOC).
+SYSTEMD ?=
+# The directories of systemd, which looks below these two prefixes only, and of zsh.
+UNIT_DIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/lib,/etc)/systemd/system
+ZSH_DIR ?= site-functions
 # The directory of the built programs.
 PROFILE_DIR ?= $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -16,6 +22,8 @@ LIBRARIES = testdata/integrators
 INTEGRATORS = $(or $(CARGO_TARGET_DIR),target)/integrators
 # The directory of schemathesis, which compares the service with docs/openapi.yaml, for the tests only.
 SCHEMATHESIS = $(or $(CARGO_TARGET_DIR),target)/schemathesis
+# The directory of CycloneDX's library, which validates the list of libraries, for the tests only.
+CYCLONEDX = $(or $(CARGO_TARGET_DIR),target)/cyclonedx
 
 PROGRAMS = challenger challenger-admin challenger-config challenger-dbinit challenger-httpd \
 	challenger-send-email challenger-send-http
@@ -26,6 +34,7 @@ GATEWAYS = $(wildcard docs/gateways/*.conf)
 TERMS = $(wildcard docs/terms/*.rst)
 DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT
 CHAPTERS = $(wildcard docs/*.md docs/*.svg docs/*.yaml)
+COMPLETED = $(PROGRAMS) $(notdir $(SCRIPTS))
 MONITORING = $(wildcard docs/monitoring/*)
 
 # Lists of files are separated by spaces, and some are deleted.
@@ -38,6 +47,11 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 MAN = $(SHARE)/man
 OURS = $(SHARE)/challenger
 DOC = $(SHARE)/doc/challenger
+EXAMPLES = $(DOC)/examples
+ETC = $(if $(SYSTEMD),$(DESTDIR)/etc/challenger,$(EXAMPLES)/challenger)
+# For units, sites and the configuration.
+PLACES = $(if $(SYSTEMD),$(DESTDIR)$(UNIT_DIR) $(DESTDIR)/etc/nginx/sites-available, \
+	$(EXAMPLES)/systemd $(EXAMPLES)/nginx) $(ETC)
 TALER_NAME = $(BIN)/taler-terms-generator
 INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send-email.sh) \
 	$(addprefix $(OURS)/,$(TEMPLATES) config.d/challenger.conf) \
@@ -46,12 +60,15 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 	$(addprefix $(OURS)/terms/,$(notdir $(TERMS))) \
 	$(addprefix $(MAN)/man1/,$(notdir $(wildcard docs/man/*.1)) challenger-send-email.sh.1) \
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
-	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS) $(MONITORING))
+	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS) $(MONITORING)) $(EXAMPLES)/local-sendmail.conf \
+	$(addprefix $(SHARE)/bash-completion/completions/,$(COMPLETED)) \
+	$(addprefix $(SHARE)/fish/vendor_completions.d/,$(addsuffix .fish,$(COMPLETED))) \
+	$(addprefix $(SHARE)/zsh/$(ZSH_DIR)/_,$(COMPLETED))
 
-.PHONY: all install uninstall demo selftest fuzz keep check simulate planted-bugs soak bench \
-	microbench check-instructions update-instructions programs deb check-package fmt \
-	packages postgresql openssl documents tools prometheus browser integrators schemathesis valgrind \
-	debhelper debian-tests
+.PHONY: all install uninstall completions sbom demo selftest fuzz keep check simulate planted-bugs \
+	soak bench microbench check-instructions update-instructions programs deb check-package fmt \
+	packages postgresql openssl documents tools prometheus shells browser integrators schemathesis \
+	cyclonedx valgrind debhelper debian-tests
 
 all:
 	$(CARGO) build --release --locked
@@ -79,14 +96,28 @@ install:
 	install -m 644 $(CHAPTERS) $(DOC)/docs
 	install -d $(DOC)/docs/monitoring
 	install -m 644 $(MONITORING) $(DOC)/docs/monitoring
+	challenger-cli/completions/generate $(BIN) $(SHARE) $(ZSH_DIR) $(COMPLETED)
+	install -d $(EXAMPLES)
+	sed 's|/usr/share/|$(PREFIX)/share/|' debian/examples/local-sendmail.conf \
+	    >$(EXAMPLES)/local-sendmail.conf
+	chmod 644 $(EXAMPLES)/local-sendmail.conf
+	debian/place install $(PREFIX) $(PLACES) $(if $(SYSTEMD),keep)
 
-# Removes what was installed, and those of our directories that are empty then.
+# Removes what was installed with the same variables, and those of our directories that are empty then. A
+# configuration that somebody changed stays.
 uninstall:
 	rm -f $(INSTALLED)
+	debian/place remove $(PREFIX) $(PLACES)
 	@[ "$$(readlink $(TALER_NAME))" != challenger-terms-generator ] || rm $(TALER_NAME)
-	@for folder in $(OURS)/templates $(OURS)/address-types $(OURS)/gateways $(OURS)/terms $(OURS)/config.d $(OURS) $(DOC)/docs/monitoring $(DOC)/docs $(DOC); do \
-	    [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; \
+	@for folder in $(addprefix $(OURS)/,templates address-types gateways terms config.d .) \
+	    $(addprefix $(ETC)/,conf.d secrets .) $(addprefix $(EXAMPLES)/,systemd nginx .) \
+	    $(DOC)/docs/monitoring $(DOC)/docs $(DOC); do \
+	    [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$${folder%/.}"; \
 	done
+
+# Makes completions of the built programs for bash, fish and zsh, to look at: make install has its own.
+completions:
+	challenger-cli/completions/generate $(PROFILE_DIR) $(PROFILE_DIR)/completions $(ZSH_DIR) $(PROGRAMS)
 
 # Runs the whole service on this machine, to play with.
 demo:
@@ -100,7 +131,8 @@ selftest:
 check: export PROPTEST_RNG_SEED ?= 20260105
 
 # Runs every check.
-check: postgresql openssl documents tools prometheus browser integrators schemathesis
+check: postgresql openssl documents tools prometheus shells browser integrators schemathesis \
+    cyclonedx debhelper
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
@@ -202,7 +234,7 @@ update-instructions: valgrind programs
 programs:
 	$(CARGO) build --release --locked --package challenger-cli --features bench
 
-# Builds the Debian package: target/debian/challenger_VERSION_ARCHITECTURE.deb.
+# Builds the Debian package, target/debian/challenger_VERSION_ARCHITECTURE.deb, and the list beside it.
 DEBS = $(or $(CARGO_TARGET_DIR),target)/debian
 
 deb: openssl debhelper
@@ -212,6 +244,15 @@ deb: openssl debhelper
 	rm -f $(DEBS)/challenger_*.deb
 	debian/rules clean
 	DEB_DESTDIR=$(DEBS) debian/rules binary
+	$(MAKE) sbom
+
+# Lists the libraries in the programs of the package, for tools that know which have vulnerabilities:
+# target/debian/challenger_VERSION.cdx.json. make deb does it as well.
+sbom: debhelper
+	mkdir -p $(DEBS)
+	rm -f $(DEBS)/challenger_*.cdx.json
+	version=$$(dpkg-parsechangelog -S Version) && debian/sbom "$$version" >$(DEBS)/sbom.new && \
+	mv $(DEBS)/sbom.new "$(DEBS)/challenger_$$version.cdx.json"
 
 # Installs the package on a fresh Debian, follows the manual there, upgrades and removes the package.
 check-package:
@@ -219,7 +260,7 @@ check-package:
 	{ echo 'check-package starts a machine in namespaces: run it as root' >&2; exit 1; }
 	$(MAKE) deb debian-tests
 	shellcheck --external-sources --source-path=debian/tests --severity=warning \
-	    debian/tests/* debian/third-party debian/*.postinst debian/*.postrm debian/*.prerm
+	    debian/tests/* debian/place debian/third-party debian/*.postinst debian/*.postrm debian/*.prerm
 	lintian --allow-root --fail-on error,warning $(DEBS)/challenger_*.deb
 	debian/tests/run-in-fresh-debian $(DEBS)/challenger_*.deb
 
@@ -261,6 +302,10 @@ tools:
 	    command -v weasyprint && ls /usr/share/iso-codes/json/iso_3166-1.json, \
 	    curl iso-codes jq patch poppler-utils postfix shellcheck weasyprint)
 
+# Completions are tried in the shells that they are for.
+shells:
+	$(call need,the tests try completions in shells, \
+	    command -v bash && command -v fish && command -v zsh, bash fish zsh)
 # The metrics are read by a Prometheus, and its tool tries the alerts.
 prometheus:
 	$(call need,the tests run a Prometheus of their own, \
@@ -298,6 +343,15 @@ schemathesis: testdata/openapi/requirements.txt
 	    /usr/bin/python3 -m venv --clear $(SCHEMATHESIS) && \
 	    $(SCHEMATHESIS)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $< && \
 	    cp $< $(SCHEMATHESIS); }
+
+# The list of libraries is validated by CycloneDX's own library, in an environment of its own as well.
+cyclonedx: testdata/sbom/requirements.txt
+	$(call need,the tests need an environment of Python, \
+	    /usr/bin/python3 -c "import ensurepip",python3-venv)
+	@cmp -s $< $(CYCLONEDX)/$(notdir $<) || { \
+	    /usr/bin/python3 -m venv --clear $(CYCLONEDX) && \
+	    $(CYCLONEDX)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $< && \
+	    cp $< $(CYCLONEDX); }
 
 # Valgrind counts instructions.
 valgrind:

@@ -20,7 +20,7 @@ use super::programs::{Build, output};
 use super::serve::NULL_CODE;
 use super::wire::{Connection, Place};
 
-const SECRET: &str = "secret-token:0123456789abcdef0123456789abcdef";
+const SECRET: &str = "secret-token:6V2QK8ZJ0XN4T9BWYD3M7RHC5FG1QS2K";
 const REDIRECT_URI: &str = "https://client.example/callback";
 
 /// How long a server may take to answer.

@@ -15,12 +15,14 @@ CONFIG=78
 usage() {
     cat <<EOF
 Usage: $PROGRAM ADDRESS < MESSAGE
+       $PROGRAM --check [ADDRESS]
 
 Write a message into a file, for tests. ADDRESS is a JSON object that names the file, as filename,
 CONTACT_EMAIL or CONTACT_PHONE. The service runs this as its AUTH_COMMAND.
 
 Options:
-  -h  print this and exit
+  --check  say what is missing on this machine, and write nothing
+  -h       print this and exit
 
 Settings, from [challenger-helper] of the configuration, or from the environment:
   CHALLENGER_FILE_DIR  the directory of the files, given by its full path
@@ -48,6 +50,11 @@ misconfigured() {
 }
 
 parse_arguments() {
+    CHECK=
+    if [ "${1-}" = --check ]; then
+        CHECK=yes
+        shift
+    fi
     while getopts h option; do
         case $option in
             h) usage; exit 0 ;;
@@ -55,8 +62,10 @@ parse_arguments() {
         esac
     done
     shift $((OPTIND - 1))
-    [ $# -eq 1 ] || fail "$USAGE" 'expected one argument, the address'
-    ADDRESS=$1
+    case $CHECK$# in
+        1 | yes[01]) ADDRESS=${1-} ;;
+        *) fail "$USAGE" 'expected one argument, the address' ;;
+    esac
 }
 
 check_settings() {
@@ -85,6 +94,12 @@ main() {
     parse_arguments "$@"
     check_settings
     command -v jq >/dev/null || fail "$UNAVAILABLE" 'jq is not installed: apt install jq'
+    if [ -n "$CHECK" ]; then
+        [ -w "$CHALLENGER_FILE_DIR" ] ||
+            misconfigured 'CHALLENGER_FILE_DIR: this user cannot create files in it'
+        [ -z "$ADDRESS" ] || read_name
+        exit 0
+    fi
     read_name
     # The message is written under another name first, so that nobody finds half of it. Renaming
     # replaces a symbolic link and does not follow it, and -T does not move into a directory.

@@ -63,13 +63,15 @@ CONFIG=78
 usage() {
     cat <<EOF
 Usage: $PROGRAM ADDRESS < MESSAGE
+       $PROGRAM --check [ADDRESS]
 
 Send a message as a letter, through Pingen. ADDRESS is a JSON object with CONTACT_NAME,
 ADDRESS_LINES and, if it is not in PINGEN_COUNTRY, ADDRESS_COUNTRY. The service runs this as its
 AUTH_COMMAND.
 
 Options:
-  -h  print this and exit
+  --check  say what is missing on this machine, and send nothing
+  -h       print this and exit
 
 Settings, from [challenger-helper] of the configuration, or from the environment:
   PINGEN_CLIENT_ID         your account
@@ -111,6 +113,11 @@ misconfigured() {
 }
 
 parse_arguments() {
+    CHECK=
+    if [ "${1-}" = --check ]; then
+        CHECK=yes
+        shift
+    fi
     while getopts h option; do
         case $option in
             h) usage; exit 0 ;;
@@ -118,8 +125,10 @@ parse_arguments() {
         esac
     done
     shift $((OPTIND - 1))
-    [ $# -eq 1 ] || fail "$USAGE" 'expected one argument, the address'
-    ADDRESS=$1
+    case $CHECK$# in
+        1 | yes[01]) ADDRESS=${1-} ;;
+        *) fail "$USAGE" 'expected one argument, the address' ;;
+    esac
 }
 
 check_settings() {
@@ -405,6 +414,12 @@ make_folder() {
         fail "$UNAVAILABLE" 'cannot create a directory for the letter'
 }
 
+# Fails unless make_folder could do its work.
+check_folder() {
+    { [ -d "$TMPDIR" ] && [ -w "$TMPDIR" ]; } ||
+        fail "$UNAVAILABLE" "cannot create a directory for the letter in $TMPDIR"
+}
+
 # Makes the letter. --foreground keeps weasyprint in our process group, which the service kills as
 # one.
 print_letter() {
@@ -458,6 +473,11 @@ main() {
     need jq jq
     need curl curl
     need weasyprint weasyprint
+    if [ -n "$CHECK" ]; then
+        check_folder
+        [ -z "$ADDRESS" ] || read_address
+        exit 0
+    fi
     read_address
     choose_type
     read_message

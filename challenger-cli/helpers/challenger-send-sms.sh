@@ -33,12 +33,14 @@ CONFIG=78
 usage() {
     cat <<EOF
 Usage: $PROGRAM ADDRESS < MESSAGE
+       $PROGRAM --check [ADDRESS]
 
 Send a message as an SMS, through Telesign. ADDRESS is a JSON object with the number as
 CONTACT_PHONE. The service runs this as its AUTH_COMMAND.
 
 Options:
-  -h  print this and exit
+  --check  say what is missing on this machine, and send nothing
+  -h       print this and exit
 
 Settings, from [challenger-helper] of the configuration, or from the environment:
   TELESIGN_CUSTOMER_ID  your account
@@ -71,6 +73,11 @@ misconfigured() {
 }
 
 parse_arguments() {
+    CHECK=
+    if [ "${1-}" = --check ]; then
+        CHECK=yes
+        shift
+    fi
     while getopts h option; do
         case $option in
             h) usage; exit 0 ;;
@@ -78,8 +85,10 @@ parse_arguments() {
         esac
     done
     shift $((OPTIND - 1))
-    [ $# -eq 1 ] || fail "$USAGE" 'expected one argument, the address'
-    ADDRESS=$1
+    case $CHECK$# in
+        1 | yes[01]) ADDRESS=${1-} ;;
+        *) fail "$USAGE" 'expected one argument, the address' ;;
+    esac
 }
 
 check_settings() {
@@ -218,6 +227,10 @@ main() {
     check_settings
     need jq jq
     need curl curl
+    if [ -n "$CHECK" ]; then
+        [ -z "$ADDRESS" ] || read_phone
+        exit 0
+    fi
     read_phone
     read_message
     answer=$(request | ask)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use challenger_server::config::{Config, Disk, Environment, Files};
 use challenger_server::settings;
-use challenger_server::store::{OpenMode, Registry};
+use challenger_server::store::{Database, OpenMode, Registry};
 use log::LevelFilter;
 
 use crate::exit::Exit;
@@ -14,6 +14,16 @@ use crate::logger::Logger;
 
 /// The short options with a value that all programs have: configuration, log file, log level.
 pub(crate) const VALUED: &str = "clL";
+
+/// The section of a helper's settings.
+#[cfg(any(feature = "email", feature = "http"))]
+const HELPER: &str = "challenger-helper";
+
+/// What a helper's `--check` finds about a setting, with the section where that belongs.
+#[cfg(any(feature = "email", feature = "http"))]
+pub(crate) fn of_helper(finding: &str) -> String {
+    format!("[{HELPER}] {finding}")
+}
 
 /// Loads the configuration.
 ///
@@ -40,13 +50,12 @@ pub(crate) fn load_config_from(files: &dyn Files, file: Option<&Path>) -> Result
 /// [`Exit::misconfigured`] with the place of the mistake, or the file that this user may not read.
 #[cfg(any(feature = "email", feature = "http"))]
 pub(crate) fn helper_settings(file: &Path) -> Result<Vec<(String, String)>, Exit> {
-    const SECTION: &str = "challenger-helper";
     let config =
         load_config(Some(file)).map_err(|exit| Exit::misconfigured(exit.message().to_owned()))?;
-    let section = config.section(SECTION);
+    let section = config.section(HELPER);
     if let Some(hidden) = section.and_then(|section| section.hidden_in.as_deref()) {
         return Err(Exit::misconfigured(format!(
-            "[{SECTION}] is in {}, which cannot be read: expected the service's user, or root",
+            "[{HELPER}] is in {}, which cannot be read: expected the service's user, or root",
             hidden.display()
         )));
     }
@@ -109,8 +118,15 @@ fn set_up(
 /// [`Exit::not_configured`] without a usable configuration, [`Exit::failed`] when the store cannot
 /// be opened.
 pub(crate) fn open_registry(config: &Config, mode: OpenMode) -> Result<Arc<dyn Registry>, Exit> {
+    read_database(config)?.registry(mode).map_err(|error| Exit::failed(error.to_string()))
+}
+
+/// The database that the configuration names.
+///
+/// # Errors
+/// [`Exit::not_configured`] without a usable configuration.
+pub(crate) fn read_database(config: &Config) -> Result<Database, Exit> {
     let database = settings::database(config);
     log_warnings(config);
-    let database = database.map_err(|error| Exit::not_configured(error.to_string()))?;
-    database.registry(mode).map_err(|error| Exit::failed(error.to_string()))
+    database.map_err(|error| Exit::not_configured(error.to_string()))
 }

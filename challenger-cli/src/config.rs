@@ -14,7 +14,7 @@ use challenger_server::secrecy;
 
 use crate::args;
 use crate::common::{load_config, set_up_log};
-use crate::exit::{Exit, end, say};
+use crate::exit::{Exit, complain, end, say};
 
 const PROGRAM: &str = "challenger-config";
 
@@ -102,7 +102,9 @@ fn run() -> Result<(), Exit> {
     }
     done?;
     if rewrites {
-        rewrite::rewrite(&config, arguments.full, arguments.show_secrets)?;
+        let main = rewrite::rewrite(&config, arguments.full, arguments.show_secrets)?;
+        // Not among the values, which somebody may read.
+        complain(&format!("Wrote {}.", secrecy::path(&main)));
     }
     Ok(())
 }
@@ -170,9 +172,8 @@ fn perform(config: &mut Config, action: &Action, show_secrets: bool) -> Result<(
 }
 
 fn print_section(config: &Config, name: &str) -> Result<(), Exit> {
-    let Some(section) = config.section(name) else {
-        return Err(Exit::not_configured(format!("there is no section [{name}]")));
-    };
+    // As in the original, a section without options is like none.
+    let Some(section) = config.section(name) else { return Ok(()) };
     if let Some(file) = &section.hidden_in {
         let (name, file) = (secrecy::quote(name), secrecy::path(file));
         return Err(Exit::not_configured(format!("[{name}] is in {file}, which cannot be read")));

@@ -1,15 +1,16 @@
 //! `challenger-dbinit`: creates, upgrades, cleans or resets the database.
 
+use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use argh::FromArgs;
 use challenger_server::os;
-use challenger_server::store::{OpenMode, StoreError};
+use challenger_server::store::{Database, Migrated, OpenMode, StoreError};
 
 use crate::args;
-use crate::common::{VALUED, load_config, open_registry, set_up_log};
-use crate::exit::{Exit, end, say};
+use crate::common::{VALUED, load_config, read_database, set_up_log};
+use crate::exit::{Exit, complain, end, say};
 
 const PROGRAM: &str = "challenger-dbinit";
 
@@ -31,9 +32,12 @@ struct Arguments {
     /// the same as --garbagecollect
     #[argh(switch)]
     gc: bool,
-    /// delete all data, clients included, and start over
+    /// delete all data, clients included, and start over; asks first
     #[argh(switch, short = 'r')]
     reset: bool,
+    /// do not ask before --reset
+    #[argh(switch, short = 'y')]
+    yes: bool,
     /// least important events to log: NONE, ERROR, WARNING (default), INFO or DEBUG
     #[argh(option, short = 'L', arg_name = "LEVEL")]
     log: Option<String>,
@@ -57,11 +61,16 @@ fn run() -> Result<(), Exit> {
     // running server.
     let only_collects = collects && !arguments.reset;
     let mode = if only_collects { OpenMode::Use } else { OpenMode::Maintain };
-    let registry = open_registry(&config, mode)?;
+    let database = read_database(&config)?;
+    if arguments.reset && !arguments.yes {
+        ask(&database)?;
+    }
+    let registry = database.registry(mode).map_err(failed)?;
     if arguments.reset {
         registry.reset().map_err(failed)?;
+        say(&format!("Deleted all data in {database}, and created empty tables."))?;
     } else if !only_collects {
-        registry.migrate().map_err(failed)?;
+        say(&described(registry.migrate().map_err(failed)?, &database))?;
     }
     if collects {
         let collected = registry.collect_garbage(os::now()).map_err(failed)?;
@@ -71,4 +80,43 @@ fn run() -> Result<(), Exit> {
         ))?;
     }
     Ok(())
+}
+
+/// Asks whether everything is to be deleted.
+///
+/// # Errors
+/// It is not, or there is nobody to ask.
+fn ask(database: &Database) -> Result<(), Exit> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Exit::invalid_argument(format!(
+            "--reset deletes all data in {database}: expected --yes as well, because there is no \
+             terminal to ask at"
+        )));
+    }
+    complain(&format!(
+        "This deletes all data in {database}: clients, validations and proofs.\n\
+         Type yes to delete them:"
+    ));
+    let mut answer = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Exit::failed(format!("standard input: {error}")))?;
+    match answer.trim() {
+        "yes" => Ok(()),
+        _ => Err(Exit::failed("nothing was deleted")),
+    }
+}
+
+/// What was done to the tables, in one line.
+fn described(migrated: Migrated, database: &Database) -> String {
+    match migrated {
+        Migrated { from: 0, to } => format!("Created the tables, version {to}, in {database}."),
+        Migrated { from, to } if from == to => {
+            format!("The tables in {database} have version {to} already.")
+        }
+        Migrated { from, to } => {
+            format!("Upgraded the tables in {database} from version {from} to {to}.")
+        }
+    }
 }

@@ -20,7 +20,7 @@ use signal_hook::iterator::Signals;
 use crate::args;
 use crate::common::{VALUED, load_config, set_up_queued_log};
 use crate::exit::{Exit, complain, end, say};
-use crate::logger::{Flushed, Logger};
+use crate::logger::{Flushed, Logger, log_panics};
 
 const PROGRAM: &str = "challenger-httpd";
 
@@ -43,7 +43,8 @@ struct Arguments {
     #[argh(option, short = 'c', arg_name = "FILE")]
     config: Option<PathBuf>,
     /// do not serve, but say everything that is wrong with the configuration, with the files and
-    /// the program that it names, and with the database; change nothing
+    /// the program that it names, with the place to listen and with the database; send and change
+    /// nothing
     #[argh(switch)]
     check: bool,
     /// close each connection after one request
@@ -69,6 +70,7 @@ fn run() -> Result<(), Exit> {
     }
     let logger = set_up_queued_log(arguments.log.as_deref(), arguments.logfile.as_deref())?;
     let _written_at_the_end = Flushed;
+    log_panics();
     let given = activated().map_err(|error| Exit::failed(error.to_string()))?;
     let config = load_config(arguments.config.as_deref())?;
     let mut settings = Settings::read(&config, given).map_err(|error| {
@@ -117,13 +119,18 @@ fn print(report: &Report) -> Result<(), Exit> {
     for warning in &report.warnings {
         complain(&format!("warning: {warning}"));
     }
-    for error in report.errors.iter().chain(&report.database) {
+    for error in report.errors.iter().chain(&report.database).chain(&report.helper) {
         complain(error);
     }
-    match (report.errors.is_empty(), &report.database) {
-        (true, None) => say(&format!("{PROGRAM}: the configuration is good")),
-        (true, Some(_)) => Err(Exit::failed("the database cannot be used")),
-        (false, _) => Err(Exit::not_configured("the configuration is not good")),
+    let Report { errors, database, helper, .. } = report;
+    if !errors.is_empty() {
+        Err(Exit::not_configured("the configuration is not good"))
+    } else if database.is_some() {
+        Err(Exit::failed("the database cannot be used"))
+    } else if !helper.is_empty() {
+        Err(Exit::failed("the helper cannot send messages now"))
+    } else {
+        say(&format!("{PROGRAM}: the configuration is good"))
     }
 }
 

@@ -4,12 +4,12 @@ pub mod admin;
 mod args;
 #[cfg(any(feature = "email", feature = "http"))]
 mod authorities;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "demo")]
 pub mod challenger;
 mod common;
 pub mod config;
 pub mod dbinit;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "demo")]
 mod demo;
 mod exit;
 pub mod httpd;
@@ -24,4 +24,6 @@ pub mod send_email;
 pub mod send_http;
 #[cfg(any(feature = "email", feature = "http"))]
 mod serve;
+#[cfg(any(feature = "email", feature = "http"))]
+mod stream;
 mod syslog;

@@ -13,6 +13,7 @@ mod queue;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -180,6 +181,17 @@ impl Output {
 
 fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// Has panics logged instead of printed, which would wait for who reads standard error. Of what
+/// they say, only texts that were written beforehand are kept: others may quote what people
+/// entered.
+pub fn log_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let error = panic.payload().downcast_ref::<&str>().copied();
+        log::error!(place, error; "panic");
+    }));
 }
 
 /// Writes what is queued when a program ends, be it by a panic.

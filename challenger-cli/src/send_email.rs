@@ -20,8 +20,8 @@ use lettre::Address;
 use serde_json::Value;
 
 use crate::args;
-use crate::common::helper_settings;
-use crate::exit::{Exit, end};
+use crate::common::{helper_settings, of_helper};
+use crate::exit::{Exit, end, say};
 use crate::message::{read_message, tidy_message};
 use crate::serve::serve;
 use conversation::Kind;
@@ -32,7 +32,8 @@ use smtp::Client;
 const PROGRAM: &str = "challenger-send-email";
 
 /// The options, which come instead of an address or before it.
-const OPTIONS: [&str; 8] = ["-c", "--config", "-h", "--help", "--serve", "-v", "--version", "--"];
+const OPTIONS: [&str; 9] =
+    ["-c", "--check", "--config", "-h", "--help", "--serve", "-v", "--version", "--"];
 
 /// Send the message on standard input by e-mail: the AUTH_COMMAND for e-mail addresses.
 ///
@@ -41,7 +42,8 @@ const OPTIONS: [&str; 8] = ["-c", "--config", "-h", "--help", "--serve", "-v", "
 /// without one to the sendmail program of this machine.
 #[derive(FromArgs)]
 #[argh(
-    example = "echo 'It works.' | challenger-send-email -c /etc/challenger/challenger.conf \\\n\
+    example = "challenger-send-email --check -c /etc/challenger/challenger.conf\n\
+               echo 'It works.' | challenger-send-email -c /etc/challenger/challenger.conf \\\n\
                \x20   ada@example.com",
     note = "Exit status: 0, the mail server took the message; 64, wrong arguments; 65, --serve\n\
             cannot read a line; 67, there is no such address; 68, there is no such host;\n\
@@ -49,6 +51,11 @@ const OPTIONS: [&str; 8] = ["-c", "--config", "-h", "--help", "--serve", "-v", "
             More: challenger-send-email(1), with all settings."
 )]
 struct Arguments {
+    /// send nothing, but say what is wrong with the settings, and whether the mail server is there
+    /// and takes mail of this sender
+    #[argh(switch)]
+    check: bool,
+
     /// take the settings from [challenger-helper] in this configuration, too
     #[argh(option, short = 'c')]
     config: Option<PathBuf>,
@@ -58,7 +65,7 @@ struct Arguments {
     #[argh(switch)]
     serve: bool,
 
-    /// the recipient, as {"CONTACT_EMAIL":"ada@example.com"} or bare
+    /// the recipient, as {"CONTACT_EMAIL":"ada@example.com"} or bare; --check needs none
     #[argh(positional, arg_name = "ADDRESS")]
     address: Option<String>,
 }
@@ -73,10 +80,28 @@ fn run() -> Result<(), Exit> {
     // The usual error would repeat the arguments, and with them an address.
     let complaint = || invalid("there has to be exactly one");
     let arguments = parsed.map_err(|exit| if exit.is_asked() { exit } else { complaint() })?;
-    match (&arguments.address, arguments.serve) {
-        (Some(address), false) => send(recipient(address)?, arguments.config.as_deref()),
-        (None, true) => stay(arguments.config.as_deref()),
+    let (config, address) = (arguments.config.as_deref(), arguments.address.as_deref());
+    match (address, arguments.serve, arguments.check) {
+        (address, false, true) => {
+            address.map_or(Ok(()), |it| recipient(it).map(drop)).and_then(|()| check(config))
+        }
+        (Some(address), false, false) => send(recipient(address)?, config),
+        (None, true, false) => stay(config),
         _ => Err(complaint()),
+    }
+}
+
+/// Says whether a message could be sent, as far as that can be known without sending one.
+fn check(config: Option<&Path>) -> Result<(), Exit> {
+    let variable = variables(config)?;
+    let settings = Settings::read(&variable).map_err(|why| Exit::misconfigured(of_helper(&why)))?;
+    let sender = &settings.from.email;
+    match &settings.route {
+        Route::Sendmail(program) => say(&format!("{program} is there; it was not run")),
+        Route::Smtp(server) => {
+            smtp::probe(server, settings.timeout, sender.to_string())?;
+            say(&format!("{}:{} takes mail of {sender}", server.host, server.port))
+        }
     }
 }
 

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use argh::FromArgs;
+use challenger_server::shipped::SAMPLE;
+use serde_json::json;
 
 use crate::args;
-use crate::common::helper_settings;
+use crate::common::{helper_settings, of_helper};
 use crate::exit::{Exit, end, say};
 use crate::message::{plain, read_message, tidy_message};
 use crate::private::Private;
@@ -26,11 +28,6 @@ use verdict::{Answer, Verdict};
 
 const PROGRAM: &str = "challenger-send-http";
 
-/// The address of `--check`: it has the fields of all types that are shipped.
-const SAMPLE_ADDRESS: &str = concat!(
-    r#"{"CONTACT_PHONE":"+41791234567","CONTACT_EMAIL":"ada@example.com","CONTACT_NAME":"Ada","#,
-    r#""ADDRESS_LINES":"Bahnhofstrasse 1\n8001 Zürich","ADDRESS_COUNTRY":"CH","filename":"ada"}"#,
-);
 /// The message of `--check`: it has what might break out of its place.
 const SAMPLE_MESSAGE: &str =
     "1234-5678 is a code \"for tests\" only;\nit costs 100 % & more \\o/ ☃";
@@ -53,7 +50,8 @@ const SAMPLE_SUBJECT: &str = "Your code for shop.example";
             More: challenger-send-http(1), with all settings."
 )]
 struct Arguments {
-    /// print the request for a test message, with *** in place of secrets, and send nothing
+    /// print the request for a test message, with *** in place of secrets, and say whether the
+    /// gateway is there; send nothing
     #[argh(switch)]
     check: bool,
 
@@ -89,28 +87,50 @@ fn run() -> Result<(), Exit> {
         };
     }
     let is_sample = arguments.check && arguments.address.is_none();
-    let sample = is_sample.then(|| SAMPLE_ADDRESS.to_owned());
+    let sample = is_sample.then(|| json!(BTreeMap::from(SAMPLE)).to_string());
     let address = arguments.address.or(sample).ok_or_else(|| usage("ADDRESS is missing"))?;
     let fields = fields(&address).map_err(|complaint| usage(&format!("ADDRESS: {complaint}")))?;
     let mut variables = variables(arguments.config.as_deref())?;
-    // A log has one line for all mistakes, and a person one for each.
-    let between = if arguments.check { format!("\n{PROGRAM}: ") } else { "; ".to_owned() };
-    let settings = read_settings(&variables, &between)?;
     if arguments.check {
         let subject = variables.entry("CHALLENGER_SUBJECT".to_owned());
         subject.or_insert_with(|| SAMPLE_SUBJECT.to_owned());
-        let values = values(&settings, &variable(&variables), fields, &address, SAMPLE_MESSAGE);
-        let shown = settings.request.show(&values).map_err(|error| match error {
-            RequestError::Lacking(why) if is_sample => {
-                Exit::misconfigured(format!("{why}: expected an ADDRESS after --check that has it"))
-            }
-            error => refuse(error),
-        });
-        return say(&shown?);
+        return check(&variables, fields, &address, is_sample);
     }
+    let settings = read_settings(&variables)?;
     let message = read_message().map_err(Exit::unavailable)?;
     let values = values(&settings, &variable(&variables), fields, &address, &message);
     deliver(&settings, &values, &mut Gateway::default())
+}
+
+/// Shows the request, and says whether there is a gateway for it.
+fn check(
+    variables: &BTreeMap<String, String>,
+    fields: Values,
+    address: &str,
+    is_sample: bool,
+) -> Result<(), Exit> {
+    let found = |finding: String| Exit::misconfigured(of_helper(&finding));
+    // A log has one line for all mistakes, and a person one for each.
+    let settings = Settings::read(variables)
+        .map_err(|mistakes| found(mistakes.join(&format!("\n{PROGRAM}: {}", of_helper("")))))?;
+    let values = values(&settings, &variable(variables), fields, address, SAMPLE_MESSAGE);
+    let (shown, request) = match (settings.request.show(&values), settings.request.render(&values))
+    {
+        (Ok(shown), Ok(request)) => (shown, request),
+        (Err(RequestError::Lacking(why)), _) if is_sample => {
+            return Err(found(format!("{why}: expected an ADDRESS after --check that has it")));
+        }
+        (Err(RequestError::Lacking(why)), _) => {
+            return Err(found(format!("{why}: do the settings fit ADDRESS_TYPE?")));
+        }
+        (Err(error), _) | (_, Err(error)) => return Err(refuse(error)),
+    };
+    say(&shown)?;
+    exchange::reach(&request.url, &settings).map_err(|error| match error {
+        ExchangeError::TryLater(why) => Exit::try_later(of_helper(&format!("HTTP_URL: {why}"))),
+        ExchangeError::Misconfigured(why) => found(format!("HTTP_URL: {why}")),
+        ExchangeError::Failed(why) => Exit::unavailable(of_helper(&format!("HTTP_URL: {why}"))),
+    })
 }
 
 /// Sends one message after the other. The settings are read once, as soon as there are no mistakes
@@ -125,7 +145,7 @@ fn stay(config: Option<&Path>) -> Result<(), Exit> {
             fields(address).map_err(|complaint| usage(&format!("ADDRESS: {complaint}")))?;
         let settings = match &mut settings {
             Some(settings) => settings,
-            none => none.insert(read_settings(&variables, "; ")?),
+            none => none.insert(read_settings(&variables)?),
         };
         let message = tidy_message(order.message.as_bytes());
         let message = message.map_err(Exit::unavailable)?;
@@ -149,8 +169,8 @@ fn fields(address: &str) -> Result<Values, &'static str> {
 }
 
 /// The settings, or all mistakes in them.
-fn read_settings(variables: &BTreeMap<String, String>, between: &str) -> Result<Settings, Exit> {
-    Settings::read(variables).map_err(|mistakes| Exit::misconfigured(mistakes.join(between)))
+fn read_settings(variables: &BTreeMap<String, String>) -> Result<Settings, Exit> {
+    Settings::read(variables).map_err(|mistakes| Exit::misconfigured(mistakes.join("; ")))
 }
 
 /// What finds a variable.

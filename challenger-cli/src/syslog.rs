@@ -1,57 +1,38 @@
-//! The log of the system: lines to whoever listens at `/dev/log`, such as systemd's journal.
+//! The log of the system, such as systemd's journal: lines reach it through logger(1).
 
-use std::io;
-use std::os::unix::net::UnixDatagram;
-use std::path::Path;
-use std::process;
+use std::io::Write as _;
+use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
-/// Where it is taken by all services that keep the log of a Linux system.
-const SOCKET: &str = "/dev/log";
+/// How long a log that takes nothing may hold up a program: so many times this long.
+const PATIENCE: (u32, Duration) = (100, Duration::from_millis(10));
 
-/// A notice about security and authorization (RFC 5424 §6.2.1: facility 4, severity 5).
-const PRIORITY: u8 = 4 * 8 + 5;
-
-/// How long a service that does not read may hold up a program.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Sends one line. Where nobody listens, there is no log of the system to keep it.
+/// Sends one line. Where there is no log of the system, nobody keeps it.
+///
+/// Another program does that because a journal notes the arguments of those who write to it, and
+/// ours may have a secret or an address.
 pub(crate) fn send(program: &str, line: &str) {
-    let _ = send_to(Path::new(SOCKET), program, line);
-}
-
-/// In the form that all services read (RFC 3164 §4.1.3); they add the time, and most of them the
-/// user and the process, as the kernel knows them.
-fn send_to(place: &Path, program: &str, line: &str) -> io::Result<()> {
-    let socket = UnixDatagram::unbound()?;
-    socket.set_write_timeout(Some(PATIENCE))?;
-    let text = format!("<{PRIORITY}>{program}[{}]: {line}", process::id());
-    socket.send_to(text.as_bytes(), place).map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::ErrorKind;
-
-    use super::*;
-
-    #[test]
-    fn a_line_is_one_datagram_and_no_reader_is_waited_for_without_end() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let place = folder.path().join("log");
-        let sent = send_to(&place, "challenger-admin", "changed action=add");
-        assert_eq!(sent.map_err(|error| error.kind()), Err(ErrorKind::NotFound));
-
-        let journal = UnixDatagram::bind(&place).expect("a socket");
-        send_to(&place, "challenger-admin", "changed action=add client=7").expect("sent");
-        let mut buffer = [0; 200];
-        let length = journal.recv(&mut buffer).expect("a datagram");
-        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-        let own = process::id();
-        let expected = format!("<37>challenger-admin[{own}]: changed action=add client=7");
-        assert_eq!(text, expected);
-
-        let refused = (0..10_000).find_map(|_| send_to(&place, "challenger-admin", "x").err());
-        assert_eq!(refused.map(|error| error.kind()), Some(ErrorKind::WouldBlock));
+    let mut logger = Command::new("logger");
+    logger.args(["-t", program, "-p", "auth.notice"]);
+    logger.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let Ok(mut logger) = logger.spawn() else { return };
+    if let Some(mut stdin) = logger.stdin.take() {
+        let _ = writeln!(stdin, "{line}");
     }
+    if !has_ended(&mut logger) {
+        let _ = logger.kill();
+        let _ = logger.wait();
+    }
+}
+
+fn has_ended(logger: &mut Child) -> bool {
+    let (times, pause) = PATIENCE;
+    (0..times).any(|_| {
+        let is_running = matches!(logger.try_wait(), Ok(None));
+        if is_running {
+            thread::sleep(pause);
+        }
+        !is_running
+    })
 }

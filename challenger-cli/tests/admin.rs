@@ -9,11 +9,12 @@ use std::fs;
 use std::io::Write;
 use std::process::Stdio;
 
+use challenger_proto::Timestamp;
 use serde_json::json;
 use site::{REDIRECT_URI, SECRET, Site, admin, json_of, stderr, stdout, told};
 
 const OTHER: &str = "https://other.example/cb";
-const NEW_SECRET: &str = "secret-token:fedcba9876543210";
+const NEW_SECRET: &str = "secret-token:9HT3XW5ZB7KQ0DJ6YN2VRC8M4P";
 
 /// The answer of `/setup` to a client.
 fn setup(site: &Site, client: u64, secret: &str) -> (u16, Option<u64>) {
@@ -22,11 +23,23 @@ fn setup(site: &Site, client: u64, secret: &str) -> (u16, Option<u64>) {
     (reply.status, reply.json()["code"].as_u64())
 }
 
+/// The list of a site with its first client, which was registered today.
+fn list_of_one(site: &Site) -> String {
+    let seconds = json_of(site, &["--list", "--json"])[0]["created"]["t_s"].as_u64().unwrap();
+    let day = Timestamp::from_seconds(seconds).to_rfc3339();
+    format!(
+        "    ID  VALIDATIONS       GRANTS  MESSAGES/DAY  CREATED     REDIRECT URI\n     \
+         1            0            0     unlimited  {}  https://client.example/callback?shop=1\n",
+        &day[..10]
+    )
+}
+
 #[test]
 fn each_command_prints_what_it_says() {
     let site = Site::new("");
     let secret = format!("--add={SECRET}");
     let rotate = format!("--rotate={NEW_SECRET}");
+    let list = list_of_one(&site);
     let cases: [(&[&str], &str); 15] = [
         (&[&secret, OTHER], "Client added. Client ID is: 2\n"),
         (&["--delete", OTHER], "Client deleted. Client ID was: 2\n"),
@@ -53,11 +66,7 @@ fn each_command_prints_what_it_says() {
             "{\"client_id\":4,\"redirect_uri\":\"https://other.example/cb\"}\n",
         ),
         (&["--list", "-q"], "1\n"),
-        (
-            &["--list"],
-            "    ID  VALIDATIONS       GRANTS  MESSAGES/DAY  REDIRECT URI\n     \
-             1            0            0     unlimited  https://client.example/callback?shop=1\n",
-        ),
+        (&["--list"], &list),
         (&["-d", "-q", REDIRECT_URI], "1\n"),
         (&["--list", "--json"], "[]\n"),
     ];
@@ -70,11 +79,16 @@ fn each_command_prints_what_it_says() {
 fn who_is_not_there_cannot_be_changed() {
     let site = Site::new("");
     let rotate = format!("--rotate={SECRET}");
-    for action in ["--delete", &rotate, "--regenerate", "--open", "--close"] {
-        for format in ["--quiet", "--json"] {
-            let output = admin(&site, &[action, format, OTHER]);
+    let moved = format!("--set-redirect-uri={OTHER}");
+    let actions = ["--delete", &rotate, "--regenerate", "--open", "--close", "--disable", &moved];
+    for (client, complaint) in [
+        (OTHER, "no client is registered with this redirect URI; see --list"),
+        ("2", "no client is registered with the ID 2; see --list"),
+    ] {
+        for (action, format) in actions.into_iter().zip(["--quiet", "--json"].iter().cycle()) {
+            let output = admin(&site, &[action, format, client]);
             assert_eq!(output.status.code(), Some(1), "{action}");
-            assert!(stderr(&output).contains("no client is registered"), "{}", stderr(&output));
+            assert!(stderr(&output).contains(complaint), "{action}: {}", stderr(&output));
             assert_eq!(stdout(&output), "");
         }
     }
@@ -87,20 +101,42 @@ fn who_is_not_there_cannot_be_changed() {
 fn one_action_at_a_time_is_possible() {
     let site = Site::bare("");
     let add = format!("--add={SECRET}");
-    let cases: [(&[&str], &str); 16] = [
-        (&[OTHER], "--budgets or --forgive=ADDRESS is missing"),
-        (&["--json"], "--budgets or --forgive=ADDRESS is missing"),
+    let cases: [(&[&str], &str); 35] = [
+        (&[OTHER], "--find=WHOM or --forget=ADDRESS is missing"),
+        (&["--json"], "--find=WHOM or --forget=ADDRESS is missing"),
         (&[&add, "--delete", OTHER], "only one of --add=SECRET"),
         (&["--generate", "--regenerate", OTHER], "only one of"),
         (&["--list", "--delete"], "only one of"),
-        (&["--list", OTHER], "--list takes no REDIRECT_URI"),
-        (&["--delete"], "REDIRECT_URI is missing"),
+        (&["--list", OTHER], "--list takes no CLIENT"),
+        (&["--delete"], "REDIRECT_URI or CLIENT_ID is missing"),
         (&["--rotate=", OTHER], "printable ASCII"),
         (&["--delete", "nowhere"], "redirect URI"),
-        (&["--open"], "REDIRECT_URI is missing"),
-        (&["--open", "--close", OTHER], "either opened or closed"),
-        (&["--close", "--delete", OTHER], "--open and --close stand alone, or belong to"),
-        (&["--generate", "--close", OTHER], "a new client is closed"),
+        (&["--open"], "REDIRECT_URI or CLIENT_ID is missing"),
+        (&["--generate"], "REDIRECT_URI is missing"),
+        (&["--generate", "7"], "redirect URI"),
+        (&["--disable", "0"], "redirect URI"),
+        (&["--disable", ""], "redirect URI"),
+        (&["--open", "--close", OTHER], "either --open or --close is possible"),
+        (&["--enable", "--disable", OTHER], "either --disable or --enable is possible"),
+        (&["--generate", "--disable", OTHER], "--disable is for a client that is registered"),
+        (&["--name= x", OTHER], "--name= x: expected 1 to 60 characters"),
+        (&["--name=a\u{202e}b", OTHER], "--name=a\\u{202e}b: expected 1 to 60 characters"),
+        (&["--set-redirect-uri=x", "1"], "--set-redirect-uri=x: "),
+        (&["--set-redirect-uri=https://a.example/#x", "1"], "fragment"),
+        (
+            &[&add, "--set-redirect-uri=https://a.example/", OTHER],
+            "for a client that is registered",
+        ),
+        (&["--regenerate", "--name=x", OTHER], "--name=NAME and --open stand alone, or belong to"),
+        (&["--regenerate", "--keep-old=31 days", OTHER], "from \"1 s\" to \"30 days\""),
+        (&["--regenerate", "--keep-old=60", OTHER], "such as \"1 day\" or \"2 h 30 min\""),
+        (&["--regenerate", "--keep-old=forever", OTHER], "--keep-old=forever: expected a time"),
+        (&["--regenerate", "--keep-old=", OTHER], "--keep-old=: expected a time"),
+        (&["--disable", "--keep-old=1 d", OTHER], "--keep-old=TIME belongs to --rotate=SECRET"),
+        (&["--generate", "--weak", OTHER], "--weak belongs to --add=SECRET or --rotate=SECRET"),
+        (&["--rotate=abc", OTHER], "the secret is weak: it has 3 characters"),
+        (&["--close", "--delete", OTHER], "--open stand alone, or belong to"),
+        (&["--generate", "--close", OTHER], "--close is for a client that is registered"),
         (&["--generate", "--open", OTHER], "needs a budget: add --messages-per-day=N"),
         (&[&add, "--open", "--messages-per-day=unlimited", OTHER], "needs a budget: add"),
         (&["--open", "--messages-per-day=unlimited", OTHER], "needs a budget: add"),
@@ -207,23 +243,33 @@ fn the_list_counts_what_was_collected_as_well() {
     site.start();
     site.setup();
     site.setup();
+    let before = json_of(&site, &["--list", "--json"]);
+    let created = |client: usize| before[client]["created"].clone();
     let expected = json!([
         {
             "client_id": 1,
             "redirect_uri": REDIRECT_URI,
+            "name": null,
+            "created": created(0),
             "validations": 3,
             "grants": 1,
             "messages_per_day": null,
             "open": false,
+            "disabled": false,
+            "old_secret_until": null,
             "being_deleted": false,
         },
         {
             "client_id": 2,
             "redirect_uri": OTHER,
+            "name": null,
+            "created": created(1),
             "validations": 0,
             "grants": 0,
             "messages_per_day": null,
             "open": false,
+            "disabled": false,
+            "old_secret_until": null,
             "being_deleted": false,
         },
     ]);

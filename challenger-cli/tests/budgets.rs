@@ -330,19 +330,19 @@ fn an_address_is_read_from_standard_input_and_not_repeated() {
 fn what_makes_no_sense_is_refused() {
     let site = Site::bare("");
     let number = "expected a number from 0 to 4294967295, or unlimited";
-    let alone = "--messages-per-day=N, --open and --close stand alone, or belong to";
+    let alone = "--messages-per-day=N, --name=NAME and --open stand alone, or belong to";
     let cases: [(&[&str], &str); 12] = [
         (&["--messages-per-day=-1", OTHER], number),
         (&["--messages-per-day=+1", OTHER], number),
         (&["--messages-per-day=", OTHER], number),
         (&["--messages-per-day=4294967296", OTHER], number),
-        (&["--messages-per-day=5"], "REDIRECT_URI is missing"),
+        (&["--messages-per-day=5"], "REDIRECT_URI or CLIENT_ID is missing"),
         (&["--messages-per-day=5", "--regenerate", OTHER], alone),
         (&["--messages-per-day=5", "--delete", OTHER], alone),
         (&["--messages-per-day=5", "--list"], alone),
         (&["--messages-per-day=5", "--keep-open", OTHER], "--keep-open belongs to"),
-        (&["--budgets", OTHER], "--budgets takes no REDIRECT_URI"),
-        (&["--forgive=ada@example.com", OTHER], "--forgive takes no REDIRECT_URI"),
+        (&["--budgets", OTHER], "--budgets takes no CLIENT"),
+        (&["--forgive=ada@example.com", OTHER], "--forgive takes no CLIENT"),
         (&["--forgive=ada@example.com", "--budgets"], "only one of"),
     ];
     for (arguments, complaint) in cases {

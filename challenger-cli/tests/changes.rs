@@ -7,11 +7,11 @@ mod site;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::net::UnixDatagram;
-use std::process::{Command, Stdio};
+use std::os::unix::fs::MetadataExt;
+use std::process::{Output, Stdio};
 
 use markdown::{read, root, section};
-use site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
+use site::{REDIRECT_URI, SECRET, Site, stderr, stdout, write_script};
 
 const OTHER: &str = "https://other.example/cb";
 
@@ -28,11 +28,18 @@ const CHANGES: &[(&[&str], &[&str])] = &[
         &["--messages-per-day=unlimited", "--close", OTHER],
         &["action=close client=2", "action=messages-per-day client=2 messages=unlimited"],
     ),
+    (
+        &["--name=Shop", "--disable", OTHER],
+        &["action=name client=2 name=Shop", "action=disable client=2"],
+    ),
+    (&["--enable", "2"], &["action=enable client=2"]),
     (&["--rotate", SECRET, REDIRECT_URI], &["action=rotate client=1"]),
     (&["--regenerate", OTHER], &["action=rotate client=2"]),
     (&["--forgive=service"], &["action=forgive budget=service"]),
     (&["--forgive=Ada@Example.com"], &["action=forgive budget=address"]),
     (&["--forgive=ada@example.com"], &[]),
+    (&["--find=ada@example.com"], &[]),
+    (&["--forget=Ada@example.com"], &["action=forget validations=0 access_tokens=0 balances=0"]),
     (&["--delete", OTHER], &["action=delete client=2"]),
     (&["--delete", OTHER], &[]),
 ];
@@ -47,47 +54,49 @@ fn used() -> Site {
     site
 }
 
-/// A program in a file system where this is `/dev`, with a journal if the test has one.
-fn with_journal(program: &Command, journal: Option<&str>) -> Command {
-    let link = journal.map_or_else(String::new, |place| format!("ln -s '{place}' /dev/log\n"));
-    let script = format!("mount -t tmpfs none /dev\n{link}exec \"$0\" \"$@\"");
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--user", "--map-root-user", "--mount", "sh", "-ec", &script]);
-    unshare.arg(program.get_program()).args(program.get_args());
-    unshare.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    unshare.env("SUDO_UID", "1234").stdin(Stdio::null());
-    unshare
+/// Keeps its arguments and what it reads, in the place of logger(1).
+const LOGGER: &str = "#!/bin/sh\n(echo \"$@\"; cat) >>\"$(dirname \"$0\")/journal\"\n";
+
+/// Takes nothing, and does not end.
+const HANGS: &str = "#!/bin/sh\necho $$ >\"$(dirname \"$0\")/process\"\nexec sleep 1000\n";
+
+/// What `challenger-admin` prints, called with sudo, where this is the logger.
+fn administer(site: &Site, arguments: &[&str], logger: &str) -> Output {
+    let folder = site.directory.path().join("bin");
+    fs::create_dir_all(&folder).unwrap();
+    write_script(&folder.join("logger"), logger);
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let mut program = site.command("challenger-admin");
+    program.args(arguments).env("PATH", path).env("SUDO_UID", "1234");
+    program.stdin(Stdio::null()).output().unwrap()
 }
 
 /// Whether a line is about this change, and says who made it.
 fn is(event: &str, change: &str) -> bool {
-    let who = event.strip_prefix(&format!("changed {change} uid=0 user=root"));
-    who.is_some_and(|who| who.ends_with(" sudo_uid=1234"))
+    let uid = fs::metadata("/proc/self").unwrap().uid();
+    let who = event.strip_prefix(&format!("changed {change} uid={uid} "));
+    who.is_some_and(|who| who.ends_with("sudo_uid=1234"))
 }
 
 #[test]
 fn changes_go_to_the_log_of_the_system_and_nothing_is_printed_of_them() {
     for level in ["WARNING", "NONE"] {
         let site = used();
-        let place = site.directory.path().join("journal");
-        let journal = UnixDatagram::bind(&place).unwrap();
-        journal.set_nonblocking(true).unwrap();
+        let journal = site.directory.path().join("bin/journal");
         for (arguments, expected) in CHANGES {
-            let mut program = site.command("challenger-admin");
-            program.args(*arguments).args(["-L", level]);
-            let output = with_journal(&program, place.to_str()).output().unwrap();
+            let output = administer(&site, &[*arguments, &["-L", level]].concat(), LOGGER);
             let said = stdout(&output) + &stderr(&output);
             assert!(!said.contains("changed action"), "{arguments:?}: {said}");
-            for expected in *expected {
-                let mut buffer = [0; 1000];
-                let length = journal.recv(&mut buffer).expect(&said);
-                let line = std::str::from_utf8(&buffer[..length]).unwrap();
-                let (head, event) = line.split_once("]: ").unwrap();
-                assert!(head.starts_with("<37>challenger-admin["), "{line}");
-                assert!(is(event, expected), "{expected}: {line}");
-                assert!(!line.contains("ada") && !line.contains("secret-token"), "{line}");
+            let text = fs::read_to_string(&journal).unwrap_or_default();
+            // The journal notes the arguments of who writes to it.
+            assert!(!text.contains("ada@") && !text.contains("secret-token"), "{text}");
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(lines.len(), 2 * expected.len(), "{arguments:?}: {text}");
+            for (call, expected) in lines.chunks(2).zip(*expected) {
+                assert_eq!(call[0], "-t challenger-admin -p auth.notice");
+                assert!(is(call[1], expected), "{expected}: {text}");
             }
-            assert!(journal.recv(&mut [0; 1]).is_err(), "{arguments:?}");
+            fs::write(&journal, "").unwrap();
         }
     }
 }
@@ -95,15 +104,12 @@ fn changes_go_to_the_log_of_the_system_and_nothing_is_printed_of_them() {
 #[test]
 fn changes_go_to_the_file_instead_if_there_is_one() {
     let site = used();
-    let (file, place) = (site.directory.path().join("log"), site.directory.path().join("journal"));
-    let journal = UnixDatagram::bind(&place).unwrap();
-    journal.set_nonblocking(true).unwrap();
+    let file = site.directory.path().join("log");
     for (arguments, _) in CHANGES {
-        let mut program = site.command("challenger-admin");
-        program.args(*arguments).args(["-L", "NONE", "-l"]).arg(&file);
-        with_journal(&program, place.to_str()).output().unwrap();
+        let log = ["-L", "NONE", "-l", file.to_str().unwrap()];
+        administer(&site, &[*arguments, &log].concat(), LOGGER);
     }
-    assert!(journal.recv(&mut [0; 1]).is_err());
+    assert!(!site.directory.path().join("bin/journal").exists());
     let text = fs::read_to_string(file).unwrap();
     let events: Vec<&str> = text.lines().map(|it| it.split_once(" INFO ").unwrap().1).collect();
     let expected: Vec<&str> = CHANGES.iter().flat_map(|(_, changes)| *changes).copied().collect();
@@ -114,11 +120,16 @@ fn changes_go_to_the_file_instead_if_there_is_one() {
 #[test]
 fn where_nobody_keeps_a_log_changes_are_made_all_the_same() {
     let site = used();
-    let mut program = site.command("challenger-admin");
-    program.args(["--generate", "--quiet", "-L", "DEBUG", OTHER]);
-    let output = with_journal(&program, None).output().unwrap();
-    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
-    assert!(stdout(&output).starts_with("2\n"), "{}", stdout(&output));
+    for (id, logger) in (2..).zip(["#!/bin/sh\nexit 1\n", "#!/nowhere\n", HANGS]) {
+        let redirect_uri = format!("https://other.example/{id}");
+        let arguments = ["--generate", "--quiet", "-L", "DEBUG", &redirect_uri];
+        let output = administer(&site, &arguments, logger);
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+        assert!(stdout(&output).starts_with(&format!("{id}\n")), "{}", stdout(&output));
+    }
+    let hanging = fs::read_to_string(site.directory.path().join("bin/process")).unwrap();
+    let process = format!("/proc/{}", hanging.trim());
+    assert!(!fs::exists(process).unwrap(), "it is not left behind");
 }
 
 #[test]

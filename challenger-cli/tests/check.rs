@@ -6,12 +6,14 @@ mod site;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread;
 
-use site::{Site, stderr, stdout};
+use site::{REDIRECT_URI, Site, binary, stderr, stdout, write_script};
 
 const GOOD: &str = "challenger-httpd: the configuration is good\n";
 const NOT_GOOD: &str = "challenger-httpd: the configuration is not good";
@@ -58,8 +60,6 @@ fn a_good_configuration_is_good_and_nothing_is_touched() {
         ("SERVE = tcp", "AUTH_COMMAND = sh"),
     ] {
         let site = site(options, &[("SERVE = tcp", serve)]);
-        // Somebody else listening there is not looked for, either.
-        let _taken = TcpListener::bind(("127.0.0.1", site.port)).unwrap();
         let before = contents(site.directory.path());
         let output = check(&site);
         assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), (GOOD, ""), "{serve}");
@@ -87,70 +87,171 @@ fn a_socket_whose_place_others_could_take_is_noticed() {
 
 #[test]
 fn it_can_be_asked_while_the_service_runs() {
-    let mut site = Site::new("");
-    site.start();
-    let output = check(&site);
-    assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), (GOOD, ""));
-    site.solved("ada@example.com");
-    site.stop();
+    for mut site in [Site::new(""), Site::at_socket("")] {
+        site.start();
+        let output = check(&site);
+        assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), (GOOD, ""));
+        site.solved("ada@example.com");
+        site.stop();
+    }
 }
 
 #[test]
-fn warnings_are_marked_and_forgiven() {
-    for (options, change, expected) in [
-        ("PIN_ATEMPTS = 3", ("", ""), "[challenger] has no option PIN_ATEMPTS; ignored"),
-        ("", ("BASE_URL = https://challenger.example/\n", ""), "[challenger] BASE_URL is not set"),
-        (
-            "ADDRESS_FIELDS = handle",
-            ("ADDRESS_TYPE = email", "ADDRESS_TYPE = own"),
-            "no template enter-own-form.must",
-        ),
-        ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/outbox", ("", ""), "no such document below"),
-        ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/none", ("", ""), "none: No such file"),
-        ("TERMS_ETAG = v1\nTERMS_DIR = $HERE/legal", ("", ""), "v1.doc: not served"),
-        (
-            "TERMS_ETAG = v1\nTERMS_DIR = $HERE/legal\nPRIVACY_ETAG = v1\n\
-             PRIVACY_DIR = $HERE/legal",
-            ("", ""),
-            "v1.doc: not served",
-        ),
-        ("CODE_DURATION = 5", ("", ""), "CODE_DURATION is less than a second"),
-        ("TEMPLATE_DIR = $HERE/raw", ("", ""), ":1: {{{client}}} prints its value without"),
-        ("TEMPLATE_DIR = $HERE/slip", ("", ""), ":2: {{clint}}: already-done has no such variable"),
-        (
-            "TEMPLATE_DIR = $HERE/form",
-            ("", ""),
-            "form/enter-email-form.must:3: this form has no field with name=\"CONTACT_EMAIL\"",
-        ),
-        ("MESSAGE_TEMPLATE_FILE = $HERE/bare.en.must", ("", ""), "the message has no {{pin}}"),
-        ("TEMPLATE_DIR = $HERE/name", ("", ""), "name/enter-tan.must: no page or message has this"),
-        (
-            "@inline-secret@ challenger-helper $HERE/no.conf",
-            ("", ""),
-            "challenger.conf:9: [challenger-helper] is hidden: cannot read",
-        ),
+fn a_port_that_somebody_else_has_is_told_from_that_of_the_service() {
+    let site = Site::new("");
+    let port = TcpListener::bind(("127.0.0.1", site.port)).unwrap();
+    let other = "[challenger] PORT: another program listens on";
+    let silent = "is in use, which is right if this service runs; who has it does not answer";
+    for (answer, expected, status) in [
+        ("HTTP/1.1 200 OK\r\n\r\n{\"name\":\"exchange\"}", other, 6),
+        ("HTTP/1.1 404 Not Found\r\n\r\n", other, 6),
+        ("220 mail\r\n", silent, 0),
+        ("", silent, 0),
     ] {
-        let site = site(options, &[change]);
-        let here = site.directory.path();
-        fs::create_dir_all(here.join("legal/en")).unwrap();
-        fs::write(here.join("legal/en/v1.txt"), "terms").unwrap();
-        fs::write(here.join("legal/en/v1.doc"), "terms").unwrap();
-        for name in ["raw", "slip", "form", "name"] {
-            fs::create_dir(here.join(name)).unwrap();
-        }
-        fs::write(here.join("slip/already-done.must"), "<p>\n{{clint}}").unwrap();
-        let form = "\n\n<form method=\"post\" action=\"../challenge/{{nonce}}\">\
-            <input name=\"budget_seen\"><input name=\"email\"></form>";
-        fs::write(here.join("form/enter-email-form.must"), form).unwrap();
-        fs::write(here.join("bare.en.must"), "nothing").unwrap();
-        fs::write(here.join("name/enter-tan.must"), "nothing").unwrap();
-        fs::write(here.join("name/enter-chat-form.must"), "nothing").unwrap();
-        fs::write(here.join("raw/already-done.en.must"), "{{{client}}}").unwrap();
-        let output = check(&site);
+        let output = thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut stream, _) = port.accept().unwrap();
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = stream.write_all(answer.as_bytes());
+            });
+            check(&site)
+        });
         let said = stderr(&output);
-        assert_eq!(said.lines().count(), 1, "{options}: {said}");
-        assert!(said.starts_with("warning: ") && said.contains(expected), "{options}: {said}");
-        assert_eq!((stdout(&output).as_str(), output.status.code()), (GOOD, Some(0)), "{options}");
+        let is_said = said.lines().filter(|line| line.contains(expected)).count() == 1;
+        assert_eq!((is_said, output.status.code()), (true, Some(status)), "{answer}: {said}");
+    }
+    // It takes the connection, and says nothing.
+    let said = stderr(&check(&site));
+    assert!(said.starts_with("warning: ") && said.contains(silent), "{said}");
+}
+
+#[test]
+fn an_open_client_without_a_limit_is_noticed() {
+    let site = Site::new("CLIENT_VALIDATIONS_MAX = 0");
+    assert_eq!(stderr(&check(&site)), "");
+    let limits = ["--messages-per-day", "100", "--open", REDIRECT_URI];
+    let opened = site.run("challenger-admin", &limits);
+    assert!(opened.status.success(), "{}", stderr(&opened));
+    let before = contents(site.directory.path());
+    let output = check(&site);
+    let said = stderr(&output);
+    let expected = "warning: [challenger] CLIENT_VALIDATIONS_MAX = 0, and client 1 is open: ";
+    assert!(said.starts_with(expected) && said.lines().count() == 1, "{said}");
+    assert_eq!((stdout(&output).as_str(), output.status.code()), (GOOD, Some(0)));
+    assert!(before == contents(site.directory.path()));
+}
+
+/// A mistake of the table.
+#[derive(Default)]
+struct Mistake<'a> {
+    /// Lines that `[challenger]` ends with.
+    added: Vec<&'a str>,
+    /// Lines that are replaced, and by what.
+    replaced: Vec<(&'a str, String)>,
+    said: Vec<&'a str>,
+    /// The exit status, and what is said last.
+    end: (i32, &'a str),
+}
+
+impl<'a> Mistake<'a> {
+    fn read(block: &'a str) -> Self {
+        let mut mistake = Self::default();
+        for line in block.lines() {
+            match line.split_at(2) {
+                ("- ", line) => mistake.replaced.push((line, String::new())),
+                ("+ ", line) => match mistake.replaced.last_mut() {
+                    None => mistake.added.push(line),
+                    Some((_, new)) => *new += &format!("{line}\n"),
+                },
+                ("> ", line) => mistake.said.push(line),
+                ("= ", line) => {
+                    let (status, said) = line.split_once(' ').unwrap();
+                    mistake.end = (status.parse().unwrap(), said);
+                }
+                _ => panic!("{line}"),
+            }
+        }
+        mistake
+    }
+}
+
+/// The files that the table speaks of.
+fn write_files(here: &Path) {
+    let legal = "Terms\n\nof [[OPERATOR]] in\n[[POSTAL\nADDRESS]]\n";
+    let form = "\n\n<form method=\"post\" action=\"../challenge/{{nonce}}\">\
+        <input name=\"budget_seen\"><input name=\"email\"></form>";
+    for (name, text) in [
+        ("bare.en.must", "nothing"),
+        ("else/enter-tan-form.must", "{{#ec}}\n{{else}}{{/ec}}"),
+        ("form/enter-email-form.must", form),
+        ("legal/de/tos.html", "<p>[[BETREIBER]]"),
+        ("legal/en/pp.md", "[[DATE]]"),
+        ("legal/en/tos.txt", legal),
+        ("legal/en/v1.doc", "terms"),
+        ("legal/en/v1.txt", "terms"),
+        ("name/enter-chat-form.must", "nothing"),
+        ("name/enter-tan.must", "nothing"),
+        ("other.sqlite", ""),
+        ("raw/already-done.en.must", "{{{client}}}"),
+        ("slip/already-done.must", "<p>\n{{clint}}"),
+    ] {
+        let path = here.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    for (folder, script) in [
+        ("broken", "#!/no/such/interpreter\n"),
+        ("mute", "#!/bin/sh\nexit 78\n"),
+        ("old", "#!/bin/sh\necho 'parse error' >&2\nexit 5\n"),
+        ("slow", "#!/bin/sh\nexec sleep 60\n"),
+    ] {
+        fs::create_dir(here.join(folder)).unwrap();
+        write_script(&here.join(folder).join("challenger-send-sms.sh"), script);
+    }
+}
+
+#[test]
+fn each_mistake_is_said_as_the_table_says() {
+    let table = include_str!("../../testdata/mistakes.txt");
+    let blocks = table.split("\n\n").filter(|block| !block.starts_with('#'));
+    let blocks: Vec<&str> = blocks.map(str::trim_end).collect();
+    assert!(blocks.len() > 80, "{}", blocks.len());
+    let site = Site::new("");
+    write_files(site.directory.path());
+    let good_text = fs::read_to_string(site.config()).unwrap();
+    let conf = site.config().display().to_string();
+    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/helpers");
+    let (here, port) = (site.directory.path().display().to_string(), site.port.to_string());
+    for block in blocks {
+        let Mistake { added, replaced, said, end } = Mistake::read(block);
+        let names = [
+            ("$HERE", here.as_str()),
+            ("$CONF", &conf),
+            ("$PORT", &port),
+            ("$EMAIL", binary("challenger-send-email")),
+            ("$HTTP", binary("challenger-send-http")),
+            ("$SCRIPTS", scripts),
+        ];
+        let fill = |text: &str| {
+            names.iter().fold(text.to_owned(), |text, (name, it)| text.replace(name, it))
+        };
+        let mut text = good_text.clone();
+        for (old, new) in replaced {
+            let old = fill(&format!("{old}\n"));
+            assert!(text.contains(&old), "{block}");
+            text = text.replacen(&old, &fill(&new), 1);
+        }
+        let last = "\n[challengerdb-sqlite]";
+        text = text.replace(last, &format!("{}{last}", fill(&added.join("\n"))));
+        fs::write(site.config(), text).unwrap();
+        let output = check(&site);
+        let mut expected: Vec<String> = said.iter().map(|line| fill(line)).collect();
+        let (status, last) = end;
+        let last = format!("challenger-httpd: {last}");
+        let good = if status == 0 { format!("{last}\n") } else { String::new() };
+        expected.extend((status != 0).then_some(last));
+        assert_eq!(stderr(&output).lines().collect::<Vec<_>>(), expected, "{block}");
+        assert_eq!((stdout(&output), output.status.code()), (good, Some(status)), "{block}");
     }
 }
 
@@ -180,9 +281,7 @@ fn helpers_end_by_themselves_before_they_are_ended() {
                 &format!("AUTH_TIMEOUT = {timeout} s\n[challenger-helper]\n{settings}"),
                 &[("deliver.sh", program)],
             );
-            let script = site.directory.path().join(program);
-            fs::write(&script, "").unwrap();
-            fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+            write_script(&site.directory.path().join(program), "#!/bin/sh\n");
             let output = check(&site);
             let said = stderr(&output);
             let expected = format!("{setting} is {limit} s, but after AUTH_TIMEOUT");
@@ -200,70 +299,12 @@ fn helpers_end_by_themselves_before_they_are_ended() {
 fn a_helper_that_takes_one_message_only_is_advised_against_as_one_that_stays() {
     for (program, warns) in [("challenger-send-post.sh", true), ("send-post", false)] {
         let site = site("AUTH_HELPER = resident", &[("deliver.sh", program)]);
-        let script = site.directory.path().join(program);
-        fs::write(&script, "").unwrap();
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(&site.directory.path().join(program), "#!/bin/sh\n");
         let said = stderr(&check(&site));
         let expected = "warning: [challenger] AUTH_HELPER is resident, but challenger-send-post.sh \
                         takes one message only";
         assert_eq!(said.contains(expected), warns, "{said}");
         assert_eq!(said.lines().count(), usize::from(warns), "{said}");
-    }
-}
-
-#[test]
-fn each_mistake_is_one_line() {
-    for (options, change, expected, code) in [
-        ("", ("ADDRESS_TYPE = email\n", ""), "[challenger] ADDRESS_TYPE is missing", 6),
-        ("", ("ADDRESS_TYPE = email", "ADDRESS_TYPE = e mail"), "a name of letters", 6),
-        ("", ("ADDRESS_TYPE = email", "ADDRESS_TYPE = file"), "names of its fields in", 6),
-        ("", ("BASE_URL = https", "BASE_URL = ftp"), "[challenger] BASE_URL", 6),
-        ("", ("deliver.sh", "missing.sh"), "missing.sh that this user may run", 6),
-        ("", ("deliver.sh", "challenger.conf"), "challenger.conf that this user may run", 6),
-        ("", ("deliver.sh", "outbox"), "outbox that this user may run", 6),
-        ("AUTH_COMMAND = no-such-program", ("", ""), "no program no-such-program", 6),
-        (
-            "AUTH_COMMAND = sh\n[challenger-helper]\npath = $HERE/none",
-            ("", ""),
-            "no program sh that",
-            6,
-        ),
-        ("AUTH_HELPER = daemon", ("", ""), "expected program or resident", 6),
-        ("ADDRESS_RESTRICTIONS = {", ("", ""), "[challenger] ADDRESS_RESTRICTIONS", 6),
-        ("MESSAGE_TEMPLATE_FILE = $HERE/none", ("", ""), "none: No such file", 6),
-        ("TEMPLATE_DIR = $HERE/none", ("", ""), "TEMPLATE_DIR", 6),
-        (
-            "TEMPLATE_DIR = $HERE/else",
-            ("", ""),
-            "else/enter-tan-form.must:2: {{else}} is not Mustache: expected {{/ec}}{{^ec}}",
-            6,
-        ),
-        ("TERMS_ETAG = v1", ("", ""), "[challenger] TERMS_DIR is missing", 6),
-        (
-            "[challenger-helper]\n2FA = x",
-            ("", ""),
-            "conf:10: [challenger-helper] \"2FA\" cannot",
-            6,
-        ),
-        ("[challenger-helper]\nA-B = x", ("", ""), "letters, digits and _, and no digit in", 6),
-        ("UNIXPATH_MODE = 888", ("SERVE = tcp", "SERVE = unix"), "UNIXPATH_MODE", 6),
-        ("", ("DB = sqlite", "DB = oracle\n#DB = sqlite"), "expected postgres or sqlite", 6),
-        ("", ("challenger.sqlite", "none.sqlite"), "none.sqlite: does not exist", 1),
-        ("", ("data/challenger.sqlite", "deliver.sh"), "deliver.sh: file is not a database", 1),
-        ("", ("data/challenger.sqlite", "other.sqlite"), "has no schema yet", 1),
-    ] {
-        let site = site(options, &[change]);
-        let here = site.directory.path();
-        fs::write(here.join("other.sqlite"), "").unwrap();
-        fs::create_dir(here.join("else")).unwrap();
-        fs::write(here.join("else/enter-tan-form.must"), "{{#ec}}\n{{else}}{{/ec}}").unwrap();
-        let output = check(&site);
-        let said = stderr(&output);
-        let lines: Vec<&str> = said.lines().collect();
-        let last = if code == 6 { NOT_GOOD } else { NO_DATABASE };
-        assert_eq!(lines.len(), 2, "{options} {change:?}: {said}");
-        assert!(lines[0].contains(expected) && lines[1] == last, "{options} {change:?}: {said}");
-        assert_eq!((stdout(&output).as_str(), output.status.code()), ("", Some(code)), "{said}");
     }
 }
 

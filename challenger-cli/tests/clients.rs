@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use challenger_testkit::{Cluster, Raise, escape, wait_for};
+use challenger_testkit::{Cluster, Raise, code_of, escape, wait_for};
 use rusqlite::Connection;
 use serde_json::Value;
 use site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
 
 const OTHER: &str = "https://other.example/cb";
-const NEW_SECRET: &str = "secret-token:fedcba9876543210";
+const NEW_SECRET: &str = "secret-token:9HT3XW5ZB7KQ0DJ6YN2VRC8M4P";
 
 /// How many rows a client has that is deleted: so many that it takes a while.
 const ON_SQLITE: u32 = 10_000;
@@ -385,4 +385,86 @@ fn a_client_opens_no_more_than_it_may_on_sqlite() {
 #[test]
 fn a_client_opens_no_more_than_it_may_on_postgresql() {
     a_client_opens_no_more(Place::on_postgres("CLIENT_VALIDATIONS_MAX = 20"));
+}
+
+/// A client's secret is changed while it works: some of its parts use the old one for a while, and
+/// none of them is refused.
+fn a_secret_changes_under_load(mut place: Place) {
+    place.site.start();
+    let site = &place.site;
+    let token = |code: &str, secret: &str| {
+        let form = format!(
+            "grant_type=authorization_code&client_id=1&code={code}&client_secret={}&redirect_uri={}",
+            escape(secret),
+            escape(REDIRECT_URI)
+        );
+        site.post("token", &[], form)
+    };
+    let open = |secret: &str| {
+        let bearer = format!("Bearer {secret}");
+        let reply = site.post("setup/1", &[("Authorization", &bearer)], "");
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.member("nonce").unwrap()
+    };
+    let prove = |nonce: &str, email: &str| {
+        assert_eq!(site.challenge(nonce, email).status, 200);
+        code_of(&site.solve(nonce, &site.pin(email)).member("redirect_url").unwrap())
+    };
+    let over = AtomicBool::new(false);
+    let done = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    let work = |which: usize| {
+        let secret = [SECRET, NEW_SECRET][which];
+        while !over.load(Ordering::SeqCst) {
+            let number = done[which].fetch_add(1, Ordering::SeqCst);
+            let nonce = open(secret);
+            let code = prove(&nonce, &format!("person{number}@{which}.example"));
+            let reply = token(&code, secret);
+            assert_eq!(reply.status, 200, "{}", reply.body);
+        }
+    };
+    let busy = |which: usize, more: usize| {
+        let before = done[which].load(Ordering::SeqCst);
+        wait_for("work", || (done[which].load(Ordering::SeqCst) > before + more).then_some(()));
+    };
+    let nonce = thread::scope(|scope| {
+        let at_the_end = Raise(&over);
+        let mut workers: Vec<_> = (0..3).map(|_| scope.spawn(|| work(0))).collect();
+        busy(0, 6);
+        let nonce = open(SECRET);
+        let rotate = ["--rotate", NEW_SECRET, "--keep-old=1 day", REDIRECT_URI];
+        let said = place.run("challenger-admin", &rotate);
+        let (first, second) = said.split_once('\n').unwrap();
+        assert_eq!(first, "Secret replaced. Client ID is: 1");
+        assert!(second.starts_with("The old secret is good until: 2"), "{second}");
+        workers.extend((0..3).map(|_| scope.spawn(|| work(1))));
+        busy(0, 6);
+        busy(1, 6);
+        drop(at_the_end);
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        nonce
+    });
+    assert!(place.run("challenger-admin", &["--list"]).contains(" (old secret until 2"));
+    let again = site.run("challenger-admin", &["--regenerate", "--keep-old=1 h", "1"]);
+    assert_eq!((again.status.code(), stdout(&again).as_str()), (Some(1), ""));
+    assert!(stderr(&again).contains("its secret of before is good until"), "{}", stderr(&again));
+
+    // The operator ends it early. What the old secret opened goes on with the new one.
+    let rotate = ["--rotate", NEW_SECRET, "--keep-open", "--json", "1"];
+    place.run("challenger-admin", &rotate);
+    assert!(place.list()[0]["old_secret_until"].is_null());
+    let code = prove(&nonce, "late@example.com");
+    assert_eq!(token(&code, SECRET).refusal(), (401, 9750));
+    assert_eq!(setup(site, 1, SECRET).0, 404);
+    assert_eq!(token(&code, NEW_SECRET).status, 200);
+    place.site.stop();
+}
+
+#[test]
+fn a_secret_changes_without_an_outage_on_sqlite() {
+    a_secret_changes_under_load(Place::on_sqlite(""));
+}
+
+#[test]
+fn a_secret_changes_without_an_outage_on_postgresql() {
+    a_secret_changes_under_load(Place::on_postgres(""));
 }

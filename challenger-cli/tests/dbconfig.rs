@@ -232,6 +232,30 @@ fn the_name_of_the_database_is_the_last_part_of_the_path() {
 }
 
 #[test]
+fn the_default_does_not_hide_the_section_of_the_other_name() {
+    for (config, name) in [
+        ("", "challenger"),
+        ("[challenger-postgres]\nCONFIG = postgres:///a", "a"),
+        (
+            "[challenger-postgres]\nCONFIG = postgres:///a\n\
+          [challengerdb-postgres]\nCONFIG = postgres:///challenger",
+            "challenger",
+        ),
+    ] {
+        let machine = Machine::new(config);
+        fs::create_dir(machine.path("none")).unwrap();
+        machine.write(
+            "none/defaults.conf",
+            "[challengerdb-postgres]\nCONFIG = postgres:///challenger",
+        );
+        let (code, said, asked) = machine.run(&["-c", "challenger.conf", "-s"]);
+        let created =
+            format!("postgres -- createdb -E UTF8 -T template0 -O challenger-httpd {name}");
+        assert_eq!((code, asked), (Some(0), to_strings(&[USER, &created])), "{said}");
+    }
+}
+
+#[test]
 fn nothing_is_done_on_the_wrong_machine() {
     let cases: [(&[&str], (&str, &str), &str); 11] = [
         (&[], ("uid", "1000\n"), "as root"),
@@ -263,7 +287,9 @@ fn nothing_is_done_on_the_wrong_machine() {
     let (code, said, _) = machine.run(&FILE);
     assert_eq!(code, Some(1));
     assert!(said.contains("challenger-dbinit failed"), "{said}");
-    let (code, said, _) = machine.run(&["-h"]);
-    assert_eq!(code, Some(0));
-    assert!(said.contains("Usage: challenger-dbconfig"), "{said}");
+    for help in ["-h", "--help"] {
+        let (code, said, _) = machine.run(&[help]);
+        assert_eq!(code, Some(0));
+        assert!(said.starts_with("Usage: challenger-dbconfig"), "{said}");
+    }
 }

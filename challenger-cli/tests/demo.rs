@@ -1,6 +1,6 @@
 //! The demonstration, as a real process: for its shop, and for somebody's own application.
 
-#![cfg(feature = "sqlite")]
+#![cfg(feature = "demo")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[path = "demo/shop.rs"]

@@ -1,7 +1,7 @@
 //! The documents keep their word: links lead somewhere, nothing is left out, and every command that
 //! readers are to type works.
 
-#![cfg(feature = "sqlite")]
+#![cfg(feature = "demo")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod markdown;

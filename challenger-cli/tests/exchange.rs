@@ -33,7 +33,7 @@ struct Exchange<'a> {
 impl<'a> Exchange<'a> {
     /// Its test setup registers it, and expects only the number on standard output.
     fn register(site: &'a Site) -> Self {
-        let secret = "secret-token:exchange-exchange-exchange".to_owned();
+        let secret = "secret-token:K7ZQ4M0XW9T2RB8VD5NJ3YHC6P".to_owned();
         site.remember(&secret);
         let added = site.run("challenger-admin", &["--add", &secret, "--quiet", URI]);
         assert!(added.status.success(), "{}", stderr(&added));

@@ -1,21 +1,29 @@
 //! `make install`: every file is in its place, and the programs find it there.
 
+#![cfg(all(feature = "demo", feature = "postgres"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod site;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use challenger_server::config::{Config, Environment};
-use challenger_server::settings::Settings;
+use challenger_testkit::Cluster;
 use site::{binary, stderr, stdout};
 use tempfile::TempDir;
 
 const PREFIX: &str = "/opt/challenger";
+
+/// The configuration to begin with, below `/etc/challenger`.
+const CONFIGURATION: [&str; 4] = [
+    "challenger.conf",
+    "conf.d/challenger-site.conf",
+    "secrets/challenger-db.secret.conf",
+    "secrets/challenger-helper.secret.conf",
+];
 
 /// Another name of challenger-terms-generator.
 const TALER_NAME: &str = "bin/taler-terms-generator";
@@ -99,7 +107,8 @@ fn everything_has_its_place_and_can_be_taken_away() {
     for program in programs.into_iter().chain(more).chain(second_names) {
         expected.insert(format!("bin/{program}"));
     }
-    for helper in names("challenger-cli/helpers") {
+    let helpers = names("challenger-cli/helpers");
+    for helper in &helpers {
         expected.insert(format!("bin/{helper}"));
     }
     for snippet in names("docs/address-types") {
@@ -132,6 +141,20 @@ fn everything_has_its_place_and_can_be_taken_away() {
         expected.insert(format!("share/doc/challenger/{licence}"));
     }
     expected.insert("share/man/man1/challenger-send-email.sh.1".to_owned());
+    for program in programs.iter().chain(&more).map(ToString::to_string).chain(helpers) {
+        expected.insert(format!("share/bash-completion/completions/{program}"));
+        expected.insert(format!("share/fish/vendor_completions.d/{program}.fish"));
+        expected.insert(format!("share/zsh/site-functions/_{program}"));
+    }
+    let examples = "share/doc/challenger/examples";
+    expected.insert(format!("{examples}/local-sendmail.conf"));
+    for unit in names("debian/systemd") {
+        expected.insert(format!("{examples}/systemd/{unit}"));
+    }
+    expected.insert(format!("{examples}/nginx/challenger"));
+    for file in CONFIGURATION {
+        expected.insert(format!("{examples}/challenger/{file}"));
+    }
     let mut files = machine.files();
     assert!(files.remove(TALER_NAME));
     assert_eq!(files, expected);
@@ -156,6 +179,90 @@ fn everything_has_its_place_and_can_be_taken_away() {
     }
     assert!(!machine.path("share/doc/challenger").exists());
     assert!(machine.path("bin").exists(), "it belongs to others, too");
+}
+
+#[test]
+fn units_and_a_configuration_are_examples_or_in_place() {
+    let machine = Machine::installed();
+    let unit = |path: &str| {
+        let path = machine.0.path().join(path).join("challenger-httpd.service");
+        fs::read_to_string(path).unwrap_or_default()
+    };
+    let example = unit("opt/challenger/share/doc/challenger/examples/systemd");
+    assert!(
+        example.contains("\nExecStart=/opt/challenger/bin/challenger-httpd -c /etc"),
+        "{example}"
+    );
+    // Where systemd would not find helpers by their names otherwise.
+    assert!(example.contains("\nEnvironment=PATH=/opt/challenger/bin:"), "{example}");
+
+    let make = |target: &str, more: &[&str]| {
+        let output = machine.make(target, &[&["SYSTEMD=1"][..], more].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+    };
+    // systemd has directories below some prefixes only.
+    for (prefix, folder) in [
+        ("/opt/challenger", "etc/systemd/system"),
+        ("/usr/local", "usr/local/lib/systemd/system"),
+        ("/usr", "usr/lib/systemd/system"),
+    ] {
+        let prefix = format!("PREFIX={prefix}");
+        make("install", &[&prefix]);
+        assert_eq!(unit(folder).contains("Environment="), prefix.contains("opt"), "{folder}");
+        make("uninstall", &[&prefix]);
+        assert_eq!(unit(folder), "");
+    }
+
+    let etc = machine.0.path().join("etc/challenger");
+    let mode = |path: &str| fs::metadata(etc.join(path)).unwrap().permissions().mode() & 0o7777;
+    assert!(!etc.exists());
+    make("install", &[]);
+    assert_eq!((mode("secrets"), mode(CONFIGURATION[2])), (0o2750, 0o640));
+    let site = machine.0.path().join("etc/nginx/sites-available/challenger");
+    assert!(site.exists());
+    // What somebody has changed stays.
+    for path in [&etc.join(CONFIGURATION[1]), &site] {
+        fs::write(path, "changed").unwrap();
+        make("install", &[]);
+        make("uninstall", &[]);
+        assert_eq!(fs::read_to_string(path).unwrap(), "changed");
+    }
+    assert!(!etc.join(CONFIGURATION[0]).exists() && !etc.join("secrets").exists());
+}
+
+#[test]
+fn the_readmes_configuration_works_as_it_is() {
+    let machine = Machine::installed();
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let part = readme.split("\n## Run it\n").nth(1).unwrap();
+    let block = |kind: &str| {
+        part.split(&format!("```{kind}\n")).nth(1).unwrap().split("```").next().unwrap()
+    };
+    let home = machine.0.path().join(".config");
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join("challenger.conf"), block("ini")).unwrap();
+    let cluster = Cluster::shared();
+    cluster.psql("postgres", "CREATE DATABASE challenger");
+    let uri = cluster.uri("challenger");
+    let parameters = uri.split_once('?').unwrap().1.split('&');
+    let parameters: Vec<_> = parameters.map(|it| it.split_once('=').unwrap()).collect();
+    let variables =
+        parameters.iter().map(|(name, value)| (format!("PG{}", name.to_uppercase()), value));
+    let commands: Vec<&str> = block("sh").lines().collect();
+    let (serve, commands) = commands.split_last().unwrap();
+    assert_eq!(*serve, "challenger-httpd");
+    assert_eq!(commands.len(), 3);
+    for command in commands {
+        let words: Vec<&str> = command.split(' ').collect();
+        let path = format!("{}:/usr/bin:/bin", machine.path("bin").display());
+        let mut program = machine.program(words[0]);
+        program.args(&words[1..]).env("PATH", path).envs(variables.clone());
+        let output = program.output().unwrap();
+        // There is no such mail server.
+        let complaints = stderr(&output);
+        let others = complaints.lines().filter(|line| !line.contains("mail.example.com"));
+        assert_eq!(others.collect::<Vec<_>>(), [""; 0], "{command}");
+    }
 }
 
 #[test]
@@ -235,34 +342,4 @@ fn programs_find_what_was_installed_with_them() {
     let output = serve();
     assert_eq!(output.status.code(), Some(6));
     assert!(stderr(&output).contains(page.to_str().unwrap()), "{}", stderr(&output));
-}
-
-#[test]
-fn the_defaults_that_are_installed_are_those_that_are_built_in() {
-    let text = fs::read_to_string(root().join("docs/config.d/challenger.conf")).unwrap();
-    let environment = Environment { directory: PathBuf::from("/"), ..Environment::default() };
-    let read = |text: &str| Config::from_text(text, &environment).unwrap();
-    let as_it_is = read(&text);
-    for section in as_it_is.sections().iter().filter(|section| section.name != "PATHS") {
-        assert!(section.settings.is_empty(), "[{}] is all comments", section.name);
-    }
-
-    let mut count = 0;
-    let mut uncommented = String::new();
-    for line in text.lines() {
-        let option =
-            line.strip_prefix('#').filter(|rest| !rest.is_empty() && !rest.starts_with(' '));
-        count += usize::from(option.is_some());
-        uncommented.push_str(&format!("{}\n", option.unwrap_or(line)));
-    }
-    assert!(count >= 16, "{count} options");
-    let required = "[challenger]\nADDRESS_TYPE = email\nAUTH_COMMAND = true\nSERVE = unix\n";
-    let settings = |text: &str| {
-        let settings = Settings::read(&read(&format!("{required}{text}")), None).unwrap();
-        let Settings { service, listen, command, host, database, warnings, .. } = settings;
-        format!("{service:#?} {listen:#?} {command:#?} {host} {database:#?} {warnings:#?}")
-    };
-    assert_eq!(settings(&uncommented), settings(""));
-    let changed = uncommented.replace("CODE_DURATION = 10 minutes", "CODE_DURATION = 9 minutes");
-    assert_ne!(settings(&changed), settings(""), "differences show");
 }

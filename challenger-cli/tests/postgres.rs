@@ -61,7 +61,7 @@ fn the_tools_do_with_postgres_what_they_do_with_files() {
     let secret = format!("--add={SECRET}");
     let again = site.run("challenger-admin", &[&secret, REDIRECT_URI]);
     assert!(stderr(&again).contains("client 1 is registered"), "{}", stderr(&again));
-    assert_eq!(site.run("challenger-dbinit", &["-r"]).status.code(), Some(0));
+    assert_eq!(site.run("challenger-dbinit", &["-r", "--yes"]).status.code(), Some(0));
     let added = site.run("challenger-admin", &[&secret, "-q", REDIRECT_URI]);
     assert_eq!(stdout(&added), "1\n", "the client is gone, and numbers begin anew");
 }

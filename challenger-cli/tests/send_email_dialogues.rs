@@ -270,6 +270,21 @@ fn answered(replies: &[&str]) -> Conversation {
     conversation
 }
 
+#[test]
+fn a_probe_leaves_before_it_names_a_recipient() {
+    let sender = "noreply@shop.example".to_owned();
+    let mut probe = Conversation::probe(plan(&DIALOGUES[0].simple()), sender);
+    for (reply, expected) in
+        [("220 mx", "EHLO me.example"), ("250 mx", "MAIL FROM:<noreply@shop.example>")]
+    {
+        assert_eq!(probe.advance(), Next::Read);
+        probe.take(format!("{reply}\r\n").as_bytes());
+        assert_eq!(sent(&mut probe).as_deref(), Ok(expected));
+    }
+    probe.take(b"250 ok\r\n");
+    assert_eq!(sent(&mut probe), Err(Ok(())));
+}
+
 /// What a server says to a first mail that it takes.
 const FIRST: [&str; 6] = ["220 mx", "250 mx", "250 ok", "250 ok", "354 go", "250 taken"];
 

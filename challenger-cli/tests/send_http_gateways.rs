@@ -304,13 +304,17 @@ fn each_file_says_what_to_fill_in() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("challenger.conf");
         let values: String = named.iter().map(|name| format!("{name} = x\n")).collect();
+        // The gateway itself is left alone.
+        let url = text.lines().find_map(|line| line.strip_prefix("HTTP_URL = https://")).unwrap();
+        let path = url.split_once('/').unwrap().1;
+        let values = format!("{values}HTTP_URL = https://localhost:1/{path}\n");
         let include = format!("@inline@ {}\n[challenger-helper]\n", ready_file(api.file).display());
         let check = |values: &str| {
             fs::write(&file, format!("{include}{values}")).unwrap();
             run(&["--check", "-c", file.to_str().unwrap()], &[], "")
         };
         let outcome = check(&values);
-        outcome.sent();
+        outcome.failed(75, "HTTP_URL: no connection to the gateway");
         assert!(outcome.stdout.starts_with("POST https://"), "{outcome:?}");
         assert!(named.iter().any(|name| *name != "HTTP_SENDER"), "{named:?}");
         let used: BTreeSet<&str> = api.settings.iter().map(|(name, _)| *name).collect();

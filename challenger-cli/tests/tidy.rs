@@ -78,6 +78,12 @@ fn dependencies_stay_few() {
     let lean = ["challenger-server", "--no-default-features", "--features", "postgres"];
     let lean = package_count(&lean);
     assert!(lean < server, "{lean} packages: SQLite can be left out");
+    let programs = ["challenger-cli", "--no-default-features", "--features", "postgres"];
+    let tree = ["tree", "--locked", "--edges", "normal", "--prefix", "none", "--package"];
+    let tree = cargo(&[&tree[..], &programs].concat());
+    assert!(!tree.contains("ureq "), "only the demonstration and gateways need it: {tree}");
+    let programs = package_count(&programs);
+    assert!(programs <= 116, "the programs have {programs} packages, with PostgreSQL alone");
 }
 
 #[test]
@@ -284,6 +290,8 @@ fn the_manual_of_the_helper_for_gateways_knows_its_settings() {
 #[test]
 fn shellcheck_has_nothing_to_say_about_the_scripts() {
     let mut scripts = files("challenger-cli/helpers", "");
+    scripts
+        .extend(["challenger-cli/completions/generate", "debian/place"].map(|it| root().join(it)));
     scripts.extend(files("testdata", ".sh"));
     // One is in Python.
     scripts.retain(|path| fs::read_to_string(path).unwrap().starts_with("#!/bin/sh"));

@@ -4,6 +4,7 @@
 
 mod site;
 
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use site::{REDIRECT_URI, SECRET, Site, binary, stderr, stdout};
@@ -64,8 +65,12 @@ fn clients_get_numbers() {
         assert!(!stderr(&output).contains(SECRET));
     }
     let weak = add(&["--add=abc", "http://e.example/"]);
+    assert_eq!((weak.status.code(), stdout(&weak).as_str()), (Some(2), ""));
+    assert!(stderr(&weak).contains("the secret is weak: it has 3 characters"), "{}", stderr(&weak));
+    let weak = add(&["--weak", "--add=abc", "http://e.example/"]);
     assert_eq!(stdout(&weak), "Client added. Client ID is: 4\n");
     assert!(stderr(&weak).contains("RFC 8959") && stderr(&weak).contains("TLS"));
+    assert!(stderr(&weak).contains("WARNING the secret is weak"), "{}", stderr(&weak));
 }
 
 #[test]
@@ -87,10 +92,45 @@ fn the_database_is_made_kept_cleaned_and_reset() {
         );
     }
     let output = site.run("challenger-dbinit", &["-r"]);
+    assert_eq!(output.status.code(), Some(2), "there is nobody to ask");
+    assert!(stderr(&output).contains("challenger.sqlite: expected --yes"), "{}", stderr(&output));
+    let again = site.run("challenger-dbinit", &[]);
+    assert!(stdout(&again).contains(" have version "), "{}", stdout(&again));
+    let output = site.run("challenger-dbinit", &["-ry"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).starts_with("Deleted all data in "), "{}", stdout(&output));
     let secret = format!("--add={SECRET}");
     let output = site.run("challenger-admin", &[&secret, "-q", REDIRECT_URI]);
     assert_eq!(stdout(&output), "1\n", "the client is gone, and numbers begin anew");
+}
+
+#[test]
+fn whoever_sits_at_a_terminal_is_asked_before_all_is_deleted() {
+    let site = Site::bare("");
+    let created = stdout(&site.run("challenger-dbinit", &[]));
+    assert!(created.starts_with("Created the tables, version "), "{created}");
+    let secret = format!("--add={SECRET}");
+    let add = |number: &str| {
+        let output = site.run("challenger-admin", &[&secret, "-q", REDIRECT_URI]);
+        assert_eq!(stdout(&output), format!("{number}\n"), "{}", stderr(&output));
+        site.run("challenger-admin", &["--delete", REDIRECT_URI]);
+    };
+    add("1");
+    let dbinit = binary("challenger-dbinit");
+    let command = format!("{dbinit} -c {} --reset", site.config().display());
+    for (answer, status, next) in [("y", 1, "2"), ("", 1, "3"), ("yes", 0, "1")] {
+        // script(1) has a terminal for what it runs.
+        let mut script = Command::new("script");
+        script.args(["-q", "-e", "-c", &command, "/dev/null"]);
+        script.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut script = script.spawn().unwrap();
+        writeln!(script.stdin.take().unwrap(), "{answer}").unwrap();
+        let output = script.wait_with_output().unwrap();
+        let said = stdout(&output);
+        assert!(said.contains("Type yes to delete them"), "{said}");
+        assert_eq!(output.status.code(), Some(status), "{said}");
+        add(next);
+    }
 }
 
 #[test]

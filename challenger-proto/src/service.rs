@@ -130,6 +130,18 @@ impl Service {
         Address::new(values).map_err(|refused| WrongFields::one(self.name_first_field(refused)))
     }
 
+    /// The address that would be kept of these fields, whether the service accepts it or not: to
+    /// look for one that a client proposed, or that was accepted under other restrictions.
+    ///
+    /// # Errors
+    /// No address has such fields.
+    pub fn unjudged_address<'a>(
+        &self,
+        fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Address, Refused> {
+        Address::new(self.tidied(fields.into_iter()))
+    }
+
     /// The wrong fields of an address that a client proposes, or that was accepted under other
     /// restrictions.
     ///
@@ -260,7 +272,7 @@ impl Service {
     /// # Errors
     /// [`Refusal::ParameterMalformed`] for an address that has no plain form, or one that the
     /// helper would read as an option.
-    pub(crate) fn address_argument(&self, address: &Address) -> Result<String, Refused> {
+    pub fn address_argument(&self, address: &Address) -> Result<String, Refused> {
         match self.address_format {
             AddressFormat::Json => Ok(address.to_json_text()),
             AddressFormat::Plain => match address.only_value() {

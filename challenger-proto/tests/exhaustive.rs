@@ -63,6 +63,7 @@ impl Walk {
             node.check_void_codes();
             node.check_after_the_end();
             node.check_questions();
+            node.check_disabled();
             assert!(self.seen.len() < 100_000, "the walk does not close");
             for letter in start.letters().iter().copied() {
                 let mut next = node.clone();

@@ -46,7 +46,11 @@ pub fn load(directory: &Path, version: &str) -> io::Result<Found> {
             });
             for file in files {
                 match read(&file, &name, version) {
-                    Ok(document) => found.extend(document),
+                    Ok(document) => {
+                        let text = document.as_ref().map(|it| &*it.body);
+                        warnings.extend(text.and_then(|text| unfinished(&file, text)));
+                        found.extend(document);
+                    }
                     Err(error) => warnings.push(format!("{}: {error}", secrecy::path(&file))),
                 }
             }
@@ -78,6 +82,25 @@ fn read(file: &Path, language: &str, version: &str) -> io::Result<Option<Documen
         return Err(io::Error::other(complaint));
     };
     Ok(Some(document))
+}
+
+/// A warning about what is left to be filled in: in double brackets, as in the texts that are
+/// shipped. What is not text, such as PDF, is not searched.
+fn unfinished(file: &Path, body: &[u8]) -> Option<String> {
+    let text = str::from_utf8(body).ok()?;
+    let mut marks = text.match_indices("[[").filter_map(|(at, _)| {
+        let (before, rest) = text.split_at_checked(at)?;
+        let (inside, _) = rest.get(2..)?.split_once("]]")?;
+        (!inside.contains(['[', ']'])).then(|| (before.matches('\n').count() + 1, inside))
+    });
+    let (line, first) = marks.next()?;
+    let first: Vec<&str> = first.split_whitespace().collect();
+    let others = match marks.count() {
+        0 => String::new(),
+        count => format!(", and {count} more"),
+    };
+    let (path, first) = (secrecy::path(file), first.join(" "));
+    Some(format!("{path}:{line}: [[{first}]] is left to be filled in{others}"))
 }
 
 /// The entries of a directory that are not hidden, in order.
@@ -138,6 +161,31 @@ mod tests {
         assert_eq!(told(&names, empty_language), (3, Vec::new()));
         let error = load(Path::new("/none"), "x").err().unwrap().to_string();
         assert!(error.contains("/none: "), "{error}");
+    }
+
+    #[test]
+    fn what_is_left_to_be_filled_in_is_told_by_its_line() {
+        let told = |body: &[u8]| unfinished(Path::new("tos.txt"), body);
+        for (body, expected) in [
+            ("[[DATE]]", Some("tos.txt:1: [[DATE]] is left to be filled in")),
+            (
+                "a\n[[POSTAL\n  ADDRESS]]",
+                Some("tos.txt:2: [[POSTAL ADDRESS]] is left to be filled in"),
+            ),
+            (
+                "a\n\nb [[X]]\n[[Y]] [[Z]]",
+                Some("tos.txt:3: [[X]] is left to be filled in, and 2 more"),
+            ),
+            ("[[[X]]", Some("tos.txt:1: [[X]] is left to be filled in")),
+            ("[[:digit:]]+ and a[b[0]]", Some("tos.txt:1: [[:digit:]] is left to be filled in")),
+            ("[[a", None),
+            ("a[b[0]]", None),
+            ("[[a]b]]", None),
+            ("[DATE]", None),
+        ] {
+            assert_eq!(told(body.as_bytes()).as_deref(), expected, "{body}");
+        }
+        assert_eq!(told(b"%PDF \xff [[DATE]]"), None);
     }
 
     #[test]

@@ -14,19 +14,6 @@ use crate::process::{HelperCommand, Private, ProcessErrorKind};
 use crate::residents::{Delivered, ResidentError, Residents};
 use crate::secrecy;
 
-/// The settings by which the shipped helpers limit themselves, in seconds, with their defaults and
-/// the helpers that have them.
-pub(crate) const OWN_LIMITS: [(&str, u64, &[&str]); 4] = [
-    ("HTTP_TIMEOUT", 25, &["challenger-send-http"]),
-    ("PINGEN_TIMEOUT", 25, &["challenger-send-post.sh"]),
-    ("SMTP_TIMEOUT", 20, &["challenger-send-email", "challenger-send-email.sh"]),
-    ("TELESIGN_TIMEOUT", 25, &["challenger-send-sms.sh"]),
-];
-
-/// The helpers that take one message only, and do not stay.
-pub(crate) const FOR_ONE: [&str; 3] =
-    ["challenger-send-file.sh", "challenger-send-post.sh", "challenger-send-sms.sh"];
-
 /// The program in `AUTH_COMMAND`, and how it is run.
 pub enum Program {
     /// For each message.
@@ -71,7 +58,7 @@ impl Helper for AuthCommand {
         };
         let client = transmission.client.number();
         let reference = transmission.nonce.digest().reference();
-        log::log!(level, program:%, ms, failure = kind, error, said, client, reference; "message");
+        log::log!(level, program:%, ms, client, reference, failure = kind, error, said; "message");
         failure.map_or(Ok(()), Err)
     }
 }

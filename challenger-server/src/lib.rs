@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!   socket ──▶ front ──▶ responder ──▶ (challenger-proto)
-//!                          ├──▶ store, recent, helper, os
+//!                          ├──▶ store, recent, statistics, helper, os
 //!                          └──▶ pages
 //! ```
 //!
@@ -41,6 +41,9 @@ pub mod responder;
 pub mod secrecy;
 pub mod server;
 pub mod settings;
+pub mod shipped;
+mod spelling;
+pub mod statistics;
 pub mod store;
 mod subject;
 pub mod this_process;

@@ -48,16 +48,40 @@ impl Listen {
         }
     }
 
-    /// Checks, without listening, that others could not replace the socket.
+    /// Checks that this user could listen, and that others could not replace the socket. Nobody
+    /// could connect meanwhile, and nothing is created.
     ///
     /// # Errors
-    /// The message names the folder that cannot be trusted.
-    pub(crate) fn check(&self) -> Result<(), ListenError> {
+    /// The option that has to be changed, and what is in the way.
+    pub(crate) fn check(&self) -> Result<Place, (&'static str, ListenError)> {
         match self {
-            Self::Unix { path, .. } => SocketFile::check(path),
-            Self::Given(_) | Self::Tcp(_) => Ok(()),
+            Self::Unix { path, .. } => match SocketFile::check(path) {
+                Ok(()) => Ok(Place::Free),
+                Err(error) => Err(("UNIXPATH", error)),
+            },
+            Self::Tcp(address) => match with_fallback(*address, bind) {
+                Ok(_) => Ok(Place::Free),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    Ok(Place::Taken(*address))
+                }
+                Err(error) => {
+                    let is_elsewhere = error.kind() == io::ErrorKind::AddrNotAvailable;
+                    let option = if is_elsewhere { "BIND_TO" } else { "PORT" };
+                    Err((option, ListenError::new(address, error)))
+                }
+            },
+            Self::Given(_) => Ok(Place::Free),
         }
     }
+}
+
+/// Whether it is possible to listen somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It is, as far as this can be known.
+    Free,
+    /// Somebody listens on this address already.
+    Taken(SocketAddr),
 }
 
 /// Why it is not possible to listen there.
@@ -78,24 +102,36 @@ impl fmt::Display for ListenError {
 
 impl std::error::Error for ListenError {}
 
-/// Binds a TCP socket. The unspecified IPv6 address serves IPv4 as well; on a machine without IPv6,
-/// IPv4 alone.
+/// Listens on a TCP socket. The unspecified IPv6 address serves IPv4 as well; on a machine without
+/// IPv6, IPv4 alone.
 ///
 /// # Errors
 /// The system's error.
 pub fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
-    let bound = bind(address);
-    match (&bound, address) {
+    let socket = with_fallback(address, |address| {
+        let socket = bind(address)?;
+        socket.listen(crate::front::BACKLOG)?;
+        Ok(socket)
+    });
+    socket.map(Into::into)
+}
+
+fn with_fallback(
+    address: SocketAddr,
+    open: impl Fn(SocketAddr) -> io::Result<Socket>,
+) -> io::Result<Socket> {
+    let opened = open(address);
+    match (&opened, address) {
         (Err(error), SocketAddr::V6(v6))
             if v6.ip().is_unspecified() && error.kind() != io::ErrorKind::AddrInUse =>
         {
-            bind((Ipv4Addr::UNSPECIFIED, v6.port()).into()).or(bound)
+            open((Ipv4Addr::UNSPECIFIED, v6.port()).into()).or(opened)
         }
-        _ => bound,
+        _ => opened,
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if let SocketAddr::V6(v6) = address {
         socket.set_only_v6(!v6.ip().is_unspecified())?;
@@ -103,6 +139,5 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     // A restart must not wait for the old connections' last packets.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(crate::front::BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
 }

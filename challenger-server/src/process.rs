@@ -166,6 +166,26 @@ impl HelperCommand {
         }
     }
 
+    /// Runs the program with these arguments and without a message. Returns the lines that it
+    /// printed about errors, each as [`Self::run`] returns them, and how it failed, if it did.
+    pub(crate) fn examine(&self, arguments: &[&str]) -> (Vec<String>, Option<ProcessErrorKind>) {
+        let Some((last, others)) = arguments.split_last() else { return (Vec::new(), None) };
+        let command = self.clone().with_arguments(others);
+        let started = pipe().and_then(|(output, stdout)| {
+            let (errors, stderr) = pipe()?;
+            let child = command.spawn(last, &[], stdout, stderr)?;
+            Ok((child, Pipes::for_none(output, errors)))
+        });
+        let (child, mut pipes) = match started {
+            Ok(started) => started,
+            Err(error) => return (Vec::new(), Some(ProcessErrorKind::NotStarted(error))),
+        };
+        let failure = command.attend(child, &mut pipes);
+        let lines = pipes.errors.kept.split(|byte| *byte == b'\n');
+        let lines = lines.map(|line| command.printable(line, false, &[]));
+        (lines.filter(|line| !line.is_empty()).collect(), failure)
+    }
+
     /// What a program printed, in the form that [`Self::run`] returns. It may have been cut off.
     pub(crate) fn printable(
         &self,

@@ -14,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::places::{Place, Places, Purpose, Turn};
 use crate::ports::{Clock, EntropySource, Helper, Pages};
 use crate::recent::Recent;
+use crate::statistics::Statistics;
 use crate::store::{Store, StoreError};
 use crate::subject::Subject;
 
@@ -35,6 +36,8 @@ pub struct Responder {
     pub places: Places,
     /// The rows that requests are decided on until the store proves or disproves them.
     pub recent: Recent,
+    /// What happens to validations, for the operator.
+    pub statistics: Arc<Statistics>,
     /// Where it tells what it does.
     pub metrics: Metrics,
 }
@@ -58,6 +61,7 @@ impl Responder {
                 Step::Send(it) => {
                     let sent = self.metrics.send(|| self.helper.send(it.message()));
                     waiter.place = None;
+                    self.statistics.sent(it.message(), sent.is_err());
                     has_loaded = false; // What follows a failure is another decision.
                     match sent {
                         Ok(()) => it.sent(),
@@ -124,6 +128,7 @@ impl Responder {
         match self.metrics.commit(it.write(), || self.store.commit(it.write())) {
             Ok(Commit::Done) => {
                 self.recent.written(it.write());
+                self.statistics.written(it.write());
                 log_milestone(it.write(), subject);
                 if let (Some(message), Some(place)) = (message, &waiter.place) {
                     place.paid(message);
@@ -237,8 +242,8 @@ fn unreadable<'s>(it: Loading<'s>, subject: &mut Subject, error: &StoreError) ->
 
 fn log_store_error(subject: &Subject, refusal: Refusal, error: &StoreError) {
     log::error!(
-        route = subject.route, refusal = refusal.name(), error:%,
-        client = subject.client(), reference = subject.reference();
+        route = subject.route, refusal = refusal.name(),
+        client = subject.client(), reference = subject.reference(), error:%;
         "database"
     );
 }

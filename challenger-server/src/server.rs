@@ -25,6 +25,7 @@ use crate::recent::Recent;
 use crate::residents::{self, Residents};
 use crate::responder::Responder;
 use crate::settings::Settings;
+use crate::statistics::{Saver, Statistics};
 use crate::store::StoreError;
 use crate::this_process;
 
@@ -34,6 +35,7 @@ pub struct Server {
     socket_file: Option<SocketFile>,
     engine: Running,
     responder: Arc<Responder>,
+    saver: Saver,
     /// The helpers, if they stay.
     residents: Option<Arc<Residents>>,
     monitor: Option<Monitor>,
@@ -142,6 +144,7 @@ impl Server {
         } else {
             (Program::Once(settings.command), None)
         };
+        let statistics = Arc::new(Statistics::default());
         let responder = Arc::new(Responder {
             service: settings.service,
             store,
@@ -158,6 +161,7 @@ impl Server {
             }),
             places: Places::new(settings.places),
             recent: Recent::default(),
+            statistics: Arc::clone(&statistics),
             metrics,
         });
         let monitored = settings.metrics.map(Listen::open).transpose();
@@ -178,12 +182,14 @@ impl Server {
             }
         };
         let engine = engine.map_err(StartError::Front)?;
+        let saver = Saver::start(statistics, Arc::clone(&responder.store));
+        let saver = saver.map_err(StartError::Front)?;
         let monitor = monitored.map(|place| {
             let vital_sign = engine.vital_sign(Arc::clone(&responder));
             Monitor::start(place, watched, Arc::clone(&responder), engine.pulse(), vital_sign)
         });
         let monitor = monitor.transpose().map_err(StartError::Front)?;
-        let server = Self { socket_file, engine, responder, residents, monitor };
+        let server = Self { socket_file, engine, responder, saver, residents, monitor };
         log::info!(place = server.place(); "serving");
         Ok(server)
     }
@@ -217,6 +223,7 @@ impl Server {
         if let Some(residents) = &self.residents {
             residents.finish();
         }
+        self.saver.finish();
         if let Err(error) = self.responder.store.finish() {
             log::warn!("{error}");
         }

@@ -1,5 +1,6 @@
 //! Reads the server's settings from the configuration, and reports all errors at once.
 
+mod base_url;
 mod budgets;
 mod database;
 mod front;
@@ -7,14 +8,15 @@ mod helper;
 mod listen;
 mod metrics;
 mod reader;
+mod sections;
 mod service;
 
 use std::fmt;
 
 use challenger_proto::Service;
 use challenger_proto::address::AddressType;
-use challenger_proto::oauth::RedirectUri;
 
+use self::base_url::read_base_url;
 pub use self::budgets::{DESTINATION_OPTIONS, SharedBudgets};
 use self::front::{read_engine, read_limits};
 use self::helper::{read_command, read_stays};
@@ -22,6 +24,7 @@ use self::listen::read_listen;
 pub use self::metrics::METRICS_OPTIONS;
 use self::metrics::read_metrics;
 use self::reader::OptionReader;
+use self::sections::warn_about_unknown_sections;
 use self::service::{read_addresses, read_service};
 use crate::config::{Config, Entry};
 use crate::front::{Engine, Limits, Listener};
@@ -31,10 +34,11 @@ use crate::pages::{Messages, Sources, Templates};
 use crate::places;
 use crate::process::HelperCommand;
 use crate::secrecy;
+use crate::spelling::{did_you_mean, suggestion};
 use crate::store::Database;
 
 /// The section of the service's options.
-const MAIN: &str = "challenger";
+pub(crate) const MAIN: &str = "challenger";
 
 /// All options of the section `[challenger]`.
 pub const OPTIONS: &[&str] = &[
@@ -213,7 +217,7 @@ pub(crate) struct PartialSettings {
 /// The parts of the settings. Each is read even if others are wrong, so that all errors are
 /// reported at once.
 pub(crate) struct Parts {
-    service: Option<Service>,
+    pub(crate) service: Option<Service>,
     pub(crate) listen: Option<Listen>,
     pub(crate) metrics: Option<Listen>,
     pub(crate) command: Option<HelperCommand>,
@@ -231,6 +235,7 @@ pub(crate) struct Parts {
 impl PartialSettings {
     pub(crate) fn read(config: &Config, given: Given) -> Self {
         let mut reader = OptionReader::new(config);
+        warn_about_unknown_sections(&mut reader);
         warn_about_unknown_options(&mut reader);
         let mut service = read_service(&mut reader);
         let engine = read_engine(&mut reader, matches!(given, Given::Socket(_)));
@@ -331,32 +336,10 @@ fn warn_about_unknown_options(reader: &mut OptionReader<'_>) {
     for setting in settings {
         if !OPTIONS.iter().any(|option| option.eq_ignore_ascii_case(&setting.name)) {
             let (name, origin) = (secrecy::name(&setting.name), &setting.value.origin);
-            reader.warnings.push(format!("{origin}: [{MAIN}] has no option {name}; ignored"));
-        }
-    }
-}
-
-/// Reads the address of the service: its host, for messages, and the issuer that it is.
-fn read_base_url(reader: &mut OptionReader<'_>) -> (String, Option<String>) {
-    let Some(url) = reader.text("BASE_URL") else {
-        reader.warnings.push(format!(
-            "[{MAIN}] BASE_URL is not set, so messages cannot say on which site to enter the code, \
-             applications find no metadata, and answers to them name no issuer"
-        ));
-        return (String::new(), None);
-    };
-    match RedirectUri::parse(&url) {
-        Ok(parsed)
-            if matches!(parsed.scheme().to_ascii_lowercase().as_str(), "http" | "https")
-                && !url.contains('?') =>
-        {
-            (parsed.host().to_string(), Some(url.trim_end_matches('/').to_owned()))
-        }
-        Ok(_) | Err(_) => {
-            let expected = "a URL such as https://challenger.example.com/, perhaps with a path, \
-                            but without a user, a query or a fragment";
-            reader.refuse("BASE_URL", expected);
-            (String::new(), None)
+            let meant = did_you_mean(suggestion(name, OPTIONS.iter().copied()));
+            reader
+                .warnings
+                .push(format!("{origin}: [{MAIN}] has no option {name}; ignored{meant}"));
         }
     }
 }

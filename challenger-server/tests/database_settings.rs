@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use challenger_server::config::{Config, Environment, Files};
+use challenger_server::config::{Config, Disk, Environment, Files};
 use challenger_server::settings::database;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
@@ -70,6 +70,31 @@ impl Files for FilesInMemory {
 
     fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
         Ok(path.to_owned())
+    }
+}
+
+#[test]
+fn a_default_does_not_hide_the_section_of_the_other_name() {
+    let base = tempfile::tempdir().unwrap();
+    fs::write(
+        base.path().join("defaults.conf"),
+        "[challenger]\nDB = postgres\n[challengerdb-postgres]\nCONFIG = postgres:///base?host=/a\n",
+    )
+    .unwrap();
+    let main = base.path().join("main");
+    let environment = environment(&[("CHALLENGER_BASE_CONFIG", base.path().to_str().unwrap())]);
+    let manuals = "[challenger-postgres]\nCONFIG = postgres:///manual?host=/b\n";
+    let ours = "[challengerdb-postgres]\nCONFIG = postgres:///ours?host=/c\n";
+    for (text, expected) in [
+        ("", "base at /a"),
+        (manuals, "manual at /b"),
+        (ours, "ours at /c"),
+        (&format!("{manuals}{ours}"), "ours at /c"),
+    ] {
+        fs::write(&main, text).unwrap();
+        let config = Config::load(&Disk, &environment, Some(&main)).unwrap();
+        let expected = format!("Postgres(PostgresDatabase(PostgreSQL database {expected}))");
+        assert_eq!(meant(&config), expected, "{text}");
     }
 }
 

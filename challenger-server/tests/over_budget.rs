@@ -166,6 +166,23 @@ fn a_limit_leaves_the_message_that_can_still_be_sent() {
     }
 }
 
+/// There is nothing to do on a page of a disabled client: what a code would lead to is refused, too.
+#[test]
+fn a_disabled_client_leaves_nothing_to_do() {
+    let more = json!({
+        "can_ask_again": true, "can_retry": true, "change_url": "../authorize/N",
+        "refused": {"ClientDisabled": true},
+    });
+    for html in pages(PageName::InvalidRequest, &more) {
+        assert!(!html.contains("<form") && !html.contains(CHANGE), "{html}");
+        assert_eq!(html.matches("<strong>shop.example</strong>").count(), 2, "{html}");
+        check(&html);
+    }
+    let unknown = json!({"client": null, "refused": {"ClientDisabled": true}});
+    let html = english(PageName::InvalidRequest, &unknown);
+    assert!(html.contains("any addresses for the site that sent you here. No message"), "{html}");
+}
+
 #[test]
 fn nothing_breaks_out_of_the_page() {
     let field = json!([{"name": EVIL, "value": EVIL, "masked": EVIL}]);

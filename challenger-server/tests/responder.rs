@@ -21,7 +21,7 @@ use challenger_server::places::{self, Places};
 use challenger_server::ports::{Helper, Pages};
 use challenger_server::recent::Recent;
 use challenger_server::responder::Responder;
-use challenger_server::store::{Store, StoreError};
+use challenger_server::store::{Statistic, Store, StoreError};
 use challenger_testkit::at_once;
 use challenger_testkit::audit::query_of;
 use doubles::{CountingEntropy, ManualClock};
@@ -51,6 +51,10 @@ impl Store for Shelf {
         }
         self.diary.lock().unwrap().push("load");
         Ok(self.records.lock().unwrap().load(keys))
+    }
+
+    fn add_to_statistics(&self, _: &[Statistic]) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, StoreError> {
@@ -137,6 +141,7 @@ fn scene_of(places: places::Limits) -> Scene {
         pages: Arc::new(OnePage),
         places: Places::new(places),
         recent: Recent::default(),
+        statistics: Arc::default(),
         metrics: Metrics::default(),
     };
     Scene { responder, shelf, postman, diary }

@@ -47,9 +47,10 @@ impl TestDatabase for File {
 
     const INDEXES: [&'static str; 2] = ["sqlite_schema", "name"];
 
-    const STEPS: [&'static str; 2] = [
+    const STEPS: [&'static str; 3] = [
         include_str!("../src/store/sql/sqlite/0002.sql"),
         include_str!("../src/store/sql/sqlite/0003.sql"),
+        include_str!("../src/store/sql/sqlite/0004.sql"),
     ];
 
     fn create() -> Self {
@@ -325,7 +326,7 @@ fn rows_that_are_still_read_leave_the_log_later() {
     reader.execute_batch("BEGIN").unwrap();
     let count = "SELECT count(*) FROM validations";
     assert_eq!(reader.query_row(count, (), |row| row.get::<_, i64>(0)), Ok(1));
-    assert_eq!(store.delete_client(&client.redirect_uri), Ok(Some(client.id)));
+    assert_eq!(store.delete_client(client.id), Ok(true));
     assert_eq!(reader.query_row(count, (), |row| row.get::<_, i64>(0)), Ok(1));
     assert!(is_in_log());
     reader.execute_batch("COMMIT").unwrap();

@@ -17,8 +17,8 @@ use challenger_proto::address::Address;
 use challenger_proto::machine::{RowVersion, Validation};
 use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
 use challenger_proto::store::{Commit, Write};
-use challenger_server::store::{OpenMode, Registry, SqliteStore, Store};
-use conformance::{fresh, reload};
+use challenger_server::store::{NewClient, OpenMode, Registry, SqliteStore, Store};
+use conformance::{NOW, fresh, reload};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
@@ -41,7 +41,7 @@ fn create(path: &Path) {
     let store = SqliteStore::open(path, OpenMode::Maintain).unwrap();
     store.migrate().unwrap();
     let client = client();
-    let added = store.add_client(&client.redirect_uri, client.secret).unwrap();
+    let added = store.add_client(&NewClient::new(client.redirect_uri, client.secret), NOW).unwrap();
     assert_eq!(added, challenger_server::store::Added::New(client.id));
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use challenger_proto::address::AddressType;
 use challenger_proto::http::{Page, Request};
-use challenger_proto::oauth::{HashedSecret, RedirectUri};
+use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
 use challenger_proto::{Entropy, Failure, Service, Span, Timestamp, Transmission};
 use challenger_server::front::{Answer, Present, Respond};
 use challenger_server::metrics::Metrics;
@@ -19,7 +19,7 @@ use challenger_server::ports::{Clock, EntropySource, Helper, Pages};
 use challenger_server::recent::Recent;
 use challenger_server::responder::Responder;
 use challenger_server::store::{
-    OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, Store,
+    NewClient, OpenMode, PostgresDatabase, PostgresStore, Registry, Rotated, SqliteStore, Store,
 };
 use challenger_testkit::Cluster;
 use doubles::{CountingEntropy, ManualClock};
@@ -70,11 +70,19 @@ impl Site {
             pages: Arc::new(NoPages),
             places: Places::new(places::Limits::default()),
             recent: Recent::default(),
+            statistics: Arc::default(),
             metrics: Metrics::default(),
         });
         let site = Self { servers, tool, clock, postbag, secret: "first" };
         let secret = HashedSecret::new(site.secret, Entropy::new([3; 32]));
-        assert_eq!(site.tool.add_client(&Self::uri(), secret).unwrap().id().number(), 1);
+        assert_eq!(
+            site.tool
+                .add_client(&NewClient::new(Self::uri(), secret), START)
+                .unwrap()
+                .id()
+                .number(),
+            1
+        );
         site
     }
 
@@ -229,7 +237,8 @@ fn a_client_that_is_changed_or_deleted_is_noticed_at_once() {
         let code = site.code(0, &nonce);
         assert_eq!(site.code(1, &nonce), code);
         let secret = HashedSecret::new("second", Entropy::new([4; 32]));
-        assert!(site.tool.rotate_secret(&Site::uri(), secret).unwrap().is_some());
+        let id = ClientId::new(1).unwrap();
+        assert_eq!(site.tool.rotate_secret(id, secret, None, START), Ok(Rotated::Done));
         for server in [0, 1] {
             assert!(matches!(site.token(server, &code).status.0, 401 | 403), "the old secret");
         }
@@ -238,7 +247,7 @@ fn a_client_that_is_changed_or_deleted_is_noticed_at_once() {
 
         let nonce = site.challenge();
         let code = site.code(0, &nonce);
-        assert!(site.tool.delete_client(&Site::uri()).unwrap().is_some());
+        assert_eq!(site.tool.delete_client(id), Ok(true));
         for server in [0, 1] {
             assert_eq!(site.token(server, &code).status.0, 404, "no such client");
             assert_eq!(site.solve(server, &nonce, &site.pin()).status.0, 404);

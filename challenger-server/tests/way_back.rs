@@ -49,6 +49,11 @@ fn states() -> Vec<(PageName, Value)> {
             states.push((PageName::InvalidRequest, more));
         }
     }
+    for more in [json!({"change_url": change}), json!({"home_url": HOME})] {
+        let mut disabled = more;
+        disabled["refused"] = json!({"ClientDisabled": true});
+        states.push((PageName::InvalidRequest, disabled));
+    }
     for failure in ["address", "later", "unknown"] {
         let more = json!({"refused": {"HelperFailed": true}, "failure": { (failure): true }});
         states.push((PageName::InternalError, more));

@@ -28,7 +28,8 @@ use challenger_server::recent::Recent;
 use challenger_server::responder::Responder;
 use challenger_server::server::RenderedPages;
 use challenger_server::store::{
-    Added, Changed, OpenMode, PostgresDatabase, PostgresStore, Registry, SqliteStore, Store,
+    Added, Changed, Changes, NewClient, OpenMode, PostgresDatabase, PostgresStore, Registry,
+    SqliteStore, Store,
 };
 use challenger_testkit::transcript::{self, Cue, Played, Shown, Stage, Transcript};
 use challenger_testkit::{Cluster, Peer};
@@ -122,6 +123,7 @@ impl<E: Engine> Wire<E> {
             pages: Arc::clone(&pages) as Arc<dyn Pages>,
             places: Places::new(places::Limits { helpers: 1, ..places::Limits::default() }),
             recent: Recent::default(),
+            statistics: Arc::default(),
             metrics: Metrics::default(),
         };
         Self { engine: E::start(Arc::new(responder)), address_type, clock, postbag, pages }
@@ -158,12 +160,16 @@ fn register(story: &Transcript, registry: &dyn Registry) {
     for client in &story.head.clients {
         let hashed = HashedSecret::new(&client.secret, Entropy::new([7; 32]));
         let redirect_uri = RedirectUri::parse(&client.redirect_uri).unwrap();
-        let added = registry.add_client(&redirect_uri, hashed).unwrap();
+        let new = NewClient {
+            messages_per_day: client.messages_per_day,
+            name: client.name.clone(),
+            open: client.open,
+            ..NewClient::new(redirect_uri, hashed)
+        };
+        let added = registry.add_client(&new, story.head.start).unwrap();
         assert!(matches!(added, Added::New(new) if new.number() == client.id), "{}", story.name);
-        let changed = registry.set_messages_per_day(&redirect_uri, client.messages_per_day);
-        assert_eq!(changed, Ok(Changed::Done(added.id())));
-        let changed = registry.set_open(&redirect_uri, client.open);
-        assert_eq!(changed, Ok(Changed::Done(added.id())), "{}", story.name);
+        let disabled = Changes { disabled: Some(client.disabled), ..Changes::default() };
+        assert_eq!(registry.change_client(added.id(), &disabled), Ok(Changed::Done));
     }
 }
 

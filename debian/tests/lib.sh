@@ -105,6 +105,7 @@ check_logs() {
     mkdir "$logs"
     cp -r /var/log/nginx "$logs"
     journalctl --no-pager --unit='challenger*' >"$logs/journal"
+    journalctl --no-pager --output verbose --identifier challenger-admin >>"$logs/journal"
     grep -q 'GET /authorize 200' "$logs/nginx/challenger.log" || fail 'nginx logs no requests'
     if grep -r -i -F -f "$secrets" "$logs" || grep -r -F -e '?' -e '@example' "$logs/nginx"; then
         fail 'a log has secrets in it'

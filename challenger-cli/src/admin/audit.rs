@@ -1,5 +1,5 @@
-//! Who changed what: every change is recorded, whatever `-L` says, in the file of `-l` or else in the
-//! log of the system. Nothing of it is printed.
+//! Who changed what: every change is recorded, whatever `-L` says, in the file of `-l` or else in
+//! the log of the system. Nothing of it is printed.
 //!
 //! ```text
 //! changed action=rotate client=3 uid=998 user=challenger-httpd login_uid=1000 login=ada

@@ -6,13 +6,13 @@ use std::fmt;
 use challenger_proto::Timestamp;
 use challenger_proto::store::{Account, Balance, MessageBudget};
 use challenger_server::config::Config;
-use challenger_server::settings::{SettingsError, SharedBudgets, addresses, shared_budgets};
+use challenger_server::settings::{SharedBudgets, shared_budgets};
 use challenger_server::store::{ClientSummary, Registry, Spending};
 use serde_json::{Value, json};
 
 use super::audit::recorded;
-use super::secret::{FROM_STDIN, read_line};
-use super::{failed, misused};
+use super::people::{Given, given};
+use super::{failed, misconfigured, misused};
 use crate::exit::{Exit, say};
 
 /// How a client without a budget is spelled.
@@ -173,34 +173,12 @@ fn row(budget: &str, messages: &str, proved: &str, ratio: &str, ends: &str, name
 /// # Errors
 /// It is neither, or the configuration does not say what addresses look like.
 pub(super) fn account(config: &Config, text: &str) -> Result<Account, Exit> {
-    let line;
-    let text = if text == FROM_STDIN {
-        line = read_line()?;
-        line.expose().as_str()
-    } else {
-        text
-    };
-    if let Some(account) = Account::parse(text).filter(Account::is_shared) {
+    let text = given(text)?;
+    if let Some(account) = Account::parse(&text).filter(Account::is_shared) {
         return Ok(account);
     }
-    let service = addresses(config).map_err(misconfigured)?;
-    let object: Option<BTreeMap<String, String>> = serde_json::from_str(text).ok();
-    let fields = match (object, &service.fields()[..]) {
-        (Some(object), _) => object,
-        (None, [field]) => BTreeMap::from([((*field).to_owned(), text.to_owned())]),
-        (None, fields) => {
-            let expected = format!("expected a JSON object with {}", fields.join(", "));
-            return Err(misused(&format!("--forgive: {expected}, or a name from --budgets")));
-        }
-    };
-    // Without the address, which does not belong into logs.
-    let fields = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let address = service.address(fields).map_err(|wrong| {
-        let fields: Vec<&str> = wrong.each().filter_map(|it| it.detail.as_deref()).collect();
-        let fields = fields.join(", ");
-        Exit::invalid_argument(format!("--forgive: no address of this service: check {fields}"))
-    })?;
-    Ok(Account::of_address(&address))
+    let given = Given::parse(config, "--forgive", &text, ", or a name from --budgets")?;
+    Ok(Account::of_address(&given.accepted("--forgive")?))
 }
 
 /// Gives an account its budget back, and returns a sentence about it.
@@ -218,8 +196,4 @@ pub(super) fn forgive(registry: &dyn Registry, account: &Account) -> Result<(boo
     let name = name.as_deref().unwrap_or("The address");
     let what = if is_forgiven { "its whole budget again" } else { "spent nothing of its budget" };
     Ok((is_forgiven, format!("{name} has {what}.")))
-}
-
-fn misconfigured(error: SettingsError) -> Exit {
-    Exit::not_configured(error.to_string())
 }

@@ -1,13 +1,17 @@
 //! What is done to clients, and what is printed of them.
 
-use challenger_proto::oauth::{ClientId, RedirectUri};
+use challenger_proto::oauth::{ClientId, ClientName, RedirectUri};
 use challenger_proto::secret::Secret;
+use challenger_proto::{Span, Timestamp};
 use challenger_server::os;
-use challenger_server::store::{Added, Changed, ClientSummary, Registry, StoreError};
+use challenger_server::store::{
+    Added, Changes, ClientKey, ClientSummary, NewClient, Registry, Rotated,
+};
 use serde_json::{Value, json};
 
 use super::audit::recorded;
-use super::budgets::{PerDay, UNLIMITED};
+use super::budgets::PerDay;
+use super::changes::{self, unknown};
 use super::failed;
 use super::secret::Obtained;
 use crate::exit::{Exit, say};
@@ -19,73 +23,24 @@ pub(super) struct Style {
     pub(super) quiet: bool,
 }
 
-/// What is to change about how a client may be used.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Use {
-    pub(super) per_day: Option<PerDay>,
-    pub(super) is_open: Option<bool>,
+/// The client that an action is about.
+pub(super) struct Subject {
+    /// How the operator named it.
+    pub(super) key: ClientKey,
+    pub(super) id: ClientId,
+    redirect_uri: RedirectUri,
 }
 
-impl Use {
-    pub(super) const fn is_unchanged(self) -> bool {
-        self.per_day.is_none() && self.is_open.is_none()
-    }
-
-    /// Changes a client. `done` gets what was changed, even if something else then fails.
+impl Subject {
+    /// Finds a client.
     ///
     /// # Errors
-    /// There is no such client, it would be open without a budget, or the store failed.
-    fn set(
-        self,
-        registry: &dyn Registry,
-        redirect_uri: &RedirectUri,
-        done: &mut Self,
-    ) -> Result<Option<ClientId>, Exit> {
-        let mut id = None;
-        let open = |open, advice| changed(registry.set_open(redirect_uri, open), advice);
-        // A client that is to lose its budget is closed before, and one that gets one is opened
-        // afterwards.
-        if self.is_open == Some(false) {
-            let closed = open(false, "")?;
-            recorded("close", Some(closed), &[]);
-            (id, done.is_open) = (Some(closed), self.is_open);
+    /// There is no such client, or the store failed.
+    pub(super) fn find(registry: &dyn Registry, key: ClientKey) -> Result<Self, Exit> {
+        match registry.find_client(&key).map_err(failed)? {
+            Some((id, redirect_uri)) => Ok(Self { key, id, redirect_uri }),
+            None => Err(unknown(&key)),
         }
-        if let Some(PerDay(messages)) = self.per_day {
-            let set = registry.set_messages_per_day(redirect_uri, messages);
-            let limited = changed(set, "close it first, with --close")?;
-            let messages = messages.map_or_else(|| UNLIMITED.into(), Into::into);
-            recorded("messages-per-day", Some(limited), &[("messages", messages)]);
-            (id, done.per_day) = (Some(limited), self.per_day);
-        }
-        if self.is_open == Some(true) {
-            let opened = open(true, "add --messages-per-day=N")?;
-            recorded("open", Some(opened), &[]);
-            (id, done.is_open) = (Some(opened), self.is_open);
-            log::warn!(
-                "any visitor may now have messages sent for this client, up to the budgets of the \
-                 client, of addresses, of destinations and of the service"
-            );
-        }
-        Ok(id)
-    }
-
-    /// Changes a client that was just added, and says so in its report.
-    ///
-    /// # Errors
-    /// The store failed; the error says how the client may be used.
-    pub(super) fn set_for_new(
-        self,
-        registry: &dyn Registry,
-        report: &mut Report,
-    ) -> Result<(), Exit> {
-        let Report { redirect_uri, set, .. } = report;
-        let Err(error) = self.set(registry, redirect_uri, set) else { return Ok(()) };
-        let state = if self.per_day.is_some() && set.per_day.is_none() {
-            "may have any number of messages until --messages-per-day=N is used again"
-        } else {
-            "is not open until --open is used again"
-        };
-        Err(Exit::failed(format!("the client was added, but {state}: {}", error.message())))
     }
 }
 
@@ -97,13 +52,20 @@ pub(super) struct Report {
     redirect_uri: RedirectUri,
     /// A secret that was just made, which nobody knows yet.
     secret: Option<Secret<String>>,
+    /// Until when the secret of before is good.
+    old_secret_until: Option<Timestamp>,
     /// What was set.
-    set: Use,
+    set: Changes,
 }
 
 impl Report {
     fn new(sentence: &'static str, id: ClientId, redirect_uri: RedirectUri) -> Self {
-        Self { sentence, id, redirect_uri, secret: None, set: Use::default() }
+        let (secret, old_secret_until) = (None, None);
+        Self { sentence, id, redirect_uri, secret, old_secret_until, set: Changes::default() }
+    }
+
+    fn of(sentence: &'static str, subject: Subject) -> Self {
+        Self::new(sentence, subject.id, subject.redirect_uri)
     }
 
     /// Prints it, with the number of validations that were ended.
@@ -111,18 +73,18 @@ impl Report {
     /// # Errors
     /// It cannot be printed.
     pub(super) fn print(&self, style: Style, ended: Option<u64>) -> Result<(), Exit> {
-        let Self { sentence, id, redirect_uri, secret, set } = self;
+        let Self { sentence, id, redirect_uri, secret, old_secret_until: until, set } = self;
         let secret = secret.as_ref().map(Secret::expose);
         if style.json {
             let members = [
                 ("client_id", Some(json!(id.number()))),
                 ("client_secret", secret.map(|secret| json!(secret))),
-                ("messages_per_day", set.per_day.map(|it| json!(it.0))),
-                ("open", set.is_open.map(|it| json!(it))),
+                ("old_secret_until", until.map(Timestamp::to_json)),
                 ("redirect_uri", Some(json!(redirect_uri.as_str()))),
                 ("validations_ended", ended.map(|ended| json!(ended))),
             ];
-            let members = members.into_iter().filter_map(|(name, value)| Some((name, value?)));
+            let members = members.into_iter().chain(changes::members(set));
+            let members = members.filter_map(|(name, value)| Some((name, value?)));
             return say(&members.collect::<Value>().to_string());
         }
         if style.quiet {
@@ -132,21 +94,10 @@ impl Report {
         let lines = [
             Some(format!("{sentence}: {id}")),
             secret.map(|secret| format!("Client secret is: {secret}")),
-            set.per_day.map(|per_day| format!("Messages per day: {per_day}")),
-            set.is_open.map(|it| format!("Open: {}", if it { "yes" } else { "no" })),
+            until.map(|until| format!("The old secret is good until: {}", until.to_text())),
         ];
-        lines.iter().flatten().try_for_each(|line| say(line))
-    }
-}
-
-/// The client that was changed. `advice` is for one that needs a budget.
-fn changed(changed: Result<Changed, StoreError>, advice: &str) -> Result<ClientId, Exit> {
-    match changed.map_err(failed)? {
-        Changed::Done(id) => Ok(id),
-        Changed::NeedsBudget(id) => Err(Exit::failed(format!(
-            "client {id} was left as it is: an open client needs a budget; {advice}"
-        ))),
-        Changed::Unknown => Err(unknown()),
+        let mut lines = lines.into_iter().flatten().chain(changes::lines(set));
+        lines.try_for_each(|line| say(&line))
     }
 }
 
@@ -158,12 +109,21 @@ pub(super) fn add(
     registry: &dyn Registry,
     redirect_uri: RedirectUri,
     secret: Obtained,
+    set: Changes,
 ) -> Result<Report, Exit> {
-    match registry.add_client(&redirect_uri, secret.hashed).map_err(failed)? {
+    let new = NewClient {
+        name: set.name.clone().flatten(),
+        messages_per_day: set.messages_per_day.flatten(),
+        open: set.open == Some(true),
+        ..NewClient::new(redirect_uri, secret.hashed)
+    };
+    match registry.add_client(&new, os::now()).map_err(failed)? {
         Added::New(id) => {
             recorded("add", Some(id), &[]);
-            let report = Report::new("Client added. Client ID is", id, redirect_uri);
-            Ok(Report { secret: secret.to_print, ..report })
+            changes::record(id, &set);
+            changes::warn(&set);
+            let report = Report::new("Client added. Client ID is", id, new.redirect_uri);
+            Ok(Report { secret: secret.to_print, set, ..report })
         }
         Added::BeingDeleted(id) => Err(Exit::failed(format!(
             "client {id}, which has this redirect URI, is still being deleted; if nobody is at it, \
@@ -175,34 +135,51 @@ pub(super) fn add(
     }
 }
 
-/// Changes how a client may be used.
+/// Changes a client.
 ///
 /// # Errors
-/// There is no such client, it would be open without a budget, or the store failed.
+/// As those of [`changes::make`].
 pub(super) fn change(
     registry: &dyn Registry,
-    redirect_uri: RedirectUri,
-    allowed: Use,
+    subject: Subject,
+    set: Changes,
 ) -> Result<Report, Exit> {
-    let mut set = Use::default();
-    let id = allowed.set(registry, &redirect_uri, &mut set)?.ok_or_else(unknown)?;
-    Ok(Report { set, ..Report::new("Client changed. Client ID is", id, redirect_uri) })
+    changes::make(registry, &subject.key, subject.id, &set)?;
+    let mut report = Report::of("Client changed. Client ID is", subject);
+    if let Some(moved) = &set.redirect_uri {
+        report.redirect_uri = moved.clone();
+    }
+    Ok(Report { set, ..report })
 }
 
-/// Replaces the secret of a client.
+/// Replaces the secret of a client, and perhaps keeps the one of before for a while.
 ///
 /// # Errors
-/// There is no such client, or the store failed.
+/// There is no such client, it has a secret of before that would be lost, or the store failed.
 pub(super) fn rotate(
     registry: &dyn Registry,
-    redirect_uri: RedirectUri,
+    subject: Subject,
     secret: Obtained,
+    keep_old: Option<Span>,
 ) -> Result<Report, Exit> {
-    let changed = registry.rotate_secret(&redirect_uri, secret.hashed).map_err(failed)?;
-    let id = changed.ok_or_else(unknown)?;
-    recorded("rotate", Some(id), &[]);
-    let report = Report::new("Secret replaced. Client ID is", id, redirect_uri);
-    Ok(Report { secret: secret.to_print, ..report })
+    let (id, now) = (subject.id, os::now());
+    match registry.rotate_secret(id, secret.hashed, keep_old, now).map_err(failed)? {
+        Rotated::Done => {}
+        Rotated::KeepsEarlier(until) => {
+            return Err(Exit::failed(format!(
+                "client {id} was left as it is: its secret of before is good until {}, and would \
+                 be lost; wait until then, or leave --keep-old out, which ends both old ones",
+                until.to_text()
+            )));
+        }
+        Rotated::Unknown => return Err(unknown(&subject.key)),
+    }
+    let old_secret_until = keep_old.map(|span| now.plus(span));
+    let until = old_secret_until.map(Timestamp::to_rfc3339);
+    let detail = until.as_deref().map(|until| ("old_secret_until", until.into()));
+    recorded("rotate", Some(id), detail.as_slice());
+    let report = Report::of("Secret replaced. Client ID is", subject);
+    Ok(Report { secret: secret.to_print, old_secret_until, ..report })
 }
 
 /// Ends the validations that were opened with a replaced secret, and returns their number.
@@ -222,10 +199,12 @@ pub(super) fn end_unsolved(registry: &dyn Registry, id: ClientId) -> Result<u64,
 ///
 /// # Errors
 /// There is no such client, or the store failed.
-pub(super) fn delete(registry: &dyn Registry, redirect_uri: RedirectUri) -> Result<Report, Exit> {
-    let id = registry.delete_client(&redirect_uri).map_err(failed)?.ok_or_else(unknown)?;
-    recorded("delete", Some(id), &[]);
-    Ok(Report::new("Client deleted. Client ID was", id, redirect_uri))
+pub(super) fn delete(registry: &dyn Registry, subject: Subject) -> Result<Report, Exit> {
+    if !registry.delete_client(subject.id).map_err(failed)? {
+        return Err(unknown(&subject.key));
+    }
+    recorded("delete", Some(subject.id), &[]);
+    Ok(Report::of("Client deleted. Client ID was", subject))
 }
 
 /// Warns about redirect URIs that are allowed, but risky.
@@ -244,15 +223,21 @@ pub(super) fn warn_about(redirect_uri: &RedirectUri) {
 /// # Errors
 /// It cannot be printed.
 pub(super) fn print(clients: &[ClientSummary], style: Style) -> Result<(), Exit> {
+    let now = os::now();
+    let until = |client: &ClientSummary| client.earlier_secret_until.filter(|until| now < *until);
     if style.json {
         let objects = clients.iter().map(|client| {
             json!({
                 "client_id": client.id.number(),
                 "redirect_uri": client.redirect_uri.as_str(),
+                "name": client.name.as_ref().map(ClientName::as_str),
+                "created": client.created.map(Timestamp::to_json),
                 "validations": client.validations,
                 "grants": client.grants,
                 "messages_per_day": client.messages_per_day,
                 "open": client.open,
+                "disabled": client.disabled,
+                "old_secret_until": until(client).map(Timestamp::to_json),
                 "being_deleted": client.is_being_deleted,
             })
         });
@@ -261,23 +246,47 @@ pub(super) fn print(clients: &[ClientSummary], style: Style) -> Result<(), Exit>
     if style.quiet {
         return clients.iter().try_for_each(|client| say(&client.id.to_string()));
     }
-    say(&row("ID", "VALIDATIONS", "GRANTS", "MESSAGES/DAY", "REDIRECT URI"))?;
+    say(&row("ID", "VALIDATIONS", "GRANTS", "MESSAGES/DAY", "CREATED", "REDIRECT URI"))?;
     for client in clients {
         let (validations, grants) = (client.validations.to_string(), client.grants.to_string());
         let per_day = PerDay(client.messages_per_day).to_string();
-        let mut last = client.redirect_uri.as_str().to_owned();
-        last.push_str(if client.open { " (open)" } else { "" });
-        last.push_str(if client.is_being_deleted { " (being deleted)" } else { "" });
-        say(&row(&client.id.to_string(), &validations, &grants, &per_day, &last))?;
+        let created = client.created.map(Timestamp::to_text).unwrap_or_default();
+        let day = created.split(' ').next().unwrap_or_default();
+        let name = client.name.as_ref().map(|name| format!(" \"{}\"", name.as_str()));
+        let last = [
+            client.redirect_uri.as_str(),
+            name.as_deref().unwrap_or_default(),
+            &marks(client, until(client)),
+        ];
+        say(&row(&client.id.to_string(), &validations, &grants, &per_day, day, &last.concat()))?;
     }
     Ok(())
 }
 
-/// A line of the table.
-fn row(id: &str, validations: &str, grants: &str, per_day: &str, redirect_uri: &str) -> String {
-    format!("{id:>6}  {validations:>11}  {grants:>11}  {per_day:>12}  {redirect_uri}")
+/// What is unusual about a client, in words.
+fn marks(client: &ClientSummary, old_secret_until: Option<Timestamp>) -> String {
+    if client.is_being_deleted {
+        return " (being deleted)".to_owned();
+    }
+    let marks = [
+        client.open.then(|| "open".to_owned()),
+        client.disabled.then(|| "disabled".to_owned()),
+        old_secret_until.map(|until| format!("old secret until {}", until.to_text())),
+    ];
+    let marks: Vec<String> = marks.into_iter().flatten().collect();
+    if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) }
 }
 
-fn unknown() -> Exit {
-    Exit::failed("no client is registered with this redirect URI")
+/// A line of the table.
+fn row(
+    id: &str,
+    validations: &str,
+    grants: &str,
+    per_day: &str,
+    created: &str,
+    redirect_uri: &str,
+) -> String {
+    format!(
+        "{id:>6}  {validations:>11}  {grants:>11}  {per_day:>12}  {created:<10}  {redirect_uri}"
+    )
 }

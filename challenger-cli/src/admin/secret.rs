@@ -7,10 +7,8 @@ use challenger_proto::secret::Secret;
 use challenger_server::os::OsEntropy;
 use challenger_server::ports::EntropySource;
 
+use super::strength::weakness;
 use crate::exit::Exit;
-
-/// A secret with fewer characters than this can be guessed.
-const SECRET_MIN: usize = 16;
 
 /// Stands for a secret or an address that comes from standard input, where no list of processes
 /// shows it.
@@ -36,14 +34,16 @@ impl NewSecret {
     /// Makes the secret, reads it, or takes it as it is.
     ///
     /// # Errors
-    /// It cannot be read, or is not a possible secret.
-    pub(super) fn obtain(self) -> Result<Obtained, Exit> {
+    /// It cannot be read, or is not a possible secret, or is a weak one which is not allowed.
+    pub(super) fn obtain(self, may_be_weak: bool) -> Result<Obtained, Exit> {
         let (secret, is_new) = match self {
             Self::Generated => (generate_client_secret(OsEntropy.draw()), true),
             Self::Given(text) if text == FROM_STDIN => (read_line()?, false),
             Self::Given(text) => (Secret::new(text), false),
         };
-        check(secret.expose())?;
+        if !is_new {
+            check(secret.expose(), may_be_weak)?;
+        }
         let hashed = HashedSecret::new(secret.expose(), OsEntropy.draw());
         Ok(Obtained { hashed, to_print: is_new.then_some(secret) })
     }
@@ -62,8 +62,8 @@ pub(super) fn read_line() -> Result<Secret<String>, Exit> {
     Ok(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-/// Refuses impossible secrets, and warns about weak ones.
-fn check(secret: &str) -> Result<(), Exit> {
+/// Refuses impossible secrets, and weak ones unless they are allowed.
+fn check(secret: &str, may_be_weak: bool) -> Result<(), Exit> {
     let printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
     if secret.is_empty() || !secret.bytes().all(printable) {
         return Err(Exit::invalid_argument(
@@ -75,19 +75,25 @@ fn check(secret: &str) -> Result<(), Exit> {
             "a client secret has no spaces at its ends, which a header would lose",
         ));
     }
-    match secret.strip_prefix(SECRET_PREFIX) {
+    let random = secret.strip_prefix(SECRET_PREFIX);
+    if random == Some("") {
         // Most likely a shell variable that was not set.
-        Some("") => {
-            return Err(Exit::invalid_argument(format!("nothing follows {SECRET_PREFIX}")));
-        }
-        None => log::warn!(
+        return Err(Exit::invalid_argument(format!("nothing follows {SECRET_PREFIX}")));
+    }
+    if random.is_none() {
+        log::warn!(
             "the secret does not begin with {SECRET_PREFIX} (RFC 8959), which some clients want"
-        ),
-        Some(rest) if rest.len() < SECRET_MIN => log::warn!(
-            "after {SECRET_PREFIX} the secret has fewer than {SECRET_MIN} characters, so it can be \
-             guessed"
-        ),
-        Some(_) => {}
+        );
+    }
+    match weakness(random.unwrap_or(secret)) {
+        Some(why) if may_be_weak => log::warn!("the secret is weak: {why}"),
+        Some(why) => {
+            return Err(Exit::invalid_argument(format!(
+                "the secret is weak: {why}. --generate and --regenerate make strong ones; if it has \
+                 to be this one, add --weak"
+            )));
+        }
+        None => {}
     }
     Ok(())
 }

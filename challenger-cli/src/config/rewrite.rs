@@ -17,11 +17,11 @@ use super::replace::replace;
 use crate::common::load_config_from;
 use crate::exit::Exit;
 
-/// Rewrites the main file of a configuration, or leaves it as it was.
+/// Rewrites the main file of a configuration and returns its path, or leaves it as it was.
 ///
 /// # Errors
 /// [`Exit::not_written`] says why it was left.
-pub(super) fn rewrite(config: &Config, full: bool, show_secrets: bool) -> Result<(), Exit> {
+pub(super) fn rewrite(config: &Config, full: bool, show_secrets: bool) -> Result<PathBuf, Exit> {
     let Some(main) = config.main_file() else {
         return Err(Exit::not_written("there is no file to write to: expected --config=FILE"));
     };
@@ -41,7 +41,8 @@ pub(super) fn rewrite(config: &Config, full: bool, show_secrets: bool) -> Result
     if let Some(name) = first_difference(config, &after) {
         return Err(Exit::not_written(format!("{name} would not be read as it is meant")));
     }
-    replace(&path, text.as_bytes()).map_err(place)
+    replace(&path, text.as_bytes()).map_err(place)?;
+    Ok(path)
 }
 
 /// Refuses names and values that the syntax cannot express.

@@ -11,14 +11,14 @@ use challenger_proto::{Budgets, Service};
 use challenger_server::config::{Config, Environment};
 use challenger_server::front::{Front, Limits, Respond};
 use challenger_server::metrics::Metrics;
-use challenger_server::os::{OsEntropy, SystemClock};
+use challenger_server::os::{self, OsEntropy, SystemClock};
 use challenger_server::pages::{Messages, Sources, Templates};
 use challenger_server::places::{self, Places};
 use challenger_server::ports::{EntropySource, Helper};
 use challenger_server::recent::Recent;
 use challenger_server::responder::Responder;
 use challenger_server::server::RenderedPages;
-use challenger_server::store::{Changed, OpenMode, Registry, SqliteStore};
+use challenger_server::store::{NewClient, OpenMode, Registry, SqliteStore};
 use challenger_server::{listen, settings};
 use tempfile::TempDir;
 
@@ -148,17 +148,10 @@ fn failed(error: impl Display) -> Exit {
 fn register(store: &SqliteStore, redirect_uri: RedirectUri, open: bool) -> Result<Client, Exit> {
     let secret = generate_client_secret(OsEntropy.draw()).expose().clone();
     let hashed = HashedSecret::new(&secret, OsEntropy.draw());
-    let id = store.add_client(&redirect_uri, hashed).map_err(failed)?.id();
-    if open {
-        for changed in [
-            store.set_messages_per_day(&redirect_uri, Some(MESSAGES_PER_DAY)),
-            store.set_open(&redirect_uri, true),
-        ] {
-            if changed.map_err(failed)? != Changed::Done(id) {
-                return Err(Exit::failed("the application cannot be opened"));
-            }
-        }
-    }
+    let messages_per_day = open.then_some(MESSAGES_PER_DAY);
+    let client =
+        NewClient { messages_per_day, open, ..NewClient::new(redirect_uri.clone(), hashed) };
+    let id = store.add_client(&client, os::now()).map_err(failed)?.id();
     Ok(Client { id, secret, redirect_uri: redirect_uri.as_str().to_owned() })
 }
 
@@ -208,6 +201,7 @@ fn responder(
         pages: Arc::new(RenderedPages { templates: Arc::new(templates), address_type }),
         places: Places::new(places::Limits { helpers: HELPERS, ..places::Limits::default() }),
         recent: Recent::default(),
+        statistics: Arc::default(),
         metrics: Metrics::default(),
     })
 }

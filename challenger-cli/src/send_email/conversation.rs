@@ -5,6 +5,7 @@
 //! Public for its fuzz target and the tests, and for no other program.
 
 mod login;
+mod offer;
 mod reply;
 mod verdict;
 
@@ -16,6 +17,7 @@ pub use reply::{REPLY_MAX, Reply};
 pub use verdict::Kind;
 
 use login::Exchange;
+use offer::Offer;
 use reply::{Malformed, Replies};
 
 /// The code of a server that closes the connection, at whatever step (RFC 5321 §3.8).
@@ -134,32 +136,6 @@ pub enum Failure {
     },
 }
 
-/// What the server offers in its reply to EHLO. Without one, it offers nothing.
-#[derive(Default)]
-struct Offer {
-    starttls: bool,
-    smtputf8: bool,
-    mechanisms: Vec<String>,
-}
-
-impl Offer {
-    /// Reads the keywords, in any case (RFC 5321 §4.1.1.1). Some servers write `AUTH=`.
-    fn read(reply: &Reply) -> Self {
-        let mut offer = Self::default();
-        for line in reply.lines.iter().skip(1) {
-            let line = line.to_ascii_uppercase();
-            let mut words = line.split(['=', ' ', '\t']).filter(|word| !word.is_empty());
-            match words.next() {
-                Some("STARTTLS") => offer.starttls = true,
-                Some("SMTPUTF8") => offer.smtputf8 = true,
-                Some("AUTH") => offer.mechanisms.extend(words.map(ToOwned::to_owned)),
-                _ => {}
-            }
-        }
-        offer
-    }
-}
-
 /// A conversation. Let it [`advance`](Self::advance) until it ends.
 pub struct Conversation {
     plan: Plan,
@@ -167,6 +143,8 @@ pub struct Conversation {
     transaction: Transaction,
     /// Whether it is not the first one.
     is_next: bool,
+    /// Whether it ends before the recipient, and no mail is sent.
+    is_probe: bool,
     step: Step,
     replies: Replies,
     /// What to do before the next reply.
@@ -189,6 +167,7 @@ impl Conversation {
             plan,
             transaction,
             is_next: false,
+            is_probe: false,
             step: Step::Connection,
             replies: Replies::default(),
             waiting: None,
@@ -198,6 +177,13 @@ impl Conversation {
             is_old: false,
             end: None,
         }
+    }
+
+    /// A conversation that finds out whether the server would take a mail of this sender. It ends
+    /// before a recipient is named, so that nothing is sent.
+    pub fn probe(plan: Plan, from: String) -> Self {
+        let transaction = Transaction { from, ..Transaction::default() };
+        Self { is_probe: true, ..Self::new(plan, transaction) }
     }
 
     /// Whether another mail can follow: the server has taken or refused this one, in a whole reply
@@ -342,6 +328,7 @@ impl Conversation {
                 None => self.fail(Failure::Senseless(Step::Login, reply)),
             },
             (Step::Login | Step::Reset, 2) => self.sender(),
+            (Step::Sender, 2) if self.is_probe => self.finish(Ok(())),
             (Step::Sender, 2) => {
                 self.send(Step::Recipient, &format!("RCPT TO:<{}>", self.transaction.to));
             }

@@ -6,6 +6,7 @@ use data_encoding::BASE64;
 use lettre::Address;
 
 use super::conversation::{Kind, Login, Secret};
+use crate::common::of_helper;
 use crate::exit::Exit;
 use crate::private::Private;
 
@@ -23,7 +24,15 @@ impl DeliveryError {
 
     /// How the program ends.
     pub(super) fn exit(&self) -> Exit {
-        let why = self.to_string();
+        self.end(self.to_string())
+    }
+
+    /// How a check ends that finds this about a setting.
+    pub(super) fn found(&self, setting: &str) -> Exit {
+        self.end(of_helper(&format!("{setting}: {}", self.why)))
+    }
+
+    fn end(&self, why: String) -> Exit {
         match self.kind {
             Kind::Address => Exit::address_refused(why),
             Kind::Host => Exit::host_unknown(why),

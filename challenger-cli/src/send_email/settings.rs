@@ -12,9 +12,9 @@ use lettre::message::Mailbox;
 
 use super::conversation::{Login, Secret};
 use super::smtp::name;
-use super::smtp::stream::Tls;
 use super::{address, text};
 use crate::authorities;
+use crate::stream::Tls;
 
 /// The usual path of the program that takes mail, whichever mail server provides it.
 const SENDMAIL: &str = "/usr/sbin/sendmail";
@@ -229,8 +229,8 @@ impl Environment<'_> {
             Ok(program)
         } else {
             Err(format!(
-                "there is no program {program}: expected a mail server in SMTP_HOST, or the path \
-                 of a sendmail program in SENDMAIL"
+                "SENDMAIL: there is no program {program}: expected its path, or a mail server in \
+                 SMTP_HOST"
             ))
         }
     }

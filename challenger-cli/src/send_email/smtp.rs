@@ -2,7 +2,6 @@
 //! there is, and says what went wrong. The connection may serve several mails.
 
 pub(super) mod name;
-pub(super) mod stream;
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::time::{Duration, Instant};
@@ -10,14 +9,15 @@ use std::time::{Duration, Instant};
 use challenger_server::this_process;
 
 use super::conversation::{
-    Conversation, Failure, Kind, Login, Next, Plan, Protection, REPLY_MAX, Step, Transaction,
+    Conversation, Failure, Kind, Login, Next, Plan, Protection, REPLY_MAX, Step,
 };
 use super::failure::{DeliveryError, add_login};
 use super::mail::Mail;
 use super::settings::{Security, Smtp};
+use crate::common::of_helper;
 use crate::exit::Exit;
 use crate::private::Private;
-use stream::{Stream, Timed};
+use crate::stream::{Stream, Timed};
 
 /// How long the server may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -57,12 +57,7 @@ impl Client {
         mail: &Mail,
         private: Private,
     ) -> Result<(), Exit> {
-        let deadline = Instant::now() + limit;
-        this_process::limit_memory(MEMORY_MAX).map_err(|error| {
-            DeliveryError::new(Kind::Later, format!("memory cannot be limited: {error}")).exit()
-        })?;
-        let place = format!("{}:{}", smtp.host, smtp.port);
-        let mut delivery = Delivery { place, limit, deadline, private };
+        let mut delivery = Delivery::begin(smtp, limit, private)?;
         if let Some(mut connection) = self.kept.take() {
             connection.conversation.go_on(mail.transaction());
             let result = delivery.converse(&mut connection, smtp);
@@ -72,7 +67,8 @@ impl Client {
             }
         }
         let login = smtp.login().map_err(Exit::misconfigured)?;
-        let opened = delivery.open(smtp, login, mail.transaction());
+        let begin = |plan| Conversation::new(plan, mail.transaction());
+        let opened = delivery.open(smtp, login, begin);
         let mut connection = opened.map_err(|error| error.exit())?;
         let result = delivery.converse(&mut connection, smtp);
         self.keep(connection, &delivery);
@@ -96,6 +92,28 @@ impl Client {
     }
 }
 
+/// Finds out whether the server takes mail of this sender, and waits no longer than `limit` for
+/// that. Nothing is sent.
+///
+/// # Errors
+/// What the server does not like, and the setting that it is about.
+pub(super) fn probe(smtp: &Smtp, limit: Duration, from: String) -> Result<(), Exit> {
+    let mut delivery = Delivery::begin(smtp, limit, Private::default())?;
+    let login = smtp.login().map_err(|why| Exit::misconfigured(of_helper(&why)))?;
+    let opened = delivery.open(smtp, login, |plan| Conversation::probe(plan, from));
+    let mut connection = opened.map_err(|error| error.found("SMTP_HOST"))?;
+    let result = delivery.converse(&mut connection, smtp);
+    let setting = match connection.conversation.step() {
+        Step::Login => "SMTP_USER",
+        Step::Sender => "EMAIL_FROM",
+        _ => "SMTP_HOST",
+    };
+    if !delivery.is_late() {
+        connection.close();
+    }
+    result.map_err(|error| error.found(setting))
+}
+
 impl Connection {
     /// Says goodbye. Whatever the server replies to that changes nothing.
     fn close(mut self) {
@@ -116,16 +134,25 @@ struct Delivery {
 }
 
 impl Delivery {
+    /// Begins the time of a delivery.
+    fn begin(smtp: &Smtp, limit: Duration, private: Private) -> Result<Self, Exit> {
+        let deadline = Instant::now() + limit;
+        this_process::limit_memory(MEMORY_MAX).map_err(|error| {
+            DeliveryError::new(Kind::Later, format!("memory cannot be limited: {error}")).exit()
+        })?;
+        Ok(Self { place: format!("{}:{}", smtp.host, smtp.port), limit, deadline, private })
+    }
+
     fn is_late(&self) -> bool {
         Instant::now() >= self.deadline
     }
 
-    /// Opens a connection.
+    /// Opens a connection, for a conversation that begins so.
     fn open(
         &self,
         smtp: &Smtp,
         login: Option<Login>,
-        transaction: Transaction,
+        begin: impl FnOnce(Plan) -> Conversation,
     ) -> Result<Connection, DeliveryError> {
         let broken = |error| self.broken(Step::Connection, &error);
         let tcp = Timed::connect(&smtp.host, smtp.port, self.deadline).map_err(broken)?;
@@ -141,7 +168,7 @@ impl Delivery {
         };
         let hello = smtp.hello.clone().unwrap_or_else(|| name::hello(local.ip()));
         let plan = Plan { hello, protection, login };
-        Ok(Connection { stream, conversation: Conversation::new(plan, transaction) })
+        Ok(Connection { stream, conversation: begin(plan) })
     }
 
     /// Carries the conversation out.

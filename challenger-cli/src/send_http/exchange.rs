@@ -1,13 +1,14 @@
 //! The exchange with the gateway: one request, one answer, within one time limit. The connection
 //! may serve several.
 
-use std::io::{self, Read as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
 use ureq::http::uri::Scheme;
-use ureq::http::{Method, Response};
+use ureq::http::{Method, Response, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, Error};
 
@@ -15,6 +16,7 @@ use super::request::Request;
 use super::settings::Settings;
 use super::verdict::Answer;
 use crate::authorities;
+use crate::stream::{Stream, Timed, Tls};
 
 /// How much of an answer is read, in bytes. Those of gateways have a few hundred. The library looks
 /// at the clock only when it waits, so this also ends the reading of a body without end.
@@ -82,6 +84,28 @@ impl Gateway {
     }
 }
 
+/// Finds out whether the gateway of this URL takes connections, and shows a certificate that is
+/// trusted. No request is made.
+///
+/// # Errors
+/// There is no connection, or the gateway cannot be trusted.
+pub(super) fn reach(url: &Uri, settings: &Settings) -> Result<(), ExchangeError> {
+    let is_protected = url.scheme() == Some(&Scheme::HTTPS);
+    let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let port = url.port_u16().unwrap_or(if is_protected { 443 } else { 80 });
+    let deadline = Instant::now() + settings.timeout;
+    let failed = |error: io::Error| match error.kind() {
+        ErrorKind::TimedOut => explain_timeout(settings.timeout),
+        _ => explain_io(&error),
+    };
+    let mut stream = Stream::new(Timed::connect(host, port, deadline).map_err(failed)?);
+    if is_protected {
+        let tls = Tls::new(host, authorities(settings)?).map_err(ExchangeError::Misconfigured)?;
+        stream.encrypt(&tls).map_err(failed)?;
+    }
+    Ok(())
+}
+
 fn run(agent: &Agent, request: Request) -> Result<Response<Body>, Error> {
     let is_get = request.method == Method::GET;
     let mut builder = ureq::http::Request::builder().method(request.method).uri(request.url);
@@ -98,17 +122,7 @@ fn run(agent: &Agent, request: Request) -> Result<Response<Body>, Error> {
 /// Connections of our own, on which nothing is sent twice: no proxy of the system, no redirects,
 /// and only the certificates that this machine and the operator trust.
 fn agent(settings: &Settings, is_protected: bool) -> Result<Agent, ExchangeError> {
-    let mut authorities = settings.authorities.clone();
-    if is_protected {
-        authorities.extend(authorities::of_system());
-        if authorities.is_empty() {
-            return Err(ExchangeError::Misconfigured(
-                "this machine trusts no authority for TLS: expected certificates of the system, \
-                 such as Debian's ca-certificates, or HTTP_CA_FILE"
-                    .to_owned(),
-            ));
-        }
-    }
+    let authorities = if is_protected { authorities(settings)? } else { Vec::new() };
     let trusted = authorities.iter().map(|it| Certificate::from_der(it).to_owned()).collect();
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::Specific(Arc::new(trusted)))
@@ -128,14 +142,25 @@ fn agent(settings: &Settings, is_protected: bool) -> Result<Agent, ExchangeError
     Ok(config.new_agent())
 }
 
+/// The authorities that this machine and the operator trust.
+fn authorities(settings: &Settings) -> Result<Vec<CertificateDer<'static>>, ExchangeError> {
+    let mut authorities = settings.authorities.clone();
+    authorities.extend(authorities::of_system());
+    if authorities.is_empty() {
+        return Err(ExchangeError::Misconfigured(
+            "this machine trusts no authority for TLS: expected certificates of the system, such \
+             as Debian's ca-certificates, or HTTP_CA_FILE"
+                .to_owned(),
+        ));
+    }
+    Ok(authorities)
+}
+
 /// Says what is wrong in words for the operator. None of them is private: the request was made
 /// before, and the answer is not quoted.
 fn explain(error: Error, limit: Duration) -> ExchangeError {
     match error {
-        Error::Timeout(_) => ExchangeError::TryLater(format!(
-            "the gateway did not answer in time; HTTP_TIMEOUT is {} s",
-            limit.as_secs()
-        )),
+        Error::Timeout(_) => explain_timeout(limit),
         Error::HostNotFound => ExchangeError::TryLater(
             "the DNS does not know the gateway: expected its name in HTTP_URL".to_owned(),
         ),
@@ -148,6 +173,13 @@ fn explain(error: Error, limit: Duration) -> ExchangeError {
             ExchangeError::Failed(format!("the gateway's answer cannot be understood: {other}"))
         }
     }
+}
+
+fn explain_timeout(limit: Duration) -> ExchangeError {
+    ExchangeError::TryLater(format!(
+        "the gateway did not answer in time; HTTP_TIMEOUT is {} s",
+        limit.as_secs()
+    ))
 }
 
 fn explain_io(error: &io::Error) -> ExchangeError {

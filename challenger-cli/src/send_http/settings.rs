@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use challenger_server::shipped::{SYSTEM_PROXY, Shipped};
 use rustls::pki_types::CertificateDer;
 use ureq::http::Method;
 
+use super::PROGRAM;
 use super::request::{Body, NOT_IN_HEADER, RequestTemplate, is_header_value};
 use super::template::{Template, Values};
 use super::verdict::{Rules, Verdict, Verdicts};
@@ -15,34 +17,6 @@ use crate::authorities;
 
 /// The beginning of the settings' names.
 const PREFIX: &str = "HTTP_";
-
-/// All settings. Others with this beginning are refused, because a mistyped one would be missed.
-const SETTINGS: [&str; 21] = [
-    "HTTP_ACCOUNT",
-    "HTTP_ALLOW_PLAIN",
-    "HTTP_BASIC_PASSWORD",
-    "HTTP_BASIC_PASSWORD_FILE",
-    "HTTP_BASIC_USER",
-    "HTTP_BEARER_TOKEN",
-    "HTTP_BEARER_TOKEN_FILE",
-    "HTTP_CA_FILE",
-    "HTTP_FORM",
-    "HTTP_HEADERS",
-    "HTTP_JSON",
-    "HTTP_METHOD",
-    "HTTP_MISCONFIGURED",
-    "HTTP_SECRET",
-    "HTTP_SECRET_FILE",
-    "HTTP_SENDER",
-    "HTTP_SUCCESS",
-    "HTTP_TIMEOUT",
-    "HTTP_TRY_LATER",
-    "HTTP_UNKNOWN_ADDRESS",
-    "HTTP_URL",
-];
-
-/// The variable by which many programs find a proxy. The name is taken, and means nothing here.
-const SYSTEM_PROXY: &str = "HTTP_PROXY";
 
 /// The default time limit. It is below the server's `AUTH_TIMEOUT` of 30 s, which leaves time to
 /// report what went wrong.
@@ -119,8 +93,10 @@ impl Reader<'_> {
     }
 
     fn refuse_strangers(&mut self) {
+        // A mistyped one would be missed.
+        let known = Shipped::find(PROGRAM).map_or(&[][..], |helper| helper.settings);
         for name in self.variables.keys().filter(|name| name.starts_with(PREFIX)) {
-            if !SETTINGS.contains(&name.as_str()) && name != SYSTEM_PROXY {
+            if !known.contains(&name.as_str()) && name != SYSTEM_PROXY {
                 self.mistakes
                     .push(format!("{name} is not a setting: challenger-send-http(1) lists them"));
             }

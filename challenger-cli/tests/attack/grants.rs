@@ -12,7 +12,7 @@ pub const HTML: (&str, &str) = ("Accept", "text/html");
 pub const JSON: (&str, &str) = ("Accept", "application/json");
 
 /// Another client.
-pub const MALLORY: &str = "secret-token:mallory-mallory-mallory";
+pub const MALLORY: &str = "secret-token:K7ZQ4M0XW9T2RB8VD5NJ3YHC6P";
 pub const MALLORYS_URI: &str = "https://mallory.example/";
 
 /// Registers the other client, whose number is 2.

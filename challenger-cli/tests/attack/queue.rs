@@ -83,7 +83,7 @@ impl<'a> Stranger<'a> {
 
     /// A stranger who is a client.
     fn as_client(site: &'a Site) -> Self {
-        let secret = "secret-token:the-secret-of-a-stranger";
+        let secret = "secret-token:3XJ8Q0ZK5W9MB7T2VRD4YN6HCF";
         let arguments = ["--add", secret, "https://stranger.example/"];
         let added = stdout(&site.run("challenger-admin", &arguments));
         assert_eq!(added, "Client added. Client ID is: 2\n");

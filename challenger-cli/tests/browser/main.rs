@@ -1,6 +1,6 @@
 //! The pages in a real browser: what people see, and what happens when they use it.
 
-#![cfg(feature = "sqlite")]
+#![cfg(feature = "demo")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -38,6 +38,12 @@ impl Outcome {
         assert!(!self.said.contains('\n'), "{self:?}");
     }
 
+    /// Checks that nothing was wrong with the settings, whether there is such a gateway or not.
+    #[track_caller]
+    pub(crate) fn has_no_mistake(&self) {
+        assert!(matches!(self.code, Some(0 | 75)), "{self:?}");
+    }
+
     #[track_caller]
     pub(crate) fn sent(&self) {
         assert_eq!((self.code, self.said.as_str()), (Some(0), ""), "{self:?}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use challenger_testkit::{Reply, code_of, escape};
 use serde_json::Value;
 
-use crate::site::{SECRET, Site};
+use crate::site::{SECRET, Site, admin, stderr};
 use crate::{document, object, operations, resolved, site};
 
 /// Answers by what they are examples of: operation, status, name.
@@ -50,7 +50,7 @@ fn examples(document: &Value) -> BTreeMap<String, Value> {
     found
 }
 
-const BEARER: (&str, &str) = ("Authorization", "Bearer secret-token:0123456789abcdef");
+const BEARER: (&str, &str) = ("Authorization", "Bearer secret-token:6V2QK8ZJ0XN4T9BWYD3M7RHC5F");
 const JSON: (&str, &str) = ("Accept", "application/json");
 
 /// Asks by a form, as the client if it has no secret yet.
@@ -69,6 +69,7 @@ fn every_example_has_the_shape_of_an_answer() {
     standard(&site, &mut replies);
     protocol(&site, &mut replies);
     mistakes(&site, &mut replies);
+    disabled(&site, &mut replies);
     let examples = examples(&document());
     assert!(examples.keys().eq(replies.0.keys()), "{:?}, {:?}", examples.keys(), replies.0.keys());
     for (name, example) in examples {
@@ -119,6 +120,24 @@ fn protocol(site: &Site, replies: &mut Replies) {
     replies.add("solve", "wrong", site.solve(&nonce, "00000000"));
     let solved = replies.add("solve", "solved", site.solve(&nonce, &site.pin("grace@example.com")));
     assert!(code_of(solved.json()["redirect_url"].as_str().unwrap()).len() > 52);
+}
+
+/// What becomes of a client that the operator disables.
+fn disabled(site: &Site, replies: &mut Replies) {
+    let nonce = site.setup();
+    let output = admin(site, &["--disable", "1"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let mut add = |name, reply| {
+        replies.add(name, "disabled", reply);
+    };
+    add("pushAuthorizationRequest", post(site, "par", "response_type=code"));
+    add("openAuthorization", site.get("authorize?response_type=code&client_id=1", &[]));
+    add("exchangeCode", site.token("nothing"));
+    add("revokeToken", post(site, "revoke", "token=nothing"));
+    add("introspectToken", post(site, "introspect", "token=nothing"));
+    add("setup", site.post("setup/1", &[BEARER], ""));
+    add("getStatus", site.get(&format!("status/{nonce}"), &[BEARER]));
+    add("challenge", site.challenge(&nonce, "eve@example.com"));
 }
 
 /// What goes wrong.

@@ -23,7 +23,7 @@ use ureq::Agent;
 
 use self::running::Running;
 
-pub(crate) const SECRET: &str = "secret-token:0123456789abcdef";
+pub(crate) const SECRET: &str = "secret-token:6V2QK8ZJ0XN4T9BWYD3M7RHC5F";
 pub(crate) const REDIRECT_URI: &str = "https://client.example/callback?shop=1";
 
 /// How authorization responses end: with the issuer, which is the site's `BASE_URL`.

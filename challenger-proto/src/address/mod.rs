@@ -53,6 +53,9 @@ pub enum Channel {
 }
 
 impl AddressType {
+    /// The names of the types that are registered, the older name included.
+    pub const REGISTERED: [&'static str; 5] = ["address", "email", "phone", "postal", "postal-ch"];
+
     /// A type of this name: ASCII letters, digits, `-` and `_`, because it is part of a template's
     /// file name.
     pub fn new(name: &str) -> Option<Self> {
@@ -256,6 +259,14 @@ mod tests {
 
     fn address(name: &str, value: &str) -> Result<Address, Refused> {
         Address::new([(name.to_string(), value.to_string())])
+    }
+
+    #[test]
+    fn registered_types_have_fields_and_no_others_do() {
+        for name in AddressType::REGISTERED {
+            assert!(AddressType::new(name).unwrap().fields().is_some(), "{name}");
+        }
+        assert_eq!(AddressType::new("Email").unwrap().fields(), None);
     }
 
     #[test]

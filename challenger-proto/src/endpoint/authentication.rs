@@ -49,8 +49,8 @@ impl Credentials {
     /// The client, if this is its secret.
     ///
     /// # Errors
-    /// [`Refusal::ClientSecretWrong`], [`Refusal::ClientDisabled`], or the refusal for a client that
-    /// does not exist.
+    /// [`Refusal::ClientSecretWrong`], [`Refusal::ClientDisabled`], or the refusal for a client
+    /// that does not exist.
     pub(super) fn authenticate(
         &self,
         client: Option<Client>,

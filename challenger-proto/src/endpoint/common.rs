@@ -65,7 +65,7 @@ pub(super) fn completed(
     }
     if validation.is_redeemed() {
         let mut data: Variables =
-            [("client", validation.redirect_uri.host().into())].into_iter().collect();
+            [("client", validation.shown_client().into())].into_iter().collect();
         if let Some(url) = validation.redirect_uri.origin() {
             data.set("home_url", url);
         }

@@ -151,7 +151,7 @@ pub struct Solution {
 
 impl Validation {
     /// The name of its client for people.
-    pub(crate) fn shown_client(&self) -> String {
+    pub fn shown_client(&self) -> String {
         shown_name(self.client_name.as_ref(), &self.redirect_uri)
     }
 

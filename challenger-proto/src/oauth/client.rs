@@ -76,7 +76,8 @@ impl ClientName {
     /// ```
     pub fn parse(text: &str) -> Option<Self> {
         let fits = (1..=CLIENT_NAME_MAX).contains(&text.chars().count());
-        let is_plain = text.trim() == text && !text.contains(text::is_control);
+        let is_hidden = |c| text::is_control(c) || text::is_invisible(c);
+        let is_plain = text.trim() == text && !text.contains(is_hidden);
         (fits && is_plain).then(|| Self(text.to_owned()))
     }
 
@@ -193,6 +194,18 @@ mod tests {
         assert_eq!(ClientId::parse("17").map(ClientId::number), Some(17));
         for bad in ["", "0", "-1", "+1", " 1", "1x", "9223372036854775808", "１"] {
             assert!(ClientId::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_can_be_seen_and_fit() {
+        for good in ["A", "Ada's Shop & Söhne", "喫茶店", "a\u{301}", &"x".repeat(60)] {
+            assert_eq!(ClientName::parse(good).map(|it| it.0).as_deref(), Some(good));
+        }
+        let long = "x".repeat(61);
+        for bad in ["", " ", "a ", "\u{a0}a", "a\nb", "a\u{2028}b", "a\u{202e}b", "\u{200b}", &long]
+        {
+            assert!(ClientName::parse(bad).is_none(), "{bad:?}");
         }
     }
 

@@ -103,6 +103,28 @@ impl Node {
         }
     }
 
+    /// I9: whatever a client has begun, nothing is sent or granted once it is disabled.
+    pub(crate) fn check_disabled(&self) {
+        let (nonce, code, [client, _]) = (&self.nonce, self.code(), &world::CLIENTS);
+        for request in [
+            world::challenge(nonce, A, self.accept()),
+            world::challenge(nonce, B, self.accept()),
+            world::status(nonce, client.secret),
+            world::push(client, ""),
+            world::setup(client.secret, ""),
+            Redemption::honest(&code, self.case().request.verifier.as_deref()).request(),
+        ] {
+            let mut rows = world::rows(&request, &self.records, self.now, self.service);
+            rows.client.as_mut().expect("a client").disabled = true;
+            let outcome = world::decide(&request, rows, self.now, TOKEN_SEED, self.service);
+            let (path, key) = (request.path(), self.key());
+            assert!(outcome.write.is_none(), "I9: {path} of a disabled client writes in {key}");
+            let is_solved = self.case().solved.is_some() && path.starts_with("/challenge/");
+            let status = outcome.response.status.0;
+            assert_eq!(status == 403, !is_solved, "I9: {path} is answered {status} in {key}");
+        }
+    }
+
     /// I6: the code of an earlier solution buys nothing, and takes nothing back.
     pub(crate) fn check_void_codes(&self) {
         for code in self.case().void_codes() {

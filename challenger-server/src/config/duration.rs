@@ -14,6 +14,14 @@ pub enum TimeSpan {
     Forever,
 }
 
+impl TimeSpan {
+    /// Reads a duration as the configuration writes it; `None` if it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        parse(text).ok()
+    }
+}
+
 /// Why a text is not a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DurationError {

@@ -141,6 +141,8 @@ pub enum LineError {
     NotALine,
     /// Bytes that are not UTF-8, outside of comments.
     NotUtf8,
+    /// The name of a file whose references are too deep, or too long; the field says the bound.
+    NameUnbounded(String),
     /// A NUL, which could not be part of a file name or of an argument later.
     Nul,
     /// An `=` with nothing before it.
@@ -174,6 +176,9 @@ impl fmt::Display for LineError {
                     "unknown directive {name:?}: expected @inline@, @inline-matching@ or \
                      @inline-secret@"
                 );
+            }
+            Self::NameUnbounded(bound) => {
+                return write!(f, "the name of the file cannot be expanded: expected {bound}");
             }
             Self::NoSection => "an option before any section: expected a [section] first",
             Self::NotALine => {

@@ -1,6 +1,7 @@
 //! Files that include others.
 //!
-//! - Names in directives are relative to the directory of their file, with symbolic links resolved.
+//! - Names in directives are relative to the directory of their file, with symbolic links resolved,
+//!   and may have references with `$`, to what `[PATHS]` has so far.
 //! - In the last part of a pattern `*` is any text and `?` any character; directories are literal.
 //! - A secret section whose file cannot be read is hidden: all its options count as absent.
 
@@ -51,15 +52,17 @@ impl Loader<'_> {
             }
             Line::Section(name) => frame.section = name,
             Line::Directive(Directive::Inline { file }) => {
+                let file = self.config.included_name(&file, &origin)?;
                 frame.included = vec![directory.join(file)].into_iter();
                 frame.includes_at = Some(origin);
             }
             Line::Directive(Directive::InlineMatching { pattern }) => {
+                let pattern = self.config.included_name(&pattern, &origin)?;
                 frame.included = self.matching(directory, &pattern, &origin)?.into_iter();
                 frame.includes_at = Some(origin);
             }
             Line::Directive(Directive::InlineSecret { section, file }) => {
-                let file = directory.join(file);
+                let file = directory.join(self.config.included_name(&file, &origin)?);
                 self.load_secret(&section, &file, &origin, frame.depth + 1)?;
             }
         }
@@ -132,6 +135,8 @@ impl Loader<'_> {
             }
         };
         self.remember(&path, depth, Some(included_by))?;
+        // As in the original, the section is there even if the file says nothing about it.
+        self.config.edit(wanted, |_| ());
         let mut section = String::new();
         for (line, content) in parse_file(&path, &text)? {
             let origin = Origin::File { path: path.clone(), line };
@@ -236,6 +241,35 @@ mod tests {
     }
 
     #[test]
+    fn names_of_included_files_are_expanded() {
+        let files = MemoryFiles::default()
+            .with(
+                MAIN,
+                "[PATHS]\nOWN = ${DATADIR}own\n@inline@ $OWN/one.conf\n\
+                 @inline-matching@ ${OWN}/d/*.conf\n@inline-secret@ db ${NO:-$OWN}/db.conf\n\
+                 @inline@ $LATER\n[PATHS]\nLATER = /no",
+            )
+            .with("/usr/share/challenger/own/one.conf", "[s]\nA = 1\n@inline@ two.conf")
+            .with("/usr/share/challenger/own/two.conf", "[s]\nB = 2")
+            .with("/usr/share/challenger/own/d/a.conf", "[s]\nC = 3")
+            .with("/usr/share/challenger/own/db.conf", "[db]\nD = 4")
+            .with("/etc/challenger/$LATER", "[s]\nE = 5");
+        let config = files.load();
+        for (section, option, value) in
+            [("s", "A", "1"), ("s", "B", "2"), ("s", "C", "3"), ("db", "D", "4"), ("s", "E", "5")]
+        {
+            assert_eq!(text(&config, section, option), Some(value), "{option}");
+        }
+        let warning = "\"$LATER\" is neither in [PATHS] nor in the environment and stays as it is";
+        assert_eq!(config.warnings(), [format!("{MAIN}:6: {warning}")]);
+
+        let files = MemoryFiles::default().with(MAIN, "[PATHS]\nLOOP = $LOOP\n@inline@ $LOOP/a");
+        let bound = "expected at most 128 levels of $";
+        let complaint = format!("{MAIN}:3: the name of the file cannot be expanded: {bound}");
+        assert_eq!(files.complaint(), complaint);
+    }
+
+    #[test]
     fn a_secret_section_is_taken_alone() {
         let files = MemoryFiles::default()
             .with(MAIN, "[s]\nA = 1\n@inline-secret@ DB ../secrets/db.conf\nB = 2\n")
@@ -253,7 +287,10 @@ mod tests {
         assert!(!format!("{config:?}").contains("p q"), "no secrets in debug output");
 
         let files = files.with("/etc/secrets/db.conf", "[other]\nX = 1\n");
-        assert!(files.load().section("db").is_none(), "the section may be absent");
+        let config = files.load();
+        let section = config.section("db").unwrap();
+        assert!(section.settings.is_empty(), "the file may say nothing about the section");
+        assert_eq!((&section.hidden_in, &section.secret_in), (&None, &None));
     }
 
     #[test]

@@ -48,6 +48,7 @@ pub(super) fn load(
     let mut config = defaults(environment);
     let mut loader = Loader { files, config: &mut config };
     loader.load_base()?;
+    loader.config.base_files = loader.config.files.len();
     loader.load_main(asked_for)?;
     if let Some(path) = &config.main_file {
         let path = path.to_string_lossy().into_owned();

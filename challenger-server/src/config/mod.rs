@@ -41,6 +41,8 @@ pub use values::Entry;
 pub struct Config {
     sections: Vec<Section>,
     files: Vec<LoadedFile>,
+    /// How many of the files are defaults.
+    base_files: usize,
     main_file: Option<PathBuf>,
     usual_places: Vec<PathBuf>,
     environment: Environment,
@@ -108,6 +110,7 @@ impl Config {
         Self {
             sections: Vec::new(),
             files: Vec::new(),
+            base_files: 0,
             main_file: None,
             usual_places: Vec::new(),
             environment,

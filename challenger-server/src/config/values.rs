@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::duration::{self, DurationError, TimeSpan};
-use super::error::{ConfigError, Origin};
+use super::error::{ConfigError, LineError, Origin};
 use super::expand::{self, ExpandError};
 use super::{Config, Section, Setting};
 use crate::secrecy;
@@ -28,6 +28,19 @@ impl<'a> Entry<'a> {
     /// Where it was written.
     pub fn origin(self) -> &'a Origin {
         &self.setting.value.origin
+    }
+
+    /// Whether it is a default: nobody set it outside of the base configuration.
+    pub fn is_default(self) -> bool {
+        let is_base = |path: &PathBuf| {
+            let base = self.config.files.get(..self.config.base_files).unwrap_or_default();
+            base.iter().any(|file| file.path == *path)
+        };
+        match self.origin() {
+            Origin::BuiltIn => true,
+            Origin::File { path, .. } => is_base(path),
+            Origin::Program | Origin::Text { .. } => false,
+        }
     }
 
     /// A whole number in decimal digits.
@@ -137,6 +150,18 @@ impl Config {
     fn variable(&self, name: &str) -> Option<String> {
         let option = self.value("PATHS", name).map(|value| value.text.as_str());
         option.or_else(|| self.environment.variable(name)).map(String::from)
+    }
+
+    /// The name in a directive at `origin` with its `$` expanded. An unknown name is left as it is,
+    /// with a warning.
+    pub(super) fn included_name(&self, name: &str, origin: &Origin) -> Result<String, ConfigError> {
+        let expansion = expand::expand(name, &|name| self.variable(name)).map_err(|error| {
+            ConfigError::line(origin.clone(), LineError::NameUnbounded(bound(error)))
+        })?;
+        for warning in expansion.warnings {
+            self.warn(format!("{origin}: {warning}"));
+        }
+        Ok(expansion.text)
     }
 
     fn missing(&self, section: &str, option: &str) -> ConfigError {

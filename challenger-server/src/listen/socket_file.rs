@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -25,6 +26,12 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// The longest path, in bytes, that fits in a socket's address.
 pub const PATH_MAX: usize = 107;
+
+/// The complaint about a file of another kind.
+const NO_SOCKET: &str = "there is a file already that is no socket";
+
+/// Where the service manager makes a folder for each service that starts.
+const RUNTIME: [&str; 2] = ["/run", "/var/run"];
 
 /// The permissions of a folder that we make: the group has access, because the reverse proxy
 /// belongs to it.
@@ -52,13 +59,35 @@ impl SocketFile {
         Self::try_bind(path, mode).map_err(|cause| ListenError::new(secrecy::path(path), cause))
     }
 
-    /// Checks whether others could replace such a file. Nothing is created.
+    /// Checks whether this user could bind, and others could replace such a file. Nothing is
+    /// created. A socket that is served is a good sign: nobody but we or root can have put it
+    /// there, so it is this service's, or the service manager's for it.
     ///
     /// # Errors
-    /// The message names the folder that cannot be trusted.
+    /// The message says what is in the way.
     pub(super) fn check(path: &Path) -> Result<(), ListenError> {
-        let trusted = folder(path).and_then(|folder| Ok(trust::check(folder)?));
-        trusted.map_err(|cause| ListenError::new(secrecy::path(path), cause))
+        Self::try_check(path).map_err(|cause| ListenError::new(secrecy::path(path), cause))
+    }
+
+    fn try_check(path: &Path) -> Result<(), BindError> {
+        let folder = folder(path)?;
+        trust::check(folder)?;
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if !metadata.file_type().is_socket() => return Err(NO_SOCKET.into()),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            Ok(_) | Err(_) => {}
+        }
+        // The service manager makes what is missing there.
+        if !folder.exists() && RUNTIME.iter().any(|place| folder.starts_with(place)) {
+            return Ok(());
+        }
+        let mut existing = folder.ancestors().filter(|it| it.exists() || it.as_os_str().is_empty());
+        let place = existing.next().filter(|it| !it.as_os_str().is_empty());
+        let place = place.unwrap_or_else(|| Path::new("."));
+        access(place, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+            let error = io::Error::from(error);
+            BindError(format!("nothing can be created in {}: {error}", secrecy::path(place)))
+        })
     }
 
     fn try_bind(path: &Path, mode: u32) -> Result<(Self, Listener), BindError> {
@@ -130,7 +159,7 @@ fn remove_left_over(path: &Path) -> Result<(), BindError> {
         Err(error) => return Err(error.into()),
     };
     if !metadata.file_type().is_socket() {
-        return Err("there is a file already that is no socket".into());
+        return Err(NO_SOCKET.into());
     }
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     // Otherwise a full queue would block us.

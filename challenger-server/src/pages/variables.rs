@@ -7,9 +7,7 @@ use challenger_proto::http::is_variable;
 
 use super::expand::{Expanded, Written};
 use super::lint::Kind;
-
-/// How many letters a name may differ from the one that was probably meant, if it is not short.
-const SLIP_MAX: usize = 2;
+use crate::spelling::is_slip;
 
 /// The variables that some templates may name.
 pub(super) struct Scope<'a> {
@@ -41,8 +39,7 @@ impl Scope<'_> {
 
     fn complain(&self, tag: &Written<'_>) -> String {
         let name = tag.piece.name;
-        let slip = SLIP_MAX.min(name.len() / 3);
-        let near = self.names.iter().find(|it| differences(it, name) <= slip);
+        let near = self.names.iter().find(|it| is_slip(name, it));
         let near = near.map(|it| format!("{it}, or another ")).unwrap_or_default();
         format!(
             "{}: {}: {}: expected {near}one of those in challenger.conf(5)",
@@ -80,22 +77,4 @@ pub(super) fn unknown(
         }
     }
     warnings
-}
-
-/// The number of letters that have to be added, left out or replaced (Levenshtein's distance).
-fn differences(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().enumerate() {
-        let (mut corner, mut left) = (line, line + 1);
-        let first = [left];
-        let rest = other.iter().zip(row.windows(2)).map(|(it, above)| {
-            let [before, above] = above else { return left };
-            corner = *before + usize::from(*it != letter);
-            left = corner.min(left + 1).min(*above + 1);
-            left
-        });
-        row = first.into_iter().chain(rest).collect();
-    }
-    row.last().copied().unwrap_or_default()
 }

@@ -50,6 +50,11 @@ impl Pipes {
         }
     }
 
+    /// The pipes of a program that gets no message, and is listened to only about errors.
+    pub(super) fn for_none(output: PipeReader, errors: PipeReader) -> Self {
+        Self { stays: false, ..Self::for_many(output, 0, errors) }
+    }
+
     /// The pipes of a program that gets one message after the other. `output_max` bytes of its
     /// output are kept.
     pub(super) fn for_many(output: PipeReader, output_max: usize, errors: PipeReader) -> Self {

@@ -9,11 +9,13 @@ use challenger_proto::{Budgets, Service, Span};
 
 use super::MAIN;
 use super::reader::OptionReader;
+use super::sections::origin;
 use crate::config::{Config, Entry, Section};
 use crate::secrecy;
+use crate::spelling::{did_you_mean, suggestion};
 
 /// What the sections of destinations are called, up to their names.
-const DESTINATION: &str = "challenger-destination";
+pub(super) const DESTINATION: &str = "challenger-destination";
 
 /// The options of such a section that say what it is about, each with what it expects.
 const KINDS: [(&str, ReadDestination, &str); 3] = [
@@ -211,18 +213,16 @@ fn prefix(text: &str) -> Option<Destination> {
     Destination::prefix(text).filter(|_| !text.starts_with("00"))
 }
 
-/// The place of a section's first option, in front of a complaint.
-fn origin(section: &Section) -> String {
-    section.settings.first().map_or_else(String::new, |it| format!("{}: ", it.value.origin))
-}
-
 fn warn_about_unknown_options(reader: &mut OptionReader<'_>, part: &Part<'_>) {
     for setting in &part.section.settings {
         let is_it = |option: &&str| option.eq_ignore_ascii_case(&setting.name);
         if !DESTINATION_OPTIONS.iter().any(is_it) {
             let (option, origin) = (secrecy::name(&setting.name), &setting.value.origin);
             let name = part.quoted();
-            reader.warnings.push(format!("{origin}: [{name}] has no option {option}; ignored"));
+            let meant = did_you_mean(suggestion(option, DESTINATION_OPTIONS));
+            reader
+                .warnings
+                .push(format!("{origin}: [{name}] has no option {option}; ignored{meant}"));
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn read_limits(
     number(reader, "HELPERS_MAX", &mut places.helpers);
     time(reader, "HELPERS_WAIT", Duration::ZERO, &mut places.patience);
     let config = reader.config;
-    let is_set = |option: &str| config.value(MAIN, option).is_some();
+    let is_set = |option| config.entry(MAIN, option).is_some_and(|it| !it.is_default());
     if engine != Engine::Front {
         let unused = LIMITS.into_iter().filter(|(option, _)| is_set(option));
         let warning =
@@ -101,9 +101,10 @@ const ENGINES: &[(&str, Engine)] = &[
 pub(super) fn read_engine(reader: &mut OptionReader<'_>, given: bool) -> Engine {
     let is = |option: &str, word: &str| {
         let value = reader.config.value(MAIN, option);
-        value.is_some_and(|value| value.text.eq_ignore_ascii_case(word))
+        value.map(|value| value.text.eq_ignore_ascii_case(word))
     };
-    let (tiny, unix) = (is("ENGINE", "tiny-http"), is("SERVE", "unix"));
+    let tiny = is("ENGINE", "tiny-http").unwrap_or(false);
+    let unix = is("SERVE", "unix").unwrap_or(true);
     if tiny && ENGINES.len() == 1 {
         reader.refuse("ENGINE", "front, because this program was built without tiny-http");
         return Engine::Front;

@@ -1,18 +1,15 @@
 //! The helper: the operator's program that delivers messages, and its settings.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use super::MAIN;
 use super::reader::OptionReader;
 use crate::config::{Entry, TimeSpan};
-use crate::helper::{FOR_ONE, OWN_LIMITS};
 use crate::process::HelperCommand;
 use crate::secrecy;
-
-/// The section whose options are the helper's environment.
-const HELPER: &str = "challenger-helper";
+use crate::shipped::{SECTION as HELPER, SHIPPED, SYSTEM_PROXY, Shipped};
+use crate::spelling::{did_you_mean, suggestion};
 
 /// The longest environment variable in Linux, in bytes: `MAX_ARG_STRLEN`, which includes name, `=`
 /// and the NUL at the end.
@@ -47,6 +44,7 @@ pub(super) fn read_command(reader: &mut OptionReader<'_>) -> Option<HelperComman
         return None;
     };
     warn_about_limits(reader, &program, timeout, &environment);
+    warn_about_unknown_settings(reader, &program);
     Some(HelperCommand::new(program, timeout).with_environment(environment))
 }
 
@@ -54,8 +52,8 @@ pub(super) fn read_command(reader: &mut OptionReader<'_>) -> Option<HelperComman
 pub(super) fn read_stays(reader: &mut OptionReader<'_>, command: Option<&HelperCommand>) -> bool {
     let choices = [("program", false), ("resident", true)];
     let stays = reader.optional("AUTH_HELPER", |it| it.choice(&choices)).unwrap_or_default();
-    let name = command.map(|it| Path::new(it.program()).file_name().unwrap_or_default());
-    for program in FOR_ONE.iter().filter(|it| stays && name.is_some_and(|name| name == **it)) {
+    let shipped = command.and_then(|it| Shipped::find(it.program()));
+    if let Some(Shipped { programs: [program, ..], .. }) = shipped.filter(|it| stays && !it.stays) {
         reader.warnings.push(format!(
             "[{MAIN}] AUTH_HELPER is resident, but {program} takes one message only and will fail: \
              expected program"
@@ -72,10 +70,10 @@ fn warn_about_limits(
     timeout: Duration,
     environment: &BTreeMap<String, String>,
 ) {
-    let name = Path::new(program).file_name().unwrap_or_default();
-    for (setting, default, programs) in OWN_LIMITS {
+    let its_own = Shipped::find(program).and_then(|it| it.limit);
+    for (setting, default) in SHIPPED.iter().filter_map(|it| it.limit) {
         let set = environment.get(setting).filter(|value| !value.trim().is_empty());
-        let usual = programs.iter().any(|program| name == *program).then_some(default);
+        let usual = its_own.filter(|(own, _)| *own == setting).map(|_| default);
         // The helper itself reports a value that is not a number.
         let seconds = set.map_or(usual, |value| value.trim().parse().ok());
         if let Some(seconds) = seconds.filter(|it| Duration::from_secs(*it) >= timeout) {
@@ -84,6 +82,30 @@ fn warn_about_limits(
                  {timeout:?}, the helper is ended and cannot say what went wrong: expected a \
                  shorter time, or a longer AUTH_TIMEOUT"
             ));
+        }
+    }
+}
+
+/// Warns about settings that a shipped helper does not have: those that look like one of its own.
+/// All others are variables for it or for the programs that it runs, such as `PATH`.
+fn warn_about_unknown_settings(reader: &mut OptionReader<'_>, program: &str) {
+    let Some(Shipped { programs: [program, ..], settings: known, .. }) = Shipped::find(program)
+    else {
+        return;
+    };
+    let prefix = |name: &str| name.split_once('_').map(|(prefix, _)| prefix.to_owned());
+    let is_known = |name: &str| SHIPPED.iter().any(|it| it.settings.contains(&name));
+    let section = reader.config.section(HELPER);
+    for setting in section.map_or(&[][..], |section| &section.settings) {
+        let name = setting.name.to_ascii_uppercase();
+        let is_like = known.iter().any(|it| prefix(it).is_some() && prefix(it) == prefix(&name));
+        let meant = suggestion(&name, known.iter().copied());
+        if !is_known(&name) && name != SYSTEM_PROXY && (is_like || meant.is_some()) {
+            let meant = did_you_mean(meant);
+            let (origin, name) = (&setting.value.origin, secrecy::name(&name));
+            reader
+                .warnings
+                .push(format!("{origin}: [{HELPER}] {name} is not a setting of {program}{meant}"));
         }
     }
 }

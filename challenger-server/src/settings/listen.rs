@@ -7,6 +7,8 @@ use crate::config::Entry;
 use crate::listen::{Listen, PATH_MAX};
 use crate::secrecy;
 
+/// The default port.
+const PORT: u16 = 9967;
 /// The default file name of the service's socket, in the runtime directory.
 const SOCKET_NAME: &str = "httpd.sock";
 /// The default permissions of the socket: for us, and our group, to which the reverse proxy
@@ -20,18 +22,30 @@ pub(super) type Read = fn(&mut OptionReader<'_>) -> Option<Listen>;
 /// result is `None`.
 pub(super) fn read_listen(reader: &mut OptionReader<'_>, may_pass: bool) -> Option<Listen> {
     let choices: [(&str, Read); 3] = [
-        ("tcp", |it| read_tcp(it, Ipv6Addr::UNSPECIFIED.into())),
+        ("tcp", |it| read_tcp(it, Ipv6Addr::UNSPECIFIED.into(), Some(PORT))),
         ("unix", |it| read_unix(it, SOCKET_NAME)),
         ("systemd", if may_pass { read_later } else { read_activated }),
     ];
-    let read = reader.required("SERVE", |it| it.choice(&choices))?;
+    if reader.text("SERVE").is_none() {
+        return read_unix(reader, SOCKET_NAME);
+    }
+    let read = reader.optional("SERVE", |it| it.choice(&choices))?;
     read(reader)
 }
 
-/// Reads a port, and the address to bind if it is not the `usual` one.
-pub(super) fn read_tcp(reader: &mut OptionReader<'_>, usual: IpAddr) -> Option<Listen> {
-    let port = reader.required("PORT", |it| it.number(1..=65535));
-    let port = port.and_then(|port| u16::try_from(port).ok());
+/// Reads a port, which may have a default, and the address to bind if it is not the `usual` one.
+pub(super) fn read_tcp(
+    reader: &mut OptionReader<'_>,
+    usual: IpAddr,
+    default: Option<u16>,
+) -> Option<Listen> {
+    let port = match (reader.text("PORT"), default) {
+        (None, Some(default)) => Some(default),
+        _ => {
+            let port = reader.required("PORT", |it| it.number(1..=65535));
+            port.and_then(|port| u16::try_from(port).ok())
+        }
+    };
     let Some(name) = reader.text("BIND_TO") else {
         return port.map(|port| Listen::Tcp((usual, port).into()));
     };

@@ -15,7 +15,7 @@ pub const METRICS_OPTIONS: [&str; 5] = ["BIND_TO", "PORT", "SERVE", "UNIXPATH", 
 
 /// The ways to listen. Others than this machine have no business there, as a rule.
 const CHOICES: [(&str, Read); 2] = [
-    ("tcp", |it| read_tcp(it, Ipv4Addr::LOCALHOST.into())),
+    ("tcp", |it| read_tcp(it, Ipv4Addr::LOCALHOST.into(), None)),
     ("unix", |it| read_unix(it, "metrics.sock")),
 ];
 

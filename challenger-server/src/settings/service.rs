@@ -11,6 +11,7 @@ use super::reader::OptionReader;
 use crate::config::Entry;
 use crate::documents;
 use crate::secrecy;
+use crate::spelling::{did_you_mean, differences};
 
 /// The placeholder for a type of address that could not be read.
 const UNKNOWN: &str = "unknown";
@@ -83,12 +84,16 @@ fn read_address_type(reader: &mut OptionReader<'_>) -> Option<AddressType> {
 /// Checks that the fields are declared, once, and fit the type of address and the format.
 fn check_fields(reader: &mut OptionReader<'_>, service: &Service) {
     let address_type = service.address_type.as_str();
+    let meant = AddressType::REGISTERED.into_iter().find(|it| is_one_letter_off(address_type, it));
     match service.address_type.fields() {
         Some(registered) => check_registered(reader, service, registered),
         None if service.address_fields.is_empty() && service.restrictions.is_empty() => {
-            let expected = "a type that has fields, such as email or postal, or for one of your \
-                            own the names of its fields in ADDRESS_FIELDS or ADDRESS_RESTRICTIONS";
-            reader.refuse("ADDRESS_TYPE", expected);
+            let expected = format!(
+                "a type that has fields, such as email or postal, or for one of your own the names \
+                 of its fields in ADDRESS_FIELDS or ADDRESS_RESTRICTIONS{}",
+                did_you_mean(meant)
+            );
+            reader.refuse("ADDRESS_TYPE", &expected);
         }
         None if service.address_fields.is_empty() => {}
         None => {
@@ -99,6 +104,13 @@ fn check_fields(reader: &mut OptionReader<'_>, service: &Service) {
             }
         }
     }
+    if let Some(meant) = meant.filter(|_| !service.fields().is_empty()) {
+        reader.warnings.push(format!(
+            "[{MAIN}] ADDRESS_TYPE = {address_type} is a type of your own, without the pages and \
+             limits of {meant}{}",
+            did_you_mean(Some(meant))
+        ));
+    }
     let fields = service.fields().len();
     if fields > FIELDS_MAX {
         let expected =
@@ -108,6 +120,11 @@ fn check_fields(reader: &mut OptionReader<'_>, service: &Service) {
     if service.address_format == AddressFormat::Plain && fields > 1 {
         reader.refuse("AUTH_ADDRESS_FORMAT", "json, because these addresses have several fields");
     }
+}
+
+/// Whether a type of the operator's own is probably a registered one with a slip in its name.
+fn is_one_letter_off(own: &str, registered: &str) -> bool {
+    own != registered && differences(&own.to_ascii_lowercase(), registered) <= 1
 }
 
 /// Checks a registered type, which has its own fields; restrictions may add others.

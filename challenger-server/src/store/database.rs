@@ -1,5 +1,6 @@
 //! The choice of a store, and how to open it.
 
+use std::fmt;
 #[cfg(feature = "sqlite")]
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use super::postgres::{PostgresDatabase, PostgresStore};
 use super::sqlite::SqliteStore;
 use super::{Registry, Store, StoreError, one_of_each};
 use crate::metrics::Metrics;
+#[cfg(feature = "sqlite")]
+use crate::secrecy;
 
 /// A store's kind and place.
 #[derive(Clone, Debug)]
@@ -20,6 +23,17 @@ pub enum Database {
     /// An SQLite database in this file.
     #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(it) => write!(f, "the {it}"),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(file) => write!(f, "the SQLite database {}", secrecy::path(file)),
+        }
+    }
 }
 
 /// The purpose for which a store is opened.

@@ -6,29 +6,37 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use challenger_proto::Timestamp;
-use challenger_proto::oauth::{ClientId, ClientName, HashedSecret, RedirectUri};
+use challenger_proto::address::Address;
+use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
 use challenger_proto::secret::{NonceDigest, TokenDigest};
 use challenger_proto::store::{Account, Balance, Commit, Keys, Rows, Write};
+use challenger_proto::{Span, Timestamp};
 
 #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
 compile_error!("a server needs a store: enable the feature postgres, sqlite, or both");
 
+mod clients;
 mod database;
 mod ledger;
+mod people;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod statistics;
 mod tally;
 mod version;
 
+pub use clients::{Added, Changed, Changes, ClientKey, ClientSummary, NewClient, Rotated};
 pub use database::{Database, OpenMode};
+pub use people::{Forgotten, Found, Whom};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresDatabase, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+pub use statistics::{Counts, DAYS_KEPT, Day, Statistic};
+pub use version::Migrated;
 
 /// How long a load or a commit may take in all: waiting for a connection or for others, all tries,
 /// and the work itself, for which databases have shorter limits. People are waiting, and a database
@@ -74,6 +82,13 @@ pub trait Store: Send + Sync {
     /// whether something was written: the connection may have been lost afterwards.
     fn commit(&self, write: &Write) -> Result<Commit, StoreError>;
 
+    /// Adds to the statistics of days and clients, all or nothing, what happened since the last
+    /// time. Of clients that do not exist any more, nothing is kept.
+    ///
+    /// # Errors
+    /// Nothing was added, and the same may be tried again. If it is not known whether it was, that
+    /// is no error, so that nothing is counted twice.
+    fn add_to_statistics(&self, counted: &[Statistic]) -> Result<(), StoreError>;
     /// Checks that the store could be used now, and with a schema that has all that this program
     /// needs. It says at once what is wrong, if that is known at once.
     ///
@@ -112,7 +127,7 @@ pub trait Registry {
     ///
     /// # Errors
     /// The store is unreachable, cannot write, or has a newer schema than this program.
-    fn migrate(&self) -> Result<(), StoreError>;
+    fn migrate(&self) -> Result<Migrated, StoreError>;
 
     /// Drops everything, then creates the schema.
     ///
@@ -121,7 +136,7 @@ pub trait Registry {
     fn reset(&self) -> Result<(), StoreError>;
 
     /// Deletes expired rows, and counts them in the totals of their clients. Also finishes
-    /// deletions of clients that were interrupted.
+    /// deletions of clients that were interrupted, and deletes statistics after [`DAYS_KEPT`].
     ///
     /// # Errors
     /// The store is unreachable, or cannot write. Rows that were deleted until then are counted.
@@ -132,11 +147,14 @@ pub trait Registry {
     ///
     /// # Errors
     /// The store is unreachable, or cannot write.
-    fn add_client(
-        &self,
-        redirect_uri: &RedirectUri,
-        secret: HashedSecret,
-    ) -> Result<Added, StoreError>;
+    fn add_client(&self, client: &NewClient, now: Timestamp) -> Result<Added, StoreError>;
+
+    /// The identifier and the redirect URI of a client, also of one that is being deleted; `None`
+    /// if there is no such client.
+    ///
+    /// # Errors
+    /// The store is unreachable, or a row is corrupt.
+    fn find_client(&self, key: &ClientKey) -> Result<Option<(ClientId, RedirectUri)>, StoreError>;
 
     /// All clients in the order of their numbers, with their totals.
     ///
@@ -144,55 +162,52 @@ pub trait Registry {
     /// The store is unreachable, or a row is corrupt.
     fn clients(&self) -> Result<Vec<ClientSummary>, StoreError>;
 
-    /// Replaces the secret of the client with this redirect URI; `None` if there is no such client.
-    /// From then on the old secret is wrong, and no write that rests on it begins.
+    /// Changes a client, in all that is asked for or not at all. It counts at once. A client is not
+    /// open without a budget for messages.
+    ///
+    /// Once a client is disabled, it opens no validation any more: a write under way is waited for,
+    /// or becomes a conflict. A message may still be on its way.
+    ///
+    /// # Errors
+    /// The store is unreachable, or cannot write; or the client is disabled, but a write of others
+    /// does not end, which may open a validation.
+    fn change_client(&self, client: ClientId, changes: &Changes) -> Result<Changed, StoreError>;
+
+    /// Replaces the secret of a client. From then on the old secret is wrong, and no write that
+    /// rests on it begins; unless it is to be kept for a while, in which it is as good as the new
+    /// one. Only one of before can be kept.
     ///
     /// # Errors
     /// The store is unreachable, or cannot write.
     fn rotate_secret(
         &self,
-        redirect_uri: &RedirectUri,
+        client: ClientId,
         secret: HashedSecret,
-    ) -> Result<Option<ClientId>, StoreError>;
+        keep_old: Option<Span>,
+        now: Timestamp,
+    ) -> Result<Rotated, StoreError>;
 
     /// Ends the unsolved validations of a client that exist when this begins, and counts them in
-    /// its totals. Returns their number. After [`Self::rotate_secret`], no validation is left that
-    /// was opened with the old secret: a write under way is waited for, or becomes a conflict.
+    /// its totals. Returns their number. After [`Self::rotate_secret`] that keeps no old one, no
+    /// validation is left that was opened with the old secret: a write under way is waited for, or
+    /// becomes a conflict.
     ///
     /// # Errors
     /// The store is unreachable, cannot write, or a write of others does not end. Validations that
     /// were ended until then are counted.
     fn end_unsolved(&self, client: ClientId, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Deletes the client with this redirect URI, its validations and its grants; `None` if there
-    /// is no such client. Its number is not used again.
+    /// Deletes a client, its validations and its grants. Returns whether there was one. Its number
+    /// is not used again.
     ///
-    /// Its secret is void at once. Then its rows are deleted in pieces, so that servers need not
-    /// wait: first the grants, then the validations, the latest before those that expire soon. If
-    /// this is interrupted, calling it again goes on, and so does the next garbage collection.
+    /// Its secrets are void at once, and it is disabled. Then its rows are deleted in pieces, so
+    /// that servers need not wait: first the grants, then the validations, the latest before those
+    /// that expire soon. If this is interrupted, calling it again goes on, and so does the next
+    /// garbage collection.
     ///
     /// # Errors
     /// The store is unreachable, or cannot write. Rows that were deleted until then stay deleted.
-    fn delete_client(&self, redirect_uri: &RedirectUri) -> Result<Option<ClientId>, StoreError>;
-
-    /// Sets how many messages the validations of the client with this redirect URI may cost in a
-    /// day; `None`: any number. It counts at once, also for messages that were sent today, unless
-    /// any number was allowed then. An open client keeps its budget: any number is refused for it.
-    ///
-    /// # Errors
-    /// The store is unreachable, or cannot write.
-    fn set_messages_per_day(
-        &self,
-        redirect_uri: &RedirectUri,
-        messages: Option<u32>,
-    ) -> Result<Changed, StoreError>;
-
-    /// Opens the client with this redirect URI, so that any visitor may begin a validation for it,
-    /// or closes it again. It counts at once. A client without a budget for messages is not opened.
-    ///
-    /// # Errors
-    /// The store is unreachable, or cannot write.
-    fn set_open(&self, redirect_uri: &RedirectUri, open: bool) -> Result<Changed, StoreError>;
+    fn delete_client(&self, client: ClientId) -> Result<bool, StoreError>;
 
     /// What is spent of all budgets in the windows of this time. What servers have set aside, to
     /// spend it soon, counts as spent.
@@ -209,6 +224,32 @@ pub trait Registry {
     /// # Errors
     /// The store is unreachable, or cannot write.
     fn forgive(&self, account: &Account) -> Result<bool, StoreError>;
+
+    /// Finds what is kept about a person. This reads the tables from one end to the other, without
+    /// keeping others waiting.
+    ///
+    /// An address that was replaced by another in its validation is not found there: only a digest
+    /// of it is kept, under the nonce, which nobody can compare who has not got that.
+    ///
+    /// # Errors
+    /// The store is unreachable, or a row is corrupt.
+    fn find(&self, whom: &Whom) -> Result<Found, StoreError>;
+
+    /// Deletes what is kept about an address in any spelling: validations that have it or began
+    /// with it, grants, and its balance. Rows are counted in the totals of their clients. What
+    /// begins meanwhile may stay.
+    ///
+    /// # Errors
+    /// The store is unreachable, cannot write, or a row is corrupt. Rows that were deleted until
+    /// then stay deleted.
+    fn forget(&self, address: &Address) -> Result<Forgotten, StoreError>;
+
+    /// What happened to the validations of each client on each day from this one on, in the order
+    /// of days and clients. Servers add to it every few seconds.
+    ///
+    /// # Errors
+    /// The store is unreachable, or a row is corrupt.
+    fn statistics(&self, since: Day) -> Result<Vec<Statistic>, StoreError>;
 }
 
 /// What is spent of all budgets.
@@ -220,67 +261,6 @@ pub struct Spending {
     pub addresses: u64,
     /// The number of those that get no more of them for now.
     pub exhausted_addresses: u64,
-}
-
-/// The outcome of a registration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Added {
-    /// Nothing was changed: this client has the redirect URI, and is being deleted.
-    BeingDeleted(ClientId),
-    /// Nothing was changed: this client has the redirect URI.
-    Exists(ClientId),
-    /// This is the new client.
-    New(ClientId),
-}
-
-impl Added {
-    /// The client that has the redirect URI now.
-    #[must_use]
-    pub const fn id(self) -> ClientId {
-        match self {
-            Self::BeingDeleted(id) | Self::Exists(id) | Self::New(id) => id,
-        }
-    }
-}
-
-/// The outcome of a change to how a client may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Changed {
-    /// This client was changed.
-    Done(ClientId),
-    /// Nothing was changed: this client would be open, and have no budget for messages.
-    NeedsBudget(ClientId),
-    /// There is no such client.
-    Unknown,
-}
-
-/// A client with its totals since it was added, which include rows that were deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientSummary {
-    /// Its identifier.
-    pub id: ClientId,
-    /// Where its users are sent in the end.
-    pub redirect_uri: RedirectUri,
-    /// How many validations it opened.
-    pub validations: u64,
-    /// How many access tokens it got for proved addresses, without those that were revoked.
-    pub grants: u64,
-    /// Whether its deletion has begun, and not ended yet.
-    pub is_being_deleted: bool,
-    /// How many messages its validations may cost in a day; `None`: any number.
-    pub messages_per_day: Option<u32>,
-    /// Whether any visitor may begin a validation for it. It has a budget for messages then.
-    pub open: bool,
-    /// What people read as its name, if it has one.
-    pub name: Option<ClientName>,
-    /// Whether the operator has disabled it.
-    pub disabled: bool,
-    /// When it was registered; `None` if that was before this was kept.
-    pub created: Option<Timestamp>,
-    /// Until when its secret of before is good, too. That may be over.
-    pub earlier_secret_until: Option<Timestamp>,
 }
 
 /// The number of rows that a garbage collection deleted.

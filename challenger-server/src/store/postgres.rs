@@ -26,20 +26,23 @@ use self::task::{Answer, Call, Reply, Task};
 use self::wire::Route;
 use super::ledger::note;
 use super::tally::Tally;
-use super::{LIMIT, OpenMode, Store, StoreError, one_of_each};
+use super::{LIMIT, OpenMode, Statistic, Store, StoreError, one_of_each};
 use crate::metrics::Metrics;
 
+mod clients;
 mod database;
 mod desk;
 mod error;
 mod host;
 mod ledger;
+mod people;
 mod purse;
 mod registry;
 mod schema;
 mod session;
 mod spending;
 mod statements;
+mod statistics;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -50,6 +53,9 @@ mod wire;
 /// How often to try a task that can be repeated. The second connection may be as dead as the first,
 /// if the loss of that is not known at the desk yet. The third is a new one.
 const TRIES: usize = 3;
+
+/// What orders the writes of statistics among those of rows: all servers lock in the same order.
+const STATISTICS: &[u8] = b"statistics";
 
 /// Keeps everything in a PostgreSQL database.
 pub struct PostgresStore {
@@ -226,6 +232,15 @@ impl Store for PostgresStore {
             self.tally.opened(validation.client);
         }
         Ok(Commit::Done)
+    }
+
+    fn add_to_statistics(&self, counted: &[Statistic]) -> Result<(), StoreError> {
+        let call = statistics::add(counted);
+        match self.write(call, STATISTICS, Instant::now() + LIMIT) {
+            Err(error) if error.is_harmless() => Err(self.error(error)),
+            // It may have been added.
+            Err(_) | Ok(_) => Ok(()),
+        }
     }
 
     fn check(&self) -> Result<(), StoreError> {

@@ -21,7 +21,7 @@ mod earlier;
 mod sql;
 
 pub(super) use self::columns::{
-    ChangingColumns, ClientRow, ClientSummaryRow, FixedColumns, GrantRow, LedgerRow,
+    ChangingColumns, ClientRow, ClientSummaryRow, FixedColumns, GrantRow, LedgerRow, StatisticRow,
 };
 pub(super) use self::sql::Dialect;
 use super::{ClientSummary, StoreError};
@@ -347,7 +347,8 @@ pub(super) fn to_length(period: Span) -> i64 {
 
 // And back. The values may come from columns that can be NULL, but here they must not be.
 
-fn address<'a>(
+/// Reads an address.
+pub(super) fn address<'a>(
     column: &'static str,
     text: impl Into<Option<&'a str>>,
 ) -> Result<Address, StoreError> {
@@ -357,7 +358,8 @@ fn address<'a>(
         .ok_or_else(|| corrupt(column))
 }
 
-fn bytes<'a, const N: usize>(
+/// Reads bytes of a fixed number.
+pub(super) fn bytes<'a, const N: usize>(
     column: &'static str,
     bytes: impl Into<Option<&'a [u8]>>,
 ) -> Result<[u8; N], StoreError> {
@@ -382,7 +384,7 @@ fn name(column: &'static str, text: Option<String>) -> Result<Option<ClientName>
     text.map(|text| ClientName::parse(&text).ok_or_else(|| corrupt(column))).transpose()
 }
 
-fn redirect_uri(column: &'static str, text: &str) -> Result<RedirectUri, StoreError> {
+pub(super) fn redirect_uri(column: &'static str, text: &str) -> Result<RedirectUri, StoreError> {
     RedirectUri::parse_registered(text).map_err(|_| corrupt(column))
 }
 
@@ -397,13 +399,14 @@ fn timestamp(
         .ok_or_else(|| corrupt(column))
 }
 
-fn optional_timestamp(
+pub(super) fn optional_timestamp(
     column: &'static str,
     seconds: Option<i64>,
 ) -> Result<Option<Timestamp>, StoreError> {
     seconds.map(|seconds| timestamp(column, seconds)).transpose()
 }
 
-fn corrupt(column: &'static str) -> StoreError {
+/// The error for a column that we never wrote so.
+pub(super) fn corrupt(column: &'static str) -> StoreError {
     StoreError(format!("{column} of a row holds what it must not"))
 }

@@ -18,15 +18,18 @@ use self::file::DatabaseFile;
 use self::writer::Writer;
 use super::ledger::note;
 use super::tally::Tally;
-use super::{OpenMode, Store, StoreError, lock, one_of_each};
+use super::{OpenMode, Statistic, Store, StoreError, lock, one_of_each};
 use crate::metrics::Metrics;
 
+mod clients;
 mod error;
 mod file;
 mod ledger;
+mod people;
 mod registry;
 mod schema;
 mod statements;
+mod statistics;
 mod wal;
 mod writer;
 
@@ -146,6 +149,11 @@ impl Store for SqliteStore {
             note(&self.metrics, balance, 1, write.row());
         }
         Ok(commit)
+    }
+
+    fn add_to_statistics(&self, counted: &[Statistic]) -> Result<(), StoreError> {
+        let mut connection = self.file.connect()?;
+        statistics::add(&mut connection, counted).map_err(|error| self.file.error(error))
     }
 
     fn check(&self) -> Result<(), StoreError> {

@@ -1,5 +1,14 @@
 //! Whether a program and a schema fit together, in the same words for every store.
 
+/// What was done to a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// The version that the database had; 0 if it had no schema.
+    pub from: usize,
+    /// The version that it has now.
+    pub to: usize,
+}
+
 /// Checks that the program can begin to serve from a schema of that version; `newest` is the
 /// version that it knows.
 pub(super) fn check(version: usize, newest: usize) -> Result<(), String> {

@@ -1,6 +1,8 @@
 //! A real PostgreSQL in a private directory, gone with the test. It is reachable over a Unix socket
 //! only, unless a test asks for TLS.
 
+mod standby;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
@@ -31,6 +33,8 @@ pub enum End {
     Immediate,
     /// Killed, without notice.
     Killed,
+    /// All of its processes are killed at once, as when its machine is lost.
+    Lost,
 }
 
 /// A database server with its files, and its process while it runs.
@@ -72,12 +76,7 @@ impl Cluster {
     }
 
     fn new(fsync: bool, tls_port: Option<u16>) -> Self {
-        let programs = find_programs();
-        let directory = tempfile::Builder::new().prefix("challenger-pg-").tempdir().unwrap();
-        let user = unprivileged(directory.path());
-        give(directory.path(), user);
-        let (postmaster, databases) = (Mutex::new(None), AtomicUsize::new(0));
-        let cluster = Self { programs, directory, user, fsync, tls_port, postmaster, databases };
+        let cluster = Self::empty(fsync, tls_port);
         let mut initdb = cluster.command("initdb");
         initdb.args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username"]);
         let output = initdb.arg(SUPERUSER).arg("-D").arg(cluster.data()).output().unwrap();
@@ -89,6 +88,16 @@ impl Cluster {
         }
         cluster.start();
         cluster
+    }
+
+    /// A cluster without files, which does not run.
+    fn empty(fsync: bool, tls_port: Option<u16>) -> Self {
+        let programs = find_programs();
+        let directory = tempfile::Builder::new().prefix("challenger-pg-").tempdir().unwrap();
+        let user = unprivileged(directory.path());
+        give(directory.path(), user);
+        let (postmaster, databases) = (Mutex::new(None), AtomicUsize::new(0));
+        Self { programs, directory, user, fsync, tls_port, postmaster, databases }
     }
 
     fn make_certificates(&self) {
@@ -144,6 +153,12 @@ impl Cluster {
             End::Fast => "INT",
             End::Immediate => "QUIT",
             End::Killed => "KILL",
+            End::Lost => {
+                // First stopped, so that it makes no others.
+                assert!(send(child.id(), "STOP"));
+                send_children(child.id(), "KILL");
+                "KILL"
+            }
         };
         assert!(send(child.id(), signal));
         child.wait().unwrap();

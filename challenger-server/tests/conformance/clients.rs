@@ -3,11 +3,11 @@
 use std::thread;
 
 use challenger_proto::machine::Validation;
-use challenger_proto::oauth::{Client, HashedSecret, RedirectUri};
+use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
 use challenger_proto::secret::{ClientSecretDigest, TokenDigest};
 use challenger_proto::store::{Commit, Keys, Write};
 use challenger_proto::{Entropy, Span, Timestamp};
-use challenger_server::store::{Changed, Registry, Store};
+use challenger_server::store::{Changed, Changes, ClientKey, NewClient, Registry, Rotated, Store};
 
 use super::database::{TestDatabase, served};
 use super::{NOW, fresh, has_grant, open, redemption, register, reload};
@@ -38,7 +38,7 @@ pub(crate) fn nothing_opens_by_a_secret_that_was_replaced<D: TestDatabase>() {
     let (before, late) = (write(&old, 1), write(&old, 2));
     assert_eq!(store.commit(&before), Ok(Commit::Done));
     let secret = HashedSecret::new("y", Entropy::new([9; 32]));
-    assert_eq!(store.rotate_secret(&old.redirect_uri, secret), Ok(Some(old.id)));
+    assert_eq!(store.rotate_secret(old.id, secret, None, NOW), Ok(Rotated::Done));
     assert_eq!(store.commit(&late), Ok(Commit::Conflict));
     assert_eq!(late.row().and_then(|row| reload(&store, row)), None);
     let new = Client { secret, ..old };
@@ -77,7 +77,7 @@ pub(crate) fn clients_are_counted_changed_and_deleted<D: TestDatabase>() {
     assert_eq!(list(registry), expected);
 
     let secret = HashedSecret::new("y", Entropy::new([9; 32]));
-    assert_eq!(registry.rotate_secret(&second.redirect_uri, secret), Ok(Some(second.id)));
+    assert_eq!(registry.rotate_secret(second.id, secret, None, NOW), Ok(Rotated::Done));
     assert_eq!(find(store, &second), Some(Client { secret, ..second.clone() }));
     assert_eq!(find(store, &first), Some(first.clone()));
     assert_eq!(late(&second, 8), Ok(Commit::Conflict), "the secret is another one now");
@@ -86,7 +86,7 @@ pub(crate) fn clients_are_counted_changed_and_deleted<D: TestDatabase>() {
     let (mine, theirs) = (open(store, &first, [5; 32]), open(store, &second, [6; 32]));
     assert_eq!(store.commit(&redemption(mine.clone(), [5; 32])), Ok(Commit::Done));
     assert_eq!(store.commit(&redemption(theirs.clone(), [6; 32])), Ok(Commit::Done));
-    assert_eq!(registry.delete_client(&first.redirect_uri), Ok(Some(first.id)));
+    assert_eq!(registry.delete_client(first.id), Ok(true));
     assert_eq!((find(store, &first), reload(store, &mine)), (None, None));
     assert!(!has_grant(store, [5; 32]) && has_grant(store, [6; 32]));
     assert!(reload(store, &theirs).is_some());
@@ -94,11 +94,18 @@ pub(crate) fn clients_are_counted_changed_and_deleted<D: TestDatabase>() {
     assert_eq!(late(&first, 7), Ok(Commit::Conflict));
     assert_eq!(list(registry), [row(&second, 2, 2), row(&third, 0, 0)]);
 
-    let nobody = RedirectUri::parse("https://nobody.example/cb").unwrap();
-    for uri in [&first.redirect_uri, &nobody] {
-        assert_eq!(registry.delete_client(uri), Ok(None));
-        assert_eq!(registry.rotate_secret(uri, secret), Ok(None));
+    for id in [first.id, ClientId::new(99).unwrap()] {
+        assert_eq!(registry.find_client(&ClientKey::Id(id)), Ok(None));
+        assert_eq!(registry.delete_client(id), Ok(false));
+        assert_eq!(registry.rotate_secret(id, secret, None, NOW), Ok(Rotated::Unknown));
+        assert_eq!(registry.change_client(id, &Changes::default()), Ok(Changed::Unknown));
     }
+    let gone = ClientKey::RedirectUri(first.redirect_uri.clone());
+    assert_eq!(registry.find_client(&gone), Ok(None));
+    let known = Ok(Some((third.id, third.redirect_uri.clone())));
+    assert_eq!(registry.find_client(&ClientKey::Id(third.id)), known);
+    let key = ClientKey::RedirectUri(third.redirect_uri.clone());
+    assert_eq!(registry.find_client(&key), known);
     let again = register(registry, "https://first.example/cb", "x");
     assert!(again.id > third.id, "no number is used twice");
 }
@@ -126,50 +133,62 @@ pub(crate) fn what_is_left_of_a_client_is_collected<D: TestDatabase>() {
 pub(crate) fn an_open_client_has_a_budget<D: TestDatabase>() {
     let (it, store) = served::<D>();
     let client = register(&store, "https://client.example/cb", "x");
-    let uri = &client.redirect_uri;
-    let (done, refused) = (Ok(Changed::Done(client.id)), Ok(Changed::NeedsBudget(client.id)));
+    let set = |open, messages_per_day| {
+        let changes = Changes { open, messages_per_day, ..Changes::default() };
+        store.change_client(client.id, &changes).unwrap()
+    };
     let stands = |open, messages_per_day| {
         let expected = Client { open, messages_per_day, ..client.clone() };
         assert_eq!(find(&store, &client), Some(expected));
         let summary = &store.clients().unwrap()[0];
         assert_eq!((summary.open, summary.messages_per_day), (open, messages_per_day));
     };
-    assert_eq!(store.set_open(uri, true), refused);
-    assert_eq!(store.set_open(uri, false), done);
+    assert_eq!(set(Some(true), None), Changed::NeedsBudget);
+    assert_eq!(set(Some(false), None), Changed::Done);
     stands(false, None);
-    assert_eq!(store.set_messages_per_day(uri, Some(0)), done);
-    assert_eq!(store.set_open(uri, true), done);
-    assert_eq!(store.set_open(uri, true), done);
-    assert_eq!(store.set_messages_per_day(uri, None), refused);
+    assert_eq!(set(None, Some(Some(0))), Changed::Done);
+    assert_eq!(set(Some(true), None), Changed::Done);
+    assert_eq!(set(Some(true), None), Changed::Done);
+    assert_eq!(set(None, Some(None)), Changed::NeedsBudget);
     stands(true, Some(0));
-    assert_eq!(store.set_messages_per_day(uri, Some(5)), done);
+    assert_eq!(set(None, Some(Some(5))), Changed::Done);
     stands(true, Some(5));
-    assert_eq!(store.set_open(uri, false), done);
-    assert_eq!(store.set_messages_per_day(uri, None), done);
+    assert_eq!(set(Some(true), Some(None)), Changed::NeedsBudget);
+    assert_eq!(set(Some(false), Some(None)), Changed::Done);
     stands(false, None);
+    assert_eq!(set(Some(true), Some(Some(7))), Changed::Done);
+    stands(true, Some(7));
 
     it.execute("UPDATE clients SET deleting = true");
     for open in [true, false] {
-        assert_eq!(store.set_open(uri, open), Ok(Changed::Unknown));
+        assert_eq!(set(Some(open), None), Changed::Unknown);
     }
-    assert_eq!(store.delete_client(uri), Ok(Some(client.id)));
-    assert_eq!(store.set_open(uri, false), Ok(Changed::Unknown));
+    assert_eq!(store.delete_client(client.id), Ok(true));
+    assert_eq!(set(Some(false), None), Changed::Unknown);
+
+    let uri = RedirectUri::parse("https://client.example/cb").unwrap();
+    let new = NewClient { open: true, ..NewClient::new(uri, client.secret) };
+    let added = store.add_client(&new, NOW).unwrap();
+    assert!(!find(&store, &Client { id: added.id(), ..client }).unwrap().open, "no budget");
 }
 
 /// If one opens a client while another takes its budget away, one of them is refused.
 pub(crate) fn a_race_leaves_no_open_client_without_a_budget<D: TestDatabase>() {
     let (_it, store) = served::<D>();
     let client = register(&store, "https://client.example/cb", "x");
-    let uri = &client.redirect_uri;
+    let set = |open, messages_per_day| {
+        let changes = Changes { open, messages_per_day, ..Changes::default() };
+        store.change_client(client.id, &changes).unwrap()
+    };
     for _ in 0..10 {
-        let _ = store.set_messages_per_day(uri, Some(1)).unwrap();
+        let _ = set(None, Some(Some(1)));
         let changed = thread::scope(|scope| {
-            let opens = scope.spawn(|| store.set_open(uri, true).unwrap());
-            [store.set_messages_per_day(uri, None).unwrap(), opens.join().unwrap()]
+            let opens = scope.spawn(|| set(Some(true), None));
+            [set(None, Some(None)), opens.join().unwrap()]
         });
-        let refused = changed.iter().filter(|it| **it == Changed::NeedsBudget(client.id));
+        let refused = changed.iter().filter(|it| **it == Changed::NeedsBudget);
         assert_eq!(refused.count(), 1, "{changed:?}");
-        let _ = store.set_open(uri, false).unwrap();
+        let _ = set(Some(false), None);
     }
 }
 

@@ -9,7 +9,7 @@ use challenger_proto::store::{
     Account, Balance, Commit, Entry, Event, Keys, MessageBudget, Records, Write,
 };
 use challenger_proto::{Span, Timestamp};
-use challenger_server::store::{Changed, Collected, Registry, Spending, Store};
+use challenger_server::store::{Changed, Changes, Collected, Registry, Spending, Store};
 
 use super::database::{TestDatabase, served};
 use super::{NOW, email, open, register, reload};
@@ -307,15 +307,16 @@ pub(crate) fn a_client_s_budget_is_set_and_loaded<D: TestDatabase>() {
     assert_eq!(post(&store, &row, &[message(&payer, 9, 0)]), Commit::Done);
     let keys = Keys { validation: Some(row.id), accounts: Some(Vec::new()), ..Keys::default() };
     for messages in [None, Some(0), Some(u32::MAX), Some(500), None] {
-        let set = store.set_messages_per_day(&client.redirect_uri, messages);
-        assert_eq!(set, Ok(Changed::Done(client.id)));
+        let budget = Changes { messages_per_day: Some(messages), ..Changes::default() };
+        assert_eq!(store.change_client(client.id, &budget), Ok(Changed::Done));
         let rows = store.load(&keys).unwrap();
         assert_eq!(rows.client.unwrap().messages_per_day, messages);
         assert_eq!(rows.balances, [balance(&store, &payer).unwrap()]);
         assert_eq!(store.clients().unwrap()[0].messages_per_day, messages);
     }
-    assert_eq!(store.delete_client(&client.redirect_uri), Ok(Some(client.id)));
-    assert_eq!(store.set_messages_per_day(&client.redirect_uri, None), Ok(Changed::Unknown));
+    assert_eq!(store.delete_client(client.id), Ok(true));
+    let budget = Changes { messages_per_day: Some(None), ..Changes::default() };
+    assert_eq!(store.change_client(client.id, &budget), Ok(Changed::Unknown));
 }
 
 /// Balances are deleted when their windows have ended, and when they would end much too late.

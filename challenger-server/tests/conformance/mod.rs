@@ -8,27 +8,33 @@ use challenger_proto::oauth::{Client, Grant, HashedSecret, RedirectUri};
 use challenger_proto::secret::{CodeDigest, Nonce, Salt, TokenDigest};
 use challenger_proto::store::{Commit, Keys, Write};
 use challenger_proto::{Entropy, Timestamp};
-use challenger_server::store::{Added, Registry, Store};
+use challenger_server::store::{Added, NewClient, Registry, Store};
 
+mod changes;
 mod clients;
 mod count;
 mod database;
 pub(crate) mod flow;
 mod garbage;
 mod ledger;
+mod people;
 mod rows;
 mod schema;
+mod statistics;
 mod trouble;
 mod walk;
 mod warnings;
 
+pub(crate) use changes::*;
 pub(crate) use clients::*;
 pub(crate) use count::*;
 pub(crate) use database::{TestDatabase, error_of, laws, served};
 pub(crate) use garbage::*;
 pub(crate) use ledger::*;
+pub(crate) use people::*;
 pub(crate) use rows::*;
 pub(crate) use schema::*;
+pub(crate) use statistics::*;
 pub(crate) use trouble::*;
 pub(crate) use walk::walk_like_records;
 pub(crate) use warnings::*;
@@ -40,7 +46,9 @@ pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 pub(crate) fn register(registry: &dyn Registry, uri: &str, secret: &str) -> Client {
     let redirect_uri = RedirectUri::parse(uri).unwrap();
     let secret = HashedSecret::new(secret, Entropy::new([3; 32]));
-    let Added::New(id) = registry.add_client(&redirect_uri, secret).unwrap() else {
+    let Added::New(id) =
+        registry.add_client(&NewClient::new(redirect_uri.clone(), secret), NOW).unwrap()
+    else {
         panic!("{uri} is registered already");
     };
     Client::new(id, redirect_uri, secret)

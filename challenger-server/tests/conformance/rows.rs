@@ -8,10 +8,10 @@ use std::thread;
 use challenger_proto::Entropy;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
 use challenger_proto::store::{Commit, Keys, Write};
-use challenger_server::store::{Added, Registry, Store};
+use challenger_server::store::{Added, NewClient, Registry, Store};
 
 use super::database::{TestDatabase, served};
-use super::{has_grant, open, redemption, register, reload, walk_like_records};
+use super::{NOW, has_grant, open, redemption, register, reload, walk_like_records};
 
 /// Whatever is loaded and committed, the store answers as the reference store does.
 pub(crate) fn a_random_walk_goes_as_in_the_reference_store<D: TestDatabase>() {
@@ -28,7 +28,7 @@ pub(crate) fn clients_are_registered_once<D: TestDatabase>() {
     let second = register(&store, "https://second.example/cb", "y");
     assert_eq!([first.id, second.id].map(ClientId::number), [1, 2]);
     let other_secret = HashedSecret::new("z", Entropy::new([8; 32]));
-    let again = store.add_client(&first.redirect_uri, other_secret);
+    let again = store.add_client(&NewClient::new(first.redirect_uri.clone(), other_secret), NOW);
     assert_eq!(again, Ok(Added::Exists(first.id)));
     for client in [first, second] {
         let load = Keys { client: Some(client.id), ..Keys::default() };
@@ -83,7 +83,7 @@ pub(crate) fn many_register_the_same_client_once<D: TestDatabase>() {
                 scope.spawn(|| {
                     let uri = RedirectUri::parse("https://a.example/").unwrap();
                     let secret = HashedSecret::new("x", Entropy::new([3; 32]));
-                    store.add_client(&uri, secret).unwrap()
+                    store.add_client(&NewClient::new(uri, secret), NOW).unwrap()
                 })
             })
             .collect();

@@ -1,11 +1,13 @@
 //! Schemas are checked, migrated and reset; rows are kept as they should be.
 
-use challenger_proto::Timestamp;
 use challenger_proto::machine::{Earlier, Progress, RowVersion, Validation};
-use challenger_proto::oauth::{AuthorizationRequest, ClientId, GrantSerial};
+use challenger_proto::oauth::{
+    AuthorizationRequest, ClientId, ClientName, GrantSerial, HashedSecret, RedirectUri,
+};
 use challenger_proto::secret::{AddressDigest, NonceDigest, TokenDigest};
 use challenger_proto::store::{Commit, Keys, Write};
-use challenger_server::store::{Changed, OpenMode, Registry, Store};
+use challenger_proto::{Entropy, Timestamp};
+use challenger_server::store::{Changed, Changes, NewClient, OpenMode, Registry, Store};
 
 use super::database::{TestDatabase, error_of, served};
 use super::{NOW, email, fresh, has_grant, open, redemption, register, reload};
@@ -17,7 +19,7 @@ pub(crate) fn schemas_are_checked_before_serving<D: TestDatabase>() {
     let place = it.place();
     let error = error_of(it.open(OpenMode::Serve));
     assert_eq!(error, format!("{place}: has no schema yet; run challenger-dbinit"));
-    assert_eq!(tool.migrate(), Ok(()));
+    assert!(tool.migrate().is_ok());
     assert!(it.open(OpenMode::Serve).is_ok());
 
     it.set_version(99);
@@ -46,7 +48,7 @@ pub(crate) fn migrating_keeps_and_resetting_drops<D: TestDatabase>() {
     let client = register(&store, "https://client.example/cb", "x");
     let validation = open(&store, &client, [1; 32]);
     assert_eq!(store.commit(&redemption(validation.clone(), [2; 32])), Ok(Commit::Done));
-    assert_eq!(store.migrate(), Ok(()));
+    assert!(store.migrate().is_ok());
     assert!(reload(&store, &validation).is_some());
 
     let another = "CREATE TABLE \"a \"\" table\" (x int)";
@@ -95,8 +97,8 @@ pub(crate) fn version_2_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
     let summaries = tool.clients().unwrap();
     assert!(summaries[0].is_being_deleted && summaries[0].messages_per_day.is_none());
     it.execute("UPDATE clients SET deleting = false");
-    let uri = &summaries[0].redirect_uri;
-    assert_eq!(tool.set_messages_per_day(uri, Some(5)), Ok(Changed::Done(summaries[0].id)));
+    let budget = Changes { messages_per_day: Some(Some(5)), ..Changes::default() };
+    assert_eq!(tool.change_client(summaries[0].id, &budget), Ok(Changed::Done));
     assert_eq!(tool.clients().unwrap()[0].messages_per_day, Some(5));
     rows_are_as_they_were(&it);
 }
@@ -105,7 +107,7 @@ pub(crate) fn version_2_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
 /// and each authorization request named its redirect URI.
 pub(crate) fn version_3_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
     let it = D::create();
-    create_version_3(&it);
+    create_version(&it, 3);
     it.execute("UPDATE clients SET messages_per_day = 5");
     it.execute("UPDATE validations SET authorized = true WHERE version = 3");
     let error = error_of(it.open(OpenMode::Serve));
@@ -115,7 +117,8 @@ pub(crate) fn version_3_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
     let store = it.serve();
     let summary = &store.clients().unwrap()[0];
     assert_eq!((summary.messages_per_day, summary.open), (Some(5), false));
-    assert_eq!(store.set_open(&summary.redirect_uri, true), Ok(Changed::Done(summary.id)));
+    let opened = Changes { open: Some(true), ..Changes::default() };
+    assert_eq!(store.change_client(summary.id, &opened), Ok(Changed::Done));
     let keys = Keys {
         validation: Some(NonceDigest::from_bytes([0x22; 32])),
         client: Some(summary.id),
@@ -143,10 +146,65 @@ pub(crate) fn servers_of_version_3_go_on_with_the_tables_of_today<D: TestDatabas
     assert_eq!(reload(&store, &row), Some(row));
 }
 
-pub(crate) fn create_version_3<D: TestDatabase>(it: &D) {
+/// A database of version 4 has to be migrated; then its rows are as they were: no client has a name,
+/// another secret or a time, and none is disabled.
+pub(crate) fn version_4_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
+    let it = D::create();
+    create_version(&it, 4);
+    it.execute("UPDATE clients SET messages_per_day = 5, open = true");
+    let error = error_of(it.open(OpenMode::Serve));
+    let expected = "has schema version 4, but this program needs 5; run challenger-dbinit";
+    assert_eq!(error, format!("{}: {expected}", it.place()));
+    it.migrate();
+    let store = it.serve();
+    let [summary] = &store.clients().unwrap()[..] else { panic!("one") };
+    assert_eq!((summary.messages_per_day, summary.open), (Some(5), true));
+    assert_eq!((&summary.name, summary.disabled, summary.created), (&None, false, None));
+    let keys = Keys { client: Some(summary.id), ..Keys::default() };
+    let client = store.load(&keys).unwrap().client.unwrap();
+    assert_eq!((client.earlier_secret, client.name, client.disabled), (None, None, false));
+    rows_are_as_they_were(&it);
+}
+
+/// What a server of version 4 writes to newer tables can be read, and it can write what is there.
+pub(crate) fn servers_of_version_4_go_on_with_the_tables_of_today<D: TestDatabase>() {
+    let (it, store) = served::<D>();
+    let new = RedirectUri::parse("https://client.example/new").unwrap();
+    let named = NewClient {
+        name: ClientName::parse("Shop"),
+        ..NewClient::new(new, HashedSecret::new("x", Entropy::new([9; 32])))
+    };
+    let id = store.add_client(&named, NOW).unwrap().id();
+    let load = Keys { client: Some(id), ..Keys::default() };
+    let client = store.load(&load).unwrap().client.unwrap();
+    let ours = open(&store, &client, [2; 32]);
+    let hex: String = ours.id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let (name, digest) = (D::bytes(&hex), D::bytes(&"07".repeat(32)));
+    // As version 4 opens a validation, changes one, and takes another secret.
+    it.execute(&format!(
+        "INSERT INTO validations (id, version, client, expires, redirect_uri, read_only, \
+            authorized, names_redirect_uri, request_uri_until, addresses_left, refunds_left, \
+            progress) \
+        SELECT {digest}, 1, id, 4000000000, redirect_uri, false, true, false, 1790000300, 3, 3, \
+            'open' FROM clients WHERE id = {id}; \
+        UPDATE validations SET version = version + 1, addresses_left = 1 WHERE id = {name}; \
+        UPDATE clients SET secret_digest = {digest}, messages_per_day = 5, open = true",
+    ));
+    let theirs = Keys { validation: Some(NonceDigest::from_bytes([7; 32])), ..Keys::default() };
+    let theirs = store.load(&theirs).unwrap().validation.unwrap();
+    assert_eq!((theirs.created, theirs.client_name, theirs.last_failure), (None, None, None));
+    let changed = Validation { version: ours.version.next(), addresses_left: 1, ..ours };
+    assert_eq!(reload(&store, &changed), Some(changed));
+    let client = store.load(&load).unwrap().client.unwrap();
+    assert_eq!((client.name, client.messages_per_day, client.open), (named.name, Some(5), true));
+    assert_eq!(client.secret.digest.as_bytes(), &[7; 32]);
+}
+
+/// Creates the schema and rows as a program of this version did.
+pub(crate) fn create_version<D: TestDatabase>(it: &D, wanted: i64) {
     it.create_version_1();
     it.execute(&rows_of_version_1::<D>());
-    for (version, step) in (2..).zip(D::STEPS) {
+    for (version, step) in (2..=wanted).zip(D::STEPS) {
         it.execute(step);
         it.set_version(version);
     }

@@ -1,27 +1,20 @@
 //! Where a PostgreSQL database is, and how it is connected to.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{LoadBalanceHosts, TargetSessionAttrs};
 
-use super::host::place;
+use super::host::{self, place};
 use super::tls::{Connector, Encryption};
 use crate::secrecy;
 
 /// Where Debian's PostgreSQL listens, and where libpq looks there.
 const SOCKETS: &str = "/var/run/postgresql";
 
-/// How long to wait for an answer from each address of each host, as in `connect_timeout`.
+/// How long each address of each host may take to let us in, as in `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How many addresses a host name is assumed to have: one for each version of IP.
-const ADDRESSES: u32 = 2;
-
-/// How long the rest of connecting may take: authentication, and a look at the schema.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest time to connect, whatever the operator set: a deadline must be a moment that exists.
 const CONNECT_LIMIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -84,6 +77,12 @@ impl PostgresDatabase {
         if let (None, Some(password)) = (config.get_password(), variable("PGPASSWORD")) {
             config.password(password);
         }
+        host::each(&config)?;
+        if config.get_load_balance_hosts() != LoadBalanceHosts::Disable {
+            return Err(
+                "load_balance_hosts=disable, or none: the hosts are tried in order".to_owned()
+            );
+        }
         let (encryption, config) = encryption.check(config)?;
         let place = place(&config);
         Ok(Self { config: Box::new(config), encryption, place })
@@ -100,24 +99,27 @@ impl PostgresDatabase {
         self.encryption.connector()
     }
 
-    /// How long it may take to connect: all hosts but the last may be unreachable, and each attempt
-    /// begins with the first.
+    /// How long an address may take to let us in.
     pub(super) fn connect_limit(&self) -> Duration {
-        let hosts = self.config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) if name.parse::<IpAddr>().is_err() => ADDRESSES,
-            Host::Tcp(_) | Host::Unix(_) => 1,
-        });
-        // `hostaddr` replaces the addresses that a name has.
-        let addresses = match self.config.get_hostaddrs() {
-            [] => hosts.fold(0, u32::saturating_add),
-            some => u32::try_from(some.len()).unwrap_or(u32::MAX),
-        };
-        let each = self.config.get_connect_timeout().unwrap_or(&CONNECT_TIMEOUT);
-        each.saturating_mul(addresses).saturating_add(LOGIN_TIMEOUT).min(CONNECT_LIMIT_MAX)
+        let limit = self.config.get_connect_timeout().unwrap_or(&CONNECT_TIMEOUT);
+        Duration::min(*limit, CONNECT_LIMIT_MAX)
+    }
+
+    /// How to connect to each host.
+    pub(super) fn hosts(&self) -> Result<Vec<Config>, String> {
+        let config = self.config();
+        let mut hosts = host::each(&config)?;
+        // Of several, all but one are standbys.
+        if hosts.len() > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any {
+            for host in &mut hosts {
+                host.target_session_attrs(TargetSessionAttrs::ReadWrite);
+            }
+        }
+        Ok(hosts)
     }
 
     /// How to connect, with defaults for what the operator left open.
-    pub(super) fn config(&self) -> Config {
+    fn config(&self) -> Config {
         let mut config = Config::clone(&self.config);
         if config.get_application_name().is_none() {
             config.application_name("challenger");
@@ -165,6 +167,9 @@ impl fmt::Debug for PostgresDatabase {
 /// The part of the parser's error that is certain not to quote the text.
 fn parse_error(error: &tokio_postgres::Error) -> String {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    if ["invalid value for option `sslmode`", "unknown option `sslrootcert`"].contains(&&*cause) {
+        return Encryption::MODES.to_owned();
+    }
     match cause.strip_prefix("invalid value for option ") {
         None => EXPECTED.to_owned(),
         Some(option) => format!("another value for its option {}", option.replace('`', "")),
@@ -240,6 +245,9 @@ mod tests {
             ("postgres://ada:my@localhost/secret@localhost/c", EXPECTED_ESCAPES),
             ("postgres://localhost/c?password=my@secret", EXPECTED_ESCAPES),
             ("postgres:///ada:secret@localhost/c", EXPECTED_ESCAPES),
+            ("host=/a,/b port=1,2,3 password=secret", "one port, or as many"),
+            ("host=/a hostaddr=::1,::2 password=secret", "as many addresses in hostaddr"),
+            ("host=/a,/b load_balance_hosts=random password=secret", "load_balance_hosts=disable"),
         ] {
             assert_refused(text, expected);
         }
@@ -272,10 +280,13 @@ mod tests {
     #[cfg(not(feature = "tls"))]
     #[test]
     fn a_network_has_to_be_trusted() {
+        let built_without = "sslmode=disable, because this program was built without TLS";
         for (text, expected) in [
-            ("postgres://ada:secret@/c?sslrootcert=/x", EXPECTED),
-            ("postgres:///c?sslmode=verify-full", "another value for its option sslmode"),
-            ("postgres:///c?sslmode=require", "sslmode=disable, because"),
+            ("postgres://ada:secret@/c?sslrootcert=/x", built_without),
+            ("postgres://db.example/c?sslmode=verify-full", built_without),
+            ("host=h sslmode=verify-ca sslrootcert=/x", built_without),
+            ("host=h sslmode=no", built_without),
+            ("postgres:///c?sslmode=require", built_without),
             ("postgres://ada:secret@db.example/c", "sslmode=disable for the host db.example"),
             ("postgres://localhost,db.example/c", "sslmode=disable for the host db.example"),
             ("host=localhost hostaddr=192.0.2.1", "sslmode=disable for the host 192.0.2.1"),
@@ -304,7 +315,7 @@ mod tests {
             ("host=h sslmode=disable sslrootcert=/x", "sslmode=verify-full with sslrootcert,"),
             ("postgres://h/c?sslmode=verify-ca", "sslrootcert=FILE with sslmode=verify-ca"),
             ("host=h sslmode=require sslrootcert=system", "sslmode=verify-full with sslrootcert="),
-            ("postgres:///c?sslmode=verify", "another value for its option sslmode"),
+            ("postgres:///c?sslmode=verify", "another value for its option sslmode: "),
             ("postgres://ada:secret@h/c?sslcert=/x", EXPECTED),
         ] {
             assert_refused(text, expected);
@@ -312,18 +323,32 @@ mod tests {
     }
 
     #[test]
-    fn each_host_has_its_time() {
+    fn each_address_has_its_time() {
         for (text, seconds) in [
-            ("postgres:///c", 3 + 2),
-            ("postgres:///c?connect_timeout=10", 10 + 2),
-            ("postgres:///c?connect_timeout=0", 3 + 2),
+            ("postgres:///c", 3),
+            ("postgres:///c?connect_timeout=10", 10),
+            ("postgres:///c?connect_timeout=0", 3),
             ("postgres:///c?connect_timeout=9223372036854775807", 24 * 60 * 60),
-            ("host=127.0.0.1,::1,/run/pg", 3 * 3 + 2),
-            ("host=a,b,192.0.2.1 sslmode=disable connect_timeout=4", (2 + 2 + 1) * 4 + 2),
-            ("host=a,b hostaddr=192.0.2.1,192.0.2.2 sslmode=disable", 2 * 3 + 2),
         ] {
             let limit = parse(text).unwrap().connect_limit();
             assert_eq!(limit, Duration::from_secs(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_several_hosts_one_that_takes_writes_is_right() {
+        use TargetSessionAttrs::{Any, ReadOnly, ReadWrite};
+        for (text, expected) in [
+            ("postgres:///c", &[Any][..]),
+            ("host=/a,/b", &[ReadWrite, ReadWrite]),
+            ("hostaddr=127.0.0.1,::1", &[ReadWrite, ReadWrite]),
+            ("host=/a,/b target_session_attrs=read-write", &[ReadWrite, ReadWrite]),
+            ("host=/a,/b target_session_attrs=read-only", &[ReadOnly, ReadOnly]),
+            ("postgres:///c?host=/a&target_session_attrs=read-write", &[ReadWrite]),
+        ] {
+            let hosts = parse(text).unwrap().hosts().unwrap();
+            let wanted: Vec<_> = hosts.iter().map(Config::get_target_session_attrs).collect();
+            assert_eq!(wanted, expected, "{text}");
         }
     }
 

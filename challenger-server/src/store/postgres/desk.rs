@@ -13,8 +13,10 @@
 //! the database, and nobody waits for others to come.
 //!
 //! A connection may be dead without being noticed, because the database was restarted. Checking it
-//! before each use would cost a round trip. Instead, the first connection that is found dead begins
-//! a new generation, and those of earlier ones are not used again.
+//! before each use would cost a round trip. Instead, the first connection that is found dead, or
+//! that does not answer in time, begins a new generation, and those of earlier ones are not used
+//! again. So a primary that is lost without a word costs the requests of that moment, and no later
+//! ones.
 
 #[cfg(test)]
 mod tests;
@@ -67,7 +69,8 @@ pub(super) trait Wire: Send {
 /// What becomes of a connection after a trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// The trip did not end in time, and the database may still be working on it.
+    /// The trip did not end in time, and the database may still be working on it. Idle connections
+    /// may be as bad.
     Hung,
     /// It is dead, and so may be all others that were made until now.
     Lost,
@@ -194,10 +197,10 @@ impl Queue {
         }
     }
 
-    /// Takes a connection back. Returns those that are not used again.
+    /// Takes a connection back. Returns those that are not used again, itself last.
     fn take_back(&mut self, line: Line, fate: Fate) -> Vec<Line> {
         self.trips.retain(|trip| trip.line != line.number);
-        if fate == Fate::Lost {
+        if matches!(fate, Fate::Hung | Fate::Lost) {
             self.generation = self.generation.max(line.generation.saturating_add(1));
         }
         let generation = self.generation;
@@ -210,7 +213,7 @@ impl Queue {
         }
         self.connections -= ended.len();
         if fate == Fate::Hung {
-            self.hung += ended.len();
+            self.hung += 1;
         }
         self.dispatch();
         ended
@@ -276,28 +279,26 @@ impl Desk {
     /// Takes a connection back, or a new one.
     fn take_back(self: &Arc<Self>, line: Line, fate: Fate) {
         let mut queue = lock(&self.queue);
-        let ended = queue.take_back(line, fate);
+        let mut ended = queue.take_back(line, fate);
         self.connect_if_needed(queue);
         // While nobody waits for the queue.
-        match fate {
-            Fate::Hung => self.await_end(ended),
-            Fate::Lost | Fate::Spent | Fate::Usable => drop(ended),
+        if fate == Fate::Hung {
+            ended.pop().into_iter().for_each(|line| self.await_end(line));
         }
+        drop(ended);
     }
 
-    /// Waits for connections that hang, in a thread of their own.
-    fn await_end(self: &Arc<Self>, lines: Vec<Line>) {
-        let (desk, number) = (Arc::clone(self), lines.len());
+    /// Waits for a connection that hangs, in a thread of its own.
+    fn await_end(self: &Arc<Self>, line: Line) {
+        let desk = Arc::clone(self);
         let work = move || {
-            for line in lines {
-                catch_unwind(AssertUnwindSafe(|| line.wire.end())).ok();
-            }
+            catch_unwind(AssertUnwindSafe(|| line.wire.end())).ok();
             let mut queue = lock(&desk.queue);
-            queue.hung -= number;
+            queue.hung -= 1;
             desk.connect_if_needed(queue);
         };
         if spawn(work).is_err() {
-            lock(&self.queue).hung -= number;
+            lock(&self.queue).hung -= 1;
         }
     }
 

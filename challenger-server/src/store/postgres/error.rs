@@ -99,6 +99,19 @@ impl PostgresError {
         }
     }
 
+    /// The error of connecting to several hosts in vain. It may pass if any of them may.
+    pub(super) fn of_hosts(failures: Vec<(String, Self)>) -> Self {
+        match <[_; 1]>::try_from(failures) {
+            Ok([(_, failure)]) => failure,
+            Err(failures) => {
+                let may_pass = failures.iter().any(|(_, it)| matches!(it, Self::Unreachable(_)));
+                let causes = failures.iter().map(|(host, failure)| format!("{host}: {failure}"));
+                let causes = causes.collect::<Vec<_>>().join("; ");
+                if may_pass { Self::Unreachable(causes) } else { Self::Other(causes) }
+            }
+        }
+    }
+
     /// Whether it is certain that nothing was changed.
     pub(super) const fn is_harmless(&self) -> bool {
         match self {

@@ -4,18 +4,19 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use challenger_proto::Timestamp;
+use challenger_proto::address::Address;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
 use challenger_proto::store::Account;
-use postgres::types::ToSql;
+use challenger_proto::{Span, Timestamp};
 use postgres::{Client, Config};
 
 use super::error::{LATE, PostgresError};
 use super::tls::Connector;
-use super::{PostgresStore, schema, session, spending};
-use crate::store::row::{ClientSummaryRow, client_id, to_seconds};
+use super::{PostgresStore, clients, schema, session, spending, statistics};
+use crate::store::row::to_seconds;
 use crate::store::{
-    Added, Changed, ClientSummary, Collected, Registry, Spending, StoreError, rest,
+    Added, Changed, Changes, ClientKey, ClientSummary, Collected, DAYS_KEPT, Day, Forgotten, Found,
+    Migrated, NewClient, Registry, Rotated, Spending, Statistic, StoreError, Whom, people, rest,
 };
 
 /// The advisory lock that is held while creating, upgrading or cleaning up, so that only one
@@ -26,7 +27,7 @@ const LOCK: i64 = 0x4368_616c;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many rows are deleted in one statement: a server may wait for them.
-const PIECE_ROWS: i64 = 1000;
+pub(super) const PIECE_ROWS: i64 = 1000;
 
 /// How often a tool tries a change that meets a conflict.
 const TRIES: u32 = 5;
@@ -39,41 +40,6 @@ const SELECT_DUE: &str = "\
     SELECT c.id, c.deleting FROM challenger.clients c WHERE c.deleting \
         OR EXISTS (SELECT FROM challenger.validations v WHERE v.client = c.id AND v.expires <= $1) \
         OR EXISTS (SELECT FROM challenger.grants g WHERE g.client = c.id AND g.expires <= $1)";
-
-/// Clients with their totals: the rows that are there, and those that were collected.
-const SELECT_CLIENTS: &str = "\
-    SELECT c.id, c.redirect_uri, \
-        c.validations_collected + coalesce(opened.kept, 0), \
-        c.grants_collected + coalesce(granted.kept, 0), \
-        c.deleting, c.messages_per_day, c.open, c.name, c.disabled, c.created, \
-        c.earlier_until \
-    FROM challenger.clients c \
-    LEFT JOIN (SELECT client, count(*) AS kept FROM challenger.validations GROUP BY client) opened \
-        ON opened.client = c.id \
-    LEFT JOIN (SELECT client, count(*) AS kept FROM challenger.grants GROUP BY client) granted \
-        ON granted.client = c.id \
-    ORDER BY c.id";
-
-const UPDATE_SECRET: &str = "\
-    UPDATE challenger.clients SET secret_salt = $2, secret_digest = $3 \
-    WHERE redirect_uri = $1 AND NOT deleting RETURNING id";
-
-const UPDATE_MESSAGES: &str = "\
-    UPDATE challenger.clients SET messages_per_day = $2 \
-    WHERE redirect_uri = $1 AND NOT deleting AND (NOT open OR $2::bigint IS NOT NULL) \
-    RETURNING id";
-
-const UPDATE_OPEN: &str = "\
-    UPDATE challenger.clients SET open = $2 \
-    WHERE redirect_uri = $1 AND NOT deleting \
-        AND (NOT $2::boolean OR messages_per_day IS NOT NULL) \
-    RETURNING id";
-
-/// No secret has this digest.
-const VOID_SECRET: &str = "\
-    UPDATE challenger.clients \
-    SET deleting = true, secret_digest = decode(repeat('00', 32), 'hex') \
-    WHERE redirect_uri = $1 RETURNING id";
 
 /// Rows that a request wrote meanwhile are deleted with it: `ON DELETE CASCADE`.
 const DELETE_CLIENT: &str = "DELETE FROM challenger.clients WHERE id = $1 AND deleting";
@@ -104,7 +70,7 @@ const DELETE_UNSOLVED: &str = "\
     SELECT number FROM counted";
 
 impl Registry for PostgresStore {
-    fn migrate(&self) -> Result<(), StoreError> {
+    fn migrate(&self) -> Result<Migrated, StoreError> {
         self.maintain(schema::migrate)
     }
 
@@ -116,26 +82,34 @@ impl Registry for PostgresStore {
         self.maintain(|client| collect(client, now))
     }
 
-    fn add_client(
-        &self,
-        redirect_uri: &RedirectUri,
-        secret: HashedSecret,
-    ) -> Result<Added, StoreError> {
-        self.with_connection(|client| add_client(client, redirect_uri, secret))
+    fn add_client(&self, client: &NewClient, now: Timestamp) -> Result<Added, StoreError> {
+        self.with_connection(|session| clients::add(session, client, now))
+    }
+
+    fn find_client(&self, key: &ClientKey) -> Result<Option<(ClientId, RedirectUri)>, StoreError> {
+        self.with_connection(|session| clients::find(session, key))
     }
 
     fn clients(&self) -> Result<Vec<ClientSummary>, StoreError> {
-        self.with_connection(clients)
+        self.with_connection(clients::all)
+    }
+
+    fn change_client(&self, client: ClientId, changes: &Changes) -> Result<Changed, StoreError> {
+        let changed = self.with_connection(|session| clients::change(session, client, changes))?;
+        if changed == Changed::Done && changes.disabled == Some(true) {
+            self.with_connection(|session| Ok(session.batch_execute(AWAIT_OPENING)?))?;
+        }
+        Ok(changed)
     }
 
     fn rotate_secret(
         &self,
-        redirect_uri: &RedirectUri,
+        client: ClientId,
         secret: HashedSecret,
-    ) -> Result<Option<ClientId>, StoreError> {
-        let (salt, digest) = (secret.salt.as_slice(), secret.digest.as_bytes().as_slice());
-        let parameters: [&(dyn ToSql + Sync); 3] = [&redirect_uri.as_str(), &salt, &digest];
-        self.with_connection(|client| change_client(client, UPDATE_SECRET, &parameters))
+        keep_old: Option<Span>,
+        now: Timestamp,
+    ) -> Result<Rotated, StoreError> {
+        self.with_connection(|session| clients::rotate(session, client, secret, keep_old, now))
     }
 
     fn end_unsolved(&self, client: ClientId, now: Timestamp) -> Result<u64, StoreError> {
@@ -143,26 +117,12 @@ impl Registry for PostgresStore {
         end_unsolved(&mut session, client, now).map_err(|error| self.error(error))
     }
 
-    fn delete_client(&self, redirect_uri: &RedirectUri) -> Result<Option<ClientId>, StoreError> {
-        let void = |client: &mut _| change_client(client, VOID_SECRET, &[&redirect_uri.as_str()]);
-        let id = self.with_connection(void)?;
-        if let Some(id) = id {
-            self.with_connection(|client| delete(client, id.number()))?;
+    fn delete_client(&self, client: ClientId) -> Result<bool, StoreError> {
+        let is_known = self.with_connection(|session| clients::void(session, client))?;
+        if is_known {
+            self.with_connection(|session| delete(session, client.number()))?;
         }
-        Ok(id)
-    }
-
-    fn set_messages_per_day(
-        &self,
-        redirect_uri: &RedirectUri,
-        messages: Option<u32>,
-    ) -> Result<Changed, StoreError> {
-        let messages = messages.map(i64::from);
-        self.with_connection(|it| within_budget(it, UPDATE_MESSAGES, redirect_uri, &messages))
-    }
-
-    fn set_open(&self, redirect_uri: &RedirectUri, open: bool) -> Result<Changed, StoreError> {
-        self.with_connection(|it| within_budget(it, UPDATE_OPEN, redirect_uri, &open))
+        Ok(is_known)
     }
 
     fn spending(&self, now: Timestamp) -> Result<Spending, StoreError> {
@@ -172,15 +132,26 @@ impl Registry for PostgresStore {
     fn forgive(&self, account: &Account) -> Result<bool, StoreError> {
         self.with_connection(|client| spending::forgive(client, account))
     }
+
+    fn find(&self, whom: &Whom) -> Result<Found, StoreError> {
+        people::find(self, whom)
+    }
+
+    fn forget(&self, address: &Address) -> Result<Forgotten, StoreError> {
+        people::forget(self, address)
+    }
+
+    fn statistics(&self, since: Day) -> Result<Vec<Statistic>, StoreError> {
+        self.with_connection(|client| statistics::since(client, since))
+    }
 }
 
 impl PostgresStore {
     /// A connection for a tool, made in another thread: the limits of the postgres crate are for
     /// each host, and none of them helps when the database hangs.
     pub(super) fn connect(&self) -> Result<Client, PostgresError> {
-        self.route.check_sessions()?;
+        let config = Config::from(self.route.place()?);
         let connector = self.database.connector().map_err(PostgresError::Other)?;
-        let config = Config::from(self.database.config());
         let (reply, connected) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name("database".to_owned())
@@ -227,7 +198,9 @@ fn say(client: &mut Client, sql: &str) -> Result<Option<String>, PostgresError> 
 
 /// Runs a task again after a conflict: a request that redeems a code may lock a client's rows in
 /// another order.
-fn retry<T>(mut task: impl FnMut() -> Result<T, PostgresError>) -> Result<T, PostgresError> {
+pub(super) fn retry<T>(
+    mut task: impl FnMut() -> Result<T, PostgresError>,
+) -> Result<T, PostgresError> {
     for _ in 1..TRIES {
         match task() {
             Err(PostgresError::Conflict(_)) => thread::sleep(PAUSE),
@@ -249,6 +222,7 @@ fn collect(client: &mut Client, now: Timestamp) -> Result<Collected, PostgresErr
         }
     }
     collected.balances = delete_balances(client, now)?;
+    statistics::delete_before(client, Day::of(now).before(DAYS_KEPT))?;
     Ok(collected)
 }
 
@@ -333,70 +307,4 @@ fn end_unsolved(client: &mut Client, id: ClientId, now: Timestamp) -> Result<u64
     }
     awaited?;
     Ok(ended)
-}
-
-fn clients(client: &mut Client) -> Result<Vec<ClientSummary>, PostgresError> {
-    let rows = client.query(SELECT_CLIENTS, &[])?;
-    rows.iter().map(|row| Ok(ClientSummaryRow::from_postgres(row, 0)?.try_into()?)).collect()
-}
-
-/// Changes the client with a redirect URI, if there is one, and returns its number.
-fn change_client(
-    client: &mut Client,
-    change: &str,
-    parameters: &[&(dyn ToSql + Sync)],
-) -> Result<Option<ClientId>, PostgresError> {
-    let Some(row) = client.query_opt(change, parameters)? else { return Ok(None) };
-    Ok(Some(client_id("clients.id", row.try_get(0)?)?))
-}
-
-/// Makes a change that an open client may not allow.
-fn within_budget(
-    client: &mut Client,
-    change: &str,
-    redirect_uri: &RedirectUri,
-    value: &(dyn ToSql + Sync),
-) -> Result<Changed, PostgresError> {
-    let changed = change_client(client, change, &[&redirect_uri.as_str(), value])?;
-    if let Some(id) = changed {
-        return Ok(Changed::Done(id));
-    }
-    Ok(match find_client(client, redirect_uri)? {
-        Some(Added::Exists(id)) => Changed::NeedsBudget(id),
-        _ => Changed::Unknown,
-    })
-}
-
-fn add_client(
-    client: &mut Client,
-    redirect_uri: &RedirectUri,
-    secret: HashedSecret,
-) -> Result<Added, PostgresError> {
-    // Without this, each conflict would use up a number.
-    if let Some(found) = find_client(client, redirect_uri)? {
-        return Ok(found);
-    }
-    let (salt, digest) = (secret.salt.as_slice(), secret.digest.as_bytes().as_slice());
-    let inserted = client.query_opt(
-        "INSERT INTO challenger.clients (redirect_uri, secret_salt, secret_digest) \
-        VALUES ($1, $2, $3) ON CONFLICT (redirect_uri) DO NOTHING RETURNING id",
-        &[&redirect_uri.as_str(), &salt, &digest],
-    )?;
-    if let Some(row) = inserted {
-        return Ok(Added::New(client_id("clients.id", row.try_get(0)?)?));
-    }
-    // Another process registered it between the two statements.
-    let found = find_client(client, redirect_uri)?;
-    found.ok_or_else(|| PostgresError::Other("the client comes and goes".to_owned()))
-}
-
-/// The client that has a redirect URI already.
-fn find_client(
-    client: &mut Client,
-    redirect_uri: &RedirectUri,
-) -> Result<Option<Added>, PostgresError> {
-    let find = "SELECT id, deleting FROM challenger.clients WHERE redirect_uri = $1";
-    let Some(row) = client.query_opt(find, &[&redirect_uri.as_str()])? else { return Ok(None) };
-    let id = client_id("clients.id", row.try_get(0)?)?;
-    Ok(Some(if row.try_get(1)? { Added::BeingDeleted(id) } else { Added::Exists(id) }))
 }

@@ -3,7 +3,7 @@
 use postgres::{Client, GenericClient, Row, Transaction};
 
 use super::error::PostgresError;
-use crate::store::version;
+use crate::store::{Migrated, version};
 
 /// The steps from version to version, in order and never changed once released. The version of a
 /// database is the number of steps it has seen.
@@ -67,12 +67,13 @@ fn check_not_newer(version: usize) -> Result<(), PostgresError> {
 }
 
 /// Runs the steps that the database has not seen yet.
-pub(super) fn migrate(client: &mut Client) -> Result<(), PostgresError> {
+pub(super) fn migrate(client: &mut Client) -> Result<Migrated, PostgresError> {
     let mut transaction = client.transaction()?;
     let version = version_of(&mut transaction)?;
     check_not_newer(version)?;
     migrate_from(&mut transaction, version)?;
-    Ok(transaction.commit()?)
+    transaction.commit()?;
+    Ok(Migrated { from: version, to: MIGRATIONS.len() })
 }
 
 /// Drops all tables and creates them again. The schema itself stays, with its privileges.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::ptr;
+use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Error, Row, Statement};
 
@@ -28,7 +29,7 @@ use super::desk::{Fate, Ticket, Wire};
 use super::error::{LATE, PostgresError};
 use super::task::{Call, Reply};
 use super::tls::Connector;
-use super::{schema, session};
+use super::{host, schema, session};
 
 /// For how long after its last use a connection is believed to be alive. No database restarts so
 /// fast, and where many requests make checks expensive, connections are seldom idle for so long.
@@ -40,10 +41,10 @@ const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = '500ms'";
 
 /// How to get to the database.
 pub(super) struct Route {
-    config: Config,
+    hosts: Vec<Config>,
     connector: Connector,
-    /// How long it may take to connect. That may be longer than any request waits; later requests
-    /// then find the connection.
+    /// How long each address of a host may take to let us in. All together may take longer than any
+    /// request waits; later requests then find the connection.
     limit: Duration,
     /// Whether there was a connection. From then on, the schema may be newer than ours.
     has_begun: AtomicBool,
@@ -54,9 +55,9 @@ pub(super) struct Route {
 
 impl Route {
     pub(super) fn new(database: &PostgresDatabase) -> Result<Self, String> {
-        let (config, connector) = (database.config(), database.connector()?);
+        let (hosts, connector) = (database.hosts()?, database.connector()?);
         let (limit, has_begun) = (database.connect_limit(), AtomicBool::new(false));
-        Ok(Self { config, connector, limit, has_begun, are_sessions: Arc::default() })
+        Ok(Self { hosts, connector, limit, has_begun, are_sessions: Arc::default() })
     }
 
     /// Connects, and checks the schema: it may not be the database of the last time.
@@ -65,9 +66,8 @@ impl Route {
             true => schema::check_not_older,
             false => schema::check,
         };
-        self.check_sessions()?;
+        let mut connection = self.open()?;
         let deadline = Instant::now() + self.limit;
-        let mut connection = self.open(deadline)?;
         session::settle(&mut |sql| connection.say(sql, deadline), session::SERVE)
             .and_then(|()| schema::version(|sql| connection.ask(sql, deadline)))
             .and_then(check)
@@ -76,41 +76,64 @@ impl Route {
         Ok(connection)
     }
 
-    /// Checks that connections are sessions of their own, which takes two of them to find out.
-    pub(super) fn check_sessions(&self) -> Result<(), PostgresError> {
-        if self.are_sessions.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let deadline = Instant::now() + self.limit;
-        let (mut one, mut other) = (self.open(deadline)?, self.open(deadline)?);
-        let (mut one, mut other) =
-            (|sql: &str| one.say(sql, deadline), |sql: &str| other.say(sql, deadline));
-        session::check_own(&mut one, &mut other).map_err(PostgresError::while_connecting)?;
-        self.are_sessions.store(true, Ordering::Relaxed);
-        Ok(())
+    /// The host to connect to now, with one of its addresses.
+    pub(super) fn place(&self) -> Result<Config, PostgresError> {
+        self.open().map(|connection| connection.place)
     }
 
-    fn open(&self, deadline: Instant) -> Result<Connection, PostgresError> {
+    /// Connects, and checks that connections are sessions of their own, which takes two of them to
+    /// find out.
+    fn open(&self) -> Result<Connection, PostgresError> {
+        let mut one = self.open_any(&self.hosts)?;
+        if !self.are_sessions.load(Ordering::Relaxed) {
+            let mut other = self.open_any(slice::from_ref(&one.place))?;
+            let deadline = Instant::now() + self.limit;
+            let mut ask = |sql: &str| one.say(sql, deadline);
+            session::check_own(&mut ask, &mut |sql| other.say(sql, deadline))
+                .map_err(PostgresError::while_connecting)?;
+            self.are_sessions.store(true, Ordering::Relaxed);
+        }
+        Ok(one)
+    }
+
+    /// Connects to the first host that accepts it.
+    fn open_any(&self, hosts: &[Config]) -> Result<Connection, PostgresError> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             PostgresError::Unreachable(format!("cannot wait for a connection: {error}"))
         })?;
-        let connect = self.config.connect(Connector::clone(&self.connector));
-        let connected = runtime.block_on(async { timeout_at(deadline.into(), connect).await });
-        let (client, driver) = match connected {
-            Ok(Ok(connected)) => connected,
-            failed => {
-                // A thread of it may still look for a host.
-                runtime.shutdown_background();
-                let error = failed.ok().and_then(Result::err);
-                return Err(error.map_or_else(late, |error| PostgresError::of_connecting(&error)));
+        let mut failures = Vec::new();
+        for host in hosts {
+            match runtime.block_on(self.reach(host)) {
+                Err(failure) => failures.push((host::names(host).concat(), failure)),
+                Ok((client, driver, place)) => {
+                    let end = End::default();
+                    let link = Link { runtime, driver: Some(driver), end: Arc::clone(&end) };
+                    let session = Session::new(client, end, Arc::clone(&self.are_sessions));
+                    return Ok(Connection { session, link, place });
+                }
             }
-        };
-        let (end, fate) = (End::default(), Cell::new(Fate::Usable));
-        let link = Link { runtime, driver: Some(Box::pin(driver)), end: Arc::clone(&end) };
-        let (statements, used) = (RefCell::default(), Cell::new(Instant::now()));
-        let are_sessions = Arc::clone(&self.are_sessions);
-        let session = Session { client, statements, used, fate, end, are_sessions };
-        Ok(Connection { session, link })
+        }
+        // A thread of it may still look for a host.
+        runtime.shutdown_background();
+        Err(PostgresError::of_hosts(failures))
+    }
+
+    /// Connects to the first address of a host that accepts it. Each has its time, so that one that
+    /// hangs does not use up that of the next.
+    async fn reach(&self, host: &Config) -> Result<(Client, Driver, Config), PostgresError> {
+        let found = timeout(self.limit, host::addresses(host)).await.map_err(|_| late())?;
+        let unknown = |error| format!("error connecting to server: {error}");
+        let found = found.map_err(|error| PostgresError::Unreachable(unknown(error)))?;
+        let mut failure = PostgresError::Unreachable("the host has no address".to_owned());
+        for place in found {
+            let connect = place.connect(Connector::clone(&self.connector));
+            match timeout(self.limit, connect).await {
+                Ok(Ok((client, driver))) => return Ok((client, Box::pin(driver), place)),
+                Ok(Err(error)) => failure = PostgresError::of_connecting(&error),
+                Err(_) => failure = late(),
+            }
+        }
+        Err(failure)
     }
 }
 
@@ -118,6 +141,7 @@ impl Route {
 pub(super) struct Connection {
     session: Session,
     link: Link,
+    place: Config,
 }
 
 impl Connection {
@@ -143,7 +167,7 @@ impl Wire for Connection {
     }
 
     fn end(self: Box<Self>) {
-        let Self { session, mut link } = *self;
+        let Self { session, mut link, .. } = *self;
         // Without it, the driver stops as soon as there is no more to come.
         drop(session);
         if let Some(driver) = link.driver.take() {
@@ -209,6 +233,11 @@ struct Session {
 }
 
 impl Session {
+    fn new(client: Client, end: End, are_sessions: Arc<AtomicBool>) -> Self {
+        let (used, fate) = (Cell::new(Instant::now()), Cell::new(Fate::Usable));
+        Self { client, statements: RefCell::default(), used, fate, end, are_sessions }
+    }
+
     /// Makes a trip. First come the loads, so that they need not wait for the disk; each has its
     /// answer as soon as it is there.
     async fn carry(&self, leader: &Ticket, trip: &[Ticket]) {

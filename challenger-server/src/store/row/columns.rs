@@ -115,6 +115,19 @@ columns! {
 }
 
 columns! {
+    /// A row of `statistics`.
+    StatisticRow {
+        day: i64,
+        client: i64,
+        opened: i64,
+        messages: i64,
+        failed: i64,
+        proved: i64,
+        redeemed: i64,
+    }
+}
+
+columns! {
     /// The columns of a validation that an update sets. It finds its row by the first two.
     ChangingColumns {
         id: Vec<u8>,

@@ -21,8 +21,8 @@ impl Dialect {
     }
 
     /// The statement that inserts a validation, unless its identity is taken or its client has
-    /// another secret by now, or is disabled. The parameters are the columns, the client once more, and the digest
-    /// of its secret. `lock` is the clause that locks the client's row, if any.
+    /// another secret by now, or is disabled. The parameters are the columns, the client once more,
+    /// and the digest of its secret. `lock` is the clause that locks the client's row, if any.
     pub(in crate::store) fn insert_validation(&self, lock: &str) -> String {
         let Self { schema, sigil } = self;
         let columns = [ChangingColumns::NAMES, FixedColumns::NAMES].concat();

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::SqliteError;
-use crate::store::version;
+use crate::store::{Migrated, version};
 
 /// The mark of this program in the file's header: `Chal`.
 const APPLICATION_ID: i64 = 0x4368_616c;
@@ -63,14 +63,14 @@ pub(super) fn write_ahead(connection: &Connection) -> Result<(), SqliteError> {
 }
 
 /// Runs the steps that the file has not seen yet.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), SqliteError> {
+pub(super) fn migrate(connection: &mut Connection) -> Result<Migrated, SqliteError> {
     write_ahead(connection)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version = version(&transaction)?;
     check_not_newer(version)?;
     migrate_from(&transaction, version)?;
     transaction.commit()?;
-    Ok(())
+    Ok(Migrated { from: version, to: MIGRATIONS.len() })
 }
 
 /// Drops all tables and creates them again.

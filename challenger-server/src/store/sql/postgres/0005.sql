@@ -25,9 +25,9 @@ ALTER TABLE challenger.validations
 -- What happened to the validations of a client on a day, as servers count it every few seconds. A
 -- server that is killed forgets what it has counted since.
 CREATE TABLE challenger.statistics (
-    client bigint NOT NULL REFERENCES challenger.clients (id) ON DELETE CASCADE,
     -- Days since 1970, in UTC.
     day bigint NOT NULL,
+    client bigint NOT NULL REFERENCES challenger.clients (id) ON DELETE CASCADE,
     -- Validations that were opened.
     opened bigint NOT NULL,
     -- Messages that were handed to the helper, and those of them that failed.
@@ -37,5 +37,5 @@ CREATE TABLE challenger.statistics (
     proved bigint NOT NULL,
     -- Codes that were exchanged for an access token.
     redeemed bigint NOT NULL,
-    PRIMARY KEY (client, day)
+    PRIMARY KEY (day, client)
 );

@@ -28,9 +28,9 @@ ALTER TABLE validations ADD COLUMN failed_at INTEGER CHECK (failed_at >= 0);
 -- What happened to the validations of a client on a day, as servers count it every few seconds. A
 -- server that is killed forgets what it has counted since.
 CREATE TABLE statistics (
-    client INTEGER NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
     -- Days since 1970, in UTC.
     day INTEGER NOT NULL,
+    client INTEGER NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
     -- Validations that were opened.
     opened INTEGER NOT NULL CHECK (opened >= 0),
     -- Messages that were handed to the helper, and those of them that failed.
@@ -40,5 +40,5 @@ CREATE TABLE statistics (
     proved INTEGER NOT NULL CHECK (proved >= 0),
     -- Codes that were exchanged for an access token.
     redeemed INTEGER NOT NULL CHECK (redeemed >= 0),
-    PRIMARY KEY (client, day)
+    PRIMARY KEY (day, client)
 ) STRICT, WITHOUT ROWID;

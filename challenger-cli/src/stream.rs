@@ -1,5 +1,5 @@
-//! The connection to a mail server, in clear or encrypted. Everything on it has to be done by a
-//! deadline.
+//! The connection of a helper to a server, in clear or encrypted. Everything on it has to be done
+//! by a deadline.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
@@ -16,7 +16,7 @@ const TURN_MIN: Duration = Duration::from_millis(1);
 
 /// How to recognize the server.
 #[derive(Clone)]
-pub(in crate::send_email) struct Tls {
+pub(crate) struct Tls {
     config: Arc<ClientConfig>,
     host: ServerName<'static>,
 }
@@ -26,7 +26,7 @@ impl Tls {
     ///
     /// # Errors
     /// The host has no name for TLS.
-    pub(in crate::send_email) fn new(
+    pub(crate) fn new(
         host: &str,
         authorities: Vec<CertificateDer<'static>>,
     ) -> Result<Self, String> {
@@ -43,7 +43,7 @@ impl Tls {
 }
 
 /// A connection of TCP, with the time by which it must have done what it is asked to do.
-pub(super) struct Timed {
+pub(crate) struct Timed {
     tcp: TcpStream,
     deadline: Instant,
 }
@@ -54,7 +54,7 @@ impl Timed {
     ///
     /// # Errors
     /// The error of the last address, or that the name has no address.
-    pub(super) fn connect(host: &str, port: u16, deadline: Instant) -> io::Result<Self> {
+    pub(crate) fn connect(host: &str, port: u16, deadline: Instant) -> io::Result<Self> {
         let addresses = addresses(host, port, deadline)?;
         Ok(Self { tcp: connect(&addresses, deadline)?, deadline })
     }
@@ -63,7 +63,8 @@ impl Timed {
     ///
     /// # Errors
     /// The system does not know.
-    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+    #[cfg(feature = "email")]
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.tcp.local_addr()
     }
 
@@ -123,19 +124,20 @@ fn connect(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream>
 }
 
 /// A connection, which may be encrypted.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     tcp: Timed,
     tls: Option<Box<ClientConnection>>,
 }
 
 impl Stream {
     /// A connection in clear.
-    pub(super) fn new(tcp: Timed) -> Self {
+    pub(crate) fn new(tcp: Timed) -> Self {
         Self { tcp, tls: None }
     }
 
     /// Sets the time by which everything that follows has to be done.
-    pub(super) fn set_deadline(&mut self, deadline: Instant) {
+    #[cfg(feature = "email")]
+    pub(crate) fn set_deadline(&mut self, deadline: Instant) {
         self.tcp.deadline = deadline;
     }
 
@@ -143,7 +145,7 @@ impl Stream {
     ///
     /// # Errors
     /// Of the kind `InvalidData`, if the server is not the right one or speaks no TLS.
-    pub(super) fn encrypt(&mut self, tls: &Tls) -> io::Result<()> {
+    pub(crate) fn encrypt(&mut self, tls: &Tls) -> io::Result<()> {
         let mut connection = ClientConnection::new(Arc::clone(&tls.config), tls.host.clone())
             .map_err(io::Error::other)?;
         while connection.is_handshaking() {
@@ -199,6 +201,7 @@ mod tests {
         assert!(connect(&[], in_an_hour).is_err());
     }
 
+    #[cfg(feature = "email")]
     #[test]
     fn nothing_goes_on_after_the_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
