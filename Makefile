@@ -35,6 +35,7 @@ TERMS = $(wildcard docs/terms/*.rst)
 DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT
 CHAPTERS = $(wildcard docs/*.md docs/*.svg docs/*.yaml)
 COMPLETED = $(PROGRAMS) $(notdir $(SCRIPTS))
+MONITORING = $(wildcard docs/monitoring/*)
 
 # Lists of files are separated by spaces, and some are deleted.
 ifneq ($(words [$(DESTDIR)$(PREFIX)]),1)
@@ -59,15 +60,15 @@ INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send
 	$(addprefix $(OURS)/terms/,$(notdir $(TERMS))) \
 	$(addprefix $(MAN)/man1/,$(notdir $(wildcard docs/man/*.1)) challenger-send-email.sh.1) \
 	$(addprefix $(MAN)/man5/,$(notdir $(wildcard docs/man/*.5))) \
-	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS)) $(EXAMPLES)/local-sendmail.conf \
+	$(addprefix $(DOC)/,$(DOCUMENTS) $(CHAPTERS) $(MONITORING)) $(EXAMPLES)/local-sendmail.conf \
 	$(addprefix $(SHARE)/bash-completion/completions/,$(COMPLETED)) \
 	$(addprefix $(SHARE)/fish/vendor_completions.d/,$(addsuffix .fish,$(COMPLETED))) \
 	$(addprefix $(SHARE)/zsh/$(ZSH_DIR)/_,$(COMPLETED))
 
 .PHONY: all install uninstall completions sbom demo selftest fuzz keep check simulate planted-bugs \
 	soak bench microbench check-instructions update-instructions programs deb check-package fmt \
-	packages postgresql openssl documents tools shells browser integrators schemathesis cyclonedx \
-	valgrind debhelper debian-tests
+	packages postgresql openssl documents tools prometheus shells browser integrators schemathesis \
+	cyclonedx valgrind debhelper debian-tests
 
 all:
 	$(CARGO) build --release --locked
@@ -93,6 +94,8 @@ install:
 	install -m 644 $(wildcard docs/man/*.5) $(MAN)/man5
 	install -m 644 $(DOCUMENTS) $(DOC)
 	install -m 644 $(CHAPTERS) $(DOC)/docs
+	install -d $(DOC)/docs/monitoring
+	install -m 644 $(MONITORING) $(DOC)/docs/monitoring
 	challenger-cli/completions/generate $(BIN) $(SHARE) $(ZSH_DIR) $(COMPLETED)
 	install -d $(EXAMPLES)
 	sed 's|/usr/share/|$(PREFIX)/share/|' debian/examples/local-sendmail.conf \
@@ -108,7 +111,7 @@ uninstall:
 	@[ "$$(readlink $(TALER_NAME))" != challenger-terms-generator ] || rm $(TALER_NAME)
 	@for folder in $(addprefix $(OURS)/,templates address-types gateways terms config.d .) \
 	    $(addprefix $(ETC)/,conf.d secrets .) $(addprefix $(EXAMPLES)/,systemd nginx .) \
-	    $(DOC)/docs $(DOC); do \
+	    $(DOC)/docs/monitoring $(DOC)/docs $(DOC); do \
 	    [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$${folder%/.}"; \
 	done
 
@@ -128,7 +131,8 @@ selftest:
 check: export PROPTEST_RNG_SEED ?= 20260105
 
 # Runs every check.
-check: postgresql openssl documents tools shells browser integrators schemathesis cyclonedx debhelper
+check: postgresql openssl documents tools prometheus shells browser integrators schemathesis \
+    cyclonedx debhelper
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
@@ -302,6 +306,10 @@ tools:
 shells:
 	$(call need,the tests try completions in shells, \
 	    command -v bash && command -v fish && command -v zsh, bash fish zsh)
+# The metrics are read by a Prometheus, and its tool tries the alerts.
+prometheus:
+	$(call need,the tests run a Prometheus of their own, \
+	    command -v prometheus && command -v promtool,prometheus)
 
 # The pages are tested in Chromium, with its driver, and with axe-core, which finds barriers for people
 # who cannot see them or use a mouse. axe-core is fetched into the build directory.

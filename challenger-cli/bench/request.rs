@@ -10,6 +10,7 @@ use challenger_proto::store::{Commit, Keys, Rows, Write};
 use challenger_proto::{Entropy, Failure, Service, Timestamp, Transmission};
 use challenger_server::front::exchange::Exchange;
 use challenger_server::front::{Limits, Present, Respond as _};
+use challenger_server::metrics::Metrics;
 use challenger_server::pages::Templates;
 use challenger_server::places::{self, Places};
 use challenger_server::ports::{Clock, EntropySource, Helper, Pages};
@@ -53,6 +54,7 @@ impl Served {
             places: Places::new(places::Limits::default()),
             recent: Recent::default(),
             statistics: Arc::default(),
+            metrics: Metrics::recording(),
         };
         Self { responder, limits: Limits::default(), bytes: bytes(request) }
     }

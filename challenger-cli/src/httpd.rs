@@ -9,7 +9,7 @@ use std::time::Duration;
 use argh::FromArgs;
 use challenger_server::check::{Report, check};
 use challenger_server::listen::activated;
-use challenger_server::notify::{READY, STOPPING, notify};
+use challenger_server::notify::{READY, STOPPING, Watchdog, notify};
 use challenger_server::process::reap_orphans;
 use challenger_server::server::Server;
 use challenger_server::settings::Settings;
@@ -95,6 +95,10 @@ fn run() -> Result<(), Exit> {
     // The log does not mention success at its usual level. If nobody reads this, that is fine.
     let _ = say(&format!("{PROGRAM}: serving on {}", server.place()));
     notify(READY);
+    if let Some(watchdog) = Watchdog::of_process() {
+        let fed = watchdog.feed(server.vital_sign());
+        fed.map_err(|error| Exit::failed(format!("no thread for the watchdog: {error}")))?;
+    }
     wait_for_the_end(&mut signals, &logger);
     log::info!("stopping");
     notify(STOPPING);

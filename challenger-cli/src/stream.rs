@@ -63,6 +63,7 @@ impl Timed {
     ///
     /// # Errors
     /// The system does not know.
+    #[cfg(feature = "email")]
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.tcp.local_addr()
     }
@@ -135,6 +136,7 @@ impl Stream {
     }
 
     /// Sets the time by which everything that follows has to be done.
+    #[cfg(feature = "email")]
     pub(crate) fn set_deadline(&mut self, deadline: Instant) {
         self.tcp.deadline = deadline;
     }
@@ -199,6 +201,7 @@ mod tests {
         assert!(connect(&[], in_an_hour).is_err());
     }
 
+    #[cfg(feature = "email")]
     #[test]
     fn nothing_goes_on_after_the_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -134,6 +134,9 @@ fn everything_has_its_place_and_can_be_taken_away() {
     for document in names("docs").iter().filter(is_chapter) {
         expected.insert(format!("share/doc/challenger/docs/{document}"));
     }
+    for file in names("docs/monitoring") {
+        expected.insert(format!("share/doc/challenger/docs/monitoring/{file}"));
+    }
     for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
         expected.insert(format!("share/doc/challenger/{licence}"));
     }

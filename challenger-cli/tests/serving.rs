@@ -11,9 +11,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
-use challenger_testkit::notified;
+use challenger_testkit::{notified, wait_for};
 use site::{Site, stderr};
 
 /// Longer than anything takes.
@@ -215,6 +216,70 @@ fn the_service_manager_is_told() {
         site.start_as(server);
         assert_eq!(notified(&manager), "READY=1");
         assert_eq!(site.get("config", &[]).status, 200, "nobody has to try twice");
+        site.signal("TERM");
+        assert_eq!(notified(&manager), "STOPPING=1");
+        assert_eq!(site.wait(), Some(0), "{}", site.log());
+    }
+}
+
+/// The server, with a manager that waits so long for it.
+fn with_watchdog(site: &Site, variables: &[(&str, &str)]) -> (Command, UnixDatagram) {
+    let path = site.directory.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(WAIT)).unwrap();
+    let mut server = site.server();
+    server.env("NOTIFY_SOCKET", path).envs(variables.iter().copied());
+    (server, manager)
+}
+
+#[test]
+fn the_watchdog_is_fed_while_the_service_answers_itself() {
+    let mut site = Site::new("MAX_CONNECTIONS = 2\nMAX_CONNECTIONS_PER_PEER = 2");
+    let waits = "cd \"$(dirname \"$0\")\"\ntouch outbox/$$\nuntil [ -e go ]; do sleep 0.05; done";
+    site.set_helper(&format!("#!/bin/sh\n{waits}\n"));
+    let (server, manager) = with_watchdog(&site, &[("WATCHDOG_USEC", "400000")]);
+    site.start_as(server);
+    assert_eq!(notified(&manager), "READY=1");
+    for _ in 0..3 {
+        assert_eq!(notified(&manager), "WATCHDOG=1");
+    }
+    // Strangers have all connections, and the service is at work for them.
+    let nonces = [site.setup(), site.setup()];
+    thread::scope(|scope| {
+        let ask = |number: usize| site.challenge(&nonces[number], &format!("p{number}@a.example"));
+        let peers = [scope.spawn(move || ask(0)), scope.spawn(move || ask(1))];
+        let outbox = site.directory.path().join("outbox");
+        let at_work = || fs::read_dir(&outbox).unwrap().count() == peers.len();
+        wait_for("a full house", || at_work().then_some(()));
+        assert_eq!(config_over(TcpStream::connect(("127.0.0.1", site.port))), None);
+        for _ in 0..5 {
+            assert_eq!(notified(&manager), "WATCHDOG=1");
+        }
+        fs::write(site.directory.path().join("go"), "").unwrap();
+        for peer in peers {
+            assert_eq!(peer.join().unwrap().status, 200);
+        }
+    });
+    site.signal("TERM");
+    while notified(&manager) != "STOPPING=1" {}
+    assert_eq!(site.wait(), Some(0), "{}", site.log());
+}
+
+#[test]
+fn a_watchdog_of_somebody_else_is_not_fed() {
+    for variables in [
+        &[("WATCHDOG_USEC", "1000"), ("WATCHDOG_PID", "1")][..],
+        &[("WATCHDOG_USEC", "0")],
+        &[("WATCHDOG_USEC", "soon")],
+    ] {
+        let mut site = Site::new("");
+        let (server, manager) = with_watchdog(&site, variables);
+        site.start_as(server);
+        assert_eq!(notified(&manager), "READY=1");
+        // As many times as it would have been fed.
+        for _ in 0..20 {
+            assert_eq!(site.get("config", &[]).status, 200);
+        }
         site.signal("TERM");
         assert_eq!(notified(&manager), "STOPPING=1");
         assert_eq!(site.wait(), Some(0), "{}", site.log());

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use challenger_server::config::{Config, Disk, Environment};
-use challenger_server::settings::{DESTINATION_OPTIONS, OPTIONS};
+use challenger_server::settings::{DESTINATION_OPTIONS, METRICS_OPTIONS, OPTIONS};
 use serde_json::Value;
 
 /// The newest Rust that a dependency may ask for: major and minor.
@@ -319,6 +319,7 @@ fn the_manual_knows_every_option_and_no_other() {
     let mut take = |section: &str| sections.remove(section).unwrap();
     assert!(take("[challenger]").iter().eq(OPTIONS));
     assert!(take("[challenger-destination-NAME]").iter().eq(&DESTINATION_OPTIONS));
+    assert!(take("[challenger-metrics]").iter().eq(&METRICS_OPTIONS));
     assert!(take("[challengerdb-postgres]").iter().eq(["CONFIG"]));
     assert!(take("[challengerdb-sqlite]").iter().eq(["FILENAME"]));
     assert_eq!(take("[PATHS]"), path_options());

@@ -46,7 +46,7 @@ pub fn check(config: &Config) -> Report {
     if let Some(command) = parts.command.as_ref().filter(|_| !hidden) {
         helper::check(command, parts.service.as_ref(), &mut report);
     }
-    if let Some(listen) = &parts.listen {
+    for listen in parts.listen.iter().chain(&parts.metrics) {
         check_place(listen, &mut report);
     }
     if let Some(database) = &parts.database {

@@ -58,7 +58,7 @@ impl Helper for AuthCommand {
         };
         let client = transmission.client.number();
         let reference = transmission.nonce.digest().reference();
-        log::log!(level, program:%, ms, failure = kind, error, said, client, reference; "message");
+        log::log!(level, program:%, ms, client, reference, failure = kind, error, said; "message");
         failure.map_or(Ok(()), Err)
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Executed here: listening ([`listen`]), reading requests from strangers ([`front`]), loading and
 //! committing rows ([`store`]), running helpers ([`process`], [`residents`]), rendering templates
-//! ([`pages`]), reading the configuration ([`config`], [`settings`], [`check`]). Not decided here:
-//! any status code, any error text, any comparison of a secret.
+//! ([`pages`]), reading the configuration ([`config`], [`settings`], [`check`]), counting what is
+//! done ([`metrics`]). Not decided here: any status code, any error text, any comparison of a
+//! secret.
 //!
 //! ```text
 //!   socket ──▶ front ──▶ responder ──▶ (challenger-proto)
@@ -25,6 +26,9 @@ pub mod front;
 pub mod helper;
 pub mod listen;
 pub mod logging;
+pub mod metrics;
+#[cfg_attr(not(feature = "metrics"), path = "monitor/nothing.rs")]
+mod monitor;
 pub mod notify;
 pub mod os;
 pub mod pages;

@@ -113,6 +113,17 @@ enum Call {
     Yield,
 }
 
+/// How many places are taken, and how long the queue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// How many helpers are at work.
+    pub taken: usize,
+    /// How many requests wait for a place.
+    pub waiting: usize,
+    /// The most of both.
+    pub limits: Limits,
+}
+
 /// The outcome of [`Places::take`].
 pub(crate) enum Turn<'a> {
     /// A place was free.
@@ -127,6 +138,12 @@ impl Places {
     /// Places that are all free.
     pub fn new(limits: Limits) -> Self {
         Self { limits, book: Mutex::default() }
+    }
+
+    /// How many places are taken, and how long the queue is.
+    pub fn usage(&self) -> Usage {
+        let book = self.book();
+        Usage { taken: book.taken.len(), waiting: book.waiting.len(), limits: self.limits }
     }
 
     /// How long a request may wait.

@@ -52,7 +52,8 @@ pub const TERM_GRACE: Duration = Duration::from_secs(2);
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// Prefixes of the service's own variables: its sockets, its database, its settings.
-const PRIVATE_PREFIXES: [&[u8]; 4] = [b"CHALLENGER_", b"LISTEN_", b"NOTIFY_SOCKET", b"PG"];
+const PRIVATE_PREFIXES: [&[u8]; 5] =
+    [b"CHALLENGER_", b"LISTEN_", b"NOTIFY_SOCKET", b"PG", b"WATCHDOG_"];
 
 /// A text of somebody else, such as an answer, as it may be printed: on one line, with `***` in
 /// place of private texts, however they are spelled.

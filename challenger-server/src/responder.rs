@@ -1,5 +1,6 @@
 //! Carries out the steps that the core asks for, and turns responses into bytes.
 
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,6 +10,7 @@ use challenger_proto::store::{Commit, Rows, Write};
 use challenger_proto::{Committing, Loading, Refusal, Refused, Service, Step, refuse};
 
 use crate::front::{Answer, Peer, Respond};
+use crate::metrics::Metrics;
 use crate::places::{Place, Places, Purpose, Turn};
 use crate::ports::{Clock, EntropySource, Helper, Pages};
 use crate::recent::Recent;
@@ -36,6 +38,8 @@ pub struct Responder {
     pub recent: Recent,
     /// What happens to validations, for the operator.
     pub statistics: Arc<Statistics>,
+    /// Where it tells what it does.
+    pub metrics: Metrics,
 }
 
 impl Responder {
@@ -44,16 +48,21 @@ impl Responder {
         let mut waiter =
             Waiter { peer, until: Instant::now() + self.places.patience(), place: None };
         let mut step = Step::begin(request, &self.service, self.clock.now());
+        let mut has_loaded = false;
         loop {
             step = match step {
-                Step::Load(it) => {
-                    self.guess(it, subject).unwrap_or_else(|it| self.load(it, subject))
-                }
+                Step::Load(it) => self.guess(it, subject).unwrap_or_else(|it| {
+                    if mem::replace(&mut has_loaded, true) {
+                        self.metrics.retried();
+                    }
+                    self.load(it, subject)
+                }),
                 Step::Commit(it) => self.commit(it, &mut waiter, subject),
                 Step::Send(it) => {
-                    let sent = self.helper.send(it.message());
+                    let sent = self.metrics.send(|| self.helper.send(it.message()));
                     waiter.place = None;
                     self.statistics.sent(it.message(), sent.is_err());
+                    has_loaded = false; // What follows a failure is another decision.
                     match sent {
                         Ok(()) => it.sent(),
                         Err(failure) => it.failed(failure),
@@ -70,7 +79,8 @@ impl Responder {
     fn guess<'s>(&self, it: Loading<'s>, subject: &mut Subject) -> Result<Step<'s>, Loading<'s>> {
         let Some(row) = it.guessable().and_then(|id| self.recent.find(id)) else { return Err(it) };
         subject.learn_from_row(&row);
-        let beside = it.beside().map_or_else(|| Ok(Rows::default()), |keys| self.store.load(&keys));
+        let load = |keys| self.metrics.load(|| self.store.load(&keys));
+        let beside = it.beside().map_or_else(|| Ok(Rows::default()), load);
         match beside {
             Ok(beside) => {
                 let guessed = it.guess(row, beside, self.clock.now(), self.entropy.draw());
@@ -82,7 +92,7 @@ impl Responder {
 
     /// Decides on rows that are loaded.
     fn load<'s>(&self, it: Loading<'s>, subject: &mut Subject) -> Step<'s> {
-        match self.store.load(it.keys()) {
+        match self.metrics.load(|| self.store.load(it.keys())) {
             Ok(rows) => {
                 subject.learn(&rows);
                 self.recent.loaded(it.keys(), &rows);
@@ -115,7 +125,7 @@ impl Responder {
                 Turn::Never => return it.busy(),
             }
         }
-        match self.store.commit(it.write()) {
+        match self.metrics.commit(it.write(), || self.store.commit(it.write())) {
             Ok(Commit::Done) => {
                 self.recent.written(it.write());
                 self.statistics.written(it.write());
@@ -181,9 +191,10 @@ impl Responder {
         let (answer, refusal) = self.render(response, head, subject);
         let method = head.map_or("-", |head| head.method.as_str());
         let Subject { route, .. } = *subject;
+        let status = answer.status.0;
+        self.metrics.answered(route, status, refusal, begun);
         let ms = begun.map(|begun| begun.elapsed().as_millis());
         let refusal = refusal.map(Refusal::name);
-        let status = answer.status.0;
         if (route, status) == ("/info", 200) {
             log::info!(client = subject.client(), grant = subject.grant(); "fetched");
         }
@@ -231,8 +242,8 @@ fn unreadable<'s>(it: Loading<'s>, subject: &mut Subject, error: &StoreError) ->
 
 fn log_store_error(subject: &Subject, refusal: Refusal, error: &StoreError) {
     log::error!(
-        route = subject.route, refusal = refusal.name(), error:%,
-        client = subject.client(), reference = subject.reference();
+        route = subject.route, refusal = refusal.name(),
+        client = subject.client(), reference = subject.reference(), error:%;
         "database"
     );
 }

@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use challenger_proto::address::AddressType;
 use challenger_proto::http::Page;
-
-use crate::front::{Engine, Front, Limits, Respond};
 #[cfg(feature = "tiny-http")]
-use crate::front::{Tiny, Watch};
+use challenger_proto::http::Request;
+
+use crate::front::{Engine, Front, Limits, Pulse, Respond};
+#[cfg(feature = "tiny-http")]
+use crate::front::{Present, Tiny, Watch};
 use crate::helper::{AuthCommand, Program};
-use crate::listen::{ListenError, SocketFile};
+use crate::listen::{Listen, ListenError, SocketFile};
+use crate::metrics::Metrics;
+use crate::monitor::{Monitor, Watched};
 use crate::os::{OsEntropy, SystemClock};
 use crate::pages::Templates;
 use crate::places::Places;
@@ -22,7 +26,7 @@ use crate::residents::{self, Residents};
 use crate::responder::Responder;
 use crate::settings::Settings;
 use crate::statistics::{Saver, Statistics};
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use crate::this_process;
 
 /// A running service.
@@ -30,10 +34,11 @@ pub struct Server {
     // Before the engine, because it has to be dropped first.
     socket_file: Option<SocketFile>,
     engine: Running,
-    store: Arc<dyn Store>,
+    responder: Arc<Responder>,
     saver: Saver,
     /// The helpers, if they stay.
     residents: Option<Arc<Residents>>,
+    monitor: Option<Monitor>,
 }
 
 /// The engine at work.
@@ -41,6 +46,17 @@ enum Running {
     Front(Front),
     #[cfg(feature = "tiny-http")]
     TinyHttp(Tiny, Watch),
+}
+
+impl Running {
+    /// How the front does, if that is the engine.
+    fn pulse(&self) -> Option<Pulse> {
+        match self {
+            Self::Front(front) => Some(front.pulse()),
+            #[cfg(feature = "tiny-http")]
+            Self::TinyHttp(..) => None,
+        }
+    }
 }
 
 /// Why a server did not start.
@@ -87,7 +103,13 @@ impl Server {
             log::warn!("{warning}");
         }
         provide_descriptors(&settings.limits, settings.places.helpers);
-        let store = settings.database.store().map_err(StartError::Store)?;
+        // Without a reader, there is nothing to record.
+        let metrics = match &settings.metrics {
+            Some(_) => Metrics::recording(),
+            None => Metrics::default(),
+        };
+        let store = settings.database.store(metrics.clone()).map_err(StartError::Store)?;
+        let watched = Watched::new(&settings);
         let address_type = settings.service.address_type.clone();
         let (program, residents) = if settings.stays {
             let residents = Residents::new(settings.command, residents::IDLE);
@@ -97,9 +119,9 @@ impl Server {
             (Program::Once(settings.command), None)
         };
         let statistics = Arc::new(Statistics::default());
-        let responder: Arc<dyn Respond> = Arc::new(Responder {
+        let responder = Arc::new(Responder {
             service: settings.service,
-            store: Arc::clone(&store),
+            store,
             helper: helper(AuthCommand {
                 program,
                 messages: settings.messages,
@@ -114,24 +136,32 @@ impl Server {
             places: Places::new(settings.places),
             recent: Recent::default(),
             statistics: Arc::clone(&statistics),
+            metrics,
         });
+        let monitored = settings.metrics.map(Listen::open).transpose();
+        let monitored = monitored.map_err(StartError::Listen)?;
         let (listener, socket_file) = settings.listen.open().map_err(StartError::Listen)?;
+        let respond: Arc<dyn Respond> = Arc::<Responder>::clone(&responder);
         let engine = match settings.engine {
-            Engine::Front => Front::start(listener, responder, settings.limits).map(Running::Front),
+            Engine::Front => Front::start(listener, respond, settings.limits).map(Running::Front),
             #[cfg(feature = "tiny-http")]
             Engine::TinyHttp => {
                 let messages = settings.places.helpers.saturating_add(settings.places.waiting);
                 let workers = messages.saturating_add(OTHER_WORKERS);
                 listener.watch().and_then(|watch| {
-                    let tiny = Tiny::start(listener, &responder, workers)?;
+                    let tiny = Tiny::start(listener, &respond, workers)?;
                     watch.clone().stop_when_closed()?;
                     Ok(Running::TinyHttp(tiny, watch))
                 })
             }
         };
         let engine = engine.map_err(StartError::Front)?;
-        let saver = Saver::start(statistics, Arc::clone(&store)).map_err(StartError::Front)?;
-        let server = Self { socket_file, engine, store, saver, residents };
+        let saver = Saver::start(statistics, Arc::clone(&responder.store));
+        let saver = saver.map_err(StartError::Front)?;
+        let monitor = monitored
+            .map(|place| Monitor::start(place, watched, Arc::clone(&responder), engine.pulse()));
+        let monitor = monitor.transpose().map_err(StartError::Front)?;
+        let server = Self { socket_file, engine, responder, saver, residents, monitor };
         log::info!(place = server.place(); "serving");
         Ok(server)
     }
@@ -145,9 +175,36 @@ impl Server {
         }
     }
 
+    /// A question to ask from another thread: whether the service answers a request of its own in
+    /// time. It does not come from outside, so a service that is busy with strangers answers, too.
+    pub fn vital_sign(&self) -> Box<dyn Fn(Duration) -> bool + Send> {
+        let responder = Arc::clone(&self.responder);
+        match &self.engine {
+            Running::Front(front) => {
+                let pulse = front.pulse();
+                Box::new(move |within| {
+                    // If somebody never gives the lock back, this thread waits for it, too.
+                    responder.places.usage();
+                    pulse.answers(within)
+                })
+            }
+            #[cfg(feature = "tiny-http")]
+            Running::TinyHttp(_, watch) => {
+                let watch = watch.clone();
+                Box::new(move |_| {
+                    let answer = responder.respond(Request::get("/config"), &Present);
+                    watch.is_open() && answer.status.0 == 200
+                })
+            }
+        }
+    }
+
     /// Stops accepting, lets requests in flight finish, and ends the helpers that stay. Returns
     /// whether all requests were served in time, and the engine had not failed before.
     pub fn drain(mut self, timeout: Duration) -> bool {
+        if let Some(monitor) = &self.monitor {
+            monitor.stopping();
+        }
         drop(self.socket_file.take());
         let is_done = match &mut self.engine {
             Running::Front(front) => front.drain(timeout),
@@ -158,7 +215,7 @@ impl Server {
             residents.finish();
         }
         self.saver.finish();
-        if let Err(error) = self.store.finish() {
+        if let Err(error) = self.responder.store.finish() {
             log::warn!("{error}");
         }
         is_done

@@ -6,6 +6,7 @@ mod database;
 mod front;
 mod helper;
 mod listen;
+mod metrics;
 mod reader;
 mod sections;
 mod service;
@@ -20,6 +21,8 @@ pub use self::budgets::{DESTINATION_OPTIONS, SharedBudgets};
 use self::front::{read_engine, read_limits};
 use self::helper::{read_command, read_stays};
 use self::listen::read_listen;
+pub use self::metrics::METRICS_OPTIONS;
+use self::metrics::read_metrics;
 use self::reader::OptionReader;
 use self::sections::warn_about_unknown_sections;
 use self::service::{read_addresses, read_service};
@@ -94,6 +97,8 @@ pub struct Settings {
     pub service: Service,
     /// Where to listen.
     pub listen: Listen,
+    /// Where to serve health and metrics, if that is wanted.
+    pub metrics: Option<Listen>,
     /// The engine for HTTP.
     pub engine: Engine,
     /// The program that delivers messages.
@@ -165,7 +170,7 @@ fn part<T>(
     config: &Config,
     read: impl FnOnce(&mut OptionReader<'_>) -> Option<T>,
 ) -> Result<T, SettingsError> {
-    let mut reader = OptionReader { config, errors: Vec::new(), warnings: Vec::new() };
+    let mut reader = OptionReader::new(config);
     let part = read(&mut reader).filter(|_| reader.errors.is_empty());
     part.ok_or(SettingsError { errors: reader.errors, warnings: reader.warnings })
 }
@@ -214,6 +219,7 @@ pub(crate) struct PartialSettings {
 pub(crate) struct Parts {
     pub(crate) service: Option<Service>,
     pub(crate) listen: Option<Listen>,
+    pub(crate) metrics: Option<Listen>,
     pub(crate) command: Option<HelperCommand>,
     stays: bool,
     messages: Messages,
@@ -228,7 +234,7 @@ pub(crate) struct Parts {
 
 impl PartialSettings {
     pub(crate) fn read(config: &Config, given: Given) -> Self {
-        let mut reader = OptionReader { config, errors: Vec::new(), warnings: Vec::new() };
+        let mut reader = OptionReader::new(config);
         warn_about_unknown_sections(&mut reader);
         warn_about_unknown_options(&mut reader);
         let mut service = read_service(&mut reader);
@@ -238,6 +244,7 @@ impl PartialSettings {
             Given::Nothing => read_listen(&mut reader, false),
             Given::Unasked => read_listen(&mut reader, true),
         };
+        let metrics = read_metrics(&mut reader);
         let command = read_command(&mut reader);
         let stays = read_stays(&mut reader, command.as_ref());
         let (host, issuer) = read_base_url(&mut reader);
@@ -270,6 +277,7 @@ impl PartialSettings {
         let parts = Parts {
             service,
             listen,
+            metrics,
             command,
             stays,
             messages,
@@ -302,6 +310,7 @@ impl Parts {
             templates,
             host,
             database,
+            metrics: self.metrics,
             stays: self.stays,
             places: self.places,
             limits: self.limits,

@@ -248,6 +248,8 @@ fn the_environment_arrives_without_our_own_variables() {
         ("MYPG", "kept"),
         ("NOTIFY_SOCKET", "private"),
         ("PGPASSWORD", "private"),
+        ("WATCHDOG_PID", "private"),
+        ("WATCHDOG_USEC", "private"),
     ];
     if !is_alone("the_environment_arrives_without_our_own_variables", &environment) {
         return;

@@ -16,6 +16,7 @@ use challenger_proto::oauth::{Client, ClientId, HashedSecret, RedirectUri};
 use challenger_proto::store::{Commit, Keys, Records, Rows, Write};
 use challenger_proto::{Entropy, Failure, FailureKind, Service, Timestamp, Transmission};
 use challenger_server::front::{Answer, Present, Respond};
+use challenger_server::metrics::Metrics;
 use challenger_server::places::{self, Places};
 use challenger_server::ports::{Helper, Pages};
 use challenger_server::recent::Recent;
@@ -141,6 +142,7 @@ fn scene_of(places: places::Limits) -> Scene {
         places: Places::new(places),
         recent: Recent::default(),
         statistics: Arc::default(),
+        metrics: Metrics::default(),
     };
     Scene { responder, shelf, postman, diary }
 }

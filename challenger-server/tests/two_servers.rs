@@ -13,6 +13,7 @@ use challenger_proto::http::{Page, Request};
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
 use challenger_proto::{Entropy, Failure, Service, Span, Timestamp, Transmission};
 use challenger_server::front::{Answer, Present, Respond};
+use challenger_server::metrics::Metrics;
 use challenger_server::places::{self, Places};
 use challenger_server::ports::{Clock, EntropySource, Helper, Pages};
 use challenger_server::recent::Recent;
@@ -70,6 +71,7 @@ impl Site {
             places: Places::new(places::Limits::default()),
             recent: Recent::default(),
             statistics: Arc::default(),
+            metrics: Metrics::default(),
         });
         let site = Self { servers, tool, clock, postbag, secret: "first" };
         let secret = HashedSecret::new(site.secret, Entropy::new([3; 32]));

@@ -20,6 +20,7 @@ use challenger_proto::{Entropy, Failure, Transmission};
 #[cfg(feature = "tiny-http")]
 use challenger_server::front::Tiny;
 use challenger_server::front::{Front, Limits, Respond};
+use challenger_server::metrics::Metrics;
 use challenger_server::pages::Templates;
 use challenger_server::places::{self, Places};
 use challenger_server::ports::{Clock, Helper, Pages};
@@ -123,6 +124,7 @@ impl<E: Engine> Wire<E> {
             places: Places::new(places::Limits { helpers: 1, ..places::Limits::default() }),
             recent: Recent::default(),
             statistics: Arc::default(),
+            metrics: Metrics::default(),
         };
         Self { engine: E::start(Arc::new(responder)), address_type, clock, postbag, pages }
     }

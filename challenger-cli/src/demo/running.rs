@@ -10,6 +10,7 @@ use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri, generate_clie
 use challenger_proto::{Budgets, Service};
 use challenger_server::config::{Config, Environment};
 use challenger_server::front::{Front, Limits, Respond};
+use challenger_server::metrics::Metrics;
 use challenger_server::os::{self, OsEntropy, SystemClock};
 use challenger_server::pages::{Messages, Sources, Templates};
 use challenger_server::places::{self, Places};
@@ -201,6 +202,7 @@ fn responder(
         places: Places::new(places::Limits { helpers: HELPERS, ..places::Limits::default() }),
         recent: Recent::default(),
         statistics: Arc::default(),
+        metrics: Metrics::default(),
     })
 }
 

@@ -27,6 +27,7 @@ pub mod exchange;
 pub mod head;
 mod listener;
 mod network;
+mod pulse;
 mod stream;
 mod table;
 #[cfg(feature = "tiny-http")]
@@ -38,6 +39,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,8 +51,9 @@ use socket2::Socket;
 pub use self::answer::Answer;
 pub use self::listener::Listener;
 pub use self::network::Network;
+pub use self::pulse::{Pulse, Traffic};
 use self::stream::is_passing;
-use self::table::Table;
+use self::table::{Slot, Table};
 #[cfg(feature = "tiny-http")]
 pub use self::tiny::Tiny;
 #[cfg(feature = "tiny-http")]
@@ -177,6 +180,7 @@ const DROP: Duration = Duration::from_secs(5);
 pub struct Front {
     table: Arc<Table>,
     place: String,
+    pulse: Pulse,
 }
 
 impl Front {
@@ -192,13 +196,14 @@ impl Front {
         let table = Arc::new(Table::new()?);
         table.set_listening(true);
         let limits = Arc::new(limits);
-        let acceptor = Acceptor { table: Arc::clone(&table), respond, limits };
+        let (pulse, own) = Pulse::new(Arc::clone(&table));
+        let acceptor = Acceptor { table: Arc::clone(&table), respond, limits, own };
         thread::Builder::new().name("accept".to_owned()).spawn(move || {
             acceptor.accept_all(&listener);
             drop(listener);
             acceptor.table.set_listening(false);
         })?;
-        Ok(Self { table, place })
+        Ok(Self { table, place, pulse })
     }
 
     /// Where it listens: an address with a port, or a path.
@@ -209,6 +214,11 @@ impl Front {
     /// How many connections are open.
     pub fn connections(&self) -> usize {
         self.table.len()
+    }
+
+    /// How it does, to be felt by another thread.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Stops listening, answers the requests that had arrived, read and accepted or not, and closes
@@ -238,6 +248,8 @@ struct Acceptor {
     table: Arc<Table>,
     respond: Arc<dyn Respond>,
     limits: Arc<Limits>,
+    /// Connections of our own.
+    own: Receiver<Socket>,
 }
 
 impl Acceptor {
@@ -257,6 +269,9 @@ impl Acceptor {
     }
 
     fn accept_next(&self, listener: &Listener, unserved: &mut Unserved) {
+        for socket in self.own.try_iter() {
+            self.serve(self.table.admit_own(Arc::new(socket)), unserved);
+        }
         match listener.accept() {
             Ok((socket, peer)) => self.accept(socket, peer, unserved),
             // No connection came within a tick.
@@ -275,9 +290,14 @@ impl Acceptor {
 
     fn accept(&self, socket: Socket, peer: Option<IpAddr>, unserved: &mut Unserved) {
         let Ok(slot) = self.table.admit(Arc::new(socket), peer, &self.limits) else {
+            self.table.turn_away();
             unserved.turned_away += 1;
             return;
         };
+        self.serve(slot, unserved);
+    }
+
+    fn serve(&self, slot: Slot, unserved: &mut Unserved) {
         let (respond, limits) = (Arc::clone(&self.respond), Arc::clone(&self.limits));
         let serve = move || connection::serve(&slot, &*respond, &limits);
         if let Err(error) = thread::Builder::new().name("connection".to_owned()).spawn(serve) {

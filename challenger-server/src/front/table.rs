@@ -13,7 +13,7 @@ use socket2::Socket;
 
 use super::bell::Bell;
 use super::stream;
-use super::{Limits, Network, Peer};
+use super::{Limits, Network, Peer, Traffic};
 
 /// How long a connection that must make room may take to end. Its socket is shut down, so its
 /// thread has nothing to wait for.
@@ -47,6 +47,8 @@ struct Connections {
     next: u64,
     /// How many were ended to make room.
     evicted: u64,
+    /// How many found no room.
+    turned_away: u64,
     draining: bool,
     listening: bool,
 }
@@ -89,13 +91,14 @@ impl Table {
         if connections.is_full(peer, limits) {
             return Err(Full);
         }
-        let id = connections.next;
-        connections.next += 1;
-        let (phase, since) = (Phase::Waiting, Instant::now());
-        let connection =
-            Connection { socket: Arc::clone(&socket), peer, phase, since, leaving: false };
-        connections.open.insert(id, connection);
+        let id = connections.enter(&socket, peer);
         Ok(Slot { table: Arc::clone(self), id, socket })
+    }
+
+    /// Lets a connection of our own in, whether there is room or not.
+    pub(super) fn admit_own(self: &Arc<Self>, socket: Arc<Socket>) -> Slot {
+        let id = self.connections().enter(&socket, None);
+        Slot { table: Arc::clone(self), id, socket }
     }
 
     /// Ends the connection that has waited longest, whatever its peer.
@@ -106,6 +109,17 @@ impl Table {
     /// How many connections are open.
     pub(super) fn len(&self) -> usize {
         self.connections().open.len()
+    }
+
+    /// How many connections are open, and what became of others.
+    pub(super) fn traffic(&self) -> Traffic {
+        let Connections { open, evicted, turned_away, .. } = &*self.connections();
+        Traffic { open: open.len(), evicted: *evicted, turned_away: *turned_away }
+    }
+
+    /// Counts a newcomer for which there is no room.
+    pub(super) fn turn_away(&self) {
+        self.connections().turned_away += 1;
     }
 
     /// How many connections were ended to make room, ever.
@@ -156,6 +170,14 @@ impl Table {
 }
 
 impl Connections {
+    fn enter(&mut self, socket: &Arc<Socket>, peer: Option<IpAddr>) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        let (socket, phase, since) = (Arc::clone(socket), Phase::Waiting, Instant::now());
+        self.open.insert(id, Connection { socket, peer, phase, since, leaving: false });
+        id
+    }
+
     fn is_full(&self, peer: Option<IpAddr>, limits: &Limits) -> bool {
         self.open.len() >= limits.connections || self.is_full_for(peer, limits)
     }

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-use super::MAIN;
 use super::reader::OptionReader;
 use crate::config::Entry;
 use crate::listen::{Listen, PATH_MAX};
@@ -10,38 +9,45 @@ use crate::secrecy;
 
 /// The default port.
 const PORT: u16 = 9967;
-/// The default file name of the socket, in the runtime directory.
+/// The default file name of the service's socket, in the runtime directory.
 const SOCKET_NAME: &str = "httpd.sock";
 /// The default permissions of the socket: for us, and our group, to which the reverse proxy
 /// belongs.
 const SOCKET_MODE: u32 = 0o660;
 
+/// Reads the options of one way to listen.
+pub(super) type Read = fn(&mut OptionReader<'_>) -> Option<Listen>;
+
 /// Reads where to listen. If the service manager `may_pass` a socket, `systemd` is allowed, and the
 /// result is `None`.
 pub(super) fn read_listen(reader: &mut OptionReader<'_>, may_pass: bool) -> Option<Listen> {
-    type Read = fn(&mut OptionReader<'_>) -> Option<Listen>;
     let choices: [(&str, Read); 3] = [
-        ("tcp", read_tcp),
-        ("unix", read_unix),
+        ("tcp", |it| read_tcp(it, Ipv6Addr::UNSPECIFIED.into(), Some(PORT))),
+        ("unix", |it| read_unix(it, SOCKET_NAME)),
         ("systemd", if may_pass { read_later } else { read_activated }),
     ];
     if reader.text("SERVE").is_none() {
-        return read_unix(reader);
+        return read_unix(reader, SOCKET_NAME);
     }
     let read = reader.optional("SERVE", |it| it.choice(&choices))?;
     read(reader)
 }
 
-fn read_tcp(reader: &mut OptionReader<'_>) -> Option<Listen> {
-    let port = match reader.text("PORT") {
-        None => Some(PORT),
-        Some(_) => {
-            let port = reader.optional("PORT", |it| it.number(1..=65535));
+/// Reads a port, which may have a default, and the address to bind if it is not the `usual` one.
+pub(super) fn read_tcp(
+    reader: &mut OptionReader<'_>,
+    usual: IpAddr,
+    default: Option<u16>,
+) -> Option<Listen> {
+    let port = match (reader.text("PORT"), default) {
+        (None, Some(default)) => Some(default),
+        _ => {
+            let port = reader.required("PORT", |it| it.number(1..=65535));
             port.and_then(|port| u16::try_from(port).ok())
         }
     };
     let Some(name) = reader.text("BIND_TO") else {
-        return port.map(|port| Listen::Tcp((Ipv6Addr::UNSPECIFIED, port).into()));
+        return port.map(|port| Listen::Tcp((usual, port).into()));
     };
     // The address is checked even without a port, to report all errors at once.
     let has_port = port.is_some();
@@ -56,19 +62,21 @@ fn read_tcp(reader: &mut OptionReader<'_>) -> Option<Listen> {
     address.filter(|_| has_port).map(Listen::Tcp)
 }
 
-fn read_unix(reader: &mut OptionReader<'_>) -> Option<Listen> {
+/// Reads a path, which has the `usual` name in the runtime directory unless another is set.
+pub(super) fn read_unix(reader: &mut OptionReader<'_>, usual: &str) -> Option<Listen> {
     let path = match reader.optional("UNIXPATH", Entry::filename) {
         Some(path) => Some(path),
         None => {
             let folder = reader.config.required("PATHS", "CHALLENGER_RUNTIME_DIR");
-            reader.note(folder.and_then(Entry::filename)).map(|folder| folder.join(SOCKET_NAME))
+            reader.note(folder.and_then(Entry::filename)).map(|folder| folder.join(usual))
         }
     };
     let length = path.as_ref().map_or(0, |path| path.as_os_str().len());
     if let Some(path) = path.as_ref().filter(|_| length > PATH_MAX) {
         let path = secrecy::path(path);
         reader.errors.push(format!(
-            "[{MAIN}] UNIXPATH: {path} has {length} bytes, expected at most {PATH_MAX}"
+            "[{}] UNIXPATH: {path} has {length} bytes, expected at most {PATH_MAX}",
+            reader.section
         ));
     }
     let mode = reader.text("UNIXPATH_MODE");
@@ -78,7 +86,8 @@ fn read_unix(reader: &mut OptionReader<'_>) -> Option<Listen> {
     };
     if mode & 0o002 != 0 {
         reader.warnings.push(format!(
-            "[{MAIN}] UNIXPATH_MODE = {mode:o}: everybody on this machine can connect"
+            "[{}] UNIXPATH_MODE = {mode:o}: everybody on this machine can connect",
+            reader.section
         ));
     }
     path.map(|path| Listen::Unix { path, mode })

@@ -1,6 +1,7 @@
 //! Reads options one by one, and collects their errors.
 
 use std::fmt;
+use std::mem;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
@@ -11,14 +12,32 @@ use crate::config::{Config, ConfigError, Entry, TimeSpan};
 use crate::pages::TemplateError;
 use crate::secrecy;
 
-/// Reads the options of `[challenger]`, and collects errors and warnings.
+/// Reads the options of a section, and collects errors and warnings.
 pub(super) struct OptionReader<'a> {
     pub(super) config: &'a Config,
+    pub(super) section: &'static str,
     pub(super) errors: Vec<String>,
     pub(super) warnings: Vec<String>,
 }
 
 impl<'a> OptionReader<'a> {
+    /// A reader of `[challenger]`.
+    pub(super) const fn new(config: &'a Config) -> Self {
+        Self { config, section: MAIN, errors: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// Reads another section, for a moment.
+    pub(super) fn within<T>(
+        &mut self,
+        section: &'static str,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let before = mem::replace(&mut self.section, section);
+        let value = read(self);
+        self.section = before;
+        value
+    }
+
     /// The value of a result; an error is collected.
     pub(super) fn note<T>(&mut self, result: Result<T, impl fmt::Display>) -> Option<T> {
         result.map_err(|error| self.errors.push(error.to_string())).ok()
@@ -39,7 +58,7 @@ impl<'a> OptionReader<'a> {
         option: &str,
         read: impl FnOnce(Entry<'a>) -> Result<T, ConfigError>,
     ) -> Option<T> {
-        let entry = self.note(self.config.required(MAIN, option))?;
+        let entry = self.note(self.config.required(self.section, option))?;
         self.note(read(entry))
     }
 
@@ -54,13 +73,14 @@ impl<'a> OptionReader<'a> {
     }
 
     fn entry(&self, option: &str) -> Option<Entry<'a>> {
-        debug_assert!(OPTIONS.contains(&option), "{option} is read, and not in OPTIONS");
-        self.config.entry(MAIN, option)
+        let is_known = self.section != MAIN || OPTIONS.contains(&option);
+        debug_assert!(is_known, "{option} is read, and not in OPTIONS");
+        self.config.entry(self.section, option)
     }
 
     /// Collects an error about the value of an option.
     pub(super) fn refuse(&mut self, option: &str, expected: &str) {
-        self.errors.push(self.config.refuse(MAIN, option, expected).to_string());
+        self.errors.push(self.config.refuse(self.section, option, expected).to_string());
     }
 
     /// Collects errors of the files that an option names.

@@ -5,15 +5,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use challenger_proto::oauth::ClientId;
-use challenger_proto::secret::{NonceDigest, TokenDigest};
-use challenger_proto::store::{Account, Keys};
-
 #[cfg(feature = "postgres")]
 use super::postgres::{PostgresDatabase, PostgresStore};
 #[cfg(feature = "sqlite")]
 use super::sqlite::SqliteStore;
-use super::{Registry, Store, StoreError};
+use super::{Registry, Store, StoreError, one_of_each};
+use crate::metrics::Metrics;
 #[cfg(feature = "sqlite")]
 use crate::secrecy;
 
@@ -52,17 +49,33 @@ pub enum OpenMode {
 }
 
 impl Database {
-    /// The store, to serve from.
+    /// The store, to serve from, which tells what is charged.
     ///
     /// # Errors
     /// It is unreachable, or its schema has another version; the error says what to do.
-    pub fn store(&self) -> Result<Arc<dyn Store>, StoreError> {
+    pub fn store(&self, metrics: Metrics) -> Result<Arc<dyn Store>, StoreError> {
         Ok(match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(it) => Arc::new(PostgresStore::open(it.clone(), OpenMode::Serve)?),
+            Self::Postgres(it) => {
+                let store = PostgresStore::open(it.clone(), OpenMode::Serve)?;
+                Arc::new(store.with_metrics(metrics))
+            }
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(file) => Arc::new(SqliteStore::open(file, OpenMode::Serve)?),
+            Self::Sqlite(file) => {
+                Arc::new(SqliteStore::open(file, OpenMode::Serve)?.with_metrics(metrics))
+            }
         })
+    }
+
+    /// The version of the schema that this program knows.
+    #[cfg(feature = "metrics")]
+    pub(crate) const fn schema(&self) -> usize {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => PostgresStore::SCHEMA,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => SqliteStore::SCHEMA,
+        }
     }
 
     /// Checks that a server could work with the store: it can be reached, has the schema version
@@ -90,17 +103,5 @@ impl Database {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(file) => Arc::new(SqliteStore::open(file, mode)?),
         })
-    }
-}
-
-/// A load of one row of each kind. The store has to look to find out that most of them do not
-/// exist.
-fn one_of_each() -> Keys {
-    Keys {
-        client: ClientId::new(1),
-        validation: Some(NonceDigest::from_bytes([0; 32])),
-        grant: Some(TokenDigest::from_bytes([0; 32])),
-        count: None,
-        accounts: Some(Vec::from([Account::Service])),
     }
 }

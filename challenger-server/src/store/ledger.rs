@@ -4,14 +4,17 @@ use challenger_proto::machine::Validation;
 use challenger_proto::store::{Account, Alert, Balance};
 
 use super::Spending;
+use crate::metrics::Metrics;
 
 /// How the names of accounts begin that are not shared.
 pub(super) const ADDRESSES: &str = "address:%";
 
-/// Warns the operator if messages that were charged at once have used a budget up, or nearly. For
-/// the account of an address, `row` is the validation that paid.
-pub(super) fn warn(balance: &Balance, charged: u32, row: Option<&Validation>) {
-    let Some(alert) = balance.alert(charged) else { return };
+/// Notes that messages were charged at once, and warns the operator if they have used a budget up,
+/// or nearly. For the account of an address, `row` is the validation that paid.
+pub(super) fn note(metrics: &Metrics, balance: &Balance, charged: u32, row: Option<&Validation>) {
+    let alert = balance.alert(charged);
+    metrics.charged(balance, alert);
+    let Some(alert) = alert else { return };
     let event = match alert {
         Alert::Exhausted => "budget exhausted",
         Alert::NearlyExhausted => "budget nearly exhausted",

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use challenger_proto::address::Address;
 use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri};
+use challenger_proto::secret::{NonceDigest, TokenDigest};
 use challenger_proto::store::{Account, Balance, Commit, Keys, Rows, Write};
 use challenger_proto::{Span, Timestamp};
 
@@ -88,6 +89,14 @@ pub trait Store: Send + Sync {
     /// Nothing was added, and the same may be tried again. If it is not known whether it was, that
     /// is no error, so that nothing is counted twice.
     fn add_to_statistics(&self, counted: &[Statistic]) -> Result<(), StoreError>;
+    /// Checks that the store could be used now, and with a schema that has all that this program
+    /// needs. It says at once what is wrong, if that is known at once.
+    ///
+    /// # Errors
+    /// It could not; the error says why, and what to do.
+    fn check(&self) -> Result<(), StoreError> {
+        self.load(&one_of_each()).map(drop)
+    }
 
     /// Cleans up at the end of a process, as far as the store can: removes the last traces of
     /// deleted rows, and gives back what it has set aside of budgets.
@@ -96,6 +105,18 @@ pub trait Store: Send + Sync {
     /// Something was left behind; the error says what to do. All writes are kept in any case.
     fn finish(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+/// A load of one row of each kind. The store has to look to find out that most of them do not
+/// exist.
+fn one_of_each() -> Keys {
+    Keys {
+        client: ClientId::new(1),
+        validation: Some(NonceDigest::from_bytes([0; 32])),
+        grant: Some(TokenDigest::from_bytes([0; 32])),
+        count: None,
+        accounts: Some(Vec::from([Account::Service])),
     }
 }
 

@@ -24,9 +24,10 @@ use self::purse::{Purses, Rest};
 pub(in crate::store) use self::task::Parameter;
 use self::task::{Answer, Call, Reply, Task};
 use self::wire::Route;
-use super::ledger::warn;
+use super::ledger::note;
 use super::tally::Tally;
-use super::{LIMIT, OpenMode, Statistic, Store, StoreError};
+use super::{LIMIT, OpenMode, Statistic, Store, StoreError, one_of_each};
+use crate::metrics::Metrics;
 
 mod clients;
 mod database;
@@ -63,9 +64,14 @@ pub struct PostgresStore {
     desk: Arc<Desk>,
     tally: Tally,
     purses: Purses,
+    metrics: Metrics,
 }
 
 impl PostgresStore {
+    /// The version of the schema that this program knows.
+    #[cfg(feature = "metrics")]
+    pub(super) const SCHEMA: usize = schema::NEWEST;
+
     /// Opens a database. For a server it may be unreachable: connections are made when needed.
     ///
     /// # Errors
@@ -95,14 +101,7 @@ impl PostgresStore {
     /// # Errors
     /// The database is unreachable or cannot be used; the error says what to do.
     pub(super) fn check(database: PostgresDatabase, keys: &Keys) -> Result<(), StoreError> {
-        let store = Self::unopened(database)?;
-        let loaded = store.route.connect().and_then(|mut connection| {
-            let deadline = Instant::now() + LIMIT;
-            let task = Task { calls: statements::load(keys), row: None, deadline };
-            let (mut answers, _) = desk::travel(&mut connection, vec![task]);
-            statements::loaded(keys, answers.pop().transpose()?.unwrap_or_default())
-        });
-        loaded.map(drop).map_err(|error| store.error(error))
+        Self::unopened(database)?.load_on_new_connection(keys)
     }
 
     fn unopened(database: PostgresDatabase) -> Result<Self, StoreError> {
@@ -110,7 +109,24 @@ impl PostgresStore {
         let route = route.map_err(|cause| StoreError(format!("{database}: {cause}")))?;
         let the_same = Arc::clone(&route);
         let desk = Desk::new(Box::new(move || Ok(Box::new(the_same.connect()?) as Box<dyn Wire>)));
-        Ok(Self { database, route, desk, tally: Tally::default(), purses: Purses::default() })
+        let (tally, purses, metrics) = Default::default();
+        Ok(Self { database, route, desk, tally, purses, metrics })
+    }
+
+    /// The same store, which tells what is charged.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    fn load_on_new_connection(&self, keys: &Keys) -> Result<(), StoreError> {
+        let loaded = self.route.connect().and_then(|mut connection| {
+            let deadline = Instant::now() + LIMIT;
+            let task = Task { calls: statements::load(keys), row: None, deadline };
+            let (mut answers, _) = desk::travel(&mut connection, vec![task]);
+            statements::loaded(keys, answers.pop().transpose()?.unwrap_or_default())
+        });
+        loaded.map(drop).map_err(|error| self.error(error))
     }
 
     /// Carries out a task, and tries again where that can do no harm. A write that was carried out
@@ -149,7 +165,7 @@ impl PostgresStore {
         let row = first.account.to_text();
         let taken = self.write(ledger::take(first), row.as_bytes(), deadline)?;
         let taken = ledger::charged(&taken)?;
-        warn(&taken, first.spent, None);
+        note(&self.metrics, &taken, first.spent, None);
         Ok(taken)
     }
 
@@ -174,7 +190,7 @@ impl PostgresStore {
             }
         }
         if let Some(balance) = written? {
-            warn(&balance, 1, write.row());
+            note(&self.metrics, &balance, 1, write.row());
         }
         Ok(())
     }
@@ -225,6 +241,10 @@ impl Store for PostgresStore {
             // It may have been added.
             Err(_) | Ok(_) => Ok(()),
         }
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.load_on_new_connection(&one_of_each())
     }
 
     fn finish(&self) -> Result<(), StoreError> {

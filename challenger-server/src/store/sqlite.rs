@@ -16,9 +16,10 @@ use rusqlite::types::Value;
 use self::error::SqliteError;
 use self::file::DatabaseFile;
 use self::writer::Writer;
-use super::ledger::warn;
+use super::ledger::note;
 use super::tally::Tally;
-use super::{OpenMode, Statistic, Store, StoreError, lock};
+use super::{OpenMode, Statistic, Store, StoreError, lock, one_of_each};
+use crate::metrics::Metrics;
 
 mod clients;
 mod error;
@@ -45,9 +46,14 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
     tally: Tally,
+    metrics: Metrics,
 }
 
 impl SqliteStore {
+    /// The version of the schema that this program knows.
+    #[cfg(feature = "metrics")]
+    pub(super) const SCHEMA: usize = schema::NEWEST;
+
     /// Opens a file. A new file, and a new folder around it, can be read by the owner only.
     ///
     /// # Errors
@@ -66,7 +72,14 @@ impl SqliteStore {
                 .map_err(|error| file.error(error))?;
         }
         let writer = Writer::start(connection, Arc::clone(&file))?;
-        Ok(Self { file, writer, readers: Mutex::default(), tally: Tally::default() })
+        let (readers, tally, metrics) = (Mutex::default(), Tally::default(), Metrics::default());
+        Ok(Self { file, writer, readers, tally, metrics })
+    }
+
+    /// The same store, which tells what is charged.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The value of an SQLite setting in a connection of the store, for reports such as benchmarks.
@@ -133,7 +146,7 @@ impl Store for SqliteStore {
             self.tally.opened(validation.client);
         }
         for balance in &charged {
-            warn(balance, 1, write.row());
+            note(&self.metrics, balance, 1, write.row());
         }
         Ok(commit)
     }
@@ -141,6 +154,17 @@ impl Store for SqliteStore {
     fn add_to_statistics(&self, counted: &[Statistic]) -> Result<(), StoreError> {
         let mut connection = self.file.connect()?;
         statistics::add(&mut connection, counted).map_err(|error| self.file.error(error))
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.file.check_in_place().map_err(|error| self.file.error(error))?;
+        let mut reader = self.reader()?;
+        schema::version(&reader)
+            .and_then(schema::check_not_older)
+            .and_then(|()| read(&mut reader, &one_of_each()).map(drop))
+            .map_err(|error| self.file.error(error))?;
+        self.keep_reader(reader);
+        Ok(())
     }
 
     fn finish(&self) -> Result<(), StoreError> {

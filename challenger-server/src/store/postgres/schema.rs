@@ -15,6 +15,10 @@ const MIGRATIONS: [&str; 5] = [
     include_str!("../sql/postgres/0005.sql"),
 ];
 
+/// The version of a schema that has seen them all.
+#[cfg(feature = "metrics")]
+pub(super) const NEWEST: usize = MIGRATIONS.len();
+
 /// The version of the schema; 0 if there is no schema. Names of people need more than one alphabet,
 /// so a database in an encoding other than UTF-8 is refused. `ask` runs a query for one row.
 pub(super) fn version<E: Into<PostgresError>>(

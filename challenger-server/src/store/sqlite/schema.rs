@@ -18,6 +18,10 @@ const MIGRATIONS: [&str; 5] = [
     include_str!("../sql/sqlite/0005.sql"),
 ];
 
+/// The version of a schema that has seen them all.
+#[cfg(feature = "metrics")]
+pub(super) const NEWEST: usize = MIGRATIONS.len();
+
 /// The version of the schema; 0 for an empty file.
 pub(super) fn version(connection: &Connection) -> Result<usize, SqliteError> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
@@ -36,6 +40,11 @@ pub(super) fn version(connection: &Connection) -> Result<usize, SqliteError> {
 /// Checks that this program can work with that version.
 pub(super) fn check(version: usize) -> Result<(), SqliteError> {
     version::check(version, MIGRATIONS.len()).map_err(SqliteError)
+}
+
+/// Checks that a server can go on with that version.
+pub(super) fn check_not_older(version: usize) -> Result<(), SqliteError> {
+    version::check_not_older(version, MIGRATIONS.len()).map_err(SqliteError)
 }
 
 fn check_not_newer(version: usize) -> Result<(), SqliteError> {

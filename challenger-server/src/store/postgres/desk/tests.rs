@@ -217,22 +217,26 @@ fn a_task_that_tries_again_keeps_its_place() {
 }
 
 #[test]
-fn after_a_loss_no_earlier_connection_is_used_again() {
-    let it = Fixture::new(usize::MAX);
-    let (tasks, mut trips): (Vec<_>, Vec<_>) = (0..3).map(|row| (it.start(row), it.trip())).unzip();
-    trips.remove(0).end(Fate::Usable);
-    it.wait_until(|queue| queue.free.len() == 1);
-    trips.remove(0).end(Fate::Lost);
-    it.wait_until(|queue| queue.connections == 1);
-    trips.remove(0).end(Fate::Usable);
-    it.wait_until(|queue| queue.connections == 0);
-    let answers = tasks.into_iter().map(|task| task.join().unwrap().is_ok());
-    assert_eq!(answers.collect::<Vec<_>>(), [true, false, true]);
-    let next = it.start(3);
-    it.trip().end(Fate::Spent);
-    assert_eq!(message(next), LATE);
-    assert_eq!(it.asked.load(Ordering::Relaxed), 4);
-    it.wait_until(|queue| queue.connections == 0 && queue.generation == 1);
+fn after_a_loss_or_a_hang_no_earlier_connection_is_used_again() {
+    for fate in [Fate::Lost, Fate::Hung] {
+        let it = Fixture::new(usize::MAX);
+        let (tasks, mut trips): (Vec<_>, Vec<_>) =
+            (0..3).map(|row| (it.start(row), it.trip())).unzip();
+        trips.remove(0).end(Fate::Usable);
+        it.wait_until(|queue| queue.free.len() == 1);
+        trips.remove(0).end(fate);
+        it.wait_until(|queue| queue.connections == 1);
+        trips.remove(0).end(Fate::Usable);
+        it.wait_until(|queue| queue.connections == 0);
+        let answers = tasks.into_iter().map(|task| task.join().unwrap().is_ok());
+        assert_eq!(answers.collect::<Vec<_>>(), [true, false, true]);
+        let next = it.start(3);
+        it.trip().end(Fate::Spent);
+        assert_eq!(message(next), LATE);
+        assert_eq!(it.asked.load(Ordering::Relaxed), 4);
+        let idle = |queue: &Queue| queue.connections == 0 && queue.hung == 0;
+        it.wait_until(|queue| idle(queue) && queue.generation == 1);
+    }
 }
 
 #[test]
