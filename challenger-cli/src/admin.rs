@@ -1,5 +1,5 @@
-//! `challenger-admin`: registers clients, lists them, changes their secrets and their budgets,
-//! shows what is spent and what happened, and finds and forgets people.
+//! `challenger-admin`: registers clients, lists and changes them, shows what is spent and what
+//! happened, and finds and forgets people.
 
 mod audit;
 mod budgets;
@@ -104,7 +104,8 @@ struct Arguments {
     /// print JSON
     #[argh(switch)]
     json: bool,
-    /// with a new secret: the old one is good, too, for a TIME such as "1 day", and validations go on
+    /// with a new secret: the old one is good, too, for a TIME such as "1 day", and validations go
+    /// on
     #[argh(option, arg_name = "TIME")]
     keep_old: Option<String>,
     /// with a new secret: leave the validations alone that were opened before and are not solved
@@ -136,7 +137,7 @@ struct Arguments {
     /// give a client this secret instead of its old one; end its unsolved validations
     #[argh(option, short = 'r', arg_name = "SECRET")]
     rotate: Option<String>,
-    /// send a client's users to this URI from now on; validations that it has opened keep the old one
+    /// send a client's users to this URI from now on; validations that have begun keep the old one
     #[argh(option, arg_name = "URI")]
     set_redirect_uri: Option<String>,
     /// count by client, today and in the last days: validations opened, messages sent and failed,

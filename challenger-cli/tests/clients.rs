@@ -394,7 +394,8 @@ fn a_secret_changes_under_load(mut place: Place) {
     let site = &place.site;
     let token = |code: &str, secret: &str| {
         let form = format!(
-            "grant_type=authorization_code&client_id=1&code={code}&client_secret={}&redirect_uri={}",
+            "grant_type=authorization_code&client_id=1&code={code}&client_secret={}\
+             &redirect_uri={}",
             escape(secret),
             escape(REDIRECT_URI)
         );

@@ -166,7 +166,7 @@ fn a_limit_leaves_the_message_that_can_still_be_sent() {
     }
 }
 
-/// There is nothing to do on a page of a disabled client: what a code would lead to is refused, too.
+/// There is nothing to do on a page of a disabled client: what a code leads to is refused, too.
 #[test]
 fn a_disabled_client_leaves_nothing_to_do() {
     let more = json!({

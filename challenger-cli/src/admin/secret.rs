@@ -89,8 +89,8 @@ fn check(secret: &str, may_be_weak: bool) -> Result<(), Exit> {
         Some(why) if may_be_weak => log::warn!("the secret is weak: {why}"),
         Some(why) => {
             return Err(Exit::invalid_argument(format!(
-                "the secret is weak: {why}. --generate and --regenerate make strong ones; if it has \
-                 to be this one, add --weak"
+                "the secret is weak: {why}. --generate and --regenerate make strong ones; if it \
+                 has to be this one, add --weak"
             )));
         }
         None => {}

@@ -144,8 +144,8 @@ pub struct Client {
     /// Whether anybody's browser may begin a validation for it, without a request that it pushed.
     /// Without a budget for messages this has no effect.
     pub open: bool,
-    /// Whether the operator has disabled it: it opens nothing, its validations send no messages, and
-    /// it is refused wherever it authenticates. Its access tokens stay good.
+    /// Whether the operator has disabled it: it opens nothing, its validations send no messages,
+    /// and it is refused wherever it authenticates. Its access tokens stay good.
     pub disabled: bool,
 }
 

@@ -115,7 +115,7 @@ impl Node {
             Redemption::honest(&code, self.case().request.verifier.as_deref()).request(),
         ] {
             let mut rows = world::rows(&request, &self.records, self.now, self.service);
-            rows.client.as_mut().expect("a client").disabled = true;
+            rows.client.as_mut().unwrap().disabled = true;
             let outcome = world::decide(&request, rows, self.now, TOKEN_SEED, self.service);
             let (path, key) = (request.path(), self.key());
             assert!(outcome.write.is_none(), "I9: {path} of a disabled client writes in {key}");

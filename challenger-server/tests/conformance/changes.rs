@@ -1,5 +1,5 @@
-//! What an operator changes of a client: its name, its secrets, its redirect URI, and whether it may
-//! do anything at all.
+//! What an operator changes of a client: its name, its secrets, its redirect URI, and whether it
+//! may do anything at all.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

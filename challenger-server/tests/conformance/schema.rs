@@ -146,8 +146,8 @@ pub(crate) fn servers_of_version_3_go_on_with_the_tables_of_today<D: TestDatabas
     assert_eq!(reload(&store, &row), Some(row));
 }
 
-/// A database of version 4 has to be migrated; then its rows are as they were: no client has a name,
-/// another secret or a time, and none is disabled.
+/// A database of version 4 has to be migrated; then its rows are as they were: no client has a
+/// name, another secret or a time, and none is disabled.
 pub(crate) fn version_4_is_migrated_and_keeps_its_rows<D: TestDatabase>() {
     let it = D::create();
     create_version(&it, 4);

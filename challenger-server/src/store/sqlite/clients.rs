@@ -165,7 +165,7 @@ pub(super) fn rotate(
 }
 
 /// Voids the secrets of a client that is to be deleted. Returns whether there is one.
-pub(super) fn void(connection: &mut Connection, id: ClientId) -> Result<bool, SqliteError> {
+pub(super) fn void(connection: &Connection, id: ClientId) -> Result<bool, SqliteError> {
     Ok(connection.execute(VOID, [id.number()])? > 0)
 }
 
