@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread;
 
-use site::{REDIRECT_URI, Site, binary, stderr, stdout, write_script};
+use site::{REDIRECT_URI, Site, binary, free_port, stderr, stdout, write_script};
 
 const GOOD: &str = "challenger-httpd: the configuration is good\n";
 const NOT_GOOD: &str = "challenger-httpd: the configuration is not good";
@@ -87,7 +87,8 @@ fn a_socket_whose_place_others_could_take_is_noticed() {
 
 #[test]
 fn it_can_be_asked_while_the_service_runs() {
-    for mut site in [Site::new(""), Site::at_socket("")] {
+    let monitored = format!("[challenger-metrics]\nSERVE = tcp\nPORT = {}", free_port());
+    for mut site in [Site::new(&monitored), Site::at_socket("")] {
         site.start();
         let output = check(&site);
         assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), (GOOD, ""));

@@ -3,6 +3,7 @@
 
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "it measures, and asserts no times")]
 
 mod site;
 mod story;

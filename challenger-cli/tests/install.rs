@@ -97,9 +97,8 @@ fn names(folder: &str) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-#[test]
-fn everything_has_its_place_and_can_be_taken_away() {
-    let machine = Machine::installed();
+/// What is installed, below the prefix, but for the other name of the generator.
+fn expected() -> BTreeSet<String> {
     let mut expected = BTreeSet::from(["share/challenger/config.d/challenger.conf".to_owned()]);
     let programs = ["challenger", "challenger-admin", "challenger-config", "challenger-dbinit"];
     let more = ["challenger-httpd", "challenger-send-email", "challenger-send-http"];
@@ -155,8 +154,15 @@ fn everything_has_its_place_and_can_be_taken_away() {
     for file in CONFIGURATION {
         expected.insert(format!("{examples}/challenger/{file}"));
     }
+    expected
+}
+
+#[test]
+fn everything_has_its_place_and_can_be_taken_away() {
+    let machine = Machine::installed();
     let mut files = machine.files();
     assert!(files.remove(TALER_NAME));
+    let expected = expected();
     assert_eq!(files, expected);
     let second_name = machine.path("bin/challenger-send-email.sh");
     assert_eq!(fs::read_link(second_name).unwrap(), Path::new("challenger-send-email"));
@@ -260,7 +266,9 @@ fn the_readmes_configuration_works_as_it_is() {
         let output = program.output().unwrap();
         // There is no such mail server.
         let complaints = stderr(&output);
-        let others = complaints.lines().filter(|line| !line.contains("mail.example.com"));
+        let of_the_server = ["mail.example.com", ": the helper cannot send messages now"];
+        let is_of_it = |line: &&str| of_the_server.iter().any(|it| line.contains(it));
+        let others = complaints.lines().filter(|line| !is_of_it(line));
         assert_eq!(others.collect::<Vec<_>>(), [""; 0], "{command}");
     }
 }

@@ -292,13 +292,13 @@ fn a_service_without_its_database_is_not_ready() {
     // One that hangs is asked once, and nobody waits for it.
     cluster.pause();
     wait_for("the pause to be noticed", || (!monitor.obstacles().is_empty()).then_some(()));
-    let late = ["database: has not answered within a second"];
+    let late = ["database: has not answered within 1s"];
     let all = at_once(12, || monitor.obstacles());
     assert!(all.iter().all(|it| *it == late), "{all:?}");
     let threads = fs::read_dir(format!("/proc/{}/task", site.process())).unwrap();
     // One may end meanwhile.
     let names = threads.filter_map(|it| fs::read_to_string(it.ok()?.path().join("comm")).ok());
-    assert_eq!(names.filter(|name| name == "readiness\n").count(), 1);
+    assert_eq!(names.filter(|name| name == "inquiry\n").count(), 1);
     cluster.resume();
     wait_for("the database", || monitor.obstacles().is_empty().then_some(()));
 

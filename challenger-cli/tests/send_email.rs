@@ -417,7 +417,7 @@ fn what_sendmail_does_not_take_is_not_sent() {
         outcome.failed(code, &format!("PLACE: status {status}").replace("PLACE", &place));
     }
     let missing = with(&[], &[("SENDMAIL", "/none/sendmail")]);
-    send(&missing).failed(78, "there is no program /none/sendmail: expected a mail server");
+    send(&missing).failed(78, "SENDMAIL: there is no program /none/sendmail: expected its path");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use challenger_proto::Service;
 use self::neighbour::Neighbour;
 use crate::config::Config;
 use crate::listen::{Listen, Place};
-use crate::settings::{Given, MAIN, PartialSettings, helper_missing};
+use crate::settings::{Given, MAIN, METRICS, PartialSettings, helper_missing};
 use crate::shipped::SECTION as HELPER;
 use crate::store::{Database, OpenMode, StoreError};
 
@@ -46,8 +46,10 @@ pub fn check(config: &Config) -> Report {
     if let Some(command) = parts.command.as_ref().filter(|_| !hidden) {
         helper::check(command, parts.service.as_ref(), &mut report);
     }
-    for listen in parts.listen.iter().chain(&parts.metrics) {
-        check_place(listen, &mut report);
+    for (section, listen) in [(MAIN, &parts.listen), (METRICS, &parts.metrics)] {
+        if let Some(listen) = listen {
+            check_place(section, listen, &mut report);
+        }
     }
     if let Some(database) = &parts.database {
         match check_database(database, parts.service.as_ref()) {
@@ -67,20 +69,20 @@ fn in_a_line(found: impl fmt::Display) -> String {
 }
 
 /// Checks the place to listen. If somebody listens there already, it may be this service.
-fn check_place(listen: &Listen, report: &mut Report) {
+fn check_place(section: &str, listen: &Listen, report: &mut Report) {
     match listen.check() {
         Ok(Place::Free) => {}
         Ok(Place::Taken(address)) => match neighbour::ask(address) {
             Neighbour::Challenger => {}
             Neighbour::Other => report.errors.push(format!(
-                "[{MAIN}] PORT: another program listens on {address}: expected a port that is free"
+                "[{section}] PORT: another program listens on {address}: expected a port that is free"
             )),
             Neighbour::Unknown => report.warnings.push(format!(
-                "[{MAIN}] PORT: {address} is in use, which is right if this service runs; who has \
+                "[{section}] PORT: {address} is in use, which is right if this service runs; who has \
                  it does not answer"
             )),
         },
-        Err((option, error)) => report.errors.push(format!("[{MAIN}] {option}: {error}")),
+        Err((option, error)) => report.errors.push(format!("[{section}] {option}: {error}")),
     }
 }
 

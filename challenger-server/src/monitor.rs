@@ -1,7 +1,7 @@
 //! Health and metrics, on a listener of their own: `[challenger-metrics]`.
 //!
 //! ```text
-//!   /healthz   the process serves
+//!   /healthz   the service answers itself
 //!   /readyz    it could do its work now: the database, the helper; or what is in the way
 //!   /metrics   what it has done, and what it is doing
 //! ```
@@ -19,12 +19,16 @@ use challenger_proto::Refused;
 use challenger_proto::http::{Method, Request, Status};
 
 use self::exposition::{Exposition, Format};
-use self::readiness::Readiness;
+use self::readiness::{Inquiry, Readiness};
 use crate::front::{Answer, Front, Limits, Listener, Peer, Pulse, Respond};
 use crate::listen::SocketFile;
 use crate::process::HelperCommand;
 use crate::responder::Responder;
+use crate::server::VitalSign;
 use crate::settings::Settings;
+
+/// How long the service may take to answer itself: on a machine that is busy, it may be long.
+const HEALTH: Duration = Duration::from_secs(5);
 
 /// What plain text is.
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -64,11 +68,16 @@ impl Monitor {
         watched: Watched,
         responder: Arc<Responder>,
         pulse: Option<Pulse>,
+        vital_sign: VitalSign,
     ) -> io::Result<Self> {
         let Watched { command, connections_max, schema } = watched;
         let readiness = Arc::new(Readiness::new(Arc::clone(&responder.store), command));
         let exposition = Exposition::new(responder, pulse, connections_max, schema);
-        let desk = Arc::new(Desk { readiness: Arc::clone(&readiness), exposition });
+        let health = Inquiry::new(HEALTH, move || {
+            let answers = vital_sign(HEALTH);
+            answers.then_some(()).ok_or_else(|| "does not answer itself".to_owned())
+        });
+        let desk = Arc::new(Desk { health, readiness: Arc::clone(&readiness), exposition });
         let front = Front::start(listener, desk, limits())?;
         log::info!(place = front.place(); "serving metrics");
         Ok(Self { _file: file, _front: front, readiness })
@@ -95,6 +104,7 @@ fn limits() -> Limits {
 
 /// Answers what is asked here.
 struct Desk {
+    health: Arc<Inquiry>,
     readiness: Arc<Readiness>,
     exposition: Exposition,
 }
@@ -111,7 +121,10 @@ impl Respond for Desk {
             return answer;
         }
         match path {
-            "/healthz" => text(200, "alive\n"),
+            "/healthz" => match self.health.answer() {
+                Ok(()) => text(200, "alive\n"),
+                Err(error) => text(503, &format!("the service {error}\n")),
+            },
             "/readyz" => match self.readiness.obstacles() {
                 none if none.is_empty() => text(200, "ready\n"),
                 some => text(503, &(some.join("\n") + "\n")),

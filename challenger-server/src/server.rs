@@ -57,7 +57,33 @@ impl Running {
             Self::TinyHttp(..) => None,
         }
     }
+
+    fn vital_sign(&self, responder: Arc<Responder>) -> VitalSign {
+        match self {
+            Self::Front(front) => {
+                let pulse = front.pulse();
+                Box::new(move |within| {
+                    // If somebody never gives the lock back, this thread waits for it, too.
+                    responder.places.usage();
+                    pulse.answers(within)
+                })
+            }
+            #[cfg(feature = "tiny-http")]
+            Self::TinyHttp(_, watch) => {
+                let watch = watch.clone();
+                Box::new(move |_| {
+                    let answer = responder.respond(Request::get("/config"), &Present);
+                    watch.is_open() && answer.status.0 == 200
+                })
+            }
+        }
+    }
 }
+
+/// A question that may be asked from another thread: whether the service answers a request of its
+/// own in time. The request does not come from outside, so a service that is busy with strangers
+/// answers, too.
+pub type VitalSign = Box<dyn Fn(Duration) -> bool + Send + Sync>;
 
 /// Why a server did not start.
 #[derive(Debug)]
@@ -158,8 +184,10 @@ impl Server {
         let engine = engine.map_err(StartError::Front)?;
         let saver = Saver::start(statistics, Arc::clone(&responder.store));
         let saver = saver.map_err(StartError::Front)?;
-        let monitor = monitored
-            .map(|place| Monitor::start(place, watched, Arc::clone(&responder), engine.pulse()));
+        let monitor = monitored.map(|place| {
+            let vital_sign = engine.vital_sign(Arc::clone(&responder));
+            Monitor::start(place, watched, Arc::clone(&responder), engine.pulse(), vital_sign)
+        });
         let monitor = monitor.transpose().map_err(StartError::Front)?;
         let server = Self { socket_file, engine, responder, saver, residents, monitor };
         log::info!(place = server.place(); "serving");
@@ -175,28 +203,9 @@ impl Server {
         }
     }
 
-    /// A question to ask from another thread: whether the service answers a request of its own in
-    /// time. It does not come from outside, so a service that is busy with strangers answers, too.
-    pub fn vital_sign(&self) -> Box<dyn Fn(Duration) -> bool + Send> {
-        let responder = Arc::clone(&self.responder);
-        match &self.engine {
-            Running::Front(front) => {
-                let pulse = front.pulse();
-                Box::new(move |within| {
-                    // If somebody never gives the lock back, this thread waits for it, too.
-                    responder.places.usage();
-                    pulse.answers(within)
-                })
-            }
-            #[cfg(feature = "tiny-http")]
-            Running::TinyHttp(_, watch) => {
-                let watch = watch.clone();
-                Box::new(move |_| {
-                    let answer = responder.respond(Request::get("/config"), &Present);
-                    watch.is_open() && answer.status.0 == 200
-                })
-            }
-        }
+    /// How to find out whether the service answers, from another thread.
+    pub fn vital_sign(&self) -> VitalSign {
+        self.engine.vital_sign(Arc::clone(&self.responder))
     }
 
     /// Stops accepting, lets requests in flight finish, and ends the helpers that stay. Returns

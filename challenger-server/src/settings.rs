@@ -22,6 +22,7 @@ use self::front::{read_engine, read_limits};
 use self::helper::{read_command, read_stays};
 use self::listen::read_listen;
 pub use self::metrics::METRICS_OPTIONS;
+pub(crate) use self::metrics::SECTION as METRICS;
 use self::metrics::read_metrics;
 use self::reader::OptionReader;
 use self::sections::warn_about_unknown_sections;

@@ -20,6 +20,11 @@ use super::secret::{FROM_STDIN, read_line};
 use super::{failed, misconfigured, misused};
 use crate::exit::{Exit, say};
 
+/// What to do about rows that PostgreSQL has deleted.
+#[cfg(feature = "postgres")]
+const VACUUM: &str = "PostgreSQL overwrites deleted rows after a vacuum; to have it done now, as \
+    their owner: VACUUM challenger.validations, challenger.grants, challenger.ledger";
+
 /// The letters of references.
 const REFERENCE_LEN: usize = 6;
 
@@ -403,10 +408,7 @@ pub(super) fn forget(
     )?;
     match database {
         #[cfg(feature = "postgres")]
-        Database::Postgres(_) => {
-            say("PostgreSQL overwrites deleted rows after a vacuum; to have it done now, as their \
-             owner: VACUUM challenger.validations, challenger.grants, challenger.ledger")
-        }
+        Database::Postgres(_) => say(VACUUM),
         #[cfg(feature = "sqlite")]
         Database::Sqlite(_) => Ok(()),
     }

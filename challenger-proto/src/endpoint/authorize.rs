@@ -12,7 +12,7 @@ use crate::endpoint::view::{address_form, view};
 use crate::http::form::Form;
 use crate::http::json::insert;
 use crate::http::{Request, Response};
-use crate::machine::transitions::AuthorizeOutcome;
+use crate::machine::outcome::AuthorizeOutcome;
 use crate::machine::validation::Validation;
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::AuthorizationRequest;

@@ -9,7 +9,7 @@ use crate::endpoint::view::{PinError, invalid_pin, is_challenged, pin_refused, v
 use crate::http::Request;
 use crate::http::form::Form;
 use crate::machine::budget::Seen;
-use crate::machine::transitions::SolveOutcome;
+use crate::machine::outcome::SolveOutcome;
 use crate::machine::validation::{Solution, Validation};
 use crate::refusal::{Refusal, Refused};
 use crate::secret::nonce::Nonce;

@@ -10,7 +10,7 @@ use crate::endpoint::common::oauth_form;
 use crate::endpoint::decision::{Context, Decision};
 use crate::endpoint::response::View;
 use crate::http::{Request, Response};
-use crate::machine::transitions::RedeemOutcome;
+use crate::machine::outcome::RedeemOutcome;
 use crate::machine::validation::Validation;
 use crate::oauth::grant::{AccessToken, AuthorizationCode};
 use crate::oauth::pkce::CodeVerifier;

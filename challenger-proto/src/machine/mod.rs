@@ -4,6 +4,7 @@
 pub(crate) mod budget;
 mod earlier;
 pub(crate) mod limits;
+pub(crate) mod outcome;
 pub(crate) mod transitions;
 pub(crate) mod validation;
 

@@ -10,8 +10,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const ANSWER_MAX: usize = 16 * 1024;
 
 const REQUEST: &[u8] = b"GET /config HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-/// What the answer to that has in it, if it is this service's.
-const OURS: &str = r#""name":"challenger""#;
+/// What the answer to that has in it, if it is this service's, or that of its monitor.
+const OURS: [&str; 2] = [r#""name":"challenger""#, "there are /healthz, /readyz and /metrics here"];
 
 /// Who listens somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(super) enum Neighbour {
 /// Asks who listens there.
 pub(super) fn ask(address: SocketAddr) -> Neighbour {
     match answer(address) {
-        Ok(answer) if answer.contains(OURS) => Neighbour::Challenger,
+        Ok(answer) if OURS.iter().any(|mark| answer.contains(mark)) => Neighbour::Challenger,
         Ok(answer) if answer.starts_with("HTTP/1.") => Neighbour::Other,
         Ok(_) | Err(_) => Neighbour::Unknown,
     }

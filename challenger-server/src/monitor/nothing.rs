@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::front::{Listener, Pulse};
 use crate::listen::SocketFile;
 use crate::responder::Responder;
+use crate::server::VitalSign;
 use crate::settings::Settings;
 
 pub(crate) struct Watched;
@@ -25,6 +26,7 @@ impl Monitor {
         _: Watched,
         _: Arc<Responder>,
         _: Option<Pulse>,
+        _: VitalSign,
     ) -> io::Result<Self> {
         Ok(Self)
     }

@@ -6,9 +6,10 @@ use super::listen::{Read, read_tcp, read_unix};
 use super::reader::OptionReader;
 use crate::listen::Listen;
 use crate::secrecy;
+use crate::spelling::{did_you_mean, suggestion};
 
 /// The section of the options.
-const SECTION: &str = "challenger-metrics";
+pub(crate) const SECTION: &str = "challenger-metrics";
 
 /// All options of the section `[challenger-metrics]`.
 pub const METRICS_OPTIONS: [&str; 5] = ["BIND_TO", "PORT", "SERVE", "UNIXPATH", "UNIXPATH_MODE"];
@@ -51,7 +52,10 @@ fn warn_about_unused_options(reader: &mut OptionReader<'_>) {
     for setting in &section.settings {
         if !METRICS_OPTIONS.iter().any(|option| is(&setting.name, option)) {
             let (name, origin) = (secrecy::name(&setting.name), &setting.value.origin);
-            reader.warnings.push(format!("{origin}: [{SECTION}] has no option {name}; ignored"));
+            let meant = did_you_mean(suggestion(name, METRICS_OPTIONS));
+            reader
+                .warnings
+                .push(format!("{origin}: [{SECTION}] has no option {name}; ignored{meant}"));
         }
     }
     let has = |option: &str| section.settings.iter().any(|it| is(&it.name, option));

@@ -1,18 +1,17 @@
 //! The sections of a configuration. All programs of GNU Taler share files, so most sections are not
 //! for us; those that look like ours and are not are mistakes.
 
-use super::MAIN;
 use super::budgets::DESTINATION;
 use super::database::{POSTGRES, SQLITE};
 use super::reader::OptionReader;
+use super::{MAIN, METRICS};
 use crate::config::Section;
 use crate::secrecy;
 use crate::shipped::SECTION as HELPER;
 use crate::spelling::{did_you_mean, nearest, suggestion};
 
 /// All sections that are ours. Names may follow [`DESTINATION`] and a dash.
-const OURS: [&str; 7] =
-    [MAIN, HELPER, "challenger-metrics", DESTINATION, POSTGRES[0], POSTGRES[1], SQLITE];
+const OURS: [&str; 7] = [MAIN, HELPER, METRICS, DESTINATION, POSTGRES[0], POSTGRES[1], SQLITE];
 
 /// Warns about sections that look like ours: nobody reads them.
 pub(super) fn warn_about_unknown_sections(reader: &mut OptionReader<'_>) {
