@@ -49,9 +49,11 @@ fn states() -> Vec<(PageName, Value)> {
             states.push((PageName::InvalidRequest, more));
         }
     }
-    for more in [json!({"change_url": change}), json!({"home_url": HOME})] {
-        let mut disabled = more;
-        disabled["refused"] = json!({"ClientDisabled": true});
+    let refused = json!({"ClientDisabled": true});
+    for disabled in [
+        json!({"change_url": change, "refused": refused}),
+        json!({"home_url": HOME, "refused": refused}),
+    ] {
         states.push((PageName::InvalidRequest, disabled));
     }
     for failure in ["address", "later", "unknown"] {
