@@ -75,7 +75,8 @@ fn check_place(section: &str, listen: &Listen, report: &mut Report) {
         Ok(Place::Taken(address)) => match neighbour::ask(address) {
             Neighbour::Challenger => {}
             Neighbour::Other => report.errors.push(format!(
-                "[{section}] PORT: another program listens on {address}: expected a port that is free"
+                "[{section}] PORT: another program listens on {address}: expected a port that is \
+                 free"
             )),
             Neighbour::Unknown => report.warnings.push(format!(
                 "[{section}] PORT: {address} is in use, which is right if this service runs; who has \
