@@ -39,7 +39,7 @@ pub(crate) fn a_client_is_registered_with_all_it_has<D: TestDatabase>() {
         ..NewClient::new(uri.clone(), hashed("x"))
     };
     let id = store.add_client(&new, NOW).unwrap().id();
-    let plain = Client::new(id, uri.clone(), hashed("x"));
+    let plain = Client::new(id, uri, hashed("x"));
     let (name, messages_per_day) = (new.name.clone(), new.messages_per_day);
     let expected = Client { name, messages_per_day, open: true, ..plain.clone() };
     assert_eq!(find(&store, &plain), expected);
@@ -76,7 +76,7 @@ pub(crate) fn changes_are_made_together<D: TestDatabase>() {
         name: ClientName::parse("Shop"),
         open: true,
         redirect_uri: uri.clone(),
-        ..client.clone()
+        ..client
     };
     assert_eq!(find(&store, &client), changed);
     assert_eq!(store.change_client(client.id, &Changes::default()), Ok(Changed::Done));

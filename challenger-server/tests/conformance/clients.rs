@@ -100,7 +100,7 @@ pub(crate) fn clients_are_counted_changed_and_deleted<D: TestDatabase>() {
         assert_eq!(registry.rotate_secret(id, secret, None, NOW), Ok(Rotated::Unknown));
         assert_eq!(registry.change_client(id, &Changes::default()), Ok(Changed::Unknown));
     }
-    let gone = ClientKey::RedirectUri(first.redirect_uri.clone());
+    let gone = ClientKey::RedirectUri(first.redirect_uri);
     assert_eq!(registry.find_client(&gone), Ok(None));
     let known = Ok(Some((third.id, third.redirect_uri.clone())));
     assert_eq!(registry.find_client(&ClientKey::Id(third.id)), known);
