@@ -39,8 +39,8 @@ fn a_mail_server_that_takes_the_sender_is_asked_and_left_alone() {
     }
 }
 
-/// What a server does at a command, what is said of that, where `$` is the server, and how the check
-/// ends.
+/// What a server does at a command, what is said of that, where `$` is the server, and how the
+/// check ends.
 type Dislike = (&'static str, Instead, &'static str, (i32, &'static str));
 
 const DISLIKES: &[Dislike] = &[

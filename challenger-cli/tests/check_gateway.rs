@@ -1,5 +1,5 @@
-//! `challenger-httpd --check` and the other shipped helpers: a gateway is looked for, and scripts say
-//! what is missing; nothing is sent.
+//! `challenger-httpd --check` and the other shipped helpers: a gateway is looked for, and scripts
+//! say what is missing; nothing is sent.
 
 #![cfg(feature = "http")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]

@@ -79,8 +79,8 @@ fn check_place(section: &str, listen: &Listen, report: &mut Report) {
                  free"
             )),
             Neighbour::Unknown => report.warnings.push(format!(
-                "[{section}] PORT: {address} is in use, which is right if this service runs; who has \
-                 it does not answer"
+                "[{section}] PORT: {address} is in use, which is right if this service runs; who \
+                 has it does not answer"
             )),
         },
         Err((option, error)) => report.errors.push(format!("[{section}] {option}: {error}")),

@@ -176,7 +176,6 @@ mod tests {
                 "a\n\nb [[X]]\n[[Y]] [[Z]]",
                 Some("tos.txt:3: [[X]] is left to be filled in, and 2 more"),
             ),
-            ("[[[X]]", Some("tos.txt:1: [[X]] is left to be filled in")),
             ("[[:digit:]]+ and a[b[0]]", Some("tos.txt:1: [[:digit:]] is left to be filled in")),
             ("[[a", None),
             ("a[b[0]]", None),
