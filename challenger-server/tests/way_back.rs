@@ -49,10 +49,9 @@ fn states() -> Vec<(PageName, Value)> {
             states.push((PageName::InvalidRequest, more));
         }
     }
-    for more in [json!({"change_url": change}), json!({"home_url": HOME})] {
-        let mut disabled = more;
-        disabled["refused"] = json!({"ClientDisabled": true});
-        states.push((PageName::InvalidRequest, disabled));
+    for (name, url) in [("change_url", change), ("home_url", HOME)] {
+        let more = json!({"refused": {"ClientDisabled": true}, (name): url});
+        states.push((PageName::InvalidRequest, more));
     }
     for failure in ["address", "later", "unknown"] {
         let more = json!({"refused": {"HelperFailed": true}, "failure": { (failure): true }});
