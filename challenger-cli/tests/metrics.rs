@@ -110,7 +110,8 @@ fn each_event_is_counted(mut site: Site) {
     let mut changes = || {
         let now = monitor.scrape();
         let changes = now.since(&std::mem::replace(&mut latest, now.clone()));
-        // How often the database is asked is the stores' affair, and connections end when they like.
+        // How often the database is asked is the stores' affair, and connections end when they
+        // like.
         let others = ["challenger_store_", "challenger_connections "];
         let is_ours = |it: &String| !others.iter().any(|other| it.starts_with(other));
         changes.into_iter().filter(is_ours).collect::<Vec<_>>()

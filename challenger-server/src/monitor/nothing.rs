@@ -1,5 +1,5 @@
-//! The outside of `monitor.rs` for a build without the feature `metrics`, whose settings never ask for
-//! it.
+//! The outside of `monitor.rs` for a build without the feature `metrics`, whose settings never ask
+//! for it.
 
 use std::io;
 use std::sync::Arc;

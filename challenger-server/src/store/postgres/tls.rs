@@ -40,8 +40,8 @@ pub(super) struct Encryption {
 
 impl Encryption {
     /// What is expected instead of a mode that nobody knows.
-    pub(super) const MODES: &str = "another value for its option sslmode: disable, prefer, require, \
-        verify-ca or verify-full";
+    pub(super) const MODES: &str = "another value for its option sslmode: disable, prefer, \
+        require, verify-ca or verify-full";
 
     /// Takes the options that the parser does not know out of a text; `None` if the text cannot be
     /// read.
