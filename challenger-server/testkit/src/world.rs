@@ -36,7 +36,7 @@ pub const CLIENTS: [Party; 2] = [
     Party { number: 2, secret: OTHER_SECRET, redirect: OTHER_REDIRECT },
 ];
 
-/// A secret that both clients had once, whose time is over when the world begins.
+/// A secret that both clients had once, whose time is over however far clocks are set back.
 pub const SECRET_OF_BEFORE: &str = "secret-token:of-before";
 
 /// A client that the operator has disabled, of which nothing must come.
@@ -92,7 +92,7 @@ pub fn records_with(messages_per_day: [Option<u32>; 2]) -> Records {
     for (party, messages_per_day) in CLIENTS.iter().zip(messages_per_day) {
         let open = party.number == OPEN;
         let over = HashedSecret::new(SECRET_OF_BEFORE, Entropy::new([1; 32]));
-        let earlier_secret = Some((over, START));
+        let earlier_secret = Some((over, Timestamp::EPOCH));
         records.insert_client(Client { messages_per_day, open, earlier_secret, ..row(party) });
     }
     let messages_per_day = Some(9);
