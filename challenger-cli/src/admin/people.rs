@@ -21,7 +21,6 @@ use super::{failed, misconfigured, misused};
 use crate::exit::{Exit, say};
 
 /// What to do about rows that PostgreSQL has deleted.
-#[cfg(feature = "postgres")]
 const VACUUM: &str = "PostgreSQL overwrites deleted rows after a vacuum; to have it done now, as \
     their owner: VACUUM challenger.validations, challenger.grants, challenger.ledger";
 
@@ -406,10 +405,5 @@ pub(super) fn forget(
         "Out of reach: backups, the logs of the helper and of mail servers or gateways, and what \
          the clients have.",
     )?;
-    match database {
-        #[cfg(feature = "postgres")]
-        Database::Postgres(_) => say(VACUUM),
-        #[cfg(feature = "sqlite")]
-        Database::Sqlite(_) => Ok(()),
-    }
+    if database.keeps_deleted_rows() { say(VACUUM) } else { Ok(()) }
 }

@@ -49,6 +49,16 @@ pub enum OpenMode {
 }
 
 impl Database {
+    /// Whether deleted rows stay in its files until they are vacuumed.
+    pub const fn keeps_deleted_rows(&self) -> bool {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => true,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => false,
+        }
+    }
+
     /// The store, to serve from, which tells what is charged.
     ///
     /// # Errors
