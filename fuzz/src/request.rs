@@ -133,11 +133,13 @@ impl World {
         let client = challenger.register(URIS[0]);
         let open = challenger.register(URIS[1]);
         challenger.records.insert_client(Client {
-            id: open.id,
-            redirect_uri: RedirectUri::parse(&open.redirect_uri).expect("it was registered"),
-            secret: HashedSecret::new(&open.secret, Entropy::new([8; 32])),
             messages_per_day: Some(9),
             open: true,
+            ..Client::new(
+                open.id,
+                RedirectUri::parse(&open.redirect_uri).expect("it was registered"),
+                HashedSecret::new(&open.secret, Entropy::new([8; 32])),
+            )
         });
         let mut world = Self { challenger, client, words: Vec::new() };
         world.push("PUSHED");
