@@ -79,7 +79,7 @@ pub(crate) fn set_up_log(level: Option<&str>, file: Option<&Path>) -> Result<Arc
     set_up(Logger::start, level, file)
 }
 
-/// The same for a service, which must not wait for who reads its log.
+/// The same for a service, which must go on even if nobody reads its log.
 ///
 /// # Errors
 /// As for [`set_up_log`].

@@ -183,9 +183,8 @@ fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// Has panics logged instead of printed, which would wait for who reads standard error. Of what
-/// they say, only texts that were written beforehand are kept: others may quote what people
-/// entered.
+/// Logs panics instead of printing them: a print would block while nobody reads standard error. Of
+/// what a panic says, only fixed texts are kept; others may quote what people entered.
 pub fn log_panics() {
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);

@@ -102,7 +102,7 @@ impl Given {
 /// The address that `--forget` is about.
 ///
 /// # Errors
-/// It is none, or the configuration does not say what addresses look like.
+/// The text is not an address, or the configuration does not say what addresses look like.
 pub(super) fn whose(config: &Config, text: &str) -> Result<Address, Exit> {
     Given::parse(config, "--forget", &given(text)?, "")?.kept("--forget")
 }

@@ -1,4 +1,4 @@
-//! Whether a secret could be found by trying, by whoever has its digest: one SHA-256 each.
+//! Whether somebody who has the digest of a secret could guess it. Each guess costs one SHA-256.
 //!
 //! Only what a program draws at random is strong. What people think up has words, sequences and
 //! repetitions, and programs try these first, so the characters in them do not count.
