@@ -252,7 +252,7 @@ fn what_does_nothing_is_warned_about() {
     assert_eq!(warnings("phone", &text), numbered(&[(4, &own)]));
 
     let text = section("x", &["PREFIX = +41", "MESAGES = 5", "MESSAGES = 1"]);
-    let own = "[challenger-destination-x] has no option MESAGES; ignored";
+    let own = "[challenger-destination-x] has no option MESAGES; ignored; did you mean MESSAGES?";
     assert_eq!(warnings("phone", &text), numbered(&[(3, own)]));
 
     let text = section("x", &["PREFIX = +41", "MESSAGES = 1", "PERIOD = 60"]);
