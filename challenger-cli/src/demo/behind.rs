@@ -30,37 +30,33 @@ pub(super) fn shop(exchanges: &[Exchange], back: Option<&str>, problem: Option<&
     let back = back.and_then(|query| Form::parse(query.as_bytes()).ok());
     let stopped = back.as_ref().is_some_and(|back| back.get("error").is_some());
     let mut steps = vec![
-        step("The shop asks the service for a link: <code>POST /par</code>.", pushed.map(exchange)),
-        step(
+        ("The shop asks the service for a link.", pushed.map(exchange)),
+        (
             "It sends your browser there. The service asks for your address, sends a code to it, \
              and checks what you enter.",
             pushed.map(departure),
         ),
-        step(
-            if stopped {
-                "Your browser came back with <code>error</code> instead of a code, so there is \
-                 nothing to exchange. The shop gets no address."
-            } else {
-                "Your browser comes back with a code for the shop, which checks \
-                 <code>state</code> and <code>iss</code>."
-            },
-            back.as_ref().map(arrival),
-        ),
     ];
-    if !stopped {
-        steps.push(step(
-            "The shop exchanges this code for a token: <code>POST /token</code>.",
-            granted.map(exchange),
-        ));
-        steps.push(step(
-            "With the token, it reads your address: <code>GET /info</code>.",
-            info.map(exchange),
-        ));
+    let back = back.as_ref().map(arrival);
+    if stopped {
+        let sentence = "Your browser came back without a code, so there is nothing to exchange. \
+                        The shop gets no address.";
+        steps.push((sentence, back));
+    } else {
+        let sentence = "Your browser comes back with a code for the shop, which checks \
+                        <code>state</code> and <code>iss</code>.";
+        steps.push((sentence, back));
+        steps.push(("The shop exchanges this code for a token.", granted.map(exchange)));
+        steps.push(("With the token, it reads your address.", info.map(exchange)));
     }
+    let last = steps.iter().rposition(|(_, made)| made.is_some());
+    let steps = steps.iter().enumerate();
+    let steps =
+        steps.map(|(index, (sentence, made))| step(sentence, made.as_ref(), Some(index) == last));
     let problem = problem.map(|problem| {
         format!("<p><strong>What went wrong:</strong> {}</p>\n", escape_html(problem))
     });
-    format!("{SHOP}{}<ol>\n{}</ol>\n{MORE}", problem.unwrap_or_default(), steps.concat())
+    format!("{SHOP}{}<ol>\n{}</ol>\n{MORE}", problem.unwrap_or_default(), steps.collect::<String>())
 }
 
 /// A link that the shop takes nothing from.
@@ -85,39 +81,47 @@ pub(super) fn inbox() -> String {
         .to_owned()
 }
 
-/// A step, with what it looked like if it was made.
-fn step(sentence: &str, made: Option<String>) -> String {
+/// A request as it was made: its first line, and all of it.
+struct Made {
+    line: String,
+    text: String,
+}
+
+/// A step, with what it looked like if it was made. The latest is open.
+fn step(sentence: &str, made: Option<&Made>, is_last: bool) -> String {
     match made {
-        Some(made) => format!("<li>{sentence}\n<pre>{}</pre></li>\n", escape_html(&made)),
+        Some(Made { line, text }) => format!(
+            "<li>{sentence}\n<details{}><summary>{line}</summary>\n<pre>{}</pre>\n\
+             </details></li>\n",
+            if is_last { " open" } else { "" },
+            escape_html(text.trim_end()),
+        ),
         None => format!("<li class=\"todo\">{sentence}</li>\n"),
     }
 }
 
-/// A request and its answer.
-fn exchange(it: &Exchange) -> String {
+/// A request of the shop, and its answer.
+fn exchange(it: &Exchange) -> Made {
     let Exchange { request, fields, status, answer } = it;
-    let fields = fields.iter().map(|(name, value)| field(name, value));
+    let fields: String = fields.iter().map(|(name, value)| field(name, value)).collect();
     let answer = serde_json::to_string_pretty(&without_secrets(answer)).unwrap_or_default();
-    format!("{request}\n{}\n→ {status}\n{answer}", fields.collect::<String>())
+    Made { line: format!("{request} → {status}"), text: format!("{fields}\n{answer}") }
 }
 
 /// Where the browser was sent.
-fn departure(pushed: &Exchange) -> String {
+fn departure(pushed: &Exchange) -> Made {
     let client_id = pushed.fields.iter().find(|(name, _)| name == "client_id");
     let client_id = client_id.map_or("", |(_, value)| value);
     let request_uri = pushed.text("request_uri").unwrap_or_default();
-    format!(
-        "GET /authorize\n{}{}",
-        field("client_id", client_id),
-        field("request_uri", request_uri)
-    )
+    let text = field("client_id", client_id) + &field("request_uri", request_uri);
+    Made { line: "GET /authorize".to_owned(), text }
 }
 
 /// What the browser came back with.
-fn arrival(back: &Form) -> String {
+fn arrival(back: &Form) -> Made {
     let names = ["code", "error", "state", "iss"];
     let fields = names.iter().filter_map(|name| Some(field(name, back.get(name)?)));
-    format!("GET /callback\n{}", fields.collect::<String>())
+    Made { line: "GET /callback".to_owned(), text: fields.collect() }
 }
 
 /// A line for a parameter.
@@ -167,11 +171,12 @@ mod tests {
         ];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let answer = json!({"request_uri": "urn:x:ABCDEFGHIJ", "expires_in": 300});
-        let text = exchange(&Exchange { request: "POST /par", fields, status: 201, answer });
+        let made = exchange(&Exchange { request: "POST /par", fields, status: 201, answer });
+        assert_eq!(made.line, "POST /par → 201");
         assert_eq!(
-            text,
-            "POST /par\nclient_secret=(secret)\nstate=012345…\ncode_challenge_method=S256\n\
-             Authorization: Bearer ABCDEF…\n\n→ 201\n{\n  \"expires_in\": 300,\n  \
+            made.text,
+            "client_secret=(secret)\nstate=012345…\ncode_challenge_method=S256\n\
+             Authorization: Bearer ABCDEF…\n\n{\n  \"expires_in\": 300,\n  \
              \"request_uri\": \"urn:x:ABCDEF…\"\n}"
         );
     }

@@ -145,7 +145,7 @@ impl Pages<'_> {
         let Words { order, product, details, delivery, free, total, price, .. } = words;
         format!(
             "<div class=\"shop\">\n<div class=\"card\">\n\
-             <ol class=\"steps\" aria-label=\"{}\">\n{}</ol>\n<h1>{title}</h1>\n{text}</div>\n\
+             <ol class=\"steps\" aria-label=\"{}\">\n{}</ol>\n<h1>{}</h1>\n{text}</div>\n\
              <section class=\"card order\" aria-labelledby=\"order\">\n\
              <h2 id=\"order\">{order}</h2>\n{}<h3>{product}</h3>\n<p>{details}</p>\n<dl>\n\
              <div><dt>{product}</dt><dd>{price}</dd></div>\n\
@@ -153,6 +153,8 @@ impl Pages<'_> {
              <div><dt>{total}</dt><dd>{price}</dd></div>\n</dl>\n</section>\n</div>",
             words.steps,
             steps.concat(),
+            // In large letters, no line ends within "e-mail".
+            title.replace('-', "\u{2011}"),
             MUG.replace("NAME", product),
         )
     }
@@ -180,7 +182,7 @@ impl Pages<'_> {
                 self.words.behind,
             )
         };
-        let end = if self.has_shop { *demonstration } else { self.words.inbox.text };
+        let end = if self.has_shop { *demonstration } else { "" };
         let icon = LEAF.trim_end().replace('#', "%23").replace('"', "'");
         let body = format!(
             "<!DOCTYPE html>\n<html lang=\"{language}\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -199,5 +201,7 @@ impl Pages<'_> {
 }
 
 fn brand(name: &str, below: &str, url: &str) -> String {
-    format!("<a class=\"brand\" href=\"{url}\">{LEAF}<span><b>{name}</b>{below}</span></a>\n")
+    format!(
+        "<a class=\"brand\" href=\"{url}\">{LEAF}<span><strong>{name}</strong>{below}</span></a>\n"
+    )
 }

@@ -203,12 +203,12 @@ fn the_margin_shows_each_request_without_secrets() {
     let margin = browser.find("aside").property("textContent");
     let margin = margin.as_str().unwrap();
     for shown in [
-        "POST /par\nclient_id=1\nclient_secret=(secret)\n",
+        "POST /par → 201\nclient_id=1\nclient_secret=(secret)\n",
         "\"request_uri\": \"urn:ietf:params:oauth:request_uri:",
         "GET /authorize\nclient_id=1\nrequest_uri=urn:",
         &format!("GET /callback\ncode={}…", &code[..6]),
-        "POST /token\n",
-        "GET /info\nAuthorization: Bearer ",
+        "POST /token → 200\n",
+        "GET /info → 200\nAuthorization: Bearer ",
         "\"CONTACT_EMAIL\": \"ada@example.com\"",
         "docs/api.md",
     ] {
