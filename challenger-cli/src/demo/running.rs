@@ -193,6 +193,7 @@ fn service(configuration: &str, url: &str) -> Result<Service, Exit> {
     let mut service = settings::addresses(&config).map_err(failed)?;
     service.budgets = Budgets::default();
     service.issuer = Some(issuer(url));
+    service.name = "Challenger".to_owned();
     Ok(service)
 }
 

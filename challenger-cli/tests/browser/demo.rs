@@ -170,7 +170,7 @@ fn the_shop_speaks_the_language_of_the_browser() {
     ] {
         let browser = Browser::start_as(Setup { languages: wanted, ..Setup::default() });
         let mut own = BTreeSet::new();
-        tour(&browser, &EMAIL, |page| {
+        tour(&browser, EMAIL, |page| {
             assert_eq!(browser.find("html").attribute("lang").as_deref(), Some(language), "{page}");
             own.extend(sentences(&browser));
             resize(&browser, PHONE, 1);
