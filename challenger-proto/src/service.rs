@@ -59,6 +59,8 @@ pub struct Service {
     pub pages: PageSet,
     /// The languages of the messages; without any, messages are assumed to be in English.
     pub message_languages: BTreeSet<String>,
+    /// The name of the service for people, shown at the top of each page; may be empty.
+    pub name: String,
     /// The issuer identifier (RFC 8414 §2): the address of the service without a slash at its end,
     /// if it is known.
     pub issuer: Option<String>,
@@ -81,6 +83,7 @@ impl Service {
             restrictions: Restrictions::default(),
             pages: PageSet::default(),
             message_languages: BTreeSet::new(),
+            name: String::new(),
             issuer: None,
             terms: Documents::default(),
             privacy: Documents::default(),

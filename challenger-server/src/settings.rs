@@ -16,7 +16,7 @@ use std::fmt;
 use challenger_proto::Service;
 use challenger_proto::address::AddressType;
 
-use self::base_url::read_base_url;
+use self::base_url::{read_base_url, read_name};
 pub use self::budgets::{DESTINATION_OPTIONS, SharedBudgets};
 use self::front::{read_engine, read_limits};
 use self::helper::{read_command, read_stays};
@@ -77,6 +77,7 @@ pub const OPTIONS: &[&str] = &[
     "RETRANSMISSION_INTERVAL",
     "SERVE",
     "SERVICE_MESSAGES",
+    "SERVICE_NAME",
     "SERVICE_PERIOD",
     "TEMPLATE_DIR",
     "TERMS_DIR",
@@ -249,6 +250,7 @@ impl PartialSettings {
         let command = read_command(&mut reader);
         let stays = read_stays(&mut reader, command.as_ref());
         let (host, issuer) = read_base_url(&mut reader);
+        let name = read_name(&mut reader).unwrap_or_else(|| host.clone());
         let database = database::read(&mut reader);
         let (limits, places) = read_limits(&mut reader, engine);
         let log_format = reader.optional("LOG_FORMAT", |it| it.choice(LOG_FORMATS));
@@ -260,6 +262,7 @@ impl PartialSettings {
         let are_complete = reader.errors.len() == mistakes;
         if let Some(service) = &mut service {
             service.issuer = issuer;
+            service.name = name;
             service.message_languages = messages.languages().map(str::to_owned).collect();
             service.pages = templates.page_set(&service.address_type);
             reader.warnings.extend(templates.dead_ends(service));

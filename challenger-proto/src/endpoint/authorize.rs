@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::endpoint::authorization;
 use crate::endpoint::common::{completed, keys_of, live_validation, parse_nonce};
 use crate::endpoint::decision::{Context, Decision};
-use crate::endpoint::view::{address_form, view};
+use crate::endpoint::view::{address_form, code_form, is_challenged, is_stuck, view};
 use crate::http::form::Form;
 use crate::http::json::insert;
 use crate::http::{Request, Response};
@@ -94,6 +94,11 @@ impl AuthorizeRequest {
         }
         if let Some(code) = validation.authorization_code(&self.nonce) {
             return completed(validation, &code, context);
+        }
+        let left = validation.budget(&context.service.limits);
+        if is_challenged(validation) && left.addresses == 0 && !is_stuck(validation, context) {
+            // No other address can be entered, so the form for one would be of no use.
+            return code_form(validation, &self.nonce, false, context);
         }
         address_form(validation, &self.nonce, context, None)
     }

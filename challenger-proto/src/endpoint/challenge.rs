@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::mem;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::address::fields::BUDGET_SEEN;
 use crate::address::{Address, WrongFields};
@@ -15,13 +15,11 @@ use crate::endpoint::over_budget::over_budget;
 use crate::endpoint::response::View;
 use crate::endpoint::transmission::Transmission;
 use crate::endpoint::view::{
-    PinError, address_form, field_list, fixed, is_challenged, is_unsent, next_time_text,
-    pin_refused, view,
+    address_form, code_form, created, field_list, fixed, is_challenged, next_time_text, view,
 };
 use crate::failure::Failure;
 use crate::http::form::Form;
 use crate::http::json::{insert, object};
-use crate::http::page::PageName;
 use crate::http::{Request, Response};
 use crate::machine::budget::Seen;
 use crate::machine::outcome::{ChallengeOutcome, RefundOutcome};
@@ -180,29 +178,13 @@ impl ChallengeRequest {
         transmitted: bool,
         context: Context<'_>,
     ) -> Result<Response, Refused> {
+        if context.audience.html {
+            return code_form(validation, &self.nonce, transmitted, context);
+        }
         let budget = validation.budget(&context.service.limits);
-        let unsent = is_unsent(&budget, context.service);
-        if context.audience.html && budget.attempts == 0 && !unsent {
-            // Until the next message, there are no guesses, so there is no form to show.
-            return Ok(pin_refused(validation, &self.nonce, PinError::Exhausted, context));
-        }
-        let data = [
-            ("type", "created".into()),
-            ("attempts_left", budget.attempts.into()),
-            ("address", validation.address().map_or(Value::Null, Address::to_json)),
-            ("transmitted", transmitted.into()),
-            ("retransmission_time", budget.next_transmission.to_json()),
-        ];
-        if !context.audience.html {
-            let mut data = object(data);
-            insert(&mut data, "next_tx_time", next_time_text(&budget));
-            return Ok(Response::json(200, data));
-        }
-        let mut view = view(validation, &self.nonce, context, data);
-        if unsent {
-            view.data.set("unsent", true);
-        }
-        context.audience.page(context.service, 200, PageName::EnterTanForm, view)
+        let mut data = object(created(validation, transmitted, context));
+        insert(&mut data, "next_tx_time", next_time_text(&budget));
+        Ok(Response::json(200, data))
     }
 }
 
@@ -293,7 +275,7 @@ impl Postponed {
         }
         let refused = Refusal::HelpersBusy.into();
         let mut view = view(&validation, &self.nonce, context, []);
-        view.data.set("fields", field_list(&self.address));
+        view.data.set("fields", field_list(&self.address, &context));
         let mut response = context.audience.refuse(context.service, &refused, view);
         response.set("Retry-After", retry_after(entropy).to_string());
         Ok(Decision::Respond(response))

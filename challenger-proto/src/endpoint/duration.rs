@@ -4,6 +4,7 @@ use alloc::format;
 
 use serde_json::{Value, json};
 
+use crate::http::json::insert;
 use crate::time::Span;
 
 /// A time that something lasts at least: rounded down, and nothing for less than a minute.
@@ -16,6 +17,20 @@ pub(super) fn at_most(span: Span) -> Value {
     let seconds = span.as_seconds().max(1);
     let minutes = seconds.div_ceil(60);
     in_words(minutes, minutes.div_ceil(60), minutes.div_ceil(60 * 24))
+}
+
+/// A wait that counts down: `brief` is a number of seconds, and longer waits are rounded up. `text`
+/// and `seconds` are the same for every length.
+pub(super) fn countdown(span: Span) -> Value {
+    let seconds = span.as_seconds();
+    let mut wait = match seconds {
+        // Nobody waits for a single second, and then no language needs a word for it.
+        0..=119 => json!({"brief": seconds.max(2)}),
+        _ => at_most(span),
+    };
+    insert(&mut wait, "seconds", seconds);
+    insert(&mut wait, "text", span.to_text());
+    wait
 }
 
 /// `text` is short, in units that people read in any language.

@@ -5,7 +5,8 @@ use alloc::string::ToString;
 use crate::address::Address;
 use crate::endpoint::common::back_to_client;
 use crate::endpoint::decision::Context;
-use crate::endpoint::duration::at_most;
+use crate::endpoint::duration::{at_most, countdown};
+use crate::endpoint::transmission::until as parts;
 use crate::endpoint::view::{field_list, view};
 use crate::http::json::insert;
 use crate::http::{Body, Response};
@@ -36,13 +37,15 @@ pub(super) fn over_budget(
     let data = &mut view.data;
     data.set("other_address", other_address);
     // The address that was entered may be another than the one that has a code.
-    data.set("fields", field_list(address));
+    data.set("fields", field_list(address, &context));
     if let Some(challenge) = validation.challenged().filter(|it| it.attempts_left > 0) {
-        data.set("sent_to", field_list(&challenge.address));
+        data.set("sent_to", field_list(&challenge.address, &context));
     }
     if let Some(wait) = wait {
         data.set("again", at_most(wait));
         data.set("in_time", until < validation.expires);
+        data.set("wait", countdown(wait));
+        data.set("until", parts(until));
     }
     let outcome = Outcome::Error(Refusal::OverBudget.oauth_error());
     data.set("back_url", back_to_client(validation, outcome, context.service));

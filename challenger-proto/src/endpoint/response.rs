@@ -42,6 +42,9 @@ impl Audience {
                 data.set(name, true);
             }
         }
+        if !service.name.is_empty() {
+            data.set("service", service.name.as_str());
+        }
         let policy = service.pages.inline(name, language).map(|inline| inline.policy(client));
         let page = Page { name, language: language.to_string(), data };
         let mut response = Response::new(status, Body::Page(page));

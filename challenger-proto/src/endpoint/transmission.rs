@@ -121,7 +121,7 @@ const MONTHS: [&str; 12] = [
 
 /// The parts of a date in UTC, from which a catalogue makes what people write in its language. Only
 /// the member of the month itself is there, and `first` on the first day of a month.
-fn until(time: Timestamp) -> Value {
+pub(super) fn until(time: Timestamp) -> Value {
     let ((year, month, day), (hour, minute, _)) = (time.date(), time.time_of_day());
     let mut parts = json!({
         "year": year,

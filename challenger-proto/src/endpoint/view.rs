@@ -12,7 +12,9 @@ use crate::address::tidy::{shown, tidied};
 use crate::address::{Address, Channel, WrongFields, masked};
 use crate::endpoint::common::back_to_client;
 use crate::endpoint::decision::Context;
+use crate::endpoint::duration::countdown;
 use crate::endpoint::response::View;
+use crate::endpoint::transmission::until;
 use crate::http::Response;
 use crate::http::form::Form;
 use crate::http::json::{insert, object};
@@ -47,24 +49,40 @@ pub(super) fn view<'a, const N: usize>(
         ("can_retransmit", (again && wait.as_seconds() == 0).into()),
         ("can_retry", (challenged && budget.attempts > 0).into()),
         ("client", validation.shown_client().into()),
-        ("fields", validation.address().map_or(Value::Null, field_list)),
+        ("fields", validation.address().map_or(Value::Null, |it| field_list(it, &context))),
         ("next_tx_time", next_time_text(&budget).into()),
         ("pin_transmissions_left", budget.transmissions.into()),
         ("reference", validation.id.reference().into()),
     ];
     let mut data: Variables = members.into_iter().chain(more).collect();
     if again && wait.as_seconds() > 0 {
-        data.set("wait", json!({"seconds": wait.as_seconds(), "text": wait.to_text()}));
+        data.set("wait", countdown(wait));
+        data.set("until", until(next));
     }
     // Before the first message, even an address that is fixed has to be confirmed there.
-    if !validation.is_address_fixed() || !challenged {
+    if !challenged || !validation.is_address_fixed() && budget.addresses > 0 {
         data.set("change_url", format!("../authorize/{nonce}"));
+    }
+    if let Some(few) = few(budget.attempts) {
+        data.set("tries", json!({ (few): true }));
+    }
+    if let Some(few) = few(budget.addresses) {
+        data.set("changes", json!({ (few): true }));
     }
     if let Some(url) = cancel_url(validation, context.service) {
         data.set("cancel_url", url);
     }
     data.set("nonce", nonce);
     View { data, client: Some(&validation.redirect_uri) }
+}
+
+/// The member for a number of tries or changes that is so small that people should know.
+const fn few(left: u8) -> Option<&'static str> {
+    match left {
+        1 => Some("one"),
+        2 => Some("two"),
+        _ => None,
+    }
 }
 
 /// Where a person who stops goes: back to the client, with the error of RFC 6749 §4.1.2.1 that says
@@ -95,7 +113,7 @@ pub(super) fn address_form(
     context: Context<'_>,
     rejected: Option<(&Form, &WrongFields)>,
 ) -> Result<Response, Refused> {
-    if rejected.is_none() && is_stuck(validation, context.service) {
+    if rejected.is_none() && is_stuck(validation, context) {
         return Ok(fixed(validation, nonce, context));
     }
     let service = context.service;
@@ -130,11 +148,46 @@ pub(super) fn address_form(
     Ok(response)
 }
 
+/// The form for the PIN; where no guess is left until the next message, the page that says so.
+pub(super) fn code_form(
+    validation: &Validation,
+    nonce: &Nonce,
+    transmitted: bool,
+    context: Context<'_>,
+) -> Result<Response, Refused> {
+    let budget = validation.budget(&context.service.limits);
+    let unsent = is_unsent(&budget, context.service);
+    if budget.attempts == 0 && !unsent {
+        return Ok(pin_refused(validation, nonce, PinError::Exhausted, context));
+    }
+    let mut view = view(validation, nonce, context, created(validation, transmitted, context));
+    if unsent {
+        view.data.set("unsent", true);
+    }
+    context.audience.page(context.service, 200, PageName::EnterTanForm, view)
+}
+
+/// The members of the wire's `ChallengeCreateResponse`.
+pub(super) fn created(
+    validation: &Validation,
+    transmitted: bool,
+    context: Context<'_>,
+) -> [(&'static str, Value); 5] {
+    let budget = validation.budget(&context.service.limits);
+    [
+        ("type", "created".into()),
+        ("attempts_left", budget.attempts.into()),
+        ("address", validation.address().map_or(Value::Null, Address::to_json)),
+        ("transmitted", transmitted.into()),
+        ("retransmission_time", budget.next_transmission.to_json()),
+    ]
+}
+
 /// Whether the client fixed an address that is not accepted any more, because the operator has
 /// tightened the restrictions since then.
-fn is_stuck(validation: &Validation, service: &Service) -> bool {
+pub(super) fn is_stuck(validation: &Validation, context: Context<'_>) -> bool {
     let fixed = validation.address().filter(|_| validation.is_address_fixed());
-    fixed.is_some_and(|address| service.check(address).is_err())
+    fixed.is_some_and(|address| context.service.check(address).is_err())
 }
 
 /// The page for a fixed address that cannot be confirmed, or not changed: either the form leads on,
@@ -299,16 +352,22 @@ pub(super) fn next_time_text(budget: &Budget) -> String {
 }
 
 /// An address as a list in the order of a letter, because templates cannot iterate over objects.
-pub(super) fn field_list(address: &Address) -> Value {
+///
+/// `shown` is the value for somebody who has just sent a form, so that a typing mistake is noticed.
+/// Behind a link, where somebody else may look, it is masked.
+pub(super) fn field_list(address: &Address, context: &Context<'_>) -> Value {
     const ON_LETTERS: [&str; 3] = ["CONTACT_NAME", "ADDRESS_LINES", "ADDRESS_COUNTRY"];
     let place = |name: &str| ON_LETTERS.iter().position(|field| *field == name);
     let mut fields: Vec<(&str, &str)> = address.fields().collect();
     fields.sort_by_key(|(name, _)| place(name).unwrap_or(ON_LETTERS.len()));
     let member = |(name, value): (&str, &str)| {
         let value = shown(name, value);
+        let masked = masked(name, &value);
+        let visible = if context.audience.posted { &value } else { &masked };
         object([
             ("name", name.into()),
-            ("masked", masked(name, &value).into()),
+            ("shown", visible.as_str().into()),
+            ("masked", masked.into()),
             ("value", value.into()),
         ])
     };

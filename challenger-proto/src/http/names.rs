@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use crate::http::page::PageName;
 
 /// The variables of all pages.
-const EVERYWHERE: &[&str] = &["has_privacy", "has_terms"];
+const EVERYWHERE: &[&str] = &["has_privacy", "has_terms", "service"];
 
 /// Those of a page that is about a validation.
 const VALIDATION: &[&str] = &[
@@ -26,14 +26,40 @@ const VALIDATION: &[&str] = &[
     "can_retry",
     "cancel_url",
     "change_url",
+    "changes.one",
+    "changes.two",
     "client",
     "fields.masked",
     "fields.name",
+    "fields.shown",
     "fields.value",
     "next_tx_time",
     "nonce",
     "pin_transmissions_left",
     "reference",
+    "tries.one",
+    "tries.two",
+    "until.april",
+    "until.august",
+    "until.day",
+    "until.december",
+    "until.february",
+    "until.first",
+    "until.hour",
+    "until.january",
+    "until.july",
+    "until.june",
+    "until.march",
+    "until.may",
+    "until.minute",
+    "until.november",
+    "until.october",
+    "until.september",
+    "until.year",
+    "wait.brief",
+    "wait.days",
+    "wait.hours",
+    "wait.minutes",
     "wait.seconds",
     "wait.text",
 ];
@@ -75,6 +101,7 @@ const OVER_BUDGET: &[&str] = &[
     "other_address",
     "sent_to.masked",
     "sent_to.name",
+    "sent_to.shown",
     "sent_to.value",
 ];
 
@@ -105,7 +132,7 @@ impl PageName {
     /// let names = PageName::EnterTanForm.variables();
     /// assert!(is_variable(&names, "wait.text") && is_variable(&names, "wait"));
     /// assert!(is_variable(&names, "address.CONTACT_EMAIL"));
-    /// assert!(!is_variable(&names, "wait.minutes") && !is_variable(&names, "pin"));
+    /// assert!(!is_variable(&names, "wait.weeks") && !is_variable(&names, "pin"));
     /// ```
     pub fn variables(self) -> Vec<&'static str> {
         let parts: &[&[&str]] = match self {

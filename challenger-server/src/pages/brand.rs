@@ -1,12 +1,12 @@
-//! The operator's brand, without templates of their own: a few style rules and a logo.
+//! The operator's brand, without templates of their own: a few style rules, a logo and an icon.
 
 use data_encoding::BASE64;
 
 use crate::files::utf8;
 
-/// The largest logo, in bytes. It is in each page, where it takes a third more. A good one has a
-/// tenth of that.
-const LOGO_MAX: usize = 64 * 1024;
+/// The largest logo or icon, in bytes. It is in each page, where it takes a third more. A good one
+/// has a tenth of that.
+const PICTURE_MAX: usize = 64 * 1024;
 
 /// Turns more rules for the style sheet into a part.
 pub(super) fn style(file: &[u8]) -> Result<String, String> {
@@ -20,12 +20,23 @@ pub(super) fn style(file: &[u8]) -> Result<String, String> {
     Ok(rules)
 }
 
-/// Turns a picture of that type into a part. It is in the page itself, so that nothing else is
-/// loaded. It has no alternative text, because the page's own text says whose it is.
+/// Turns the logo into a part: a picture without alternative text, because the name of the service
+/// stands below it.
 pub(super) fn logo(kind: &str, file: &[u8]) -> Result<String, String> {
-    if file.len() > LOGO_MAX {
-        return Err(format!("the logo has {} bytes: expected at most {LOGO_MAX}", file.len()));
+    let url = picture("logo", kind, file)?;
+    Ok(format!("<img class=\"logo\" src=\"{url}\" alt=\"\">\n"))
+}
+
+/// Turns the icon for the browser's tab into a part.
+pub(super) fn icon(kind: &str, file: &[u8]) -> Result<String, String> {
+    let url = picture("icon", kind, file)?;
+    Ok(format!("<link rel=\"icon\" href=\"{url}\">\n"))
+}
+
+/// The URL that holds a whole picture of that type, so that nothing else is loaded.
+fn picture(name: &str, kind: &str, file: &[u8]) -> Result<String, String> {
+    if file.len() > PICTURE_MAX {
+        return Err(format!("the {name} has {} bytes: expected at most {PICTURE_MAX}", file.len()));
     }
-    let data = BASE64.encode(file);
-    Ok(format!("<img class=\"logo\" src=\"data:{kind};base64,{data}\" alt=\"\">\n"))
+    Ok(format!("data:{kind};base64,{}", BASE64.encode(file)))
 }

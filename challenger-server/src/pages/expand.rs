@@ -19,6 +19,28 @@ const PARTIALS_DEPTH_MAX: usize = 8;
 /// not be a page any more.
 const TEMPLATE_MAX: usize = 512 * 1024;
 
+/// The parts and texts that templates of earlier versions could name, and what to write now.
+const FORMER: &[(&str, &str)] = &[
+    ("again-in", "write {{>wait}}"),
+    ("masked", "write {{>shown}}"),
+    ("send-again", "write {{>again-form}}"),
+    ("address.reference", "the page for the code shows the reference: leave it out"),
+    ("change.left", "write {{#changes.one}}{{>change.one}}{{/changes.one}}, and the same with two"),
+    ("code.help", "leave it out, or write {{#tries.one}}{{>code.one_try}}{{/tries.one}}"),
+    ("code.sent_to", "write {{>sent.before}}"),
+    ("code.title", "write {{>code-title}}"),
+    ("done.link", "write {{>stuck.link}}"),
+    ("over_budget.days", "write {{>wait}}"),
+    ("over_budget.hours", "write {{>wait}}"),
+    ("over_budget.minutes", "write {{>wait}}"),
+    ("over_budget.one_minute", "write {{>wait}}"),
+    ("sent_before.email", "write {{>sent.before}}"),
+    ("sent_before.other", "write {{>sent.before}}"),
+    ("sent_before.phone", "write {{>sent.before}}"),
+    ("sent_before.post", "write {{>sent.before}}"),
+    ("unsent.now", "write {{>again.now}}"),
+];
+
 /// A text and its origin.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source<'a> {
@@ -168,12 +190,14 @@ fn find<'a>(
     }
     match partials(name) {
         Some(source) => Ok(Frame { name, source, pieces: source.read()?.into_iter() }),
-        None if piece.kind == Kind::Part => {
-            complain(format!("{piece}: there is no file {name}.part.must"))
-        }
         None => {
-            let (section, key) = name.split_once('.').unwrap_or_default();
-            complain(format!("{piece}: en.lang has no {key} in [{section}]"))
+            let missing = match name.split_once('.') {
+                None => format!("there is no file {name}.part.must"),
+                Some((section, key)) => format!("en.lang has no {key} in [{section}]"),
+            };
+            let now = FORMER.iter().find(|(former, _)| *former == name);
+            let now = now.map(|(_, now)| format!("; it is not there any more: {now}"));
+            complain(format!("{piece}: {missing}{}", now.unwrap_or_default()))
         }
     }
 }

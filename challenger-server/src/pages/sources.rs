@@ -36,17 +36,20 @@ const FILE_MAX: usize = 512 * 1024;
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
-const SHIPPED: [(&str, &str); 53] = shipped![
+const SHIPPED: [(&str, &str); 63] = shipped![
     "address-again.part.must",
     "again-form.part.must",
-    "again-in.part.must",
     "again.part.must",
     "already-done.must",
+    "back.part.must",
     "body.part.must",
     "brand.part.must",
     "cancel.part.must",
+    "change-link.part.must",
     "change.part.must",
     "code-form.part.must",
+    "code-help.part.must",
+    "code-title.part.must",
     "countdown.part.must",
     "de.countries",
     "de.lang",
@@ -67,29 +70,36 @@ const SHIPPED: [(&str, &str); 53] = shipped![
     "fr.lang",
     "head.part.must",
     "home.part.must",
+    "icon.part.must",
     "internal-error.must",
     "invalid-pin.must",
     "invalid-request.must",
     "it.countries",
     "it.lang",
     "logo.part.must",
-    "masked.part.must",
     "message-phone.must",
     "message-postal.must",
     "message.must",
     "month.part.must",
+    "named.part.must",
+    "no-tries.part.must",
     "over-budget.must",
     "post-country.part.must",
     "post-form.part.must",
     "post-lines.part.must",
     "post-name.part.must",
+    "returning-end.part.must",
     "returning.part.must",
-    "send-again.part.must",
+    "sent.part.must",
+    "shown.part.must",
     "style.part.must",
     "try-later.part.must",
+    "undelivered.part.must",
+    "unreachable.part.must",
     "valid.part.must",
     "validation-unknown.must",
     "wait.part.must",
+    "ways-on.part.must",
 ];
 
 /// All files, in their layers.
@@ -136,7 +146,9 @@ enum Role {
     Countries {
         language: String,
     },
-    /// A picture of this type.
+    /// A picture of this type, for the tab of the browser.
+    Icon(&'static str),
+    /// A picture of this type, for the top of each page.
     Logo(&'static str),
     /// One of these with a wrong name, and the right name.
     Misnamed(&'static str),
@@ -156,6 +168,8 @@ impl Role {
         match file {
             _ if file.starts_with('.') => return Self::Other,
             "brand.css" => return Self::Brand,
+            "icon.png" => return Self::Icon("image/png"),
+            "icon.svg" => return Self::Icon("image/svg+xml"),
             "logo.png" => return Self::Logo("image/png"),
             "logo.svg" => return Self::Logo("image/svg+xml"),
             _ => {}
@@ -282,6 +296,9 @@ impl Sources {
                 Ok(text) => return self.countries.read(&language, path, &text),
                 Err(reason) => Err(reason),
             },
+            Role::Icon(kind) => {
+                brand::icon(kind, text).map(|text| layer.add_part("icon", path, text))
+            }
             Role::Logo(kind) => {
                 brand::logo(kind, text).map(|text| layer.add_part("logo", path, text))
             }

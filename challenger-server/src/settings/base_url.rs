@@ -1,8 +1,8 @@
-//! The address of the service.
+//! The address of the service, and its name.
 
 use std::net::IpAddr;
 
-use challenger_proto::oauth::RedirectUri;
+use challenger_proto::oauth::{CLIENT_NAME_MAX, ClientName, RedirectUri};
 
 use super::MAIN;
 use super::reader::OptionReader;
@@ -41,6 +41,16 @@ pub(super) fn read_base_url(reader: &mut OptionReader<'_>) -> (String, Option<St
             (String::new(), None)
         }
     }
+}
+
+/// Reads the name of the service for people, of which the same is expected as of that of a client.
+pub(super) fn read_name(reader: &mut OptionReader<'_>) -> Option<String> {
+    let name = reader.text("SERVICE_NAME").filter(|name| !name.is_empty())?;
+    if ClientName::parse(&name).is_none() {
+        let expected = format!("a name of at most {CLIENT_NAME_MAX} characters, all visible");
+        reader.refuse("SERVICE_NAME", &expected);
+    }
+    Some(name)
 }
 
 /// Whether others could be on the way to a host: not if it is this machine, or only for tests.

@@ -110,6 +110,7 @@ fn configure(service: &mut Service, option: &str, value: &str, story: &str) {
         "ADDRESS_RESTRICTIONS" => service.restrictions = Restrictions::parse(value).unwrap(),
         "ADDRESS_TYPE" => {}
         "BASE_URL" => service.issuer = Some(value.trim_end_matches('/').into()),
+        "SERVICE_NAME" => service.name = value.into(),
         "AUTH_ADDRESS_FORMAT" if value == "plain" => service.address_format = AddressFormat::Plain,
         "CLIENT_VALIDATIONS_MAX" => limits.client_validations = Some(count().into()),
         "CODE_DURATION" => limits.code_duration = span(),
