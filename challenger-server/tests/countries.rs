@@ -11,7 +11,10 @@ use challenger_proto::http::{Page, PageName};
 use challenger_server::pages::{Sources, Templates};
 use serde_json::{Value, json};
 
-const LANGUAGES: [&str; 5] = ["de", "en", "es", "fr", "it"];
+const LANGUAGES: [&str; 8] = ["de", "en", "es", "fr", "it", "nl", "pl", "pt"];
+
+/// Letters of the Polish alphabet, each of which follows the letter without its mark.
+const POLISH: &str = "ąćęłńóśźż";
 
 /// The codes of all countries that an address may have.
 fn codes() -> BTreeSet<String> {
@@ -35,23 +38,33 @@ fn countries(language: &str) -> Vec<(String, String)> {
     countries.map(|(code, name)| (code.to_owned(), name.to_owned())).collect()
 }
 
-/// What decides about the place of a name: its words, in lower case and without diacritics.
-fn words(name: &str) -> Vec<String> {
-    let plain: String = name.to_lowercase().chars().map(plain).collect();
-    plain.split_whitespace().map(|word| word.replace('æ', "ae")).collect()
+/// What decides about the place of a name: its words, in lower case and without diacritics, except
+/// for those that make another letter in its language.
+fn words(language: &str, name: &str) -> Vec<String> {
+    let mut key = String::new();
+    for letter in name.to_lowercase().chars() {
+        key.push(plain(letter));
+        if language == "pl" && POLISH.contains(letter) {
+            key.push('~');
+        }
+    }
+    key.split_whitespace().map(|word| word.replace('æ', "ae")).collect()
 }
 
 /// A letter without diacritics; a blank for what is not a letter.
 fn plain(letter: char) -> char {
     match letter {
         'a'..='z' | 'æ' => letter,
-        'à' | 'á' | 'ã' | 'ä' | 'å' => 'a',
-        'ç' => 'c',
-        'è' | 'é' | 'ê' | 'ë' => 'e',
+        'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' | 'ą' => 'a',
+        'ç' | 'ć' => 'c',
+        'è' | 'é' | 'ê' | 'ë' | 'ę' => 'e',
         'í' | 'î' | 'ï' => 'i',
-        'ñ' => 'n',
-        'ò' | 'ó' | 'ô' | 'ö' | 'ø' => 'o',
+        'ł' => 'l',
+        'ñ' | 'ń' => 'n',
+        'ò' | 'ó' | 'ô' | 'õ' | 'ö' | 'ø' => 'o',
+        'ś' => 's',
         'ú' | 'ù' | 'ü' => 'u',
+        'ź' | 'ż' => 'z',
         ' ' | '-' | '.' | ',' | '’' | '(' | ')' => ' ',
         other => panic!("{other} is not expected in a name"),
     }
@@ -71,7 +84,8 @@ fn every_language_has_each_country_once_and_in_order() {
         assert_eq!(names.len(), count, "{language}: no name is there twice");
         for pair in countries.windows(2) {
             let (before, after) = (&pair[0].1, &pair[1].1);
-            assert!(words(before) < words(after), "{language}: {before} before {after}");
+            let ordered = words(language, before) < words(language, after);
+            assert!(ordered, "{language}: {before} before {after}");
             assert_eq!(after.trim(), after, "{language}");
             assert!(after.starts_with(char::is_uppercase), "{language}: {after}");
         }

@@ -39,6 +39,7 @@ pub(super) fn view<'a, const N: usize>(
     let next = budget.next_transmission;
     let again = challenged && budget.transmissions > 0 && next != Timestamp::NEVER;
     let wait = next.since(context.now);
+    let unsent = is_unsent(&budget, context.service);
     let nonce = nonce.to_text();
     let members = [
         ("addresses_left", budget.addresses.into()),
@@ -53,6 +54,7 @@ pub(super) fn view<'a, const N: usize>(
         ("next_tx_time", next_time_text(&budget).into()),
         ("pin_transmissions_left", budget.transmissions.into()),
         ("reference", validation.id.reference().into()),
+        ("used_up", (challenged && budget.attempts == 0 && !unsent).into()),
     ];
     let mut data: Variables = members.into_iter().chain(more).collect();
     if again && wait.as_seconds() > 0 {

@@ -56,6 +56,7 @@ const VALIDATION: &[&str] = &[
     "until.october",
     "until.september",
     "until.year",
+    "used_up",
     "wait.brief",
     "wait.days",
     "wait.hours",
