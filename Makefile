@@ -39,7 +39,7 @@ MONITORING = $(wildcard docs/monitoring/*)
 
 # Lists of files are separated by spaces, and some are deleted.
 ifneq ($(words [$(DESTDIR)$(PREFIX)]),1)
-$(error PREFIX and DESTDIR may not have blanks)
+$(error PREFIX and DESTDIR may not contain spaces)
 endif
 
 BIN = $(DESTDIR)$(PREFIX)/bin

@@ -306,7 +306,7 @@ fn the_name_of_the_original_is_taken_only_if_it_is_free() {
 fn what_cannot_be_installed_is_refused() {
     let machine = Machine::new();
     for (variable, complaint) in
-        [("DESTDIR=/a b", "may not have blanks"), ("PROFILE_DIR=/nowhere", "run make first")]
+        [("DESTDIR=/a b", "may not contain spaces"), ("PROFILE_DIR=/nowhere", "run make first")]
     {
         let output = machine.make("install", &[variable]);
         assert!(!output.status.success(), "{variable}");

@@ -207,7 +207,7 @@ fn arguments_that_make_no_sense_are_refused() {
     let desk = Desk::new(&[("v0.rst", TEXT), (".hidden.rst", TEXT), ("a b.rst", TEXT)]);
     desk.write("é.rst", TEXT);
     fs::create_dir(desk.path("folder.rst")).unwrap();
-    let name = "expected printable ASCII without blanks that does not start with a dot";
+    let name = "expected printable ASCII without spaces that does not start with a dot";
     let letters = "expected two small letters, such as de, and not en";
     for (arguments, complaint) in [
         (&[][..], "there is no input: expected -i INPUT"),

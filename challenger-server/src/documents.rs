@@ -78,7 +78,7 @@ fn read(file: &Path, language: &str, version: &str) -> io::Result<Option<Documen
     }
     let Some(document) = Document::new(language, extension, body) else {
         let known = Document::extensions().collect::<Vec<_>>().join(", ");
-        let complaint = format!("not served, because its extension is none of {known}");
+        let complaint = format!("not served, because its extension is not one of {known}");
         return Err(io::Error::other(complaint));
     };
     Ok(Some(document))
@@ -207,8 +207,8 @@ mod tests {
         let expected = [
             "de_CH: not served, because it names no language",
             "en/more: not served, because it is a directory",
-            "en/tos-v0: not served, because its extension is none of txt, html",
-            "en/tos-v0.doc: not served, because its extension is none of txt, html",
+            "en/tos-v0: not served, because its extension is not one of txt, html",
+            "en/tos-v0.doc: not served, because its extension is not one of txt, html",
             "en/tos-v0.html: not served, because it is empty",
             "en/tos-v0.md: it is no regular file",
             "en/tos-v0.pdf: No such file",

@@ -86,7 +86,7 @@ fn what_is_no_such_socket_is_left_alone() {
     let datagrams = root.path().join("datagrams");
     let _receiver = UnixDatagram::bind(&datagrams).unwrap();
     let told = complaint(&datagrams);
-    assert!(told.ends_with("there is a socket already that is none for connections"), "{told}");
+    assert!(told.ends_with("there is already a socket that takes no connections"), "{told}");
     assert!(datagrams.exists());
     let inside = file.join("socket");
     assert!(complaint(&inside).contains("the folder"), "{}", complaint(&inside));

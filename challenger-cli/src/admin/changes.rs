@@ -58,7 +58,7 @@ fn name(text: &str) -> Result<Option<ClientName>, Exit> {
     let name = ClientName::parse(text).ok_or_else(|| {
         misused(&format!(
             "--name={}: expected 1 to {CLIENT_NAME_MAX} characters that can be seen, without \
-             blanks at the ends; or nothing, which takes the name away",
+             spaces at the ends; or nothing, which takes the name away",
             text.escape_debug()
         ))
     })?;

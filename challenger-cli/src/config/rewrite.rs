@@ -58,7 +58,7 @@ pub(super) fn check(section: &str, option: &str, value: &str) -> Result<(), &'st
     let starts_well = !option.starts_with(['#', '%', '@', '[', '\u{feff}']);
     let is_trimmed = !option.is_empty() && option == option.trim_ascii();
     if !one_line(option) || option.contains('=') || !starts_well || !is_trimmed {
-        return Err("expected the name of an option on one line, without = and blanks around it, \
+        return Err("expected the name of an option on one line, without = and spaces around it, \
                     that does not start with #, %, @ or [");
     }
     Ok(())

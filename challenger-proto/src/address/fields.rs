@@ -82,7 +82,7 @@ pub(crate) fn is_field_name(name: &str) -> bool {
 }
 
 /// What [`is_field_name`] demands, for people.
-pub(crate) const FIELD_NAME_RULE: &str = "a name has 1 to 64 bytes, no blanks, commas or invisible \
+pub(crate) const FIELD_NAME_RULE: &str = "a name has 1 to 64 bytes, no spaces, commas or invisible \
                                           characters, and is not read_only or budget_seen";
 
 /// Why a declaration was not accepted.

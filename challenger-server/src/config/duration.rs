@@ -15,7 +15,7 @@ pub enum TimeSpan {
 }
 
 impl TimeSpan {
-    /// Reads a duration as the configuration writes it; `None` if it is none.
+    /// Reads a duration as the configuration writes it; `None` if it is not one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         parse(text).ok()

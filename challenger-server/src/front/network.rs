@@ -22,7 +22,7 @@ impl Network {
         let address: IpAddr = address.parse().map_err(|_| {
             format!(
                 "addresses and networks such as 10.0.0.5, 10.1.0.0/16 or 2001:db8::/32, separated \
-                 by blanks, and not {text:?}"
+                 by spaces, and not {text:?}"
             )
         })?;
         let most = bits(address);

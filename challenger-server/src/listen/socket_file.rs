@@ -171,7 +171,7 @@ fn remove_left_over(path: &Path) -> Result<(), BindError> {
         }
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(fs::remove_file(path)?),
         Err(error) if Errno::from_io_error(&error) == Some(Errno::PROTOTYPE) => {
-            Err("there is a socket already that is none for connections".into())
+            Err("there is already a socket that takes no connections".into())
         }
         Err(error) => Err(BindError(format!("cannot tell whether it is served already: {error}"))),
     }
