@@ -2,8 +2,8 @@
 //! certain.
 //!
 //! It goes the standard way of docs/api.md, in the order in which an integrator would write it:
-//! `/par`, send the browser to `/authorize`, take the code from the redirect, `/token`, `/info`. Its
-//! pages are elsewhere.
+//! `/par`, send the browser to `/authorize`, take the code from the redirect, `/token`, `/info`.
+//! Its pages are in pages.rs.
 
 use challenger_proto::address::AddressType;
 use challenger_proto::http::{Form, Request};

@@ -46,8 +46,8 @@ pub(super) const WORDS: Words = Words {
         confirmed: "Ihre Postadresse ist bestätigt",
     },
 
-    go_on: "Vielen Dank, Ihre Bestellung kann weitergehen. Die Vorführung endet hier: Zu bezahlen gibt \
-            es nichts.",
+    go_on: "Vielen Dank, Ihre Bestellung kann weitergehen. Die Vorführung endet hier: Zu bezahlen \
+            gibt es nichts.",
     stopped: Ending {
         title: "Sie haben abgebrochen",
         text: "Kein Problem. Wir haben Ihre Adresse nicht erhalten, und Ihr Warenkorb ist noch da.",

@@ -66,8 +66,8 @@ pub(super) const WORDS: Words = Words {
     },
     failed: Ending {
         title: "That didn’t work",
-        text: "Something went wrong on our side, and your address is not confirmed yet. Your basket is \
-               still here.",
+        text: "Something went wrong on our side, and your address is not confirmed yet. Your \
+               basket is still here.",
         button: "Try again",
     },
     nothing_here: Ending {

@@ -6,8 +6,8 @@ pub(super) const WORDS: Words = Words {
     language: "es",
     trade: "Gres hecho a mano",
     behind: "Entre bastidores",
-    demonstration: "Esta tienda es una demostración: no se vende nada y ningún mensaje sale de este \
-                    ordenador.",
+    demonstration: "Esta tienda es una demostración: no se vende nada y ningún mensaje sale de \
+                    este ordenador.",
 
     order: "Su pedido",
     product: "Taza «Alba»",
@@ -24,8 +24,8 @@ pub(super) const WORDS: Words = Words {
     email: Proof {
         step: "Correo",
         title: "Confirme su dirección de correo",
-        why: "Allí le enviaremos la factura y las novedades de la entrega. Para asegurarnos de que le \
-              llegan, primero le enviamos un código por correo electrónico.",
+        why: "Allí le enviaremos la factura y las novedades de la entrega. Para asegurarnos de \
+              que le llegan, primero le enviamos un código por correo electrónico.",
         button: "Confirmar mi dirección de correo",
         confirmed: "Su dirección de correo está confirmada",
     },
@@ -46,8 +46,8 @@ pub(super) const WORDS: Words = Words {
         confirmed: "Su dirección postal está confirmada",
     },
 
-    go_on: "Gracias, su pedido puede seguir adelante. La demostración termina aquí: no hay nada que \
-            pagar.",
+    go_on: "Gracias, su pedido puede seguir adelante. La demostración termina aquí: no hay nada \
+            que pagar.",
     stopped: Ending {
         title: "Ha decidido cancelar",
         text: "No pasa nada. No hemos recibido su dirección, y su cesta sigue aquí.",
@@ -66,8 +66,8 @@ pub(super) const WORDS: Words = Words {
     },
     failed: Ending {
         title: "No ha funcionado",
-        text: "Algo ha fallado por nuestra parte y su dirección todavía no está confirmada. Su cesta \
-               sigue aquí.",
+        text: "Algo ha fallado por nuestra parte y su dirección todavía no está confirmada. Su \
+               cesta sigue aquí.",
         button: "Volver a intentarlo",
     },
     nothing_here: Ending {

@@ -40,14 +40,14 @@ pub(super) const WORDS: Words = Words {
     post: Proof {
         step: "Adresse",
         title: "Confirmez votre adresse postale",
-        why: "Nous y enverrons votre colis. Pour être sûrs qu’il vous parvienne, nous vous envoyons \
-              d’abord une lettre avec un code.",
+        why: "Nous y enverrons votre colis. Pour être sûrs qu’il vous parvienne, nous vous \
+              envoyons d’abord une lettre avec un code.",
         button: "Confirmer mon adresse postale",
         confirmed: "Votre adresse postale est confirmée",
     },
 
-    go_on: "Merci, votre commande peut suivre son cours. La démonstration s’arrête ici : il n’y a rien \
-            à payer.",
+    go_on: "Merci, votre commande peut suivre son cours. La démonstration s’arrête ici : il n’y a \
+            rien à payer.",
     stopped: Ending {
         title: "Vous avez annulé",
         text: "Pas de souci. Nous n’avons pas reçu votre adresse, et votre panier est toujours là.",
@@ -55,8 +55,8 @@ pub(super) const WORDS: Words = Words {
     },
     unavailable: Ending {
         title: "Impossible pour le moment",
-        text: "Nous ne pouvons pas confirmer d’adresse pour le moment. Votre panier est toujours là. \
-               Veuillez réessayer dans quelques minutes.",
+        text: "Nous ne pouvons pas confirmer d’adresse pour le moment. Votre panier est toujours \
+               là. Veuillez réessayer dans quelques minutes.",
         button: "Réessayer",
     },
     unknown: Ending {

@@ -6,8 +6,8 @@ pub(super) const WORDS: Words = Words {
     language: "it",
     trade: "Gres fatto a mano",
     behind: "Dietro le quinte",
-    demonstration: "Questo negozio è una dimostrazione: non si vende nulla e nessun messaggio lascia \
-                    questo computer.",
+    demonstration: "Questo negozio è una dimostrazione: non si vende nulla e nessun messaggio \
+                    lascia questo computer.",
 
     order: "Il Suo ordine",
     product: "Tazza «Alba»",
@@ -40,8 +40,8 @@ pub(super) const WORDS: Words = Words {
     post: Proof {
         step: "Indirizzo",
         title: "Confermi il Suo indirizzo postale",
-        why: "Lì spediremo il Suo pacco. Per essere sicuri che arrivi, prima Le inviamo una lettera \
-              con un codice.",
+        why: "Lì spediremo il Suo pacco. Per essere sicuri che arrivi, prima Le inviamo una \
+              lettera con un codice.",
         button: "Conferma il mio indirizzo postale",
         confirmed: "Il Suo indirizzo postale è confermato",
     },
@@ -55,8 +55,8 @@ pub(super) const WORDS: Words = Words {
     },
     unavailable: Ending {
         title: "Al momento non è possibile",
-        text: "In questo momento non possiamo confermare indirizzi. Il carrello è ancora qui. Riprovi \
-               tra qualche minuto, per favore.",
+        text: "In questo momento non possiamo confermare indirizzi. Il carrello è ancora qui. \
+               Riprovi tra qualche minuto, per favore.",
         button: "Riprova",
     },
     unknown: Ending {
@@ -66,8 +66,8 @@ pub(super) const WORDS: Words = Words {
     },
     failed: Ending {
         title: "Non ha funzionato",
-        text: "Qualcosa è andato storto da parte nostra e il Suo indirizzo non è ancora confermato. Il \
-               carrello è ancora qui.",
+        text: "Qualcosa è andato storto da parte nostra e il Suo indirizzo non è ancora \
+               confermato. Il carrello è ancora qui.",
         button: "Riprova",
     },
     nothing_here: Ending {

@@ -6,8 +6,8 @@ pub(super) const WORDS: Words = Words {
     language: "nl",
     trade: "Handgemaakt steengoed",
     behind: "Achter de schermen",
-    demonstration: "Deze winkel is een demonstratie. Er wordt niets verkocht en er gaat geen bericht \
-                    deze computer uit.",
+    demonstration: "Deze winkel is een demonstratie. Er wordt niets verkocht en er gaat geen \
+                    bericht deze computer uit.",
 
     order: "Uw bestelling",
     product: "Mok ‘Alba’",
@@ -32,16 +32,16 @@ pub(super) const WORDS: Words = Words {
     phone: Proof {
         step: "Telefoon",
         title: "Bevestig uw telefoonnummer",
-        why: "De bezorger kondigt uw pakket aan met een sms. Om zeker te weten dat die aankomt, sturen \
-              we u eerst een code.",
+        why: "De bezorger kondigt uw pakket aan met een sms. Om zeker te weten dat die aankomt, \
+              sturen we u eerst een code.",
         button: "Mijn nummer bevestigen",
         confirmed: "Uw telefoonnummer is bevestigd",
     },
     post: Proof {
         step: "Adres",
         title: "Bevestig uw postadres",
-        why: "Daar sturen we uw pakket naartoe. Om zeker te weten dat het aankomt, sturen we u eerst \
-              een brief met een code.",
+        why: "Daar sturen we uw pakket naartoe. Om zeker te weten dat het aankomt, sturen we u \
+              eerst een brief met een code.",
         button: "Mijn postadres bevestigen",
         confirmed: "Uw postadres is bevestigd",
     },
@@ -55,8 +55,8 @@ pub(super) const WORDS: Words = Words {
     },
     unavailable: Ending {
         title: "Dat kan nu even niet",
-        text: "Op dit moment kunnen we geen adressen bevestigen. Uw winkelmand staat er nog. Probeer \
-               het over een paar minuten opnieuw.",
+        text: "Op dit moment kunnen we geen adressen bevestigen. Uw winkelmand staat er nog. \
+               Probeer het over een paar minuten opnieuw.",
         button: "Opnieuw proberen",
     },
     unknown: Ending {

@@ -6,8 +6,8 @@ pub(super) const WORDS: Words = Words {
     language: "pl",
     trade: "Ręcznie robiona ceramika",
     behind: "Za kulisami",
-    demonstration: "Ten sklep to demonstracja. Niczego nie sprzedajemy, a żadna wiadomość nie opuszcza \
-                    tego komputera.",
+    demonstration: "Ten sklep to demonstracja. Niczego nie sprzedajemy, a żadna wiadomość nie \
+                    opuszcza tego komputera.",
 
     order: "Zamówienie",
     product: "Kubek „Alba”",
@@ -32,8 +32,8 @@ pub(super) const WORDS: Words = Words {
     phone: Proof {
         step: "Telefon",
         title: "Potwierdź numer telefonu",
-        why: "Kurier zapowie dostawę SMS-em. Aby mieć pewność, że wiadomości dotrą, najpierw wyślemy \
-              SMS z kodem.",
+        why: "Kurier zapowie dostawę SMS-em. Aby mieć pewność, że wiadomości dotrą, najpierw \
+              wyślemy SMS z kodem.",
         button: "Potwierdź numer telefonu",
         confirmed: "Numer telefonu został potwierdzony",
     },
@@ -54,8 +54,8 @@ pub(super) const WORDS: Words = Words {
     },
     unavailable: Ending {
         title: "W tej chwili to niemożliwe",
-        text: "W tej chwili nie możemy potwierdzać adresów. Koszyk czeka. Prosimy spróbować ponownie za \
-               kilka minut.",
+        text: "W tej chwili nie możemy potwierdzać adresów. Koszyk czeka. Prosimy spróbować \
+               ponownie za kilka minut.",
         button: "Spróbuj ponownie",
     },
     unknown: Ending {
@@ -65,8 +65,8 @@ pub(super) const WORDS: Words = Words {
     },
     failed: Ending {
         title: "Nie udało się",
-        text: "Coś poszło nie tak po naszej stronie i adres nie został jeszcze potwierdzony. Koszyk \
-               czeka.",
+        text: "Coś poszło nie tak po naszej stronie i adres nie został jeszcze potwierdzony. \
+               Koszyk czeka.",
         button: "Spróbuj ponownie",
     },
     nothing_here: Ending {

@@ -40,8 +40,8 @@ pub(super) const WORDS: Words = Words {
     post: Proof {
         step: "Endereço",
         title: "Confirme o seu endereço postal",
-        why: "O seu pacote será enviado para lá. Para garantir que chega, enviamos primeiro uma carta \
-              com um código.",
+        why: "O seu pacote será enviado para lá. Para garantir que chega, enviamos primeiro uma \
+              carta com um código.",
         button: "Confirmar o meu endereço",
         confirmed: "O seu endereço postal está confirmado",
     },
@@ -65,8 +65,8 @@ pub(super) const WORDS: Words = Words {
     },
     failed: Ending {
         title: "Não funcionou",
-        text: "Ocorreu um problema do nosso lado, e o seu endereço ainda não está confirmado. O carrinho \
-               continua aqui.",
+        text: "Ocorreu um problema do nosso lado, e o seu endereço ainda não está confirmado. O \
+               carrinho continua aqui.",
         button: "Tentar novamente",
     },
     nothing_here: Ending {
