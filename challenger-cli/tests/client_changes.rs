@@ -38,7 +38,7 @@ fn people_read_the_name_of_a_client() {
     assert!(text.contains("<strong>Zoë&#39;s &lt;Shop&gt;</strong> asks you"), "{text}");
     assert_eq!(site.challenge(&named, "ada@example.com").status, 200);
     let message = site.message("ada@example.com").unwrap();
-    assert!(message.contains("Your code for Zoë's <Shop>:"), "{message}");
+    assert!(message.contains("Zoë's <Shop> wants to confirm your e-mail address. "), "{message}");
     // Whoever is under way reads what they read before.
     assert!(page(&site, &before).contains("<strong>client.example</strong> asks you"));
     assert!(told(&site, &["--list"]).ends_with("/callback?shop=1 \"Zoë's <Shop>\"\n"));

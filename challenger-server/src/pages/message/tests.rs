@@ -28,8 +28,9 @@ fn shipped(address_type: &str) -> Messages {
 fn data(client: &str, host: &str) -> Variables {
     Variables::from(json!({
         "pin": "1234-5678", "pin_digits": "12345678", "reference": "KWRTBA",
-        "client": client, "client_host": "shop.example", "minutes": 1440, "expires": "2026-01-05 10:01 UTC",
-        "host": host, "address": {"CONTACT_EMAIL": "ada@example.com"}, "nonce": "SECRETNONCE",
+        "client": client, "client_host": "shop.example", "host": host,
+        "minutes": 1440, "expires": "2026-01-05 10:01 UTC",
+        "address": {"CONTACT_EMAIL": "ada@example.com"}, "nonce": "SECRETNONCE",
         "until": {"day": 5, "hour": "10", "january": true, "minute": "01", "year": 2026},
         "valid": {"minutes": 120, "text": "120 min"},
     }))
@@ -132,7 +133,7 @@ fn people_read_how_long_a_code_is_valid_as_they_write_it() {
     for (language, expected) in [
         ("de", "Er gilt 60 Minuten, bis zum 3. März 2027, 04:25 Uhr (UTC)."),
         ("en", "It is valid for 60 minutes, until 3 March 2027, 04:25 UTC."),
-        ("es", "Es válido durante 60 minutos, hasta el 3 de marzo de 2027, 04:25 h (UTC)."),
+        ("es", "Es válido durante 60 minutos, hasta el 3 de marzo de 2027, 04:25\u{a0}h (UTC)."),
         ("fr", "Il est valable 60 minutes, jusqu’au 3 mars 2027 à 04\u{a0}h\u{a0}25 (UTC)."),
         ("it", "È valido per 60 minuti. Scadenza: 3 marzo 2027, ore 04:25 (UTC)."),
     ] {
