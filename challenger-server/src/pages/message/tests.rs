@@ -104,7 +104,7 @@ fn the_shipped_messages_say_what_is_needed() {
         // The nonce is a secret: somebody else could act for the person with it.
         assert!(!text.contains("SECRETNONCE"), "{place}");
         assert!(!text.contains("\n\n\n") && !text.contains("  "), "{place}: {text}");
-        // What is longer is wrapped without need on most screens; a letter has paragraphs.
+        // Programs wrap what a first line says; a letter has paragraphs.
         let most = if is_letter { 200 } else { 125 };
         assert!(text.lines().all(|line| line.chars().count() <= most), "{place}: {text}");
         assert!(!text.contains(['<', '{', '}']), "{place}: {text}");
