@@ -13,7 +13,7 @@ const BODY: &str = "font: 16px/1.5 system-ui, sans-serif; max-width: 36em; margi
                     padding: 8px; overflow-wrap: anywhere; word-break: break-word";
 /// As large and as wide as the page shows it; one click selects it.
 const CODE: &str = "font: bold 32px/1.3 ui-monospace, Menlo, Consolas, monospace; \
-                    letter-spacing: 0.08em; white-space: nowrap; -webkit-user-select: all; \
+                    letter-spacing: 0.1em; white-space: nowrap; -webkit-user-select: all; \
                     user-select: all";
 
 /// A page with the text of the message, one paragraph for each block of lines.
