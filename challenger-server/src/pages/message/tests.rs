@@ -28,8 +28,9 @@ fn shipped(address_type: &str) -> Messages {
 fn data(client: &str, host: &str) -> Variables {
     Variables::from(json!({
         "pin": "1234-5678", "pin_digits": "12345678", "reference": "KWRTBA",
-        "client": client, "minutes": 1440, "expires": "2026-01-05 10:01 UTC",
-        "host": host, "address": {"CONTACT_EMAIL": "ada@example.com"}, "nonce": "SECRETNONCE",
+        "client": client, "client_host": "shop.example", "host": host,
+        "minutes": 1440, "expires": "2026-01-05 10:01 UTC",
+        "address": {"CONTACT_EMAIL": "ada@example.com"}, "nonce": "SECRETNONCE",
         "until": {"day": 5, "hour": "10", "january": true, "minute": "01", "year": 2026},
         "valid": {"minutes": 120, "text": "120 min"},
     }))
@@ -56,7 +57,7 @@ fn nothing_is_escaped_and_no_blank_lines_stay() {
     let known = json!({"pin": "1234-5678", "client": "<O'Neill & Söhne>"});
     assert_eq!(said(text, known), "For <O'Neill & Söhne>\nCode: 1234-5678\n");
     assert_eq!(said(text, json!({"pin": "{{pin}}"})), "Code: {{pin}}\n");
-    assert_eq!(said("{{>message.private}}", json!({})), "Do not share it with anybody.");
+    assert_eq!(said("{{>message.private}}", json!({})), "Never share the code with anyone.");
 }
 
 #[test]
@@ -79,16 +80,20 @@ fn the_shipped_messages_say_what_is_needed() {
         for part in ["1234-5678", "KWRTBA", "shop.example", "id.example"] {
             assert!(text.contains(part), "{place}: {part}: {text}");
         }
-        // Nobody wants to look for the code, or to ask who is asking.
-        let first = text.lines().next().expect("a line");
-        assert!(first.contains("shop.example"), "{text}");
+        // Nobody wants to look for the code, or to ask who is asking. A letter greets first.
         let (is_sms, is_letter) = (*address_type == "phone", is_letter(address_type));
+        let lines: Vec<&str> = text.lines().skip(if is_letter { 2 } else { 0 }).collect();
         if is_sms {
-            assert!(first.contains("1234-5678"), "{text}");
+            let code = lines[0].find("1234-5678").expect("the code in the first line");
+            assert!(code < 10 && lines[0].contains("shop.example"), "{text}");
         } else {
+            assert!(lines[0].starts_with("shop.example ") && lines[0].ends_with(':'), "{text}");
             // Programs recognize the code by its line, whatever else looks like one.
-            assert_eq!(text.lines().nth(2), Some("1234-5678"), "{text}");
+            assert_eq!(lines[1..4], ["", "1234-5678", ""], "{text}");
         }
+        // It names what is confirmed, also if that is no e-mail address.
+        let mail = ["E-Mail", "e-mail", "correo"].iter().any(|it| lines[0].contains(it));
+        assert_eq!(mail, !is_sms && !is_letter, "{text}");
         let is_reference = |line: &str| line.ends_with(": KWRTBA") && line.len() < 25;
         assert_eq!(text.lines().any(is_reference), !is_sms && !is_letter, "{place}: {text}");
         // An SMS is short, and a letter is days on its way.
@@ -99,7 +104,9 @@ fn the_shipped_messages_say_what_is_needed() {
         // The nonce is a secret: somebody else could act for the person with it.
         assert!(!text.contains("SECRETNONCE"), "{place}");
         assert!(!text.contains("\n\n\n") && !text.contains("  "), "{place}: {text}");
-        assert!(text.lines().all(|line| line.chars().count() <= 100), "{place}: {text}");
+        // Programs wrap what a first line says; a letter has paragraphs.
+        let most = if is_letter { 200 } else { 125 };
+        assert!(text.lines().all(|line| line.chars().count() <= most), "{place}: {text}");
         assert!(!text.contains(['<', '{', '}']), "{place}: {text}");
         assert!(subject.contains("shop.example") && subject.contains(" KWRTBA)"), "{subject}");
 
@@ -124,19 +131,11 @@ fn validity(language: &str, until: Value, valid: Value) -> String {
 fn people_read_how_long_a_code_is_valid_as_they_write_it() {
     let third = json!({"day": 3, "hour": "04", "march": true, "minute": "25", "year": 2027});
     for (language, expected) in [
-        ("de", "Er gilt 60 Minuten, bis zum 3. März 2027, 04:25 Uhr UTC (Weltzeit)."),
-        ("en", "It is valid for 60 minutes, until 3 March 2027, 04:25 UTC (universal time)."),
-        (
-            "es",
-            "Es válido durante 60 minutos, hasta el 3 de marzo de 2027, 04:25 UTC \
-             (tiempo universal).",
-        ),
-        (
-            "fr",
-            "Il est valable 60 minutes, jusqu’au 3 mars 2027 à 04\u{a0}h\u{a0}25 UTC \
-             (temps universel).",
-        ),
-        ("it", "È valido per 60 minuti. Scadenza: 3 marzo 2027, ore 04:25 UTC (tempo universale)."),
+        ("de", "Er gilt 60 Minuten, bis zum 3. März 2027, 04:25 Uhr (UTC)."),
+        ("en", "It is valid for 60 minutes, until 3 March 2027, 04:25 UTC."),
+        ("es", "Es válido durante 60 minutos, hasta el 3 de marzo de 2027, 04:25\u{a0}h (UTC)."),
+        ("fr", "Il est valable 60 minutes, jusqu’au 3 mars 2027 à 04\u{a0}h\u{a0}25 (UTC)."),
+        ("it", "È valido per 60 minuti. Scadenza: 3 marzo 2027, ore 04:25 (UTC)."),
     ] {
         assert_eq!(validity(language, third.clone(), json!({"minutes": 60})), expected);
     }
@@ -235,6 +234,44 @@ fn an_sms_is_one_and_its_last_line_names_the_site() {
 }
 
 #[test]
+fn a_name_that_would_make_an_sms_cost_more_gives_way_to_the_host() {
+    let host = "sms.challenger.somewhere.example";
+    let (fits, long) = ("x".repeat(40), "x".repeat(60));
+    for (channel, name, expected) in [
+        ("phone", "Zoe's Söhne", "Zoe's Söhne"),
+        ("phone", &fits, &fits),
+        ("phone", &long, "shop.example"),
+        // No Polish letters, no typographic apostrophe, and not even ë.
+        ("phone", "Żabka", "shop.example"),
+        ("phone", "Zoe’s", "shop.example"),
+        ("phone", "Zoë", "shop.example"),
+        ("email", "Żabka", "Żabka"),
+    ] {
+        for language in LANGUAGES {
+            let message = shipped(channel).render(language, &data(name, host)).expect("there");
+            assert!(message.text.contains(expected), "{}", message.text);
+            assert!(message.subject.contains(name), "{}", message.subject);
+            let is_one = sms::count(&message.text) == 1;
+            assert_eq!(is_one, channel == "phone", "{}", message.text);
+        }
+    }
+    // Where that saves nothing, the name stays.
+    let own = |text: &str, name: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("message-phone.must"), text).expect("a file");
+        let mut sources = Sources::embedded();
+        assert_eq!(sources.overlay(folder.path()), []);
+        let (messages, errors) = Messages::compile(&sources, Some(&kind("phone")));
+        assert_eq!(errors, []);
+        messages.render("en", &data(name, host)).expect("there").text
+    };
+    assert_eq!(own("Код {{pin}}, {{client}}", "Żabka"), "Код 1234-5678, Żabka");
+    let without = json!({"pin": "1", "client": "Ż".repeat(60)}).into();
+    let text = shipped("phone").render("en", &without).expect("there").text;
+    assert!(text.contains("ŻŻŻ"), "nothing else is known: {text}");
+}
+
+#[test]
 fn the_best_message_is_taken() {
     let folder = tempfile::tempdir().expect("a folder");
     let [operators, installed] = ["a", "b"].map(|name| folder.path().join(name));
@@ -293,17 +330,17 @@ fn a_message_is_in_the_languages_that_it_was_written_in() {
     say("sms.pt.must", "{{pin}} {{>sms.private}}");
     say("other.de.must", "no");
     say("sms.part.must", "no");
-    let both = ["fr: 1 !", "pt: 1 Do not share it."];
+    let both = ["fr: 1 !", "pt: 1 Never share it."];
     assert_eq!(chosen("sms.fr.must"), both);
     assert_eq!(chosen("sms.pt.must"), both);
     say("sms.must", "{{pin}}: {{>sms.private}}");
     let all = [
         "de: 1: Nicht weitergeben.",
-        "en: 1: Do not share it.",
+        "en: 1: Never share it.",
         "es: 1: No la comparta.",
         "fr: 1 !",
         "it: 1: Non lo condivida.",
-        "pt: 1 Do not share it.",
+        "pt: 1 Never share it.",
     ];
     assert_eq!(chosen("sms.must"), all);
     say("sms.txt", "{{pin}}");
