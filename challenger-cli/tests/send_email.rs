@@ -150,6 +150,9 @@ fn there_is_a_subject_in_the_language_of_the_message() {
         ("fr", "Votre code"),
         ("es", "Su código"),
         ("it", "Il Suo codice"),
+        ("nl", "Uw code"),
+        ("pl-PL", "Twój kod"),
+        ("pt", "O seu código"),
         ("sv", "Your code"),
     ] {
         let mail = mail(&[("CHALLENGER_LANGUAGE", language)], MESSAGE);

@@ -321,7 +321,7 @@ fn a_limit_leaves_a_way_on_while_there_is_one() {
 #[test]
 fn an_operators_page_is_in_its_language() {
     let directory = directory(&[
-        ("already-done.pt.must", "Pronto {{client}} {{>done.close}}{{>language.tag}}"),
+        ("already-done.sv.must", "Klart {{client}} {{>done.close}}{{>language.tag}}"),
         ("enter-own-form.de.must", "Adresse"),
         ("README", "{{#not a template"),
         (".already-done.en.must.swp", "{{#"),
@@ -329,8 +329,8 @@ fn an_operators_page_is_in_its_language() {
     let (_, templates, errors) = overlaid(directory.path());
     assert_eq!(errors, [""; 0]);
     let set = templates.page_set(&kind("email"));
-    assert!(set.contains(PageName::AlreadyDone, "pt") && set.contains(PageName::AlreadyDone, "de"));
-    assert!(!set.contains(PageName::EnterTanForm, "pt"));
+    assert!(set.contains(PageName::AlreadyDone, "sv") && set.contains(PageName::AlreadyDone, "de"));
+    assert!(!set.contains(PageName::EnterTanForm, "sv"));
     let set = templates.page_set(&kind("own"));
     assert!(set.contains(PageName::EnterAddressForm, "de"));
     assert!(!set.contains(PageName::EnterAddressForm, "en"));
@@ -340,8 +340,8 @@ fn an_operators_page_is_in_its_language() {
         templates.render(&page, &kind("email"))
     };
     // Where a language has no catalogue, the words are English ones.
-    let expected = "Pronto &lt;b&gt; There is nothing left to do here. You can close this page.pt";
-    assert_eq!(page("pt").as_deref(), Some(expected));
+    let expected = "Klart &lt;b&gt; You can close this page, or go back.sv";
+    assert_eq!(page("sv").as_deref(), Some(expected));
     assert!(page("de").expect("shipped").contains("Alles erledigt"));
     assert_eq!(page("rm"), None);
 }
@@ -384,7 +384,7 @@ fn catalogues_and_parts_are_replaced_one_by_one() {
         assert!(html.contains(part), "{part}: {html}");
     }
     let warnings = sources.warnings();
-    let expected = ["de", "es", "fr", "it"].map(|it| {
+    let expected = ["de", "es", "fr", "it", "nl", "pl", "pt"].map(|it| {
         format!("{it}.lang lacks some texts, and English ones take their place (1): own.by")
     });
     assert_eq!(warnings, expected);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const LANGUAGES: [&str; 5] = ["de", "en", "es", "fr", "it"];
+const LANGUAGES: [&str; 8] = ["de", "en", "es", "fr", "it", "nl", "pl", "pt"];
 const TYPES: [&str; 6] = ["address", "email", "file", "phone", "postal", "postal-ch"];
 
 fn kind(name: &str) -> AddressType {
@@ -136,6 +136,9 @@ fn people_read_how_long_a_code_is_valid_as_they_write_it() {
         ("es", "Es válido durante 60 minutos, hasta el 3 de marzo de 2027, 04:25\u{a0}h (UTC)."),
         ("fr", "Il est valable 60 minutes, jusqu’au 3 mars 2027 à 04\u{a0}h\u{a0}25 (UTC)."),
         ("it", "È valido per 60 minuti. Scadenza: 3 marzo 2027, ore 04:25 (UTC)."),
+        ("nl", "De code geldt 60 minuten, tot 3 maart 2027, 04:25 uur (UTC)."),
+        ("pl", "Kod jest ważny przez 60 min, do 3 marca 2027 r., godz. 04:25 (UTC)."),
+        ("pt", "É válido durante 60 minutos, até 3 de março de 2027, 04:25 (UTC)."),
     ] {
         assert_eq!(validity(language, third.clone(), json!({"minutes": 60})), expected);
     }
@@ -151,11 +154,17 @@ fn people_read_how_long_a_code_is_valid_as_they_write_it() {
             "Il est valable 3 heures, jusqu’au 1er juillet 2027 à 00\u{a0}h\u{a0}00",
         ),
         ("it", json!({"days": 9}), "È valido per 9 giorni. Scadenza: 1º luglio 2027, ore 00:00"),
+        ("nl", json!({"hours": 24}), "De code geldt 24 uur, tot 1 juli 2027, 00:00"),
+        ("pl", json!({"one_minute": true}), "Kod jest ważny przez minutę, do 1 lipca 2027 r."),
+        ("pt", json!({"days": 2}), "É válido durante 2 dias, até 1 de julho de 2027, 00:00"),
         ("de", json!(null), "Er gilt bis zum 1. Juli 2027"),
         ("en", json!(null), "It is valid until 1 July 2027"),
         ("es", json!(null), "Es válido hasta el 1 de julio"),
         ("fr", json!(null), "Il est valable jusqu’au 1er juillet"),
         ("it", json!(null), "Scadenza: 1º luglio"),
+        ("nl", json!(null), "De code geldt tot 1 juli"),
+        ("pl", json!(null), "Kod jest ważny do 1 lipca"),
+        ("pt", json!(null), "É válido até 1 de julho"),
     ] {
         let line = validity(language, first.clone(), valid);
         assert!(line.starts_with(expected), "{line}");
@@ -181,17 +190,17 @@ fn each_month_has_its_name() {
 #[test]
 fn a_language_of_the_operators_own_has_its_own_words() {
     let folder = tempfile::tempdir().expect("a folder");
-    let words = "[message]\nuntil = Vale por {{>valid}}, até {{>date.full}}.\n\
-        [valid]\nhours = {{valid.hours}} horas\n\
-        [date]\nfull = {{until.day}} de {{>month}}\nmay = maio\n";
-    fs::write(folder.path().join("pt.lang"), words).expect("a file");
+    let words = "[message]\nuntil = Den gäller i {{>valid}}, till {{>date.full}}.\n\
+        [valid]\nhours = {{valid.hours}} timmar\n\
+        [date]\nfull = den {{until.day}} {{>month}}\nmay = maj\n";
+    fs::write(folder.path().join("sv.lang"), words).expect("a file");
     let mut sources = Sources::embedded();
     assert_eq!(sources.overlay(folder.path()), []);
     let (messages, errors) = Messages::compile(&sources, None);
     assert_eq!(errors, []);
     let data = json!({"until": {"day": 7, "may": true}, "valid": {"hours": 24}});
-    let text = messages.render("pt", &data.into()).expect("Portuguese").text;
-    assert!(text.contains("\nVale por 24 horas, até 7 de maio.\n"), "{text}");
+    let text = messages.render("sv", &data.into()).expect("Swedish").text;
+    assert!(text.contains("\nDen gäller i 24 timmar, till den 7 maj.\n"), "{text}");
 }
 
 #[test]
@@ -205,7 +214,7 @@ fn subjects_are_one_line_and_know_no_secret() {
     assert_eq!(errors, []);
     let subject = messages.render("en", &data("<a>\r\nBcc: b\0", "")).expect("there").subject;
     assert_eq!(subject, "<a>  Bcc: b  KWRTBA");
-    assert!(messages.render("pt", &data("", "")).is_none());
+    assert!(messages.render("sv", &data("", "")).is_none());
 }
 
 #[test]
@@ -327,12 +336,12 @@ fn a_message_is_in_the_languages_that_it_was_written_in() {
         said.collect::<Vec<_>>()
     };
     say("sms.fr.must", "{{pin}} !");
-    say("sms.pt.must", "{{pin}} {{>sms.private}}");
+    say("sms.sv.must", "{{pin}} {{>sms.private}}");
     say("other.de.must", "no");
     say("sms.part.must", "no");
-    let both = ["fr: 1 !", "pt: 1 Never share it."];
+    let both = ["fr: 1 !", "sv: 1 Never share it."];
     assert_eq!(chosen("sms.fr.must"), both);
-    assert_eq!(chosen("sms.pt.must"), both);
+    assert_eq!(chosen("sms.sv.must"), both);
     say("sms.must", "{{pin}}: {{>sms.private}}");
     let all = [
         "de: 1: Nicht weitergeben.",
@@ -340,7 +349,10 @@ fn a_message_is_in_the_languages_that_it_was_written_in() {
         "es: 1: No la comparta.",
         "fr: 1 !",
         "it: 1: Non lo condivida.",
-        "pt: 1 Never share it.",
+        "nl: 1: Deel hem nooit.",
+        "pl: 1: Nie podawaj nikomu.",
+        "pt: 1: Nunca divulgue.",
+        "sv: 1 Never share it.",
     ];
     assert_eq!(chosen("sms.must"), all);
     say("sms.txt", "{{pin}}");
@@ -359,7 +371,8 @@ fn what_only_readers_would_notice_is_said_at_start() {
         assert_eq!(errors, []);
         let name = file.display().to_string();
         let advice = messages.warnings().iter().map(|it| it.replace(&name, "F"));
-        advice.filter(|it| !it.contains(" (es)") && !it.contains(" (it)")).collect::<Vec<_>>()
+        let others = [" (es)", " (it)", " (nl)", " (pl)", " (pt)"];
+        advice.filter(|it| !others.iter().any(|other| it.contains(other))).collect::<Vec<_>>()
     };
     let last = "\n@{{host}} #{{pin_digits}}";
     let good = format!("{{{{client}}}}{last}");
