@@ -1,13 +1,12 @@
-//! Every page in every state: its size, its requests, its language, whether everybody can use it,
-//! and how it looks. Pictures of all that are in `target/browser/screenshots`, as
-//! `STATE.LANGUAGE.WIDTH.TASTE.png`.
+//! Every page in every state: its size, its requests, its language, its layout, whether everybody
+//! can use it, and how it looks. Pictures of all that are in `target/browser/screenshots`, as
+//! `STATE.LANGUAGE.WIDTH.TASTE.png`; those of Firefox end in `.firefox.png`.
 
-use crate::chromium::Setup;
 use crate::complaints::Complaints;
-use crate::driver::Browser;
+use crate::driver::{Browser, Engine, Setup};
 use crate::states::Stage;
 use crate::view::{DESK, PHONE, Taste, photograph, please, resize};
-use crate::{accessible, language, network, view};
+use crate::{accessible, language, layout, network, view};
 
 /// How pages are looked at: on which width, to which taste.
 const LOOKS: [(u32, Taste); 7] = [
@@ -25,35 +24,49 @@ const FEWER_LOOKS: [(u32, Taste); 2] = [(PHONE, Taste::Light), (DESK, Taste::Dar
 
 #[test]
 fn in_english() {
-    tour("en", &LOOKS);
+    tour("en", &LOOKS, Setup::default());
 }
 
 #[test]
 fn in_french() {
-    tour("fr", &FEWER_LOOKS);
+    tour("fr", &FEWER_LOOKS, Setup::default());
 }
 
 #[test]
 fn in_german() {
-    tour("de", &FEWER_LOOKS);
+    tour("de", &FEWER_LOOKS, Setup::default());
 }
 
 #[test]
 fn in_italian() {
-    tour("it", &FEWER_LOOKS);
+    tour("it", &FEWER_LOOKS, Setup::default());
 }
 
 #[test]
 fn in_spanish() {
-    tour("es", &FEWER_LOOKS);
+    tour("es", &FEWER_LOOKS, Setup::default());
 }
 
-fn tour(language: &str, looks: &[(u32, Taste)]) {
+#[test]
+fn in_firefox() {
+    tour("en", &LOOKS, Setup { engine: Engine::Firefox, ..Setup::default() });
+}
+
+#[test]
+fn in_firefox_without_javascript() {
+    let setup = Setup { engine: Engine::Firefox, javascript: false, ..Setup::default() };
+    tour("en", &FEWER_LOOKS, setup);
+}
+
+fn tour(language: &str, looks: &[(u32, Taste)], setup: Setup<'_>) {
     let stage = Stage::build();
     let (languages, _) = language::READERS.iter().find(|(_, it)| *it == language).unwrap();
-    let browser = Browser::start_as(Setup { languages, ..Setup::default() });
-    accessible::install(&browser);
-    browser.log("performance");
+    let browser = Browser::start_as(Setup { languages, ..setup });
+    let end = match (setup.engine, setup.javascript) {
+        (Engine::Chromium, _) => "",
+        (Engine::Firefox, true) => ".firefox",
+        (Engine::Firefox, false) => ".without-javascript.firefox",
+    };
     let mut complaints = Complaints::default();
     stage.tour(&browser, |state| {
         let fetched = network::fetched(&browser);
@@ -62,10 +75,14 @@ fn tour(language: &str, looks: &[(u32, Taste)]) {
         for (width, taste) in looks {
             resize(&browser, *width, 1);
             please(&browser, *taste);
-            let name = format!("{}.{language}.{width}.{}", state.name, taste.name());
+            let name = format!("{}.{language}.{width}.{}{end}", state.name, taste.name());
             complaints.add(&name, view::complaints(&browser, *taste));
             if matches!(taste, Taste::Light | Taste::Dark) {
-                complaints.add(&name, accessible::complaints(&browser));
+                complaints.add(&name, layout::complaints(&browser, *width));
+                // It has to wait now and then, which a page without JavaScript cannot.
+                if setup.javascript {
+                    complaints.add(&name, accessible::complaints(&browser));
+                }
             }
             photograph(&browser, &name);
         }
