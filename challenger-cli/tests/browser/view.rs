@@ -40,10 +40,7 @@ const LOOK: &str = include_str!("look.js");
 /// Shows the page in a window of this width in CSS pixels, `zoom` times enlarged.
 pub fn resize(browser: &Browser, width: u32, zoom: u32) {
     browser.remote().resize(width, zoom);
-    wait_for("the window to have its width", || {
-        let has = "return matchMedia(`(width: ${arguments[0]}px)`).matches";
-        (browser.script(has, &[json!(width)]) == true).then_some(())
-    });
+    wait_to_match(browser, &format!("(width: {width}px)"));
 }
 
 /// Shows pages to a taste from now on.
@@ -56,11 +53,14 @@ pub fn please(browser: &Browser, taste: Taste) {
         Taste::ReducedMotion => ("screen", "prefers-reduced-motion", "reduce"),
     };
     browser.remote().emulate(medium, feature, value);
-    wait_for("the page to be shown so", || {
-        let has =
-            "return matchMedia(`${arguments[0]} and (${arguments[1]}: ${arguments[2]})`).matches";
-        (browser.script(has, &[json!(medium), json!(feature), json!(value)]) == true).then_some(())
-    });
+    wait_to_match(browser, &format!("{medium} and ({feature}: {value})"));
+}
+
+/// Waits until the page is shown in a way that a media query describes.
+fn wait_to_match(browser: &Browser, query: &str) {
+    let script = "return matchMedia(arguments[0]).matches";
+    let matches = || (browser.script(script, &[json!(query)]) == true).then_some(());
+    matches().unwrap_or_else(|| wait_for(query, matches));
 }
 
 /// Adds rules to the style of the page, in place of those added before.
