@@ -150,8 +150,6 @@ fn preferences(setup: Setup<'_>) -> String {
         "browser.startup.page": 0,
         // As on a phone, where the bar of a page that is long takes no room.
         "ui.useOverlayScrollbars": 1,
-        // The icon of a page may come after everything else, which would be another page's then.
-        "browser.chrome.site_icons": false,
         // Nobody is contacted but this machine: there is no such proxy.
         "network.proxy.type": 1,
         "network.proxy.http": "127.0.0.1",
