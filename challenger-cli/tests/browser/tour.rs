@@ -79,14 +79,14 @@ fn tour(language: &str, looks: &[(u32, Taste)], setup: Setup<'_>) {
             complaints.add(&name, view::complaints(&browser, *taste));
             if matches!(taste, Taste::Light | Taste::Dark) {
                 complaints.add(&name, layout::complaints(&browser, *width));
-                // It has to wait now and then, which a page without JavaScript cannot.
+                // It uses timers, which a page without JavaScript does not have.
                 if setup.javascript {
                     complaints.add(&name, accessible::complaints(&browser));
                 }
             }
             photograph(&browser, &name);
         }
+        complaints.add(&state.name, network::console(&browser));
     });
-    complaints.add("the console", network::console(&browser));
     complaints.assert_none();
 }

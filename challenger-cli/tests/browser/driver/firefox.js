@@ -24,7 +24,7 @@ window.inside ??= (() => {
         const isOfPage = message instanceof Ci.nsIScriptError
             && /^(about|data|https?):/.test(message.sourceName);
         if (isOfPage) {
-            messages.push(`${message.sourceName}: ${message.errorMessage}`);
+            messages.push(message.errorMessage);
         }
     };
 
