@@ -23,7 +23,8 @@ fn prove_all(engine: Engine) {
     let services = KINDS.each_ref().map(|kind| Service::start(kind, &shop, ""));
     for javascript in [true, false] {
         let browser = Browser::start_as(Setup { engine, javascript, ..Setup::default() });
-        browser.open("data:text/html,<!DOCTYPE html><title>off</title><script>document.title = 'on'</script>");
+        let script = "<script>document.title = 'on'</script>";
+        browser.open(&format!("data:text/html,<!DOCTYPE html><title>off</title>{script}"));
         assert_eq!(browser.title(), if javascript { "on" } else { "off" });
         for (count, service) in services.iter().enumerate() {
             // Each meets both ends, one with JavaScript and one without.

@@ -1,4 +1,4 @@
-// What the inside of Firefox can tell about its pages, and do with them. It is defined once for a window.
+// What the inside of Firefox can tell about its pages, and do with them. A window has it once.
 window.inside ??= (() => {
     const browser = gBrowser.selectedBrowser;
     const features = ['prefersColorScheme', 'prefersReducedMotion', 'forcedColors'];

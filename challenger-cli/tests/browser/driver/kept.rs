@@ -1,8 +1,7 @@
 //! A program that does not outlive the test that started it.
 
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-
 use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// Starts a program, and ends it together with all that it started as soon as standard input ends:
 /// when the test is done with it, and also when the test is killed. They are one process group.
