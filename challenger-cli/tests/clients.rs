@@ -8,8 +8,8 @@ mod place;
 mod site;
 
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use challenger_testkit::{Raise, code_of, escape, wait_for};

@@ -37,14 +37,14 @@ fn every_page_fits_every_screen() {
         for (how, width, zoom, rules) in LOOKS {
             resize(&browser, width, zoom);
             restyle(&browser, rules);
-            complaints.add(&format!("{} {how}", state.name), self::complaints(&browser, width));
+            complaints.add(&format!("{} {how}", state.name), found(&browser, width));
         }
     });
     complaints.assert_none();
 }
 
-/// Complaints about the layout of the page, which is shown in a window of this width.
-pub fn complaints(browser: &Browser, width: u32) -> Vec<String> {
+/// What is wrong with the layout of the page that is shown, in a window of this width.
+pub fn found(browser: &Browser, width: u32) -> Vec<String> {
     let found = browser.script(AUDIT, &[json!(width)]);
     found.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_string()).collect()
 }

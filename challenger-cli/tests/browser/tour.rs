@@ -78,7 +78,7 @@ fn tour(language: &str, looks: &[(u32, Taste)], setup: Setup<'_>) {
             let name = format!("{}.{language}.{width}.{}{end}", state.name, taste.name());
             complaints.add(&name, view::complaints(&browser, *taste));
             if matches!(taste, Taste::Light | Taste::Dark) {
-                complaints.add(&name, layout::complaints(&browser, *width));
+                complaints.add(&name, layout::found(&browser, *width));
                 // It uses timers, which a page without JavaScript does not have.
                 if setup.javascript {
                     complaints.add(&name, accessible::complaints(&browser));

@@ -218,31 +218,30 @@ fn capabilities(setup: Setup<'_>, profile: &TempDir) -> Value {
 /// Puts the network's events together, each of which reports a piece. `None` if there is more to
 /// come.
 fn in_order(events: &[Value]) -> Option<Vec<Fetched>> {
-    let mut order: Vec<(&str, Fetched)> = Vec::new();
-    let mut over = 0;
+    let mut order: Vec<(&str, Fetched, bool)> = Vec::new();
     for event in events {
         let event = &event["message"];
         let parameters = &event["params"];
         let id = parameters["requestId"].as_str().unwrap_or_default();
-        let known = order.iter_mut().find(|(known, _)| *known == id).map(|(_, fetched)| fetched);
+        let known = order.iter_mut().find(|(known, ..)| *known == id);
         match (event["method"].as_str().unwrap(), known) {
             ("Network.requestWillBeSent", None) => {
                 let url = parameters["request"]["url"].as_str().unwrap();
                 if !url.starts_with("data:") && !url.starts_with("about:") {
-                    order.push((id, Fetched { url: url.to_string(), ..Fetched::default() }));
+                    order.push((id, Fetched { url: url.to_string(), ..Fetched::default() }, false));
                 }
             }
-            ("Network.responseReceived", Some(fetched)) => {
+            ("Network.responseReceived", Some((_, fetched, _))) => {
                 fetched.headers = parameters["response"]["headers"].clone();
             }
-            ("Network.loadingFinished", Some(fetched)) => {
+            ("Network.loadingFinished", Some((_, fetched, over))) => {
                 fetched.bytes = parameters["encodedDataLength"].as_u64().unwrap();
-                over += 1;
+                *over = true;
             }
-            ("Network.loadingFailed", Some(_)) => over += 1,
+            ("Network.loadingFailed", Some((.., over))) => *over = true,
             _ => {}
         }
     }
-    let complete = !order.is_empty() && over == order.len();
-    complete.then(|| order.into_iter().map(|(_, fetched)| fetched).collect())
+    let complete = !order.is_empty() && order.iter().all(|(.., over)| *over);
+    complete.then(|| order.into_iter().map(|(_, fetched, _)| fetched).collect())
 }
