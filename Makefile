@@ -311,11 +311,13 @@ prometheus:
 	$(call need,the tests run a Prometheus of their own, \
 	    command -v prometheus && command -v promtool,prometheus)
 
-# The pages are tested in Chromium, with its driver, and with axe-core, which finds barriers for people
-# who cannot see them or use a mouse. axe-core is fetched into the build directory.
+# The pages are tested in Chromium, with its driver, and in Firefox, which needs none; and with axe-core,
+# which finds barriers for people who cannot see them or use a mouse. axe-core is fetched into the build
+# directory.
 browser:
-	$(call need,the tests need a browser, \
-	    command -v chromium && command -v chromedriver, chromium chromium-driver)
+	$(call need,the tests need browsers, \
+	    command -v chromium && command -v chromedriver && command -v firefox-esr, \
+	    chromium chromium-driver firefox-esr)
 	@# Separate, because a Node.js from another source has its own npm, which conflicts with Debian's.
 	$(call need,the tests need axe-core,command -v npm,npm)
 	@grep -q '"version": "$(AXE_VERSION)"' $(AXE)/node_modules/axe-core/package.json 2>/dev/null \

@@ -14,7 +14,6 @@ mod accessible;
 mod application;
 mod authjs;
 mod cancel;
-mod chromium;
 mod complaints;
 mod demo;
 mod driver;
