@@ -36,7 +36,7 @@ const FILE_MAX: usize = 512 * 1024;
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
-const SHIPPED: [(&str, &str); 63] = shipped![
+const SHIPPED: [(&str, &str); 65] = shipped![
     "address-again.part.must",
     "again-form.part.must",
     "again.part.must",
@@ -76,6 +76,7 @@ const SHIPPED: [(&str, &str); 63] = shipped![
     "invalid-request.must",
     "it.countries",
     "it.lang",
+    "landing.must",
     "logo.part.must",
     "message-phone.must",
     "message-postal.must",
@@ -83,6 +84,7 @@ const SHIPPED: [(&str, &str); 63] = shipped![
     "month.part.must",
     "named.part.must",
     "no-tries.part.must",
+    "not-served.must",
     "over-budget.must",
     "post-country.part.must",
     "post-form.part.must",
