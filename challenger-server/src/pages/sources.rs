@@ -36,7 +36,7 @@ const FILE_MAX: usize = 512 * 1024;
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
-const SHIPPED: [(&str, &str); 69] = shipped![
+const SHIPPED: [(&str, &str); 71] = shipped![
     "address-again.part.must",
     "again-form.part.must",
     "again.part.must",
@@ -76,6 +76,7 @@ const SHIPPED: [(&str, &str); 69] = shipped![
     "invalid-request.must",
     "it.countries",
     "it.lang",
+    "landing.must",
     "logo.part.must",
     "message-phone.must",
     "message-postal.must",
@@ -85,6 +86,7 @@ const SHIPPED: [(&str, &str); 69] = shipped![
     "nl.countries",
     "nl.lang",
     "no-tries.part.must",
+    "not-served.must",
     "over-budget.must",
     "pl.countries",
     "pl.lang",
