@@ -12,14 +12,14 @@ use serde_json::Value;
 use super::answer::{led_to, member, query_of, redirect_of, text_of, ways_back};
 use super::case::REQUEST_URI_LIFETIME;
 use super::request::{Registered, Way};
-use super::{Ask, Auditor, Glimpse};
+use super::{Ask, Auditor, Glimpse, offers};
 
 /// What a validation was when its row was read.
 #[derive(Clone, Debug)]
 pub struct Stand {
     pub stage: &'static str,
     /// How many changes, messages and guesses were left.
-    budget: [u32; 3],
+    pub(super) budget: [u32; 3],
     state: Option<String>,
 }
 
@@ -91,6 +91,9 @@ impl Auditor {
             _ => {}
         }
         self.linked(ask, response, seen.stand.as_ref().and_then(|it| it.state.as_deref()));
+        if let Some(stand) = &seen.stand {
+            offers::check(ask, response, stand);
+        }
     }
 
     /// A browser arrived, and no validation was opened for it.
