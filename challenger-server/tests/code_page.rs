@@ -103,17 +103,28 @@ fn count(html: &str) -> usize {
     text.split_whitespace().filter(|it| it.contains(char::is_alphanumeric)).count()
 }
 
+/// Asserts that the page for each type of address has so many words at most.
+#[track_caller]
+fn assert_few_words(language: &'static str, most: usize) {
+    for (address_type, form) in TYPES {
+        let html = Visit::new(address_type, language).send("challenge", form);
+        // A letter is not at hand, as a message is: that takes a few words more.
+        let most = if address_type == "postal" { most + 4 } else { most };
+        let count = count(&html);
+        assert!(count <= most, "{address_type} {language}: {count}: {}", visible(&html));
+        assert!(count >= 20, "something is not counted: {}", visible(&html));
+    }
+}
+
 #[test]
 fn the_code_page_has_forty_words() {
-    for (address_type, form) in TYPES {
-        for language in LANGUAGES {
-            let html = Visit::new(address_type, language).send("challenge", form);
-            let most = if language == "en" { 40 } else { 50 };
-            let count = count(&html);
-            assert!(count <= most, "{address_type} {language}: {count}: {}", visible(&html));
-            assert!(count >= 20, "something is not counted: {}", visible(&html));
-        }
-    }
+    assert_few_words("en", 40);
+}
+
+/// Some languages need more and longer ones.
+#[test]
+fn the_code_page_has_fifty_words_in_any_language() {
+    LANGUAGES.iter().for_each(|language| assert_few_words(language, 50));
 }
 
 #[test]
@@ -139,10 +150,11 @@ fn another_message_is_offered_when_it_can_be_sent() {
         assert!(tag.ends_with(" hidden"), "{html}");
         // Without script, the page says when.
         let now = visit.challenger.now.plus(Span::minutes(10)).to_text();
-        let time = now.split(' ').nth(1).expect("a time");
+        let (hour, minute) =
+            now.split(' ').nth(1).and_then(|it| it.split_once(':')).expect("a time");
         let (_, after) = html.split_once("<noscript>").expect("words without script");
         let (words, _) = after.split_once("</noscript>").expect("they end");
-        assert!(words.contains(time), "{words}");
+        assert!(words.contains(hour) && words.contains(minute), "{now}: {words}");
         assert!(!html.contains("<details open>"), "{html}");
 
         visit.challenger.pass(Span::minutes(10));

@@ -94,7 +94,9 @@ fn a_message_that_is_too_many_leaves_one_best_step_in_every_state() {
             assert_eq!(html.contains("77"), is_known, "{what}");
             assert_eq!(html.contains(SEND), in_time, "{what}");
             assert_eq!(html.contains(LATER), in_time, "not yet: {what}");
-            assert_eq!(html.contains("17:05"), in_time, "when, without script: {what}");
+            let until = html.split_once("<noscript>").map(|(_, it)| it.split('<').next());
+            let says_when = |it: &str| ["17", "05", "2026"].iter().all(|part| it.contains(part));
+            assert_eq!(until.flatten().is_some_and(says_when), in_time, "when: {what}");
             let leads_back = !can_retry && !can_change && !in_time;
             assert_eq!(html.contains(BACK), leads_back, "{what}");
             assert!(html.contains("<span>wanted@a.example</span>"), "{what}");
