@@ -63,12 +63,17 @@ fn hostile() -> Value {
         names.clone().map(|name| (name.to_string(), wrong.clone())).collect()
     };
     let address: Value = names.clone().map(|name| (name.to_string(), json!(EVIL))).collect();
-    json!({
+    let mut all = json!({
+        "changes": {"one": true}, "service": EVIL, "tries": {"two": true},
+        "until": {"day": EVIL, "may": true, "year": EVIL, "hour": EVIL, "minute": EVIL},
+        "wait": {"brief": EVIL, "seconds": EVIL, "text": EVIL},
+    });
+    let more = json!({
         "address": address, "address_form": true, "address_hint": EVIL,
         "addresses_left": 3, "budget_seen": EVIL,
         "attempts_left": 3, "auth_attempts_left": 3, "by_post": true, "can_ask_again": true,
         "can_retransmit": true, "can_retry": true, "change_url": EVIL,
-        "changes": {"one": true}, "changes_left": 3, "client": EVIL, "detail": EVIL, "ec": 9758, "exhausted": true,
+        "changes_left": 3, "client": EVIL, "detail": EVIL, "ec": 9758, "exhausted": true,
         "countries": [{"code": EVIL, "selected": true}, {"code": "CH"}],
         "error": {
             "field": EVIL, "at": at(json!({"missing": true})), "first": at(json!(true)),
@@ -81,11 +86,12 @@ fn hostile() -> Value {
         "pin_error": true, "refused": {"TooManyAttempts": true, "HelperFailed": true},
         "failure": {"address": true},
         "wrong": true,
-        "has_terms": true, "has_privacy": true, "service": EVIL, "tries": {"two": true},
-        "until": {"day": EVIL, "may": true, "year": EVIL, "hour": EVIL, "minute": EVIL},
-        "wait": {"brief": EVIL, "seconds": EVIL, "text": EVIL},
-        "solved": true, "transmitted": true, "cancel_url": EVIL, "home_url": EVIL,
-    })
+        "has_terms": true, "has_privacy": true, "solved": true, "transmitted": true,
+        "cancel_url": EVIL, "home_url": EVIL,
+    });
+    let object = all.as_object_mut().expect("an object");
+    object.extend(more.as_object().expect("an object").clone());
+    all
 }
 
 /// These variables with every switch the other way, and everything optional left out.
