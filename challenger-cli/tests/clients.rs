@@ -4,14 +4,16 @@
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod place;
 mod site;
 
 use std::process::{Command, Stdio};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
 use std::thread;
 
-use challenger_testkit::{Cluster, Raise, code_of, escape, wait_for};
+use challenger_testkit::{Raise, code_of, escape, wait_for};
+use place::Place;
 use rusqlite::Connection;
 use serde_json::Value;
 use site::{REDIRECT_URI, SECRET, Site, stderr, stdout};
@@ -23,25 +25,7 @@ const NEW_SECRET: &str = "secret-token:9HT3XW5ZB7KQ0DJ6YN2VRC8M4P";
 const ON_SQLITE: u32 = 10_000;
 const ON_POSTGRES: u32 = 50_000;
 
-/// A site, and its database.
-struct Place {
-    site: Site,
-    postgres: Option<(Arc<Cluster>, String)>,
-}
-
 impl Place {
-    /// With a database and one client.
-    fn on_sqlite(options: &str) -> Self {
-        Self { site: Site::new(options), postgres: None }
-    }
-
-    fn on_postgres(options: &str) -> Self {
-        let cluster = Cluster::shared();
-        let database = cluster.create_database();
-        let site = Site::on_postgres(options, &cluster.uri(&database));
-        Self { site, postgres: Some((cluster, database)) }
-    }
-
     /// Has a site use this database.
     fn configure(&self, site: &Site) {
         let Some((cluster, database)) = &self.postgres else {
@@ -51,10 +35,6 @@ impl Place {
             return std::fs::write(site.config(), text).unwrap();
         };
         site.use_postgres(&cluster.uri(database));
-    }
-
-    fn file(&self) -> std::path::PathBuf {
-        self.site.directory.path().join("data/challenger.sqlite")
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> String {

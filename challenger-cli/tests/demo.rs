@@ -303,12 +303,14 @@ fn the_page_of_the_inbox_shows_messages_as_they_are() {
     assert!(policy.starts_with("default-src 'none'; "), "{policy}");
     let page = page.body;
     assert!(!page.contains("<script") && !page.contains("<b>"), "{page}");
-    let receiver = "<p class=\"address\">&lt;script&gt;alert(1)&lt;/script&gt;\n\
+    let receiver = "<p>To: &lt;script&gt;alert(1)&lt;/script&gt;\n\
                     &quot;Bahnhof&quot; &amp; &#39;Strasse&#39;\n8001 &lt;b&gt;Zürich\nCH</p>";
     assert!(page.contains(receiver), "{page}");
     let message = demo.inbox()[0].clone();
     let text = |name: &str| message[name].as_str().unwrap();
-    for shown in [text("code"), text("reference"), "<article lang=\"fr\">", "href=\"/inbox\""] {
+    for shown in
+        [text("code"), text("reference"), "<pre class=\"text\" lang=\"fr\">", "href=\"/inbox\""]
+    {
         assert!(page.contains(shown), "{shown}: {page}");
     }
 

@@ -13,6 +13,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use challenger_server::pages::{Messages, Sources};
 use markdown::{block, blocks, read, root, section};
 use serde_json::{Value, json};
 use site::{binary, free_pair, free_port, stderr, stdout};
@@ -77,6 +78,21 @@ fn examples_are_json() {
         let parsed: Result<Value, _> = serde_json::from_str(&example);
         assert!(parsed.is_ok(), "{example}");
     }
+}
+
+#[test]
+fn the_message_of_ones_own_reads_as_it_is_shown() {
+    let manual = read("docs/configure.md");
+    let told = section(&manual, "## Messages");
+    let shown = blocks(told, "text").remove(0);
+    let messages = Messages::parse(&Sources::embedded(), &block(told, "mustache")).unwrap();
+    assert_eq!(messages.warnings(), [""; 0]);
+    let data = json!({
+        "pin": "1234-5678", "client": "shop.example", "host": "challenger.example.com",
+        "reference": "NBQNJR", "valid": {"hours": 24},
+        "until": {"day": 30, "november": true, "year": 2026, "hour": "04", "minute": "25"},
+    });
+    assert_eq!(messages.render("en", &data.into()).unwrap().text, shown);
 }
 
 #[test]

@@ -4,15 +4,15 @@
 #![cfg(all(feature = "postgres", feature = "sqlite"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod place;
 mod site;
 
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use challenger_proto::secret::Nonce;
-use challenger_testkit::Cluster;
+use place::Place;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use site::{REDIRECT_URI, SECRET, Site, admin, json_of, stderr, stdout, told};
@@ -23,28 +23,7 @@ const OPTIONS: &str = "RETRANSMISSION_INTERVAL = 0 s\nADDRESS_MESSAGES = 20";
 /// A helper that says that addresses do not exist.
 const REFUSING: &str = "#!/bin/sh\ncat > /dev/null\nexit 67\n";
 
-/// A site, and the cluster and the database that live as long.
-struct Place {
-    site: Site,
-    postgres: Option<(Arc<Cluster>, String)>,
-}
-
 impl Place {
-    fn on_sqlite(options: &str) -> Self {
-        Self { site: Site::new(options), postgres: None }
-    }
-
-    fn on_postgres(options: &str) -> Self {
-        let cluster = Cluster::shared();
-        let database = cluster.create_database();
-        let site = Site::on_postgres(options, &cluster.uri(&database));
-        Self { site, postgres: Some((cluster, database)) }
-    }
-
-    fn file(&self) -> std::path::PathBuf {
-        self.site.directory.path().join("data/challenger.sqlite")
-    }
-
     /// All that is in the database, also where nothing refers to it any more.
     fn contents(&self) -> String {
         let Some((cluster, database)) = &self.postgres else {

@@ -94,7 +94,12 @@ fn people_prove_their_addresses_by_one_process() {
     let reference = last["reference"].as_str().unwrap();
     let subject = last["subject"].as_str().unwrap();
     assert_eq!(subject, format!("Ihr Code für client.example (Referenz {reference})"));
-    assert!(last["message"].as_str().unwrap().starts_with("Ihr Code für client.example:\n\n"));
+    assert!(
+        last["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("client.example möchte Ihre E-Mail-Adresse überprüfen. ")
+    );
     let environment = lines(&site, "environment");
     assert!(!environment.iter().any(|it| it.starts_with("CHALLENGER_")), "{environment:?}");
     site.stop();

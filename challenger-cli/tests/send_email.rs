@@ -72,7 +72,7 @@ fn a_mail_has_the_message_as_text_and_as_html() {
     assert_eq!(parts.len(), 2);
     assert_eq!(parts[PLAIN].content(), message);
     let html = parts[HTML].content();
-    assert!(html.starts_with("<!DOCTYPE html>\n<html lang=\"de\">\n"), "{html}");
+    assert!(html.starts_with("<!DOCTYPE html>\n<html dir=\"ltr\" lang=\"de\">\n"), "{html}");
     assert!(html.contains("<title>Ihr Code für läden.example, gültig"), "{html}");
     assert!(html.contains("Ihr Code für &lt;Läden &amp; Söhne&gt;: <strong style="), "{html}");
     assert!(html.contains(">1234-5678</strong><br>\n.<br>\n..<br>\n.eine Zeile</p>\n"), "{html}");
@@ -150,6 +150,9 @@ fn there_is_a_subject_in_the_language_of_the_message() {
         ("fr", "Votre code"),
         ("es", "Su código"),
         ("it", "Il Suo codice"),
+        ("nl", "Uw code"),
+        ("pl-PL", "Twój kod"),
+        ("pt", "O seu código"),
         ("sv", "Your code"),
     ] {
         let mail = mail(&[("CHALLENGER_LANGUAGE", language)], MESSAGE);

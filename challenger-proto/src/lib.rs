@@ -110,6 +110,7 @@ mod time;
 
 pub use endpoint::transmission::Transmission;
 pub use failure::{Failure, FailureKind};
+pub use media::best_language;
 pub use refusal::{Refusal, Refused};
 pub use secret::entropy::Entropy;
 pub use service::{AddressFormat, Budgets, Service};

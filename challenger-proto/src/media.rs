@@ -138,8 +138,9 @@ pub(crate) fn language_weight(accept_language: Option<&str>, language: &str) -> 
     rank(accept_language, language).0
 }
 
-/// The language with the highest weight; of equals, the one the header names first.
-pub(crate) fn best_language<'a>(
+/// The language with the highest weight in `Accept-Language`; of equals, the one that it names
+/// first. A tag of a region counts for its language. No header means English.
+pub fn best_language<'a>(
     accept_language: Option<&str>,
     languages: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {

@@ -59,7 +59,7 @@ fn each_type_starts_without_a_warning() {
         assert!(!service.address_hint.is_empty());
         for field in service.restrictions.fields() {
             let general = service.restrictions.hint(field, "en").unwrap();
-            for language in ["de", "fr", "it", "es"] {
+            for language in ["de", "es", "fr", "it", "nl", "pl", "pt"] {
                 let hint = service.restrictions.hint(field, language).unwrap();
                 assert!(hint != general && hint.ends_with('.'), "{name} {field} {language}");
             }
@@ -81,7 +81,7 @@ fn the_example_on_every_page_is_accepted() {
         let service = settings(name).service;
         let is_letter = service.fields().contains(&"ADDRESS_LINES");
         let field = if is_letter { "ADDRESS_LINES" } else { service.fields()[0] };
-        for language in ["en", "de", "fr", "it", "es"] {
+        for language in ["de", "en", "es", "fr", "it", "nl", "pl", "pt"] {
             let data = json!({"address_hint": service.address_hint}).into();
             let (page, language) = (PageName::EnterAddressForm, language.to_owned());
             let page = Page { name: page, language, data };

@@ -9,10 +9,10 @@ use challenger_server::config::{Config, Environment};
 use challenger_server::pages::Sources;
 
 /// Every language but English.
-const TRANSLATIONS: [&str; 4] = ["de", "es", "fr", "it"];
+const TRANSLATIONS: [&str; 7] = ["de", "es", "fr", "it", "nl", "pl", "pt"];
 
 /// Texts that are the same in English and in another language.
-const SAME: [(&str, &str); 12] = [
+const SAME: [(&str, &str); 17] = [
     ("de", "date.april"),
     ("de", "date.august"),
     ("de", "date.november"),
@@ -25,6 +25,11 @@ const SAME: [(&str, &str); 12] = [
     ("fr", "language.direction"),
     ("fr", "valid.minutes"),
     ("it", "language.direction"),
+    ("nl", "language.direction"),
+    ("nl", "sms.reference"),
+    ("pl", "language.direction"),
+    ("pt", "language.direction"),
+    ("pt", "sms.reference"),
 ];
 
 /// Texts that only one kind of message has, and that are plain.

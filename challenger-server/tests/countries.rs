@@ -144,8 +144,8 @@ fn an_operators_names_take_the_place_of_ours() {
     let directory = tempfile::tempdir().expect("a directory");
     for (name, text) in [
         ("de.countries", "CH Daheim\nAT Nebenan\n"),
-        ("pt.countries", "CH Suíça\nAT Áustria\n"),
-        ("pt.lang", "[post]\ncountry = País\n"),
+        ("sv.countries", "CH Schweiz\nAT Österrike\n"),
+        ("sv.lang", "[post]\ncountry = Land\n"),
         ("rm.lang", "[post]\ncountry = Pajais\n"),
     ] {
         fs::write(directory.path().join(name), text).expect("written");
@@ -157,7 +157,7 @@ fn an_operators_names_take_the_place_of_ours() {
     let list = || json!({"countries": [{"code": "AT"}, {"code": "CH"}, {"code": "DE"}]});
     for (language, expected) in [
         ("de", ["\"CH\">Daheim", "\"AT\">Nebenan", "\"DE\">Germany"]),
-        ("pt", ["\"CH\">Suíça", "\"AT\">Áustria", "\"DE\">Germany"]),
+        ("sv", ["\"CH\">Schweiz", "\"AT\">Österrike", "\"DE\">Germany"]),
         ("rm", ["\"AT\">Austria", "\"DE\">Germany", "\"CH\">Switzerland"]),
         ("en", ["\"AT\">Austria", "\"DE\">Germany", "\"CH\">Switzerland"]),
     ] {
@@ -169,7 +169,7 @@ fn an_operators_names_take_the_place_of_ours() {
                     AF, AX, AL, ...";
     assert_eq!(
         warnings,
-        [&format!("de.countries {expected}"), &format!("pt.countries {expected}")]
+        [&format!("de.countries {expected}"), &format!("sv.countries {expected}")]
     );
     fs::write(directory.path().join("d e.countries"), "").expect("written");
     fs::write(directory.path().join("it.countries"), "CH Svizzera\nItalia\n").expect("written");

@@ -12,7 +12,9 @@ use challenger_server::pages::{Message, Messages, escape_html};
 use challenger_server::ports::Helper;
 use serde_json::{Value, json};
 
-use super::site::{answer, page};
+use super::behind;
+use super::pages::Pages;
+use super::site::answer;
 
 /// How many messages are kept: more than anybody reads, and a few MiB at most.
 const MESSAGES_MAX: usize = 100;
@@ -41,14 +43,26 @@ impl Inbox {
     }
 
     /// The inbox for people.
-    pub(super) fn page(&self) -> Answer {
+    pub(super) fn page(&self, pages: &Pages<'_>) -> Answer {
+        let words = &pages.words.inbox;
+        let (back, home) = if pages.has_shop {
+            (words.to_shop, "/")
+        } else {
+            (words.to_service, pages.service_url)
+        };
+        let mut content = format!(
+            "<div class=\"inbox\">\n<div class=\"card\">\n<h1>{}</h1>\n<p>{}</p>\n\
+             <a class=\"button\" href=\"/inbox\">{}</a>\n\
+             <p class=\"way\"><a href=\"{home}\">{back}</a></p>\n</div>\n",
+            words.title, words.text, words.refresh,
+        );
         let messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut content = String::from("<p><a href=\"/inbox\">Look for new messages</a></p>\n");
         if messages.is_empty() {
-            content.push_str("<p>There are no messages yet.</p>\n");
+            content.push_str(&format!("<p class=\"card\">{}</p>\n", words.empty));
         }
-        messages.iter().for_each(|message| content.push_str(&message.to_html()));
-        page(200, "Inbox", &content)
+        let each = messages.iter().map(|message| message.to_html(pages));
+        content.extend(each);
+        pages.page(200, words.title, &(content + "</div>"), &behind::inbox())
     }
 
     /// The inbox for programs: an array, because then the latest code is `[0].code`. It has a path
@@ -62,18 +76,31 @@ impl Inbox {
 }
 
 impl Received {
-    fn to_html(&self) -> String {
+    /// The message as people see it, with what they look for first. The words around it are in
+    /// the reader's language, which may be another one.
+    fn to_html(&self, pages: &Pages<'_>) -> String {
         let Self { receiver, code, reference, language, message, time, .. } = self;
         let Message { subject, text } = message;
+        let words = &pages.words.inbox;
+        let class = match pages.channel {
+            Channel::Phone => "phone",
+            Channel::Post => "post",
+            _ => "email",
+        };
         format!(
-            "<article lang=\"{}\">\n<h2>{}</h2>\n<p class=\"address\">{}</p>\n\
-             <p lang=\"en\"><strong class=\"code\">{code}</strong><br>\
-             Reference {reference}, {}</p>\n<pre>{}</pre>\n</article>\n",
-            escape_html(language),
+            "<article class=\"card {class}\">\n<div class=\"head\">\n\
+             <h2 lang=\"{language}\">{}</h2>\n<p>{}: {}</p>\n<p>{}</p>\n</div>\n\
+             <dl class=\"told\">\n<div><dt>{}</dt><dd class=\"code\">{code}</dd></div>\n\
+             <div><dt>{}</dt><dd class=\"code\">{reference}</dd></div>\n</dl>\n\
+             <pre class=\"text\" lang=\"{language}\">{}</pre>\n</article>\n",
             escape_html(subject),
+            words.to,
             escape_html(receiver),
             time.to_text(),
+            words.code,
+            words.reference,
             escape_html(text.trim_end()),
+            language = escape_html(language),
         )
     }
 

@@ -2,13 +2,17 @@
 //! somebody's own application. Messages go into an inbox and are shown in the terminal. Nothing is
 //! configured, installed or left behind.
 
+mod behind;
 mod browser;
+mod exchange;
 mod inbox;
+mod pages;
 mod person;
 mod running;
 mod sessions;
 mod shop;
 mod site;
+mod words;
 
 use argh::FromArgs;
 use challenger_proto::oauth::RedirectUri;

@@ -6,7 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use challenger_proto::address::AddressType;
-use challenger_proto::oauth::{ClientId, HashedSecret, RedirectUri, generate_client_secret};
+use challenger_proto::oauth::{
+    ClientId, ClientName, HashedSecret, RedirectUri, generate_client_secret,
+};
 use challenger_proto::{Budgets, Service};
 use challenger_server::config::{Config, Environment};
 use challenger_server::front::{Front, Limits, Respond};
@@ -27,6 +29,7 @@ use super::inbox::{Delivery, Inbox};
 use super::sessions::Sessions;
 use super::shop::Shop;
 use super::site::Site;
+use super::words::SHOP;
 use super::{Demo, Fact};
 use crate::exit::Exit;
 
@@ -73,10 +76,10 @@ impl Demonstration {
                 .map_err(failed)?;
         store.migrate().map_err(failed)?;
         let client = match &demo.redirect_uri {
-            Some(uri) => register(&store, uri.clone(), demo.open)?,
+            Some(uri) => register(&store, uri.clone(), None, demo.open)?,
             None => {
                 let callback = RedirectUri::parse(&format!("{site_url}callback"));
-                register(&store, callback.map_err(failed)?, false)?
+                register(&store, callback.map_err(failed)?, ClientName::parse(SHOP), false)?
             }
         };
 
@@ -95,14 +98,21 @@ impl Demonstration {
         let responder = responder(service, store, delivery)?;
         let (shop, application) = match demo.redirect_uri {
             Some(_) => (None, Some(client)),
-            None => (Some(open_shop(&service_url, &site_url, client)), None),
+            None => (Some(open_shop(&service_url, client)), None),
+        };
+        let site = Site {
+            inbox,
+            shop,
+            channel: address_type.channel(),
+            url: site_url.clone(),
+            service_url: service_url.clone(),
         };
         let start = |listener, respond: Arc<dyn Respond>| {
             Front::start(listener, respond, Limits::default()).map_err(failed)
         };
         Ok(Self {
             _service: start(service_listener, Arc::new(responder))?,
-            _site: start(site_listener, Arc::new(Site { inbox, shop }))?,
+            _site: start(site_listener, Arc::new(site))?,
             service_url,
             site_url,
             address_type,
@@ -145,23 +155,27 @@ fn failed(error: impl Display) -> Exit {
 }
 
 /// Registers a client with a new secret.
-fn register(store: &SqliteStore, redirect_uri: RedirectUri, open: bool) -> Result<Client, Exit> {
+fn register(
+    store: &SqliteStore,
+    redirect_uri: RedirectUri,
+    name: Option<ClientName>,
+    open: bool,
+) -> Result<Client, Exit> {
     let secret = generate_client_secret(OsEntropy.draw()).expose().clone();
     let hashed = HashedSecret::new(&secret, OsEntropy.draw());
     let messages_per_day = open.then_some(MESSAGES_PER_DAY);
     let client =
-        NewClient { messages_per_day, open, ..NewClient::new(redirect_uri.clone(), hashed) };
+        NewClient { name, messages_per_day, open, ..NewClient::new(redirect_uri.clone(), hashed) };
     let id = store.add_client(&client, os::now()).map_err(failed)?.id();
     Ok(Client { id, secret, redirect_uri: redirect_uri.as_str().to_owned() })
 }
 
-fn open_shop(service_url: &str, site_url: &str, client: Client) -> Shop {
+fn open_shop(service_url: &str, client: Client) -> Shop {
     Shop {
         service: issuer(service_url),
         client_id: client.id.number().to_string(),
         secret: client.secret,
         redirect_uri: client.redirect_uri,
-        url: site_url.to_owned(),
         sessions: Sessions::default(),
         browser: Browser::new(),
     }
@@ -179,6 +193,7 @@ fn service(configuration: &str, url: &str) -> Result<Service, Exit> {
     let mut service = settings::addresses(&config).map_err(failed)?;
     service.budgets = Budgets::default();
     service.issuer = Some(issuer(url));
+    service.name = "Challenger".to_owned();
     Ok(service)
 }
 

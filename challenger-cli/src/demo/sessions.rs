@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use challenger_proto::http::Request;
 use data_encoding::BASE64URL_NOPAD;
 
+use super::exchange::Exchange;
+
 /// Cookies are for all ports of a host, so the name is one that nobody else has.
 const COOKIE: &str = "challenger_demo_session";
 
@@ -18,11 +20,13 @@ pub(super) struct Session {
     pub(super) state: String,
     /// The shop alone knows it, so nobody else can use the code (RFC 7636).
     pub(super) verifier: String,
+    /// What the shop has asked so far, for the page that explains it.
+    pub(super) exchanges: Vec<Exchange>,
 }
 
 impl Session {
     pub(super) fn new() -> Self {
-        Self { state: random(), verifier: random() }
+        Self { state: random(), verifier: random(), exchanges: Vec::new() }
     }
 }
 

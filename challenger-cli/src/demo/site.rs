@@ -4,57 +4,66 @@
 use std::sync::Arc;
 
 use challenger_proto::Refused;
+use challenger_proto::address::Channel;
 use challenger_proto::http::{Method, Request, Status};
 use challenger_server::front::{Answer, Peer, Respond};
 
 use super::inbox::Inbox;
-use super::shop::Shop;
+use super::pages::Pages;
+use super::shop::{Departure, Shop};
+use super::words::Words;
 
 /// The site.
 pub(super) struct Site {
     pub(super) inbox: Arc<Inbox>,
     pub(super) shop: Option<Shop>,
+    pub(super) channel: Channel,
+    /// Its own URL, with a slash at its end.
+    pub(super) url: String,
+    /// The service's URL, with a slash at its end.
+    pub(super) service_url: String,
 }
 
 impl Respond for Site {
     fn respond(&self, request: Request, _: &dyn Peer) -> Answer {
+        let pages = self.pages(Some(&request));
         let reads = matches!(request.method, Method::Get | Method::Head);
         match (request.path(), &self.shop) {
-            ("/inbox", _) if reads => self.inbox.page(),
+            ("/inbox", _) if reads => self.inbox.page(&pages),
             ("/inbox.json", _) if reads => self.inbox.json(),
             ("/", None) if reads => redirect("/inbox".to_owned()),
-            (_, Some(shop)) => shop.respond(&request),
-            (_, None) => page(404, "Nothing here", "<p><a href=\"/inbox\">To the inbox</a></p>"),
+            ("/", Some(_)) if reads => pages.welcome(),
+            ("/start", Some(shop)) if request.method == Method::Post => match shop.start() {
+                Ok(Departure { url, cookie }) => {
+                    let mut answer = redirect(url);
+                    answer.headers.push(("Set-Cookie", cookie.into()));
+                    answer
+                }
+                Err(problem) => pages.failed(&problem, &[], None),
+            },
+            ("/callback", Some(shop)) if request.method == Method::Get => {
+                pages.arrival(&shop.finish(&request), request.query())
+            }
+            _ => pages.nothing_here(),
         }
     }
 
-    fn refuse(&self, _: Option<&Request>, refused: Refused) -> Answer {
-        page(refused.refusal.status(), "This request makes no sense", "")
+    fn refuse(&self, request: Option<&Request>, refused: Refused) -> Answer {
+        self.pages(request).bad_request(refused.refusal.status())
     }
 }
 
-/// How the pages look: readable on a phone, in the colours that the reader prefers.
-const STYLE: &str = "\
-    :root{color-scheme:light dark}\
-    body{font:1rem/1.5 system-ui,sans-serif;margin:0 auto;max-width:40rem;padding:1rem}\
-    pre,.address{overflow-wrap:anywhere;white-space:pre-wrap}\
-    article{border-top:1px solid;padding:.5rem 0}\
-    .code{font:1.5rem ui-monospace,monospace}";
-
-/// Nothing is loaded or run, whatever is in an address or a message.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-
-/// A page. Whoever makes the content escapes it.
-pub(super) fn page(status: u16, title: &str, content: &str) -> Answer {
-    let body = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         <h1>{title}</h1>\n{content}\n</main>\n</body>\n</html>\n"
-    );
-    let mut answer = answer(status, "text/html; charset=utf-8", body);
-    answer.headers.push(("Content-Security-Policy", POLICY.into()));
-    answer
+impl Site {
+    /// The pages in the reader's language.
+    fn pages(&self, request: Option<&Request>) -> Pages<'_> {
+        Pages {
+            words: Words::choose(request),
+            channel: self.channel,
+            url: &self.url,
+            service_url: &self.service_url,
+            has_shop: self.shop.is_some(),
+        }
+    }
 }
 
 /// A body, to be shown as what it is and not to be kept.
@@ -68,7 +77,7 @@ pub(super) fn answer(status: u16, media_type: &'static str, body: String) -> Ans
 }
 
 /// A redirect that is followed with `GET`.
-pub(super) fn redirect(location: String) -> Answer {
+fn redirect(location: String) -> Answer {
     let headers = vec![("Location", location.into()), ("Cache-Control", "no-store".into())];
     Answer { status: Status(303), headers, body: [].into() }
 }

@@ -158,6 +158,9 @@ fn default_subject(language: Option<&str>) -> &'static str {
         "es" => "Su código",
         "fr" => "Votre code",
         "it" => "Il Suo codice",
+        "nl" => "Uw code",
+        "pl" => "Twój kod",
+        "pt" => "O seu código",
         _ => "Your code",
     }
 }

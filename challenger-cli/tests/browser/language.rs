@@ -14,8 +14,16 @@ use crate::shop::{HERE, Shop};
 use crate::states::Stage;
 
 /// The languages that browsers ask for, and the one that they should get.
-pub const READERS: [(&str, &str); 5] =
-    [("en", "en"), ("de-CH", "de"), ("fr-CA,en", "fr"), ("es", "es"), ("it,de", "it")];
+pub const READERS: [(&str, &str); 8] = [
+    ("en", "en"),
+    ("de-CH", "de"),
+    ("fr-CA,en", "fr"),
+    ("es", "es"),
+    ("it,de", "it"),
+    ("nl-BE,fr", "nl"),
+    ("pl", "pl"),
+    ("pt-BR,pt", "pt"),
+];
 
 /// Names and examples, which are the same in all languages.
 const NAMES: [&str; 12] = [
@@ -105,7 +113,7 @@ fn a_message_is_in_the_language_of_the_page() {
     let services = ["email", "phone", "postal"].map(|name| {
         let kind = KINDS.iter().find(|kind| kind.name == name).unwrap();
         // All readers have the same address.
-        Service::start(kind, &shop, "ADDRESS_MESSAGES = 5")
+        Service::start(kind, &shop, "ADDRESS_MESSAGES = 8")
     });
     let mut english = [(); 3].map(|()| BTreeSet::new());
     for (languages, language) in READERS {

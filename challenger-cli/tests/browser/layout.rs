@@ -43,7 +43,8 @@ fn every_page_fits_every_screen() {
     complaints.assert_none();
 }
 
-fn found(browser: &Browser, width: u32) -> Vec<String> {
+/// What is wrong with the layout of the page that is shown, in a window of this width.
+pub fn found(browser: &Browser, width: u32) -> Vec<String> {
     let found = browser.script(AUDIT, &[json!(width)]);
     found.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_string()).collect()
 }

@@ -21,7 +21,7 @@ const layers = [document.body, document.documentElement, probe];
 const colors = layers.map((it) => see(getComputedStyle(it).backgroundColor));
 probe.remove();
 const ground = colors.find((it) => it.opacity > 0).light;
-const text = see(getComputedStyle(document.querySelector('h1')).color).light;
+const text = see(getComputedStyle(document.querySelector('h1') ?? document.body).color).light;
 const isDark = ground < 64 && text > 160;
 const isLight = ground > 192 && text < 96;
 if (how === 'dark' ? !isDark : how !== 'forced-colors' && !isLight) {

@@ -18,12 +18,16 @@ mod chromium;
 mod complaints;
 mod demo;
 mod driver;
+#[path = "../email/mail.rs"]
+#[allow(dead_code, reason = "each test uses its part of it")]
+mod entity;
 mod fields;
 mod flow;
 mod focus;
 mod keyboard;
 mod language;
 mod layout;
+mod mail;
 #[path = "../markdown/mod.rs"]
 mod markdown;
 mod mistakes;

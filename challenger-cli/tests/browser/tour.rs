@@ -23,9 +23,17 @@ const LOOKS: [(u32, Taste); 7] = [
 /// Fewer looks, for languages that are not the first to be looked at.
 const FEWER_LOOKS: [(u32, Taste); 2] = [(PHONE, Taste::Light), (DESK, Taste::Dark)];
 
+/// One look, for languages whose pages differ in their words only.
+const ONE_LOOK: [(u32, Taste); 1] = [(PHONE, Taste::Light)];
+
 #[test]
 fn in_english() {
     tour("en", &LOOKS);
+}
+
+#[test]
+fn in_dutch() {
+    tour("nl", &ONE_LOOK);
 }
 
 #[test]
@@ -41,6 +49,16 @@ fn in_german() {
 #[test]
 fn in_italian() {
     tour("it", &FEWER_LOOKS);
+}
+
+#[test]
+fn in_polish() {
+    tour("pl", &ONE_LOOK);
+}
+
+#[test]
+fn in_portuguese() {
+    tour("pt", &ONE_LOOK);
 }
 
 #[test]

@@ -119,7 +119,7 @@ const ACCEPTED: [(&str, [&str; 3]); 2] = [
         "de-CH",
         [
             "Geben Sie Ihren Vor- und Nachnamen ein.",
-            "Geben Sie Straße und Nummer ein, dann Postleitzahl und Ort, auf getrennten Zeilen.",
+            "Geben Sie Straße und Hausnummer ein und auf einer neuen Zeile Postleitzahl und Ort.",
             "Wählen Sie ein Land aus.",
         ],
     ),

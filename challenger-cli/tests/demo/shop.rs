@@ -63,7 +63,7 @@ fn parameter<'a>(url: &'a str, name: &str) -> &'a str {
 }
 
 /// Why the shop takes nothing from a callback.
-const NOT_HERE: &str = "This visit is over, or did not begin in this browser.";
+const NOT_HERE: &str = "This link has been used already";
 
 #[test]
 fn the_shop_takes_an_answer_once_and_from_its_own_browser() {
@@ -94,6 +94,7 @@ fn the_shop_takes_an_answer_once_and_from_its_own_browser() {
     let thanks = ada.open(&back);
     assert_eq!(thanks.status, 200, "{}", thanks.body);
     assert!(thanks.body.contains("<strong id=\"address\">ada@example.com<"), "{}", thanks.body);
+    assert!(thanks.body.len() < 30_000, "{} bytes", thanks.body.len());
     refused(ada.open(&back));
     assert_eq!(eve.open(&other).status, 200);
 
@@ -122,7 +123,7 @@ fn whoever_stops_can_begin_again() {
     assert!(ada.open(&back).body.contains(NOT_HERE));
 
     for (error, status, shown) in [
-        ("temporarily_unavailable", 503, "Please try again later."),
+        ("temporarily_unavailable", 503, "Please try again in a few minutes."),
         ("<script>", 502, "the service answered &lt;script&gt;"),
     ] {
         let ada = Visitor::begin(&demo);
@@ -131,6 +132,44 @@ fn whoever_stops_can_begin_again() {
         assert!(reply.body.contains(shown) && reply.body.contains(&start), "{}", reply.body);
     }
     demo.stop();
+}
+
+#[test]
+fn the_service_names_the_shop() {
+    let mut demo = Demo::start(&["--json"]);
+    demo.line();
+    let ada = Visitor::begin(&demo);
+    let page = ask("GET", &ada.page, &[("Accept", "text/html")], "").body;
+    assert!(page.contains("<strong>Atelier Tilia</strong>"), "{page}");
+    ada.prove(&demo);
+    let message = demo.inbox()[0].clone();
+    assert!(message["text"].as_str().unwrap().contains("Atelier Tilia"), "{message}");
+    demo.stop();
+}
+
+#[test]
+fn the_shop_asks_for_what_is_proved_in_the_language_of_the_reader() {
+    for (kind, english, german) in [
+        ("email", "Confirm my e-mail address", "E-Mail-Adresse bestätigen"),
+        ("phone", "Confirm my phone number", "Telefonnummer bestätigen"),
+        ("postal", "Confirm my postal address", "Postadresse bestätigen"),
+        ("postal-ch", "Confirm my postal address", "Postadresse bestätigen"),
+    ] {
+        let mut demo = Demo::start(&["--json", "--address-type", kind]);
+        demo.line();
+        let site = format!("http://127.0.0.1:{}/", demo.port + 1);
+        for (wanted, language, button) in
+            [("de-AT, en;q=0.5", "de", german), ("ja", "en", english), ("", "en", english)]
+        {
+            let page = ask("GET", &site, &[("Accept-Language", wanted)], "");
+            assert_eq!(page.header("Content-Language"), Some(language));
+            assert!(page.body.contains(&format!("<html lang=\"{language}\">")), "{}", page.body);
+            assert!(page.body.contains(&format!("<button>{button}<")), "{}", page.body);
+        }
+        let inbox = ask("GET", &format!("{site}inbox"), &[("Accept-Language", "fr")], "");
+        assert!(inbox.body.contains("<h1>Boîte de réception</h1>"), "{}", inbox.body);
+        demo.stop();
+    }
 }
 
 #[test]

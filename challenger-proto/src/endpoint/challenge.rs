@@ -134,6 +134,7 @@ impl ChallengeRequest {
                     language: context.audience.message_language(context.service),
                     client: changed.row().client,
                     client_name: changed.row().shown_client(),
+                    client_host: changed.row().redirect_uri.host().to_string(),
                     expires: changed.row().expires,
                     now: context.now,
                 };

@@ -33,6 +33,8 @@ pub struct Transmission {
     pub client: ClientId,
     /// Its name for people.
     pub client_name: String,
+    /// The host of its redirect URI: what people read if the operator gave it no name.
+    pub client_host: String,
     /// When the PIN can no longer be entered.
     pub expires: Timestamp,
     /// When the decision to send it was made.
@@ -52,6 +54,7 @@ impl Transmission {
     pub const VARIABLES: &'static [&'static str] = &[
         "address.*",
         "client",
+        "client_host",
         "expires",
         "host",
         "minutes",
@@ -89,6 +92,7 @@ impl Transmission {
         let variables = [
             ("address", self.address.to_json()),
             ("client", self.client_name.as_str().into()),
+            ("client_host", self.client_host.as_str().into()),
             ("expires", self.expires.to_text().into()),
             ("host", host.into()),
             ("minutes", self.expires.since(self.now).as_minutes().into()),

@@ -10,6 +10,7 @@ use challenger_proto::http::{FALLBACK_LANGUAGE, Variables};
 use super::advice::{ExpandedMessage, SECRETS};
 use super::catalogue::SUBJECT;
 use super::expand::Source;
+use super::sms;
 use super::sources::{MESSAGE, Sources};
 use super::template::{Escaping, Template};
 use super::variables::{self, Scope};
@@ -40,6 +41,7 @@ pub struct Messages {
 struct MessageTemplate {
     subject: Template,
     text: Template,
+    is_sms: bool,
 }
 
 impl Messages {
@@ -115,13 +117,15 @@ impl Messages {
     /// });
     /// let message = Messages::embedded()?.render("de", &data.into()).ok_or("no German")?;
     /// assert_eq!(message.subject, "Ihr Code für shop.example (Referenz KWRTBA)");
-    /// assert!(message.text.starts_with("Ihr Code für shop.example:\n\n1234-5678\n"));
+    /// assert!(message.text.starts_with("shop.example möchte Ihre Adresse überprüfen. "));
+    /// assert!(message.text.contains(":\n\n1234-5678\n\nReferenz: KWRTBA\n"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn render(&self, language: &str, data: &Variables) -> Option<Message> {
-        let MessageTemplate { subject, text } = self.by_language.get(language)?;
-        let subject = subject.render(&data.without(&SECRETS)).replace(char::is_control, " ");
-        Some(Message { subject: subject.trim().to_owned(), text: text.render(data) })
+        let template = self.by_language.get(language)?;
+        let subject = template.subject.render(&data.without(&SECRETS));
+        let subject = subject.replace(char::is_control, " ").trim().to_owned();
+        Some(Message { subject, text: template.text(data) })
     }
 }
 
@@ -140,6 +144,7 @@ impl MessageTemplate {
         let template = Self {
             subject: compiled(subject_source, &subject, Escaping::None)?,
             text: compiled(source, &text, Escaping::None)?,
+            is_sms,
         };
         let place = format!("{} ({language})", secrecy::path(source.file));
         let expanded = ExpandedMessage { text: &text, subject: &subject, place, is_sms };
@@ -150,6 +155,17 @@ impl MessageTemplate {
             advice.extend(variables::unknown(source.file, part, &scope, &scope));
         }
         Ok((template, advice))
+    }
+
+    /// The body. A client's name may be long, and one letter of it that an SMS does not have leaves
+    /// room for 70 characters only. If that costs more, its host stands for it.
+    fn text(&self, data: &Variables) -> String {
+        let named = self.text.render(data);
+        let Some(host) = data.get("client_host").filter(|_| self.is_sms) else { return named };
+        let mut data = data.clone();
+        data.set("client", host.clone());
+        let short = self.text.render(&data);
+        if sms::count(&short) < sms::count(&named) { short } else { named }
     }
 }
 

@@ -36,7 +36,7 @@ const FILE_MAX: usize = 512 * 1024;
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
-const SHIPPED: [(&str, &str); 63] = shipped![
+const SHIPPED: [(&str, &str); 69] = shipped![
     "address-again.part.must",
     "again-form.part.must",
     "again.part.must",
@@ -82,12 +82,18 @@ const SHIPPED: [(&str, &str); 63] = shipped![
     "message.must",
     "month.part.must",
     "named.part.must",
+    "nl.countries",
+    "nl.lang",
     "no-tries.part.must",
     "over-budget.must",
+    "pl.countries",
+    "pl.lang",
     "post-country.part.must",
     "post-form.part.must",
     "post-lines.part.must",
     "post-name.part.must",
+    "pt.countries",
+    "pt.lang",
     "returning-end.part.must",
     "returning.part.must",
     "sent.part.must",

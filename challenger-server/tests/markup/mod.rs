@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use challenger_server::pages::Templates;
 
 /// The languages of the shipped pages.
-pub(crate) const LANGUAGES: [&str; 5] = ["de", "en", "es", "fr", "it"];
+pub(crate) const LANGUAGES: [&str; 8] = ["de", "en", "es", "fr", "it", "nl", "pl", "pt"];
 
 /// A text that must not get into a page as it is, and the form in which it may.
 pub(crate) const EVIL: &str = "<script>\"'&</p>{{nonce}}{{{hint}}}";

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const LANGUAGES: [&str; 5] = ["de", "en", "es", "fr", "it"];
+const LANGUAGES: [&str; 8] = ["de", "en", "es", "fr", "it", "nl", "pl", "pt"];
 const TYPES: [&str; 6] = ["address", "email", "file", "phone", "postal", "postal-ch"];
 
 fn kind(name: &str) -> AddressType {
@@ -28,8 +28,9 @@ fn shipped(address_type: &str) -> Messages {
 fn data(client: &str, host: &str) -> Variables {
     Variables::from(json!({
         "pin": "1234-5678", "pin_digits": "12345678", "reference": "KWRTBA",
-        "client": client, "minutes": 1440, "expires": "2026-01-05 10:01 UTC",
-        "host": host, "address": {"CONTACT_EMAIL": "ada@example.com"}, "nonce": "SECRETNONCE",
+        "client": client, "client_host": "shop.example", "host": host,
+        "minutes": 1440, "expires": "2026-01-05 10:01 UTC",
+        "address": {"CONTACT_EMAIL": "ada@example.com"}, "nonce": "SECRETNONCE",
         "until": {"day": 5, "hour": "10", "january": true, "minute": "01", "year": 2026},
         "valid": {"minutes": 120, "text": "120 min"},
     }))
@@ -56,7 +57,7 @@ fn nothing_is_escaped_and_no_blank_lines_stay() {
     let known = json!({"pin": "1234-5678", "client": "<O'Neill & Söhne>"});
     assert_eq!(said(text, known), "For <O'Neill & Söhne>\nCode: 1234-5678\n");
     assert_eq!(said(text, json!({"pin": "{{pin}}"})), "Code: {{pin}}\n");
-    assert_eq!(said("{{>message.private}}", json!({})), "Do not share it with anybody.");
+    assert_eq!(said("{{>message.private}}", json!({})), "Never share the code with anyone.");
 }
 
 #[test]
@@ -79,16 +80,20 @@ fn the_shipped_messages_say_what_is_needed() {
         for part in ["1234-5678", "KWRTBA", "shop.example", "id.example"] {
             assert!(text.contains(part), "{place}: {part}: {text}");
         }
-        // Nobody wants to look for the code, or to ask who is asking.
-        let first = text.lines().next().expect("a line");
-        assert!(first.contains("shop.example"), "{text}");
+        // Nobody wants to look for the code, or to ask who is asking. A letter greets first.
         let (is_sms, is_letter) = (*address_type == "phone", is_letter(address_type));
+        let lines: Vec<&str> = text.lines().skip(if is_letter { 2 } else { 0 }).collect();
         if is_sms {
-            assert!(first.contains("1234-5678"), "{text}");
+            let code = lines[0].find("1234-5678").expect("the code in the first line");
+            assert!(code < 10 && lines[0].contains("shop.example"), "{text}");
         } else {
+            assert!(lines[0].starts_with("shop.example ") && lines[0].ends_with(':'), "{text}");
             // Programs recognize the code by its line, whatever else looks like one.
-            assert_eq!(text.lines().nth(2), Some("1234-5678"), "{text}");
+            assert_eq!(lines[1..4], ["", "1234-5678", ""], "{text}");
         }
+        // It names what is confirmed, also if that is no e-mail address.
+        let mail = ["E-Mail", "e-mail", "correo"].iter().any(|it| lines[0].contains(it));
+        assert_eq!(mail, !is_sms && !is_letter, "{text}");
         let is_reference = |line: &str| line.ends_with(": KWRTBA") && line.len() < 25;
         assert_eq!(text.lines().any(is_reference), !is_sms && !is_letter, "{place}: {text}");
         // An SMS is short, and a letter is days on its way.
@@ -99,7 +104,9 @@ fn the_shipped_messages_say_what_is_needed() {
         // The nonce is a secret: somebody else could act for the person with it.
         assert!(!text.contains("SECRETNONCE"), "{place}");
         assert!(!text.contains("\n\n\n") && !text.contains("  "), "{place}: {text}");
-        assert!(text.lines().all(|line| line.chars().count() <= 100), "{place}: {text}");
+        // Programs wrap what a first line says; a letter has paragraphs.
+        let most = if is_letter { 200 } else { 125 };
+        assert!(text.lines().all(|line| line.chars().count() <= most), "{place}: {text}");
         assert!(!text.contains(['<', '{', '}']), "{place}: {text}");
         assert!(subject.contains("shop.example") && subject.contains(" KWRTBA)"), "{subject}");
 
@@ -124,19 +131,14 @@ fn validity(language: &str, until: Value, valid: Value) -> String {
 fn people_read_how_long_a_code_is_valid_as_they_write_it() {
     let third = json!({"day": 3, "hour": "04", "march": true, "minute": "25", "year": 2027});
     for (language, expected) in [
-        ("de", "Er gilt 60 Minuten, bis zum 3. März 2027, 04:25 Uhr UTC (Weltzeit)."),
-        ("en", "It is valid for 60 minutes, until 3 March 2027, 04:25 UTC (universal time)."),
-        (
-            "es",
-            "Es válido durante 60 minutos, hasta el 3 de marzo de 2027, 04:25 UTC \
-             (tiempo universal).",
-        ),
-        (
-            "fr",
-            "Il est valable 60 minutes, jusqu’au 3 mars 2027 à 04\u{a0}h\u{a0}25 UTC \
-             (temps universel).",
-        ),
-        ("it", "È valido per 60 minuti. Scadenza: 3 marzo 2027, ore 04:25 UTC (tempo universale)."),
+        ("de", "Er gilt 60 Minuten, bis zum 3. März 2027, 04:25 Uhr (UTC)."),
+        ("en", "It is valid for 60 minutes, until 3 March 2027, 04:25 UTC."),
+        ("es", "Es válido durante 60 minutos, hasta el 3 de marzo de 2027, 04:25\u{a0}h (UTC)."),
+        ("fr", "Il est valable 60 minutes, jusqu’au 3 mars 2027 à 04\u{a0}h\u{a0}25 (UTC)."),
+        ("it", "È valido per 60 minuti. Scadenza: 3 marzo 2027, ore 04:25 (UTC)."),
+        ("nl", "De code geldt 60 minuten, tot 3 maart 2027, 04:25 uur (UTC)."),
+        ("pl", "Kod jest ważny przez 60 min, do 3 marca 2027 r., godz. 04:25 (UTC)."),
+        ("pt", "É válido durante 60 minutos, até 3 de março de 2027, 04:25 (UTC)."),
     ] {
         assert_eq!(validity(language, third.clone(), json!({"minutes": 60})), expected);
     }
@@ -152,11 +154,17 @@ fn people_read_how_long_a_code_is_valid_as_they_write_it() {
             "Il est valable 3 heures, jusqu’au 1er juillet 2027 à 00\u{a0}h\u{a0}00",
         ),
         ("it", json!({"days": 9}), "È valido per 9 giorni. Scadenza: 1º luglio 2027, ore 00:00"),
+        ("nl", json!({"hours": 24}), "De code geldt 24 uur, tot 1 juli 2027, 00:00"),
+        ("pl", json!({"one_minute": true}), "Kod jest ważny przez minutę, do 1 lipca 2027 r."),
+        ("pt", json!({"days": 2}), "É válido durante 2 dias, até 1 de julho de 2027, 00:00"),
         ("de", json!(null), "Er gilt bis zum 1. Juli 2027"),
         ("en", json!(null), "It is valid until 1 July 2027"),
         ("es", json!(null), "Es válido hasta el 1 de julio"),
         ("fr", json!(null), "Il est valable jusqu’au 1er juillet"),
         ("it", json!(null), "Scadenza: 1º luglio"),
+        ("nl", json!(null), "De code geldt tot 1 juli"),
+        ("pl", json!(null), "Kod jest ważny do 1 lipca"),
+        ("pt", json!(null), "É válido até 1 de julho"),
     ] {
         let line = validity(language, first.clone(), valid);
         assert!(line.starts_with(expected), "{line}");
@@ -182,17 +190,17 @@ fn each_month_has_its_name() {
 #[test]
 fn a_language_of_the_operators_own_has_its_own_words() {
     let folder = tempfile::tempdir().expect("a folder");
-    let words = "[message]\nuntil = Vale por {{>valid}}, até {{>date.full}}.\n\
-        [valid]\nhours = {{valid.hours}} horas\n\
-        [date]\nfull = {{until.day}} de {{>month}}\nmay = maio\n";
-    fs::write(folder.path().join("pt.lang"), words).expect("a file");
+    let words = "[message]\nuntil = Den gäller i {{>valid}}, till {{>date.full}}.\n\
+        [valid]\nhours = {{valid.hours}} timmar\n\
+        [date]\nfull = den {{until.day}} {{>month}}\nmay = maj\n";
+    fs::write(folder.path().join("sv.lang"), words).expect("a file");
     let mut sources = Sources::embedded();
     assert_eq!(sources.overlay(folder.path()), []);
     let (messages, errors) = Messages::compile(&sources, None);
     assert_eq!(errors, []);
     let data = json!({"until": {"day": 7, "may": true}, "valid": {"hours": 24}});
-    let text = messages.render("pt", &data.into()).expect("Portuguese").text;
-    assert!(text.contains("\nVale por 24 horas, até 7 de maio.\n"), "{text}");
+    let text = messages.render("sv", &data.into()).expect("Swedish").text;
+    assert!(text.contains("\nDen gäller i 24 timmar, till den 7 maj.\n"), "{text}");
 }
 
 #[test]
@@ -206,7 +214,7 @@ fn subjects_are_one_line_and_know_no_secret() {
     assert_eq!(errors, []);
     let subject = messages.render("en", &data("<a>\r\nBcc: b\0", "")).expect("there").subject;
     assert_eq!(subject, "<a>  Bcc: b  KWRTBA");
-    assert!(messages.render("pt", &data("", "")).is_none());
+    assert!(messages.render("sv", &data("", "")).is_none());
 }
 
 #[test]
@@ -232,6 +240,44 @@ fn an_sms_is_one_and_its_last_line_names_the_site() {
             assert_eq!(last == bound && text.ends_with(&bound), !host.is_empty(), "{text}");
         }
     }
+}
+
+#[test]
+fn a_name_that_would_make_an_sms_cost_more_gives_way_to_the_host() {
+    let host = "sms.challenger.somewhere.example";
+    let (fits, long) = ("x".repeat(40), "x".repeat(60));
+    for (channel, name, expected) in [
+        ("phone", "Zoe's Söhne", "Zoe's Söhne"),
+        ("phone", &fits, &fits),
+        ("phone", &long, "shop.example"),
+        // No Polish letters, no typographic apostrophe, and not even ë.
+        ("phone", "Żabka", "shop.example"),
+        ("phone", "Zoe’s", "shop.example"),
+        ("phone", "Zoë", "shop.example"),
+        ("email", "Żabka", "Żabka"),
+    ] {
+        for language in LANGUAGES {
+            let message = shipped(channel).render(language, &data(name, host)).expect("there");
+            assert!(message.text.contains(expected), "{}", message.text);
+            assert!(message.subject.contains(name), "{}", message.subject);
+            let is_one = sms::count(&message.text) == 1;
+            assert_eq!(is_one, channel == "phone", "{}", message.text);
+        }
+    }
+    // Where that saves nothing, the name stays.
+    let own = |text: &str, name: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("message-phone.must"), text).expect("a file");
+        let mut sources = Sources::embedded();
+        assert_eq!(sources.overlay(folder.path()), []);
+        let (messages, errors) = Messages::compile(&sources, Some(&kind("phone")));
+        assert_eq!(errors, []);
+        messages.render("en", &data(name, host)).expect("there").text
+    };
+    assert_eq!(own("Код {{pin}}, {{client}}", "Żabka"), "Код 1234-5678, Żabka");
+    let without = json!({"pin": "1", "client": "Ż".repeat(60)}).into();
+    let text = shipped("phone").render("en", &without).expect("there").text;
+    assert!(text.contains("ŻŻŻ"), "nothing else is known: {text}");
 }
 
 #[test]
@@ -290,20 +336,23 @@ fn a_message_is_in_the_languages_that_it_was_written_in() {
         said.collect::<Vec<_>>()
     };
     say("sms.fr.must", "{{pin}} !");
-    say("sms.pt.must", "{{pin}} {{>sms.private}}");
+    say("sms.sv.must", "{{pin}} {{>sms.private}}");
     say("other.de.must", "no");
     say("sms.part.must", "no");
-    let both = ["fr: 1 !", "pt: 1 Do not share it."];
+    let both = ["fr: 1 !", "sv: 1 Never share it."];
     assert_eq!(chosen("sms.fr.must"), both);
-    assert_eq!(chosen("sms.pt.must"), both);
+    assert_eq!(chosen("sms.sv.must"), both);
     say("sms.must", "{{pin}}: {{>sms.private}}");
     let all = [
         "de: 1: Nicht weitergeben.",
-        "en: 1: Do not share it.",
+        "en: 1: Never share it.",
         "es: 1: No la comparta.",
         "fr: 1 !",
         "it: 1: Non lo condivida.",
-        "pt: 1 Do not share it.",
+        "nl: 1: Deel hem nooit.",
+        "pl: 1: Nie podawaj nikomu.",
+        "pt: 1: Nunca divulgue.",
+        "sv: 1 Never share it.",
     ];
     assert_eq!(chosen("sms.must"), all);
     say("sms.txt", "{{pin}}");
@@ -322,7 +371,8 @@ fn what_only_readers_would_notice_is_said_at_start() {
         assert_eq!(errors, []);
         let name = file.display().to_string();
         let advice = messages.warnings().iter().map(|it| it.replace(&name, "F"));
-        advice.filter(|it| !it.contains(" (es)") && !it.contains(" (it)")).collect::<Vec<_>>()
+        let others = [" (es)", " (it)", " (nl)", " (pl)", " (pt)"];
+        advice.filter(|it| !others.iter().any(|other| it.contains(other))).collect::<Vec<_>>()
     };
     let last = "\n@{{host}} #{{pin_digits}}";
     let good = format!("{{{{client}}}}{last}");
