@@ -20,6 +20,7 @@ mod driver;
 #[path = "../email/mail.rs"]
 #[allow(dead_code, reason = "each test uses its part of it")]
 mod entity;
+mod errors;
 mod fields;
 mod flow;
 mod focus;

@@ -143,6 +143,8 @@ impl PageName {
             Self::InternalError => &[EVERYWHERE, VALIDATION, REFUSAL],
             Self::InvalidRequest => &[EVERYWHERE, VALIDATION, REFUSAL, &["home_url"]],
             Self::InvalidPin => &[EVERYWHERE, VALIDATION, INVALID_PIN],
+            Self::Landing => &[EVERYWHERE, &["privacy_url", "terms_url"]],
+            Self::NotServed => &[EVERYWHERE, REFUSAL, &["status.*"]],
             Self::OverBudget => &[EVERYWHERE, VALIDATION, REFUSAL, OVER_BUDGET],
             Self::ValidationUnknown => &[EVERYWHERE, REFUSAL, &["client", "home_url"]],
         };
