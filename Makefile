@@ -34,6 +34,9 @@ GATEWAYS = $(wildcard docs/gateways/*.conf)
 TERMS = $(wildcard docs/terms/*.rst)
 DOCUMENTS = README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT
 CHAPTERS = $(wildcard docs/*.md docs/*.svg docs/*.yaml)
+# The pages for what nginx answers by itself, in each language.
+ERROR_FILES = $(foreach status,404 413 429 502 503 504,$(status).json \
+	$(patsubst templates/%.lang,$(status).%.html,$(wildcard templates/*.lang)))
 COMPLETED = $(PROGRAMS) $(notdir $(SCRIPTS))
 MONITORING = $(wildcard docs/monitoring/*)
 
@@ -55,6 +58,7 @@ PLACES = $(if $(SYSTEMD),$(DESTDIR)$(UNIT_DIR) $(DESTDIR)/etc/nginx/sites-availa
 TALER_NAME = $(BIN)/taler-terms-generator
 INSTALLED = $(addprefix $(BIN)/,$(PROGRAMS) $(notdir $(SCRIPTS)) challenger-send-email.sh) \
 	$(addprefix $(OURS)/,$(TEMPLATES) config.d/challenger.conf) \
+	$(addprefix $(OURS)/errors/,$(ERROR_FILES)) \
 	$(addprefix $(OURS)/address-types/,$(notdir $(ADDRESS_TYPES))) \
 	$(addprefix $(OURS)/gateways/,$(notdir $(GATEWAYS))) \
 	$(addprefix $(OURS)/terms/,$(notdir $(TERMS))) \
@@ -90,6 +94,9 @@ install:
 	install -m 644 $(GATEWAYS) $(OURS)/gateways
 	install -m 644 $(TERMS) $(OURS)/terms
 	install -m 644 docs/config.d/challenger.conf $(OURS)/config.d
+	@# Of the installed templates, whatever this machine is configured for.
+	env -u CHALLENGER_PREFIX -u CHALLENGER_BASE_CONFIG \
+	    $(BIN)/challenger-httpd --error-pages=$(OURS)/errors -c /dev/null
 	install -m 644 $(wildcard docs/man/*.1) $(MAN)/man1
 	install -m 644 $(wildcard docs/man/*.5) $(MAN)/man5
 	install -m 644 $(DOCUMENTS) $(DOC)
@@ -109,7 +116,7 @@ uninstall:
 	rm -f $(INSTALLED)
 	debian/place remove $(PREFIX) $(PLACES)
 	@[ "$$(readlink $(TALER_NAME))" != challenger-terms-generator ] || rm $(TALER_NAME)
-	@for folder in $(addprefix $(OURS)/,templates address-types gateways terms config.d .) \
+	@for folder in $(addprefix $(OURS)/,templates errors address-types gateways terms config.d .) \
 	    $(addprefix $(ETC)/,conf.d secrets .) $(addprefix $(EXAMPLES)/,systemd nginx .) \
 	    $(DOC)/docs/monitoring $(DOC)/docs $(DOC); do \
 	    [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$${folder%/.}"; \
@@ -294,13 +301,13 @@ documents:
 	    command -v msgmerge, python3-docutils pandoc weasyprint gettext)
 
 # The helpers and their tests run programs of the system. The tests start a Postfix of their own, which
-# has to be root; that of the system is not used.
+# has to be root, and an nginx; those of the system are not used.
 tools:
-	$(call need,the helpers need programs, \
-	    command -v curl && command -v jq && command -v patch && command -v pdftotext && \
+	$(call need,the helpers and the site need programs, \
+	    test -x /usr/sbin/nginx && command -v curl && command -v jq && command -v patch && command -v pdftotext && \
 	    command -v shellcheck && test -x /usr/sbin/postfix && \
 	    command -v weasyprint && ls /usr/share/iso-codes/json/iso_3166-1.json, \
-	    curl iso-codes jq patch poppler-utils postfix shellcheck weasyprint)
+	    curl iso-codes jq nginx patch poppler-utils postfix shellcheck weasyprint)
 
 # Completions are tried in the shells that they are for.
 shells:
@@ -311,11 +318,13 @@ prometheus:
 	$(call need,the tests run a Prometheus of their own, \
 	    command -v prometheus && command -v promtool,prometheus)
 
-# The pages are tested in Chromium, with its driver, and with axe-core, which finds barriers for people
-# who cannot see them or use a mouse. axe-core is fetched into the build directory.
+# The pages are tested in Chromium, with its driver, and in Firefox, which needs none; and with axe-core,
+# which finds barriers for people who cannot see them or use a mouse. axe-core is fetched into the build
+# directory.
 browser:
-	$(call need,the tests need a browser, \
-	    command -v chromium && command -v chromedriver, chromium chromium-driver)
+	$(call need,the tests need browsers, \
+	    command -v chromium && command -v chromedriver && command -v firefox-esr, \
+	    chromium chromium-driver firefox-esr)
 	@# Separate, because a Node.js from another source has its own npm, which conflicts with Debian's.
 	$(call need,the tests need axe-core,command -v npm,npm)
 	@grep -q '"version": "$(AXE_VERSION)"' $(AXE)/node_modules/axe-core/package.json 2>/dev/null \

@@ -1,6 +1,9 @@
 //! `challenger-httpd`: the service.
 
-use std::path::PathBuf;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -8,11 +11,12 @@ use std::time::Duration;
 
 use argh::FromArgs;
 use challenger_server::check::{Report, check};
+use challenger_server::config::Config;
 use challenger_server::listen::activated;
 use challenger_server::notify::{READY, STOPPING, Watchdog, notify};
 use challenger_server::process::reap_orphans;
 use challenger_server::server::Server;
-use challenger_server::settings::Settings;
+use challenger_server::settings::{self, Settings};
 use challenger_server::this_process::is_init;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
@@ -47,6 +51,9 @@ struct Arguments {
     /// nothing
     #[argh(switch)]
     check: bool,
+    /// do not serve, but write the pages for what a proxy answers by itself to this folder
+    #[argh(option, arg_name = "FOLDER")]
+    error_pages: Option<PathBuf>,
     /// close each connection after one request
     #[argh(switch, short = 'C')]
     connection_close: bool,
@@ -67,6 +74,9 @@ fn run() -> Result<(), Exit> {
     let arguments: Arguments = args::parse(PROGRAM, VALUED, std::env::args_os())?;
     if arguments.check {
         return print(&check(&load_config(arguments.config.as_deref())?));
+    }
+    if let Some(folder) = &arguments.error_pages {
+        return write_error_pages(&load_config(arguments.config.as_deref())?, folder);
     }
     let logger = set_up_queued_log(arguments.log.as_deref(), arguments.logfile.as_deref())?;
     let _written_at_the_end = Flushed;
@@ -132,6 +142,24 @@ fn print(report: &Report) -> Result<(), Exit> {
     } else {
         say(&format!("{PROGRAM}: the configuration is good"))
     }
+}
+
+/// Writes the pages for a proxy, which may be serving those of before.
+fn write_error_pages(config: &Config, folder: &Path) -> Result<(), Exit> {
+    let files = settings::error_pages(config);
+    let files = files.map_err(|error| Exit::not_configured(error.to_string()))?;
+    let failed =
+        |path: &Path, error: io::Error| Exit::failed(format!("{}: {error}", path.display()));
+    fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    for (name, text) in &files {
+        let (new, path) = (folder.join(format!(".{name}.new")), folder.join(name));
+        // The proxy is another user, whatever the umask of this one.
+        fs::write(&new, text)
+            .and_then(|()| fs::set_permissions(&new, Permissions::from_mode(0o644)))
+            .and_then(|()| fs::rename(&new, &path))
+            .map_err(|error| failed(&path, error))?;
+    }
+    say(&format!("{PROGRAM}: {} files in {}", files.len(), folder.display()))
 }
 
 /// Returns at the next signal to stop. SIGHUP means that the log file was moved away, and SIGCHLD

@@ -122,6 +122,14 @@ fn expected() -> BTreeSet<String> {
     for page in names("templates") {
         expected.insert(format!("share/challenger/templates/{page}"));
     }
+    let languages = names("templates");
+    let languages = languages.iter().filter_map(|name| name.strip_suffix(".lang"));
+    let kinds: Vec<String> = languages.map(|it| format!("{it}.html")).collect();
+    for status in [404, 413, 429, 502, 503, 504] {
+        for kind in kinds.iter().map(String::as_str).chain(["json"]) {
+            expected.insert(format!("share/challenger/errors/{status}.{kind}"));
+        }
+    }
     for page in names("docs/man") {
         let section = page.rsplit_once('.').unwrap().1;
         expected.insert(format!("share/man/man{section}/{page}"));

@@ -46,11 +46,11 @@ pub fn load(directory: &Path, version: &str) -> io::Result<Found> {
             });
             for file in files {
                 match read(&file, &name, version) {
-                    Ok(document) => {
-                        let text = document.as_ref().map(|it| &*it.body);
-                        warnings.extend(text.and_then(|text| unfinished(&file, text)));
-                        found.extend(document);
-                    }
+                    Ok(None) => {}
+                    Ok(Some(document)) => match unfinished(&file, &document.body) {
+                        Some(warning) => warnings.push(warning),
+                        None => found.push(document),
+                    },
                     Err(error) => warnings.push(format!("{}: {error}", secrecy::path(&file))),
                 }
             }
@@ -84,8 +84,8 @@ fn read(file: &Path, language: &str, version: &str) -> io::Result<Option<Documen
     Ok(Some(document))
 }
 
-/// A warning about what is left to be filled in: in double brackets, as in the texts that are
-/// shipped. What is not text, such as PDF, is not searched.
+/// Why a document is not served: something is left to be filled in, in double brackets, as in the
+/// texts that are shipped. What is not text, such as PDF, is not searched.
 fn unfinished(file: &Path, body: &[u8]) -> Option<String> {
     let text = str::from_utf8(body).ok()?;
     let mut marks = text.match_indices("[[").filter_map(|(at, _)| {
@@ -100,7 +100,7 @@ fn unfinished(file: &Path, body: &[u8]) -> Option<String> {
         count => format!(", and {count} more"),
     };
     let (path, first) = (secrecy::path(file), first.join(" "));
-    Some(format!("{path}:{line}: [[{first}]] is left to be filled in{others}"))
+    Some(format!("{path}:{line}: not served, because [[{first}]] is left to be filled in{others}"))
 }
 
 /// The entries of a directory that are not hidden, in order.
@@ -167,16 +167,19 @@ mod tests {
     fn what_is_left_to_be_filled_in_is_told_by_its_line() {
         let told = |body: &[u8]| unfinished(Path::new("tos.txt"), body);
         for (body, expected) in [
-            ("[[DATE]]", Some("tos.txt:1: [[DATE]] is left to be filled in")),
+            ("[[DATE]]", Some("tos.txt:1: not served, because [[DATE]] is left to be filled in")),
             (
                 "a\n[[POSTAL\n  ADDRESS]]",
-                Some("tos.txt:2: [[POSTAL ADDRESS]] is left to be filled in"),
+                Some("tos.txt:2: not served, because [[POSTAL ADDRESS]] is left to be filled in"),
             ),
             (
                 "a\n\nb [[X]]\n[[Y]] [[Z]]",
-                Some("tos.txt:3: [[X]] is left to be filled in, and 2 more"),
+                Some("tos.txt:3: not served, because [[X]] is left to be filled in, and 2 more"),
             ),
-            ("[[:digit:]]+ and a[b[0]]", Some("tos.txt:1: [[:digit:]] is left to be filled in")),
+            (
+                "[[:digit:]]+ and a[b[0]]",
+                Some("tos.txt:1: not served, because [[:digit:]] is left to be filled in"),
+            ),
             ("[[a", None),
             ("a[b[0]]", None),
             ("[[a]b]]", None),
@@ -185,6 +188,16 @@ mod tests {
             assert_eq!(told(body.as_bytes()).as_deref(), expected, "{body}");
         }
         assert_eq!(told(b"%PDF \xff [[DATE]]"), None);
+    }
+
+    #[test]
+    fn what_is_not_finished_is_not_served() {
+        let names = ["de/tos-v0.html", "en/tos-v0.txt", "en/tos-v0.html"];
+        let (count, warnings) = told(&names, |root| {
+            fs::write(root.join("en/tos-v0.html"), "<p>\n[[OPERATOR]]").unwrap();
+        });
+        let expected = "en/tos-v0.html:2: not served, because [[OPERATOR]] is left to be filled in";
+        assert_eq!((count, warnings), (2, vec![expected.to_owned()]));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod advice;
 mod brand;
 mod catalogue;
 mod countries;
+mod errors;
 mod expand;
 mod forms;
 mod html;

@@ -11,6 +11,7 @@ mod reader;
 mod sections;
 mod service;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use challenger_proto::Service;
@@ -165,6 +166,19 @@ pub fn addresses(config: &Config) -> Result<Service, SettingsError> {
 /// An option is missing or wrong.
 pub fn shared_budgets(config: &Config) -> Result<SharedBudgets, SettingsError> {
     part(config, |reader| Some(budgets::read_shared(reader)))
+}
+
+/// Makes the pages for a proxy's own answers, which need no other setting to be right.
+///
+/// # Errors
+/// A template is broken.
+pub fn error_pages(config: &Config) -> Result<BTreeMap<String, String>, SettingsError> {
+    part(config, |reader| {
+        let (host, _) = read_base_url(reader);
+        let name = read_name(reader).unwrap_or(host);
+        let sources = read_sources(reader);
+        Some(read_templates(reader, &sources).error_pages(&name))
+    })
 }
 
 /// Reads a part of the settings alone.

@@ -30,7 +30,9 @@ request() {
 # headers that all responses have, including the service's.
 own_answer() {
     request "$@" >/dev/null
-    ! grep -q -i '/json' /root/head || fail "the service answers, not nginx: $*"
+    # Only files have a date.
+    ! grep -q -i '/json' /root/head || grep -q -i '^last-modified:' /root/head ||
+        fail "the service answers, not nginx: $*"
     ! grep -q -i '\(nginx\|openssl\)/[0-9]' /root/head /root/body || fail "a version is shown: $*"
     while read -r header; do
         [ "$(tr -d '\r' </root/head | grep -c -i -x -F "$header")" = 1 ] ||
@@ -39,7 +41,7 @@ own_answer() {
 Access-Control-Allow-Origin: *
 Access-Control-Expose-Headers: *
 Cache-Control: no-store
-Content-Security-Policy: default-src 'none'; frame-ancestors 'none'
+Content-Security-Policy: default-src 'none'; base-uri 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'
 Referrer-Policy: no-referrer
 Strict-Transport-Security: max-age=31536000
 X-Content-Type-Options: nosniff

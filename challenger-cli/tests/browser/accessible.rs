@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use serde_json::json;
-
 use crate::driver::Browser;
 use crate::view::{artifacts, restyle};
 
@@ -24,16 +22,14 @@ const LOOK: &str = "const done = arguments[arguments.length - 1];
         (error) => done({ rules: 0, violations: [String(error)] }),
     );";
 
-/// Has axe-core in every page from now on; the policy of a page does not concern it.
-pub fn install(browser: &Browser) {
-    let file = artifacts().join("node_modules/axe-core/axe.min.js");
-    let source = fs::read_to_string(&file);
-    let source = source.unwrap_or_else(|error| panic!("make browser gets {file:?}: {error}"));
-    browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": source}));
-}
-
 /// All that axe finds on the page that is shown.
 pub fn complaints(browser: &Browser) -> Vec<String> {
+    if browser.script("return typeof axe", &[]) != "object" {
+        let file = artifacts().join("node_modules/axe-core/axe.min.js");
+        let source = fs::read_to_string(&file);
+        let source = source.unwrap_or_else(|error| panic!("make browser gets {file:?}: {error}"));
+        browser.script(&source, &[]);
+    }
     restyle(browser, GROUND);
     let seen = browser.script_with_callback(LOOK);
     assert!(seen["rules"].as_u64() > Some(5), "axe looked at little: {seen}");

@@ -6,9 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::chromium::Setup;
 use crate::complaints::Complaints;
-use crate::driver::Browser;
+use crate::driver::{Browser, Setup};
 use crate::person::{enter_address, enter_code};
 use crate::service::{EMAIL, KINDS, Kind};
 use crate::site::{binary, free_pair};
@@ -128,8 +127,6 @@ fn sentences(browser: &Browser) -> BTreeSet<String> {
 fn everybody_can_use_every_page_of_the_demonstration() {
     for kind in KINDS.iter().filter(|kind| ["email", "phone", "postal"].contains(&kind.name)) {
         let browser = Browser::start();
-        accessible::install(&browser);
-        browser.log("performance");
         let mut complaints = Complaints::default();
         tour(&browser, kind, |page| {
             let fetched = network::fetched(&browser);

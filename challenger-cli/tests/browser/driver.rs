@@ -1,21 +1,22 @@
-//! A browser under remote control: headless Chromium, asked by WebDriver.
+//! A browser under remote control, asked by WebDriver (<https://www.w3.org/TR/webdriver2/>).
 //!
-//! WebDriver (<https://www.w3.org/TR/webdriver2/>) is plain HTTP. `chromedriver` listens on a port
-//! of this machine; each command to the browser is a request to it with JSON in the body, and its
-//! result is the `value` of the answer. So `POST /session/ID/url` with `{"url": …}` opens a page.
-//! Requests for which WebDriver has no command go to Chromium's developer tools, through
-//! `goog/cdp/execute`.
+//! Chromium and Firefox know the same commands, each in its own way of asking: `chromium.rs` and
+//! `firefox.rs` give them, and do in their ways the little for which WebDriver has no command.
+
+mod chromium;
+mod firefox;
+mod kept;
 
 use std::cell::Cell;
 use std::slice;
 use std::time::Duration;
 
 use challenger_testkit::wait_for;
-use data_encoding::BASE64;
 use serde_json::{Value, json};
-use ureq::Agent;
 
-use crate::chromium::{Chromium, Setup};
+use self::chromium::Chromium;
+use self::firefox::Firefox;
+use crate::network::Fetched;
 
 /// Keys without a character, as WebDriver spells them.
 pub const CONTROL: &str = "\u{e009}";
@@ -25,17 +26,101 @@ pub const TAB: &str = "\u{e004}";
 /// The member under which WebDriver names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// How long the driver may take for one command; to start a browser takes longest.
+/// How long a browser may take for one command; to start takes longest.
 const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A command of WebDriver.
+#[derive(Clone, Copy)]
+pub struct Command {
+    /// Its name for Firefox.
+    name: &'static str,
+    /// Its method and path over HTTP, with places for parameters.
+    request: &'static str,
+}
+
+const fn command(name: &'static str, request: &'static str) -> Command {
+    Command { name, request }
+}
+
+const BACK: Command = command("Back", "POST /back");
+const CLEAR: Command = command("ElementClear", "POST /element/{id}/clear");
+const CLICK: Command = command("ElementClick", "POST /element/{id}/click");
+const EXECUTE_ASYNC_SCRIPT: Command = command("ExecuteAsyncScript", "POST /execute/async");
+const EXECUTE_SCRIPT: Command = command("ExecuteScript", "POST /execute/sync");
+const FIND_ELEMENTS: Command = command("FindElements", "POST /elements");
+const GET_LABEL: Command = command("GetComputedLabel", "GET /element/{id}/computedlabel");
+const GET_PROPERTY: Command = command("GetElementProperty", "GET /element/{id}/property/{name}");
+const GET_ROLE: Command = command("GetComputedRole", "GET /element/{id}/computedrole");
+const GET_TITLE: Command = command("GetTitle", "GET /title");
+const GET_URL: Command = command("GetCurrentURL", "GET /url");
+const NAVIGATE: Command = command("Navigate", "POST /url");
+const PERFORM_ACTIONS: Command = command("PerformActions", "POST /actions");
+const REFRESH: Command = command("Refresh", "POST /refresh");
+const SEND_KEYS: Command = command("ElementSendKeys", "POST /element/{id}/value");
+
+/// A program that shows pages, under remote control.
+pub trait Remote {
+    /// Gives a command; the message of a failed one is the error.
+    fn ask(&self, command: Command, parameters: &Value) -> Result<Value, String>;
+
+    /// Gives the window this width in CSS pixels, `zoom` times enlarged.
+    fn resize(&self, width: u32, zoom: u32);
+
+    /// Shows pages as on this medium, and with this value of a media feature alone.
+    fn emulate(&self, medium: &str, feature: &str, value: &str);
+
+    /// A picture of the whole page, as PNG.
+    fn picture(&self) -> Vec<u8>;
+
+    /// Everything that was fetched since the last look; `None` as long as that is nothing, or there
+    /// is more to come.
+    fn fetched(&self) -> Option<Vec<Fetched>>;
+
+    /// The messages of the console since the last look.
+    fn console(&self) -> Vec<String>;
+}
+
+/// The browsers that people use.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Engine {
+    Chromium,
+    Firefox,
+}
+
+/// How a browser is set up.
+#[derive(Clone, Copy)]
+pub struct Setup<'a> {
+    pub engine: Engine,
+    /// The languages that it asks for, the best first, as in `de-CH,de`.
+    pub languages: &'a str,
+    /// Whether pages may run JavaScript. The tests' own scripts run in any case.
+    pub javascript: bool,
+    /// Whether a command that leaves a page returns at once, and not when the next has loaded.
+    pub hasty: bool,
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self { engine: Engine::Chromium, languages: "en", javascript: true, hasty: false }
+    }
+}
+
+impl Setup<'_> {
+    fn page_load_strategy(&self) -> &'static str {
+        if self.hasty { "none" } else { "normal" }
+    }
+}
 
 /// A browser with one window. It ends when this is dropped.
 pub struct Browser {
-    agent: Agent,
-    /// The URL of the session, below which its commands are.
-    session: String,
+    program: Program,
     /// How many pages were followed to.
     steps: Cell<u32>,
-    _processes: Chromium,
+}
+
+enum Program {
+    Chromium(Chromium),
+    Firefox(Firefox),
 }
 
 /// An element of the page that is shown.
@@ -45,40 +130,47 @@ pub struct Element<'a> {
 }
 
 impl Browser {
-    /// Starts a browser in English.
+    /// Starts Chromium in English.
     pub fn start() -> Self {
         Self::start_as(Setup::default())
     }
 
     pub fn start_as(setup: Setup<'_>) -> Self {
-        let chromium = Chromium::prepare();
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(TIMEOUT))
-            .build()
-            .into();
-        let session = format!("http://127.0.0.1:{}/session", chromium.port);
-        let capabilities = chromium.capabilities(setup);
-        let mut browser = Self { agent, session, steps: Cell::new(0), _processes: chromium };
-        let session = browser.post("", &json!({"capabilities": {"alwaysMatch": capabilities}}));
-        browser.session += &format!("/{}", session["sessionId"].as_str().unwrap());
-        // As in the window that a person looks at; no other shows where the focus is.
-        browser.devtools("Emulation.setFocusEmulationEnabled", json!({"enabled": true}));
-        browser
+        let program = match setup.engine {
+            Engine::Chromium => Program::Chromium(Chromium::start(setup)),
+            Engine::Firefox => Program::Firefox(Firefox::start(setup)),
+        };
+        Self { program, steps: Cell::new(0) }
+    }
+
+    /// What any browser can do, besides the commands of WebDriver.
+    pub fn remote(&self) -> &dyn Remote {
+        match &self.program {
+            Program::Chromium(chromium) => chromium,
+            Program::Firefox(firefox) => firefox,
+        }
+    }
+
+    /// What only Chromium can do.
+    pub fn chromium(&self) -> &Chromium {
+        match &self.program {
+            Program::Chromium(chromium) => chromium,
+            Program::Firefox(_) => panic!("only Chromium can do that"),
+        }
     }
 
     /// Opens a page, and waits until it has loaded.
     pub fn open(&self, url: &str) {
-        self.post("/url", &json!({"url": url}));
+        self.tell(NAVIGATE, &json!({"url": url}));
     }
 
     pub fn back(&self) {
-        self.post("/back", &json!({}));
+        self.tell(BACK, &json!({}));
     }
 
     /// Loads the page again. A form that led to it is sent again.
     pub fn reload(&self) {
-        self.post("/refresh", &json!({}));
+        self.tell(REFRESH, &json!({}));
     }
 
     /// Does what leads to another page, and waits until that has loaded.
@@ -89,20 +181,20 @@ impl Browser {
         let left = text(&self.script(leave, slice::from_ref(&step)));
         act();
         wait_for(&format!("what comes after {left:?}"), || {
+            // Between two pages there is none that could answer, or an empty one.
             let there = "return window.leftInStep !== arguments[0] \
-                         && document.readyState === 'complete'";
-            // Between two pages there is none that could answer.
+                         && document.readyState === 'complete' && document.URL !== 'about:blank'";
             let there = self.try_script(there, slice::from_ref(&step));
             there.is_ok_and(|there| there == true).then_some(())
         });
     }
 
     pub fn url(&self) -> String {
-        text(&self.get("/url"))
+        text(&self.tell(GET_URL, &json!({})))
     }
 
     pub fn title(&self) -> String {
-        text(&self.get("/title"))
+        text(&self.tell(GET_TITLE, &json!({})))
     }
 
     /// All the text that can be seen, with line breaks where the page has them.
@@ -112,7 +204,7 @@ impl Browser {
 
     /// The elements that a CSS selector finds, in the order of the page.
     pub fn find_all(&self, css: &str) -> Vec<Element<'_>> {
-        let found = self.post("/elements", &json!({"using": "css selector", "value": css}));
+        let found = self.tell(FIND_ELEMENTS, &json!({"using": "css selector", "value": css}));
         let ids = found.as_array().unwrap().iter();
         ids.map(|id| Element { browser: self, id: text(&id[ELEMENT]) }).collect()
     }
@@ -129,12 +221,12 @@ impl Browser {
     }
 
     fn try_script(&self, body: &str, arguments: &[Value]) -> Result<Value, String> {
-        self.ask("/execute/sync", Some(&json!({"script": body, "args": arguments})))
+        self.remote().ask(EXECUTE_SCRIPT, &json!({"script": body, "args": arguments}))
     }
 
     /// Runs JavaScript that returns by calling its last argument.
     pub fn script_with_callback(&self, body: &str) -> Value {
-        self.post("/execute/async", &json!({"script": body, "args": []}))
+        self.tell(EXECUTE_ASYNC_SCRIPT, &json!({"script": body, "args": []}))
     }
 
     /// Presses keys one after the other, wherever the focus is.
@@ -161,92 +253,36 @@ impl Browser {
             moves.push(json!({"type": "pointerUp", "button": 0}));
         }
         let mouse = json!({"type": "pointer", "id": "m", "actions": moves});
-        self.post("/actions", &json!({"actions": [mouse]}));
-    }
-
-    /// Clicks at a place in the window. Unlike an element's click, it never waits for a page that
-    /// is on its way.
-    pub fn click_at(&self, place: &Value) {
-        for kind in ["mousePressed", "mouseReleased"] {
-            let (x, y) = (&place[0], &place[1]);
-            let mouse = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
-            self.devtools("Input.dispatchMouseEvent", mouse);
-        }
+        self.tell(PERFORM_ACTIONS, &json!({"actions": [mouse]}));
     }
 
     fn keyboard(&self, moves: impl Iterator<Item = (&'static str, String)>) {
         let moves: Vec<Value> =
             moves.map(|(kind, key)| json!({"type": kind, "value": key})).collect();
-        self.post("/actions", &json!({"actions": [{"type": "key", "id": "k", "actions": moves}]}));
+        self.tell(
+            PERFORM_ACTIONS,
+            &json!({"actions": [{"type": "key", "id": "k", "actions": moves}]}),
+        );
     }
 
-    /// A command of Chromium's developer tools
-    /// (<https://chromedevtools.github.io/devtools-protocol/>).
-    pub fn devtools(&self, command: &str, parameters: Value) -> Value {
-        self.post("/goog/cdp/execute", &json!({"cmd": command, "params": parameters}))
-    }
-
-    /// The events since the last look: `browser` has the messages of the console, `performance` the
-    /// events of the network.
-    pub fn log(&self, kind: &str) -> Vec<Value> {
-        let entries = self.post("/se/log", &json!({"type": kind}));
-        entries.as_array().unwrap().clone()
-    }
-
-    /// A picture of the whole page, or of a part of it, as PNG.
-    pub fn picture(&self, clip: Option<Value>) -> Vec<u8> {
-        let mut parameters = json!({"format": "png", "captureBeyondViewport": true});
-        if let Some(clip) = clip {
-            parameters["clip"] = clip;
-        }
-        let picture = self.devtools("Page.captureScreenshot", parameters);
-        BASE64.decode(picture["data"].as_str().unwrap().as_bytes()).unwrap()
-    }
-
-    fn get(&self, command: &str) -> Value {
-        self.ask(command, None).unwrap_or_else(|problem| panic!("{command}: {problem}"))
-    }
-
-    fn post(&self, command: &str, body: &Value) -> Value {
-        let answer = self.ask(command, Some(body));
-        answer.unwrap_or_else(|problem| panic!("{command} {body}: {problem}"))
-    }
-
-    /// Gives a command; the message of a failed one is the error.
-    fn ask(&self, command: &str, body: Option<&Value>) -> Result<Value, String> {
-        let url = format!("{}{command}", self.session);
-        let answer = match body {
-            None => self.agent.get(&url).call(),
-            Some(body) => self.agent.post(&url).send(body.to_string()),
-        };
-        let mut answer = answer.map_err(|error| error.to_string())?;
-        let failed = answer.status().as_u16() != 200;
-        let text = answer.body_mut().with_config().limit(u64::MAX).read_to_string();
-        let mut json: Value = serde_json::from_str(&text.unwrap()).unwrap();
-        let value = json["value"].take();
-        if failed { Err(value["message"].to_string()) } else { Ok(value) }
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        // In good order, if that can be; its processes end in any case.
-        let _ = self.agent.delete(&self.session).call();
+    fn tell(&self, command: Command, parameters: &Value) -> Value {
+        let answer = self.remote().ask(command, parameters);
+        answer.unwrap_or_else(|problem| panic!("{} {parameters}: {problem}", command.name))
     }
 }
 
 impl Element<'_> {
     pub fn click(&self) {
-        self.post("click", &json!({}));
+        self.tell(CLICK, json!({}));
     }
 
     /// Types into the element, which gets the focus.
     pub fn type_text(&self, text: &str) {
-        self.post("value", &json!({"text": text}));
+        self.tell(SEND_KEYS, json!({"text": text}));
     }
 
     pub fn clear(&self) {
-        self.post("clear", &json!({}));
+        self.tell(CLEAR, json!({}));
     }
 
     /// The value in the page's source; `None` without the attribute.
@@ -258,17 +294,17 @@ impl Element<'_> {
 
     /// The current value, as for `value`.
     pub fn property(&self, name: &str) -> Value {
-        self.get(&format!("property/{name}"))
+        self.tell(GET_PROPERTY, json!({"name": name}))
     }
 
     /// The element's role for a screen reader, as in `textbox`.
     pub fn role(&self) -> String {
-        text(&self.get("computedrole"))
+        text(&self.tell(GET_ROLE, json!({})))
     }
 
     /// The element's name for a screen reader.
     pub fn label(&self) -> String {
-        text(&self.get("computedlabel"))
+        text(&self.tell(GET_LABEL, json!({})))
     }
 
     /// Where the middle of it is in the window: a pair of numbers.
@@ -283,12 +319,9 @@ impl Element<'_> {
         json!({ELEMENT: self.id})
     }
 
-    fn get(&self, command: &str) -> Value {
-        self.browser.get(&format!("/element/{}/{command}", self.id))
-    }
-
-    fn post(&self, command: &str, body: &Value) {
-        self.browser.post(&format!("/element/{}/{command}", self.id), body);
+    fn tell(&self, command: Command, mut parameters: Value) -> Value {
+        parameters["id"] = json!(self.id);
+        self.browser.tell(command, &parameters)
     }
 }
 

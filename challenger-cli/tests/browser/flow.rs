@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use crate::chromium::Setup;
-use crate::driver::Browser;
+use crate::driver::{Browser, Engine, Setup};
 use crate::network;
 use crate::person::{enter_address, enter_code};
 use crate::service::{KINDS, Service, to_json};
@@ -11,11 +10,21 @@ use crate::shop::{HERE, ONWARD, Shop};
 
 #[test]
 fn every_type_of_address_is_proved_with_and_without_javascript() {
+    prove_all(Engine::Chromium);
+}
+
+#[test]
+fn every_type_of_address_is_proved_in_firefox_with_and_without_javascript() {
+    prove_all(Engine::Firefox);
+}
+
+fn prove_all(engine: Engine) {
     let shop = Shop::open();
     let services = KINDS.each_ref().map(|kind| Service::start(kind, &shop, ""));
     for javascript in [true, false] {
-        let browser = Browser::start_as(Setup { javascript, ..Setup::default() });
-        browser.open("data:text/html,<title>off</title><script>document.title = 'on'</script>");
+        let browser = Browser::start_as(Setup { engine, javascript, ..Setup::default() });
+        let script = "<script>document.title = 'on'</script>";
+        browser.open(&format!("data:text/html,<!DOCTYPE html><title>off</title>{script}"));
         assert_eq!(browser.title(), if javascript { "on" } else { "off" });
         for (count, service) in services.iter().enumerate() {
             // Each meets both ends, one with JavaScript and one without.
@@ -23,7 +32,7 @@ fn every_type_of_address_is_proved_with_and_without_javascript() {
             prove(&browser, service, &shop, state);
         }
         let problems = network::console(&browser);
-        assert!(problems.is_empty(), "Chromium complains: {problems:?}");
+        assert!(problems.is_empty(), "the browser complains: {problems:?}");
     }
 }
 

@@ -84,7 +84,7 @@ fn the_tab_key_goes_through_all_of_a_page_and_everybody_sees_where() {
         restyle(&browser, "* { caret-color: #0000 !important; transition: none !important; }");
         let places = browser.script(STOPS, &[]);
         let places = places.as_array().unwrap();
-        let picture = |place: &Value| browser.picture(Some(place.clone()));
+        let picture = |place: &Value| browser.chromium().picture_of(place);
         let without_focus: Vec<Vec<u8>> = places.iter().map(picture).collect();
         for (number, place) in places.iter().enumerate() {
             browser.press(TAB);

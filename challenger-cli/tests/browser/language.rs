@@ -5,8 +5,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::chromium::Setup;
-use crate::driver::Browser;
+use crate::driver::{Browser, Setup};
 use crate::network::Fetched;
 use crate::person::enter_address;
 use crate::service::{KINDS, Service, UNREACHABLE, UNREACHABLE_NAME};

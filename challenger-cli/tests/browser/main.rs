@@ -14,13 +14,13 @@ mod accessible;
 mod application;
 mod authjs;
 mod cancel;
-mod chromium;
 mod complaints;
 mod demo;
 mod driver;
 #[path = "../email/mail.rs"]
 #[allow(dead_code, reason = "each test uses its part of it")]
 mod entity;
+mod errors;
 mod fields;
 mod flow;
 mod focus;

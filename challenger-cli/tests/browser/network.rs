@@ -13,10 +13,8 @@ const BYTES_MAX: u64 = 30_000;
 pub struct Fetched {
     pub url: String,
     /// With the head of the answer.
-    bytes: u64,
-    headers: Value,
-    /// Whether there is no more to come.
-    over: bool,
+    pub bytes: u64,
+    pub headers: Value,
 }
 
 impl Fetched {
@@ -49,52 +47,13 @@ pub fn complaints(browser: &Browser, fetched: &[Fetched]) -> Vec<String> {
     complaints
 }
 
-/// Chromium's complaints since the last look, such as one about a page that broke its policy.
+/// The browser's complaints since the last look, such as one about a page that broke its policy.
 pub fn console(browser: &Browser) -> Vec<String> {
-    let messages = browser.log("browser");
-    let messages = messages.iter().map(|entry| entry["message"].as_str().unwrap().to_string());
-    // It also reports every status that is not a success.
-    messages.filter(|message| !message.contains("responded with a status of")).collect()
+    browser.remote().console()
 }
 
 /// Everything that the browser fetched since the last look, once all of it is there; without the
 /// parts that are in a page itself.
 pub fn fetched(browser: &Browser) -> Vec<Fetched> {
-    let mut events = Vec::new();
-    wait_for("all that the page fetches", || {
-        events.extend(browser.log("performance").iter().map(|entry| -> Value {
-            serde_json::from_str(entry["message"].as_str().unwrap()).unwrap()
-        }));
-        let fetched = in_order(&events);
-        (!fetched.is_empty() && fetched.iter().all(|it| it.over)).then_some(fetched)
-    })
-}
-
-/// Puts the network's events together, each of which reports a piece.
-fn in_order(events: &[Value]) -> Vec<Fetched> {
-    let mut order: Vec<(&str, Fetched)> = Vec::new();
-    for event in events {
-        let event = &event["message"];
-        let parameters = &event["params"];
-        let id = parameters["requestId"].as_str().unwrap_or_default();
-        let known = order.iter_mut().find(|(known, _)| *known == id).map(|(_, fetched)| fetched);
-        match (event["method"].as_str().unwrap(), known) {
-            ("Network.requestWillBeSent", None) => {
-                let url = parameters["request"]["url"].as_str().unwrap();
-                if !url.starts_with("data:") && !url.starts_with("about:") {
-                    order.push((id, Fetched { url: url.to_string(), ..Fetched::default() }));
-                }
-            }
-            ("Network.responseReceived", Some(fetched)) => {
-                fetched.headers = parameters["response"]["headers"].clone();
-            }
-            ("Network.loadingFinished", Some(fetched)) => {
-                fetched.bytes = parameters["encodedDataLength"].as_u64().unwrap();
-                fetched.over = true;
-            }
-            ("Network.loadingFailed", Some(fetched)) => fetched.over = true,
-            _ => {}
-        }
-    }
-    order.into_iter().map(|(_, fetched)| fetched).collect()
+    wait_for("all that the page fetches", || browser.remote().fetched())
 }

@@ -5,8 +5,7 @@ use std::fs;
 use challenger_testkit::{at_once, wait_for, wrong};
 use serde_json::{Value, json};
 
-use crate::chromium::Setup;
-use crate::driver::Browser;
+use crate::driver::{Browser, Setup};
 use crate::person::{ADDRESS_FORM, CODE_FORM, arrive, enter_address, enter_code, field, send};
 use crate::service::{EMAIL, Service};
 use crate::shop::{HERE, Shop};
@@ -67,9 +66,9 @@ fn a_second_click_while_the_message_is_sent_sends_no_other() {
     let button = browser.find(&format!("{ADDRESS_FORM} button")).middle();
     let here = service.site.directory.path();
     browser.follow(|| {
-        browser.click_at(&button);
+        browser.chromium().click_at(&button);
         wait_for("the helper to begin", || here.join("begun").exists().then_some(()));
-        browser.click_at(&button);
+        browser.chromium().click_at(&button);
     });
     fs::write(here.join("go"), "").unwrap();
     let answered = || service.site.log().matches("method=POST route=/challenge/").count();

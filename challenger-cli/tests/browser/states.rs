@@ -4,6 +4,7 @@ use challenger_testkit::{Peer, code_of, request, wait_for, wrong};
 use serde_json::{Value, json};
 
 use crate::driver::Browser;
+use crate::errors::ErrorPages;
 use crate::service::{
     EMAIL, ENDLESS, KINDS, LATE, Service, UNCONFIGURED, UNREACHABLE, UNREACHABLE_NAME,
     UNREACHABLE_PHONE, form, to_json,
@@ -47,6 +48,7 @@ pub struct Stage {
     /// only what loads more than that row notices.
     broken: Service,
     broken_link: String,
+    errors: ErrorPages,
 }
 
 /// A page in a certain state.
@@ -90,6 +92,7 @@ impl Stage {
         tightened.start_again(OWN_DOMAIN_ONLY);
         let broken = email("");
         let broken_link = Visit::new(&broken).link;
+        let errors = ErrorPages::of(&broken.site);
         broken.break_database();
         Self {
             services,
@@ -103,6 +106,7 @@ impl Stage {
             tightened_link,
             broken,
             broken_link,
+            errors,
             _shop: shop,
         }
     }
@@ -114,6 +118,7 @@ impl Stage {
             self.undelivered_states(),
             self.over_budget_states(),
             self.other_states(),
+            self.edge_states(),
         ];
         for state in states.into_iter().flatten() {
             state.show(browser);
@@ -192,6 +197,15 @@ impl Stage {
             fixed(blocked[0].1).sends_address("over-budget-for-ever", 429, &blocked),
             Visit::new(&self.silent).sends_address("over-budget-for-all", 429, ada),
         ]
+    }
+
+    /// The pages for people without a link, and those of a proxy that cannot pass requests on.
+    pub fn edge_states(&self) -> Vec<State> {
+        let mut states = vec![open("landing", 200, self.services[0].site.url(""))];
+        for status in [404, 413, 429, 502] {
+            states.push(open(&format!("proxy-{status}"), status, self.errors.url(status)));
+        }
+        states
     }
 
     /// All other pages.

@@ -1,23 +1,22 @@
-//! Every page in every state: its size, its requests, its language, whether everybody can use it,
-//! and how it looks. Pictures of all that are in `target/browser/screenshots`, as
-//! `STATE.LANGUAGE.WIDTH.TASTE.png`.
+//! Every page in every state: its size, its requests, its language, its layout, whether everybody
+//! can use it, and how it looks. Pictures of all that are in `target/browser/screenshots`, as
+//! `STATE.LANGUAGE.WIDTH.TASTE.png`; those of Firefox end in `.firefox.png`.
 
-use crate::chromium::Setup;
 use crate::complaints::Complaints;
-use crate::driver::Browser;
+use crate::driver::{Browser, Engine, Setup};
 use crate::states::Stage;
 use crate::view::{DESK, PHONE, Taste, photograph, please, resize};
-use crate::{accessible, language, network, view};
+use crate::{accessible, language, layout, network, view};
 
 /// How pages are looked at: on which width, to which taste.
 const LOOKS: [(u32, Taste); 7] = [
     (PHONE, Taste::Light),
     (PHONE, Taste::Dark),
+    (DESK, Taste::Light),
+    (DESK, Taste::Dark),
     (PHONE, Taste::ForcedColors),
     (PHONE, Taste::ReducedMotion),
     (PHONE, Taste::Print),
-    (DESK, Taste::Light),
-    (DESK, Taste::Dark),
 ];
 
 /// Fewer looks, for languages that are not the first to be looked at.
@@ -28,7 +27,7 @@ const ONE_LOOK: [(u32, Taste); 1] = [(PHONE, Taste::Light)];
 
 #[test]
 fn in_english() {
-    tour("en", &LOOKS);
+    tour("en", &LOOKS, Setup::default());
 }
 
 #[test]
@@ -38,17 +37,17 @@ fn in_dutch() {
 
 #[test]
 fn in_french() {
-    tour("fr", &FEWER_LOOKS);
+    tour("fr", &FEWER_LOOKS, Setup::default());
 }
 
 #[test]
 fn in_german() {
-    tour("de", &FEWER_LOOKS);
+    tour("de", &FEWER_LOOKS, Setup::default());
 }
 
 #[test]
 fn in_italian() {
-    tour("it", &FEWER_LOOKS);
+    tour("it", &FEWER_LOOKS, Setup::default());
 }
 
 #[test]
@@ -63,15 +62,29 @@ fn in_portuguese() {
 
 #[test]
 fn in_spanish() {
-    tour("es", &FEWER_LOOKS);
+    tour("es", &FEWER_LOOKS, Setup::default());
 }
 
-fn tour(language: &str, looks: &[(u32, Taste)]) {
+#[test]
+fn in_firefox() {
+    tour("en", &LOOKS[..4], Setup { engine: Engine::Firefox, ..Setup::default() });
+}
+
+#[test]
+fn in_firefox_without_javascript() {
+    let setup = Setup { engine: Engine::Firefox, javascript: false, ..Setup::default() };
+    tour("en", &FEWER_LOOKS, setup);
+}
+
+fn tour(language: &str, looks: &[(u32, Taste)], setup: Setup<'_>) {
     let stage = Stage::build();
     let (languages, _) = language::READERS.iter().find(|(_, it)| *it == language).unwrap();
-    let browser = Browser::start_as(Setup { languages, ..Setup::default() });
-    accessible::install(&browser);
-    browser.log("performance");
+    let browser = Browser::start_as(Setup { languages, ..setup });
+    let end = match (setup.engine, setup.javascript) {
+        (Engine::Chromium, _) => "",
+        (Engine::Firefox, true) => ".firefox",
+        (Engine::Firefox, false) => ".without-javascript.firefox",
+    };
     let mut complaints = Complaints::default();
     stage.tour(&browser, |state| {
         let fetched = network::fetched(&browser);
@@ -80,14 +93,18 @@ fn tour(language: &str, looks: &[(u32, Taste)]) {
         for (width, taste) in looks {
             resize(&browser, *width, 1);
             please(&browser, *taste);
-            let name = format!("{}.{language}.{width}.{}", state.name, taste.name());
+            let name = format!("{}.{language}.{width}.{}{end}", state.name, taste.name());
             complaints.add(&name, view::complaints(&browser, *taste));
             if matches!(taste, Taste::Light | Taste::Dark) {
-                complaints.add(&name, accessible::complaints(&browser));
+                complaints.add(&name, layout::found(&browser, *width));
+                // It uses timers, which a page without JavaScript does not have.
+                if setup.javascript {
+                    complaints.add(&name, accessible::complaints(&browser));
+                }
             }
             photograph(&browser, &name);
         }
+        complaints.add(&state.name, network::console(&browser));
     });
-    complaints.add("the console", network::console(&browser));
     complaints.assert_none();
 }

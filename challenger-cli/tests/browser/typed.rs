@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::chromium::Setup;
-use crate::driver::{Browser, Element};
+use crate::driver::{Browser, Element, Setup};
 use crate::person::{ADDRESS_FORM, enter_address, enter_code, field, fill_in, send};
 use crate::service::{KINDS, Kind, Service, to_json};
 use crate::shop::{HERE, Shop};

@@ -39,17 +39,8 @@ const LOOK: &str = include_str!("look.js");
 
 /// Shows the page in a window of this width in CSS pixels, `zoom` times enlarged.
 pub fn resize(browser: &Browser, width: u32, zoom: u32) {
-    let screen = json!({
-        "width": width,
-        "height": 800,
-        "deviceScaleFactor": zoom,
-        "mobile": width == PHONE,
-    });
-    browser.devtools("Emulation.setDeviceMetricsOverride", screen);
-    wait_for("the window to have its width", || {
-        let has = "return matchMedia(`(width: ${arguments[0]}px)`).matches";
-        (browser.script(has, &[json!(width)]) == true).then_some(())
-    });
+    browser.remote().resize(width, zoom);
+    wait_to_match(browser, &format!("(width: {width}px)"));
 }
 
 /// Shows pages to a taste from now on.
@@ -61,8 +52,15 @@ pub fn please(browser: &Browser, taste: Taste) {
         Taste::Print => ("print", "prefers-color-scheme", "light"),
         Taste::ReducedMotion => ("screen", "prefers-reduced-motion", "reduce"),
     };
-    let features = json!([{"name": feature, "value": value}]);
-    browser.devtools("Emulation.setEmulatedMedia", json!({"media": medium, "features": features}));
+    browser.remote().emulate(medium, feature, value);
+    wait_to_match(browser, &format!("{medium} and ({feature}: {value})"));
+}
+
+/// Waits until the page is shown in a way that a media query describes.
+fn wait_to_match(browser: &Browser, query: &str) {
+    let script = "return matchMedia(arguments[0]).matches";
+    let matches = || (browser.script(script, &[json!(query)]) == true).then_some(());
+    matches().unwrap_or_else(|| wait_for(query, matches));
 }
 
 /// Adds rules to the style of the page, in place of those added before.
@@ -83,7 +81,7 @@ pub fn complaints(browser: &Browser, taste: Taste) -> Vec<String> {
 pub fn photograph(browser: &Browser, name: &str) {
     let folder = artifacts().join("screenshots");
     fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join(format!("{name}.png")), browser.picture(None)).unwrap();
+    fs::write(folder.join(format!("{name}.png")), browser.remote().picture()).unwrap();
 }
 
 /// The folder for files of these tests that are not part of the project: `target/browser`.

@@ -49,7 +49,7 @@ impl Audience {
                 Shape::JsonIfAsked => !media::wants_json(accept),
             },
             oauth: shape == Shape::OAuth,
-            has_links: route.is_some_and(|route| route != Route::Begin),
+            has_links: route.is_some_and(|it| !matches!(it, Route::Begin | Route::Root)),
             allow: route.map_or("", Route::allow),
             scheme: match route {
                 Some(Route::Info | Route::Status) => Some(Scheme::Bearer),

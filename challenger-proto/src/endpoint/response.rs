@@ -83,6 +83,7 @@ impl Audience {
         let name = match refusal.status() {
             _ if refusal == Refusal::OverBudget => PageName::OverBudget,
             404 => PageName::ValidationUnknown,
+            413 => PageName::NotServed,
             400..500 => PageName::InvalidRequest,
             _ => PageName::InternalError,
         };
@@ -92,6 +93,9 @@ impl Audience {
         let detail = refused.detail.as_deref().filter(|_| refusal != Refusal::EndpointUnknown);
         if let Some(detail) = detail {
             view.data.set("detail", detail);
+        }
+        if name == PageName::NotServed {
+            view.data.set("status", json!({ (refusal.status().to_string()): true }));
         }
         // By name, for templates that say more about some.
         view.data.set("refused", json!({ (refusal.name()): true }));

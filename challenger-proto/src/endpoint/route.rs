@@ -128,7 +128,7 @@ impl Route {
 
     pub(crate) const fn shape(self) -> Shape {
         match self {
-            Self::Authorize | Self::Begin | Self::Challenge => Shape::HtmlIfAsked,
+            Self::Authorize | Self::Begin | Self::Challenge | Self::Root => Shape::HtmlIfAsked,
             Self::Info
             | Self::Introspect
             | Self::Par
@@ -141,7 +141,6 @@ impl Route {
             | Self::Pp
             | Self::Privacy
             | Self::Robots
-            | Self::Root
             | Self::Setup
             | Self::Terms => Shape::Json,
         }

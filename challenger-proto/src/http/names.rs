@@ -143,6 +143,8 @@ impl PageName {
             Self::EnterTanForm => &[EVERYWHERE, VALIDATION, TAN_FORM],
             Self::InternalError | Self::InvalidRequest => &[EVERYWHERE, VALIDATION, REFUSAL],
             Self::InvalidPin => &[EVERYWHERE, VALIDATION, INVALID_PIN],
+            Self::Landing => &[EVERYWHERE, &["privacy_url", "terms_url"]],
+            Self::NotServed => &[EVERYWHERE, REFUSAL, &["status.*"]],
             Self::OverBudget => &[EVERYWHERE, VALIDATION, REFUSAL, OVER_BUDGET],
             Self::ValidationUnknown => &[EVERYWHERE, REFUSAL, &["client", "home_url"]],
         };

@@ -31,6 +31,10 @@ pub enum PageName {
     InvalidPin,
     /// A request that cannot be served.
     InvalidRequest,
+    /// The page for people who come without a link.
+    Landing,
+    /// A request that was not looked at: it is too large, or a proxy could not pass it on.
+    NotServed,
     /// A message is one too many for the address, its destination, the client or the service.
     OverBudget,
     /// An unknown or expired link.
@@ -39,13 +43,15 @@ pub enum PageName {
 
 impl PageName {
     /// All pages, in alphabetical order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::AlreadyDone,
         Self::EnterAddressForm,
         Self::EnterTanForm,
         Self::InternalError,
         Self::InvalidPin,
         Self::InvalidRequest,
+        Self::Landing,
+        Self::NotServed,
         Self::OverBudget,
         Self::ValidationUnknown,
     ];
@@ -59,6 +65,8 @@ impl PageName {
             Self::InternalError => "internal-error".to_string(),
             Self::InvalidPin => "invalid-pin".to_string(),
             Self::InvalidRequest => "invalid-request".to_string(),
+            Self::Landing => "landing".to_string(),
+            Self::NotServed => "not-served".to_string(),
             Self::OverBudget => "over-budget".to_string(),
             Self::ValidationUnknown => "validation-unknown".to_string(),
         }

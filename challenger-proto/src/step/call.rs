@@ -144,7 +144,7 @@ impl Direct {
             }),
             Self::Options => options(),
             Self::Robots => root::robots(),
-            Self::Root => root::landing(),
+            Self::Root => root::landing(context),
         }
     }
 }

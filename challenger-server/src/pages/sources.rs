@@ -36,7 +36,11 @@ const FILE_MAX: usize = 512 * 1024;
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
+<<<<<<< HEAD
 const SHIPPED: [(&str, &str); 69] = shipped![
+=======
+const SHIPPED: [(&str, &str); 65] = shipped![
+>>>>>>> w-edges
     "address-again.part.must",
     "again-form.part.must",
     "again.part.must",
@@ -76,6 +80,7 @@ const SHIPPED: [(&str, &str); 69] = shipped![
     "invalid-request.must",
     "it.countries",
     "it.lang",
+    "landing.must",
     "logo.part.must",
     "message-phone.must",
     "message-postal.must",
@@ -85,6 +90,7 @@ const SHIPPED: [(&str, &str); 69] = shipped![
     "nl.countries",
     "nl.lang",
     "no-tries.part.must",
+    "not-served.must",
     "over-budget.must",
     "pl.countries",
     "pl.lang",

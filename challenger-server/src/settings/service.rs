@@ -174,7 +174,7 @@ fn read_documents(reader: &mut OptionReader<'_>, etag: &str, directory: &str) ->
             if found.documents.is_empty() {
                 let (path, version) = (secrecy::path(&path), secrecy::quote(&version));
                 reader.warnings.push(format!(
-                    "[{MAIN}] {etag} = {version}: there is no such document below {path}"
+                    "[{MAIN}] {etag} = {version}: there is no such document to serve below {path}"
                 ));
             }
             found.documents
