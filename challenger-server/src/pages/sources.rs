@@ -308,12 +308,8 @@ impl Sources {
                 Ok(text) => return self.countries.read(&language, path, &text),
                 Err(reason) => Err(reason),
             },
-            Role::Icon(kind) => {
-                brand::icon(kind, text).map(|text| layer.add_part("icon", path, text))
-            }
-            Role::Logo(kind) => {
-                brand::logo(kind, text).map(|text| layer.add_part("logo", path, text))
-            }
+            Role::Icon(kind) => brand::icon(kind, text).map(|it| layer.add_part("icon", path, it)),
+            Role::Logo(kind) => brand::logo(kind, text).map(|it| layer.add_part("logo", path, it)),
             Role::Misnamed(advice) => Err(advice.to_owned()),
             Role::Other => Ok(()),
             Role::Part { name } => utf8(text).map(|text| layer.add_part(&name, path, text)),
