@@ -36,11 +36,7 @@ const FILE_MAX: usize = 512 * 1024;
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
-<<<<<<< HEAD
-const SHIPPED: [(&str, &str); 69] = shipped![
-=======
-const SHIPPED: [(&str, &str); 65] = shipped![
->>>>>>> w-edges
+const SHIPPED: [(&str, &str); 71] = shipped![
     "address-again.part.must",
     "again-form.part.must",
     "again.part.must",
