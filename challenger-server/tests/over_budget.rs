@@ -144,7 +144,7 @@ fn whoever_has_to_wait_for_too_long_is_told_to_start_again() {
             more["change_url"] = json!("../authorize/N");
         }
         let html = english(PageName::OverBudget, &more);
-        assert_eq!(html.contains("This link will have expired by then"), !in_time, "{html}");
+        assert_eq!(html.contains("this link will have expired"), !in_time, "{html}");
     }
 }
 

@@ -315,7 +315,7 @@ fn an_operators_page_is_in_its_language() {
         templates.render(&page, &kind("email"))
     };
     // Where a language has no catalogue, the words are English ones.
-    let expected = "Gata &lt;b&gt; You can close this page, or go back.ro";
+    let expected = "Gata &lt;b&gt; You can close this page.ro";
     assert_eq!(page("ro").as_deref(), Some(expected));
     assert!(page("de").expect("shipped").contains("<html lang=\"de\""));
     assert_eq!(page("rm"), None);

@@ -55,7 +55,7 @@ fn a_refused_address_is_shown_in_full_with_the_way_to_change_it_first() {
         assert!(html.contains("ABCDEF"), "the reference: {html}");
     }
     let html = english(FailureKind::AddressRefused, &json!({}));
-    assert!(html.contains("This address was refused</h1>"), "{html}");
+    assert!(html.contains("We cannot reach this address</h1>"), "{html}");
     assert!(!html.contains("our fault"), "{html}");
 }
 

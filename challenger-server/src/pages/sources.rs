@@ -1,8 +1,7 @@
 //! The sources of pages and messages: templates, their parts, and catalogues.
 //!
-//! They form layers: the shipped ones, the installed ones, and the operator's. An upper layer hides
-//! the same template in the same language, the same part, and the same text of a catalogue in lower
-//! ones.
+//! They form layers: the shipped, the installed, and the operator's. An upper layer hides the same
+//! template in the same language, the same part, and the same text of a catalogue in lower ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
