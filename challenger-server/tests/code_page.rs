@@ -130,7 +130,7 @@ fn the_code_page_has_fifty_words_in_any_language() {
 
 #[test]
 fn the_words_that_are_seen_are_those_that_are_counted() {
-    let html = "<main>a<p>one <b>two</b></p><details><summary>three</summary><p>folded</p></details>\
+    let html = "<main>a<p>one <b>two</b></p><details><summary>three</summary><p>z</p></details>\
                 <noscript>x</noscript><details open><summary>four</summary><p>five</p></details>\
                 <p hidden>y</p><script>z()</script><input id=\"i\"><p>six</p></main>";
     let words: Vec<String> = visible(html).split_whitespace().map(str::to_owned).collect();
