@@ -13,7 +13,10 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use challenger_server::pages::{Messages, Sources};
+use challenger_proto::Service;
+use challenger_proto::address::AddressType;
+use challenger_proto::http::{Page, PageName};
+use challenger_server::pages::{Messages, Sources, Templates};
 use markdown::{block, blocks, read, root, section};
 use serde_json::{Value, json};
 use site::{binary, free_pair, free_port, stderr, stdout};
@@ -93,6 +96,34 @@ fn the_message_of_ones_own_reads_as_it_is_shown() {
         "until": {"day": 30, "november": true, "year": 2026, "hour": "04", "minute": "25"},
     });
     assert_eq!(messages.render("en", &data.into()).unwrap().text, shown);
+}
+
+#[test]
+fn the_page_of_ones_own_is_good() {
+    let manual = read("docs/configure.md");
+    let told = section(&manual, "## Pages");
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("enter-email-form.must"), block(told, "html")).unwrap();
+    let mut sources = Sources::embedded();
+    assert_eq!(sources.overlay(folder.path()), []);
+    let (templates, errors) = Templates::compile(&sources);
+    assert_eq!(errors, []);
+    let email = AddressType::new("email").unwrap();
+    let mut service = Service::new(email.clone());
+    service.pages = templates.page_set(&email);
+    let complaints = templates.warnings().map(str::to_owned).chain(templates.dead_ends(&service));
+    assert_eq!(complaints.collect::<Vec<_>>(), [""; 0]);
+    let data = json!({
+        "client": "shop.example", "service": "Example", "nonce": "N", "can_retry": true,
+        "fields": [{"shown": "a•••@example.com"}], "last_address": {"CONTACT_EMAIL": "ada@b.example"},
+    });
+    let name = PageName::EnterAddressForm;
+    let page = Page { name, language: "de".to_owned(), data: data.into() };
+    let html = templates.render(&page, &email).unwrap();
+    for part in ["<html lang=\"de\"", "shop.example", "ada@b.example", "a•••@", "../solve/N"]
+    {
+        assert!(html.contains(part), "{part}: {html}");
+    }
 }
 
 #[test]
