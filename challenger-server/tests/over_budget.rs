@@ -19,7 +19,7 @@ const BACK: &str = "href=\"https://shop.example/?error=temporarily_unavailable\"
 /// The page in all languages, with more variables.
 fn pages(name: PageName, more: &Value) -> Vec<String> {
     let email = AddressType::new("email").expect("a good name");
-    let field = |name: &str| json!([{"name": "CONTACT_EMAIL", "value": name, "shown": name, "masked": "masked"}]);
+    let field = |it: &str| json!([{"name": "CONTACT_EMAIL", "value": it, "shown": it}]);
     let mut data = json!({
         "addresses_left": 2, "auth_attempts_left": 3, "budget_seen": "2.3.0", "by_email": true,
         "back_url": "https://shop.example/?error=temporarily_unavailable",

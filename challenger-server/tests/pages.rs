@@ -102,8 +102,8 @@ fn sparse() -> Value {
         "can_retry": false, "changes_left": 0, "client": EVIL, "ec": 9758, "exhausted": false,
         "countries": [{"code": EVIL}, {"code": "CH"}],
         "by_email": true, "refused": {"HelpersBusy": true, "AddressReadOnly": true},
-        "fields": [{"name": EVIL, "value": EVIL, "masked": EVIL, "shown": EVIL}], "fix_address": false,
-        "hint": EVIL,
+        "fields": [{"name": EVIL, "value": EVIL, "masked": EVIL, "shown": EVIL}],
+        "fix_address": false, "hint": EVIL,
         "next_tx_time": EVIL, "no_challenge": false, "nonce": EVIL, "pin_transmissions_left": 1,
         "reference": EVIL, "restrictions": {}, "stuck": {"url": EVIL}, "transmitted": false,
     })

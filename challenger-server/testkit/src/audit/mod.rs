@@ -280,8 +280,6 @@ impl Auditor {
         match (ask, write, response) {
             (Ask::Authorize(_, form), Write::Update(..), Some(_)) => {
                 case.authorized(form, registered);
-                let state = case.request.state.clone();
-                self.linked(ask, response.expect("an answer"), state.as_deref());
             }
             (Ask::Challenge(_, form), Write::Update(..), Some(_)) => {
                 case.changed(form, now, &self.limits);
@@ -311,8 +309,8 @@ impl Auditor {
             }
             (ask, write, _) => panic!("I9: {ask:?} must not write {write:?}"),
         }
-        if let Some((stand, response)) = self.stand(&row.id).zip(response) {
-            offers::check(ask, response, &stand);
+        if let Some(response) = response {
+            self.seen(ask, response, self.stand(&row.id).as_ref());
         }
     }
 

@@ -90,10 +90,7 @@ impl Auditor {
             }
             _ => {}
         }
-        self.linked(ask, response, seen.stand.as_ref().and_then(|it| it.state.as_deref()));
-        if let Some(stand) = &seen.stand {
-            offers::check(ask, response, stand);
-        }
+        self.seen(ask, response, seen.stand.as_ref());
     }
 
     /// A browser arrived, and no validation was opened for it.
@@ -116,8 +113,16 @@ impl Auditor {
         }
     }
 
+    /// I5 and I23 for a page about a validation that stands there.
+    pub(super) fn seen(&self, ask: &Ask, response: &Response, stand: Option<&Stand>) {
+        self.linked(ask, response, stand.and_then(|it| it.state.as_deref()));
+        if let Some(stand) = stand {
+            offers::check(ask, response, stand);
+        }
+    }
+
     /// I5 for the links of a page about a validation, whose request has this state.
-    pub(super) fn linked(&self, ask: &Ask, response: &Response, state: Option<&str>) {
+    fn linked(&self, ask: &Ask, response: &Response, state: Option<&str>) {
         let case = ask.nonce().and_then(|id| self.cases.get(&id));
         let client = case.and_then(|it| self.clients.get(&it.opened.client));
         for url in ways_back(response) {
