@@ -42,8 +42,7 @@ fn english(name: PageName, more: &Value) -> String {
 
 /// The variables for a message that can be sent after so long.
 fn later(wait: Value) -> Value {
-    let mut countdown = wait.clone();
-    countdown["seconds"] = json!(4711);
+    let countdown = with(wait.clone(), &json!({"seconds": 4711}));
     json!({
         "again": wait, "wait": countdown,
         "until": {"day": 2, "may": true, "year": 2026, "hour": "17", "minute": "05"},

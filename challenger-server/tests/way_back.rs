@@ -90,9 +90,10 @@ fn words<'a>(html: &'a str, href: &str, is_button: bool) -> &'a str {
 
 /// Whether nothing but the way back is left on a page with these variables.
 fn is_end(more: &Value) -> bool {
-    let refused = |name: &str| more["refused"].get(name).is_some();
+    let refused = |name: &str| more.get("refused").is_some_and(|it| it.get(name).is_some());
     let limit = refused("TooManyAttempts") || refused("AddressReadOnly");
-    refused("ClientDisabled") || refused("ParameterMissing") || limit && more["can_retry"] == false
+    let has_code = more.get("can_retry") == Some(&json!(true));
+    refused("ClientDisabled") || refused("ParameterMissing") || limit && !has_code
 }
 
 #[test]
