@@ -83,7 +83,6 @@ fn look(browser: &Browser, name: &str, complaints: &mut Complaints) {
 fn a_mail_can_be_read_in_every_program() {
     let folder = tempfile::tempdir().unwrap();
     let browser = Browser::start();
-    accessible::install(&browser);
     let mut complaints = Complaints::default();
     let email = AddressType::new("email").unwrap();
     let (messages, _) = Messages::compile(&Sources::embedded(), Some(&email));
@@ -126,7 +125,6 @@ fn the_code_is_large_and_one_click_selects_it(browser: &Browser) {
 fn a_mail_from_right_to_left_begins_on_the_right() {
     let folder = tempfile::tempdir().unwrap();
     let browser = Browser::start();
-    accessible::install(&browser);
     let mut complaints = Complaints::default();
     let message = "shop.example רוצה לאמת את כתובת הדוא״ל שלך. הזינו את הקוד הזה:\n\n1234-5678\n\n\
                    אסמכתה: KWRTBA\n";

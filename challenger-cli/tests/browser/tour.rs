@@ -32,7 +32,7 @@ fn in_english() {
 
 #[test]
 fn in_dutch() {
-    tour("nl", &ONE_LOOK);
+    tour("nl", &ONE_LOOK, Setup::default());
 }
 
 #[test]
@@ -52,12 +52,12 @@ fn in_italian() {
 
 #[test]
 fn in_polish() {
-    tour("pl", &ONE_LOOK);
+    tour("pl", &ONE_LOOK, Setup::default());
 }
 
 #[test]
 fn in_portuguese() {
-    tour("pt", &ONE_LOOK);
+    tour("pt", &ONE_LOOK, Setup::default());
 }
 
 #[test]
