@@ -115,7 +115,8 @@ fn the_page_of_ones_own_is_good() {
     assert_eq!(complaints.collect::<Vec<_>>(), [""; 0]);
     let data = json!({
         "client": "shop.example", "service": "Example", "nonce": "N", "can_retry": true,
-        "fields": [{"shown": "a•••@example.com"}], "last_address": {"CONTACT_EMAIL": "ada@b.example"},
+        "fields": [{"shown": "a•••@example.com"}],
+        "last_address": {"CONTACT_EMAIL": "ada@b.example"},
     });
     let name = PageName::EnterAddressForm;
     let page = Page { name, language: "de".to_owned(), data: data.into() };

@@ -395,7 +395,10 @@ fn pages_have_the_variables_that_are_listed_and_no_others() {
     }
     let is_met = |name: &&str| met.iter().any(|(_, path)| is_variable(&[name], path));
     let names = PageName::ALL.into_iter().flat_map(PageName::variables);
-    let unmet: BTreeSet<&str> = names.filter(|name| !is_met(name)).collect();
+    // All stories play in one month, and after its first day.
+    let times = ["until.day", "until.hour", "until.january", "until.minute", "until.year"];
+    let may_be_met = |name: &&str| !name.starts_with("until.") || times.contains(name);
+    let unmet: BTreeSet<&str> = names.filter(may_be_met).filter(|name| !is_met(name)).collect();
     // The stories have no privacy policy, and their operator never changes the restrictions.
     assert_eq!(unmet, BTreeSet::from(["has_privacy", "privacy_url", "stuck.url"]));
 }

@@ -1,4 +1,5 @@
-//! The address of the service: which host messages name, and which issuer it is to applications.
+//! The address of the service: which host messages name, and which issuer it is to applications;
+//! and its name for people.
 
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -60,4 +61,31 @@ fn without_it_applications_and_people_miss_something() {
                     enter the code, applications find no metadata, and answers to them name no \
                     issuer";
     assert_eq!(settings.warnings, [expected]);
+}
+
+#[test]
+fn the_name_of_the_service_is_what_is_set_or_its_host() {
+    let long = "é".repeat(60);
+    for (options, expected) in [
+        ("BASE_URL = https://id.example:8443/prove/", "id.example"),
+        ("BASE_URL = https://id.example/\nSERVICE_NAME =", "id.example"),
+        ("BASE_URL = https://id.example/\nSERVICE_NAME = \"\"", "id.example"),
+        ("BASE_URL = https://id.example/\nSERVICE_NAME = Example ID", "Example ID"),
+        ("SERVICE_NAME = Example ID", "Example ID"),
+        ("", ""),
+        (&format!("SERVICE_NAME = {long}"), &long),
+    ] {
+        assert_eq!(read(options).unwrap().service.name, expected, "{options}");
+    }
+}
+
+#[test]
+fn a_name_that_cannot_be_shown_is_refused() {
+    for name in ["\u{7}bell", "right\u{202e}left", "no\u{200b}width", &"x".repeat(61)] {
+        let errors = read(&format!("SERVICE_NAME = {name}")).map(drop).unwrap_err().errors;
+        assert_eq!(errors.len(), 1, "{name:?}: {errors:?}");
+        assert!(errors.concat().contains("[challenger] SERVICE_NAME"), "{errors:?}");
+        let expected = "expected a name of at most 60 characters, all visible";
+        assert!(errors.concat().ends_with(expected), "{errors:?}");
+    }
 }

@@ -1,6 +1,9 @@
 //! The shipped names of countries: complete, and in the order in which readers look for them.
 #![expect(clippy::expect_used, reason = "the functions below are part of the tests")]
 
+#[allow(dead_code, reason = "only the list of languages is of interest")]
+mod markup;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -9,9 +12,8 @@ use challenger_proto::Service;
 use challenger_proto::address::AddressType;
 use challenger_proto::http::{Page, PageName};
 use challenger_server::pages::{Sources, Templates};
+use markup::LANGUAGES;
 use serde_json::{Value, json};
-
-const LANGUAGES: [&str; 8] = ["de", "en", "es", "fr", "it", "nl", "pl", "pt"];
 
 /// Letters of the Polish alphabet, each of which follows the letter without its mark.
 const POLISH: &str = "ąćęłńóśźż";

@@ -7,23 +7,22 @@ mod markup;
 use challenger_proto::FailureKind;
 use challenger_proto::address::AddressType;
 use challenger_proto::http::{Page, PageName};
-use challenger_server::pages::Templates;
-use markup::{EVIL, check_page};
+use markup::{EVIL, LANGUAGES, check_page, embedded};
 use serde_json::{Value, json};
 
-const LANGUAGES: [&str; 5] = ["de", "en", "es", "fr", "it"];
 const CHANGE: &str = "href=\"../authorize/N\"";
 const AGAIN: &str = "action=\"../challenge/N\"";
 
 /// The page in all languages, for a failure and with more variables.
 fn pages(failure: FailureKind, more: &Value) -> Vec<(&'static str, String)> {
-    let templates = Templates::embedded().expect("the shipped templates are good");
     let email = AddressType::new("email").expect("a good name");
     let mut data = json!({
         "by_email": true, "can_ask_again": true, "client": "shop.example",
         "change_url": "../authorize/N", "addresses_left": 2,
         "detail": "words of the helper", "ec": 9752, "failure": { (failure.name()): true },
-        "fields": [{"name": "CONTACT_EMAIL", "value": "ada@example.com", "masked": "a@e"}],
+        "fields": [
+            {"name": "CONTACT_EMAIL", "value": "raw", "shown": "ada@example.com", "masked": "a@e"},
+        ],
         "nonce": "N", "reference": "ABCDEF", "refused": {"HelperFailed": true},
     });
     let object = data.as_object_mut().expect("an object");
@@ -34,7 +33,7 @@ fn pages(failure: FailureKind, more: &Value) -> Vec<(&'static str, String)> {
             language: language.to_owned(),
             data: data.clone().into(),
         };
-        let html = templates.render(&page, &email).expect("the page exists");
+        let html = embedded().render(&page, &email).expect("the page exists");
         assert!(!html.contains("words of the helper"), "{html}");
         (language, html)
     };
@@ -56,7 +55,7 @@ fn a_refused_address_is_shown_in_full_with_the_way_to_change_it_first() {
         assert!(html.contains("ABCDEF"), "the reference: {html}");
     }
     let html = english(FailureKind::AddressRefused, &json!({}));
-    assert!(html.contains("This address was refused</h1>"), "{html}");
+    assert!(html.contains("We cannot reach this address</h1>"), "{html}");
     assert!(!html.contains("our fault"), "{html}");
 }
 
@@ -68,30 +67,31 @@ fn a_refused_address_that_cannot_be_changed_leads_back_to_the_client() {
         assert!(html.contains("<strong>shop.example</strong>"), "{html}");
     }
     let html = english(FailureKind::AddressRefused, &fixed);
-    assert!(html.contains("Only <strong>shop.example</strong> can help"), "{html}");
+    let help = "Please go back to <strong>shop.example</strong> and ask for help there.";
+    assert!(html.contains(help), "{html}");
     let nothing_left = json!({"change_url": null, "can_ask_again": false});
     let html = english(FailureKind::AddressRefused, &nothing_left);
-    assert!(!html.contains(AGAIN) && html.contains("can help"), "{html}");
+    assert!(!html.contains(AGAIN) && html.contains(help), "{html}");
     // The validation may be gone.
     let gone = json!({
         "nonce": null, "client": null, "fields": null, "change_url": null, "can_ask_again": false,
         "by_email": false, "reference": null,
     });
     let html = english(FailureKind::AddressRefused, &gone);
-    assert!(html.contains("Only the site that sent you here can help"), "{html}");
+    assert!(html.contains("Please go back to the site that sent you here and ask"), "{html}");
 }
 
 #[test]
 fn what_passes_is_not_a_fault_and_what_does_not_is_ours() {
     for kind in FailureKind::ALL.iter().filter(|kind| **kind != FailureKind::AddressRefused) {
         for (_, html) in pages(*kind, &json!({})) {
-            assert!(html.contains("<span>a@e</span>"), "masked: {html}");
+            assert!(html.contains("<span>ada@example.com</span>"), "{html}");
             let [again, change] = [AGAIN, CHANGE].map(|it| html.find(it).expect(it));
             assert!(again < change && html.contains("ABCDEF"), "{html}");
         }
         let html = english(*kind, &json!({}));
         let is_ours = *kind != FailureKind::TryLater;
-        assert_eq!(html.contains("our fault and not yours. Nothing is lost"), is_ours, "{html}");
+        assert_eq!(html.contains("our fault, not yours. Nothing is lost."), is_ours, "{html}");
         assert_eq!(html.contains("This usually passes quickly"), !is_ours, "{html}");
     }
 }
@@ -100,7 +100,7 @@ fn what_passes_is_not_a_fault_and_what_does_not_is_ours() {
 fn nothing_breaks_out_of_these_pages() {
     let evil = json!({
         "client": EVIL, "change_url": EVIL, "nonce": EVIL, "reference": EVIL, "budget_seen": EVIL,
-        "fields": [{"name": EVIL, "value": EVIL, "masked": EVIL}],
+        "fields": [{"name": EVIL, "value": EVIL, "masked": EVIL, "shown": EVIL}],
         "wait": {"seconds": 60, "text": EVIL},
     });
     for kind in FailureKind::ALL {

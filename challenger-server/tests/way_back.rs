@@ -1,18 +1,14 @@
-//! The link for people who want to stop: on every page once, in the reader's language, and never
-//! the best next step.
+//! The way back for people who want to stop: on every page once, in the reader's language, and the
+//! best next step only where there is no other.
 #![expect(clippy::expect_used, reason = "the functions below are part of the tests")]
 
 mod markup;
 
-use std::sync::OnceLock;
-
 use challenger_proto::address::AddressType;
 use challenger_proto::http::{Page, PageName};
-use challenger_server::pages::Templates;
-use markup::{EVIL, check_page, tags};
+use markup::{EVIL, LANGUAGES, check_page, embedded, tags};
 use serde_json::{Value, json};
 
-const LANGUAGES: [&str; 5] = ["de", "en", "es", "fr", "it"];
 const TYPES: [&str; 6] = ["address", "email", "file", "phone", "postal", "postal-ch"];
 const BACK: &str = "https://shop.example/cb?x=1&error=access_denied&state=a%20b";
 const HOME: &str = "https://shop.example/";
@@ -65,19 +61,16 @@ fn states() -> Vec<(PageName, Value)> {
 
 /// A page in a language; `more` is what it has beside the variables of a validation.
 fn render(name: PageName, address_type: &str, language: &str, more: &Value) -> String {
-    static EMBEDDED: OnceLock<Templates> = OnceLock::new();
-    let templates =
-        EMBEDDED.get_or_init(|| Templates::embedded().expect("the shipped templates are good"));
     let mut data = json!({
         "budget_seen": "2.3.0", "client": "shop.example", "nonce": "N", "reference": "ABCDEF",
         "back_url": "https://shop.example/cb?error=temporarily_unavailable",
-        "fields": [{"name": "CONTACT_EMAIL", "value": "a@b.example", "masked": "a@b"}],
+        "fields": [{"name": "CONTACT_EMAIL", "value": "a@b.example", "shown": "a@b"}],
     });
     let object = data.as_object_mut().expect("an object");
     object.extend(more.as_object().expect("an object").clone());
     let page = Page { name, language: language.to_owned(), data: data.into() };
     let kind = AddressType::new(address_type).expect("a good name");
-    templates.render(&page, &kind).expect("the page exists")
+    embedded().render(&page, &kind).expect("the page exists")
 }
 
 /// Where the links of a page lead that leave the service.
@@ -87,10 +80,20 @@ fn ways_out(html: &str) -> Vec<String> {
     links.filter(|href| !href.starts_with("../")).collect()
 }
 
-/// The words of the link to this place.
-fn words<'a>(html: &'a str, href: &str) -> &'a str {
-    let (_, after) = html.split_once(&format!("<a href=\"{href}\">")).expect("a plain link");
+/// The words of the link to this place, which is a button or not.
+#[track_caller]
+fn words<'a>(html: &'a str, href: &str, is_button: bool) -> &'a str {
+    let begin = if is_button { "<p><a class=\"button\" " } else { "<p class=\"cancel\"><a " };
+    let (_, after) = html.split_once(&format!("{begin}href=\"{href}\">")).expect(begin);
     after.split_once("</a>").expect("the link ends").0
+}
+
+/// Whether nothing but the way back is left on a page with these variables.
+fn is_end(more: &Value) -> bool {
+    let refused = |name: &str| more.get("refused").is_some_and(|it| it.get(name).is_some());
+    let limit = refused("TooManyAttempts") || refused("AddressReadOnly");
+    let has_code = more.get("can_retry") == Some(&json!(true));
+    refused("ClientDisabled") || refused("ParameterMissing") || limit && !has_code
 }
 
 #[test]
@@ -102,8 +105,8 @@ fn every_page_about_a_validation_has_one_way_back() {
                 more["cancel_url"] = json!(BACK);
                 let html = render(name, address_type, language, &more);
                 assert_eq!(ways_out(&html), [escaped.as_str()], "{more}: {html}");
-                // It comes last, as a link and not as a button.
-                let text = words(&html, &escaped);
+                // It comes last.
+                let text = words(&html, &escaped, is_end(&more));
                 assert!(text.ends_with(" shop.example"), "{text}");
                 let (_, after) = html.split_once(&escaped).expect("found before");
                 let (rest, _) = after.split_once("</main>").expect("main ends");
@@ -146,7 +149,7 @@ fn a_page_without_a_validation_leads_to_the_site_that_is_known() {
         for language in LANGUAGES {
             let html = render(name, "email", language, &more);
             assert_eq!(ways_out(&html), [HOME], "{html}");
-            let text = words(&html, HOME);
+            let text = words(&html, HOME, true);
             assert!(text.ends_with(" shop.example"), "{text}");
             let mut unknown = more.clone();
             unknown["home_url"] = Value::Null;
@@ -155,24 +158,23 @@ fn a_page_without_a_validation_leads_to_the_site_that_is_known() {
         }
     }
     let english = |name| render(name, "email", "en", &json!({"home_url": HOME}));
-    assert_eq!(words(&english(PageName::AlreadyDone), HOME), "Go to shop.example");
-    assert_eq!(words(&english(PageName::ValidationUnknown), HOME), "Back to shop.example");
+    for name in [PageName::AlreadyDone, PageName::ValidationUnknown] {
+        assert_eq!(words(&english(name), HOME, true), "Back to shop.example");
+    }
 }
 
 #[test]
 fn an_app_is_left_by_its_scheme() {
     let app = "com.example.app:/cb?error=access_denied";
     let more = json!({"cancel_url": app, "client": "com.example.app"});
-    for (language, expected) in LANGUAGES.into_iter().zip([
-        "Abbrechen und zurück zu com.example.app",
-        "Cancel and go back to com.example.app",
-        "Cancelar y volver a com.example.app",
-        "Annuler et retourner sur com.example.app",
-        "Annulla e torna a com.example.app",
-    ]) {
+    for language in LANGUAGES {
         let html = render(PageName::EnterTanForm, "email", language, &more);
         assert_eq!(ways_out(&html), [app], "{html}");
-        assert_eq!(words(&html, app), expected);
+        let words = words(&html, app, false);
+        assert!(words.ends_with(" com.example.app"), "{words}");
+        if language == "en" {
+            assert_eq!(words, "Cancel and go back to com.example.app");
+        }
     }
 }
 

@@ -70,4 +70,23 @@ mod tests {
             assert_eq!(at_most(span).to_string(), most, "{seconds}");
         }
     }
+
+    #[test]
+    fn a_wait_counts_down_in_seconds_and_then_in_the_unit_that_suits() {
+        for (seconds, expected) in [
+            (0, r#"{"brief":2,"seconds":0,"text":"0 s"}"#),
+            (1, r#"{"brief":2,"seconds":1,"text":"1 s"}"#),
+            (2, r#"{"brief":2,"seconds":2,"text":"2 s"}"#),
+            (60, r#"{"brief":60,"seconds":60,"text":"60 s"}"#),
+            (119, r#"{"brief":119,"seconds":119,"text":"2 min"}"#),
+            (120, r#"{"minutes":2,"seconds":120,"text":"2 min"}"#),
+            (121, r#"{"minutes":3,"seconds":121,"text":"3 min"}"#),
+            (7200, r#"{"minutes":120,"seconds":7200,"text":"120 min"}"#),
+            (7201, r#"{"hours":3,"seconds":7201,"text":"3 h"}"#),
+            (172_800, r#"{"days":2,"seconds":172800,"text":"48 h"}"#),
+        ] {
+            let wait = countdown(Span::seconds(seconds));
+            assert_eq!(wait.to_string(), expected, "{seconds}");
+        }
+    }
 }

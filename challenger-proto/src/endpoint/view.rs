@@ -61,8 +61,13 @@ pub(super) fn view<'a, const N: usize>(
         data.set("wait", countdown(wait));
         data.set("until", until(next));
     }
-    // Before the first message, even an address that is fixed has to be confirmed there.
-    if !challenged || !validation.is_address_fixed() && budget.addresses > 0 {
+    let can_change = match validation.progress {
+        // Even an address that is fixed has to be confirmed there.
+        Progress::Open => true,
+        Progress::Challenged(_) => !validation.is_address_fixed() && budget.addresses > 0,
+        Progress::Solved(_) | Progress::Redeemed { .. } | Progress::Revoked(_) => false,
+    };
+    if can_change {
         data.set("change_url", format!("../authorize/{nonce}"));
     }
     if let Some(few) = few(budget.attempts) {
@@ -73,6 +78,9 @@ pub(super) fn view<'a, const N: usize>(
     }
     if let Some(url) = cancel_url(validation, context.service) {
         data.set("cancel_url", url);
+    }
+    if let Some(url) = validation.redirect_uri.origin().filter(|_| validation.is_solved()) {
+        data.set("home_url", url);
     }
     data.set("nonce", nonce);
     View { data, client: Some(&validation.redirect_uri) }
@@ -407,5 +415,10 @@ mod tests {
         ] {
             assert_eq!(chosen(pattern, shown).as_deref(), expected, "{pattern} {shown:?}");
         }
+    }
+
+    #[test]
+    fn only_the_last_two_are_few() {
+        assert_eq!([0, 1, 2, 3, u8::MAX].map(few), [None, Some("one"), Some("two"), None, None]);
     }
 }

@@ -237,6 +237,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_gone_is_gone_and_what_is_advised_is_there() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../templates");
+        let words = std::fs::read_to_string(directory.join("en.lang")).unwrap();
+        let exists = |name: &str| match name.split_once('.') {
+            None => directory.join(format!("{name}.part.must")).exists(),
+            Some((section, key)) => {
+                let (_, rest) = words.split_once(&format!("\n[{section}]\n")).unwrap_or_default();
+                let of_section = rest.split("\n[").next().unwrap_or_default();
+                of_section.lines().any(|line| line.starts_with(&format!("{key} = ")))
+            }
+        };
+        for (former, now) in FORMER {
+            assert!(!exists(former), "{former}");
+            for advised in now.split("{{>").skip(1).filter_map(|it| it.split("}}").next()) {
+                assert!(exists(advised), "{former}: {advised}");
+            }
+        }
+        assert!(exists("code.button") && exists("wait"), "whatever there is is found");
+    }
+
+    #[test]
     fn mistakes_are_told_where_they_are() {
         let deep = "{{#a}}".repeat(9) + &"{{/a}}".repeat(9);
         let partials = [

@@ -1,8 +1,7 @@
 //! The sources of pages and messages: templates, their parts, and catalogues.
 //!
-//! They form layers: the shipped ones, the installed ones, and the operator's. An upper layer hides
-//! the same template in the same language, the same part, and the same text of a catalogue in lower
-//! ones.
+//! They form layers: the shipped, the installed, and the operator's. An upper layer hides the same
+//! template in the same language, the same part, and the same text of a catalogue in lower ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -304,12 +303,8 @@ impl Sources {
                 Ok(text) => return self.countries.read(&language, path, &text),
                 Err(reason) => Err(reason),
             },
-            Role::Icon(kind) => {
-                brand::icon(kind, text).map(|text| layer.add_part("icon", path, text))
-            }
-            Role::Logo(kind) => {
-                brand::logo(kind, text).map(|text| layer.add_part("logo", path, text))
-            }
+            Role::Icon(kind) => brand::icon(kind, text).map(|it| layer.add_part("icon", path, it)),
+            Role::Logo(kind) => brand::logo(kind, text).map(|it| layer.add_part("logo", path, it)),
             Role::Misnamed(advice) => Err(advice.to_owned()),
             Role::Other => Ok(()),
             Role::Part { name } => utf8(text).map(|text| layer.add_part(&name, path, text)),

@@ -1,6 +1,12 @@
-//! Reads pages, and fails on anything that is not plain and complete HTML.
+//! The shipped pages, and a reader that fails on anything that is not plain and complete HTML.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use challenger_server::pages::Templates;
+
+/// The languages of the shipped pages.
+pub(crate) const LANGUAGES: [&str; 8] = ["de", "en", "es", "fr", "it", "nl", "pl", "pt"];
 
 /// A text that must not get into a page as it is, and the form in which it may.
 pub(crate) const EVIL: &str = "<script>\"'&</p>{{nonce}}{{{hint}}}";
@@ -8,7 +14,16 @@ pub(crate) const EVIL: &str = "<script>\"'&</p>{{nonce}}{{{hint}}}";
 const EVIL_ESCAPED: &str = "&lt;script&gt;&quot;&#39;&amp;&lt;/p&gt;{{nonce}}{{{hint}}}";
 
 /// Elements without an end tag.
-const VOID: [&str; 4] = ["br", "input", "meta", "!DOCTYPE"];
+const VOID: [&str; 5] = ["br", "input", "link", "meta", "!DOCTYPE"];
+
+/// Elements whose text is not HTML.
+const RAW: [&str; 2] = ["script", "style"];
+
+/// The shipped pages, put together once for all tests.
+pub(crate) fn embedded() -> &'static Templates {
+    static EMBEDDED: OnceLock<Templates> = OnceLock::new();
+    EMBEDDED.get_or_init(|| Templates::embedded().expect("the shipped templates are good"))
+}
 
 /// A start or end tag: its name, and its attributes.
 pub(crate) struct Tag {
@@ -23,12 +38,25 @@ impl Tag {
     }
 }
 
+/// Each tag of a page with the text behind it.
+pub(crate) fn pieces(html: &str) -> Vec<(&str, &str)> {
+    let mut pieces = Vec::new();
+    let mut rest = html.split_once('<').map(|(_, rest)| rest);
+    while let Some(piece) = rest {
+        let (tag, text) = piece.split_once('>').expect("a tag ends");
+        let end = if RAW.contains(&tag) { text.find(&format!("</{tag}>")) } else { text.find('<') };
+        let end = end.unwrap_or(text.len());
+        pieces.push((tag, text.get(..end).expect("a boundary")));
+        rest = text.get(end + 1..);
+    }
+    pieces
+}
+
 /// Reads the tags of a page, and fails on anything that is not plain and complete HTML.
 pub(crate) fn tags(html: &str) -> Vec<Tag> {
     let mut tags = Vec::new();
-    for part in html.split('<').skip(1) {
-        let (tag, text) = part.split_once('>').expect("a tag ends");
-        let raw = ["style", "script"].contains(&tag);
+    for (tag, text) in pieces(html) {
+        let raw = RAW.contains(&tag);
         assert!(raw || !text.contains(['>', '"', '\'']), "unescaped text: {text}");
         assert!(!raw || !text.contains(EVIL_ESCAPED), "a value among {tag}: {text}");
         let (name, mut rest) = tag.split_once([' ', '\n']).unwrap_or((tag, ""));
@@ -106,8 +134,17 @@ fn check_elements(tags: &[Tag], ids: &BTreeSet<&str>) {
                 let href = tag.get("href").expect("a link leads somewhere");
                 assert!([EVIL_ESCAPED, "../terms", "../privacy"].contains(&href), "{href}");
             }
+            "link" => {
+                assert_eq!(tag.get("rel"), Some("icon"));
+                let is_inside = tag.get("href").is_some_and(|it| it.starts_with("data:image/"));
+                assert!(is_inside, "nothing else is loaded");
+            }
             "script" | "style" => assert!(tag.attributes.is_empty(), "all of it is inside"),
-            name => assert!(!["link", "img", "iframe"].contains(&name)),
+            name => assert!(!["img", "iframe"].contains(&name)),
         }
+    }
+    // What can be unfolded has a name, and that comes first.
+    for (tag, next) in tags.iter().zip(tags.iter().skip(1)) {
+        assert_eq!(tag.name == "details", next.name == "summary", "{}: {}", tag.name, next.name);
     }
 }

@@ -41,6 +41,8 @@
 //! - I21 Questions change nothing: `/info`, `/introspect`, `/status`, a `request_uri`, and
 //!   `/authorize/$NONCE` without parameters. `/status` says what is true, and shows no address.
 //! - I22 The subject is the same for a client and an address, and differs between any two.
+//! - I23 A page offers a code form, another message or a change of the address only if it works. A
+//!   link leads to the form that is of use; when nothing is left, to the page that says so.
 //!
 //! I12, that honest people get through, is judged by the simulation, which plays them.
 
@@ -48,6 +50,7 @@ mod answer;
 mod ask;
 mod case;
 mod ledger;
+mod offers;
 mod questions;
 mod request;
 mod round;
@@ -277,8 +280,6 @@ impl Auditor {
         match (ask, write, response) {
             (Ask::Authorize(_, form), Write::Update(..), Some(_)) => {
                 case.authorized(form, registered);
-                let state = case.request.state.clone();
-                self.linked(ask, response.expect("an answer"), state.as_deref());
             }
             (Ask::Challenge(_, form), Write::Update(..), Some(_)) => {
                 case.changed(form, now, &self.limits);
@@ -291,10 +292,11 @@ impl Auditor {
             (Ask::Solve(_, form), Write::Update(..), Some(response)) => {
                 let was_solved = case.solved.is_some();
                 case.judged(form, redirect_of(response).as_deref(), now, &self.limits);
-                let Some(round) = case.round.as_ref().filter(|_| !was_solved) else { return };
-                self.ledger.guess(&round.address, self.limits.pin_attempts.get().into());
-                if case.solved.is_some() {
-                    self.ledger.prove(&round.address, case.opened.client, now);
+                if let Some(round) = case.round.as_ref().filter(|_| !was_solved) {
+                    self.ledger.guess(&round.address, self.limits.pin_attempts.get().into());
+                    if case.solved.is_some() {
+                        self.ledger.prove(&round.address, case.opened.client, now);
+                    }
                 }
             }
             (Ask::Token(form), Write::Redeem(_, grant), Some(response)) => {
@@ -306,6 +308,9 @@ impl Auditor {
                 case.revoked(form, registered, *token, now);
             }
             (ask, write, _) => panic!("I9: {ask:?} must not write {write:?}"),
+        }
+        if let Some(response) = response {
+            self.seen(ask, response, self.stand(&row.id).as_ref());
         }
     }
 

@@ -12,14 +12,14 @@ use serde_json::Value;
 use super::answer::{led_to, member, query_of, redirect_of, text_of, ways_back};
 use super::case::REQUEST_URI_LIFETIME;
 use super::request::{Registered, Way};
-use super::{Ask, Auditor, Glimpse};
+use super::{Ask, Auditor, Glimpse, offers};
 
 /// What a validation was when its row was read.
 #[derive(Clone, Debug)]
 pub struct Stand {
     pub stage: &'static str,
     /// How many changes, messages and guesses were left.
-    budget: [u32; 3],
+    pub(super) budget: [u32; 3],
     state: Option<String>,
 }
 
@@ -90,7 +90,7 @@ impl Auditor {
             }
             _ => {}
         }
-        self.linked(ask, response, seen.stand.as_ref().and_then(|it| it.state.as_deref()));
+        self.seen(ask, response, seen.stand.as_ref());
     }
 
     /// A browser arrived, and no validation was opened for it.
@@ -113,8 +113,16 @@ impl Auditor {
         }
     }
 
+    /// I5 and I23 for a page about a validation that stands there.
+    pub(super) fn seen(&self, ask: &Ask, response: &Response, stand: Option<&Stand>) {
+        self.linked(ask, response, stand.and_then(|it| it.state.as_deref()));
+        if let Some(stand) = stand {
+            offers::check(ask, response, stand);
+        }
+    }
+
     /// I5 for the links of a page about a validation, whose request has this state.
-    pub(super) fn linked(&self, ask: &Ask, response: &Response, state: Option<&str>) {
+    fn linked(&self, ask: &Ask, response: &Response, state: Option<&str>) {
         let case = ask.nonce().and_then(|id| self.cases.get(&id));
         let client = case.and_then(|it| self.clients.get(&it.opened.client));
         for url in ways_back(response) {

@@ -2,7 +2,7 @@
 //! whose world fails, all by the throws of dice.
 //!
 //! In the first phase faults strike and the auditor watches that nothing unsafe happens (I1 to
-//! I11, I13 to I22). Then the faults stop, the foes go, and within a bounded number of requests
+//! I11, I13 to I23). Then the faults stop, the foes go, and within a bounded number of requests
 //! every honest person must hold a grant (I12), and start over only for a reason.
 #![allow(clippy::print_stdout, reason = "a failure tells its history")]
 
