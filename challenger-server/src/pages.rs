@@ -188,7 +188,8 @@ impl PageTemplate {
         // A template that belongs to no page is not used.
         if let Some(page) = page_of(name) {
             warnings.extend(forms.iter().filter_map(Form::warning));
-            let all: Vec<&str> = PageName::ALL.into_iter().flat_map(variables_of).collect();
+            let all: BTreeSet<&str> = PageName::ALL.into_iter().flat_map(variables_of).collect();
+            let all: Vec<&str> = all.into_iter().collect();
             let own = Scope {
                 verdict: &format!("{name} has no such variable"),
                 names: &variables_of(page),

@@ -155,6 +155,11 @@ impl PageName {
 /// Whether a variable is in a list of names, or an object or a list that has such variables.
 pub fn is_variable(names: &[&str], path: &str) -> bool {
     names.iter().any(|name| {
+        // Most names need not be taken apart; a start compares each of hundreds with thousands.
+        if !name.contains('*') {
+            let rest = name.strip_prefix(path);
+            return rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        }
         let mut parts = name.split('.');
         path.split('.').all(|word| parts.next().is_some_and(|part| part == "*" || part == word))
     })

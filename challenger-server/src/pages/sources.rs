@@ -35,7 +35,7 @@ const FILE_MAX: usize = 512 * 1024;
 const MISSING_SHOWN: usize = 3;
 
 /// The files that come with the program: names and contents.
-const SHIPPED: [(&str, &str); 71] = shipped![
+const SHIPPED: [(&str, &str); 72] = shipped![
     "address-again.part.must",
     "again-form.part.must",
     "again.part.must",
@@ -100,6 +100,7 @@ const SHIPPED: [(&str, &str); 71] = shipped![
     "sent.part.must",
     "shown.part.must",
     "style.part.must",
+    "too-many-title.part.must",
     "try-later.part.must",
     "undelivered.part.must",
     "unreachable.part.must",
