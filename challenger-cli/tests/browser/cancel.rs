@@ -95,7 +95,7 @@ fn who_is_done_goes_on_to_the_shop() {
     service.redeem(&code_of(&browser.url()));
     browser.open(&link);
     let go = browser.find("main a");
-    assert_eq!(go.label(), "Go to localhost");
+    assert_eq!(go.label(), "Back to localhost");
     browser.follow(|| go.click());
     assert!(browser.text().contains("The shop's first page"), "{}", browser.text());
     assert!(shop.redirect_uri.starts_with(&browser.url()), "{}", browser.url());

@@ -69,7 +69,11 @@ fn a_wrong_code_may_be_corrected_in_its_place() {
     field(&browser, "pin").clear();
     enter_code(&browser, &wrong(&code));
     told(&browser, &field(&browser, "pin"), "a wrong code");
-    assert!(browser.text().contains('2'), "the tries that are left: {}", browser.text());
+    assert!(
+        browser.text().contains("two tries left"),
+        "the tries that are left: {}",
+        browser.text()
+    );
     assert_eq!(service.status(&link)["auth_attempts_left"], 2);
 
     field(&browser, "pin").clear();

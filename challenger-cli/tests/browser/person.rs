@@ -48,11 +48,19 @@ pub fn enter_code(browser: &Browser, code: &str) {
 
 /// Presses the button of a form, and waits for the next page.
 pub fn send(browser: &Browser, form: &str) {
-    let button = browser.find(&format!("{form} button"));
+    let button = unfolded(browser, &format!("{form} button"));
     browser.follow(|| button.click());
 }
 
 /// A field of the page by its name; one that people see.
 pub fn field<'a>(browser: &'a Browser, name: &str) -> Element<'a> {
-    browser.find(&format!("[name={name}]:not([type=hidden])"))
+    unfolded(browser, &format!("[name={name}]:not([type=hidden])"))
+}
+
+/// The first of some elements. If it is folded away, that is opened.
+pub fn unfolded<'a>(browser: &'a Browser, css: &str) -> Element<'a> {
+    for summary in browser.find_all(&format!("details:not([open]):has({css}) > summary")) {
+        summary.click();
+    }
+    browser.find(css)
 }

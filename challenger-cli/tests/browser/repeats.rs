@@ -6,7 +6,9 @@ use challenger_testkit::{at_once, wait_for, wrong};
 use serde_json::{Value, json};
 
 use crate::driver::{Browser, Setup};
-use crate::person::{ADDRESS_FORM, CODE_FORM, arrive, enter_address, enter_code, field, send};
+use crate::person::{
+    ADDRESS_FORM, CODE_FORM, arrive, enter_address, enter_code, field, send, unfolded,
+};
 use crate::service::{EMAIL, Service};
 use crate::shop::{HERE, Shop};
 
@@ -143,7 +145,7 @@ fn a_wrong_address_can_be_corrected() {
     browser.open(&service.link(Value::Null, HERE));
     enter_address(&browser, &[("CONTACT_EMAIL", "eve@example.com")]);
     let old = service.latest_code();
-    let correct = browser.find("a[href*='authorize/']");
+    let correct = unfolded(&browser, "a[href*='authorize/']");
     browser.follow(|| correct.click());
     assert_eq!(field(&browser, "CONTACT_EMAIL").property("value"), "eve@example.com");
     field(&browser, "CONTACT_EMAIL").clear();

@@ -208,7 +208,7 @@ fn an_address_that_only_the_client_can_change_leads_back_there() {
     browser.open(&link);
     assert!(browser.find_all("form").is_empty(), "{}", browser.text());
     let text = browser.text();
-    assert!(text.contains("a•••@example.com") && text.contains("not accepted here"), "{text}");
+    assert!(text.contains("a•••@example.com") && text.contains("do not accept it"), "{text}");
     let back = browser.find("main a");
     browser.follow(|| back.click());
     assert!(browser.text().contains("Something went wrong"), "{}", browser.text());
