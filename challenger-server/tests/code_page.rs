@@ -173,7 +173,7 @@ fn tries_are_counted_when_few_are_left() {
     let mut visit = Visit::new("email", "en");
     visit.challenger.service.limits.pin_attempts = 4.try_into().expect("not zero");
     let (_, form) = TYPES[0];
-    let sentences = ["You have two tries left.", "This is your last try."];
+    let sentences = ["You have two tries left.", "You have one try left."];
     let said = |html: &str| sentences.map(|it| html.contains(it));
     let first = visit.send("challenge", form);
     assert_eq!(said(&first), [false, false], "{first}");

@@ -92,7 +92,7 @@ fn what_passes_is_not_a_fault_and_what_does_not_is_ours() {
         let html = english(*kind, &json!({}));
         let is_ours = *kind != FailureKind::TryLater;
         assert_eq!(html.contains("our fault, not yours. Nothing is lost."), is_ours, "{html}");
-        assert_eq!(html.contains("This usually passes quickly"), !is_ours, "{html}");
+        assert_eq!(html.contains("This is usually over quickly"), !is_ours, "{html}");
     }
 }
 

@@ -93,7 +93,8 @@ fn is_end(more: &Value) -> bool {
     let refused = |name: &str| more.get("refused").is_some_and(|it| it.get(name).is_some());
     let limit = refused("TooManyAttempts") || refused("AddressReadOnly");
     let has_code = more.get("can_retry") == Some(&json!(true));
-    refused("ClientDisabled") || refused("ParameterMissing") || limit && !has_code
+    let is_fixed = more.get("failure").is_some_and(|it| it.get("address").is_some());
+    refused("ClientDisabled") || refused("ParameterMissing") || limit && !has_code || is_fixed
 }
 
 #[test]
