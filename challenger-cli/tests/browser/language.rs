@@ -94,8 +94,9 @@ fn sentences_of(browser: &Browser) -> BTreeSet<String> {
 /// page to page.
 fn sentences(text: &str) -> BTreeSet<String> {
     let text = NAMES.iter().fold(text.to_string(), |text, name| text.replace(name, ""));
-    // Neither do addresses that are shown in part.
-    let parts = text.split_inclusive(char::is_whitespace).filter(|part| !part.contains("•••"));
+    // Neither do addresses, in full or in part.
+    let is_address = |part: &&str| part.contains('@') || part.contains("•••");
+    let parts = text.split_inclusive(char::is_whitespace).filter(|part| !is_address(part));
     let ends = parts.collect::<String>().replace(['!', '?', ':', ';'], ".");
     let plain = |sentence: &str| {
         let words = sentence.split(|it: char| !it.is_alphabetic() && it != '’');
