@@ -269,7 +269,7 @@ fn an_app_is_not_called_by_a_host_it_has_not() {
             [site.get(&path, &[HTML]), site.post(&format!("challenge/{nonce}"), &[HTML], body)]
         {
             assert_eq!(page.status, 200);
-            assert!(page.body.contains("<strong>com.evil.app</strong>"), "{}", page.body);
+            assert!(page.body.contains(" com.evil.app</a>"), "{}", page.body);
             assert!(!page.body.contains(">accounts.google.com"), "{}", page.body);
         }
         let message = site.message(&email).unwrap();
