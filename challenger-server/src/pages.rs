@@ -4,13 +4,6 @@
 //! reported then, with its line, and nothing can go wrong later. A template is written once for all
 //! languages, and gets its words from the catalogue of each.
 
-/// File names and contents of shipped files.
-macro_rules! shipped {
-    ($($file:literal),* $(,)?) => {
-        [$(($file, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/", $file)))),*]
-    };
-}
-
 mod advice;
 mod brand;
 mod catalogue;
@@ -21,6 +14,7 @@ mod forms;
 mod html;
 mod lint;
 mod message;
+mod shipped;
 mod sms;
 mod sources;
 mod template;

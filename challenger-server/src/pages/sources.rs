@@ -12,6 +12,7 @@ use super::catalogue::{Catalogue, DIRECTION, SUBJECT};
 use super::countries::Countries;
 use super::expand::{Expanded, Source, expand};
 use super::lint::Kind;
+use super::shipped::SHIPPED;
 use super::{TemplateError, brand};
 use crate::files::{self, utf8};
 use crate::secrecy;
@@ -33,82 +34,6 @@ const FILE_MAX: usize = 512 * 1024;
 
 /// The number of missing texts or countries that a warning names.
 const MISSING_SHOWN: usize = 3;
-
-/// The files that come with the program: names and contents.
-const SHIPPED: [(&str, &str); 72] = shipped![
-    "address-again.part.must",
-    "again-form.part.must",
-    "again.part.must",
-    "already-done.must",
-    "back.part.must",
-    "body.part.must",
-    "brand.part.must",
-    "cancel.part.must",
-    "change-link.part.must",
-    "change.part.must",
-    "code-form.part.must",
-    "code-help.part.must",
-    "code-title.part.must",
-    "countdown.part.must",
-    "de.countries",
-    "de.lang",
-    "en.countries",
-    "en.lang",
-    "enter-address-form.must",
-    "enter-email-form.must",
-    "enter-file-form.must",
-    "enter-phone-form.must",
-    "enter-postal-ch-form.must",
-    "enter-postal-form.must",
-    "enter-tan-form.must",
-    "es.countries",
-    "es.lang",
-    "foot.part.must",
-    "form-error.part.must",
-    "fr.countries",
-    "fr.lang",
-    "head.part.must",
-    "home.part.must",
-    "icon.part.must",
-    "internal-error.must",
-    "invalid-pin.must",
-    "invalid-request.must",
-    "it.countries",
-    "it.lang",
-    "landing.must",
-    "logo.part.must",
-    "message-phone.must",
-    "message-postal.must",
-    "message.must",
-    "month.part.must",
-    "named.part.must",
-    "nl.countries",
-    "nl.lang",
-    "no-tries.part.must",
-    "not-served.must",
-    "over-budget.must",
-    "pl.countries",
-    "pl.lang",
-    "post-country.part.must",
-    "post-form.part.must",
-    "post-lines.part.must",
-    "post-name.part.must",
-    "pt.countries",
-    "pt.lang",
-    "returning-end.part.must",
-    "returning.part.must",
-    "sent.part.must",
-    "shown.part.must",
-    "style.part.must",
-    "too-many-title.part.must",
-    "try-later.part.must",
-    "undelivered.part.must",
-    "unreachable.part.must",
-    "valid.part.must",
-    "validation-unknown.must",
-    "wait.part.must",
-    "ways-on.part.must",
-];
 
 /// All files, in their layers.
 #[derive(Default)]
