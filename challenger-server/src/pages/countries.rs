@@ -18,6 +18,10 @@ use super::sources::own;
 const COUNTRIES: &str = "countries";
 /// The variable with the chosen one.
 const COUNTRY: &str = "country";
+/// The variable with the fields of an address.
+const FIELDS: &str = "fields";
+/// The field with a country.
+const FIELD: &str = "ADDRESS_COUNTRY";
 
 /// The variables that are added to those of the core.
 pub(super) const VARIABLES: [&str; 3] = ["countries.name", "country.code", "country.name"];
@@ -67,10 +71,36 @@ impl Countries {
         })
     }
 
-    /// The variables of a page, with names for the countries to choose from, in the order of the
-    /// language, and the chosen one in a variable of its own. `None` for a page that has no such
-    /// list.
+    /// The variables of a page, with names for its countries in its language: for those to choose
+    /// from, in the order of the language, for the chosen one, which has a variable of its own, and
+    /// for that of an address that is shown. `None` for a page that has none of them.
     pub(super) fn name(&self, data: &Variables, language: &str) -> Option<Variables> {
+        let list = self.list(data, language);
+        let fields = self.fields(data, language);
+        if list.is_none() && fields.is_none() {
+            return None;
+        }
+        let mut data = data.clone();
+        if let Some(list) = list {
+            if let Some(chosen) = list.iter().find(|country| country["selected"] == true) {
+                data.set(COUNTRY, chosen.clone());
+            }
+            data.set(COUNTRIES, list);
+        }
+        if let Some(fields) = fields {
+            data.set(FIELDS, fields);
+        }
+        Some(data)
+    }
+
+    /// All names of a language. What its file lacks has an English name, after the others.
+    fn names<'a>(&'a self, language: &'a str) -> impl Iterator<Item = &'a Country> {
+        let languages = own(language).chain([FALLBACK_LANGUAGE]);
+        languages.filter_map(|it| self.0.get(it)).flatten()
+    }
+
+    /// The countries to choose from.
+    fn list(&self, data: &Variables, language: &str) -> Option<Vec<Value>> {
         let countries = data.get(COUNTRIES)?.as_array()?;
         let code = |country: &'_ Value| country["code"].as_str().map(str::to_owned);
         let mut left: BTreeMap<String, bool> = countries
@@ -78,9 +108,7 @@ impl Countries {
             .filter_map(|country| Some((code(country)?, country["selected"] == true)))
             .collect();
         let mut named = Vec::new();
-        // What a file lacks has an English name, after the others.
-        let languages = own(language).chain([FALLBACK_LANGUAGE]);
-        for Country { code, name } in languages.filter_map(|it| self.0.get(it)).flatten() {
+        for Country { code, name } in self.names(language) {
             if let Some(selected) = left.remove(code) {
                 named.push(json!({"code": code, "name": name, "selected": selected}));
             }
@@ -88,12 +116,16 @@ impl Countries {
         for (code, selected) in left {
             named.push(json!({"code": code, "name": code, "selected": selected}));
         }
-        let mut data = data.clone();
-        if let Some(chosen) = named.iter().find(|country| country["selected"] == true) {
-            data.set(COUNTRY, chosen.clone());
-        }
-        data.set(COUNTRIES, named);
-        Some(data)
+        Some(named)
+    }
+
+    /// The fields of an address that is shown, if it has a country.
+    fn fields(&self, data: &Variables, language: &str) -> Option<Value> {
+        let mut fields = data.get(FIELDS)?.clone();
+        let country = fields.as_array_mut()?.iter_mut().find(|it| it["name"] == FIELD)?;
+        let named = self.names(language).find(|it| country["shown"] == *it.code)?;
+        country["shown"] = named.name.as_str().into();
+        Some(fields)
     }
 }
 
@@ -159,6 +191,25 @@ mod tests {
         assert_eq!(names, ["Switzerland"]);
         assert_eq!(chosen, Value::Null);
         assert!(countries.name(&Variables::default(), "en").is_none());
+    }
+
+    #[test]
+    fn the_country_of_an_address_is_shown_by_its_name_and_sent_by_its_code() {
+        let countries = countries(&[("en", ENGLISH), ("de", "CH Schweiz")]);
+        let field = |shown: &str| {
+            let lines = json!({"name": "ADDRESS_LINES", "shown": "CH", "value": "CH"});
+            json!({"fields": [lines, {"name": "ADDRESS_COUNTRY", "shown": shown, "value": shown}]})
+        };
+        for (shown, language, expected) in
+            [("CH", "de", Some("Schweiz")), ("AT", "de", Some("Austria")), ("XX", "de", None)]
+        {
+            let named = countries.name(&field(shown).into(), language);
+            let fields = named.map(|it| it.get("fields").cloned().unwrap());
+            let seen = fields.map(|it| {
+                [&it[0]["shown"], &it[1]["shown"], &it[1]["value"]].map(Value::to_string)
+            });
+            assert_eq!(seen, expected.map(|it| ["CH", it, shown].map(|it| json!(it).to_string())));
+        }
     }
 
     #[test]
