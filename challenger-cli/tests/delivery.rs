@@ -161,7 +161,7 @@ fn the_exit_status_says_what_a_failure_means() {
         let page = site.post(&format!("challenge/{nonce}"), &accept, form);
         wait_for("another line", || lines().into_iter().nth(before + 1));
         assert_eq!(page.status, 502, "{script}");
-        assert_eq!(page.body.contains(">ada@example.com<"), kind == "address", "{}", page.body);
+        assert!(page.body.contains(">ada@example.com<"), "{}", page.body);
         assert!(!page.body.contains(how) && !page.body.contains("a word"), "{}", page.body);
     }
     site.stop();
