@@ -30,8 +30,7 @@ request() {
 # headers that all responses have, including the service's.
 own_answer() {
     request "$@" >/dev/null
-    # Only files have a date.
-    ! grep -q -i '/json' /root/head || grep -q -i '^last-modified:' /root/head ||
+    ! grep -q -i '/json' /root/head || cmp -s /root/body "/usr/share/challenger/errors/$1.json" ||
         fail "the service answers, not nginx: $*"
     ! grep -q -i '\(nginx\|openssl\)/[0-9]' /root/head /root/body || fail "a version is shown: $*"
     while read -r header; do
