@@ -205,6 +205,7 @@ fn find<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pages::shipped::SHIPPED;
 
     /// Expands with parts and words that are each written on line 7 of a file of their name.
     fn expanded(template: &str, partials: &[(&str, &str)]) -> Result<String, String> {
@@ -238,10 +239,10 @@ mod tests {
 
     #[test]
     fn what_is_gone_is_gone_and_what_is_advised_is_there() {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../templates");
-        let words = std::fs::read_to_string(directory.join("en.lang")).unwrap();
+        let shipped = |file: &str| SHIPPED.iter().find(|(name, _)| *name == file);
+        let (_, words) = shipped("en.lang").unwrap();
         let exists = |name: &str| match name.split_once('.') {
-            None => directory.join(format!("{name}.part.must")).exists(),
+            None => shipped(&format!("{name}.part.must")).is_some(),
             Some((section, key)) => {
                 let (_, rest) = words.split_once(&format!("\n[{section}]\n")).unwrap_or_default();
                 let of_section = rest.split("\n[").next().unwrap_or_default();
