@@ -1,5 +1,4 @@
-//! A page offers only what can be done, and shows an address in full only to somebody who has just
-//! sent a form.
+//! A page offers only what can be done, and shows an address in full only in answer to a form.
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
 use challenger_proto::http::{Body, Page, PageName, Request, Response};

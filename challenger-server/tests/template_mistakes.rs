@@ -213,16 +213,8 @@ fn fields_that_a_form_lacks_are_said() {
 #[test]
 fn what_templates_of_before_could_name_is_refused_with_advice() {
     for (text, expected) in [
-        (
-            "{{>masked}}",
-            "1: {{>masked}}: there is no file masked.part.must; it is not there any more: write \
-             {{>shown}}",
-        ),
-        (
-            "\n{{>code.title}}",
-            "2: {{>code.title}}: en.lang has no title in [code]; it is not there any more: write \
-             {{>code-title}}",
-        ),
+        ("{{>masked}}", "1: {{>masked}} no longer exists: write {{>shown}}"),
+        ("\n{{>code.title}}", "2: {{>code.title}} no longer exists: write {{>code-title}}"),
         ("{{>nothing}}", "1: {{>nothing}}: there is no file nothing.part.must"),
         ("{{>code.nothing}}", "1: {{>code.nothing}}: en.lang has no nothing in [code]"),
     ] {

@@ -1,4 +1,4 @@
-//! Whether somebody who has the digest of a secret could guess it. Each guess costs one SHA-256.
+//! Whether a secret could be guessed from its digest. Each guess costs one SHA-256.
 //!
 //! Only what a program draws at random is strong. What people think up has words, sequences and
 //! repetitions, and programs try these first, so the characters in them do not count.

@@ -181,7 +181,7 @@ impl Browser {
         let left = text(&self.script(leave, slice::from_ref(&step)));
         act();
         wait_for(&format!("what comes after {left:?}"), || {
-            // Between two pages there is none that could answer, or an empty one.
+            // Between two pages, there is no page to answer, or only an empty one.
             let there = "return window.leftInStep !== arguments[0] \
                          && document.readyState === 'complete' && document.URL !== 'about:blank'";
             let there = self.try_script(there, slice::from_ref(&step));

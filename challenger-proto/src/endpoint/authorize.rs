@@ -97,7 +97,7 @@ impl AuthorizeRequest {
         }
         let left = validation.budget(&context.service.limits);
         if is_challenged(validation) && left.addresses == 0 && !is_stuck(validation, context) {
-            // No other address can be entered, so the form for one would be of no use.
+            // The address cannot change any more, so its form would not help.
             return code_form(validation, &self.nonce, false, context);
         }
         address_form(validation, &self.nonce, context, None)

@@ -24,7 +24,7 @@ pub(super) fn at_most(span: Span) -> Value {
 pub(super) fn countdown(span: Span) -> Value {
     let seconds = span.as_seconds();
     let mut wait = match seconds {
-        // Nobody waits for a single second, and then no language needs a word for it.
+        // Two at least, so that no language needs a singular.
         0..=119 => json!({"brief": seconds.max(2)}),
         _ => at_most(span),
     };

@@ -363,8 +363,8 @@ pub(super) fn next_time_text(budget: &Budget) -> String {
 
 /// An address as a list in the order of a letter, because templates cannot iterate over objects.
 ///
-/// `shown` is the value for somebody who has just sent a form, so that a typing mistake is noticed.
-/// Behind a link, where somebody else may look, it is masked.
+/// In answer to a form, `shown` is the whole value, so that people notice a typing mistake. When a
+/// link is opened, perhaps by another person, it is the masked value.
 pub(super) fn field_list(address: &Address, context: &Context<'_>) -> Value {
     const ON_LETTERS: [&str; 3] = ["CONTACT_NAME", "ADDRESS_LINES", "ADDRESS_COUNTRY"];
     let place = |name: &str| ON_LETTERS.iter().position(|field| *field == name);

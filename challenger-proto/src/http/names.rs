@@ -155,7 +155,7 @@ impl PageName {
 /// Whether a variable is in a list of names, or an object or a list that has such variables.
 pub fn is_variable(names: &[&str], path: &str) -> bool {
     names.iter().any(|name| {
-        // Most names need not be taken apart; a start compares each of hundreds with thousands.
+        // The start compares thousands of paths with hundreds of names: most need no splitting.
         if !name.contains('*') {
             let rest = name.strip_prefix(path);
             return rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));

@@ -191,13 +191,14 @@ fn find<'a>(
     match partials(name) {
         Some(source) => Ok(Frame { name, source, pieces: source.read()?.into_iter() }),
         None => {
+            if let Some((_, now)) = FORMER.iter().find(|(former, _)| *former == name) {
+                return complain(format!("{piece} no longer exists: {now}"));
+            }
             let missing = match name.split_once('.') {
                 None => format!("there is no file {name}.part.must"),
                 Some((section, key)) => format!("en.lang has no {key} in [{section}]"),
             };
-            let now = FORMER.iter().find(|(former, _)| *former == name);
-            let now = now.map(|(_, now)| format!("; it is not there any more: {now}"));
-            complain(format!("{piece}: {missing}{}", now.unwrap_or_default()))
+            complain(format!("{piece}: {missing}"))
         }
     }
 }

@@ -91,7 +91,7 @@ fn the_shipped_messages_say_what_is_needed() {
             // Programs recognize the code by its line, whatever else looks like one.
             assert_eq!(lines[1..4], ["", "1234-5678", ""], "{text}");
         }
-        // It names what is confirmed, also if that is no e-mail address.
+        // It names what is confirmed, even if that is not an e-mail address.
         let mail = ["E-Mail", "e-mail", "correo"].iter().any(|it| lines[0].contains(it));
         assert_eq!(mail, !is_sms && !is_letter, "{text}");
         let is_reference = |line: &str| line.ends_with(": KWRTBA") && line.len() < 25;

@@ -42,7 +42,7 @@
 //!   `/authorize/$NONCE` without parameters. `/status` says what is true, and shows no address.
 //! - I22 The subject is the same for a client and an address, and differs between any two.
 //! - I23 A page offers a code form, another message or a change of the address only if it works. A
-//!   link leads to the form that is of use; when nothing is left, to the page that says so.
+//!   link leads to the form that the person needs; when nothing is left, to the page that says so.
 //!
 //! I12, that honest people get through, is judged by the simulation, which plays them.
 

@@ -26,7 +26,7 @@ pub(super) fn check(ask: &Ask, response: &Response, stand: &Stand) {
     }
 }
 
-/// A link to a validation leads to the form of use there, or the page that says why there is none.
+/// A link leads to the form that the person needs, or to the page that says why no form is left.
 fn linked(page: PageName, refusal: Option<Refusal>, stand: &Stand) {
     let [changes, messages, guesses] = stand.budget;
     let expected = match (stand.stage, refusal) {
