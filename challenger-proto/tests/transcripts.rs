@@ -62,7 +62,7 @@ impl Core {
                 Step::Send(it) => {
                     for path in paths(&it.message().variables("id.example").into()) {
                         assert!(
-                            is_variable(Transmission::VARIABLES, &path),
+                            is_variable(&Transmission::variable_names(), &path),
                             "messages have {path}"
                         );
                     }

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use crate::address::Address;
 use crate::endpoint::duration::at_least;
 use crate::http::json::insert;
+use crate::http::names::UNTIL;
 use crate::http::page::Variables;
 use crate::oauth::client::ClientId;
 use crate::secret::nonce::Nonce;
@@ -48,43 +50,31 @@ impl fmt::Debug for Transmission {
     }
 }
 
+/// The variables of the message's template, without the parts of `until`.
+const VARIABLES: &[&str] = &[
+    "address.*",
+    "client",
+    "client_host",
+    "expires",
+    "host",
+    "minutes",
+    "nonce",
+    "pin",
+    "pin_digits",
+    "reference",
+    "valid.days",
+    "valid.hours",
+    "valid.minutes",
+    "valid.one_minute",
+    "valid.text",
+];
+
 impl Transmission {
     /// The names of all variables of the message's template. A dot leads to the member of an
     /// object, and `*` stands for the name of a field.
-    pub const VARIABLES: &'static [&'static str] = &[
-        "address.*",
-        "client",
-        "client_host",
-        "expires",
-        "host",
-        "minutes",
-        "nonce",
-        "pin",
-        "pin_digits",
-        "reference",
-        "until.april",
-        "until.august",
-        "until.day",
-        "until.december",
-        "until.february",
-        "until.first",
-        "until.hour",
-        "until.january",
-        "until.july",
-        "until.june",
-        "until.march",
-        "until.may",
-        "until.minute",
-        "until.november",
-        "until.october",
-        "until.september",
-        "until.year",
-        "valid.days",
-        "valid.hours",
-        "valid.minutes",
-        "valid.one_minute",
-        "valid.text",
-    ];
+    pub fn variable_names() -> Vec<&'static str> {
+        [VARIABLES, UNTIL].concat()
+    }
 
     /// The variables of the message's template. `host` is the service's own, from its base URL.
     /// `pin` is for people, and `pin_digits` for programs that fill in the form.

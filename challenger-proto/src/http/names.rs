@@ -40,6 +40,18 @@ const VALIDATION: &[&str] = &[
     "reference",
     "tries.one",
     "tries.two",
+    "used_up",
+    "wait.brief",
+    "wait.days",
+    "wait.hours",
+    "wait.minutes",
+    "wait.seconds",
+    "wait.text",
+];
+
+/// The parts of a date in UTC: on a page, from when a message can be sent; in a message, until when
+/// its code is valid.
+pub(crate) const UNTIL: &[&str] = &[
     "until.april",
     "until.august",
     "until.day",
@@ -57,13 +69,6 @@ const VALIDATION: &[&str] = &[
     "until.october",
     "until.september",
     "until.year",
-    "used_up",
-    "wait.brief",
-    "wait.days",
-    "wait.hours",
-    "wait.minutes",
-    "wait.seconds",
-    "wait.text",
 ];
 
 /// Those of a page that refuses something.
@@ -139,13 +144,13 @@ impl PageName {
     pub fn variables(self) -> Vec<&'static str> {
         let parts: &[&[&str]] = match self {
             Self::AlreadyDone => &[EVERYWHERE, &["client", "home_url"]],
-            Self::EnterAddressForm => &[EVERYWHERE, VALIDATION, ADDRESS_FORM],
-            Self::EnterTanForm => &[EVERYWHERE, VALIDATION, TAN_FORM],
-            Self::InternalError | Self::InvalidRequest => &[EVERYWHERE, VALIDATION, REFUSAL],
-            Self::InvalidPin => &[EVERYWHERE, VALIDATION, INVALID_PIN],
+            Self::EnterAddressForm => &[EVERYWHERE, VALIDATION, UNTIL, ADDRESS_FORM],
+            Self::EnterTanForm => &[EVERYWHERE, VALIDATION, UNTIL, TAN_FORM],
+            Self::InternalError | Self::InvalidRequest => &[EVERYWHERE, VALIDATION, UNTIL, REFUSAL],
+            Self::InvalidPin => &[EVERYWHERE, VALIDATION, UNTIL, INVALID_PIN],
             Self::Landing => &[EVERYWHERE, &["privacy_url", "terms_url"]],
             Self::NotServed => &[EVERYWHERE, REFUSAL, &["status.*"]],
-            Self::OverBudget => &[EVERYWHERE, VALIDATION, REFUSAL, OVER_BUDGET],
+            Self::OverBudget => &[EVERYWHERE, VALIDATION, UNTIL, REFUSAL, OVER_BUDGET],
             Self::ValidationUnknown => &[EVERYWHERE, REFUSAL, &["client", "home_url"]],
         };
         parts.concat()

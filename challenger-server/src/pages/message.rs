@@ -149,8 +149,8 @@ impl MessageTemplate {
         let place = format!("{} ({language})", secrecy::path(source.file));
         let expanded = ExpandedMessage { text: &text, subject: &subject, place, is_sms };
         let mut advice = expanded.advice(&template.text);
-        let scope =
-            Scope { verdict: "messages have no such variable", names: Transmission::VARIABLES };
+        let names = Transmission::variable_names();
+        let scope = Scope { verdict: "messages have no such variable", names: &names };
         for (source, part) in [(source, &text), (subject_source, &subject)] {
             advice.extend(variables::unknown(source.file, part, &scope, &scope));
         }
